@@ -1,0 +1,1 @@
+"""Engine of nondet-tui: protocols, plans, studies, dispatch, training and measures."""

@@ -1,0 +1,1 @@
+"""Supervisor, workers' claims, leases and devices (standard library)."""

@@ -1,0 +1,57 @@
+"""Claiming a run: at most one live process trains it.
+
+A claim is a folder that appears whole, with its owner inside: prepared under a private name and renamed to
+attempts/<k>. Renaming onto an existing attempt fails, so of several claimants one wins; and as no attempt is
+ever seen without its owner, a process killed in the middle of claiming leaves nothing that looks alive.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engine.store.files import explain_write_errors, write_json
+from engine.store.paths import AttemptPaths, RunPaths
+
+FORMAT = 1
+
+
+def claim(run: RunPaths, number: int, content: dict[str, Any]) -> AttemptPaths | None:
+    """Claim attempt `number` of a run.
+
+    Args:
+        run: The run.
+        number: One more than the attempts seen so far.
+        content: What attempt.json is to hold: the owner, the session and the environment.
+
+    Returns:
+        The attempt, or None where another process was faster.
+
+    Raises:
+        StoreFullError: Where there is no room for the claim.
+    """
+    attempt = run.attempt(number)
+    private = run.attempts / f".claim-{os.getpid()}-{number}"
+    with explain_write_errors(run.attempts):
+        private.mkdir(parents=True, exist_ok=True)
+    try:
+        write_json(private / attempt.attempt.name, {"v": FORMAT} | content)
+        # An attempt folder is never empty, and rename refuses to replace a folder that is not.
+        private.rename(attempt.folder)
+    except FileExistsError:
+        return None
+    except OSError as error:
+        if not attempt.folder.exists():
+            raise error
+        return None
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    return attempt
+
+
+def remove_stray_claims(attempts: Path) -> None:
+    """Remove what claimants that were killed half-way left behind."""
+    for stray in attempts.glob(".claim-*"):
+        shutil.rmtree(stray, ignore_errors=True)

@@ -1,0 +1,187 @@
+"""From a protocol to a running study: write its folder, start its supervisor or join the one that runs."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StudyError
+from engine.plan import Plan, make_plan
+from engine.protocol.settings import Protocol
+from engine.store.control import request
+from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
+from engine.store.paths import StudyPaths, find_store
+from engine.store.study import plan_content
+from engine.store.view import is_supervised
+from engine.targets import digest_source
+
+from .children import command, start_detached
+from .devices import choose_devices, describe_gpus, device_type, list_gpus
+
+START_TIMEOUT_S = 30.0
+"""How long a supervisor may take to say that it is there."""
+
+SPEC_FORMAT = 1
+PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
+
+
+def plan_protocol(protocol: Protocol) -> Plan:
+    """The plan of a protocol on this machine's devices; see `make_plan`.
+
+    Raises:
+        NondetError: Where a device is missing or the arms do not fit it.
+    """
+    devices = choose_devices(protocol.dispatch.devices)
+    path = search_path(protocol)
+    return make_plan(
+        protocol,
+        device=device_type(devices),
+        digest=lambda target: digest_source(target, search_path=path),
+    )
+
+
+def search_path(protocol: Protocol) -> tuple[Path, ...]:
+    """Where the user's targets are looked for, before the installed packages: the folder of the protocol file."""
+    return (Path(protocol.file).resolve().parent,)
+
+
+def data_root(protocol: Protocol) -> Path:
+    """The folder of the data files; a relative one is seen from the protocol file."""
+    return (search_path(protocol)[0] / Path(protocol.data_root).expanduser()).resolve()
+
+
+def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None) -> StudyPaths:
+    """Write a study's folder, or bring an existing one up to this protocol; finished runs stay as they are.
+
+    Raises:
+        StudyError: If the store cannot be written, or the study runs at this moment with another plan.
+    """
+    paths = StudyPaths((find_store(store) / protocol.name).absolute())
+    content = plan_content(plan, _plan_extras(protocol))
+    known = read_json(paths.plan)
+    running = is_supervised(read_json(paths.supervisor) or {})
+    if known is not None and _same_work(known, content):
+        _write_missing_specs(paths, plan)
+        return paths
+    if running:
+        raise StudyError(
+            f"{paths.folder}: is being trained with another plan at this moment: wait for it, or stop it with "
+            f"`nondet-tui cancel {paths.name}`"
+        )
+    for folder in (paths.folder, paths.runs, paths.control):
+        make_folder(folder)
+    _keep_earlier_protocol(paths, protocol.text)
+    _write_missing_specs(paths, plan)
+    write_bytes(paths.protocol, protocol.text.encode())
+    write_json(paths.plan, content)
+    return paths
+
+
+def _same_work(known: dict[str, Any], content: dict[str, Any]) -> bool:
+    """Whether two plans differ in nothing but when and by what versions they were made."""
+    volatile = ("created", "provenance")
+    return {k: v for k, v in known.items() if k not in volatile} == {
+        k: v for k, v in content.items() if k not in volatile
+    }
+
+
+def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
+    """Move a different earlier protocol aside: its runs are still there, and so is what they were for."""
+    if paths.protocol.is_file() and paths.protocol.read_text(errors="replace") != text:
+        make_folder(paths.history)
+        stamp = datetime.fromtimestamp(paths.protocol.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+        with explain_write_errors(paths.history):
+            paths.protocol.replace(paths.history / f"protocol-{stamp}.toml")
+
+
+def _write_missing_specs(paths: StudyPaths, plan: Plan) -> None:
+    for run_id, recipe in plan.recipes.items():
+        run = paths.run(run_id)
+        if not run.spec.is_file():
+            make_folder(run.attempts)
+            write_json(run.spec, {"v": SPEC_FORMAT, "run": run_id, "recipe": recipe.to_dict()})
+
+
+def _plan_extras(protocol: Protocol) -> dict[str, Any]:
+    dispatch = protocol.dispatch
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "protocol": {"file": protocol.file, "overrides": list(protocol.overrides)},
+        "data_root": str(data_root(protocol)),
+        "search_path": [str(folder) for folder in search_path(protocol)],
+        "dispatch": {
+            "devices": dispatch.devices if isinstance(dispatch.devices, str) else list(dispatch.devices),
+            "slots_per_device": dispatch.slots_per_device,
+            "keep_weights": dispatch.keep_weights,
+            "checkpoint_s": dispatch.checkpoint_s,
+        },
+        "metrics": {"bootstrap": protocol.bootstrap},
+        "provenance": _provenance(),
+    }
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "versions": {name: metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "git_commit": _git_commit(Path(__file__).parent),
+        "machine": platform.machine(),
+        "host": platform.node(),
+        "gpus": describe_gpus(list_gpus()),
+    }
+
+
+def _git_commit(folder: Path) -> str | None:
+    """Commit of the code, with "+changes" where files differ from it; None outside a checkout."""
+    try:
+        describe = [
+            "git",
+            "-C",
+            str(folder),
+            "describe",
+            "--always",
+            "--abbrev=40",
+            "--dirty=+changes",
+            "--exclude=*",
+        ]
+        done = subprocess.run(describe, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def start_supervisor(paths: StudyPaths) -> None:
+    """Have the study trained: take back earlier requests to stop, and start its supervisor unless one runs.
+
+    Raises:
+        StudyError: If the supervisor does not come up; with the end of its log.
+    """
+    request(paths, "resume")
+    if is_supervised(read_json(paths.supervisor) or {}):
+        return
+    with explain_write_errors(paths.supervisor_log):
+        child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        supervisor = read_json(paths.supervisor) or {}
+        # A study with nothing left to train is through before its supervisor can be seen at work.
+        if is_supervised(supervisor) or child.poll() == 0:
+            return
+        if child.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise StudyError(
+        f"{paths.folder}: its supervisor did not start; the end of {paths.supervisor_log}:\n{_tail(paths)}"
+    )
+
+
+def _tail(paths: StudyPaths, lines: int = 5) -> str:
+    try:
+        return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"

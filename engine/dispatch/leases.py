@@ -1,0 +1,103 @@
+"""Leases on the machine's slots: two studies on one machine never train in the same slot at once.
+
+A lease is an advisory lock (flock) on a file that is local to the machine. The kernel releases it when its
+holder ends, however it ends; nothing has to be cleaned up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from engine.errors import NondetError
+
+LEASES_VARIABLE = "NONDET_LEASES"
+
+
+def find_lease_folder() -> Path:
+    """Where this machine's leases are: $NONDET_LEASES, else a folder that all its users share."""
+    return Path(os.environ.get(LEASES_VARIABLE) or Path(tempfile.gettempdir()) / "nondet-tui-leases")
+
+
+class Lease:
+    """One lock file: this process's alone from `acquire` to `release`, or to the end of the process."""
+
+    def __init__(self, key: str) -> None:
+        """Name the slot; see `acquire`."""
+        self.path = find_lease_folder() / f"{key}.lock"
+        self._descriptor: int | None = None
+
+    def acquire(self, holder: dict[str, Any]) -> bool:
+        """Take the lease if it is free.
+
+        Args:
+            holder: What others are shown who want it too.
+
+        Returns:
+            Whether this process holds it now.
+        """
+        if self._descriptor is not None:
+            return True
+        descriptor = _open(self.path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(holder).encode())
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def read_holder(self) -> dict[str, Any]:
+        """Who holds it, as far as can be told; empty where nobody does."""
+        try:
+            descriptor = _open(self.path)
+        except NondetError:
+            return {}
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _parse(os.pread(descriptor, 4096, 0))
+        finally:
+            os.close(descriptor)
+        return {}
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        holder = json.loads(content)
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _open(path: Path) -> int:
+    """Open a lock file that any user of the machine may have created."""
+    folder = path.parent
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            # Shared like the temporary folder itself: all users may create, none may remove another's.
+            folder.chmod(0o1777)
+        # Without O_CREAT first: the kernel refuses O_CREAT on another user's file in a sticky folder.
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+            os.fchmod(descriptor, 0o666)
+            return descriptor
+    except OSError as error:
+        remedy = f"make it writable, or name another folder in {LEASES_VARIABLE}"
+        raise NondetError(f"{path}: cannot be opened as a lease ({error.strerror}): {remedy}") from error

@@ -1,0 +1,39 @@
+"""The one family of errors that users see; every message says where, what, what is allowed and what to do.
+
+Faults of ours (broken invariants) raise ValueError or AssertionError instead and are never caught.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_RUNS_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class NondetError(Exception):
+    """A fault that the user can repair; shown as one message, without a traceback."""
+
+    exit_code = EXIT_USAGE
+
+
+class StudyError(NondetError):
+    """A study folder that cannot be read, written or used as asked."""
+
+
+class StoreFullError(StudyError):
+    """The store's file system has no room (or no inodes or quota) left."""
+
+    exit_code = EXIT_RUNS_FAILED
+
+
+class DataError(NondetError):
+    """A data set that is absent, damaged or not usable; names the file and the remedy."""
+
+
+class ModelError(NondetError):
+    """A model that cannot be built for the data, or is not usable as a classifier."""
+
+
+class PerturbationError(NondetError):
+    """A bit change that would have no effect, or names no parameter of the model."""

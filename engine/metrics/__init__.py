@@ -1,0 +1,1 @@
+"""Diversity measures between replicas, from stored predictions alone (numpy, scipy)."""

@@ -1,0 +1,185 @@
+"""From a protocol to its runs: every seed and setting fixed, runs shared between arms, ids from the recipes.
+
+Pure: the same protocol, device type and target digests always give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.protocol.faults import Fault, ProtocolError
+from engine.protocol.settings import Arm, Protocol
+from engine.recipe import BitChange, LowLevel, Recipe, Seeds
+
+DeviceType = Literal["cpu", "cuda"]
+Digest = Callable[[str | None], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedArm:
+    """One arm with the run of each replica."""
+
+    name: str
+    vary: tuple[str, ...]
+    runs: tuple[str, ...]
+    """Run ids, replica 1 first; other arms may hold the same ids."""
+    empty: dict[str, str]
+    """Sources in `vary` that change nothing for this data and model, with the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a study trains."""
+
+    study: str
+    device: DeviceType
+    arms: tuple[PlannedArm, ...]
+    recipes: dict[str, Recipe]
+    """By run id, in the order in which they are trained: all arms' replica 1, then all arms' replica 2, …"""
+
+    @property
+    def shared(self) -> dict[str, int]:
+        """Run id → number of arms that use it, for the runs that more than one arm uses."""
+        uses: dict[str, int] = {}
+        for arm in self.arms:
+            for run in set(arm.runs):
+                uses[run] = uses.get(run, 0) + 1
+        return {run: count for run, count in uses.items() if count > 1}
+
+
+def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda target: None) -> Plan:
+    """Fix every seed of every run of a protocol.
+
+    Args:
+        protocol: A checked protocol.
+        device: The kind of device that all runs are trained on; part of each recipe.
+        digest: Gives the SHA-256 of a user's target.
+
+    Raises:
+        ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
+    """
+    lowlevel = _lowlevel_mode(protocol, device)
+    empty = [_empty_sources(arm, device) for arm in protocol.arms]
+    faults = _device_faults(protocol, device) + _empty_faults(protocol, empty)
+    if faults:
+        raise ProtocolError(protocol.file, faults)
+    by_arm = [
+        [
+            _recipe(protocol, _digested(arm, digest), reasons, replica, lowlevel=lowlevel, device=device)
+            for replica in range(1, arm.replicas + 1)
+        ]
+        for arm, reasons in zip(protocol.arms, empty, strict=True)
+    ]
+    arms = tuple(
+        PlannedArm(name=arm.name, vary=arm.vary, runs=tuple(recipe.id for recipe in recipes), empty=reasons)
+        for arm, recipes, reasons in zip(protocol.arms, by_arm, empty, strict=True)
+    )
+    return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(by_arm))
+
+
+def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
+    """Replica by replica, so that every arm has a first comparison early."""
+    longest = max(len(recipes) for recipes in by_arm)
+    ordered = [recipes[i] for i in range(longest) for recipes in by_arm if i < len(recipes)]
+    return {recipe.id: recipe for recipe in ordered}
+
+
+def _lowlevel_mode(protocol: Protocol, device: DeviceType) -> LowLevel:
+    if protocol.lowlevel_mode == "auto":
+        return "kernels" if device == "cuda" else "order"
+    return "kernels" if protocol.lowlevel_mode == "kernels" else "order"
+
+
+def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
+    faults = []
+    if device == "cpu" and protocol.lowlevel_mode == "kernels":
+        remedy = 'use mode = "order" or "auto", or run on a CUDA device'
+        faults.append(
+            Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"')
+        )
+    for number, arm in enumerate(protocol.arms, start=1):
+        if device == "cpu" and arm.train.precision == "tf32":
+            problem = f"exists on CUDA devices only, and arm[{number}] goes to the CPU"
+            faults.append(Fault("train.precision", problem, 'use precision = "fp32"', '"tf32"'))
+            break
+    return faults
+
+
+def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
+    """The varying sources that cannot change anything, each with the reason."""
+    reasons = {}
+    if "augment" in arm.vary and arm.data.augment == "none":
+        reasons["augment"] = (
+            f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
+        )
+    if "stochastic" in arm.vary and arm.model.preset is not None:
+        reasons["stochastic"] = (
+            f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
+        )
+    if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
+        reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
+    return reasons
+
+
+def _empty_faults(protocol: Protocol, empty: list[dict[str, str]]) -> list[Fault]:
+    return [
+        Fault(
+            f"arm[{number}].vary",
+            f"varies nothing: {'; '.join(reasons.values())}",
+            "remove the arm, vary another source, or write vary = [] for a control",
+            "[" + ", ".join(f'"{name}"' for name in arm.vary) + "]",
+        )
+        for number, (arm, reasons) in enumerate(zip(protocol.arms, empty, strict=True), start=1)
+        if arm.vary and set(arm.vary) == set(reasons)
+    ]
+
+
+def _digested(arm: Arm, digest: Digest) -> Arm:
+    return replace(
+        arm,
+        data=replace(arm.data, target_sha256=digest(arm.data.target)),
+        model=replace(arm.model, target_sha256=digest(arm.model.target)),
+    )
+
+
+def _recipe(
+    protocol: Protocol,
+    arm: Arm,
+    empty: dict[str, str],
+    replica: int,
+    *,
+    lowlevel: LowLevel,
+    device: DeviceType,
+) -> Recipe:
+    """The recipe of one replica: varying sources take the replica's number as seed, others their base seed.
+
+    Source: section 3.1 of the paper, whose runs have the seeds (i, 1, 1), (1, i, 1), …
+    """
+    varying = [source for source in arm.vary if source not in empty]
+    seed = {source: replica if source in varying else base for source, base in protocol.seeds.items()}
+    free_kernels = lowlevel == "kernels" and "lowlevel" in varying
+    if lowlevel == "kernels" and not free_kernels:
+        lowlevel = "deterministic"
+    return Recipe(
+        data=arm.data,
+        model=arm.model,
+        train=arm.train,
+        seeds=Seeds(
+            init=seed["init"],
+            shuffle=seed["shuffle"],
+            augment=None if arm.data.augment == "none" else seed["augment"],
+            stochastic=None if arm.model.preset is not None else seed["stochastic"],
+            lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
+        ),
+        lowlevel=lowlevel,
+        device=device,
+        bit=_bit_change(protocol, replica) if "bit" in varying else None,
+        # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
+        repeat=replica if free_kernels or not arm.vary else None,
+    )
+
+
+def _bit_change(protocol: Protocol, replica: int) -> BitChange:
+    return BitChange(seed=replica, parameter=protocol.bit_parameter, ulps=protocol.bit_ulps)

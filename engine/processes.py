@@ -1,0 +1,80 @@
+"""Identity of processes across hosts and reboots: who holds something, and whether that process still lives.
+
+A bare pid is reused within hours; host, boot, pid namespace and start time together are not. Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One process, told apart from every other of every host and boot."""
+
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    start_ticks: int
+    """Clock ticks between boot and the start of the process, field 22 of /proc/PID/stat."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; inverse of `from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Self | None:
+        """Rebuild an owner; None for anything else than what `to_dict` writes."""
+        try:
+            owner = cls(**content)
+        except TypeError:
+            return None
+        texts = (owner.host, owner.boot_id, owner.pid_namespace)
+        numbers = (owner.pid, owner.start_ticks)
+        good = all(isinstance(t, str) for t in texts) and all(isinstance(n, int) for n in numbers)
+        return owner if good else None
+
+
+def current_owner() -> Owner:
+    """The calling process."""
+    pid = os.getpid()
+    start_ticks = _start_ticks(pid)
+    assert start_ticks is not None, "a process sees itself in /proc"
+    return Owner(socket.gethostname(), _boot_id(), _pid_namespace(), pid, start_ticks)
+
+
+def is_alive(owner: Owner) -> bool | None:
+    """Whether the process still runs; None where this process cannot tell (other host or container)."""
+    if owner.host != socket.gethostname():
+        return None
+    if owner.boot_id != _boot_id():
+        return False
+    if owner.pid_namespace != _pid_namespace():
+        return None
+    return _start_ticks(owner.pid) == owner.start_ticks
+
+
+def _boot_id() -> str:
+    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def _pid_namespace() -> str:
+    return str((PROC / "self/ns/pid").readlink())
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Start time of a process; None where there is none or only its exit status is left (a zombie)."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field, the command in parentheses, may itself hold blanks and parentheses.
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else int(fields[18])

@@ -1,0 +1,1 @@
+"""The protocol file: its schema, its faults, its frozen form."""

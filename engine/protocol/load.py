@@ -1,0 +1,327 @@
+"""Reading a protocol file: TOML to a frozen `Protocol`, with all faults of the file at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from engine import catalog
+from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
+from engine.sources import SOURCES
+
+from .faults import Fault, ProtocolError, show_value, suggest
+from .fields import ARM, ARM_OVERRIDES, SECTIONS, UNAVAILABLE, Field
+from .overrides import apply_overrides
+from .settings import Arm, Dispatch, Protocol
+
+MAX_FILE_BYTES = 1_000_000
+Table = dict[str, Any]
+
+
+def load_protocol(path: Path, *, overrides: tuple[str, ...] = ()) -> Protocol:
+    """Read and check a protocol file.
+
+    Args:
+        path: The TOML file.
+        overrides: Texts such as "train.epochs=20", applied before checking.
+
+    Raises:
+        ProtocolError: With every fault of the file and the overrides.
+    """
+    return parse_protocol(read_text(path), file=str(path), overrides=overrides)
+
+
+def read_text(path: Path) -> str:
+    """The file's text, or a fault that says why there is none."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise _file_fault(
+                path, f"is larger than {MAX_FILE_BYTES:,} bytes", "give the TOML file of a protocol"
+            )
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise _file_fault(
+            path, "does not exist", "check the path; `ls protocols` lists the shipped ones"
+        ) from None
+    except IsADirectoryError:
+        raise _file_fault(path, "is a folder", "give the TOML file of a protocol") from None
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text (byte {error.start})"
+        raise _file_fault(path, problem, "save the file as UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise _file_fault(path, f"cannot be read: {error}", "check the path and its permissions") from None
+
+
+def _file_fault(path: Path, problem: str, remedy: str) -> ProtocolError:
+    return ProtocolError(str(path), [Fault("", f"the file {problem}", remedy)])
+
+
+def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> Protocol:
+    """Check a protocol's text; see `load_protocol`."""
+    try:
+        document = tomli.loads(text)
+    except (tomli.TOMLDecodeError, RecursionError) as error:
+        fault = Fault("", f"not valid TOML: {error}", "repair that line; https://toml.io shows the syntax")
+        raise ProtocolError(file, [fault]) from None
+    faults: list[Fault] = apply_overrides(document, overrides)
+    protocol = _build(document, text, file, overrides, faults)
+    if faults or protocol is None:
+        raise ProtocolError(file, faults)
+    return protocol
+
+
+def _build(
+    document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]
+) -> Protocol | None:
+    faults.extend(_unknown_keys("", document, [*SECTIONS, "arm"]))
+    values = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
+    if values["protocol"]["name"] is None:
+        _missing("protocol.name", SECTIONS["protocol"]["name"].remedy, faults)
+    arms = _build_arms(document.get("arm"), values, faults)
+    name = values["protocol"]["name"]
+    if faults or name is None:
+        return None
+    dispatch = values["dispatch"]
+    devices = dispatch["devices"]
+    return Protocol(
+        file=file,
+        text=text,
+        overrides=overrides,
+        name=name,
+        description=values["protocol"]["description"],
+        arms=arms,
+        seeds=values["seeds"],
+        lowlevel_mode=values["lowlevel"]["mode"],
+        bit_parameter=values["bit"]["parameter"],
+        bit_ulps=values["bit"]["ulps"],
+        bootstrap=values["metrics"]["bootstrap"],
+        data_root=values["data"]["root"],
+        dispatch=Dispatch(
+            devices=tuple(devices) if isinstance(devices, list) else devices,
+            slots_per_device=dispatch["slots_per_device"],
+            keep_weights=dispatch["keep_weights"],
+            checkpoint_s=float(dispatch["checkpoint_s"]),
+        ),
+    )
+
+
+def _unknown_keys(prefix: str, table: Table, valid: list[str]) -> list[Fault]:
+    return [
+        Fault(f"{prefix}{key}", "is not a known key", suggest(key, valid), show_value(table[key]))
+        for key in table
+        if key not in valid
+    ]
+
+
+def _missing(key: str, remedy: str, faults: list[Fault]) -> None:
+    if not any(fault.key == key for fault in faults):
+        faults.append(Fault(key, "is missing", remedy))
+
+
+def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
+    """The section with defaults filled in; a faulty value becomes its default so that checking goes on."""
+    fields = SECTIONS[name]
+    if not isinstance(table, dict):
+        faults.append(
+            Fault(name, "must be a section", f"write [{name}] on a line of its own", show_value(table))
+        )
+        table = {}
+    if name == "seeds" and "bit" in table:
+        remedy = "leave it out: while bit does not vary, nothing is moved"
+        faults.append(Fault("seeds.bit", "has no base seed", remedy, show_value(table["bit"])))
+        table = {key: value for key, value in table.items() if key != "bit"}
+    if name == "protocol" and "reference" in table:
+        fault = Fault(
+            "protocol.reference",
+            "is not available in this version",
+            UNAVAILABLE,
+            show_value(table["reference"]),
+        )
+        faults.append(fault)
+        table = {key: value for key, value in table.items() if key != "reference"}
+    faults.extend(_unknown_keys(f"{name}.", table, list(fields)))
+    return _check_fields(f"{name}.", table, fields, faults)
+
+
+def _check_fields(prefix: str, table: Table, fields: dict[str, Field], faults: list[Fault]) -> Table:
+    checked: Table = {}
+    for key, field in fields.items():
+        problem = field.check(table[key]) if key in table else None
+        if problem is not None:
+            faults.append(
+                Fault(f"{prefix}{key}", problem, _remedy(table[key], field), show_value(table[key]))
+            )
+        checked[key] = table[key] if key in table and problem is None else field.default
+    return checked
+
+
+def _remedy(value: Any, field: Field) -> str:
+    """The field's own remedy, with the nearest word in front where a word was mistyped."""
+    problem = field.check(value) or ""
+    if isinstance(value, str) and problem.startswith("must be one of "):
+        names = problem.removeprefix("must be one of ").split(", ")
+        return suggest(value, names)
+    return field.remedy
+
+
+def _build_arms(tables: Any, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
+        shown = None if tables is None else show_value(tables)
+        faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
+        return ()
+    arms = [
+        _build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)
+    ]
+    names = [table.get("name") for table in tables]
+    for number, name in enumerate(names, start=1):
+        if isinstance(name, str) and name in names[: number - 1]:
+            first = names.index(name) + 1
+            fault = Fault(
+                f"arm[{number}].name", f"is the name of arm[{first}] too", "give each arm its own name"
+            )
+            faults.append(Fault(fault.key, fault.problem, fault.remedy, show_value(name)))
+    return tuple(arm for arm in arms if arm is not None)
+
+
+def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> Arm | None:
+    before = len(faults)
+    if "ensemble" in table:
+        shown = show_value(table["ensemble"])
+        faults.append(Fault(f"{prefix}ensemble", "is not available in this version", UNAVAILABLE, shown))
+    known = [*ARM, *ARM_OVERRIDES, "ensemble"]
+    faults.extend(_unknown_keys(prefix, table, known))
+    own = _check_fields(prefix, table, ARM, faults)
+    for key in ("name", "vary"):
+        if key not in table and "ensemble" not in table:
+            _missing(f"{prefix}{key}", ARM[key].remedy, faults)
+    merged = {
+        section: values[section]
+        | _check_override(f"{prefix}{section}", section, table.get(section, {}), faults)
+        for section in ARM_OVERRIDES
+    }
+    merged["model"] = _exclusive(table.get("model", {}), merged["model"])
+    vary = tuple(name for name in SOURCES if name in (own["vary"] or ()))
+    _check_together(prefix, table, merged, vary, faults)
+    if len(faults) > before or own["name"] is None or own["vary"] is None:
+        return None
+    return Arm(
+        name=own["name"],
+        vary=vary,
+        replicas=own["replicas"] or values["protocol"]["replicas"],
+        data=_data_recipe(merged["data"]),
+        model=_model_recipe(merged["model"]),
+        train=_train_recipe(merged["train"]),
+    )
+
+
+def _exclusive(override: Any, merged: Table) -> Table:
+    """An arm that names a preset replaces the protocol's target and its settings, and vice versa."""
+    if isinstance(override, dict) and "preset" in override and "target" not in override:
+        width = merged["width"] if merged["preset"] in catalog.WIDTH_MODELS else override.get("width", 1.0)
+        return merged | {"target": None, "args": override.get("args", {}), "width": width}
+    if isinstance(override, dict) and "target" in override and "preset" not in override:
+        return merged | {"preset": None}
+    return merged
+
+
+def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) -> Table:
+    """An arm's own settings of one section: only the keys that it sets."""
+    if not isinstance(table, dict):
+        faults.append(
+            Fault(prefix, "must be a table", f"write {section} = {{ key = value }}", show_value(table))
+        )
+        return {}
+    valid = {key: SECTIONS[section][key] for key in ARM_OVERRIDES[section]}
+    fixed = [key for key in table if key in SECTIONS[section] and key not in valid]
+    for key in fixed:
+        problem = "cannot differ between the arms of one study, which share their test examples"
+        remedy = f"set {section}.{key} for the whole protocol, or write a second protocol"
+        faults.append(Fault(f"{prefix}.{key}", problem, remedy, show_value(table[key])))
+    faults.extend(
+        _unknown_keys(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid))
+    )
+    return {
+        key: value for key, value in _check_fields(f"{prefix}.", table, valid, faults).items() if key in table
+    }
+
+
+def _check_together(
+    prefix: str, table: Table, merged: dict[str, Table], vary: tuple[str, ...], faults: list[Fault]
+) -> None:
+    """Rules that hold between keys; reported once, at the protocol's key unless the arm set its own."""
+    seen = {(fault.key, fault.problem) for fault in faults}
+
+    def report(section: str, key: str, problem: str, remedy: str, value: object = None) -> None:
+        own = isinstance(table.get(section), dict) and key in table[section]
+        where = f"{prefix}{section}.{key}" if own else f"{section}.{key}"
+        if (where, problem) not in seen:
+            faults.append(Fault(where, problem, remedy, None if value is None else show_value(value)))
+
+    for section in ("data", "model"):
+        part = merged[section]
+        if (
+            part["preset"] is None
+            and part["target"] is None
+            and not any(k[0] == f"{section}.preset" for k in seen)
+        ):
+            report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
+        if part["preset"] is not None and part["target"] is not None:
+            problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
+            report(section, "target", problem, "leave one of the two out", part["target"])
+    data, model, train = merged["data"], merged["model"], merged["train"]
+    facts = catalog.DATA.get(data["preset"] or "")
+    if facts is not None and data["train_size"] > facts.train_size:
+        problem = f"is more than the {facts.train_size:,} training examples of {data['preset']}"
+        report("data", "train_size", problem, "0 keeps them all", data["train_size"])
+    if model["width"] != 1.0 and model["preset"] not in catalog.WIDTH_MODELS:
+        problem = f"acts on {', '.join(catalog.WIDTH_MODELS)} only"
+        report("model", "width", problem, "leave it out for this model", model["width"])
+    if model["args"] and model["target"] is None:
+        report(
+            "model",
+            "args",
+            "are for a model of your own",
+            "leave them out, or set model.target",
+            model["args"],
+        )
+    if train["warmup_epochs"] > train["epochs"]:
+        problem = f"is more than train.epochs = {train['epochs']}: the learning rate would never be reached"
+        report(
+            "train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"]
+        )
+    if "bit" in vary and train["precision"] != "fp32":
+        problem = "swallows a change of one ulp, and an arm varies bit"
+        report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
+
+
+def _data_recipe(data: Table) -> DataRecipe:
+    facts = catalog.DATA.get(data["preset"] or "")
+    automatic = "none" if facts is None else facts.augment
+    augment = automatic if data["augment"] == "auto" else data["augment"]
+    return DataRecipe(
+        preset=data["preset"], target=data["target"], train_size=data["train_size"], augment=augment
+    )
+
+
+def _model_recipe(model: Table) -> ModelRecipe:
+    args = tuple(sorted(model["args"].items()))
+    return ModelRecipe(preset=model["preset"], target=model["target"], width=float(model["width"]), args=args)
+
+
+def _train_recipe(train: Table) -> TrainRecipe:
+    return TrainRecipe(
+        epochs=train["epochs"],
+        batch_size=train["batch_size"],
+        optimizer=train["optimizer"],
+        lr=float(train["lr"]),
+        momentum=float(train["momentum"]),
+        weight_decay=float(train["weight_decay"]),
+        bias_bn_lr_scale=float(train["bias_bn_lr_scale"]),
+        schedule=train["schedule"],
+        warmup_epochs=float(train["warmup_epochs"]),
+        clip_grad_norm=float(train["clip_grad_norm"]),
+        precision=train["precision"],
+    )

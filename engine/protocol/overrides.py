@@ -1,0 +1,49 @@
+"""`--set KEY=VALUE`: changes to a protocol's document from the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tomli
+
+from .faults import Fault, show_value, suggest
+from .fields import SECTIONS
+
+
+def apply_overrides(document: dict[str, Any], overrides: tuple[str, ...]) -> list[Fault]:
+    """Set each "section.key=value" in the document; the values are checked later, with the file's own.
+
+    Returns:
+        Faults of the texts themselves: no equals sign, no such section or key.
+    """
+    faults: list[Fault] = []
+    for override in overrides:
+        key, equals, value_text = override.partition("=")
+        section, dot, name = key.strip().partition(".")
+        fault = _fault(override, section, name, complete=bool(equals and dot))
+        if fault is not None:
+            faults.append(fault)
+            continue
+        table = document.setdefault(section, {})
+        if isinstance(table, dict):
+            table[name] = parse_value(value_text.strip())
+    return faults
+
+
+def parse_value(text: str) -> Any:
+    """The text as a TOML value; plain words, which TOML would refuse, are strings."""
+    try:
+        document = tomli.loads(f"value = {text}")
+    except tomli.TOMLDecodeError:
+        return text
+    return document["value"] if set(document) == {"value"} else text
+
+
+def _fault(override: str, section: str, name: str, *, complete: bool) -> Fault | None:
+    keys = [f"{section_name}.{key}" for section_name, fields in SECTIONS.items() for key in fields]
+    if not complete:
+        remedy = "write --set SECTION.KEY=VALUE, e.g. --set train.epochs=20"
+        return Fault("--set", "is not SECTION.KEY=VALUE", remedy, show_value(override))
+    if section not in SECTIONS or name not in SECTIONS[section]:
+        return Fault(f"--set {section}.{name}", "is not a known key", suggest(f"{section}.{name}", keys))
+    return None

@@ -1,0 +1,56 @@
+"""A protocol as frozen values: what a checked file says, with every default and override applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One row of a table: the sources that vary and the settings that hold in it."""
+
+    name: str
+    vary: tuple[str, ...]
+    """In the order of `sources.SOURCES`; empty for a control."""
+    replicas: int
+    data: DataRecipe
+    """Target digests are not filled in yet: the plan does that."""
+    model: ModelRecipe
+    train: TrainRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """Where and how runs are trained; none of it changes a result."""
+
+    devices: tuple[str, ...] | str = "auto"
+    """auto, cpu, or CUDA device names."""
+    slots_per_device: int | str = "auto"
+    keep_weights: bool = True
+    checkpoint_s: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A whole protocol file."""
+
+    file: str
+    """Path as the user gave it, for messages."""
+    text: str
+    """The file's content, verbatim."""
+    overrides: tuple[str, ...]
+    """The KEY=VALUE texts that were applied on top of it."""
+    name: str
+    description: str
+    arms: tuple[Arm, ...]
+    seeds: dict[str, int]
+    """Base seed of every source that can be seeded, bit excluded: while it does not vary nothing is moved."""
+    lowlevel_mode: str
+    """auto, kernels or order."""
+    bit_parameter: str
+    bit_ulps: int
+    bootstrap: int
+    data_root: str
+    dispatch: Dispatch

@@ -1,0 +1,152 @@
+"""The recipe of a run: exactly what determines its result, and the id derived from it.
+
+Nothing else belongs here: no path, device index, worker count or retention setting. Whoever trains a recipe
+twice with deterministic kernels gets the same bits; whoever changes a field gets another id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+RECIPE_VERSION = 1
+"""Raised by hand whenever the training code changes results for an unchanged recipe."""
+
+ID_LENGTH = 16
+"""Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
+
+Scalar = str | int | float | bool
+LowLevel = Literal["order", "kernels", "deterministic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """Which examples a run trains and is tested on."""
+
+    preset: str | None = None
+    """Name in `catalog.DATA`; None where `target` is set."""
+    target: str | None = None
+    """The user's "module:function"; see README for what it returns."""
+    target_sha256: str | None = None
+    """Digest of the target's source file, so that an edited loader is another run."""
+    train_size: int = 0
+    """Training examples kept by a fixed, seeded draw; 0 keeps all."""
+    augment: str = "none"
+    """none, crop, flip or crop-flip; already resolved from "auto"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecipe:
+    """Which network; input shape and classes come from the data."""
+
+    preset: str | None = None
+    target: str | None = None
+    target_sha256: str | None = None
+    width: float = 1.0
+    """Factor on the channel counts of the residual networks."""
+    args: tuple[tuple[str, Scalar], ...] = ()
+    """Keyword arguments for the user's target, sorted by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRecipe:
+    """Optimisation settings, in the words of the protocol's [train] section."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str = "sgd"
+    lr: float = 0.40
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    bias_bn_lr_scale: float = 0.1
+    schedule: str = "cosine"
+    warmup_epochs: float = 3.0
+    clip_grad_norm: float = 0.0
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """One seed per seeded source; None where the source is empty for this data and model."""
+
+    init: int
+    shuffle: int
+    augment: int | None = None
+    stochastic: int | None = None
+    lowlevel: int | None = None
+    """Seed of the order inside each minibatch; None unless `Recipe.lowlevel` is "order"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitChange:
+    """One weight moved by `ulps` units in the last place before training starts."""
+
+    seed: int
+    parameter: str = "first"
+    ulps: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training with every seed and setting fixed."""
+
+    data: DataRecipe
+    model: ModelRecipe
+    train: TrainRecipe
+    seeds: Seeds
+    lowlevel: LowLevel
+    """order: seeded order inside each minibatch; kernels: CUDA as it comes; deterministic: neither."""
+    device: Literal["cpu", "cuda"]
+    bit: BitChange | None = None
+    repeat: int | None = None
+    """Which repetition of an otherwise equal recipe: set for controls and for what cannot be seeded."""
+
+    @property
+    def id(self) -> str:
+        """First 64 bits of the SHA-256 of the canonical JSON, in hex."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:ID_LENGTH]
+
+    def canonical_json(self) -> str:
+        """Sorted keys, no white space, shortest round-trip floats; the text that the id hashes."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; inverse of `from_dict`."""
+        return (
+            {"recipe_version": RECIPE_VERSION}
+            | asdict(self)
+            | {"model": asdict(self.model) | {"args": dict(self.model.args)}}
+        )
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """Rebuild a recipe.
+
+        Raises:
+            ValueError: If the content has another recipe version or other keys than this version writes.
+        """
+        version = content.get("recipe_version")
+        if version != RECIPE_VERSION:
+            raise ValueError(
+                f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}"
+            )
+        expected = {field.name for field in fields(cls)} | {"recipe_version"}
+        if set(content) != expected:
+            raise ValueError(f"recipe keys {sorted(content)}, expected {sorted(expected)}")
+        model = dict(content["model"])
+        model["args"] = tuple(sorted(model["args"].items()))
+        try:
+            return cls(
+                data=DataRecipe(**content["data"]),
+                model=ModelRecipe(**model),
+                train=TrainRecipe(**content["train"]),
+                seeds=Seeds(**content["seeds"]),
+                lowlevel=content["lowlevel"],
+                device=content["device"],
+                bit=None if content["bit"] is None else BitChange(**content["bit"]),
+                repeat=content["repeat"],
+            )
+        except TypeError as error:
+            raise ValueError(f"recipe of another version: {error}") from error

@@ -1,0 +1,81 @@
+"""Writing a study's files so that no reader ever sees half of one, and reading them without trust."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StoreFullError, StudyError
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextlib.contextmanager
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into errors that name the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            remedy = "make room there; the study then goes on where it was"
+            raise StoreFullError(
+                f"{path}: no room left on this file system ({error.strerror}): {remedy}"
+            ) from error
+        if error.errno in NOT_WRITABLE:
+            remedy = "check the folder's owner and mount, or choose another with --store"
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
+            raise StudyError(
+                f"{path}: cannot be written ({error.strerror}): choose another --store"
+            ) from error
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; fine where it exists."""
+    with explain_write_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file as a whole: complete under a sibling name first, on the disk, then moved.
+
+    Raises:
+        StoreFullError: Where there is no room; the old file, if any, is untouched.
+        StudyError: Where the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explain_write_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace a JSON file as a whole; see `write_bytes`.
+
+    Raises:
+        ValueError: If the content holds a number that is not finite: such values are null plus a flag.
+    """
+    write_bytes(path, (json.dumps(content, allow_nan=False, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where the file is absent, empty, torn or something else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

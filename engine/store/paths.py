@@ -1,0 +1,157 @@
+"""Names of every file of a study folder; the one place that knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+STORE_VARIABLE = "NONDET_STORE"
+DEFAULT_STORE = "studies"
+
+
+@dataclass(frozen=True)
+class AttemptPaths:
+    """One try at a run; only the process that claimed it writes here."""
+
+    folder: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.folder.name)
+
+    @property
+    def attempt(self) -> Path:
+        """Who trains it, where, with what."""
+        return self.folder / "attempt.json"
+
+    @property
+    def epochs(self) -> Path:
+        """One line per epoch."""
+        return self.folder / "epochs.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the training printed."""
+        return self.folder / "log.txt"
+
+    @property
+    def exit(self) -> Path:
+        """How the attempt ended, where that is no result."""
+        return self.folder / "exit.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State at the end of an epoch; gone once the run is done."""
+        return self.folder / "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """One run's folder."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        """Everything that determines the result."""
+        return self.folder / "spec.json"
+
+    @property
+    def attempts(self) -> Path:
+        return self.folder / "attempts"
+
+    @property
+    def predictions(self) -> Path:
+        """Logits (N, C), float32."""
+        return self.folder / "predictions.npy"
+
+    @property
+    def model(self) -> Path:
+        """Final weights."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """Written last; it alone means done."""
+        return self.folder / "result.json"
+
+    def attempt(self, number: int) -> AttemptPaths:
+        return AttemptPaths(self.attempts / f"{number:02d}")
+
+    def list_attempts(self) -> list[AttemptPaths]:
+        """The attempts that were claimed so far, oldest first."""
+        try:
+            names = os.listdir(self.attempts)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [self.attempt(number) for number in sorted(int(name) for name in names if name.isdigit())]
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """A study's folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def protocol(self) -> Path:
+        return self.folder / "protocol.toml"
+
+    @property
+    def history(self) -> Path:
+        """Earlier protocols of this study."""
+        return self.folder / "history"
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def labels(self) -> Path:
+        """int64 (N,)."""
+        return self.folder / "labels.npy"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def control(self) -> Path:
+        """Requests: cancel, pause, resume."""
+        return self.folder / "control"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.folder / "supervisor.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.folder / "supervisor.log"
+
+    def run(self, run_id: str) -> RunPaths:
+        return RunPaths(self.runs / run_id)
+
+
+def find_store(option: str | None) -> Path:
+    """The folder of all studies: the option, else $NONDET_STORE, else ./studies."""
+    return Path(option or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE).expanduser()
+
+
+def iterate_studies(store: Path) -> Iterator[StudyPaths]:
+    """The studies of a store, by name; empty where there is no store."""
+    if not store.is_dir():
+        return
+    for folder in sorted(store.iterdir()):
+        paths = StudyPaths(folder)
+        if paths.plan.is_file():
+            yield paths

@@ -1,0 +1,129 @@
+"""A study's plan.json: what was planned, read back as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import StudyError
+from engine.plan import Plan
+
+from .files import read_json
+from .paths import StudyPaths, find_store
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyArm:
+    """One arm of a study and the runs of its replicas."""
+
+    name: str
+    vary: tuple[str, ...]
+    runs: tuple[str, ...]
+    empty: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """What plan.json says."""
+
+    study: str
+    device: str
+    arms: tuple[StudyArm, ...]
+    order: tuple[str, ...]
+    """Every run id once, in training order."""
+    epochs: dict[str, int]
+    """Run id → epochs that its training takes."""
+    data_root: str
+    search_path: tuple[str, ...]
+    devices: tuple[str, ...] | str
+    slots_per_device: int | str
+    keep_weights: bool
+    checkpoint_s: float
+    provenance: dict[str, Any]
+
+
+def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
+    """The content of plan.json.
+
+    Args:
+        plan: The runs.
+        extras: The settings and provenance that no recipe holds: created, protocol, data_root, search_path,
+            dispatch, metrics, provenance.
+    """
+    arms = [
+        {"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty}
+        for arm in plan.arms
+    ]
+    epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
+    head = {"v": FORMAT, "study": plan.study, "device": plan.device}
+    return head | extras | {"arms": arms, "order": list(plan.recipes), "epochs": epochs}
+
+
+def read_plan(paths: StudyPaths) -> StudyPlan:
+    """Read a study's plan.
+
+    Raises:
+        StudyError: If the folder is no study or its plan is damaged or of another version.
+    """
+    content = read_json(paths.plan)
+    if content is None:
+        found = "is empty or damaged" if paths.plan.exists() else "does not exist"
+        remedy = (
+            "run the protocol again to write it anew"
+            if paths.folder.is_dir()
+            else "`nondet-tui ls` lists the studies"
+        )
+        raise StudyError(f"{paths.plan}: {found}, so {paths.folder} cannot be read as a study: {remedy}")
+    if content.get("v") != FORMAT:
+        raise StudyError(
+            f"{paths.plan}: format {content.get('v')!r}, this version of nondet-tui reads {FORMAT}"
+        )
+    try:
+        return _parse(content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        remedy = "run the protocol again to write it anew"
+        raise StudyError(f"{paths.plan}: damaged at {error}: {remedy}") from error
+
+
+def _parse(content: dict[str, Any]) -> StudyPlan:
+    dispatch = content["dispatch"]
+    devices = dispatch["devices"]
+    return StudyPlan(
+        study=content["study"],
+        device=content["device"],
+        arms=tuple(
+            StudyArm(
+                name=arm["name"], vary=tuple(arm["vary"]), runs=tuple(arm["runs"]), empty=dict(arm["empty"])
+            )
+            for arm in content["arms"]
+        ),
+        order=tuple(content["order"]),
+        epochs=dict(content["epochs"]),
+        data_root=content["data_root"],
+        search_path=tuple(content["search_path"]),
+        devices=tuple(devices) if isinstance(devices, list) else devices,
+        slots_per_device=dispatch["slots_per_device"],
+        keep_weights=dispatch["keep_weights"],
+        checkpoint_s=dispatch["checkpoint_s"],
+        provenance=content["provenance"],
+    )
+
+
+def find_study(name: str, *, store: str | None) -> StudyPaths:
+    """The study of a name in the store, or the study folder at a path.
+
+    Raises:
+        StudyError: If there is none; names the studies that there are nearby.
+    """
+    root = find_store(store)
+    candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
+    candidates.append(StudyPaths(find_store(name or ".")))
+    for paths in candidates:
+        if paths.plan.exists():
+            return StudyPaths(paths.folder.resolve())
+    raise StudyError(
+        f"{name!r}: no study of this name in {root} and no study folder at this path: "
+        f"`nondet-tui ls --store DIR` lists a store's studies"
+    )

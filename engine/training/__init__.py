@@ -1,0 +1,1 @@
+"""Training of one recipe (torch, torchvision); imported by training processes alone."""
