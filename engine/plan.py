@@ -96,9 +96,7 @@ def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
     faults = []
     if device == "cpu" and protocol.lowlevel_mode == "kernels":
         remedy = 'use mode = "order" or "auto", or run on a CUDA device'
-        faults.append(
-            Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"')
-        )
+        faults.append(Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"'))
     for number, arm in enumerate(protocol.arms, start=1):
         if device == "cpu" and arm.train.precision == "tf32":
             problem = f"exists on CUDA devices only, and arm[{number}] goes to the CPU"
@@ -111,13 +109,9 @@ def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
     """The varying sources that cannot change anything, each with the reason."""
     reasons = {}
     if "augment" in arm.vary and arm.data.augment == "none":
-        reasons["augment"] = (
-            f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
-        )
+        reasons["augment"] = f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
     if "stochastic" in arm.vary and arm.model.preset is not None:
-        reasons["stochastic"] = (
-            f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
-        )
+        reasons["stochastic"] = f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
     if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
         reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
     return reasons

@@ -129,9 +129,7 @@ class Recipe:
         """
         version = content.get("recipe_version")
         if version != RECIPE_VERSION:
-            raise ValueError(
-                f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}"
-            )
+            raise ValueError(f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}")
         expected = {field.name for field in fields(cls)} | {"recipe_version"}
         if set(content) != expected:
             raise ValueError(f"recipe keys {sorted(content)}, expected {sorted(expected)}")

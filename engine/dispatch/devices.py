@@ -94,9 +94,7 @@ def choose_devices(devices: tuple[str, ...] | str, *, gpus: tuple[Gpu, ...] | No
         )
     if not is_cuda_torch():
         version = metadata.version("torch")
-        raise NondetError(
-            f"dispatch.devices: torch {version} has no CUDA: install a CUDA build, or use --devices cpu"
-        )
+        raise NondetError(f"dispatch.devices: torch {version} has no CUDA: install a CUDA build, or use --devices cpu")
     return tuple(devices)
 
 

@@ -16,6 +16,7 @@ from engine.protocol.settings import Protocol
 from engine.store.control import request
 from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
 from engine.store.paths import StudyPaths, find_store
+from engine.store.status import read_result
 from engine.store.study import plan_content
 from engine.store.view import is_supervised
 from engine.targets import digest_source
@@ -46,7 +47,7 @@ def plan_protocol(protocol: Protocol) -> Plan:
 
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
-    """Where the user's targets are looked for, before the installed packages: the folder of the protocol file."""
+    """Where the user's targets are looked for beside installed packages: the protocol file's folder."""
     return (Path(protocol.file).resolve().parent,)
 
 
@@ -70,7 +71,7 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None) -> Study
         return paths
     if running:
         raise StudyError(
-            f"{paths.folder}: is being trained with another plan at this moment: wait for it, or stop it with "
+            f"{paths.folder}: is being trained with another plan right now: wait for it, or stop it with "
             f"`nondet-tui cancel {paths.name}`"
         )
     for folder in (paths.folder, paths.runs, paths.control):
@@ -84,7 +85,7 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None) -> Study
 
 def _same_work(known: dict[str, Any], content: dict[str, Any]) -> bool:
     """Whether two plans differ in nothing but when and by what versions they were made."""
-    volatile = ("created", "provenance")
+    volatile = ("created", "provenance", "protocol")
     return {k: v for k, v in known.items() if k not in volatile} == {
         k: v for k, v in content.items() if k not in volatile
     }
@@ -127,8 +128,7 @@ def _plan_extras(protocol: Protocol) -> dict[str, Any]:
 
 def _provenance() -> dict[str, Any]:
     return {
-        "versions": {name: metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": {name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "git_commit": _git_commit(Path(__file__).parent),
         "machine": platform.machine(),
         "host": platform.node(),
@@ -185,3 +185,8 @@ def _tail(paths: StudyPaths, lines: int = 5) -> str:
         return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"
+
+
+def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
+    """The plan's runs that the study folder already holds the complete results of."""
+    return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}

@@ -54,14 +54,10 @@ def show_value(value: object) -> str:
     """A TOML value as one short printable line."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
-    except (
-        ValueError
-    ):  # a list that contains itself cannot come from TOML, a lone surrogate can come from --set
+    except ValueError:  # a list that contains itself cannot come from TOML, a lone surrogate can come from --set
         text = repr(value)
     text = printable(text)
-    return (
-        text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}… ({len(text)} characters)"
-    )
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}… ({len(text)} characters)"
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

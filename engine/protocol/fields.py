@@ -48,12 +48,7 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
 
     def check(value: Any) -> str | None:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        good = (
-            is_number
-            and low <= value <= high
-            and not (above and value == low)
-            and not (below and value == high)
-        )
+        good = is_number and low <= value <= high and not (above and value == low) and not (below and value == high)
         bounds = f"{'above' if above else 'at least'} {low:g} and {'below' if below else 'at most'} {high:g}"
         return None if good else f"must be a number {bounds}"
 
@@ -83,11 +78,7 @@ def text(limit: int) -> Check:
     """Printable text up to a length."""
 
     def check(value: Any) -> str | None:
-        good = (
-            isinstance(value, str)
-            and len(value) <= limit
-            and all(c.isprintable() or c in "\n\t" for c in value)
-        )
+        good = isinstance(value, str) and len(value) <= limit and all(c.isprintable() or c in "\n\t" for c in value)
         return None if good else f"must be text of at most {limit} printable characters"
 
     return check
@@ -96,20 +87,12 @@ def text(limit: int) -> Check:
 def folder_name(value: Any) -> str | None:
     """A name that is safe as a folder everywhere."""
     good = isinstance(value, str) and NAME_PATTERN.fullmatch(value) and not value.endswith(".")
-    return (
-        None
-        if good
-        else "must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit"
-    )
+    return None if good else "must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit"
 
 
 def arm_name(value: Any) -> str | None:
     """One printable line."""
-    good = (
-        isinstance(value, str)
-        and 0 < len(value.strip()) <= len(value) <= MAX_ARM_NAME
-        and value.isprintable()
-    )
+    good = isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= MAX_ARM_NAME and value.isprintable()
     return None if good else f"must be one line of 1 to {MAX_ARM_NAME} printable characters"
 
 
@@ -139,11 +122,7 @@ def devices(value: Any) -> str | None:
 
 def slots(value: Any) -> str | None:
     """Auto or a count."""
-    return (
-        None
-        if value == "auto" or whole(1, 256)(value) is None
-        else 'must be "auto" or a whole number from 1 to 256'
-    )
+    return None if value == "auto" or whole(1, 256)(value) is None else 'must be "auto" or a whole number from 1 to 256'
 
 
 def off(meaning: Any) -> Check:
@@ -159,9 +138,7 @@ def off(meaning: Any) -> Check:
 def arguments(value: Any) -> str | None:
     """Keyword arguments for a user's function."""
     good = isinstance(value, dict) and all(
-        key.isidentifier()
-        and isinstance(v, (str, int, float, bool))
-        and (not isinstance(v, float) or math.isfinite(v))
+        key.isidentifier() and isinstance(v, (str, int, float, bool)) and (not isinstance(v, float) or math.isfinite(v))
         for key, v in value.items()
     )
     return None if good else "must be a table of plain values (text, numbers, true, false) under Python names"
@@ -182,14 +159,10 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "target": Field(target, None, 'your function, e.g. "mypkg.data:load", instead of preset'),
         "root": Field(text(1000), "~/datasets", "the folder of the data files"),
         "train_size": Field(whole(0, 10**9), 0, "0 keeps every training example"),
-        "augment": Field(
-            choice(("auto", *catalog.AUGMENTATIONS)), "auto", "auto is what the preset's paper used"
-        ),
+        "augment": Field(choice(("auto", *catalog.AUGMENTATIONS)), "auto", "auto is what the preset's paper used"),
     },
     "model": {
-        "preset": Field(
-            choice(catalog.MODELS, LATER_MODELS), None, f"available: {', '.join(catalog.MODELS)}"
-        ),
+        "preset": Field(choice(catalog.MODELS, LATER_MODELS), None, f"available: {', '.join(catalog.MODELS)}"),
         "target": Field(target, None, 'your function, e.g. "mypkg.nets:build", instead of preset'),
         "width": Field(number(0, 16, above=True), 1.0, "1.0 is the published width"),
         "args": Field(arguments, {}, "keyword arguments for your target, e.g. { depth = 3 }"),
@@ -215,9 +188,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         for name in ("init", "shuffle", "augment", "stochastic", "lowlevel")
     },
     "lowlevel": {
-        "mode": Field(
-            choice(("auto", "kernels", "order")), "auto", "auto is kernels on CUDA and order on CPU"
-        ),
+        "mode": Field(choice(("auto", "kernels", "order")), "auto", "auto is kernels on CUDA and order on CPU"),
     },
     "bit": {
         "parameter": Field(text(200), "first", '"first" or the full name of a parameter'),
@@ -225,15 +196,11 @@ SECTIONS: dict[str, dict[str, Field]] = {
     },
     "metrics": {
         "cka": Field(off(False), False, UNAVAILABLE),
-        "bootstrap": Field(
-            whole(0, 1_000_000), 10_000, "resamples behind the error of an SD; 10,000 in the paper"
-        ),
+        "bootstrap": Field(whole(0, 1_000_000), 10_000, "resamples behind the error of an SD; 10,000 in the paper"),
     },
     "dispatch": {
         "devices": Field(devices, "auto", 'e.g. devices = ["cuda:0"]'),
-        "slots_per_device": Field(
-            slots, "auto", "runs side by side on one device; auto on CPU is one per core"
-        ),
+        "slots_per_device": Field(slots, "auto", "runs side by side on one device; auto on CPU is one per core"),
         "executor": Field(choice(("local",), ("slurm",)), "local", UNAVAILABLE),
         "keep_weights": Field(flag, True, "false keeps the digest of the final weights but not the file"),
         "checkpoint_s": Field(number(0, 1e9), 60.0, "seconds between checkpoints; 0 is every epoch"),

@@ -37,14 +37,10 @@ def read_text(path: Path) -> str:
     """The file's text, or a fault that says why there is none."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise _file_fault(
-                path, f"is larger than {MAX_FILE_BYTES:,} bytes", "give the TOML file of a protocol"
-            )
+            raise _file_fault(path, f"is larger than {MAX_FILE_BYTES:,} bytes", "give the TOML file of a protocol")
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise _file_fault(
-            path, "does not exist", "check the path; `ls protocols` lists the shipped ones"
-        ) from None
+        raise _file_fault(path, "does not exist", "check the path; `ls protocols` lists the shipped ones") from None
     except IsADirectoryError:
         raise _file_fault(path, "is a folder", "give the TOML file of a protocol") from None
     except UnicodeDecodeError as error:
@@ -72,9 +68,7 @@ def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> 
     return protocol
 
 
-def _build(
-    document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]
-) -> Protocol | None:
+def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]) -> Protocol | None:
     faults.extend(_unknown_keys("", document, [*SECTIONS, "arm"]))
     values = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
     if values["protocol"]["name"] is None:
@@ -124,9 +118,7 @@ def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
     """The section with defaults filled in; a faulty value becomes its default so that checking goes on."""
     fields = SECTIONS[name]
     if not isinstance(table, dict):
-        faults.append(
-            Fault(name, "must be a section", f"write [{name}] on a line of its own", show_value(table))
-        )
+        faults.append(Fault(name, "must be a section", f"write [{name}] on a line of its own", show_value(table)))
         table = {}
     if name == "seeds" and "bit" in table:
         remedy = "leave it out: while bit does not vary, nothing is moved"
@@ -150,9 +142,7 @@ def _check_fields(prefix: str, table: Table, fields: dict[str, Field], faults: l
     for key, field in fields.items():
         problem = field.check(table[key]) if key in table else None
         if problem is not None:
-            faults.append(
-                Fault(f"{prefix}{key}", problem, _remedy(table[key], field), show_value(table[key]))
-            )
+            faults.append(Fault(f"{prefix}{key}", problem, _remedy(table[key], field), show_value(table[key])))
         checked[key] = table[key] if key in table and problem is None else field.default
     return checked
 
@@ -172,16 +162,12 @@ def _build_arms(tables: Any, values: dict[str, Table], faults: list[Fault]) -> t
         shown = None if tables is None else show_value(tables)
         faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
         return ()
-    arms = [
-        _build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)
-    ]
+    arms = [_build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)]
     names = [table.get("name") for table in tables]
     for number, name in enumerate(names, start=1):
         if isinstance(name, str) and name in names[: number - 1]:
             first = names.index(name) + 1
-            fault = Fault(
-                f"arm[{number}].name", f"is the name of arm[{first}] too", "give each arm its own name"
-            )
+            fault = Fault(f"arm[{number}].name", f"is the name of arm[{first}] too", "give each arm its own name")
             faults.append(Fault(fault.key, fault.problem, fault.remedy, show_value(name)))
     return tuple(arm for arm in arms if arm is not None)
 
@@ -198,8 +184,7 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         if key not in table and "ensemble" not in table:
             _missing(f"{prefix}{key}", ARM[key].remedy, faults)
     merged = {
-        section: values[section]
-        | _check_override(f"{prefix}{section}", section, table.get(section, {}), faults)
+        section: values[section] | _check_override(f"{prefix}{section}", section, table.get(section, {}), faults)
         for section in ARM_OVERRIDES
     }
     merged["model"] = _exclusive(table.get("model", {}), merged["model"])
@@ -230,9 +215,7 @@ def _exclusive(override: Any, merged: Table) -> Table:
 def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) -> Table:
     """An arm's own settings of one section: only the keys that it sets."""
     if not isinstance(table, dict):
-        faults.append(
-            Fault(prefix, "must be a table", f"write {section} = {{ key = value }}", show_value(table))
-        )
+        faults.append(Fault(prefix, "must be a table", f"write {section} = {{ key = value }}", show_value(table)))
         return {}
     valid = {key: SECTIONS[section][key] for key in ARM_OVERRIDES[section]}
     fixed = [key for key in table if key in SECTIONS[section] and key not in valid]
@@ -240,12 +223,8 @@ def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) 
         problem = "cannot differ between the arms of one study, which share their test examples"
         remedy = f"set {section}.{key} for the whole protocol, or write a second protocol"
         faults.append(Fault(f"{prefix}.{key}", problem, remedy, show_value(table[key])))
-    faults.extend(
-        _unknown_keys(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid))
-    )
-    return {
-        key: value for key, value in _check_fields(f"{prefix}.", table, valid, faults).items() if key in table
-    }
+    faults.extend(_unknown_keys(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid)))
+    return {key: value for key, value in _check_fields(f"{prefix}.", table, valid, faults).items() if key in table}
 
 
 def _check_together(
@@ -262,11 +241,7 @@ def _check_together(
 
     for section in ("data", "model"):
         part = merged[section]
-        if (
-            part["preset"] is None
-            and part["target"] is None
-            and not any(k[0] == f"{section}.preset" for k in seen)
-        ):
+        if part["preset"] is None and part["target"] is None and not any(k[0] == f"{section}.preset" for k in seen):
             report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
         if part["preset"] is not None and part["target"] is not None:
             problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
@@ -289,9 +264,7 @@ def _check_together(
         )
     if train["warmup_epochs"] > train["epochs"]:
         problem = f"is more than train.epochs = {train['epochs']}: the learning rate would never be reached"
-        report(
-            "train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"]
-        )
+        report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"])
     if "bit" in vary and train["precision"] != "fp32":
         problem = "swallows a change of one ulp, and an arm varies bit"
         report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
@@ -301,9 +274,7 @@ def _data_recipe(data: Table) -> DataRecipe:
     facts = catalog.DATA.get(data["preset"] or "")
     automatic = "none" if facts is None else facts.augment
     augment = automatic if data["augment"] == "auto" else data["augment"]
-    return DataRecipe(
-        preset=data["preset"], target=data["target"], train_size=data["train_size"], augment=augment
-    )
+    return DataRecipe(preset=data["preset"], target=data["target"], train_size=data["train_size"], augment=augment)
 
 
 def _model_recipe(model: Table) -> ModelRecipe:

@@ -74,9 +74,7 @@ def apply(control: Control, content: dict[str, Any]) -> Control:
     if runs is None:
         if verb == "resume":
             return Control()
-        return Control(
-            control.cancelled or verb == "cancel", control.paused or verb == "pause", cancelled, paused
-        )
+        return Control(control.cancelled or verb == "cancel", control.paused or verb == "pause", cancelled, paused)
     chosen = frozenset(str(run) for run in runs)
     if verb == "resume":
         cancelled, paused = cancelled - chosen, paused - chosen

@@ -24,16 +24,12 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_ROOM:
             remedy = "make room there; the study then goes on where it was"
-            raise StoreFullError(
-                f"{path}: no room left on this file system ({error.strerror}): {remedy}"
-            ) from error
+            raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"
             raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
-            raise StudyError(
-                f"{path}: cannot be written ({error.strerror}): choose another --store"
-            ) from error
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise
 
 

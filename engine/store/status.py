@@ -58,9 +58,7 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
     result = read_result(run)
     attempts = run.list_attempts()
     if result is not None:
-        return RunState(
-            status="done", attempts=len(attempts), result=result, diverged=result.get("diverged") is True
-        )
+        return RunState(status="done", attempts=len(attempts), result=result, diverged=result.get("diverged") is True)
     stopped = control.stops(run_id)
     if not attempts:
         damage = _damage(run)
@@ -79,9 +77,7 @@ def _damage(run: RunPaths) -> str | None:
         return None
     if read_json(run.result) is None:
         return "result.json is empty or damaged"
-    return (
-        "predictions.npy is missing" if not run.predictions.is_file() else "result.json is of another version"
-    )
+    return "predictions.npy is missing" if not run.predictions.is_file() else "result.json is of another version"
 
 
 def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:
@@ -101,17 +97,13 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
     if alive:
         return RunState(status="running", attempts=count)
     if alive is False:
-        reason = (
-            f"process {owner.pid if owner else '?'} on {owner.host if owner else '?'} ended without a result"
-        )
+        reason = f"process {owner.pid if owner else '?'} on {owner.host if owner else '?'} ended without a result"
         return RunState(status="lost", attempts=count, reason=reason, retriable=True)
     silence_s = time.time() - _last_sign(attempt)
     if silence_s < STALE_AFTER_S:
         return RunState(status="running", attempts=count)
     host = owner.host if owner else "an unknown host"
-    return RunState(
-        status="stale", attempts=count, reason=f"no sign from {host} for {silence_s:.0f} s", retriable=True
-    )
+    return RunState(status="stale", attempts=count, reason=f"no sign from {host} for {silence_s:.0f} s", retriable=True)
 
 
 def _last_sign(attempt: AttemptPaths) -> float:

@@ -52,10 +52,7 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
         extras: The settings and provenance that no recipe holds: created, protocol, data_root, search_path,
             dispatch, metrics, provenance.
     """
-    arms = [
-        {"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty}
-        for arm in plan.arms
-    ]
+    arms = [{"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty} for arm in plan.arms]
     epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
     head = {"v": FORMAT, "study": plan.study, "device": plan.device}
     return head | extras | {"arms": arms, "order": list(plan.recipes), "epochs": epochs}
@@ -71,15 +68,11 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
     if content is None:
         found = "is empty or damaged" if paths.plan.exists() else "does not exist"
         remedy = (
-            "run the protocol again to write it anew"
-            if paths.folder.is_dir()
-            else "`nondet-tui ls` lists the studies"
+            "run the protocol again to write it anew" if paths.folder.is_dir() else "`nondet-tui ls` lists the studies"
         )
         raise StudyError(f"{paths.plan}: {found}, so {paths.folder} cannot be read as a study: {remedy}")
     if content.get("v") != FORMAT:
-        raise StudyError(
-            f"{paths.plan}: format {content.get('v')!r}, this version of nondet-tui reads {FORMAT}"
-        )
+        raise StudyError(f"{paths.plan}: format {content.get('v')!r}, this version of nondet-tui reads {FORMAT}")
     try:
         return _parse(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -94,9 +87,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         study=content["study"],
         device=content["device"],
         arms=tuple(
-            StudyArm(
-                name=arm["name"], vary=tuple(arm["vary"]), runs=tuple(arm["runs"]), empty=dict(arm["empty"])
-            )
+            StudyArm(name=arm["name"], vary=tuple(arm["vary"]), runs=tuple(arm["runs"]), empty=dict(arm["empty"]))
             for arm in content["arms"]
         ),
         order=tuple(content["order"]),

@@ -123,9 +123,7 @@ class StudyView:
         session = supervisor.get("session")
         runs = {run: self._read_run(run, control, session) for run in self.plan.order}
         supervised = is_supervised(supervisor)
-        arms = tuple(
-            _view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in self.plan.arms
-        )
+        arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in self.plan.arms)
         return StudySnapshot(
             study=self.plan.study,
             arms=arms,

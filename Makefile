@@ -1,0 +1,27 @@
+# The environment is made from nothing but Python >= 3.11 and pip; `make` leaves it in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test bench clean
+
+quickstart: .venv/.installed
+	$(BIN)/nondet-tui --batch protocols/quickstart.toml
+
+test: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+bench: .venv/.installed
+	$(BIN)/python tests/benchmarks
+
+clean:
+	rm -rf .venv
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nondet-tui needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@

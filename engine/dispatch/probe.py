@@ -1,0 +1,145 @@
+"""Asking a training process whether a plan's data and models work, how large they are and how long they take.
+
+What only torch can tell (a user's module, a data set's files) is found out in a process of its own, before
+anything is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import NondetError
+from engine.plan import Plan
+from engine.protocol.faults import Fault, ProtocolError
+from engine.protocol.settings import Protocol
+from engine.recipe import Recipe
+
+from .children import command
+from .devices import choose_devices, make_slots
+from .launch import data_root, search_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeFacts:
+    """One workload of a plan: what its runs have in common but seeds."""
+
+    arms: tuple[str, ...]
+    runs: tuple[str, ...]
+    model: str
+    data: str
+    parameters: int
+    train_examples: int
+    test_examples: int
+    input_shape: tuple[int, ...]
+    classes: int
+    stochastic: bool
+    """Whether the model has dropout or other random layers."""
+    seconds_per_epoch: float | None
+    """Training and evaluation on one slot; None where it was not timed."""
+    seconds_load: float
+    memory_bytes: int
+    lowlevel_empty: bool | None
+    """Whether free kernels repeat bit for bit on this device, so that `lowlevel` is empty; None without such runs."""
+
+
+def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
+    """Build every data set and model of a plan once, in a process like those that will train them.
+
+    Args:
+        protocol: Where the data and the user's modules are.
+        plan: The runs.
+        timed: Whether to train for about a second per workload to see how long an epoch takes.
+
+    Raises:
+        ProtocolError: If a data set, model, target or perturbed parameter does not work.
+        NondetError: If the training process itself fails.
+    """
+    workloads = _group(plan)
+    request = {
+        "recipes": [_representative(plan, runs).to_dict() for runs in workloads],
+        "root": str(data_root(protocol)),
+        "search_path": [str(folder) for folder in search_path(protocol)],
+        "timed": timed,
+    }
+    answers = _ask(request, _environment(protocol))
+    faults = [_fault(protocol, plan, runs, a) for runs, a in zip(workloads, answers, strict=True) if "error" in a]
+    if faults:
+        raise ProtocolError(protocol.file, dict.fromkeys(faults))
+    return tuple(_facts(plan, runs, answer) for runs, answer in zip(workloads, answers, strict=True))
+
+
+def _group(plan: Plan) -> list[tuple[str, ...]]:
+    """Run ids by workload: same data, model, training, and parameter to move."""
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for run_id, recipe in plan.recipes.items():
+        groups.setdefault(_workload(recipe), []).append(run_id)
+    return [tuple(runs) for runs in groups.values()]
+
+
+def _workload(recipe: Recipe) -> tuple[Any, ...]:
+    return (recipe.data, recipe.model, recipe.train)
+
+
+def _representative(plan: Plan, runs: tuple[str, ...]) -> Recipe:
+    """The run of the workload with most that can go wrong: a moved bit's parameter, free kernels."""
+    recipes = [plan.recipes[run] for run in runs]
+    return max(recipes, key=lambda recipe: (recipe.lowlevel == "kernels", recipe.bit is not None))
+
+
+def _environment(protocol: Protocol) -> dict[str, str]:
+    slots = make_slots(choose_devices(protocol.dispatch.devices), 1)
+    return dict(os.environ) | slots[0].environment
+
+
+def _ask(request: dict[str, Any], environment: dict[str, str]) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        command("engine.training", "probe"),
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd="/",
+        check=False,
+    )
+    try:
+        answers = json.loads(done.stdout)["answers"]
+    except (ValueError, KeyError, TypeError):
+        tail = "\n".join(done.stderr.splitlines()[-5:])
+        raise NondetError(f"the training process could not start (exit status {done.returncode}):\n{tail}") from None
+    return answers
+
+
+def _fault(protocol: Protocol, plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> Fault:
+    """The fault at the key that caused it."""
+    recipe = plan.recipes[runs[0]]
+    part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
+    if answer["part"] == "device":
+        return Fault("dispatch.devices", answer["error"], answer["remedy"])
+    if part is None:
+        return Fault("bit.parameter", answer["error"], answer["remedy"], json.dumps(protocol.bit_parameter))
+    kind = "target" if part.target is not None else "preset"
+    return Fault(f"{answer['part']}.{kind}", answer["error"], answer["remedy"], json.dumps(part.target or part.preset))
+
+
+def _facts(plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> ProbeFacts:
+    recipe = plan.recipes[runs[0]]
+    return ProbeFacts(
+        arms=tuple(arm.name for arm in plan.arms if set(arm.runs) & set(runs)),
+        runs=runs,
+        model=recipe.model.preset or recipe.model.target or "",
+        data=recipe.data.preset or recipe.data.target or "",
+        parameters=answer["parameters"],
+        train_examples=answer["train_examples"],
+        test_examples=answer["test_examples"],
+        input_shape=tuple(answer["input_shape"]),
+        classes=answer["classes"],
+        stochastic=answer["stochastic"],
+        seconds_per_epoch=answer["seconds_per_epoch"],
+        seconds_load=answer["seconds_load"],
+        memory_bytes=answer["memory_bytes"],
+        lowlevel_empty=answer["lowlevel_empty"],
+    )

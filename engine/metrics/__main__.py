@@ -1,0 +1,33 @@
+"""`python -P -m engine.metrics STUDY`: bring a study's metrics.json up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engine.errors import EXIT_USAGE, NondetError
+from engine.store.files import read_json, write_json
+from engine.store.paths import StudyPaths
+
+from .study import FORMAT, measure_study
+
+
+def main() -> int:
+    """Measure the study named on the command line."""
+    if len(sys.argv) != 2:
+        print("usage: python -P -m engine.metrics STUDY", file=sys.stderr)
+        return EXIT_USAGE
+    paths = StudyPaths(Path(sys.argv[1]))
+    try:
+        known = read_json(paths.metrics) or {}
+        content = measure_study(paths, previous=known if known.get("v") == FORMAT else None)
+        if content != known:
+            write_json(paths.metrics, content)
+    except NondetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

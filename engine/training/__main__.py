@@ -1,0 +1,71 @@
+"""`python -P -m engine.training`: the processes that train (worker) and that try a recipe out (probe).
+
+    worker STUDY --slot NAME --lease KEY --session ID     claims and trains runs of a study
+    probe                                                 reads a request on stdin, answers on stdout, in JSON
+
+A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from engine.dispatch.leases import Lease
+from engine.errors import EXIT_USAGE, NondetError
+from engine.store.control import read_control
+from engine.store.paths import StudyPaths
+from engine.store.status import read_state
+from engine.store.study import read_plan
+
+LEASE_PERIOD_S = 0.5
+"""How often a waiting worker tries to get its slot."""
+
+
+def main() -> int:
+    """Run one of the two processes."""
+    parser = argparse.ArgumentParser(prog="python -P -m engine.training")
+    commands = parser.add_subparsers(dest="command", required=True)
+    worker = commands.add_parser("worker")
+    worker.add_argument("study", type=Path)
+    worker.add_argument("--slot", required=True)
+    worker.add_argument("--lease", required=True)
+    worker.add_argument("--session", required=True)
+    commands.add_parser("probe")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    try:
+        if arguments.command == "probe":
+            return importlib.import_module("engine.training.probe").answer_request()
+        return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
+    except NondetError as error:
+        logging.error("%s", error)
+        return EXIT_USAGE
+
+
+def run_worker(paths: StudyPaths, slot: str, lease_key: str, session: str) -> int:
+    """Wait for the slot, then train in it until nothing is left to claim."""
+    lease = Lease(lease_key)
+    holder = {"study": paths.name, "pid": os.getpid(), "folder": str(paths.folder)}
+    while not lease.acquire(holder):
+        if not has_work(paths, session):
+            return 0
+        time.sleep(LEASE_PERIOD_S)
+    return importlib.import_module("engine.training.worker").work(paths, slot=slot, session=session)
+
+
+def has_work(paths: StudyPaths, session: str) -> bool:
+    """Whether a run of the study could be claimed now."""
+    control = read_control(paths)
+    plan = read_plan(paths)
+    states = (read_state(paths.run(run), control=control, session=session, run_id=run) for run in plan.order)
+    return any(state.retriable and state.status != "running" for state in states)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Dropout whose masks belong to examples: a function of seed, epoch, example, layer and unit.
+
+So another order of the data, or another order inside the batch, leaves each example its mask; PyTorch's own
+dropout draws from one stream in the order of the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .seeding import hash_units
+
+ELEMENTWISE = (nn.Dropout,)
+CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@dataclass
+class MaskContext:
+    """What the current step's masks are a function of; the loop sets it before each step."""
+
+    seed: int = 0
+    epoch: int = 0
+    examples: Tensor | None = None
+    """Ids of the batch's examples, int64 (B,)."""
+
+
+class KeyedDropout(nn.Module):
+    """Stands for a dropout layer of PyTorch."""
+
+    def __init__(self, p: float, layer: int, *, channelwise: bool, context: MaskContext) -> None:
+        """Drop each unit, or each channel as a whole, with probability p."""
+        super().__init__()
+        self.p, self.layer, self.channelwise, self.context = p, layer, channelwise, context
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape with the batch first; the mean over masks is x."""
+        if not self.training or self.p == 0.0:
+            return x
+        if self.p >= 1.0:
+            return torch.zeros_like(x)
+        context = self.context
+        if context.examples is None or len(context.examples) != len(x):
+            raise RuntimeError(f"dropout met {len(x)} rows in a batch of another size; the batch must come first")
+        shape = torch.Size((*x.shape[:2], *[1] * (x.dim() - 2))) if self.channelwise else x.shape
+        count = shape[1:].numel()
+        units = hash_units(context.seed, context.epoch, self.layer, context.examples, count)
+        keep = units >= round(self.p * 2**24)
+        return x * keep.view(shape) / (1.0 - self.p)
+
+
+def key_dropout(model: nn.Module, context: MaskContext) -> int:
+    """Replace every dropout layer of a model, in the order of their definition.
+
+    Returns:
+        How many there were.
+    """
+    count = 0
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ELEMENTWISE + CHANNELWISE):
+                keyed = KeyedDropout(child.p, count, channelwise=isinstance(child, CHANNELWISE), context=context)
+                setattr(parent, name, keyed.train(child.training))
+                count += 1
+    return count

@@ -1,0 +1,68 @@
+"""The published optimiser: parameter groups by name, and a learning rate that is a function of the step.
+
+Source: train.py of github.com/ceciliaresearch/nondeterminism_instability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.recipe import TrainRecipe
+
+
+def is_slow(name: str) -> bool:
+    """Whether a parameter trains at the scaled rate: biases, and weights with "bn" in their name.
+
+    By name as in the published code, so the batch norms inside `downsample` train at the full rate.
+    """
+    return "bias" in name or ("bn" in name and "weight" in name)
+
+
+def make_groups(parameters: Iterable[tuple[str, nn.Parameter]], scale: float) -> list[dict[str, Any]]:
+    """Two parameter groups, each with the factor on its learning rate as "scale"."""
+    named = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
+    slow = [parameter for name, parameter in named if is_slow(name)]
+    fast = [parameter for name, parameter in named if not is_slow(name)]
+    groups = [{"params": slow, "scale": scale}, {"params": fast, "scale": 1.0}]
+    return [group for group in groups if group["params"]]
+
+
+def make_optimiser(model: nn.Module, train: TrainRecipe) -> torch.optim.Optimizer:
+    """SGD with momentum (not Nesterov) or Adam; weight decay acts on every parameter.
+
+    The implementation is pinned: fused and plain ones round differently.
+    """
+    groups = make_groups(model.named_parameters(), train.bias_bn_lr_scale)
+    if train.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=train.lr, weight_decay=train.weight_decay, fused=True)
+    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True)
+
+
+def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:
+    """The learning rate of a step, before a group's scale.
+
+    With e = step / steps_per_epoch: max·e/warmup while e ≤ warmup (so the first step has rate 0), then
+    max·(1+cos(π·e/epochs))/2; the cosine does not begin behind the warm-up but at 0, so there is a small jump.
+
+    Args:
+        step: Number of the step in the whole training, from 0.
+        steps_per_epoch: Minibatches per epoch.
+        train: Schedule, highest rate, warm-up and epochs.
+    """
+    epoch = step / steps_per_epoch
+    if train.warmup_epochs and epoch <= train.warmup_epochs:
+        return train.lr * epoch / train.warmup_epochs
+    if train.schedule == "constant":
+        return train.lr
+    return 0.5 * train.lr * (1 + math.cos(math.pi * min(epoch / train.epochs, 1.0)))
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its scaled rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]

@@ -1,0 +1,172 @@
+"""Every random draw of a training, and every determinism flag: the one module that seeds torch.
+
+A draw is a function of its source's seed, its purpose and its place (epoch, step, example), never of a stream
+that other draws share. So no source disturbs another, nothing depends on which process trains a run or what
+that process trained before, and a training can go on from any epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from engine.recipe import LowLevel
+
+Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic"]
+
+PURPOSES: dict[Purpose, int] = {
+    "shuffle": 1,
+    "augment": 2,
+    "stochastic": 3,
+    "lowlevel": 4,
+    "bit": 5,
+    "subset": 6,
+    "synthetic": 7,
+}
+"""First word of every key after the seed: equal seeds of two sources give unrelated draws."""
+
+
+def keyed_generator(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
+    """A counter-based generator (Philox) for one place; equal arguments give equal draws.
+
+    Args:
+        seed: The source's seed.
+        purpose: What is drawn.
+        place: Epoch, step, … as far as the draw depends on them.
+    """
+    sequence = np.random.SeedSequence([seed, PURPOSES[purpose], *place])
+    return np.random.Generator(np.random.Philox(sequence))
+
+
+def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
+    """Order of the training examples in one epoch, a permutation of 0…examples−1, int64."""
+    return keyed_generator(seed, "shuffle", epoch).permutation(examples)
+
+
+def batch_order(seed: int, epoch: int, step: int, size: int) -> np.ndarray:
+    """Order inside one minibatch, a permutation of 0…size−1: same sum in exact arithmetic, other rounding."""
+    return keyed_generator(seed, "lowlevel", epoch, step).permutation(size)
+
+
+@dataclass(frozen=True)
+class AugmentationDraws:
+    """One crop and flip per training example, indexed by example and not by position in the epoch."""
+
+    top: np.ndarray
+    """Rows by which the crop is moved, 0…2·pad, int64 (N,)."""
+    left: np.ndarray
+    flip: np.ndarray
+    """bool (N,)."""
+
+
+def draw_augmentation(seed: int, epoch: int, examples: int, pad: int) -> AugmentationDraws:
+    """The draws of one epoch: a function of seed, epoch and example alone.
+
+    Differs from the published code, where a worker's stream is used in the order of the batch, so that another
+    order of the data also gives each example another crop.
+    """
+    generator = keyed_generator(seed, "augment", epoch)
+    offsets = generator.integers(0, 2 * pad + 1, size=(2, examples))
+    return AugmentationDraws(offsets[0], offsets[1], generator.random(examples) < 0.5)
+
+
+def draw_bit_place(seed: int, weights: int) -> tuple[int, bool]:
+    """Which of a parameter's weights is moved, and whether upwards."""
+    generator = keyed_generator(seed, "bit")
+    return int(generator.integers(weights)), bool(generator.random() < 0.5)
+
+
+def seed_step(seed: int, epoch: int, step: int) -> None:
+    """Seed torch's own generators for one step, for random layers that are not keyed by example.
+
+    One torch seed holds for all devices; a CUDA generator that does not exist yet takes it when it is made.
+    """
+    torch.manual_seed(int(keyed_generator(seed, "stochastic", epoch, step).integers(2**63)))
+
+
+@contextlib.contextmanager
+def initialised_under(seed: int) -> Iterator[None]:
+    """Let a model be built with all global generators seeded, and put them back as they were.
+
+    Source: the published code's `set_rng_state`: initialisation takes nothing from other streams.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - users' modules draw from it
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def set_kernels(lowlevel: LowLevel, precision: str) -> None:
+    """Set every flag that decides which kernels run, whatever was set before.
+
+    Args:
+        lowlevel: kernels gives CUDA free choice and autotunes, as the published code does where it varies cuDNN;
+            order and deterministic allow repeatable kernels only.
+        precision: fp32 is IEEE arithmetic (TF32 would swallow a change of one ulp); bf16 is set by autocast.
+    """
+    free = lowlevel == "kernels"
+    torch.use_deterministic_algorithms(not free)
+    # Filling fresh memory costs time and changes no result of a model that reads only what it wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue] - set dynamically
+    torch.backends.cudnn.deterministic = not free
+    torch.backends.cudnn.benchmark = free
+    multiply = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = multiply
+    torch.backends.cudnn.conv.fp32_precision = multiply  # pyright: ignore[reportAttributeAccessIssue] - untyped
+    torch.backends.cudnn.rnn.fp32_precision = multiply  # pyright: ignore[reportAttributeAccessIssue] - untyped
+
+
+def use_one_thread() -> None:
+    """One CPU thread per run: rounding depends on the number of threads, and more runs beat more threads."""
+    torch.set_num_threads(1)
+
+
+MASK_32 = 0xFFFFFFFF
+
+
+def hash_units(seed: int, epoch: int, layer: int, examples: torch.Tensor, units: int) -> torch.Tensor:
+    """Uniform 24-bit integers for every unit of every example: a function of their names alone.
+
+    Integer arithmetic, so equal on every device.
+
+    Args:
+        seed: The stochastic source's seed.
+        epoch: The epoch.
+        layer: Number of the random layer in the model.
+        examples: Example ids, int64 (B,).
+        units: Units per example.
+
+    Returns:
+        int64 (B, units), in 0…2²⁴−1.
+    """
+    key = int(keyed_generator(seed, "stochastic", epoch, layer).integers(2**32))
+    rows = _mix(_mix(examples ^ key) + 0x9E3779B9)
+    columns = _mix(torch.arange(units, device=examples.device) * 0x85EBCA6B + key)
+    return _mix(rows[:, None] ^ columns[None, :]) >> 8
+
+
+def _mix(x: torch.Tensor) -> torch.Tensor:
+    """Bijective mixing of 32-bit integers held in int64.
+
+    Source: "triple32" of https://github.com/skeeto/hash-prospector, bias 0.0208.
+    """
+    x = x & MASK_32
+    x = x ^ (x >> 17)
+    x = (x * 0xED5AD4BB) & MASK_32
+    x = x ^ (x >> 11)
+    x = (x * 0xAC4C1B51) & MASK_32
+    x = x ^ (x >> 15)
+    x = (x * 0x31848BAB) & MASK_32
+    return x ^ (x >> 14)
