@@ -84,21 +84,26 @@ def read_replica(paths: StudyPaths, run_id: str, labels: np.ndarray | str) -> Re
     result = read_json(run.result)
     if result is None:
         return Replica(run_id, fault="result.json is empty or damaged")
-    if isinstance(labels, str):
-        return Replica(run_id, fault=labels)
-    try:
-        predictions = np.load(run.predictions, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        return Replica(run_id, fault="predictions.npy is missing")
-    except (OSError, ValueError, EOFError) as error:
-        return Replica(run_id, fault=f"predictions.npy is damaged ({error})")
-    if predictions.ndim != 2 or len(predictions) != len(labels) or predictions.dtype != np.float32:
-        found = f"{predictions.dtype} {predictions.shape}"
-        return Replica(run_id, fault=f"predictions.npy holds {found}, not float32 ({len(labels)}, C)")
+    predictions = labels if isinstance(labels, str) else read_predictions(run.predictions, len(labels))
+    if isinstance(predictions, str):
+        return Replica(run_id, fault=predictions)
     diverged = result.get("diverged") is True
     if not diverged and not np.isfinite(predictions).all():
         return Replica(run_id, fault="predictions.npy holds values that are not finite")
     return Replica(run_id, diverged=diverged, weights_sha256=result.get("weights_sha256"), predictions=predictions)
+
+
+def read_predictions(path: Path, examples: int) -> np.ndarray | str:
+    """A run's logits, float32 (N, C), mapped from the file, or what is wrong with them."""
+    try:
+        predictions = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        return "predictions.npy is missing"
+    except (OSError, ValueError, EOFError) as error:
+        return f"predictions.npy is damaged ({error})"
+    if predictions.ndim != 2 or len(predictions) != examples or predictions.dtype != np.float32:
+        return f"predictions.npy holds {predictions.dtype} {predictions.shape}, not float32 ({examples}, C)"
+    return predictions
 
 
 def _usable(replicas: list[Replica]) -> list[Replica]:

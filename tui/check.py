@@ -1,0 +1,112 @@
+"""`check`: validate a protocol and show what running it would mean; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from engine.dispatch.devices import choose_devices, make_slots
+from engine.dispatch.launch import done_runs, plan_protocol
+from engine.dispatch.probe import ProbeFacts, probe_plan
+from engine.errors import EXIT_OK
+from engine.plan import Plan
+from engine.protocol.faults import printable
+from engine.protocol.load import load_protocol
+from engine.store.paths import StudyPaths, find_store
+
+from .format import format_bytes, format_seconds
+from .output import print_text, results_console
+
+BYTES_PER_EPOCH = 200
+"""One line of epochs.jsonl."""
+BYTES_PER_RUN = 4_000
+"""Recipe, attempt and result of a run."""
+
+
+def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...]) -> int:
+    """Print the plan of a protocol with an estimate of its cost.
+
+    Raises:
+        NondetError: If the protocol, its data or its models do not work.
+    """
+    console = results_console()
+    protocol = load_protocol(path, overrides=overrides)
+    plan = plan_protocol(protocol)
+    facts = probe_plan(protocol, plan, timed=True)
+    paths = StudyPaths(find_store(store) / protocol.name)
+    done = done_runs(paths, plan)
+    slots = make_slots(choose_devices(protocol.dispatch.devices), protocol.dispatch.slots_per_device)
+    print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder.absolute()}")
+    console.print(_plan_table(plan, done))
+    for line in describe_facts(facts):
+        print_text(console, line)
+    for line in describe_cost(plan, facts, done, slots=len(slots), kind=plan.device):
+        print_text(console, line)
+    for line in describe_notes(plan, facts):
+        print_text(console, f"note: {line}")
+    return EXIT_OK
+
+
+def _plan_table(plan: Plan, done: set[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("arm", "varies", "runs", "shared", "done", "epochs"):
+        table.add_column(title, justify="left" if title in ("arm", "varies") else "right", overflow="fold")
+    shared = plan.shared
+    for arm in plan.arms:
+        varies = " + ".join(arm.vary) or "nothing (control)"
+        counts = (len(arm.runs), sum(r in shared for r in arm.runs), sum(r in done for r in arm.runs))
+        epochs = plan.recipes[arm.runs[0]].train.epochs
+        table.add_row(*map(Text, (printable(arm.name), varies, *map(str, counts), str(epochs))))
+    return table
+
+
+def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
+    """A line per workload: what is trained on what, and how fast."""
+    return [
+        f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and "
+        f"{fact.test_examples:,} test examples of shape {'x'.join(map(str, fact.input_shape))}, "
+        f"{fact.classes} classes, {fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
+        for fact in facts
+    ]
+
+
+def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:
+    """Runs, time and disk."""
+    total, missing = len(plan.recipes), [run for run in plan.recipes if run not in done]
+    shared = plan.shared
+    most = max(shared.values(), default=0)
+    sharing = f", {len(shared)} shared by up to {most} arms" if shared else ""
+    seconds = sum(estimate_run_s(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
+    disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
+    return [
+        f"{total} runs: {len(missing)} to train, {len(done)} already done{sharing}",
+        f"about {format_seconds(seconds / slots)} on {slots} {kind} {'slot' if slots == 1 else 'slots'}, "
+        f"about {format_bytes(disk)} on disk",
+    ]
+
+
+def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
+    """Seconds of one run: its epochs at the timed pace."""
+    return plan.recipes[run].train.epochs * (fact.seconds_per_epoch or 0.0)
+
+
+def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
+    """Bytes of one run: float32 weights and logits, a line per epoch, and the small files."""
+    values = fact.parameters + fact.test_examples * fact.classes
+    return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
+
+
+def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
+    """Sources that change nothing, as far as that can be known beforehand."""
+    notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
+    for fact in facts:
+        arms = [arm for arm in plan.arms if arm.name in fact.arms]
+        if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
+            notes.append(f"{fact.model} has no dropout layer: stochastic varies only other random layers of its own")
+        if fact.lowlevel_empty:
+            notes.append(f"{fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty here")
+    return notes

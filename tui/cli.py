@@ -1,0 +1,194 @@
+"""The command line: arguments in, exit code out; the one place that turns an error into a message."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
+from engine.protocol.faults import printable
+from engine.store.study import find_study
+
+from .batch import run_batch
+from .check import check_protocol
+from .listing import cancel_study, list_studies, show_status
+from .measures import read_metrics, refresh_metrics
+from .output import print_results, print_text
+from .report import FORMATS
+
+USAGE = """\
+nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]... [--replicas R] [--devices LIST] [--slots N] [--json]
+       nondet-tui check PROTOCOL.toml [the same options]
+       nondet-tui ls [--store DIR]
+       nondet-tui status STUDY [--store DIR]
+       nondet-tui cancel STUDY [--store DIR]
+       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json]"""
+
+EPILOG = """\
+STUDY is a study's name in the store, or the path of its folder.
+The store is --store, else $NONDET_STORE, else ./studies.
+exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault, 130 interrupted"""
+
+COMMANDS = ("check", "ls", "status", "cancel", "report")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with a way out of every error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is; exit code 2."""
+        raise NondetError(f"nondet-tui: {printable(message)}\n`nondet-tui --help` shows the commands and their options")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run nondet-tui; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except NondetError as error:
+        print_text(Console(stderr=True, highlight=False), str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has read enough; flushing the rest at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return code
+
+
+def run(arguments: list[str]) -> int:
+    """Choose between a command and --batch, and do it.
+
+    Raises:
+        NondetError: For every fault that the user can repair.
+    """
+    if arguments and arguments[0] in COMMANDS:
+        options = make_command_parser(arguments[0]).parse_args(arguments[1:])
+        return RUNNERS[arguments[0]](options)
+    options = make_main_parser().parse_args(arguments)
+    if options.batch is None:
+        raise NondetError(
+            "nondet-tui: the interactive app is not part of this version: give --batch PROTOCOL.toml to train, or a "
+            f"command ({', '.join(COMMANDS)}); `nondet-tui --help` shows them"
+        )
+    if options.path is not None:
+        raise NondetError(f"nondet-tui: {printable(options.path)}: --batch takes one protocol and nothing beside it")
+    overrides = collect_overrides(options)
+    return run_batch(Path(options.batch), store=options.store, overrides=overrides, as_json=options.json)
+
+
+def make_main_parser() -> Parser:
+    """Options of `nondet-tui` itself."""
+    parser = Parser(
+        prog="nondet-tui",
+        usage=USAGE,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures how different, and why, two trainings of one neural network end up.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"nondet-tui {metadata.version('nondet-tui')}")
+    parser.add_argument("path", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("--batch", metavar="PROTOCOL.toml", help="train what is missing; table on stdout")
+    parser.add_argument("--json", action="store_true", help="print metrics.json's content on stdout and nothing else")
+    add_store(parser)
+    add_overrides(parser)
+    return parser
+
+
+def make_command_parser(name: str) -> Parser:
+    """Options of one command."""
+    parser = Parser(prog=f"nondet-tui {name}", allow_abbrev=False, description=(RUNNERS[name].__doc__ or "").strip())
+    if name == "check":
+        parser.add_argument("protocol", metavar="PROTOCOL.toml")
+        add_overrides(parser)
+    elif name != "ls":
+        parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
+    if name == "report":
+        parser.add_argument("--format", choices=("table", *FORMATS), default="table")
+    add_store(parser)
+    return parser
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where studies are."""
+    parser.add_argument("--store", metavar="DIR", help="folder of the studies (default: $NONDET_STORE, else ./studies)")
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Options that stand for keys of the protocol."""
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="override a key, e.g. train.epochs=20"
+    )
+    parser.add_argument("--replicas", metavar="R", help="same as --set protocol.replicas=R")
+    parser.add_argument("--devices", metavar="LIST", help="auto, cpu, or a list such as cuda:0,cuda:1")
+    parser.add_argument("--slots", metavar="N", help="runs side by side on one device: auto or a number")
+
+
+def collect_overrides(options: argparse.Namespace) -> tuple[str, ...]:
+    """All overrides as "section.key=value"; the protocol's own checks judge them."""
+    overrides = list(options.set)
+    if options.replicas is not None:
+        overrides.append(f"protocol.replicas={options.replicas}")
+    if options.devices is not None:
+        names = options.devices.split(",")
+        value = names[0] if names[0] in ("auto", "cpu") and len(names) == 1 else _toml_list(names)
+        overrides.append(f"dispatch.devices={value}")
+    if options.slots is not None:
+        overrides.append(f"dispatch.slots_per_device={options.slots}")
+    return tuple(overrides)
+
+
+def _toml_list(names: list[str]) -> str:
+    quoted = [name.strip().replace("\\", "\\\\").replace('"', '\\"') for name in names]
+    return "[" + ", ".join(f'"{name}"' for name in quoted) + "]"
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Validate a protocol; print its plan: runs, shared, already done, time, disk."""
+    return check_protocol(Path(options.protocol), store=options.store, overrides=collect_overrides(options))
+
+
+def run_ls(options: argparse.Namespace) -> int:
+    """List the studies of the store."""
+    return list_studies(options.store)
+
+
+def run_status(options: argparse.Namespace) -> int:
+    """Show how a study stands: arms, running and failed runs, slots."""
+    return show_status(find_study(options.study, store=options.store))
+
+
+def run_cancel(options: argparse.Namespace) -> int:
+    """Stop a study; finished runs are kept."""
+    return cancel_study(find_study(options.study, store=options.store))
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Print a study's measures."""
+    paths = find_study(options.study, store=options.store)
+    refresh_metrics(paths)
+    if options.format == "table":
+        print_results(paths, as_json=False)
+        return EXIT_OK
+    metrics = read_metrics(paths)
+    sys.stdout.write(FORMATS[options.format](printable(str(metrics["study"])), metrics["arms"]))
+    return EXIT_OK
+
+
+RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "check": run_check,
+    "ls": run_ls,
+    "status": run_status,
+    "cancel": run_cancel,
+    "report": run_report,
+}

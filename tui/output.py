@@ -1,0 +1,43 @@
+"""What is printed: results on stdout, all else on stderr; user's text is never taken for markup."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from engine.store.paths import StudyPaths
+from engine.store.study import read_plan
+
+from .format import choose_symbols
+from .measures import read_metrics
+from .report import format_json
+from .tables import make_notes, make_panel
+
+PIPED_WIDTH = 150
+"""Columns of a table that goes to a file or a pipe: wide enough that nothing is folded."""
+
+
+def print_text(console: Console, text: str) -> None:
+    """One message as it is: no markup, no folding of long paths, nothing that the stream cannot show."""
+    encoded = text.encode(console.encoding or "ascii", errors="backslashreplace").decode(console.encoding or "ascii")
+    console.print(Text(encoded), soft_wrap=True)
+
+
+def results_console() -> Console:
+    """Stdout, with colour only where it is a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH, color_system=None)
+
+
+def print_results(paths: StudyPaths, *, as_json: bool) -> None:
+    """The table of a study, or its metrics.json."""
+    metrics = read_metrics(paths)
+    if as_json:
+        sys.stdout.write(format_json(metrics["study"], metrics["arms"]))
+        return
+    console = results_console()
+    empty = {arm.name: arm.empty for arm in read_plan(paths).arms}
+    notes = make_notes(metrics["arms"], empty)
+    console.print(make_panel(metrics["study"], metrics["arms"], notes, choose_symbols(console.encoding)))

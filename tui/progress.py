@@ -1,0 +1,119 @@
+"""A running study as lines of text and as a rich renderable: pure functions of a snapshot."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from engine.protocol.faults import printable
+from engine.store.view import ArmView, Spread, StudySnapshot
+
+from .format import UNICODE, Symbols, format_seconds, shorten
+
+BAR_WIDTH = 18
+
+
+def count_done(arm: ArmView) -> int:
+    """Replicas that have their result."""
+    return arm.counts.get("done", 0)
+
+
+def count_lost(arm: ArmView) -> int:
+    """Replicas that ended without a result."""
+    return sum(arm.counts.get(status, 0) for status in ("failed", "lost", "stale"))
+
+
+def format_spread(spread: Spread | None, symbols: Symbols = UNICODE) -> str:
+    """The accuracy of an arm's replicas at the last epoch that two of them reached."""
+    if spread is None:
+        return symbols.missing
+    return (
+        f"epoch {spread.epoch}  n={spread.n}  {spread.minimum:.2f} / {spread.mean:.2f} / {spread.maximum:.2f}  "
+        f"SD {spread.sd:.2f}"
+    )
+
+
+def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
+    """Epochs trained of all epochs of an arm."""
+    planned = sum(run.planned_epochs for run in arm.runs)
+    trained = sum(run.planned_epochs if run.state.status == "done" else len(run.epochs) for run in arm.runs)
+    filled = width * min(trained, planned) // max(1, planned)
+    return symbols.bar * filled + symbols.bar_rest * (width - filled)
+
+
+def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
+    """Done of all, then what else there is."""
+    parts = [f"{symbols.done}{count_done(arm)}/{len(arm.runs)}"]
+    running, lost = arm.counts.get("running", 0), count_lost(arm)
+    parts += [f"{symbols.running}{running}"] if running else []
+    parts += [f"{symbols.failed}{lost}"] if lost else []
+    parts += [f"{symbols.diverged}{arm.diverged}"] if arm.diverged else []
+    return " ".join(parts)
+
+
+def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
+    """The whole study in one line."""
+    done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
+    state = "paused" if snapshot.control.paused else "running"
+    if snapshot.control.cancelled:
+        state = "stopping"
+    glyph = symbols.paused if state == "paused" else symbols.running
+    left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
+    slots = snapshot.supervisor.get("slots", [])
+    training = sum(slot.get("state") == "training" for slot in slots)
+    name, used = printable(snapshot.study), f"{training} of {len(slots)} slots"
+    return f"{name}  {glyph} {state}  {done} of {total} runs  {used}  about {left} left"
+
+
+def find_obstacles(snapshot: StudySnapshot) -> list[str]:
+    """Why slots are not training, where there is something to say."""
+    slots = snapshot.supervisor.get("slots", [])
+    return [f"slot {slot['name']}: {printable(slot['message'])}" for slot in slots if slot.get("message")]
+
+
+def render(
+    snapshot: StudySnapshot, warnings: list[str], symbols: Symbols = UNICODE, *, width: int = 120
+) -> RenderableType:
+    """One line per arm between the study's line and what stands in its way."""
+    wide = width >= 100
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    if wide:
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    name_width = 26 if wide else 16
+    for arm in snapshot.arms:
+        name = Text(shorten(printable(arm.name), name_width, symbols))
+        bar = [Text(format_bar(arm, symbols))] if wide else []
+        table.add_row(name, *bar, Text(format_counts(arm, symbols)), Text(format_spread(arm.spread, symbols)))
+    head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow="ellipsis")
+    key = Text("accuracy %: min / mean / max over replicas", style="dim", no_wrap=True)
+    notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
+    return Group(head, table, key, *notes)
+
+
+def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
+    """The study's line with each arm's spread, for where there is no terminal to draw on."""
+    return "\n".join([format_summary(snapshot, symbols), *(describe_arm(arm, symbols) for arm in snapshot.arms)])
+
+
+def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
+    """One arm in one line."""
+    name = shorten(printable(arm.name), 26, symbols)
+    return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm.spread, symbols)}"
+
+
+def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
+    """Run id → what happened and where its log is, for every run that ended without a result."""
+    failures = {}
+    for arm in snapshot.arms:
+        for replica, run in enumerate(arm.runs, start=1):
+            if run.state.status in ("failed", "lost", "stale") and run.id not in failures:
+                attempt = f"{run.state.attempts:02d}"
+                log = f"{folder}/runs/{run.id}/attempts/{attempt}/log.txt" if run.state.attempts else "no attempt"
+                reason = printable(run.state.reason or "no reason recorded")
+                head = f"{printable(arm.name)}, replica {replica}: {run.state.status}"
+                failures[run.id] = f"{head}: {reason} (attempt {run.state.attempts}; {log})"
+    return failures

@@ -1,0 +1,112 @@
+"""A study's measures as text for other programs and papers: markdown, LaTeX, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .tables import Entry, arm_name, make_columns, make_notes, make_rows
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "√": r"$\surd$",
+}
+
+NUMBERS = (
+    "n", "planned", "diverged", "damaged", "accuracy_mean", "accuracy_sd", "accuracy_sd_error", "cross_entropy_mean",
+    "cross_entropy_sd", "cross_entropy_sd_error", "disagreement", "disagreement_ci", "correlation", "correlation_ci",
+    "ensemble_delta", "ensemble_delta_ci", "ensemble_cross_entropy_delta", "pearson", "test_set_sd",
+)  # fmt: skip
+"""Fields of the CSV, in order; an interval becomes two columns, _low and _high."""
+
+HEADERS = ["source", "n", *(f"{column.title} ({column.unit})" for column in make_columns())]
+
+
+def format_markdown(study: str, entries: list[Entry]) -> str:
+    """A table for a README or an issue, with the notes as a list."""
+    header = [escape_markdown(title) for title in HEADERS]
+    rows = [[escape_markdown(cell) for cell in row] for row in make_rows(entries)]
+    lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
+    notes = [f"- {escape_markdown(note)}" for note in make_notes(entries)]
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def escape_markdown(text: str) -> str:
+    """The text with everything escaped that markdown would take for markup."""
+    return "".join(f"\\{char}" if char in "\\|*_`<>[]#" else char for char in text)
+
+
+def format_latex(study: str, entries: list[Entry]) -> str:
+    """A booktabs table."""
+    columns = make_columns()
+    rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in make_rows(entries)]
+    header = " & ".join(["source", "$n$", *(escape_latex(f"{c.title} ({c.unit})") for c in columns)]) + r" \\"
+    notes = [f"% {note}" for note in make_notes(entries)]
+    lines = [
+        f"% {escape_latex(study)}; needs \\usepackage{{booktabs}}",
+        *notes,
+        rf"\begin{{tabular}}{{l{'r' * (len(columns) + 1)}}}",
+        r"\toprule",
+        header,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """The text as LaTeX shows it."""
+    return "".join(LATEX_ESCAPES.get(char, char) for char in text)
+
+
+def format_csv(study: str, entries: list[Entry]) -> str:
+    """Every number in full precision, one row per arm; what is missing is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [[f"{name}_low", f"{name}_high"] if name.endswith("_ci") else [name] for name in NUMBERS]
+    writer.writerow(["study", "source", "vary", *(name for group in names for name in group)])
+    for entry in entries:
+        numbers = [_csv_cells(name, entry.get(name)) for name in NUMBERS]
+        vary = "+".join(entry.get("vary", []))
+        writer.writerow([study, arm_name(entry), vary, *(cell for cells in numbers for cell in cells)])
+    return out.getvalue()
+
+
+def _csv_cells(name: str, value: Any) -> list[str]:
+    if name.endswith("_ci"):
+        return ["", ""] if value is None else [repr(end) for end in value]
+    return ["" if value is None else repr(value)]
+
+
+def format_json(study: str, entries: list[Entry]) -> str:
+    """The content of metrics.json."""
+    return json.dumps({"v": 1, "study": study, "arms": entries}, indent=1, ensure_ascii=True) + "\n"
+
+
+FORMATS: dict[str, Callable[[str, list[Entry]], str]] = {
+    "markdown": format_markdown,
+    "latex": format_latex,
+    "csv": format_csv,
+    "json": format_json,
+}
