@@ -77,14 +77,19 @@ def read_labels(path: Path) -> np.ndarray | str:
 
 
 def read_replica(paths: StudyPaths, run_id: str, labels: np.ndarray | str) -> Replica | None:
-    """A run's predictions; None where it has not finished, a fault where something is wrong with them."""
+    """A run's predictions; None where it has not finished, a fault where something is wrong with them.
+
+    Without usable labels there is nothing to compare predictions with, and none are read.
+    """
     run = paths.run(run_id)
     if not run.result.exists():
         return None
     result = read_json(run.result)
     if result is None:
         return Replica(run_id, fault="result.json is empty or damaged")
-    predictions = labels if isinstance(labels, str) else read_predictions(run.predictions, len(labels))
+    if isinstance(labels, str):
+        return Replica(run_id)
+    predictions = read_predictions(run.predictions, len(labels))
     if isinstance(predictions, str):
         return Replica(run_id, fault=predictions)
     diverged = result.get("diverged") is True
@@ -137,7 +142,10 @@ def measure_arm(
 ) -> dict[str, Any]:
     """One arm's entry: its counts, its measures, and reasons for what is null."""
     usable = _usable(replicas)
-    measures = _measure(usable, labels, bootstrap)
+    if isinstance(labels, str) and replicas:
+        measures = Diversity(n=0, reasons=dict.fromkeys(FIGURES, labels))
+    else:
+        measures = _measure(usable, labels, bootstrap)
     entry = {name: value for name, value in asdict(measures).items() if name != "reasons"}
     entry |= {name: list(entry[name]) for name in INTERVALS if entry[name] is not None}
     reasons = dict(measures.reasons) | _remarks(replicas, usable)

@@ -1,0 +1,45 @@
+"""Every test has a store, leases and a home of its own, and sees nothing of the developer's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+PROTOCOL = """
+[protocol]
+name = "tiny"
+replicas = 2
+[data]
+preset = "digits"
+train_size = 100
+[model]
+preset = "linear"
+[train]
+epochs = 2
+batch_size = 50
+lr = 0.1
+warmup_epochs = 1
+[[arm]]
+name = "Control"
+vary = []
+[[arm]]
+name = "Init"
+vary = ["init"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NONDET_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("NONDET_LEASES", str(tmp_path / "leases"))
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def protocol_text() -> str:
+    return PROTOCOL

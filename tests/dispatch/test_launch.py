@@ -1,0 +1,98 @@
+"""Writing a study's folder, and bringing an existing one up to a changed protocol."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.dispatch.launch import data_root, done_runs, plan_protocol, prepare_study
+from engine.errors import StudyError
+from engine.processes import current_owner
+from engine.protocol.load import load_protocol
+from engine.protocol.settings import Protocol
+from engine.recipe import Recipe
+from engine.store.files import read_json, write_json
+from engine.store.paths import StudyPaths
+from engine.store.study import read_plan
+
+
+@pytest.fixture
+def file(tmp_path: Path, protocol_text: str) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(protocol_text)
+    return path
+
+
+def prepare(file: Path, *overrides: str, store: str | None = None) -> tuple[StudyPaths, Protocol]:
+    protocol = load_protocol(file, overrides=overrides)
+    return prepare_study(protocol, plan_protocol(protocol), store=store), protocol
+
+
+def test_folder_is_the_contracts(file: Path, protocol_text: str) -> None:
+    paths, protocol = prepare(file)
+    assert paths.protocol.read_text() == protocol_text
+    plan = plan_protocol(protocol)
+    read = read_plan(paths)
+    assert read.order == tuple(plan.recipes)
+    assert [arm.runs for arm in read.arms] == [arm.runs for arm in plan.arms]
+    for run_id, recipe in plan.recipes.items():
+        content = read_json(paths.run(run_id).spec) or {}
+        assert Recipe.from_dict(content["recipe"]) == recipe
+    assert set(read.provenance["versions"]) >= {"torch", "numpy", "python"}
+
+
+def test_preparing_again_changes_nothing(file: Path) -> None:
+    paths, _ = prepare(file)
+    before = {path: path.stat().st_mtime_ns for path in paths.folder.rglob("*")}
+    prepare(file)
+    assert {path: path.stat().st_mtime_ns for path in paths.folder.rglob("*")} == before
+
+
+def test_raised_replicas_keep_the_runs_that_are_there(file: Path) -> None:
+    paths, protocol = prepare(file)
+    first = plan_protocol(protocol)
+    for run_id in first.recipes:
+        paths.run(run_id).predictions.write_bytes(b"x")
+        write_json(paths.run(run_id).result, {"v": 1, "weights_sha256": "0"})
+    _, raised = prepare(file, "protocol.replicas=5")
+    plan = plan_protocol(raised)
+    assert done_runs(paths, plan) == set(first.recipes)
+    assert len(plan.recipes) == 10
+    assert read_plan(paths).order == tuple(plan.recipes)
+
+
+def test_earlier_protocol_is_kept(file: Path, protocol_text: str) -> None:
+    paths, _ = prepare(file)
+    file.write_text(protocol_text.replace("epochs = 2", "epochs = 3"))
+    prepare(file)
+    kept = list(paths.history.iterdir())
+    assert [path.read_text() for path in kept] == [protocol_text]
+    assert "epochs = 3" in paths.protocol.read_text()
+
+
+def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None:
+    paths, _ = prepare(file)
+    write_json(paths.supervisor, {"v": 1, "owner": current_owner().to_dict()})
+    prepare(file)  # the same plan may be joined
+    with pytest.raises(StudyError, match="nondet-tui cancel tiny"):
+        prepare(file, "train.epochs=9")
+    assert read_plan(paths).epochs == dict.fromkeys(read_plan(paths).order, 2)
+
+
+def test_damaged_plan_is_written_anew(file: Path) -> None:
+    paths, _ = prepare(file)
+    paths.plan.write_text("{")
+    prepare(file)
+    assert read_plan(paths).study == "tiny"
+
+
+def test_store_is_the_option_then_the_variable(file: Path, tmp_path: Path) -> None:
+    assert prepare(file, store=str(tmp_path / "here"))[0].folder == tmp_path / "here" / "tiny"
+    assert prepare(file)[0].folder == Path(os.environ["NONDET_STORE"]) / "tiny"
+
+
+def test_relative_data_root_is_seen_from_the_protocol(file: Path) -> None:
+    assert data_root(load_protocol(file, overrides=("data.root=files",))) == file.parent.resolve() / "files"
+    assert data_root(load_protocol(file)) == Path.home() / "datasets"

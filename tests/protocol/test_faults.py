@@ -1,0 +1,241 @@
+"""Broken protocols: each names key, value, what is allowed and a remedy, and none yields a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.plan import make_plan
+from engine.protocol.faults import ProtocolError, printable, show_value
+from engine.protocol.load import load_protocol, parse_protocol
+
+GOOD = {
+    "protocol": 'name = "good"\nreplicas = 4',
+    "data": 'preset = "digits"',
+    "model": 'preset = "resnet6"',
+    "train": "epochs = 10\nbatch_size = 50",
+}
+ARM = '[[arm]]\nname = "Init"\nvary = ["init"]\n'
+
+
+def document(*extra: str, arm: str = ARM, **sections: str) -> str:
+    parts = GOOD | sections
+    body = "\n".join(f"[{name}]\n{content}" for name, content in parts.items() if content != "absent")
+    return "\n".join([body, *extra, arm])
+
+
+CASES: dict[str, tuple[str, str, str]] = {
+    # name: (text, key that is named, what is said of it)
+    "syntax": (document() + "\n[broken", "", "not valid TOML"),
+    "duplicate key": (document(train="epochs = 1\nepochs = 2"), "", "not valid TOML"),
+    "empty file": ("", "protocol.name", "is missing"),
+    "name missing": (document(protocol="replicas = 3"), "protocol.name", "is missing"),
+    "name climbs": (document(protocol='name = "../x"'), "protocol.name", "A-Z a-z"),
+    "name is markup": (document(protocol='name = "[red]x[/]"'), "protocol.name", "A-Z a-z"),
+    "name escapes": (document(protocol='name = "\\u001b[31mred"'), "protocol.name", "A-Z a-z"),
+    "name reversed": (document(protocol='name = "a\\u202Eb"'), "protocol.name", "A-Z a-z"),
+    "name with newline": (document(protocol='name = "a\\nb"'), "protocol.name", "A-Z a-z"),
+    "name with NUL": (document(protocol='name = "a\\u0000"'), "protocol.name", "A-Z a-z"),
+    "name too long": (document(protocol=f'name = "{"x" * 300}"'), "protocol.name", "302 characters"),
+    "name empty": (document(protocol='name = ""'), "protocol.name", "A-Z a-z"),
+    "name dots": (document(protocol='name = ".."'), "protocol.name", "A-Z a-z"),
+    "name number": (document(protocol="name = 7"), "protocol.name", "A-Z a-z"),
+    "replicas zero": (document(protocol='name = "a"\nreplicas = 0'), "protocol.replicas", "from 1 to 10000"),
+    "replicas text": (document(protocol='name = "a"\nreplicas = "ten"'), "protocol.replicas", "whole number"),
+    "replicas true": (document(protocol='name = "a"\nreplicas = true'), "protocol.replicas", "whole number"),
+    "replicas fraction": (document(protocol='name = "a"\nreplicas = 2.5'), "protocol.replicas", "whole number"),
+    "reference": (document(protocol='name = "a"\nreference = "table1"'), "protocol.reference", "not available"),
+    "unknown section": (document("[trian]\nlr = 1"), "trian", "did you mean train?"),
+    "unknown key": (document(train="epoch = 3"), "train.epoch", "did you mean epochs?"),
+    "section is a value": ("train = 3\n" + document(train="absent"), "train", "must be a section"),
+    "data missing": (document(data="absent"), "data.preset", "is missing"),
+    "data unknown": (document(data='preset = "cifar"'), "data.preset", "did you mean cifar10?"),
+    "data later": (document(data='preset = "ptb"'), "data.preset", "not available"),
+    "data list": (document(data='preset = ["digits"]'), "data.preset", "must be one of"),
+    "data both": (document(data='preset = "digits"\ntarget = "a:b"'), "data.target", "only one can be used"),
+    "target without function": (document(data='target = "my.module"'), "data.target", "module:function"),
+    "target with code": (document(model='target = "os:system(1)"'), "model.target", "module:function"),
+    "train_size too large": (document(data='preset = "digits"\ntrain_size = 5000'), "data.train_size", "1,000"),
+    "train_size negative": (document(data='preset = "digits"\ntrain_size = -1'), "data.train_size", "whole number"),
+    "augment unknown": (document(data='preset = "digits"\naugment = "mixup"'), "data.augment", "crop-flip"),
+    "model later": (document(model='preset = "resnet18"'), "model.preset", "not available"),
+    "width on linear": (document(model='preset = "linear"\nwidth = 2.0'), "model.width", "acts on"),
+    "width zero": (document(model='preset = "resnet6"\nwidth = 0'), "model.width", "above 0"),
+    "args without target": (document(model='preset = "resnet6"\nargs = { depth = 2 }'), "model.args", "your own"),
+    "args nested": (document(model='target = "a:b"\nargs = { x = [1] }'), "model.args", "plain values"),
+    "epochs zero": (document(train="epochs = 0"), "train.epochs", "from 1 to"),
+    "lr text": (document(train='lr = "fast"'), "train.lr", "must be a number"),
+    "lr nan": (document(train="lr = nan"), "train.lr", "must be a number"),
+    "lr infinite": (document(train="lr = inf"), "train.lr", "must be a number"),
+    "lr zero": (document(train="lr = 0.0"), "train.lr", "above 0"),
+    "momentum one": (document(train="momentum = 1.0"), "train.momentum", "below 1"),
+    "optimizer unknown": (document(train='optimizer = "sdg"'), "train.optimizer", "did you mean sgd?"),
+    "schedule later": (document(train='schedule = "snapshot"'), "train.schedule", "not available"),
+    "weight noise": (document(train="weight_noise = 0.1"), "train.weight_noise", "not available"),
+    "averaging": (document(train='averaging = "swa"'), "train.averaging", "not available"),
+    "warm-up too long": (document(train="epochs = 2\nwarmup_epochs = 3"), "train.warmup_epochs", "never be reached"),
+    "precision unknown": (document(train='precision = "fp16"'), "train.precision", "bf16"),
+    "seed negative": (document("[seeds]\ninit = -1"), "seeds.init", "whole number"),
+    "seed of bit": (document("[seeds]\nbit = 1"), "seeds.bit", "has no base seed"),
+    "lowlevel unknown": (document('[lowlevel]\nmode = "random"'), "lowlevel.mode", "must be one of"),
+    "ulps zero": (document("[bit]\nulps = 0"), "bit.ulps", "from 1"),
+    "cka": (document("[metrics]\ncka = true"), "metrics.cka", "not available"),
+    "bootstrap negative": (document("[metrics]\nbootstrap = -5"), "metrics.bootstrap", "whole number"),
+    "executor later": (document('[dispatch]\nexecutor = "slurm"'), "dispatch.executor", "not available"),
+    "devices unknown": (document('[dispatch]\ndevices = "gpu"'), "dispatch.devices", "cuda:0"),
+    "devices twice": (document('[dispatch]\ndevices = ["cuda:0", "cuda:0"]'), "dispatch.devices", "different"),
+    "slots zero": (document("[dispatch]\nslots_per_device = 0"), "dispatch.slots_per_device", "auto"),
+    "no arms": (document(arm=""), "arm", "one or more"),
+    "arm is a table": (document(arm='[arm]\nname = "a"\nvary = []'), "arm", "one or more"),
+    "arms twice": (document(arm=ARM + ARM), "arm[2].name", "arm[1]"),
+    "arm without name": (document(arm='[[arm]]\nvary = ["init"]'), "arm[1].name", "is missing"),
+    "arm without vary": (document(arm='[[arm]]\nname = "a"'), "arm[1].vary", "is missing"),
+    "arm name escapes": (document(arm='[[arm]]\nname = "a\\u0007"\nvary = []'), "arm[1].name", "printable"),
+    "arm name too long": (document(arm=f'[[arm]]\nname = "{"a" * 300}"\nvary = []'), "arm[1].name", "80"),
+    "vary text": (document(arm='[[arm]]\nname = "a"\nvary = "init"'), "arm[1].vary", "list of different sources"),
+    "vary unknown": (document(arm='[[arm]]\nname = "a"\nvary = ["seed"]'), "arm[1].vary", "shuffle"),
+    "vary twice": (document(arm='[[arm]]\nname = "a"\nvary = ["init", "init"]'), "arm[1].vary", "different"),
+    "onset": (document(arm=ARM + "onset = 5"), "arm[1].onset", "not available"),
+    "onset list": (document(arm=ARM + "onset = [0, 5]"), "arm[1].onset", "not available"),
+    "ensemble": (document(arm='[[arm]]\nname = "a"\nensemble = { of = "b", size = 2 }'), "arm[1].ensemble", "not ava"),
+    "arm unknown key": (document(arm=ARM + "varies = 1"), "arm[1].varies", "did you mean vary?"),
+    "arm train text": (document(arm=ARM + 'train = "long"'), "arm[1].train", "must be a table"),
+    "arm train fault": (document(arm=ARM + "train = { lr = -1 }"), "arm[1].train.lr", "must be a number"),
+    "arm train unknown": (document(arm=ARM + "train = { rate = 1 }"), "arm[1].train.rate", "is not a known key"),
+    "arm data preset": (document(arm=ARM + 'data = { preset = "mnist" }'), "arm[1].data.preset", "share their test"),
+    "bit in bf16": (document(arm='[[arm]]\nname = "a"\nvary = ["bit"]\ntrain = { precision = "bf16" }'),
+                    "arm[1].train.precision", "swallows"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_broken_protocol_is_refused_with_key_value_and_remedy(name: str) -> None:
+    text, key, said = CASES[name]
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(text, file="broken.toml")
+    message = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert message.startswith("broken.toml: ")
+    assert any(fault.key == key and fault.remedy for fault in caught.value.faults), message
+    assert said in message
+    assert "\n    -> " in message
+    assert all(char.isprintable() or char == "\n" for char in message)
+
+
+PLAN_CASES: dict[str, tuple[str, str]] = {
+    "kernels on cpu": (document('[lowlevel]\nmode = "kernels"'), "lowlevel.mode"),
+    "tf32 on cpu": (document(train='precision = "tf32"'), "train.precision"),
+    "empty source": (document(arm='[[arm]]\nname = "a"\nvary = ["augment", "stochastic"]'), "arm[1].vary"),
+    "order of one": (document(train="batch_size = 1", arm='[[arm]]\nname = "a"\nvary = ["lowlevel"]'), "arm[1].vary"),
+}
+
+
+@pytest.mark.parametrize("name", PLAN_CASES)
+def test_protocol_that_does_not_fit_the_cpu_is_refused_by_the_plan(name: str) -> None:
+    text, key = PLAN_CASES[name]
+    with pytest.raises(ProtocolError) as caught:
+        make_plan(parse_protocol(text, file="broken.toml"), device="cpu")
+    assert [fault.key for fault in caught.value.faults] == [key]
+
+
+def test_all_faults_of_a_file_are_reported_at_once() -> None:
+    text = document(
+        "[seeds]\ninit = -1\n[nothing]\n",
+        protocol='name = "../x"\nreplicas = 0',
+        data='preset = "cifar"',
+        train='lr = "fast"\nepoc = 3',
+        arm='[[arm]]\nname = "a"\nvary = 3\n[[arm]]\nname = "a"\nvary = []',
+    )
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(text, file="x.toml")
+    keys = {fault.key for fault in caught.value.faults}
+    expected = {"protocol.name", "protocol.replicas", "data.preset", "train.lr", "train.epoc"}
+    assert keys >= expected | {"seeds.init", "nothing", "arm[1].vary", "arm[2].name"}
+    assert "x.toml: 9 faults, nothing was trained" in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "epochs=3", "train.epoch=3", "nowhere.x=1", "=", "", "train.=1"])
+def test_override_that_names_no_key_is_refused(override: str) -> None:
+    with pytest.raises(ProtocolError, match=r"--set .*\n    -> "):
+        parse_protocol(document(), file="x.toml", overrides=(override,))
+
+
+@pytest.mark.parametrize("override", ["train.epochs=many", "train.lr=[1", "protocol.name=../x", "protocol.name=\udcff"])
+def test_override_value_is_judged_like_the_files(override: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(document(), file="x.toml", overrides=(override,))
+    assert [fault.key for fault in caught.value.faults] == [override.partition("=")[0]]
+    assert str(caught.value).isprintable() or "\n" in str(caught.value)
+
+
+def test_override_takes_toml_values_and_plain_words() -> None:
+    overrides = ("train.epochs=3", "data.preset=mnist", 'dispatch.devices=["cuda:1"]', "lowlevel.mode = order")
+    protocol = parse_protocol(document(), file="x.toml", overrides=overrides)
+    assert protocol.arms[0].train.epochs == 3
+    assert protocol.arms[0].data.preset == "mnist"
+    assert protocol.dispatch.devices == ("cuda:1",)
+    assert protocol.lowlevel_mode == "order"
+
+
+def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    binary, large = tmp_path / "binary.toml", tmp_path / "large.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    large.write_bytes(b"#" * 1_000_001)
+    for path, said in ((tmp_path / "no.toml", "does not exist"), (tmp_path, "is a folder"), (binary, "UTF-8"),
+                       (large, "larger than"), (Path("x\0y"), "cannot be read"), (Path("n" * 300), "cannot be read")):  # fmt: skip
+        with pytest.raises(ProtocolError, match=said) as caught:
+            load_protocol(path)
+        assert "    -> " in str(caught.value)
+
+
+def test_deeply_nested_document_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        parse_protocol("x = " + "[" * 5000, file="x.toml")
+
+
+@given(st.text())
+def test_any_text_is_a_protocol_or_a_fault(text: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(text, file="x.toml")
+    assert all(char.isprintable() or char == "\n" for char in str(caught.value))
+
+
+values = st.recursive(
+    st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+@given(section=st.sampled_from(["protocol", "data", "model", "train", "seeds", "bit", "dispatch"]), value=values)
+def test_any_value_in_a_section_is_a_fault_and_not_a_crash(section: str, value: object) -> None:
+    shown = show_value(value)
+    assert shown.isprintable()
+    assert len(shown) < 100
+    with pytest.raises(ProtocolError):
+        parse_protocol(document(**{section: f"zzz = {_toml(value)}"}), file="x.toml")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(char):08x}" if not 0xD800 <= ord(char) < 0xE000 else "" for char in value) + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        keys = list(dict.fromkeys(_toml(key) for key in value))
+        return "{" + ", ".join(f"{key} = 1" for key in keys) + "}"
+    return repr(value)
+
+
+def test_printable_escapes_what_a_terminal_would_obey() -> None:
+    assert printable("a\x1b[31m\u202eb\n") == "a\\x1b[31m\\u202eb\\n"
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("protocols/**/*.toml")), ids=lambda p: p.stem)
+def test_shipped_protocol_is_valid(path: Path) -> None:
+    assert make_plan(load_protocol(path), device="cpu").recipes

@@ -1,0 +1,167 @@
+"""The plan: seeds as in the paper, runs shared where recipes are equal, ids that stay what they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.plan import Plan, make_plan
+from engine.protocol.load import parse_protocol
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.sources import SOURCES
+
+HEAD = """
+[protocol]
+name = "plan"
+replicas = {replicas}
+[data]
+preset = "{data}"
+[model]
+preset = "resnet6"
+[train]
+epochs = 4
+warmup_epochs = 1
+batch_size = 100
+"""
+
+
+def plan(arms: str, *, replicas: int = 5, data: str = "cifar10", device: str = "cpu", extra: str = "") -> Plan:
+    protocol = parse_protocol(HEAD.format(replicas=replicas, data=data) + extra + arms, file="plan.toml")
+    return make_plan(protocol, device="cuda" if device == "cuda" else "cpu")
+
+
+def arm(*vary: str, name: str = "", more: str = "") -> str:
+    listed = ", ".join(f'"{source}"' for source in vary)
+    return f'[[arm]]\nname = "{name or "+".join(vary) or "control"}"\nvary = [{listed}]\n{more}\n'
+
+
+def test_replica_1_of_every_seeded_arm_is_the_same_run() -> None:
+    made = plan(arm("init") + arm("shuffle") + arm("augment") + arm("lowlevel") + arm("init", "shuffle"))
+    assert len({planned.runs[0] for planned in made.arms}) == 1
+    assert len(made.recipes) == 5 * 4 + 1
+    assert made.shared == {made.arms[0].runs[0]: 5}
+
+
+def test_varying_sources_take_the_replicas_number_and_others_their_base_seed() -> None:
+    made = plan(arm("shuffle", "augment"), extra="[seeds]\ninit = 7\nshuffle = 9\n")
+    seeds = [made.recipes[run].seeds for run in made.arms[0].runs]
+    assert seeds == [Seeds(init=7, shuffle=i, augment=i, lowlevel=1) for i in range(1, 6)]
+
+
+def test_bit_arm_moves_a_weight_in_every_replica_the_first_included() -> None:
+    made = plan(arm("bit") + arm("init"))
+    assert [made.recipes[run].bit for run in made.arms[0].runs] == [BitChange(seed=i) for i in range(1, 6)]
+    assert not made.shared
+
+
+def test_controls_share_nothing_and_repeat_one_recipe() -> None:
+    made = plan(arm() + arm("init") + arm("shuffle"))
+    control = [made.recipes[run] for run in made.arms[0].runs]
+    assert [recipe.repeat for recipe in control] == [1, 2, 3, 4, 5]
+    assert len({replace(recipe, repeat=None) for recipe in control}) == 1
+    assert not set(made.arms[0].runs) & set(made.shared)
+
+
+def test_free_kernels_are_named_by_replica_and_hold_nothing_else() -> None:
+    made = plan(arm("lowlevel") + arm("init") + arm("init", "lowlevel"), device="cuda")
+    lowlevel, init, both = ([made.recipes[run] for run in planned.runs] for planned in made.arms)
+    assert {recipe.lowlevel for recipe in lowlevel + both} == {"kernels"}
+    assert {recipe.lowlevel for recipe in init} == {"deterministic"}
+    assert [recipe.repeat for recipe in lowlevel] == [1, 2, 3, 4, 5]
+    assert {recipe.repeat for recipe in init} == {None}
+    assert {recipe.seeds.lowlevel for recipe in lowlevel + init} == {None}
+    # Both arms' replica 1 is the same recipe, repetition 1: one training of free kernels serves both.
+    assert lowlevel[0].id == both[0].id
+
+
+def test_order_can_be_chosen_on_cuda() -> None:
+    made = plan(arm("lowlevel"), device="cuda", extra='[lowlevel]\nmode = "order"\n')
+    assert [made.recipes[run].seeds.lowlevel for run in made.arms[0].runs] == [1, 2, 3, 4, 5]
+
+
+def test_empty_sources_are_named_and_change_nothing() -> None:
+    made = plan(arm("init", "augment", "stochastic") + arm("init"), data="digits")
+    assert set(made.arms[0].empty) == {"augment", "stochastic"}
+    assert made.arms[0].runs == made.arms[1].runs
+
+
+def test_training_order_is_replica_by_replica() -> None:
+    made = plan(arm("init") + arm("bit"), replicas=3)
+    first, second = (planned.runs for planned in made.arms)
+    assert list(made.recipes) == [first[0], second[0], first[1], second[1], first[2], second[2]]
+
+
+def test_arm_overrides_settings_and_replicas() -> None:
+    more = 'replicas = 2\nmodel = { preset = "linear" }\ntrain = { lr = 0.1 }\ndata = { augment = "none" }'
+    made = plan(arm("init") + arm("init", name="small", more=more))
+    recipe = made.recipes[made.arms[1].runs[0]]
+    assert (recipe.model.preset, recipe.train.lr, recipe.data.augment) == ("linear", 0.1, "none")
+    assert recipe.train.epochs == 4
+    assert [len(planned.runs) for planned in made.arms] == [5, 2]
+
+
+def test_targets_digest_is_part_of_the_identity() -> None:
+    text = HEAD.format(replicas=1, data="digits").replace('preset = "resnet6"', 'target = "mine:net"') + arm("init")
+    protocol = parse_protocol(text, file="plan.toml")
+    ids = {make_plan(protocol, device="cpu", digest=lambda t, d=d: d if t else None).arms[0].runs[0] for d in "ab"}
+    assert len(ids) == 2
+
+
+def test_run_ids_are_what_they_were() -> None:
+    """Ids name folders of studies that exist: they change with RECIPE_VERSION only."""
+    made = plan(arm("init"), replicas=2)
+    assert made.arms[0].runs == ("db339b29adceafe8", "56c1d93dc01049cf")
+
+
+@given(small=st.integers(1, 12), more=st.integers(0, 12), vary=st.sets(st.sampled_from([*SOURCES])))
+def test_more_replicas_keep_the_runs_of_fewer(small: int, more: int, vary: set[str]) -> None:
+    arms = arm(*vary) if vary != {"stochastic"} else arm("init")
+    before, after = plan(arms, replicas=small), plan(arms, replicas=small + more)
+    assert after.arms[0].runs[:small] == before.arms[0].runs
+    assert len(set(after.arms[0].runs)) == small + more
+
+
+text = st.text(max_size=8)
+recipes = st.builds(
+    Recipe,
+    data=st.builds(DataRecipe, preset=st.none() | text, target=st.none() | text, train_size=st.integers(0, 10)),
+    model=st.builds(
+        ModelRecipe,
+        preset=st.none() | text,
+        width=st.floats(0.1, 4),
+        args=st.dictionaries(text, st.one_of(text, st.integers(), st.booleans())).map(lambda d: tuple(sorted(d.items()))),
+    ),
+    train=st.builds(TrainRecipe, epochs=st.integers(1, 9), batch_size=st.integers(1, 9), lr=st.floats(1e-9, 10)),
+    seeds=st.builds(Seeds, init=st.integers(0, 9), shuffle=st.integers(0, 9), augment=st.none() | st.integers(0, 9)),
+    lowlevel=st.sampled_from(["order", "kernels", "deterministic"]),
+    device=st.sampled_from(["cpu", "cuda"]),
+    bit=st.none() | st.builds(BitChange, seed=st.integers(0, 9)),
+    repeat=st.none() | st.integers(1, 9),
+)
+
+
+@given(recipes)
+def test_recipe_survives_json_with_its_id(recipe: Recipe) -> None:
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert again.id == recipe.id
+
+
+@given(recipes, recipes)
+def test_equal_ids_mean_equal_recipes(one: Recipe, other: Recipe) -> None:
+    assert (one.id == other.id) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"recipe_version": 0}, "recipe_version"), ({"surplus": 1}, "recipe keys"), ({"train": {"lr": 1}}, "of another")],
+)
+def test_recipe_of_another_version_is_refused(change: dict[str, object], said: str) -> None:
+    made = plan(arm("init"), replicas=1)
+    content = next(iter(made.recipes.values())).to_dict() | change
+    with pytest.raises(ValueError, match=said):
+        Recipe.from_dict(content)
