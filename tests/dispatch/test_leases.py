@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
@@ -68,7 +67,7 @@ def test_all_users_of_the_machine_share_the_folder() -> None:
 
 def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     find_lease_folder().mkdir(parents=True)
-    os.symlink(tmp_path / "victim", find_lease_folder() / "slot.lock")
+    (find_lease_folder() / "slot.lock").symlink_to(tmp_path / "victim")
     with pytest.raises(NondetError, match="NONDET_LEASES"):
         Lease("slot").acquire({})
     assert not (tmp_path / "victim").exists()

@@ -204,7 +204,11 @@ small = hnp.arrays(
 
 def values(measured: Diversity) -> dict[str, float]:
     content = asdict(measured)
-    return {name: content[name] for name in (*MEANS, "accuracy_sd", "cross_entropy_sd", *PAIRWISE) if content[name] is not None}
+    return {
+        name: content[name]
+        for name in (*MEANS, "accuracy_sd", "cross_entropy_sd", *PAIRWISE)
+        if content[name] is not None
+    }
 
 
 @given(small)
@@ -230,7 +234,9 @@ def test_measures_keep_their_bounds(logits: np.ndarray) -> None:
     assert measured.ensemble_cross_entropy_delta <= 1e-9
     if measured.correlation is not None:
         assert -1 <= measured.correlation <= 1
-    assert all(value is None or np.isfinite(value).all() for value in (measured.disagreement_ci, measured.correlation_ci))
+    assert all(
+        value is None or np.isfinite(value).all() for value in (measured.disagreement_ci, measured.correlation_ci)
+    )
 
 
 @given(small)

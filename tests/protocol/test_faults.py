@@ -184,8 +184,15 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary, large = tmp_path / "binary.toml", tmp_path / "large.toml"
     binary.write_bytes(b"\xff\xfe\x00")
     large.write_bytes(b"#" * 1_000_001)
-    for path, said in ((tmp_path / "no.toml", "does not exist"), (tmp_path, "is a folder"), (binary, "UTF-8"),
-                       (large, "larger than"), (Path("x\0y"), "cannot be read"), (Path("n" * 300), "cannot be read")):  # fmt: skip
+    cases = {
+        tmp_path / "no.toml": "does not exist",
+        tmp_path: "is a folder",
+        binary: "UTF-8",
+        large: "larger than",
+        Path("x\0y"): "cannot be read",
+        Path("n" * 300): "cannot be read",
+    }
+    for path, said in cases.items():
         with pytest.raises(ProtocolError, match=said) as caught:
             load_protocol(path)
         assert "    -> " in str(caught.value)

@@ -133,7 +133,9 @@ recipes = st.builds(
         ModelRecipe,
         preset=st.none() | text,
         width=st.floats(0.1, 4),
-        args=st.dictionaries(text, st.one_of(text, st.integers(), st.booleans())).map(lambda d: tuple(sorted(d.items()))),
+        args=st.dictionaries(text, st.one_of(text, st.integers(), st.booleans())).map(
+            lambda d: tuple(sorted(d.items()))
+        ),
     ),
     train=st.builds(TrainRecipe, epochs=st.integers(1, 9), batch_size=st.integers(1, 9), lr=st.floats(1e-9, 10)),
     seeds=st.builds(Seeds, init=st.integers(0, 9), shuffle=st.integers(0, 9), augment=st.none() | st.integers(0, 9)),

@@ -35,7 +35,9 @@ def test_record_survives_its_line(record: EpochRecord) -> None:
     line = format_epoch(record)
     again = parse_epoch(line)
     assert again is not None
-    assert all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(astuple(again), astuple(record), strict=True))
+    assert all(
+        a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(astuple(again), astuple(record), strict=True)
+    )
     assert line.endswith(b"\n")
     assert b"NaN" not in line
 

@@ -1,0 +1,60 @@
+"""Recipes on small data, and the data itself loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.training.data import Dataset, load_data
+from engine.training.run import Outcome, train_run
+
+BASE = Recipe(
+    data=DataRecipe(preset="digits", train_size=90, augment="crop-flip"),
+    model=ModelRecipe(preset="resnet6", width=0.25),
+    train=TrainRecipe(epochs=2, batch_size=40, lr=0.5, warmup_epochs=1),
+    seeds=Seeds(init=1, shuffle=1, augment=1, lowlevel=1),
+    lowlevel="order",
+    device="cpu",
+)
+
+
+@cache
+def load_cached(recipe: DataRecipe) -> Dataset:
+    return load_data(recipe, root=Path("/nonexistent"), search_path=())
+
+
+@pytest.fixture
+def base() -> Recipe:
+    return BASE
+
+
+@pytest.fixture
+def data() -> Dataset:
+    return load_cached(BASE.data)
+
+
+@pytest.fixture
+def train() -> Callable[..., Outcome]:
+    def run(recipe: Recipe, **arguments: Any) -> Outcome:
+        return train_run(recipe, load_cached(recipe.data), device=torch.device(recipe.device), **arguments)
+
+    return run
+
+
+@pytest.fixture
+def vary() -> Callable[..., Recipe]:
+    """The base recipe with one source at another seed."""
+
+    def change(source: str, seed: int = 2) -> Recipe:
+        if source == "bit":
+            return replace(BASE, bit=BitChange(seed=seed))
+        return replace(BASE, seeds=replace(BASE.seeds, **{source: seed}))
+
+    return change

@@ -1,0 +1,53 @@
+"""What only a CUDA device can show; skipped with a reason where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.recipe import BitChange, Recipe
+from engine.training.probe import answer_recipe
+from engine.training.run import Outcome
+from engine.training.weights import weights_bytes
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device and a CUDA build of torch"),
+]
+
+
+@pytest.fixture
+def on_gpu(base: Recipe) -> Recipe:
+    return replace(base, device="cuda", lowlevel="deterministic", seeds=replace(base.seeds, lowlevel=None))
+
+
+def test_deterministic_kernels_repeat_bit_for_bit(on_gpu: Recipe, train: Callable[..., Outcome]) -> None:
+    outcomes = [train(on_gpu) for _ in range(3)]
+    assert len({weights_bytes(outcome.state) for outcome in outcomes}) == 1
+
+
+def test_order_is_a_source_on_a_gpu(on_gpu: Recipe, train: Callable[..., Outcome]) -> None:
+    recipes = [replace(on_gpu, lowlevel="order", seeds=replace(on_gpu.seeds, lowlevel=seed)) for seed in (1, 2)]
+    one, two = (train(recipe) for recipe in recipes)
+    assert not np.array_equal(one.logits, two.logits)
+
+
+def test_one_bit_survives_ieee_arithmetic(on_gpu: Recipe, train: Callable[..., Outcome]) -> None:
+    longer = replace(on_gpu, train=replace(on_gpu.train, epochs=6))
+    assert not np.array_equal(train(longer).logits, train(replace(longer, bit=BitChange(seed=2))).logits)
+
+
+def test_free_kernels_are_judged(on_gpu: Recipe, tmp_path: Path) -> None:
+    facts = answer_recipe(replace(on_gpu, lowlevel="kernels"), root=tmp_path, search_path=(), timed=False)
+    assert facts["lowlevel_empty"] in (True, False)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_lower_precision_repeats_too(on_gpu: Recipe, train: Callable[..., Outcome], precision: str) -> None:
+    recipe = replace(on_gpu, train=replace(on_gpu.train, precision=precision))
+    assert weights_bytes(train(recipe).state) == weights_bytes(train(recipe).state)

@@ -1,0 +1,111 @@
+"""The presets at the published definitions: sizes, initialisation, groups."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from engine import catalog
+from engine.training.models import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
+from engine.training.optimiser import is_slow, make_groups
+from engine.training.seeding import initialised_under
+
+CIFAR = (3, 32, 32)
+
+
+def build(
+    name: str, *, shape: tuple[int, ...] = CIFAR, classes: int = 10, width: float = 1.0, seed: int = 1
+) -> nn.Module:
+    with initialised_under(seed):
+        return BUILDERS[name](ModelShape(input_shape=shape, classes=classes, width=width))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "parameters"),
+    [
+        ("linear", 1.0, 30_730),
+        ("hidden-fc", 1.0, 1_578_506),
+        ("hidden-conv", 1.0, 168_714),
+        ("resnet6", 1.0, 9_978),
+        ("resnet10", 1.0, 42_682),
+        ("resnet14", 1.0, 172_602),
+        ("resnet14", 0.125, 2_936),
+        ("resnet14", 0.25, 11_190),
+        ("resnet14", 0.5, 43_682),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(name: str, width: float, parameters: int) -> None:
+    assert count_parameters(build(name, width=width)) == parameters
+
+
+def test_catalog_names_the_builders() -> None:
+    assert set(catalog.MODELS) == set(BUILDERS)
+
+
+@pytest.mark.parametrize("name", list(BUILDERS))
+@pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 10), ((3, 32, 32), 100), ((1, 28, 28), 3), ((2, 9, 7), 2)])
+def test_input_shape_and_classes_come_from_the_data(name: str, shape: tuple[int, ...], classes: int) -> None:
+    model = build(name, shape=shape, classes=classes)
+    assert model(torch.zeros(2, *shape)).shape == (2, classes)
+
+
+def test_residual_networks_start_with_identity_blocks_and_fan_out_convolutions() -> None:
+    model = build("resnet14")
+    assert isinstance(model, ResNet)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert float(module.weight.detach().unique()) == (0.0 if name.endswith(".bn2") else 1.0)
+            assert float(module.bias.detach().unique()) == 0.0
+    last = [module for module in model.modules() if isinstance(module, nn.Conv2d)][-1]
+    expected = math.sqrt(2 / (last.out_channels * 9))
+    assert float(last.weight.detach().std()) == pytest.approx(expected, rel=0.02)
+
+
+def test_initialisation_visits_modules_in_the_order_of_their_names() -> None:
+    model = build("resnet10", seed=5)
+    torch.manual_seed(99)
+    generator = torch.random.get_rng_state()
+    with initialised_under(5):
+        again = BUILDERS["resnet10"](ModelShape(input_shape=CIFAR, classes=10, width=1.0))
+        initialise_resnet(again)
+    assert torch.equal(torch.random.get_rng_state(), generator), "building a model takes nothing from other streams"
+    names = sorted(name for name, module in again.named_modules() if isinstance(module, nn.Conv2d))
+    expected = BUILDERS["resnet10"](ModelShape(input_shape=CIFAR, classes=10, width=1.0))
+    with initialised_under(5):
+        BUILDERS["resnet10"](ModelShape(input_shape=CIFAR, classes=10, width=1.0))
+        for name in names:
+            nn.init.kaiming_normal_(expected.get_submodule(name).weight, mode="fan_out", nonlinearity="relu")
+    for name in names:
+        assert torch.equal(again.get_submodule(name).weight, expected.get_submodule(name).weight), name
+    assert not torch.equal(model.get_submodule(names[0]).weight, again.get_submodule(names[0]).weight)
+
+
+def test_shortcut_takes_every_second_pixel_and_fills_channels_with_zeros() -> None:
+    model = build("resnet10").eval()
+    block = model.get_submodule("layers.1.0")
+    x = torch.randn(2, 16, 32, 32)
+    norm = block.get_submodule("downsample.1")
+    shortcut = norm(x[:, :, ::2, ::2])
+    y = block(x)  # the block's own path is scaled by zero at the start
+    assert torch.equal(y[:, :16], shortcut.relu())
+    assert torch.equal(y[:, 16:], torch.zeros(2, 16, 16, 16))
+
+
+def test_groups_are_by_name_as_published() -> None:
+    model = build("resnet10")
+    slow, fast = make_groups(model.named_parameters(), 0.1)
+    assert (slow["scale"], fast["scale"]) == (0.1, 1.0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    slow_names = {names[id(parameter)] for parameter in slow["params"]}
+    assert {"bn1.weight", "bn1.bias", "fc.bias", "layers.1.0.downsample.1.bias"} <= slow_names
+    assert not {"conv1.weight", "fc.weight", "layers.1.0.downsample.1.weight"} & slow_names
+    assert len(slow["params"]) + len(fast["params"]) == len(names)
+    assert all(is_slow(name) for name in slow_names)
+
+
+def test_groups_without_members_are_left_out() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    assert [group["scale"] for group in make_groups(model.named_parameters(), 0.1)] == [1.0]
