@@ -25,10 +25,18 @@ def print_text(console: Console, text: str) -> None:
     console.print(Text(encoded), soft_wrap=True)
 
 
+class ResultsConsole(Console):
+    """Stdout; whoever stops reading it early (`| head`) is no failure, which rich would make exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the error to the command line, which knows what it means."""
+        raise BrokenPipeError
+
+
 def results_console() -> Console:
     """Stdout, with colour only where it is a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH, color_system=None)
+    console = ResultsConsole(highlight=False)
+    return console if console.is_terminal else ResultsConsole(highlight=False, width=PIPED_WIDTH, color_system=None)
 
 
 def print_results(paths: StudyPaths, *, as_json: bool) -> None:
@@ -40,4 +48,5 @@ def print_results(paths: StudyPaths, *, as_json: bool) -> None:
     console = results_console()
     empty = {arm.name: arm.empty for arm in read_plan(paths).arms}
     notes = make_notes(metrics["arms"], empty)
-    console.print(make_panel(metrics["study"], metrics["arms"], notes, choose_symbols(console.encoding)))
+    symbols = choose_symbols(console.encoding)
+    console.print(make_panel(metrics["study"], metrics["arms"], notes, symbols, width=console.width))

@@ -77,19 +77,18 @@ def render(
 ) -> RenderableType:
     """One line per arm between the study's line and what stands in its way."""
     wide = width >= 100
+    # rich marks a cut with a character that not every stream can show.
+    cut = "ellipsis" if symbols is UNICODE else "crop"
     table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    if wide:
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    for _ in range(4 if wide else 3):
+        table.add_column(no_wrap=True, overflow=cut)
     name_width = 26 if wide else 16
     for arm in snapshot.arms:
         name = Text(shorten(printable(arm.name), name_width, symbols))
         bar = [Text(format_bar(arm, symbols))] if wide else []
         table.add_row(name, *bar, Text(format_counts(arm, symbols)), Text(format_spread(arm.spread, symbols)))
-    head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow="ellipsis")
-    key = Text("accuracy %: min / mean / max over replicas", style="dim", no_wrap=True)
+    head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow=cut)
+    key = Text("accuracy %: min / mean / max over replicas", style="dim", no_wrap=True, overflow=cut)
     notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
     return Group(head, table, key, *notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,17 @@ from .format import UNICODE, Symbols, format_interval, format_number, format_wit
 
 Entry = dict[str, Any]
 
-CONTROL_DIGITS = 12
+NAME_WIDTH = 12
+"""Columns that an arm's name gets at least before it is folded."""
+
+MAX_WORD = 20
+"""Longest word of a name that is not broken."""
+
+PANEL_FRAME = 4
+"""Columns of the panel's border and padding."""
+
+ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+"""A line below the titles, of characters that every stream can show."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,8 @@ class Column:
     """One measure in the table."""
 
     title: str
+    short: str
+    """Title where there is little room."""
     unit: str
     value: str
     """Field of the entry."""
@@ -44,13 +57,14 @@ class Column:
 
 def make_columns(symbols: Symbols = UNICODE) -> tuple[Column, ...]:
     """The measures in the order of the paper's tables."""
+    delta = symbols.delta
     return (
-        Column("accuracy", "%", "accuracy_mean"),
-        Column("accuracy SD", "%", "accuracy_sd", error="accuracy_sd_error"),
-        Column("cross-entropy SD", "nats", "cross_entropy_sd", error="cross_entropy_sd_error", decimals=4),
-        Column("disagreement", "%", "disagreement", interval="disagreement_ci"),
-        Column("correlation", "Spearman", "correlation", interval="correlation_ci", decimals=3),
-        Column(f"ensemble {symbols.delta}", "% points", "ensemble_delta", interval="ensemble_delta_ci"),
+        Column("accuracy", "acc", "%", "accuracy_mean"),
+        Column("accuracy SD", "acc SD", "%", "accuracy_sd", error="accuracy_sd_error"),
+        Column("cross-entropy SD", "CE SD", "nats", "cross_entropy_sd", error="cross_entropy_sd_error", decimals=4),
+        Column("disagreement", "disagree", "%", "disagreement", interval="disagreement_ci"),
+        Column("correlation", "corr", "Spearman", "correlation", interval="correlation_ci", decimals=3),
+        Column(f"ensemble {delta}", f"ens {delta}", "% points", "ensemble_delta", interval="ensemble_delta_ci"),
     )
 
 
@@ -98,22 +112,82 @@ def _control_verdict(entry: Entry) -> str:
     return f"{entry['n']} replicas with DIFFERENT weights: something varies that should not, so do not trust this study"
 
 
-def make_table(entries: list[Entry], symbols: Symbols = UNICODE) -> Table:
-    """The table without its panel."""
-    table = Table(box=box.SIMPLE_HEAD if symbols is UNICODE else box.ASCII2, show_edge=False, pad_edge=False)
-    table.add_column("source\n", overflow="fold", min_width=12)
-    table.add_column("n\n", justify="right", no_wrap=True)
-    for column in make_columns(symbols):
-        table.add_column(f"{column.title}\n{column.unit}", justify="right", overflow="fold")
-    for row in make_rows(entries, symbols):
+def stack(cell: str) -> str:
+    """A cell with its error or interval below the value, as narrow as it gets without losing a digit."""
+    for mark, below in ((" ± ", "±"), (" +- ", "+-")):
+        if mark in cell:
+            value, error = cell.split(mark)
+            return f"{value}\n{below}{error}"
+    value, bracket, rest = cell.partition(" [")
+    # Ends of an interval stand below a value that has its leading zero.
+    return f"{value}\n[{re.sub(r'(?<![0-9])0[.]', '.', rest)}" if bracket else cell
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to draw the table: titles, cells that may hold line ends, and the space between columns."""
+
+    titles: list[str]
+    rows: list[list[str]]
+    gap: int
+
+    def measure_width(self) -> int:
+        """Columns of the terminal that it needs; names of arms may be folded between words."""
+        columns = list(zip(self.titles, *self.rows, strict=True))
+        widths = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
+        longest_word = max((len(word) for row in self.rows for word in row[0].split()), default=0)
+        name = min(widths[0], max(NAME_WIDTH, min(longest_word, MAX_WORD)))
+        return name + sum(widths[1:]) + self.gap * (len(widths) - 1)
+
+
+def choose_layout(entries: list[Entry], symbols: Symbols, width: int) -> Layout | None:
+    """The widest layout that fits; None where none does without breaking numbers."""
+    columns, rows = make_columns(symbols), make_rows(entries, symbols)
+    titles = ["source\n", "n\n", *(f"{column.title}\n{column.unit}" for column in columns)]
+    short = ["source\n", "n\n", *(f"{column.short}\n{column.unit}" for column in columns)]
+    stacked = [[row[0], row[1].replace(" of", "\nof"), *map(stack, row[2:])] for row in rows]
+    wide = (Layout(titles, rows, 3), Layout(titles, rows, 2), Layout(short, rows, 2))
+    layouts = (*wide, Layout(short, stacked, 2), Layout(short, stacked, 1))
+    return next((layout for layout in layouts if layout.measure_width() <= width), None)
+
+
+def draw_layout(layout: Layout, symbols: Symbols) -> Table:
+    """The layout as a table; names fold at words, numbers never."""
+    padding = (0, layout.gap - 1, 0, 0)
+    style = box.SIMPLE_HEAD if symbols is UNICODE else ASCII_HEAD
+    table = Table(box=style, show_edge=False, pad_edge=False, padding=padding)
+    table.add_column(layout.titles[0], overflow="fold")
+    for title in layout.titles[1:]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in layout.rows:
         # Text, not markup: names are the user's and may hold brackets.
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
-def make_panel(study: str, entries: list[Entry], notes: list[str], symbols: Symbols = UNICODE) -> RenderableType:
+def list_entries(entries: list[Entry], symbols: Symbols) -> list[Text]:
+    """The same figures one below the other, for terminals without room for a table."""
+    columns = make_columns(symbols)
+    return [
+        Text(line)
+        for row in make_rows(entries, symbols)
+        for line in (
+            f"{row[0]}, n = {row[1]}",
+            *(f"  {c.title}, {c.unit}: {cell}" for c, cell in zip(columns, row[2:], strict=True)),
+        )
+    ]
+
+
+def make_panel(
+    study: str, entries: list[Entry], notes: list[str], symbols: Symbols = UNICODE, *, width: int = 120
+) -> RenderableType:
     """The table of a study in its panel, with the notes below the table."""
-    parts: list[RenderableType] = [make_table(entries, symbols)]
+    layout = choose_layout(entries, symbols, width - PANEL_FRAME)
+    parts: list[RenderableType] = []
+    if layout is None:
+        parts += list_entries(entries, symbols)
+    else:
+        parts.append(draw_layout(layout, symbols))
     if notes:
         parts += [Text(""), *(Text(note) for note in notes)]
     title = Text(f" {printable(study)}: diversity by source ")
@@ -121,7 +195,7 @@ def make_panel(study: str, entries: list[Entry], notes: list[str], symbols: Symb
     return Panel(
         Group(*parts),
         title=title,
-        subtitle=Text(legend),
+        subtitle=Text(legend) if len(legend) + PANEL_FRAME <= width else None,
         title_align="left",
         subtitle_align="right",
         box=box.ROUNDED if symbols is UNICODE else box.ASCII,

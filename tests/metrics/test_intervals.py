@@ -26,7 +26,7 @@ def test_interval_equals_leaving_out_each_replica_in_turn(replicas: int, seed: i
         np.mean([matrix[i, j] for i, j in itertools.combinations([r for r in range(replicas) if r != left], 2)])
         for left in range(replicas)
     ]
-    error = np.sqrt((replicas - 1) / replicas * np.sum((without - np.mean(without)) ** 2))
+    error = np.sqrt((replicas - 1) / replicas * np.sum((np.array(without) - np.mean(without)) ** 2))
     centre, half = mean_over_pairs(matrix), stats.t.ppf(0.975, replicas - 1) * error
     assert jackknife_interval(matrix) == pytest.approx((centre - half, centre + half), abs=1e-9)
 

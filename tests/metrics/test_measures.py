@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def draw(replicas: int, examples: int, classes: int, *, kind: str = "plain") -> 
     return logits, labels
 
 
+def rho(one: np.ndarray, other: np.ndarray) -> float:
+    result: Any = stats.spearmanr(one.ravel(), other.ravel())
+    return float(result.statistic)
+
+
+def linear(one: np.ndarray, other: np.ndarray) -> float:
+    result: Any = stats.pearsonr(one.ravel(), other.ravel())
+    return float(result.statistic)
+
+
 def oracle(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Every measure by its definition, in float64, one pair at a time."""
     wide = logits.astype(np.float64)
@@ -58,8 +69,8 @@ def oracle(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "cross_entropy_mean": float(np.mean(losses)),
         "cross_entropy_sd": float(np.std(losses)),
         "disagreement": float(np.mean([100.0 * np.mean(wide[i].argmax(1) != wide[j].argmax(1)) for i, j in pairs])),
-        "correlation": float(np.mean([stats.spearmanr(wide[i].ravel(), wide[j].ravel())[0] for i, j in pairs])),
-        "pearson": float(np.mean([stats.pearsonr(wide[i].ravel(), wide[j].ravel())[0] for i, j in pairs])),
+        "correlation": float(np.mean([rho(wide[i], wide[j]) for i, j in pairs])),
+        "pearson": float(np.mean([linear(wide[i], wide[j]) for i, j in pairs])),
         "ensemble_delta": float(
             np.mean([a - (accuracies[i] + accuracies[j]) / 2 for a, (i, j) in zip(joint_accuracy, pairs, strict=True)])
         ),
@@ -86,7 +97,7 @@ def test_large_rank_sums_stay_within_a_millionth() -> None:
     logits, labels = draw(3, 40_000, 10)
     measured = diversity(logits, labels, bootstrap=0)
     pairs = itertools.combinations(range(3), 2)
-    expected = np.mean([stats.spearmanr(logits[i].ravel(), logits[j].ravel())[0] for i, j in pairs])
+    expected = np.mean([rho(logits[i], logits[j]) for i, j in pairs])
     assert measured.correlation == pytest.approx(expected, abs=1e-6)
 
 

@@ -122,7 +122,8 @@ def test_users_data_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_users_bytes_are_normalised_with_the_users_constants(tmp_path: Path) -> None:
-    body = "return GOOD | dict(train_inputs=(X + 51).astype('uint8'), test_inputs=X[:4].astype('uint8'), mean=[.1], std=[.5])"
+    pixels = "train_inputs=(X + 51).astype('uint8'), test_inputs=X[:4].astype('uint8')"
+    body = f"return GOOD | dict({pixels}, mean=[.1], std=[.5])"
     module = write(tmp_path, f"{DATA_HEAD}\ndef load(root):\n    {body}\n")
     data = load(tmp_path, f"{module}:load")
     assert torch.allclose(data.normalise(data.train_inputs), torch.full((8, 1, 4, 4), 0.2))

@@ -1,0 +1,136 @@
+"""What the viewer of --batch decides: exit codes, Ctrl-C once and twice, restarts of a killed supervisor."""
+
+from __future__ import annotations
+
+import io
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from engine.store.control import Control, read_control
+from engine.store.paths import StudyPaths
+from engine.store.status import RunState
+from engine.store.view import RunView, StudySnapshot
+from tui import batch
+from tui.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts, tell_end, tell_failures, tell_plainly
+from tui.format import UNICODE
+
+
+def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, **changes: Any) -> StudySnapshot:
+    runs = {
+        str(i): RunView(
+            id=str(i),
+            state=RunState(status=status, retriable=retriable and status != "done"),
+            epochs=(),
+            planned_epochs=1,
+        )
+        for i, status in enumerate(statuses)
+    }
+    counts: dict[Any, int] = {}
+    for status in statuses:
+        counts[status] = counts.get(status, 0) + 1
+    settings: dict[str, Any] = {
+        "study": "s", "arms": (), "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
+        "supervisor": {}, "supervised": supervised, "seconds_left": None,
+    }  # fmt: skip
+    return StudySnapshot(**(settings | changes))
+
+
+@pytest.fixture
+def viewer(tmp_path: Path) -> Viewer:
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    return Viewer(paths=StudyPaths(tmp_path / "s"), console=console, symbols=UNICODE, start=lambda paths: None)
+
+
+def said(viewer: Viewer) -> str:
+    assert isinstance(viewer.console.file, io.StringIO)
+    return viewer.console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        (snapshot("done", "running", supervised=True), None),
+        (snapshot("done", "done", supervised=True), None),
+        (snapshot("done", "done"), 0),
+        (snapshot("done", "failed"), 1),
+        (snapshot("done", "lost", retriable=True), None),
+        (snapshot("done", "cancelled", control=Control(cancelled=True)), 1),
+        (snapshot("done", "queued", retriable=True, control=Control(cancelled=True)), 1),
+        (snapshot("done", "queued", retriable=True, supervisor={"failure": "no room"}), 1),
+    ],
+)
+def test_exit_code(viewer: Viewer, seen: StudySnapshot, code: int | None) -> None:
+    assert judge(viewer, seen) == code
+
+
+def test_supervisor_that_keeps_ending_is_given_up(viewer: Viewer) -> None:
+    unfinished = snapshot("queued", retriable=True)
+    assert judge(viewer, unfinished) is None
+    viewer.restarts = MAX_RESTARTS
+    assert judge(viewer, unfinished) == 1
+    tell_end(viewer, unfinished, 1)
+    assert "supervisor.log" in said(viewer)
+
+
+def test_first_interrupt_asks_for_the_end_and_waits_for_it(viewer: Viewer) -> None:
+    viewer.note_interrupt(signal.SIGINT, None)
+    react_to_interrupts(viewer)
+    react_to_interrupts(viewer)
+    assert read_control(viewer.paths).cancelled
+    assert said(viewer).count("Ctrl-C again leaves it running") == 1
+    assert judge(viewer, snapshot("running", supervised=True)) is None
+    assert judge(viewer, snapshot("cancelled")) == 130
+    tell_end(viewer, snapshot("done", "cancelled"), 130)
+    assert "1 finished runs are kept: the same command trains the rest" in said(viewer)
+
+
+def test_second_interrupt_leaves_it_running(viewer: Viewer) -> None:
+    started = []
+    viewer.start = started.append
+    viewer.interrupts = 2
+    react_to_interrupts(viewer)
+    react_to_interrupts(viewer)
+    assert started == [viewer.paths]
+    assert judge(viewer, snapshot("running", supervised=True)) == 130
+    tell_end(viewer, snapshot("running", supervised=True), 130)
+    assert "left running in the background" in said(viewer)
+    assert f"nondet-tui status {viewer.paths.folder}" in said(viewer)
+
+
+def test_failures_are_told_once_and_only_when_final(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "list_failures", lambda seen, folder: dict.fromkeys(seen.runs, "it failed"))
+    tell_failures(viewer, snapshot("lost", retriable=True))
+    assert said(viewer) == ""
+    tell_failures(viewer, snapshot("failed"))
+    tell_failures(viewer, snapshot("failed"))
+    assert said(viewer).count("it failed") == 1
+
+
+def test_plain_output_is_a_line_per_tenth_and_not_a_flood(viewer: Viewer) -> None:
+    for done in range(101):
+        for _ in range(3):
+            tell_plainly(viewer, snapshot(*["done"] * done, *["queued"] * (100 - done), supervised=True))
+    lines = said(viewer).splitlines()
+    assert len(lines) == 11
+    assert "100 of 100 runs" in lines[-1]
+
+
+def test_full_disk_is_seen_coming(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
+    assert "1 kB free" in batch.warn(viewer.paths)[0]
+    Usage.free = 10**9
+    assert batch.warn(viewer.paths) == []
+
+
+def test_supervisors_failure_and_anothers_cancel_are_told(viewer: Viewer) -> None:
+    tell_end(viewer, snapshot("queued", supervisor={"failure": "no worker could start"}), 1)
+    tell_end(viewer, snapshot("queued", control=Control(cancelled=True)), 1)
+    assert "no worker could start" in said(viewer)
+    assert "cancelled by somebody else" in said(viewer)

@@ -1,0 +1,121 @@
+"""Numbers as text: digits that the error justifies, and nothing that a terminal cannot show."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.format import (
+    ASCII,
+    UNICODE,
+    choose_symbols,
+    format_bytes,
+    format_interval,
+    format_number,
+    format_seconds,
+    format_with_error,
+    shorten,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (0.0, 2, "0"),
+        (1.0, 3, "1"),
+        (0.001, 2, "0.00"),
+        (-0.001, 2, "0.00"),
+        (0.999, 2, "1.00"),
+        (12.345, 1, "12.3"),
+        (None, 2, "–"),
+        (math.nan, 2, "–"),
+        (math.inf, 2, "–"),
+    ],
+)
+def test_exact_zero_and_one_differ_from_rounded_ones(value: float | None, decimals: int, text: str) -> None:
+    assert format_number(value, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.5183, 0.0712, "0.518 ± 0.071"),
+        (12.3456, 1.2, "12.3 ± 1.2"),
+        (123.4, 23.0, "123 ± 23"),
+        (0.000123456, 0.0000023, "0.0001235 ± 0.0000023"),
+        (1.5e-9, 2.5e-10, "1.5e-09 ± 2e-10"),
+        (0.5, 0.0, "0.50"),
+        (0.5, None, "0.50"),
+        (None, 0.1, "–"),
+    ],
+)
+def test_error_has_two_digits_and_decides_those_of_the_value(value: float, error: float, text: str) -> None:
+    shown = format_with_error(value, error, 2)
+    assert shown == text or (error and error < 1e-5 and "e" in shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (3.4012, [2.94, 3.85], "3.40 [2.94 3.85]"),
+        (0.7594, [0.74, 0.78], "0.759 [0.740 0.780]"),
+        (0.0, [0.0, 0.0], "0"),
+        (3.4, None, "3.40"),
+        (None, None, "–"),
+        (2.0, [2.0 - 1e-9, 2.0 + 1e-9], "2.000"),
+    ],
+)
+def test_interval_stands_in_brackets_where_it_can_be_seen(value: float, interval: list[float], text: str) -> None:
+    assert format_interval(value, interval, 2) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min 00 s"),
+        (599, "9 min 59 s"),
+        (3599, "60 min"),
+        (3600, "1 h 00 min"),
+        (86_400, "24 h 00 min"),
+        (200_000, "2.3 d"),
+        (-5, "0 s"),
+        (None, "–"),
+        (math.nan, "–"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1.5e6, "2 MB"), (999.6e6, "1 GB"), (7e12, "7.0 TB")],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert format_bytes(count) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12), st.floats(1e-12, 1e6))
+def test_any_value_with_any_error_is_short(value: float, error: float) -> None:
+    shown = format_with_error(value, error, 2)
+    assert "±" in shown
+    assert len(shown) < 40
+
+
+@given(st.text(), st.integers(0, 30))
+def test_shortened_text_fits(text: str, width: int) -> None:
+    assert len(shorten(text, width)) <= max(width, 1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "symbols"),
+    [("utf-8", UNICODE), ("ascii", ASCII), ("latin-1", ASCII), (None, ASCII), ("no-such-encoding", ASCII)],
+)
+def test_symbols_fit_the_stream(encoding: str | None, symbols: object) -> None:
+    assert choose_symbols(encoding) is symbols
+    assert all(value.isascii() for value in vars(ASCII).values())

@@ -1,0 +1,122 @@
+"""A running study as text: bars, counts, spread, obstacles and failures, at any width and in ASCII."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from engine.store.control import Control
+from engine.store.epochs import EpochRecord
+from engine.store.status import RunState
+from engine.store.view import ArmView, RunView, Spread, StudySnapshot
+from tui.format import ASCII, UNICODE
+from tui.listing import describe_state
+from tui.progress import describe_line, format_bar, format_counts, format_spread, list_failures, render
+
+EPOCH = EpochRecord(epoch=1, train_loss=1, test_accuracy=50.0, test_cross_entropy=1, lr=0.1, seconds=1.0)
+
+
+def run(name: str, status: Any, epochs: int = 0, **state: Any) -> RunView:
+    return RunView(id=name, state=RunState(status=status, **state), epochs=(EPOCH,) * epochs, planned_epochs=4)
+
+
+def arm(name: str, *runs: RunView, spread: Spread | None = None) -> ArmView:
+    counts: dict[Any, int] = {}
+    for one in runs:
+        counts[one.state.status] = counts.get(one.state.status, 0) + 1
+    diverged = sum(one.state.diverged for one in runs)
+    return ArmView(name=name, vary=("init",), empty={}, runs=runs, counts=counts, diverged=diverged, spread=spread)
+
+
+def snapshot(*arms: ArmView, **changes: Any) -> StudySnapshot:
+    runs = {one.id: one for a in arms for one in a.runs}
+    counts: dict[Any, int] = {}
+    for one in runs.values():
+        counts[one.state.status] = counts.get(one.state.status, 0) + 1
+    settings: dict[str, Any] = {
+        "study": "s", "arms": arms, "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
+        "supervisor": {"slots": [{"name": "cpu:0", "state": "training"}, {"name": "cpu:1", "state": "waiting",
+                       "message": "the slot is held by study [b]other[/b]"}]},
+        "supervised": True, "seconds_left": 83.0,
+    }  # fmt: skip
+    return StudySnapshot(**(settings | changes))
+
+
+SPREAD = Spread(epoch=3, n=2, minimum=88.5, mean=89.0, maximum=89.5, sd=0.5)
+ARM = arm("Init", run("a", "done", 4), run("b", "running", 2), run("c", "failed"), run("d", "queued"), spread=SPREAD)
+
+
+def draw(picture: Any, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    console.print(picture)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_bar_counts_epochs_and_not_runs_alone() -> None:
+    assert format_bar(ARM, width=16) == "━" * 6 + "─" * 10
+    assert format_bar(arm("x"), width=4) == "────"
+
+
+def test_counts_name_what_is_there() -> None:
+    assert format_counts(ARM) == "✓1/4 ●1 ✗1"
+    diverged = arm("x", run("a", "done", 4, diverged=True), run("b", "lost"))
+    assert format_counts(diverged) == "✓1/2 ✗1 ~1"
+    assert format_counts(ARM, ASCII).isascii()
+
+
+def test_spread_shows_epoch_n_and_the_four_figures() -> None:
+    assert format_spread(SPREAD) == "epoch 3  n=2  88.50 / 89.00 / 89.50  SD 0.50"
+    assert format_spread(None) == "–"
+
+
+@pytest.mark.parametrize("width", [10, 40, 80, 120, 200])
+@pytest.mark.parametrize("symbols", [UNICODE, ASCII])
+def test_picture_fits_and_names_everything(width: int, symbols: Any) -> None:
+    text = draw(render(snapshot(ARM, arm("[red]long[/red]" * 9)), ["disk is full"], symbols, width=width), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert symbols is UNICODE or text.isascii()
+    if width >= 80:
+        pieces = (
+            "running  1 of 4 runs  1 of 2 slots  about 1 min 23 s left",
+            "88.50 / 89.00 / 89.50",
+            "Init",
+            "[red]l",
+        )
+        for piece in (*pieces, "slot cpu:1: the slot is held by study [b]other[/b]", "disk is full"):
+            assert piece in text
+
+
+def test_plain_lines_hold_the_same() -> None:
+    text = describe_line(snapshot(ARM))
+    assert "1 of 4 runs" in text
+    assert "SD 0.50" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "running"),
+        ({"control": Control(paused=True)}, "paused"),
+        ({"control": Control(cancelled=True), "supervised": False, "counts": {"cancelled": 4}}, "cancelled"),
+        ({"supervised": False, "counts": {"failed": 1, "done": 3}}, "1 failed"),
+        ({"supervised": False, "counts": {"lost": 1, "done": 3}}, "incomplete"),
+        ({"supervised": False, "counts": {"done": 4}}, "done"),
+    ],
+)
+def test_state_of_a_study_in_a_word(changes: dict[str, Any], word: str) -> None:
+    assert describe_state(snapshot(ARM, **changes), UNICODE).endswith(word)
+
+
+def test_failures_say_what_happened_and_where_the_log_is() -> None:
+    broken = arm(
+        "a\x1bb", run("r", "failed", attempts=2, reason="ValueError: \x1b[31mno"), run("r", "failed", attempts=2)
+    )
+    failures = list_failures(snapshot(broken), "/store/s")
+    assert list(failures) == ["r"]
+    assert "/store/s/runs/r/attempts/02/log.txt" in failures["r"]
+    assert "replica 1: failed: ValueError: \\x1b[31mno" in failures["r"]
+    assert "\x1b" not in failures["r"]

@@ -1,0 +1,156 @@
+"""The table and the reports: golden text, names that are markup elsewhere, notes that tell what is missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tui.format import ASCII, UNICODE
+from tui.report import FORMATS, NUMBERS, escape_latex, escape_markdown
+from tui.tables import make_notes, make_panel, make_rows
+
+HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Parameter Initialization", "vary": ["init"], "planned": 12, "finished": 12, "diverged": 0,
+        "damaged": 0, "n": 12, "accuracy_mean": 94.321, "accuracy_sd": 0.5183, "accuracy_sd_error": 0.0712,
+        "cross_entropy_mean": 0.31, "cross_entropy_sd": 0.0421, "cross_entropy_sd_error": 0.0053,
+        "disagreement": 3.4012, "disagreement_ci": [2.94, 3.85], "correlation": 0.7594,
+        "correlation_ci": [0.741, 0.778], "ensemble_delta": 0.61, "ensemble_delta_ci": [0.4, 0.82],
+        "ensemble_cross_entropy_delta": -0.05, "pearson": 0.8, "test_set_sd": 0.46, "identical_weights": False,
+        "reasons": {},
+    } | changes  # fmt: skip
+
+
+def control(**changes: Any) -> dict[str, Any]:
+    zeros = dict.fromkeys(
+        (
+            "accuracy_sd",
+            "accuracy_sd_error",
+            "cross_entropy_sd",
+            "cross_entropy_sd_error",
+            "disagreement",
+            "ensemble_delta",
+        ),
+        0.0,
+    )
+    intervals = {"disagreement_ci": [0.0, 0.0], "correlation_ci": [1.0, 1.0], "ensemble_delta_ci": [0.0, 0.0]}
+    own = {"name": "Control", "vary": [], "n": 3, "planned": 3, "correlation": 1.0, "identical_weights": True}
+    return entry(**(zeros | intervals | own | changes))
+
+
+def draw(entries: list[dict[str, Any]], *, width: int = 120, symbols: Any = UNICODE) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    console.print(make_panel("quickstart", entries, make_notes(entries), symbols, width=width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_panel_at_120_columns() -> None:
+    text = draw([control(), entry()])
+    assert all(len(line) == 120 for line in text.splitlines())
+    for piece in ("0.518 ± 0.071", "0.0421 ± 0.0053", "3.40 [2.94 3.85]", "0.759 [0.741 0.778]", "0.61 [0.40 0.82]"):
+        assert piece in text
+    row = next(line for line in text.splitlines() if "Control" in line and "identical" not in line)
+    assert row.replace("│", " ").split() == ["Control", "3", "94.32", "0", "0", "0", "1", "0"]
+    assert "Control: 3 replicas with identical weights: what does not vary is held" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 150, 200])
+@pytest.mark.parametrize("symbols", [UNICODE, ASCII])
+def test_panel_fits_any_width_and_loses_no_number(width: int, symbols: Any) -> None:
+    text = draw([entry(), control()], width=width, symbols=symbols)
+    assert max(map(len, text.splitlines())) <= width
+    for number in ("0.518", "0.071", "0.0421", "0.0053", "3.40", "2.94", "3.85", "0.759", ".741", "0.61", ".82"):
+        assert number in text
+    assert symbols is UNICODE or text.isascii()
+
+
+def test_control_that_differs_is_shouted() -> None:
+    notes = make_notes([control(identical_weights=False)])
+    assert "DIFFERENT weights" in notes[0]
+
+
+def test_missing_values_are_dashes_with_their_reason() -> None:
+    reasons = {"correlation": "undefined: all logits of replica 2 are equal"}
+    one = entry(n=5, correlation=None, correlation_ci=None, reasons=reasons)
+    row = make_rows([one])[0]
+    assert row[1] == "5 of 12"
+    assert row[6] == "–"
+    assert make_notes([one]) == [f"{one['name']}: {reasons['correlation']}"]
+
+
+def test_lost_and_diverged_replicas_are_notes() -> None:
+    reasons = {"damaged": "run abc: predictions.npy is missing", "diverged": "diverged: def; 1 of them left out"}
+    notes = make_notes(
+        [entry(reasons=reasons)], {"Parameter Initialization": {"augment": "digits has no augmentation"}}
+    )
+    assert [note.partition(": ")[2] for note in notes] == [*reasons.values(), "digits has no augmentation"]
+
+
+def test_hostile_names_are_harmless_text() -> None:
+    text = draw([entry(name=HOSTILE)])
+    assert "\x1b" not in text
+    assert "[red]a|b&c" in text.replace("\n", "")
+
+
+def test_markdown() -> None:
+    text = FORMATS["markdown"]("s", [control(), entry(name="a|b*c")])
+    lines = text.splitlines()
+    assert lines[0].startswith("| source | n | accuracy (%) | accuracy SD (%) |")
+    assert lines[2] == "| Control | 3 | 94.32 | 0 | 0 | 0 | 1 | 0 |"
+    assert lines[3].startswith(r"| a\|b\*c | 12 | 94.32 | 0.518 ± 0.071 | 0.0421 ± 0.0053 | 3.40 \[2.94 3.85\] |")
+    assert lines[-1].startswith("- Control: 3 replicas")
+
+
+def test_latex() -> None:
+    text = FORMATS["latex"]("a_b", [entry(name=HOSTILE)])
+    assert r"\begin{tabular}{lrrrrrrr}" in text
+    assert r"0.518 $\pm$ 0.071" in text
+    assert r"[red]a|b\&c\_d\textbackslash{}\textbackslash{}" not in text
+    assert r"[red]a|b\&c\_d\textbackslash{}[/red]" in text
+    assert text.isascii()
+    assert text.count(r"\\") == 2
+    assert r"\toprule" in text
+
+
+@given(st.text())
+def test_escaped_text_holds_nothing_that_acts(text: str) -> None:
+    escaped = escape_latex(text)
+    for command in (r"\textbackslash{}", r"\&", r"\%", r"\$", r"\#", r"\_", r"\{", r"\}", r"\textasciitilde{}",
+                    r"\textasciicircum{}", r"$\pm$", r"$\Delta$", r"$\surd$"):  # fmt: skip
+        escaped = escaped.replace(command, "")
+    assert not set(escaped) & set("\\&%$#_{}~^")
+    assert escape_markdown(text).replace("\\", "") == text.replace("\\", "")
+
+
+def test_csv_keeps_every_number_in_full() -> None:
+    rows = list(
+        csv.DictReader(
+            io.StringIO(FORMATS["csv"]("s", [entry(), entry(name="x", correlation=None, correlation_ci=None)]))
+        )
+    )
+    assert rows[0]["disagreement"] == "3.4012"
+    assert (rows[0]["disagreement_ci_low"], rows[0]["disagreement_ci_high"]) == ("2.94", "3.85")
+    assert (rows[1]["correlation"], rows[1]["correlation_ci_low"]) == ("", "")
+    assert rows[0]["vary"] == "init"
+    assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == {
+        *NUMBERS,
+        "study",
+        "source",
+        "vary",
+    }
+
+
+def test_json_is_the_contract() -> None:
+    content = json.loads(FORMATS["json"]("s", [entry()]))
+    assert content == {"v": 1, "study": "s", "arms": [entry()]}
