@@ -162,17 +162,22 @@ def start_supervisor(paths: StudyPaths) -> None:
         StudyError: If the supervisor does not come up; with the end of its log.
     """
     request(paths, "resume")
-    if is_supervised(read_json(paths.supervisor) or {}):
-        return
-    with explain_write_errors(paths.supervisor_log):
-        child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
+    child: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         supervisor = read_json(paths.supervisor) or {}
-        # A study with nothing left to train is through before its supervisor can be seen at work.
-        if is_supervised(supervisor) or child.poll() == 0:
+        alive = is_supervised(supervisor)
+        # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
+        # is gone in a moment and another is needed.
+        if alive and supervisor.get("state") == "running":
             return
-        if child.poll() is not None:
+        if child is None and not alive:
+            with explain_write_errors(paths.supervisor_log):
+                child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
+        # A study with nothing left to train is through before its supervisor can be seen at work.
+        if child is not None and child.poll() is not None:
+            if child.poll() == 0:
+                return
             break
         time.sleep(0.02)
     raise StudyError(

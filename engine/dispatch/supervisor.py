@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from engine.errors import StudyError
 from engine.processes import current_owner
+from engine.store.control import read_control
 from engine.store.files import write_json
 from engine.store.paths import StudyPaths
 from engine.store.view import StudySnapshot, StudyView
@@ -153,9 +154,13 @@ def supervise(paths: StudyPaths) -> int:
     supervisor.write("running")
     for run_id in view.plan.order:
         remove_stray_claims(paths.run(run_id).attempts)
-    state = _loop(supervisor)
-    supervisor.write(state)
-    return 0
+    while True:
+        state = _loop(supervisor)
+        supervisor.write(state)
+        # Whoever takes a cancellation back relies on this look after the state was written; see start_supervisor.
+        if state != "cancelled" or read_control(paths).cancelled:
+            return 0
+        supervisor.write("running")
 
 
 def _loop(supervisor: Supervisor) -> SupervisorState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -44,5 +44,5 @@ def jackknife_interval(matrix: np.ndarray) -> tuple[float, float]:
     of_replica = distances.sum(axis=1)
     without = (of_replica.sum() / 2 - of_replica) / ((replicas - 1) * (replicas - 2) / 2)
     error = np.sqrt((replicas - 1) / replicas * np.sum((without - without.mean()) ** 2))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, replicas - 1) * error)
+    half = float(special.stdtrit(replicas - 1, (1 + CONFIDENCE) / 2) * error)
     return centre - half, centre + half

@@ -68,7 +68,7 @@ def read_labels(path: Path) -> np.ndarray | str:
     try:
         labels = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        return "labels.npy is missing"
+        return "labels.npy is missing; the next run that is trained writes it anew"
     except (OSError, ValueError, EOFError) as error:
         return f"labels.npy is damaged ({error})"
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):

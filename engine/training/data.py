@@ -6,6 +6,7 @@ the published order of things: crops reach into zeros *before* normalisation.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 from engine import catalog
 from engine.recipe import DataRecipe
 
-from .downloads import load_digits, load_torchvision
+from .digits import load_digits
 from .seeding import keyed_generator
 from .userdata import load_user_data
 
@@ -120,7 +121,9 @@ def _digits(root: Path) -> Dataset:
 
 def _torchvision(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Path], Dataset]:
     def load(root: Path) -> Dataset:
-        train, test = load_torchvision(name, root, train=True), load_torchvision(name, root, train=False)
+        # Imported where it is needed: torchvision takes a second, and most workers never touch it.
+        load_torchvision = importlib.import_module("engine.training.downloads").load_torchvision
+        train, test = (load_torchvision(name, root, train=part) for part in (True, False))
         return Dataset(*train, *test, classes=catalog.DATA[name].classes, mean=mean, std=std)
 
     return load

@@ -1,4 +1,4 @@
-"""The files behind the data presets: scikit-learn's embedded digits and torchvision's checksummed sets."""
+"""The files behind the downloaded presets: torchvision's checksummed data sets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn import datasets as sklearn_datasets
 from torch import Tensor
 
 from engine.errors import DataError
@@ -21,15 +19,6 @@ from engine.errors import DataError
 from .vision import datasets
 
 Example = tuple[Tensor, Tensor]
-
-
-def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images 0…16 (1797, 8, 8) and labels (1797,), in the wheel's order: other writers stand at the end.
-
-    Source: UCI "Optical Recognition of Handwritten Digits", its test part.
-    """
-    bunch: Any = sklearn_datasets.load_digits()
-    return bunch.images, bunch.target.astype(np.int64)
 
 
 LOADERS: dict[str, Any] = {

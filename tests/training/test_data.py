@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits as load_sklearn_digits
 
 from engine import catalog
 from engine.errors import DataError
 from engine.recipe import DataRecipe
 from engine.training import downloads
 from engine.training.data import CIFAR_MEAN, CIFAR_STD, LOADERS, Dataset, keep_examples, load_data
+from engine.training.digits import load_digits
 
 
 def load(preset: str, root: Path, **settings: Any) -> Dataset:
@@ -87,6 +89,16 @@ def test_digits_are_the_wheels_own_in_its_order(root: Path) -> None:
     assert float(everything.std()) == pytest.approx(1.0, abs=1e-3)
     assert torch.cat([data.train_labels, data.test_labels])[:10].tolist() == list(range(10))
     assert not root.exists(), "embedded data needs no folder"
+    bunch: Any = load_sklearn_digits()
+    images, labels = load_digits()
+    assert np.array_equal(images, bunch.images)
+    assert np.array_equal(labels, bunch.target)
+
+
+def test_digits_without_their_file_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="install scikit-learn"):
+        load_digits()
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])

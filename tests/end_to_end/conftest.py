@@ -1,0 +1,36 @@
+"""One study per test, all of its processes gone afterwards; an undisturbed one to compare with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from studies import Study, protocol_text, stop_everything
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    file = tmp_path / "small.toml"
+    file.write_text(protocol_text())
+    made = Study(file, tmp_path / "studies")
+    yield made
+    stop_everything(made)
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The small study, trained without disturbance once per test process."""
+    folder = tmp_path_factory.mktemp("reference")
+    file = folder / "small.toml"
+    file.write_text(protocol_text())
+    study = Study(file, folder / "studies")
+    os.environ["NONDET_LEASES"] = str(folder / "leases")
+    done = study.run()
+    assert done.returncode == 0, done.stderr
+    return study

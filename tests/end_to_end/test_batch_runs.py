@@ -1,0 +1,163 @@
+"""--batch in real processes: the table, exit codes, Ctrl-C, more replicas, targets that do not work."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from studies import HEAD, Study, finish, protocol_text, wait_for
+
+from engine.dispatch.leases import Lease
+
+
+def test_study_ends_with_a_true_table(reference: Study) -> None:
+    done = reference.run()
+    assert done.returncode == 0
+    assert "all 11 runs are already done" in done.stderr
+    assert "Control: 3 replicas with identical weights" in done.stdout
+    assert not any(ord(char) == 27 for char in done.stdout + done.stderr), "piped output has no colour"
+    control, init, shuffle, bit = reference.metrics()
+    zeros = ("accuracy_sd", "cross_entropy_sd", "disagreement", "ensemble_delta", "ensemble_cross_entropy_delta")
+    assert [control[name] for name in zeros] == [0.0] * 5
+    assert control["correlation"] == 1.0
+    assert control["identical_weights"] is True
+    assert all(arm["identical_weights"] is False and arm["n"] == 3 for arm in (init, shuffle, bit))
+    assert set(reference.attempts().values()) == {1}
+
+
+def test_json_is_metrics_json_and_nothing_else(reference: Study) -> None:
+    done = reference.run("--json")
+    assert json.loads(done.stdout) == reference.read("metrics.json")
+
+
+def test_raised_replicas_train_only_what_is_missing(study: Study) -> None:
+    study.file.write_text(protocol_text("Control", "Init"))
+    assert study.run("--replicas", "2").returncode == 0
+    before = study.results()
+    done = study.run("--replicas", "4", "--json")
+    assert done.returncode == 0
+    assert "8 runs, 4 of them already done" in done.stderr
+    assert [arm["n"] for arm in json.loads(done.stdout)["arms"]] == [4, 4]
+    assert study.results().items() >= before.items()
+    assert set(study.attempts().values()) == {1}
+
+
+LONG = HEAD.replace("epochs = 6", "epochs = 120")
+
+
+def test_interrupt_stops_and_the_same_command_continues(study: Study) -> None:
+    study.file.write_text(protocol_text("Init", head=LONG))
+    process = study.start("--replicas", "2")
+    wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process)
+    assert (code, out) == (130, "")
+    assert "stopping; Ctrl-C again leaves it running" in err
+    assert "is stopped" in err
+    assert study.supervisor() is None
+    assert study.workers() == []
+    done = study.run("--replicas", "2")
+    assert done.returncode == 0, done.stderr
+    assert "going on from the end of epoch" in "".join(
+        p.read_text() for p in study.folder.glob("runs/*/attempts/02/log.txt")
+    )
+
+
+def test_second_interrupt_leaves_it_running(study: Study) -> None:
+    study.file.write_text(protocol_text("Init", head=LONG))
+    process = study.start("--replicas", "2")
+    wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
+    # Two signals in one moment count as one: press until the program has understood it twice.
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    code, _, err = finish(process)
+    assert code == 130
+    assert "left running in the background" in err
+    wait_for(lambda: len(study.results()) == 2)
+    assert study.run("--replicas", "2").returncode == 0
+
+
+FAULTY = {
+    "absent module": ('[model]\ntarget = "nowhere_at_all:build"', "model.target", "does not import"),
+    "wrong return": ('[model]\ntarget = "faulty:nothing"', "model.target", "must return a torch.nn.Module"),
+    "wrong logits": ('[model]\ntarget = "faulty:narrow"', "model.target", "logits of shape"),
+    "fails in training": ('[model]\ntarget = "faulty:fragile"', "model.target", "only evaluates"),
+}
+
+MODULE = """
+from torch import nn
+def nothing(input_shape, classes): return None
+def narrow(input_shape, classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+class Fragile(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(64, 10)
+    def forward(self, x):
+        if self.training: raise RuntimeError("only evaluates")
+        return self.fc(x.flatten(1))
+def fragile(input_shape, classes): return Fragile()
+"""
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_target_that_does_not_work_is_a_fault_before_anything_is_written(study: Study, name: str) -> None:
+    section, key, said = FAULTY[name]
+    (study.file.parent / "faulty.py").write_text(MODULE)
+    text = protocol_text("Init").replace('[model]\npreset = "resnet6"\nwidth = 0.25', section)
+    study.file.write_text(text)
+    done = study.run()
+    assert done.returncode == 2
+    assert key in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not study.store.exists()
+
+
+def test_run_that_fails_in_training_is_one_failed_run(study: Study) -> None:
+    """A user's module that fails for one seed: the others are trained, the failure is told, exit code 1."""
+    module = MODULE + (
+        "import torch\n"
+        "def unlucky(input_shape, classes):\n"
+        "    if torch.initial_seed() == 2: raise ValueError('[red]unlucky[/red]')\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
+    (study.file.parent / "faulty.py").write_text(module)
+    text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "faulty:unlucky"')
+    study.file.write_text(text)
+    done = study.run()
+    assert done.returncode == 1
+    assert "[red]unlucky[/red]" in done.stderr
+    assert "2 of 3" in done.stdout
+    assert sorted(study.attempts().values()) == [1, 1, 1], "a fault is not tried again"
+    assert study.run("--json").returncode == 1
+
+
+def test_two_studies_on_one_machine_take_turns(study: Study, tmp_path: Path) -> None:
+    """Slots are leased: a slot that another study holds is waited for, and told."""
+    leases = [Lease(key) for key in ("cpu-0", "cpu-1")]
+    assert all(lease.acquire({"study": "another", "pid": 1}) for lease in leases)
+    study.file.write_text(protocol_text("Init"))
+    process = study.start()
+    wait_for(lambda: "another" in (study.folder / "supervisor.json").read_text() if study.supervisor() else False)
+    assert study.results() == {}
+    for lease in leases:
+        lease.release()
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert len(study.results()) == 3
+
+
+def test_second_command_follows_the_same_supervisor(study: Study) -> None:
+    study.file.write_text(protocol_text("Init", "Bit"))
+    one = study.start()
+    wait_for(study.supervisor)
+    pid = study.supervisor()
+    other = study.start()
+    wait_for(lambda: len(study.results()) == 6)
+    assert (study.read("supervisor.json") or {})["owner"]["pid"] == pid
+    assert [finish(process)[0] for process in (one, other)] == [0, 0]
+    assert set(study.attempts().values()) == {1}
