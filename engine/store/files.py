@@ -23,7 +23,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
-            remedy = "make room there; the study then goes on where it was"
+            remedy = "make room there and run the same command again: the study goes on where it was"
             raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"

@@ -5,6 +5,7 @@ Weights, buffers and the optimiser's state are all there is to save: every rando
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from engine.errors import StoreFullError
 from engine.store.files import write_bytes
+
+LOG = logging.getLogger(__name__)
 
 FORMAT = "1"
 
@@ -45,16 +49,15 @@ class CheckpointPolicy:
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, *, epoch: int, seconds: float) -> None:
-        """Replace the checkpoint.
-
-        Raises:
-            StoreFullError: If there is no room; the earlier one is untouched.
-        """
+        """Replace the checkpoint; where there is no room for it, the earlier one stays and the training goes on."""
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         tensors |= {f"optimiser.{name}": tensor for name, tensor in _optimiser_tensors(optimiser).items()}
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
-        write_bytes(self.path, save(content, metadata=metadata))
+        try:
+            write_bytes(self.path, save(content, metadata=metadata))
+        except StoreFullError as error:
+            LOG.warning("no checkpoint at the end of epoch %d: %s", epoch, error)
         self._last = time.monotonic()
 
 

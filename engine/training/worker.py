@@ -18,8 +18,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ STORE_PATIENCE_S = 30.0
 """How long a finished computation waits for room on a full store before its worker gives up."""
 
 RESULT_FORMAT = 1
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -107,7 +110,7 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
     datasets: Datasets = {}
     while not requests.terminated:
         try:
-            claimed = _claim(paths, requests, done, slot=slot, session=session)
+            claimed = _patiently(lambda: _claim(paths, requests, done, slot=slot, session=session))
         except StoreFullError as error:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
@@ -224,8 +227,7 @@ def _record_exception(attempt: AttemptPaths, error: Exception) -> int | None:
 def _output_to(log: Path) -> Iterator[None]:
     """Send everything that is printed, by C code too, to the attempt's log."""
     saved = [os.dup(1), os.dup(2)]
-    with explain_write_errors(log):
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = _patiently(lambda: _open_log(log))
     try:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
@@ -238,6 +240,11 @@ def _output_to(log: Path) -> Iterator[None]:
             os.dup2(original, target)
             os.close(original)
         os.close(descriptor)
+
+
+def _open_log(log: Path) -> int:
+    with explain_write_errors(log):
+        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
 def _read_recipe(run: RunPaths, run_id: str) -> Recipe:
@@ -302,7 +309,7 @@ def _find_checkpoint(claimed: Claimed, recipe: Recipe) -> Checkpoint | None:
         if not all(epoch in records for epoch in wanted):
             continue
         for epoch in wanted:
-            append_epoch(attempt.epochs, records[epoch])
+            _patiently(partial(append_epoch, attempt.epochs, records[epoch]))
         LOG.info("going on from the end of epoch %d of attempt %d", checkpoint.epoch, other.number)
         return checkpoint
     return None
@@ -338,7 +345,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _patiently(write: Callable[[], None]) -> None:
+def _patiently(write: Callable[[], T]) -> T:
     """Write as soon as there is room, so that a full disk costs no finished training.
 
     Raises:

@@ -1,0 +1,109 @@
+"""A store without room, and one that cannot be written: run inside a mount namespace of its own (see the test).
+
+    unshare --mount --map-root-user python store_drill.py MOUNT_POINT PROTOCOL REFERENCE_STORE
+
+Mounts a small tmpfs as the store, trains until it is full, makes room, finishes; then the same read-only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from studies import Study, finish, wait_for
+
+SMALL, LARGE = "220k", "20m"
+
+
+def mount(point: Path, options: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(point)], check=True)
+
+
+def remount(point: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(point)], check=True)
+
+
+def check_same(study: Study, reference: Study) -> None:
+    assert study.metrics() == reference.metrics(), "another table"
+    assert study.digests() == reference.digests()
+
+
+def drill_room_in_time(study: Study, reference: Study) -> None:
+    """Room is made while workers wait for it: nothing fails."""
+    mount(study.store, f"size={SMALL}")
+    process = study.start()
+    wait_for(lambda: shutil.disk_usage(study.store).free < 8_000)
+    time.sleep(3.0)
+    assert process.poll() is None, "workers wait for room"
+    assert 0 < len(study.results()) < 11
+    remount(study.store, f"size={LARGE}")
+    code, _, err = finish(process)
+    assert code == 0, err
+    check_same(study, reference)
+    print(f"full store, room made in time: exit code {code}, same table")
+
+
+def drill_full(study: Study, reference: Study) -> None:
+    """No room for longer than workers wait: a clear message, then the same command finishes."""
+    mount(study.store, f"size={SMALL}")
+    done = study.run()
+    assert done.returncode == 1, done.stderr
+    assert "no room left on this file system" in done.stderr, done.stderr
+    assert "make room" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    kept = study.results()
+    assert kept
+    study.digests()
+    remount(study.store, f"size={LARGE}")
+    again = study.run()
+    assert again.returncode == 0, again.stderr
+    assert study.results().items() >= kept.items()
+    check_same(study, reference)
+    print(f"full store: exit code 1, {len(kept)} of 11 results kept; with room: exit code 0, same table")
+
+
+def drill_full_from_the_start(study: Study) -> None:
+    mount(study.store, "size=8k")
+    done = study.run()
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert "no room left" in done.stderr
+    assert "Traceback" not in done.stderr
+    print("store without any room: exit code 1 and a message")
+
+
+def drill_read_only(study: Study, reference: Study) -> None:
+    mount(study.store, f"size={LARGE}")
+    process = study.start()
+    wait_for(lambda: len(study.results()) >= 2)
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] in (0, 130)
+    remount(study.store, "ro")
+    kept = study.results()
+    again = study.run()
+    assert again.returncode == 2, again.stderr
+    assert "cannot be written (Read-only file system)" in again.stderr
+    assert study.results() == kept
+    remount(study.store, "rw")
+    last = study.run()
+    assert last.returncode == 0, last.stderr
+    check_same(study, reference)
+    print(f"read-only store: exit code 2, {len(kept)} results kept; writable again: exit code 0, same table")
+
+
+def main() -> None:
+    point, file, reference_store = map(Path, sys.argv[1:4])
+    study, reference = Study(file, point), Study(file, reference_store)
+    for drill in (drill_room_in_time, drill_full, drill_read_only):
+        drill(study, reference)
+        subprocess.run(["umount", str(point)], check=True)
+    drill_full_from_the_start(study)
+
+
+if __name__ == "__main__":
+    main()

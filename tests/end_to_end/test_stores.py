@@ -1,0 +1,30 @@
+"""A full and a read-only store, on a small tmpfs that is mounted in a namespace of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from studies import Study
+
+UNSHARE = ["unshare", "--mount", "--map-root-user"]
+
+
+def can_mount() -> bool:
+    try:
+        return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not can_mount(), reason="needs mount namespaces (unshare --mount --map-root-user)")
+def test_store_without_room_and_read_only_store_lose_nothing(study: Study, reference: Study) -> None:
+    study.store.mkdir()
+    drill = [sys.executable, str(Path(__file__).with_name("store_drill.py"))]
+    arguments = [str(study.store), str(study.file), str(reference.store)]
+    done = subprocess.run([*UNSHARE, *drill, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("same table") == 3
