@@ -7,6 +7,8 @@ Shapes: R replicas, N examples, C classes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .parallel import each_in_parallel
@@ -16,11 +18,17 @@ Matrix = np.ndarray
 BLOCK_VALUES = 2**19
 """Numbers that one step of the pair loop touches: they have to fit the processor's cache."""
 
+DOUBTFUL_VALUES = 2**21
+"""The same for the examples on which replicas do not all agree."""
+
 SINGLE_GAP = 120.0
 """Largest distance between logits of an example for which float32 holds exp(gap/2) of two replicas."""
 
-TIE_TOLERANCE = 1e-6
-"""Relative distance of two float32 sums below which rounding may have changed their order."""
+SINGLE_EXPONENT = 80.0
+"""exp of this and of its negative are normal float32 numbers."""
+
+MAX_FOLDINGS = 3
+"""More than eight factors save next to nothing, and each adds its rounding."""
 
 DOUBLE_GAP = 1200.0
 """The same for float64."""
@@ -43,21 +51,23 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
 
     Source: paper, section 3.1, equation 1.
     """
-    replicas, examples, classes = logits.shape
+    replicas, examples, _ = logits.shape
     unanimous, right = find_unanimous(logits, labels, predictions)
     doubtful = np.flatnonzero(~unanimous)
-    size = max(1, BLOCK_VALUES // (replicas * classes))
+    # Few large blocks: each is split once more by the number of its candidates.
+    size = max(1, DOUBTFUL_VALUES // (replicas * logits.shape[2]))
     starts = range(0, len(doubtful), size)
     counts = np.zeros((len(starts), replicas, replicas), dtype=np.int64)
 
     def count(number: int) -> None:
         chosen = doubtful[number * size : (number + 1) * size]
-        part = np.ascontiguousarray(logits[:, chosen].transpose(0, 2, 1))
-        _count_correct(part, labels[chosen], counts[number])
+        _count_doubtful(logits[:, chosen].astype(np.float64), labels[chosen], counts[number])
 
     each_in_parallel(count, range(len(starts)))
-    correct = counts.sum(axis=0) + np.count_nonzero(unanimous & right)
-    return 100.0 * np.maximum(correct, correct.T) / examples
+    correct = counts.sum(axis=0)
+    correct = np.triu(correct, 1) + np.triu(correct, 1).T + np.count_nonzero(unanimous & right)
+    np.fill_diagonal(correct, np.count_nonzero(predictions == labels, axis=1))
+    return 100.0 * correct / examples
 
 
 def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,23 +90,58 @@ def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarr
     return unanimous, predictions[0] == labels
 
 
-def _count_correct(part: np.ndarray, labels: np.ndarray, correct: np.ndarray) -> None:
-    """Add a block's right answers, (R, C, B) logits, to the upper triangle of the counts."""
+def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: np.ndarray) -> None:
+    """Add a block's right answers, float64 (R, B, C) logits, to what lies above the diagonal of the counts."""
+    candidates = find_candidates(part)
     places = np.arange(len(labels))
-    wanted = part[:, labels, places]
-    others = part.copy()
-    others[:, labels, places] = -np.inf
-    sums = np.empty_like(others)
-    for i in range(len(part)):
-        best_other = np.add(others[i], others[i:], out=sums[i:]).max(axis=1)
-        label_sum = wanted[i] + wanted[i:]
-        correct[i, i:] += np.count_nonzero(label_sum > best_other, axis=1)
-        # Rounding may have made sums equal, or unequal ones of nearly equal sums: those are taken exactly.
-        close = np.abs(label_sum - best_other) <= np.abs(label_sum) * TIE_TOLERANCE
-        for row, place in np.argwhere(close):
-            both = part[i, :, place].astype(np.float64) + part[i + row, :, place]
-            exactly_right = both.argmax() == labels[place]
-            correct[i, i + row] += int(exactly_right) - int(label_sum[row, place] > best_other[row, place])
+    winnable = candidates[places, labels]  # elsewhere no pair is right
+    numbers = candidates.sum(axis=1)
+    correct += np.count_nonzero(winnable & (numbers == 1))
+    for number in np.unique(numbers[winnable & (numbers > 1)]):
+        chosen = np.flatnonzero(winnable & (numbers == number))
+        classes = np.argsort(~candidates[chosen], axis=1, kind="stable")[:, :number]
+        among = np.take_along_axis(part[:, chosen], classes[None], axis=2)
+        wanted = np.argmax(classes == labels[chosen, None], axis=1)
+        _count_among(among, wanted, correct)
+
+
+def find_candidates(part: np.ndarray) -> np.ndarray:
+    """The classes that the mean of some two replicas may predict; usually two or three of all.
+
+    A class can beat the one with the largest mean logit, k, only if its distance from k, added over the two replicas
+    where it is largest, is not negative.
+
+    Args:
+        part: float64 (R, B, C).
+
+    Returns:
+        bool (B, C).
+    """
+    leading = part.mean(axis=0).argmax(axis=1)
+    distances = part - np.take_along_axis(part, leading[None, :, None], axis=2)
+    two_largest = np.partition(distances, len(part) - 2, axis=0)[-2:].sum(axis=0)
+    # Beyond what rounding can do to a distance.
+    return two_largest >= -1e-9 * np.abs(part).max()
+
+
+def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> None:
+    """Candidates (R, B, M) and which is right: there the sum has to exceed each other one's sum.
+
+    That is a comparison per other candidate: the distance of one replica with the negated distance of the other.
+    """
+    replicas, places = len(among), np.arange(len(wanted))
+    others = np.argsort(np.arange(among.shape[2]) == wanted[:, None], axis=1, kind="stable")[:, :-1]
+    rivals = np.take_along_axis(among, others[None], axis=2)
+    distances = np.ascontiguousarray((among[:, places, wanted][:, :, None] - rivals).transpose(2, 0, 1))
+    bounds = -distances
+    # Of equal sums the lower class counts as predicted: against a rival behind it, equal is enough.
+    behind = np.broadcast_to((others > wanted[:, None]).T[:, None, :], bounds.shape)
+    np.nextafter(bounds, -np.inf, out=bounds, where=behind)
+    for i in range(replicas - 1):
+        right = distances[0, i] > bounds[0, i + 1 :]
+        for distance, bound in zip(distances[1:], bounds[1:], strict=True):
+            right &= distance[i] > bound[i + 1 :]
+        correct[i, i + 1 :] += np.count_nonzero(right, axis=1)
 
 
 def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
@@ -136,7 +181,19 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
     roots = np.exp(below / 2).astype(kind).transpose(1, 0, 2)
     normalisers = roots @ roots.transpose(0, 2, 1)
     own = (highest - part[:, np.arange(len(labels)), labels]).sum(axis=1)
+    if kind is np.float32:
+        # The sum of some logs is the log of a product: as many factors as float32 can hold.
+        for _ in range(count_foldings(float(gap), part.shape[2])):
+            half = len(normalisers) // 2
+            normalisers[:half] *= normalisers[len(normalisers) - half :]
+            normalisers = normalisers[: len(normalisers) - half]
     return np.log(normalisers, out=normalisers).sum(axis=0, dtype=np.float64) + (own[:, None] + own[None, :]) / 2
+
+
+def count_foldings(gap: float, classes: int) -> int:
+    """How often normalisers, each in exp(−gap/2)…classes, can be multiplied in pairs within float32's normal range."""
+    factors = SINGLE_EXPONENT / max(gap / 2, math.log(classes), 1.0)
+    return max(0, min(MAX_FOLDINGS, int(math.log2(max(factors, 1.0)))))
 
 
 def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:

@@ -1,0 +1,44 @@
+"""`make bench`: what the budgets say, as ratios against a baseline measured in the same run.
+
+Name benchmarks on the command line to run those alone. Nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import input_pipeline
+import memory
+import metrics_speed
+import worker_overhead
+from measurement import Measurement
+
+BENCHMARKS: dict[str, Callable[[], Measurement]] = {
+    "metrics_speed": metrics_speed.measure,
+    "input_pipeline": input_pipeline.measure,
+    "worker_overhead": worker_overhead.measure,
+    "memory": memory.measure,
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    over = 0
+    for name in names:
+        measurement = BENCHMARKS[name]()
+        verdict = "within" if measurement.within else "OVER"
+        over += not measurement.within
+        print(f"{name}: {measurement.text}\n    budget {measurement.budget}: {verdict}", flush=True)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
