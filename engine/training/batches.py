@@ -42,13 +42,19 @@ def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
     batch_size = recipe.train.batch_size
     block_size = max(1, BLOCK_EXAMPLES // batch_size) * batch_size
     for start in range(0, len(order), block_size):
-        examples = order[start : start + block_size]
-        inputs = _gather(recipe, data, examples, draws)
-        ids = torch.from_numpy(examples).to(inputs.device)
-        labels = data.train_labels.index_select(0, ids)
-        for first in range(0, len(examples), batch_size):
-            part = slice(first, first + batch_size)
-            yield Batch(data.normalise(inputs[part]), labels[part], ids[part])
+        # Of its own function, so that one block is gone before the next is made.
+        yield from _block_batches(recipe, data, order[start : start + block_size], draws)
+
+
+def _block_batches(
+    recipe: Recipe, data: Dataset, examples: np.ndarray, draws: AugmentationDraws | None
+) -> Iterator[Batch]:
+    inputs = _gather(recipe, data, examples, draws)
+    ids = torch.from_numpy(examples).to(inputs.device)
+    labels = data.train_labels.index_select(0, ids)
+    for first in range(0, len(examples), recipe.train.batch_size):
+        part = slice(first, first + recipe.train.batch_size)
+        yield Batch(data.normalise(inputs[part]), labels[part], ids[part])
 
 
 def example_order(recipe: Recipe, examples: int, epoch: int) -> np.ndarray:

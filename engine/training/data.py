@@ -138,8 +138,9 @@ def _synthetic(root: Path) -> Dataset:
 
     def draw(examples: int) -> tuple[Tensor, Tensor]:
         labels = generator.integers(facts.classes, size=examples)
-        noise = generator.integers(0, 128, size=(examples, *facts.shape), dtype=np.uint8)
-        inputs = prototypes[labels] // 2 + noise
+        inputs = generator.integers(0, 128, size=(examples, *facts.shape), dtype=np.uint8)
+        for start in range(0, examples, 1000):  # in parts: a second copy of everything would be the peak of memory
+            inputs[start : start + 1000] += prototypes[labels[start : start + 1000]] // 2
         return torch.from_numpy(inputs), torch.from_numpy(labels)
 
     return Dataset(
