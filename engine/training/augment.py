@@ -17,9 +17,6 @@ def crop_padding(size: int) -> int:
 def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, pad: int, kind: str) -> Tensor:
     """Crop and flip a block of examples, each as its draw says.
 
-    Examples with equal draws are moved together: sorted by draw, each group is one slice copied into one slice,
-    so that nothing is looked up pixel by pixel.
-
     Args:
         inputs: All training images as stored, (N, C, H, W), before normalisation.
         examples: Which of them, in which order, int64 (B,).
@@ -28,39 +25,54 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
         kind: crop, flip or crop-flip.
 
     Returns:
-        (B, C, H, W), of the inputs' type, zero where a crop reaches beyond the image.
+        (B, C, H, W), of the inputs' type, zero where a crop reaches beyond the image; not contiguous.
 
     Source: RandomCrop(32, padding=4) and RandomHorizontalFlip of the published code, before normalisation.
     """
     top = draws.top[examples] if "crop" in kind else np.full(len(examples), pad)
     left = draws.left[examples] if "crop" in kind else np.full(len(examples), pad)
     flip = draws.flip[examples] if "flip" in kind else np.zeros(len(examples), dtype=bool)
-    span = 2 * pad + 1
-    group = (top * span + left) * 2 + flip
-    by_group = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[by_group], prepend=-1))
-    ends = np.append(starts[1:], len(examples))
-    source = inputs.index_select(0, _index(examples[by_group], inputs))
-    moved = torch.zeros_like(source)
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        place, flipped = divmod(int(group[by_group[start]]), 2)
-        down, right = place // span - pad, place % span - pad
-        # Cropping and then flipping is the same as flipping and then cropping on the other side.
-        block = source[start:end].flip(3) if flipped else source[start:end]
-        _move(block, moved[start:end], down, -right if flipped else right)
+    # The flipped ones last, so that they are turned together; `back` finds each one's place again.
+    by_flip = np.argsort(flip, kind="stable")
     back = np.empty(len(examples), dtype=np.int64)
-    back[by_group] = np.arange(len(examples))
-    return moved.index_select(0, _index(back, inputs))
+    back[by_flip] = np.arange(len(examples))
+    windows = _open_windows(inputs, examples[by_flip], plain=int(np.count_nonzero(~flip)), pad=pad)
+    # Cropping and then flipping is the same as flipping and then cropping on the other side.
+    moved = _take(windows, back, top, np.where(flip, 2 * pad - left, left))
+    channels, height, width = inputs.shape[1:]
+    return moved.view(len(examples), channels, height, width + pad)[:, :, :, :width]
 
 
-def _move(source: Tensor, target: Tensor, down: int, right: int) -> None:
-    """Copy the part of the images that stays visible when the window moves down and right."""
-    height, width = source.shape[2:]
-    rows, columns = slice(max(0, -down), height - max(0, down)), slice(max(0, -right), width - max(0, right))
-    from_rows = slice(max(0, down), height - max(0, -down))
-    from_columns = slice(max(0, right), width - max(0, -right))
-    target[:, :, rows, columns] = source[:, :, from_rows, from_columns]
+def _open_windows(inputs: Tensor, examples: np.ndarray, *, plain: int, pad: int) -> Tensor:
+    """The images with zeros around, seen as every crop there is.
+
+    A row is followed by `pad` zeros that are the right border of this row and the left border of the next, so that
+    every crop is one stretch of memory: cropping copies long runs and looks up no pixel.
+
+    Args:
+        inputs: All training images.
+        examples: The block's.
+        plain: How many of them come first that are not flipped.
+        pad: Zeros on each side.
+
+    Returns:
+        A view (B, 2·pad+1, 2·pad+1, C, H·(W+pad)): image, rows down, columns right, channel, the crop's rows.
+    """
+    channels, height, width = inputs.shape[1:]
+    row = width + pad
+    plane = (height + 2 * pad) * row + 2 * pad
+    images = inputs.index_select(0, torch.from_numpy(examples).to(inputs.device))
+    padded = images.new_zeros(len(examples), channels, plane)
+    inside = padded.as_strided(images.shape, (channels * plane, plane, row, 1), pad * row + pad)
+    inside[:plain] = images[:plain]
+    inside[plain:] = images[plain:].flip(3)
+    span = 2 * pad + 1
+    shape = (len(examples), span, span, channels, height * row)
+    return padded.as_strided(shape, (channels * plane, row, 1, plane, 1))
 
 
-def _index(values: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(values).to(like.device)
+def _take(windows: Tensor, *places: np.ndarray) -> Tensor:
+    """One window per image; numpy copies runs of memory where torch on the CPU looks up every number."""
+    if windows.device.type == "cpu":
+        return torch.from_numpy(windows.numpy()[places])
+    return windows[tuple(torch.from_numpy(place).to(windows.device) for place in places)]

@@ -15,8 +15,8 @@ from .augment import augment, crop_padding
 from .data import Dataset
 from .seeding import AugmentationDraws, batch_order, draw_augmentation, epoch_order
 
-BLOCK_EXAMPLES = 8192
-"""Examples that are cropped and flipped together: enough to share the work, few enough to stay small."""
+BLOCK_EXAMPLES = 1024
+"""Examples that are cropped and flipped together: enough to share the work, few enough to stay in the cache."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Dataset:
     def normalise(self, inputs: Tensor) -> Tensor:
         """Stored values to what a model sees: bytes become (pixel/255 − mean)/std, in that order of operations."""
         if inputs.dtype != torch.uint8:
-            return inputs
+            return inputs.contiguous()
         values = inputs.float().div_(255.0)
         if self.mean is not None and self.std is not None:
             shape = (1, -1, *([1] * (inputs.dim() - 2)))
