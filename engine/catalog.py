@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -71,7 +72,26 @@ MODELS: dict[str, str] = {
     "resnet6": "residual network, 1 stage of 16 channels",
     "resnet10": "residual network, 2 stages of 16 and 32 channels",
     "resnet14": "residual network, 3 stages of 16, 32 and 64 channels",
+    "resnet18": "residual network, 4 stages of 64, 128, 256 and 512 channels",
+    "shufflenetv2-50": "ShuffleNetV2 at half width",
+    "vgg11": "VGG-11 with batch norm",
+    "mnist-cnn": "two convolutions and two linear layers",
 }
 
-WIDTH_MODELS = ("resnet6", "resnet10", "resnet14")
+TORCHVISION_PREFIX = "torchvision:"
+"""Before the name of any of torchvision's classification models, which take images of three channels."""
+
+TORCHVISION_PATTERN = re.compile(rf"{TORCHVISION_PREFIX}[a-z0-9_]{{1,60}}")
+
+
+def may_be_stochastic(preset: str | None) -> bool:
+    """Whether a model may hold dropout or other random layers: none of the project's own presets does.
+
+    Args:
+        preset: None for a user's model, of which nothing is known.
+    """
+    return preset is None or preset.startswith(TORCHVISION_PREFIX)
+
+
+WIDTH_MODELS = ("resnet6", "resnet10", "resnet14", "resnet18")
 """The presets on which `model.width` acts."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine import catalog
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
 from engine.recipe import BitChange, LowLevel, Recipe, Seeds
@@ -110,7 +111,7 @@ def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
     reasons = {}
     if "augment" in arm.vary and arm.data.augment == "none":
         reasons["augment"] = f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
-    if "stochastic" in arm.vary and arm.model.preset is not None:
+    if "stochastic" in arm.vary and not catalog.may_be_stochastic(arm.model.preset):
         reasons["stochastic"] = f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
     if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
         reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
@@ -164,7 +165,7 @@ def _recipe(
             init=seed["init"],
             shuffle=seed["shuffle"],
             augment=None if arm.data.augment == "none" else seed["augment"],
-            stochastic=None if arm.model.preset is not None else seed["stochastic"],
+            stochastic=seed["stochastic"] if catalog.may_be_stochastic(arm.model.preset) else None,
             lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
         ),
         lowlevel=lowlevel,

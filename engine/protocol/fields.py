@@ -145,7 +145,17 @@ def arguments(value: Any) -> str | None:
 
 
 LATER_DATA = ("ptb", "wikitext2", "pydoc")
-LATER_MODELS = ("resnet18", "shufflenetv2-50", "vgg11", "mnist-cnn", "qrnn")
+LATER_MODELS = ("qrnn",)
+MODEL_NAMES = (*catalog.MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
+
+
+def model_preset(value: Any) -> str | None:
+    """A preset's name, or a name that torchvision may know: that is found out where it can be imported."""
+    if isinstance(value, str) and catalog.TORCHVISION_PATTERN.fullmatch(value):
+        return None
+    return None if isinstance(value, str) and value in catalog.MODELS else choice(MODEL_NAMES, LATER_MODELS)(value)
+
+
 UNAVAILABLE = "leave the key out, or use a value that this version has"
 
 SECTIONS: dict[str, dict[str, Field]] = {
@@ -162,7 +172,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "augment": Field(choice(("auto", *catalog.AUGMENTATIONS)), "auto", "auto is what the preset's paper used"),
     },
     "model": {
-        "preset": Field(choice(catalog.MODELS, LATER_MODELS), None, f"available: {', '.join(catalog.MODELS)}"),
+        "preset": Field(model_preset, None, f"available: {', '.join(MODEL_NAMES)}"),
         "target": Field(target, None, 'your function, e.g. "mypkg.nets:build", instead of preset'),
         "width": Field(number(0, 16, above=True), 1.0, "1.0 is the published width"),
         "args": Field(arguments, {}, "keyword arguments for your target, e.g. { depth = 3 }"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from engine import catalog
 from engine.errors import ModelError
 from engine.recipe import ModelRecipe
 
@@ -54,15 +56,23 @@ def build_network(
             model = _build_user_model(recipe, recipe.target, input_shape, classes, search_path)
         else:
             model = _build_preset(recipe, input_shape, classes)
+    name = recipe.target or recipe.preset or ""
     masks = MaskContext(examples=torch.arange(len(example)))
     layers = key_dropout(model, masks)
-    if recipe.target is not None:
-        check_output(model, recipe.target, example, classes)
+    if catalog.may_be_stochastic(recipe.preset):  # not one of the project's own
+        check_output(model, name, example, classes)
     return Network(model, masks, layers)
 
 
 def _build_preset(recipe: ModelRecipe, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     name = recipe.preset or ""
+    if name.startswith(catalog.TORCHVISION_PREFIX):
+        if len(input_shape) != 3 or input_shape[0] != 3:
+            raise ModelError(
+                f"{name}: needs images of three channels, and the data's examples have shape {input_shape}"
+            )
+        build_torchvision = importlib.import_module("engine.training.vision").build_torchvision
+        return build_torchvision(name.removeprefix(catalog.TORCHVISION_PREFIX), classes)
     if len(input_shape) != 3 and name not in ("linear", "hidden-fc"):
         raise ModelError(f"{name}: needs images (C, H, W), and the data's examples have shape {input_shape}")
     return BUILDERS[name](ModelShape(input_shape=input_shape, classes=classes, width=recipe.width))

@@ -6,16 +6,22 @@ Parameter names follow the published ones, because the optimiser's groups go by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.errors import ModelError
+
+from .shufflenet import ShuffleNet
+
 Shape = tuple[int, ...]
 
 RESNET_CHANNELS = (16, 32, 64)
+RESNET18_CHANNELS = (64, 128, 256, 512)
+VGG11_CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
 BLOCKS_PER_STAGE = 2
 
 
@@ -99,10 +105,10 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A stem of one 3x3 convolution, stages of two blocks, global mean, linear head."""
 
-    def __init__(self, shape: ModelShape, stages: int) -> None:
-        """Every stage but the first halves height and width."""
+    def __init__(self, shape: ModelShape, stages: Sequence[int]) -> None:
+        """Channels of each stage; every stage but the first halves height and width."""
         super().__init__()
-        channels = [max(1, round(c * shape.width)) for c in RESNET_CHANNELS[:stages]]
+        channels = [max(1, round(count * shape.width)) for count in stages]
         self.conv1 = nn.Conv2d(shape.input_shape[0], channels[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.layers = nn.Sequential()
@@ -137,13 +143,68 @@ def initialise_resnet(model: nn.Module) -> None:
             nn.init.constant_(module.bias, 0.0)
 
 
+class Vgg11(nn.Module):
+    """Eight 3x3 convolutions with bias and batch norm, five poolings, one linear layer."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        """Layers are numbered in `features` as published, batch norms and poolings included.
+
+        Raises:
+            ModelError: If the images are too small to be halved five times.
+        """
+        super().__init__()
+        channels, height, width = shape.input_shape
+        if min(height, width) < 32:
+            raise ModelError(f"vgg11: halves its images five times, and {height}x{width} pixels are fewer than 32x32")
+        self.features = nn.Sequential()
+        for count in VGG11_CHANNELS:
+            if isinstance(count, str):
+                self.features.append(nn.MaxPool2d(2))
+            else:
+                self.features.extend([nn.Conv2d(channels, count, 3, padding=1), nn.BatchNorm2d(count), nn.ReLU()])
+                channels = count
+        self.classifier = nn.Linear(channels, shape.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K)."""
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+class MnistConvolutions(nn.Module):
+    """Two 3x3 convolutions without padding, one pooling, two linear layers; no dropout."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        """128 hidden units.
+
+        Raises:
+            ModelError: If nothing is left of the images behind the convolutions and the pooling.
+        """
+        super().__init__()
+        channels, height, width = shape.input_shape
+        if min(height, width) < 6:
+            raise ModelError(f"mnist-cnn: {height}x{width} pixels are fewer than the 6x6 that it needs")
+        self.conv1 = nn.Conv2d(channels, 32, 3)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.fc1 = nn.Linear(64 * ((height - 4) // 2) * ((width - 4) // 2), 128)
+        self.fc2 = nn.Linear(128, shape.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K)."""
+        x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
+        return self.fc2(functional.relu(self.fc1(functional.max_pool2d(x, 2).flatten(1))))
+
+
 BUILDERS: dict[str, Callable[[ModelShape], nn.Module]] = {
     "linear": Linear,
     "hidden-fc": HiddenFullyConnected,
     "hidden-conv": HiddenConvolution,
-    "resnet6": lambda shape: ResNet(shape, stages=1),
-    "resnet10": lambda shape: ResNet(shape, stages=2),
-    "resnet14": lambda shape: ResNet(shape, stages=3),
+    "resnet6": lambda shape: ResNet(shape, RESNET_CHANNELS[:1]),
+    "resnet10": lambda shape: ResNet(shape, RESNET_CHANNELS[:2]),
+    "resnet14": lambda shape: ResNet(shape, RESNET_CHANNELS),
+    "resnet18": lambda shape: ResNet(shape, RESNET18_CHANNELS),
+    "shufflenetv2-50": lambda shape: ShuffleNet(shape.input_shape[0], shape.classes),
+    "vgg11": Vgg11,
+    "mnist-cnn": MnistConvolutions,
 }
 
 

@@ -9,9 +9,13 @@ import torch
 from torch import nn
 
 from engine import catalog
+from engine.errors import ModelError
+from engine.recipe import ModelRecipe
+from engine.training.build import Network, build_network
 from engine.training.models import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
 from engine.training.optimiser import is_slow, make_groups
 from engine.training.seeding import initialised_under
+from engine.training.shufflenet import shuffle_channels
 
 CIFAR = (3, 32, 32)
 
@@ -36,6 +40,9 @@ def build(
         ("resnet6", 1.0, 9_978),
         ("resnet10", 1.0, 42_682),
         ("resnet14", 1.0, 172_602),
+        ("resnet18", 1.0, 11_001_034),
+        ("shufflenetv2-50", 1.0, 352_042),
+        ("vgg11", 1.0, 9_231_114),
         ("resnet14", 0.125, 2_936),
         ("resnet14", 0.25, 11_190),
         ("resnet14", 0.5, 43_682),
@@ -45,6 +52,10 @@ def test_parameter_counts_are_the_published_ones(name: str, width: float, parame
     assert count_parameters(build(name, width=width)) == parameters
 
 
+def test_mnist_network_has_the_published_count_on_mnist() -> None:
+    assert count_parameters(build("mnist-cnn", shape=(1, 28, 28))) == 1_199_882
+
+
 def test_catalog_names_the_builders() -> None:
     assert set(catalog.MODELS) == set(BUILDERS)
 
@@ -52,8 +63,56 @@ def test_catalog_names_the_builders() -> None:
 @pytest.mark.parametrize("name", list(BUILDERS))
 @pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 10), ((3, 32, 32), 100), ((1, 28, 28), 3), ((2, 9, 7), 2)])
 def test_input_shape_and_classes_come_from_the_data(name: str, shape: tuple[int, ...], classes: int) -> None:
+    if name == "vgg11" and min(shape[1:]) < 32:
+        with pytest.raises(ModelError, match="halves its images five times"):
+            build(name, shape=shape, classes=classes)
+        return
     model = build(name, shape=shape, classes=classes)
     assert model(torch.zeros(2, *shape)).shape == (2, classes)
+
+
+def test_too_small_images_are_refused() -> None:
+    with pytest.raises(ModelError, match="mnist-cnn: 5x5 pixels"):
+        build("mnist-cnn", shape=(1, 5, 5))
+
+
+def test_shuffled_channels_interleave_the_halves() -> None:
+    x = torch.arange(6.0).view(1, 6, 1, 1)
+    assert shuffle_channels(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+def test_batch_norms_of_vgg_train_at_the_full_rate_by_their_names() -> None:
+    slow, fast = make_groups(build("vgg11").named_parameters(), 0.1)
+    assert len(slow["params"]) == 17, "the biases of 8 convolutions, 8 batch norms and the head"
+    assert len(fast["params"]) == 17
+
+
+def network(preset: str, channels: int = 3, size: int = 64) -> Network:
+    recipe, shape = ModelRecipe(preset=preset), (channels, size, size)
+    example = torch.zeros(2, *shape)
+    return build_network(recipe, input_shape=shape, classes=7, init_seed=1, search_path=(), example=example)
+
+
+def test_torchvisions_models_are_built_for_the_datas_classes() -> None:
+    made = network("torchvision:mobilenet_v3_small")
+    assert made.model.eval()(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+    assert made.dropout_layers == 1
+    again = network("torchvision:mobilenet_v3_small")
+    assert all(torch.equal(a, b) for a, b in zip(made.model.parameters(), again.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("preset", "channels", "size", "said"),
+    [
+        ("torchvision:resnet51", 3, 64, "resnet50"),
+        ("torchvision:resnet18", 1, 64, "three channels"),
+        ("torchvision:alexnet", 3, 8, "failed on an input of shape"),
+        ("torchvision:fcn_resnet50", 3, 64, "no such classification model"),
+    ],
+)
+def test_torchvision_model_that_does_not_fit_is_explained(preset: str, channels: int, size: int, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        network(preset, channels, size)
 
 
 def test_residual_networks_start_with_identity_blocks_and_fan_out_convolutions() -> None:
