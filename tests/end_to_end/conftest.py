@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from studies import Study, protocol_text, stop_everything
+from real_study import Study, protocol_text, stop_everything
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from studies import Study, finish, kill, protocol_text, stop_everything
+from real_study import Study, finish, kill, protocol_text, stop_everything
 
 VICTIMS: dict[str, Callable[[Study, int], list[int | None]]] = {
     "supervisor": lambda study, viewer: [study.supervisor()],

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from studies import Study, finish, wait_for
+from real_study import Study, finish, wait_for
 
 SMALL, LARGE = "220k", "20m"
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from studies import HEAD, Study, finish, protocol_text, wait_for
+from real_study import HEAD, Study, finish, protocol_text, wait_for
 
 from engine.dispatch.leases import Lease
 

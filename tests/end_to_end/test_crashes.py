@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from crash_drill import VICTIMS, drill
-from studies import Study, finish, stop_everything, wait_for
+from real_study import Study, finish, stop_everything, wait_for
 
 MOMENTS = 3
 WINDOW_S = (3.0, 8.0)

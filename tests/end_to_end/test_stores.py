@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import Study
+from real_study import Study
 
 UNSHARE = ["unshare", "--mount", "--map-root-user"]
 
