@@ -12,7 +12,7 @@ from typing import Literal
 from engine import catalog
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
-from engine.recipe import BitChange, LowLevel, Recipe, Seeds
+from engine.recipe import BitChange, LowLevel, Onset, Recipe, Seeds
 
 DeviceType = Literal["cpu", "cuda"]
 Digest = Callable[[str | None], str | None]
@@ -28,6 +28,8 @@ class PlannedArm:
     """Run ids, replica 1 first; other arms may hold the same ids."""
     empty: dict[str, str]
     """Sources in `vary` that change nothing for this data and model, with the reason."""
+    group: int = 1
+    """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Plan:
         """Run id → number of arms that use it, for the runs that more than one arm uses."""
         uses: dict[str, int] = {}
         for arm in self.arms:
+            if arm.group > 1:
+                continue
             for run in set(arm.runs):
                 uses[run] = uses.get(run, 0) + 1
         return {run: count for run, count in uses.items() if count > 1}
@@ -62,22 +66,30 @@ def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda
         ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
     """
     lowlevel = _lowlevel_mode(protocol, device)
-    empty = [_empty_sources(arm, device) for arm in protocol.arms]
+    trained = [arm for arm in protocol.arms if arm.ensemble is None]
+    empty = {arm.name: _empty_sources(arm, device) for arm in trained}
     faults = _device_faults(protocol, device) + _empty_faults(protocol, empty)
     if faults:
         raise ProtocolError(protocol.file, faults)
-    by_arm = [
-        [
-            _recipe(protocol, _digested(arm, digest), reasons, replica, lowlevel=lowlevel, device=device)
+    recipes = {
+        arm.name: [
+            _recipe(protocol, _digested(arm, digest), empty[arm.name], replica, lowlevel=lowlevel, device=device)
             for replica in range(1, arm.replicas + 1)
         ]
-        for arm, reasons in zip(protocol.arms, empty, strict=True)
-    ]
-    arms = tuple(
-        PlannedArm(name=arm.name, vary=arm.vary, runs=tuple(recipe.id for recipe in recipes), empty=reasons)
-        for arm, recipes, reasons in zip(protocol.arms, by_arm, empty, strict=True)
-    )
-    return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(by_arm))
+        for arm in trained
+    }
+    arms = tuple(_plan_arm(arm, recipes, empty) for arm in protocol.arms)
+    return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
+
+
+def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]]) -> PlannedArm:
+    if arm.ensemble is None:
+        runs = tuple(recipe.id for recipe in recipes[arm.name])
+        return PlannedArm(name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name])
+    # Disjoint groups: ensembles that shared members would not be independent replicas.
+    members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
+    runs = tuple(recipe.id for recipe in members)
+    return PlannedArm(name=arm.name, vary=(), runs=runs, empty={}, group=arm.ensemble.size)
 
 
 def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
@@ -118,16 +130,16 @@ def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
     return reasons
 
 
-def _empty_faults(protocol: Protocol, empty: list[dict[str, str]]) -> list[Fault]:
+def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[Fault]:
     return [
         Fault(
             f"arm[{number}].vary",
-            f"varies nothing: {'; '.join(reasons.values())}",
+            f"varies nothing: {'; '.join(empty[arm.name].values())}",
             "remove the arm, vary another source, or write vary = [] for a control",
             "[" + ", ".join(f'"{name}"' for name in arm.vary) + "]",
         )
-        for number, (arm, reasons) in enumerate(zip(protocol.arms, empty, strict=True), start=1)
-        if arm.vary and set(arm.vary) == set(reasons)
+        for number, arm in enumerate(protocol.arms, start=1)
+        if arm.vary and set(arm.vary) == set(empty[arm.name])
     ]
 
 
@@ -155,24 +167,29 @@ def _recipe(
     varying = [source for source in arm.vary if source not in empty]
     seed = {source: replica if source in varying else base for source, base in protocol.seeds.items()}
     free_kernels = lowlevel == "kernels" and "lowlevel" in varying
-    if lowlevel == "kernels" and not free_kernels:
-        lowlevel = "deterministic"
+    held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
+    late = arm.onset > 0 and bool(varying)
     return Recipe(
         data=arm.data,
         model=arm.model,
         train=arm.train,
-        seeds=Seeds(
-            init=seed["init"],
-            shuffle=seed["shuffle"],
-            augment=None if arm.data.augment == "none" else seed["augment"],
-            stochastic=seed["stochastic"] if catalog.may_be_stochastic(arm.model.preset) else None,
-            lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
-        ),
-        lowlevel=lowlevel,
+        seeds=_seeds(arm, seed, lowlevel),
+        lowlevel=lowlevel if free_kernels else held,
         device=device,
+        onset=Onset(epoch=arm.onset, seeds=_seeds(arm, protocol.seeds, lowlevel), lowlevel=held) if late else None,
         bit=_bit_change(protocol, replica) if "bit" in varying else None,
         # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
         repeat=replica if free_kernels or not arm.vary else None,
+    )
+
+
+def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:
+    return Seeds(
+        init=seed["init"],
+        shuffle=seed["shuffle"],
+        augment=None if arm.data.augment == "none" else seed["augment"],
+        stochastic=seed["stochastic"] if catalog.may_be_stochastic(arm.model.preset) else None,
+        lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
     )
 
 

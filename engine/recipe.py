@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 RECIPE_VERSION = 1
@@ -65,6 +65,8 @@ class TrainRecipe:
     warmup_epochs: float = 3.0
     clip_grad_norm: float = 0.0
     precision: str = "fp32"
+    cycles: int | None = None
+    """Of the snapshot schedule; None for the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,16 @@ class BitChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Onset:
+    """What holds before the varying sources start to differ."""
+
+    epoch: int
+    """The last epoch of the common beginning."""
+    seeds: Seeds
+    lowlevel: LowLevel
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training with every seed and setting fixed."""
 
@@ -102,6 +114,8 @@ class Recipe:
     bit: BitChange | None = None
     repeat: int | None = None
     """Which repetition of an otherwise equal recipe: set for controls and for what cannot be seeded."""
+    onset: Onset | None = None
+    """None where the sources differ from the start."""
 
     @property
     def id(self) -> str:
@@ -114,11 +128,23 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; inverse of `from_dict`."""
-        return (
-            {"recipe_version": RECIPE_VERSION}
-            | asdict(self)
-            | {"model": asdict(self.model) | {"args": dict(self.model.args)}}
-        )
+        content: dict[str, Any] = {"recipe_version": RECIPE_VERSION} | asdict(self)
+        content["model"] |= {"args": dict(self.model.args)}
+        for table, name in ((content, "onset"), (content["train"], "cycles")):
+            if table[name] is None:  # settings that came later leave older ids as they are
+                del table[name]
+        return content
+
+    @property
+    def prefix(self) -> Recipe:
+        """The common beginning as a recipe of its own: what a run with an onset trains until then."""
+        if self.onset is None:
+            return self
+        return replace(self, seeds=self.onset.seeds, lowlevel=self.onset.lowlevel, bit=None, repeat=None, onset=None)
+
+    def at(self, epoch: int) -> Recipe:
+        """The recipe that holds in an epoch."""
+        return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
@@ -131,7 +157,7 @@ class Recipe:
         if version != RECIPE_VERSION:
             raise ValueError(f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}")
         expected = {field.name for field in fields(cls)} | {"recipe_version"}
-        if set(content) != expected:
+        if set(content) | {"onset"} != expected:
             raise ValueError(f"recipe keys {sorted(content)}, expected {sorted(expected)}")
         model = dict(content["model"])
         model["args"] = tuple(sorted(model["args"].items()))
@@ -145,6 +171,13 @@ class Recipe:
                 device=content["device"],
                 bit=None if content["bit"] is None else BitChange(**content["bit"]),
                 repeat=content["repeat"],
+                onset=_read_onset(content.get("onset")),
             )
         except TypeError as error:
             raise ValueError(f"recipe of another version: {error}") from error
+
+
+def _read_onset(content: dict[str, Any] | None) -> Onset | None:
+    if content is None:
+        return None
+    return Onset(epoch=content["epoch"], seeds=Seeds(**content["seeds"]), lowlevel=content["lowlevel"])

@@ -58,6 +58,8 @@ def _plan_table(plan: Plan, done: set[str]) -> Table:
     shared = plan.shared
     for arm in plan.arms:
         varies = " + ".join(arm.vary) or "nothing (control)"
+        if arm.group > 1:
+            varies = f"ensembles of {arm.group}, nothing to train"
         counts = (len(arm.runs), sum(r in shared for r in arm.runs), sum(r in done for r in arm.runs))
         epochs = plan.recipes[arm.runs[0]].train.epochs
         table.add_row(*map(Text, (printable(arm.name), varies, *map(str, counts), str(epochs))))

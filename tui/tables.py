@@ -95,7 +95,7 @@ def make_notes(entries: list[Entry], empty: dict[str, dict[str, str]] | None = N
     notes = []
     for entry in entries:
         name = arm_name(entry)
-        if not entry.get("vary") and entry.get("identical_weights") is not None:
+        if not entry.get("vary") and entry.get("ensemble_size", 1) == 1 and entry.get("identical_weights") is not None:
             notes.append(f"{name}: {_control_verdict(entry)}")
         reasons = entry.get("reasons") or {}
         counted = {"damaged", "diverged"}

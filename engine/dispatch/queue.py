@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from engine.store.control import Control
@@ -26,7 +26,8 @@ def claim_next(
     session: str,
     content: dict[str, Any],
     done: set[str],
-) -> tuple[str, AttemptPaths] | None:
+    forks: Mapping[str, tuple[str, int]] | None = None,
+) -> tuple[str, AttemptPaths] | Literal["wait"] | None:
     """Claim the first run that this session may train.
 
     Args:
@@ -36,10 +37,14 @@ def claim_next(
         session: The supervisor session that the attempt belongs to.
         content: What attempt.json is to hold.
         done: Runs known to be done, which are not looked at again; extended here.
+        forks: Runs with an onset → the id of their common beginning and its last epoch.
 
     Returns:
-        The run and the attempt; None where nothing is left to claim.
+        The run and the attempt; "wait" where what is left goes on from a beginning that another process is training;
+        None where nothing is left to claim.
     """
+    waiting = False
+    busy = _busy_beginnings(paths, forks or {}, control=control, session=session, done=done)
     for run_id in order:
         if run_id in done:
             continue
@@ -48,12 +53,38 @@ def claim_next(
         if state.status == "done":
             done.add(run_id)
         elif state.retriable and state.status != "running" and not control.holds(run_id):
+            if forks and run_id in forks and _must_wait(paths, forks[run_id], busy):
+                waiting = True
+                continue
             attempts = run.list_attempts()
             number = attempts[-1].number + 1 if attempts else 1
             attempt = claim(run, number, content)
             if attempt is not None:
                 return run_id, attempt
-    return None
+    return "wait" if waiting else None
+
+
+def _busy_beginnings(
+    paths: StudyPaths,
+    forks: Mapping[str, tuple[str, int]],
+    *,
+    control: Control,
+    session: str,
+    done: set[str],
+) -> set[str]:
+    """Common beginnings that some live process has not yet finished."""
+    busy = set()
+    for run_id, (prefix_id, epoch) in forks.items():
+        if run_id in done or prefix_id in busy or paths.fork(prefix_id, epoch).checkpoint.exists():
+            continue
+        if read_state(paths.run(run_id), control=control, session=session, run_id=run_id).status == "running":
+            busy.add(prefix_id)
+    return busy
+
+
+def _must_wait(paths: StudyPaths, fork: tuple[str, int], busy: set[str]) -> bool:
+    """Whether a run's beginning is being trained right now, so that training it here too would be a waste."""
+    return fork[0] in busy and not paths.fork(*fork).checkpoint.exists()
 
 
 def write_exit(attempt: AttemptPaths, outcome: Outcome, kind: Kind, reason: str) -> None:

@@ -58,6 +58,8 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict
             if run not in replicas:
                 replicas[run] = read_replica(paths, run, labels)
         found = [replica for run in arm["runs"] if (replica := replicas[run]) is not None]
+        if arm.get("group", 1) > 1:
+            found = average_groups([replicas[run] for run in arm["runs"]], arm["group"])
         entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap)
         entries.append(entry or measure_arm(arm, found, labels, bootstrap=bootstrap))
     return {"v": FORMAT, "study": plan["study"], "arms": entries}
@@ -98,6 +100,24 @@ def read_replica(paths: StudyPaths, run_id: str, labels: np.ndarray | str) -> Re
     return Replica(run_id, diverged=diverged, weights_sha256=result.get("weights_sha256"), predictions=predictions)
 
 
+def average_groups(members: list[Replica | None], size: int) -> list[Replica]:
+    """Ensembles of `size` runs each, in order, none in two: the mean of their logits stands for a replica.
+
+    A group counts once all of its members can be used.
+
+    Source: paper, section 5; the published code averages logits.
+    """
+    ensembles = []
+    for start in range(0, len(members) - size + 1, size):
+        group = [member for member in members[start : start + size] if member is not None]
+        usable = [member.predictions for member in _usable(group) if member.predictions is not None]
+        if len(usable) == size and len({array.shape for array in usable}) == 1:
+            total = np.sum(np.stack(usable), axis=0, dtype=np.float64)
+            mean = np.asarray(total / size, dtype=np.float32)
+            ensembles.append(Replica("+".join(member.run for member in group), predictions=mean))
+    return ensembles
+
+
 def read_predictions(path: Path, examples: int) -> np.ndarray | str:
     """A run's logits, float32 (N, C), mapped from the file, or what is wrong with them."""
     try:
@@ -127,7 +147,7 @@ def _reuse(
     if earlier is None:
         return None
     same = (
-        earlier.get("planned") == len(arm["runs"])
+        earlier.get("planned") == len(arm["runs"]) // arm.get("group", 1)
         and earlier.get("vary") == arm["vary"]
         and earlier.get("bootstrap") == bootstrap
         and earlier.get("runs_used") == [replica.run for replica in _usable(found)]
@@ -156,13 +176,14 @@ def measure_arm(
     return {
         "name": arm["name"],
         "vary": arm["vary"],
-        "planned": len(arm["runs"]),
+        "planned": len(arm["runs"]) // arm.get("group", 1),
+        "ensemble_size": arm.get("group", 1),
         "finished": len(usable),
         "diverged": sum(replica.diverged for replica in replicas),
         "damaged": sum(replica.fault is not None for replica in replicas),
         **entry,
         "test_set_sd": _test_set_sd(measures, labels),
-        "identical_weights": len(digests) == 1 and None not in digests if len(usable) > 1 else None,
+        "identical_weights": len(digests) == 1 if len(usable) > 1 and None not in digests else None,
         "bootstrap": bootstrap,
         "runs_used": [replica.run for replica in usable],
         "reasons": reasons,

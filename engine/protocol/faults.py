@@ -63,6 +63,7 @@ def show_value(value: object) -> str:
 def suggest(name: str, names: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest valid one first, then all."""
     valid = list(names)
-    near = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.6)
+    by_lower = {one.lower(): one for one in valid}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     listing = f"valid: {', '.join(valid)}"
-    return f"did you mean {near[0]}? {listing}" if near else f"use one of the valid names; {listing}"
+    return f"did you mean {by_lower[near[0]]}? {listing}" if near else f"use one of the valid names; {listing}"

@@ -144,6 +144,27 @@ def arguments(value: Any) -> str | None:
     return None if good else "must be a table of plain values (text, numbers, true, false) under Python names"
 
 
+def onset(value: Any) -> str | None:
+    """An epoch, or different epochs in a list."""
+    listed = value if isinstance(value, list) else [value]
+    good = bool(listed) and all(whole(0, 100_000)(epoch) is None for epoch in listed)
+    return (
+        None
+        if good and len(set(listed)) == len(listed)
+        else "must be a whole number from 0, or different ones in a list"
+    )
+
+
+def ensemble(value: Any) -> str | None:
+    """Of which arm, and how many members."""
+    good = isinstance(value, dict) and set(value) == {"of", "size"} and isinstance(value["of"], str)
+    return (
+        None
+        if good and whole(1, MAX_REPLICAS)(value["size"]) is None
+        else "must be { of = an arm's name, size = members }"
+    )
+
+
 LATER_DATA = ("ptb", "wikitext2", "pydoc")
 LATER_MODELS = ("qrnn",)
 MODEL_NAMES = (*catalog.MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
@@ -185,9 +206,9 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "momentum": Field(number(0, 1, below=True), 0.9, "0.9 in the paper"),
         "weight_decay": Field(number(0, 100), 5e-4, "5e-4 in the paper"),
         "bias_bn_lr_scale": Field(number(0, 100), 0.1, "0.1 in the published code, 1.0 is off"),
-        "schedule": Field(choice(("cosine", "constant"), ("snapshot",)), "cosine", "cosine in the paper"),
+        "schedule": Field(choice(("cosine", "snapshot", "constant")), "cosine", "cosine in the paper"),
         "warmup_epochs": Field(number(0, 100_000), 3, "3 in the paper; fewer for short trainings"),
-        "cycles": Field(off(5), 5, UNAVAILABLE),
+        "cycles": Field(whole(1, 1000), 5, "of the snapshot schedule; 5 in the paper"),
         "clip_grad_norm": Field(number(0, 1e9), 0.0, "0 is off"),
         "weight_noise": Field(off(0.0), 0.0, UNAVAILABLE),
         "averaging": Field(choice(("none",), ("swa", "aswa")), "none", UNAVAILABLE),
@@ -221,7 +242,8 @@ ARM: dict[str, Field] = {
     "name": Field(arm_name, None, "the row's title in the table"),
     "vary": Field(source_list, None, 'e.g. vary = ["init"]; vary = [] is a control'),
     "replicas": Field(whole(1, MAX_REPLICAS), None, "only where this arm differs from protocol.replicas"),
-    "onset": Field(off(0), 0, UNAVAILABLE),
+    "onset": Field(onset, 0, "the last common epoch, or a list of them: one arm per value"),
+    "ensemble": Field(ensemble, None, 'e.g. ensemble = { of = "All sources", size = 2 }'),
 }
 
 ARM_OVERRIDES: dict[str, tuple[str, ...]] = {

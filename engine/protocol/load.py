@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from engine.sources import SOURCES
 from .faults import Fault, ProtocolError, show_value, suggest
 from .fields import ARM, ARM_OVERRIDES, SECTIONS, UNAVAILABLE, Field
 from .overrides import apply_overrides
-from .settings import Arm, Dispatch, Protocol
+from .rules import check_onsets, check_together, link_ensembles
+from .settings import Arm, Dispatch, Ensemble, Protocol
 
 MAX_FILE_BYTES = 1_000_000
 Table = dict[str, Any]
@@ -162,26 +164,26 @@ def _build_arms(tables: Any, values: dict[str, Table], faults: list[Fault]) -> t
         shown = None if tables is None else show_value(tables)
         faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
         return ()
-    arms = [_build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)]
+    built = [_build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)]
     names = [table.get("name") for table in tables]
     for number, name in enumerate(names, start=1):
         if isinstance(name, str) and name in names[: number - 1]:
             first = names.index(name) + 1
             fault = Fault(f"arm[{number}].name", f"is the name of arm[{first}] too", "give each arm its own name")
             faults.append(Fault(fault.key, fault.problem, fault.remedy, show_value(name)))
-    return tuple(arm for arm in arms if arm is not None)
+    arms = tuple(arm for expanded in built for arm in expanded)
+    return link_ensembles(arms, names, faults)
 
 
-def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> Arm | None:
+def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
+    """The arms of one [[arm]] table: several where it lists onsets, none where it is faulty."""
     before = len(faults)
     if "ensemble" in table:
-        shown = show_value(table["ensemble"])
-        faults.append(Fault(f"{prefix}ensemble", "is not available in this version", UNAVAILABLE, shown))
-    known = [*ARM, *ARM_OVERRIDES, "ensemble"]
-    faults.extend(_unknown_keys(prefix, table, known))
+        return _build_ensemble(prefix, table, values, faults)
+    faults.extend(_unknown_keys(prefix, table, [*ARM, *ARM_OVERRIDES]))
     own = _check_fields(prefix, table, ARM, faults)
     for key in ("name", "vary"):
-        if key not in table and "ensemble" not in table:
+        if key not in table:
             _missing(f"{prefix}{key}", ARM[key].remedy, faults)
     merged = {
         section: values[section] | _check_override(f"{prefix}{section}", section, table.get(section, {}), faults)
@@ -189,10 +191,12 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
     }
     merged["model"] = _exclusive(table.get("model", {}), merged["model"])
     vary = tuple(name for name in SOURCES if name in (own["vary"] or ()))
-    _check_together(prefix, table, merged, vary, faults)
+    check_together(prefix, table, merged, vary, faults)
+    onsets = own["onset"] if isinstance(own["onset"], list) else [own["onset"]]
+    check_onsets(prefix, onsets, vary, merged["train"]["epochs"], faults)
     if len(faults) > before or own["name"] is None or own["vary"] is None:
-        return None
-    return Arm(
+        return ()
+    arm = Arm(
         name=own["name"],
         vary=vary,
         replicas=own["replicas"] or values["protocol"]["replicas"],
@@ -200,6 +204,30 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         model=_model_recipe(merged["model"]),
         train=_train_recipe(merged["train"]),
     )
+    if not isinstance(own["onset"], list):
+        return (replace(arm, onset=own["onset"]),)
+    return tuple(replace(arm, name=f"{arm.name}, onset {onset}", onset=onset) for onset in onsets)
+
+
+def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
+    """An arm of ensembles; which arm its members come from is looked up when all arms are known."""
+    before = len(faults)
+    valid = {"name": ARM["name"], "ensemble": ARM["ensemble"]}
+    for key in table:
+        if key in (*ARM, *ARM_OVERRIDES) and key not in valid:
+            remedy = "leave it out: the members are trained as their own arm says"
+            faults.append(Fault(f"{prefix}{key}", "has no meaning beside ensemble", remedy, show_value(table[key])))
+    known = {key: value for key, value in table.items() if key not in (*ARM, *ARM_OVERRIDES) or key in valid}
+    faults.extend(_unknown_keys(prefix, known, list(valid)))
+    own = _check_fields(prefix, known, valid, faults)
+    if "name" not in table:
+        _missing(f"{prefix}name", ARM["name"].remedy, faults)
+    if len(faults) > before or own["name"] is None:
+        return ()
+    ensemble = Ensemble(own["ensemble"]["of"], own["ensemble"]["size"])
+    settings = (_data_recipe(values["data"]), _model_recipe(values["model"]), _train_recipe(values["train"]))
+    data, model, train = settings
+    return (Arm(name=own["name"], vary=(), replicas=0, data=data, model=model, train=train, ensemble=ensemble),)
 
 
 def _exclusive(override: Any, merged: Table) -> Table:
@@ -227,49 +255,6 @@ def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) 
     return {key: value for key, value in _check_fields(f"{prefix}.", table, valid, faults).items() if key in table}
 
 
-def _check_together(
-    prefix: str, table: Table, merged: dict[str, Table], vary: tuple[str, ...], faults: list[Fault]
-) -> None:
-    """Rules that hold between keys; reported once, at the protocol's key unless the arm set its own."""
-    seen = {(fault.key, fault.problem) for fault in faults}
-
-    def report(section: str, key: str, problem: str, remedy: str, value: object = None) -> None:
-        own = isinstance(table.get(section), dict) and key in table[section]
-        where = f"{prefix}{section}.{key}" if own else f"{section}.{key}"
-        if (where, problem) not in seen:
-            faults.append(Fault(where, problem, remedy, None if value is None else show_value(value)))
-
-    for section in ("data", "model"):
-        part = merged[section]
-        if part["preset"] is None and part["target"] is None and not any(k[0] == f"{section}.preset" for k in seen):
-            report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
-        if part["preset"] is not None and part["target"] is not None:
-            problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
-            report(section, "target", problem, "leave one of the two out", part["target"])
-    data, model, train = merged["data"], merged["model"], merged["train"]
-    facts = catalog.DATA.get(data["preset"] or "")
-    if facts is not None and data["train_size"] > facts.train_size:
-        problem = f"is more than the {facts.train_size:,} training examples of {data['preset']}"
-        report("data", "train_size", problem, "0 keeps them all", data["train_size"])
-    if model["width"] != 1.0 and model["preset"] not in catalog.WIDTH_MODELS:
-        problem = f"acts on {', '.join(catalog.WIDTH_MODELS)} only"
-        report("model", "width", problem, "leave it out for this model", model["width"])
-    if model["args"] and model["target"] is None:
-        report(
-            "model",
-            "args",
-            "are for a model of your own",
-            "leave them out, or set model.target",
-            model["args"],
-        )
-    if train["warmup_epochs"] > train["epochs"]:
-        problem = f"is more than train.epochs = {train['epochs']}: the learning rate would never be reached"
-        report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"])
-    if "bit" in vary and train["precision"] != "fp32":
-        problem = "swallows a change of one ulp, and an arm varies bit"
-        report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
-
-
 def _data_recipe(data: Table) -> DataRecipe:
     facts = catalog.DATA.get(data["preset"] or "")
     automatic = "none" if facts is None else facts.augment
@@ -295,4 +280,5 @@ def _train_recipe(train: Table) -> TrainRecipe:
         warmup_epochs=float(train["warmup_epochs"]),
         clip_grad_norm=float(train["clip_grad_norm"]),
         precision=train["precision"],
+        cycles=train["cycles"] if train["schedule"] == "snapshot" else None,
     )

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
 
 
+@dataclass(frozen=True)
+class Ensemble:
+    """Members of an arm that is not trained: disjoint groups of another arm's replicas, their logits averaged."""
+
+    of: str
+    """Name of the arm whose runs are the members."""
+    size: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One row of a table: the sources that vary and the settings that hold in it."""
@@ -19,6 +28,9 @@ class Arm:
     """Target digests are not filled in yet: the plan does that."""
     model: ModelRecipe
     train: TrainRecipe
+    onset: int = 0
+    """The last epoch in which the varying sources still hold their base seeds; 0 where they differ from the start."""
+    ensemble: Ensemble | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,6 +90,23 @@ class RunPaths:
 
 
 @dataclass(frozen=True)
+class ForkPaths:
+    """A common beginning, up to the end of one epoch."""
+
+    stem: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state; written last."""
+        return self.stem.with_name(self.stem.name + ".safetensors")
+
+    @property
+    def epochs(self) -> Path:
+        """The lines of epochs.jsonl that led there."""
+        return self.stem.with_name(self.stem.name + ".jsonl")
+
+
+@dataclass(frozen=True)
 class StudyPaths:
     """A study's folder."""
 
@@ -115,6 +132,14 @@ class StudyPaths:
     @property
     def runs(self) -> Path:
         return self.folder / "runs"
+
+    @property
+    def forks(self) -> Path:
+        """States at onsets, which every run with the same beginning goes on from."""
+        return self.folder / "forks"
+
+    def fork(self, prefix_id: str, epoch: int) -> ForkPaths:
+        return ForkPaths(self.forks / f"{prefix_id}-{epoch:05d}")
 
     @property
     def labels(self) -> Path:

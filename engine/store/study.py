@@ -22,6 +22,8 @@ class StudyArm:
     vary: tuple[str, ...]
     runs: tuple[str, ...]
     empty: dict[str, str]
+    group: int = 1
+    """Members of each ensemble; 1 where replicas are single runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class StudyPlan:
     """Every run id once, in training order."""
     epochs: dict[str, int]
     """Run id → epochs that its training takes."""
+    forks: dict[str, tuple[str, int]]
+    """Run id → the id of its common beginning and its onset, for runs that have one."""
     data_root: str
     search_path: tuple[str, ...]
     devices: tuple[str, ...] | str
@@ -52,10 +56,14 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
         extras: The settings and provenance that no recipe holds: created, protocol, data_root, search_path,
             dispatch, metrics, provenance.
     """
-    arms = [{"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty} for arm in plan.arms]
+    arms = [
+        {"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty, "group": arm.group}
+        for arm in plan.arms
+    ]
+    forks = {run: [r.prefix.id, r.onset.epoch] for run, r in plan.recipes.items() if r.onset is not None}
     epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
     head = {"v": FORMAT, "study": plan.study, "device": plan.device}
-    return head | extras | {"arms": arms, "order": list(plan.recipes), "epochs": epochs}
+    return head | extras | {"arms": arms, "order": list(plan.recipes), "epochs": epochs, "forks": forks}
 
 
 def read_plan(paths: StudyPaths) -> StudyPlan:
@@ -87,11 +95,18 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         study=content["study"],
         device=content["device"],
         arms=tuple(
-            StudyArm(name=arm["name"], vary=tuple(arm["vary"]), runs=tuple(arm["runs"]), empty=dict(arm["empty"]))
+            StudyArm(
+                name=arm["name"],
+                vary=tuple(arm["vary"]),
+                runs=tuple(arm["runs"]),
+                empty=dict(arm["empty"]),
+                group=arm.get("group", 1),
+            )
             for arm in content["arms"]
         ),
         order=tuple(content["order"]),
         epochs=dict(content["epochs"]),
+        forks={run: (prefix, epoch) for run, (prefix, epoch) in content.get("forks", {}).items()},
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
         devices=tuple(devices) if isinstance(devices, list) else devices,

@@ -123,7 +123,8 @@ class StudyView:
         session = supervisor.get("session")
         runs = {run: self._read_run(run, control, session) for run in self.plan.order}
         supervised = is_supervised(supervisor)
-        arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in self.plan.arms)
+        trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
+        arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in trained)
         return StudySnapshot(
             study=self.plan.study,
             arms=arms,

@@ -48,18 +48,22 @@ def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:
 
     With e = step / steps_per_epoch: max·e/warmup while e ≤ warmup (so the first step has rate 0), then
     max·(1+cos(π·e/epochs))/2; the cosine does not begin behind the warm-up but at 0, so there is a small jump.
+    The snapshot schedule repeats this in every cycle, warm-up included, with a cycle's epochs for `epochs`.
 
     Args:
         step: Number of the step in the whole training, from 0.
         steps_per_epoch: Minibatches per epoch.
         train: Schedule, highest rate, warm-up and epochs.
     """
-    epoch = step / steps_per_epoch
+    epoch, epochs = step / steps_per_epoch, train.epochs
+    if train.schedule == "snapshot" and train.cycles:
+        epochs = train.epochs // train.cycles
+        epoch = step % (epochs * steps_per_epoch) / steps_per_epoch
     if train.warmup_epochs and epoch <= train.warmup_epochs:
         return train.lr * epoch / train.warmup_epochs
     if train.schedule == "constant":
         return train.lr
-    return 0.5 * train.lr * (1 + math.cos(math.pi * min(epoch / train.epochs, 1.0)))
+    return 0.5 * train.lr * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

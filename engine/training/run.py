@@ -87,6 +87,7 @@ def train_run(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     resume_from: Checkpoint | None = None,
     checkpoints: CheckpointPolicy | None = None,
+    fork: CheckpointPolicy | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train a recipe.
@@ -97,8 +98,9 @@ def train_run(
         device: Of the kind that the recipe names.
         search_path: Where a user's model is looked for.
         on_epoch: Is told of every epoch's figures.
-        resume_from: State of this very recipe to go on from.
+        resume_from: State of this very recipe to go on from, or of its prefix from before its onset.
         checkpoints: Where and how often to save the state.
+        fork: Where to save the state at the onset, for other runs with the same beginning.
         should_stop: Asked at every step.
 
     Raises:
@@ -110,13 +112,20 @@ def train_run(
     use_one_thread()
     data = data.to(device)
     training, bit = prepare(recipe, data, device=device, search_path=search_path, should_stop=should_stop)
+    members = Members(recipe)
     first, seconds = 1, 0.0
     if resume_from is not None:
         restore(resume_from, training.model, training.optimiser)
+        members.restore(resume_from.members)
         first, seconds = resume_from.epoch + 1, resume_from.seconds
     evaluation, diverged_epoch, epoch = None, None, first - 1
     for epoch in range(first, recipe.train.epochs + 1):
         started = time.perf_counter()
+        training.recipe = recipe.at(epoch)
+        if recipe.onset is not None:
+            set_kernels(training.recipe.lowlevel, recipe.train.precision)
+            if epoch == recipe.onset.epoch + 1 and recipe.bit is not None:
+                bit = move_bit(training.model, recipe.bit)
         loss = train_epoch(training, epoch)
         evaluation = evaluate(training.model, data, recipe)
         elapsed_s = time.perf_counter() - started
@@ -125,10 +134,13 @@ def train_run(
         if not (math.isfinite(loss) and bool(torch.isfinite(evaluation.logits).all())):
             diverged_epoch = epoch
             break
-        if checkpoints is not None and epoch < recipe.train.epochs and checkpoints.is_due():
-            checkpoints.save(training.model, training.optimiser, epoch=epoch, seconds=seconds)
+        members.add(epoch, evaluation)
+        for policy in _due(recipe, epoch, checkpoints, fork):
+            policy.save(training.model, training.optimiser, epoch=epoch, seconds=seconds, members=members.state())
     if evaluation is None:
         evaluation = evaluate(training.model, data, recipe)
+    if members.complete:
+        evaluation = members.evaluate(data)
     return Outcome(
         logits=evaluation.logits.float().cpu().numpy(),
         state={name: tensor.detach().cpu() for name, tensor in training.model.state_dict().items()},
@@ -140,6 +152,60 @@ def train_run(
         bit=bit,
         seconds=seconds,
     )
+
+
+def _due(
+    recipe: Recipe, epoch: int, checkpoints: CheckpointPolicy | None, fork: CheckpointPolicy | None
+) -> list[CheckpointPolicy]:
+    """Where the state is to be saved at the end of an epoch that is not the last."""
+    due = []
+    if epoch < recipe.train.epochs and checkpoints is not None:
+        moved = recipe.bit is not None and recipe.onset is not None and epoch > recipe.onset.epoch
+        # What bit was moved in the middle is told by the attempt that moved it: it is not in a checkpoint.
+        due += [checkpoints] if checkpoints.is_due() and not moved else []
+    if fork is not None and recipe.onset is not None and epoch == recipe.onset.epoch:
+        due.append(fork)
+    return due
+
+
+class Members:
+    """The predictions at the ends of the snapshot schedule's cycles, whose mean is the run's prediction.
+
+    Source: paper, section 5; the published code averages logits.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        """No cycle has ended yet; other schedules have no members."""
+        self.cycles = recipe.train.cycles or 0
+        self.cycle_epochs = recipe.train.epochs // self.cycles if self.cycles else 0
+        self.count = 0
+        self.total: Tensor | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cycle has ended."""
+        return self.cycles > 0 and self.count == self.cycles
+
+    def add(self, epoch: int, evaluation: Evaluation) -> None:
+        """Take the logits of an epoch that ends a cycle."""
+        if self.cycles and epoch % self.cycle_epochs == 0:
+            logits = evaluation.logits.double().cpu()
+            self.total = logits if self.total is None else self.total + logits
+            self.count += 1
+
+    def evaluate(self, data: Dataset) -> Evaluation:
+        """The mean logits, float32, and their figures."""
+        assert self.total is not None, "a complete ensemble has members"
+        return _judge((self.total / self.cycles).float().to(data.test_labels.device), data)
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint; inverse of `restore`."""
+        return {} if self.total is None else {"total": self.total, "count": torch.tensor(self.count)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+        if state:
+            self.total, self.count = state["total"], int(state["count"])
 
 
 def prepare(
@@ -159,11 +225,17 @@ def prepare(
         search_path=search_path,
         example=data.normalise(data.test_inputs[:2].expand(2, *data.input_shape).cpu()),
     )
-    bit = None if recipe.bit is None else move_bit(network.model, recipe.bit)
-    network.masks.seed = recipe.seeds.stochastic or 0
+    early = recipe.bit is not None and recipe.onset is None
+    bit = move_bit(network.model, recipe.bit) if early and recipe.bit is not None else None
     network.model.to(device).train()
     optimiser = make_optimiser(network.model, recipe.train)
     return Training(recipe, data, network, optimiser, device, should_stop), bit
+
+
+def key_masks(training: Training, epoch: int) -> None:
+    """Tell the dropout layers what their masks are a function of in an epoch."""
+    masks = training.network.masks
+    masks.seed, masks.epoch = training.recipe.seeds.stochastic or 0, epoch
 
 
 def train_epoch(training: Training, epoch: int) -> float:
@@ -175,7 +247,7 @@ def train_epoch(training: Training, epoch: int) -> float:
     recipe, data, model, optimiser = training.recipe, training.data, training.model, training.optimiser
     masks = training.network.masks
     steps = steps_per_epoch(len(data.train_labels), recipe.train.batch_size)
-    masks.epoch = epoch
+    key_masks(training, epoch)
     total = torch.zeros((), device=training.device)
     model.train()
     for step, batch in enumerate(epoch_batches(recipe, data, epoch)):
@@ -204,7 +276,10 @@ def evaluate(model: nn.Module, data: Dataset, recipe: Recipe) -> Evaluation:
     with torch.no_grad(), _precision(recipe, data.test_inputs.device):
         for start in range(0, len(data.test_labels), EVALUATION_BATCH):
             parts.append(model(data.normalise(data.test_inputs[start : start + EVALUATION_BATCH])).float())
-    logits = torch.cat(parts)
+    return _judge(torch.cat(parts), data)
+
+
+def _judge(logits: Tensor, data: Dataset) -> Evaluation:
     correct = int((logits.argmax(1) == data.test_labels).sum())
     cross_entropy = float(functional.cross_entropy(logits.double(), data.test_labels))
     return Evaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimiser: dict[str, Tensor]
     """"<parameter number>.<name of the state>" → value."""
+    members: dict[str, Tensor] = field(default_factory=dict)
+    """What the ends of the snapshot schedule's cycles added up to; see `run.Members`."""
 
 
 class CheckpointPolicy:
@@ -48,10 +50,19 @@ class CheckpointPolicy:
         """Whether enough time has gone by since the last one."""
         return time.monotonic() - self._last >= self.every_s
 
-    def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, *, epoch: int, seconds: float) -> None:
+    def save(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        *,
+        epoch: int,
+        seconds: float,
+        members: dict[str, Tensor],
+    ) -> None:
         """Replace the checkpoint; where there is no room for it, the earlier one stays and the training goes on."""
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         tensors |= {f"optimiser.{name}": tensor for name, tensor in _optimiser_tensors(optimiser).items()}
+        tensors |= {f"members.{name}": tensor for name, tensor in members.items()}
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
         try:
@@ -76,6 +87,7 @@ def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
             seconds=float(metadata["seconds"]),
             model=_without_prefix("model.", tensors),
             optimiser=_without_prefix("optimiser.", tensors),
+            members=_without_prefix("members.", tensors),
         )
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

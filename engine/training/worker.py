@@ -15,12 +15,11 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,14 +30,16 @@ from engine.errors import NondetError, StoreFullError
 from engine.processes import current_owner
 from engine.recipe import DataRecipe, Recipe
 from engine.store.control import Control, read_control
-from engine.store.epochs import append_epoch, read_epochs
+from engine.store.epochs import append_epoch
 from engine.store.files import explain_write_errors, read_json, write_bytes, write_json
 from engine.store.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.store.study import StudyPlan, read_plan
 
 from .data import Dataset, load_data
+from .patience import patiently
+from .resumption import find_start, make_fork
 from .run import Outcome, Stopped, train_run
-from .snapshot import Checkpoint, CheckpointPolicy, load_checkpoint
+from .snapshot import CheckpointPolicy
 from .weights import array_bytes, weights_bytes
 
 LOG = logging.getLogger(__name__)
@@ -46,12 +47,7 @@ LOG = logging.getLogger(__name__)
 CONTROL_PERIOD_S = 0.5
 """How often a training looks for requests."""
 
-STORE_PATIENCE_S = 30.0
-"""How long a finished computation waits for room on a full store before its worker gives up."""
-
 RESULT_FORMAT = 1
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -110,27 +106,34 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
     datasets: Datasets = {}
     while not requests.terminated:
         try:
-            claimed = _patiently(lambda: _claim(paths, requests, done, slot=slot, session=session))
+            claimed = patiently(lambda: _claim(paths, requests, done, slot=slot, session=session))
         except StoreFullError as error:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
         if claimed is None:
             break
+        if isinstance(claimed, str):  # what is left waits for a beginning that another worker trains
+            time.sleep(CONTROL_PERIOD_S)
+            continue
         status = _train_claimed(claimed, requests, datasets)
         if status is not None:
             return status
     return 0
 
 
-def _claim(paths: StudyPaths, requests: Requests, done: set[str], *, slot: str, session: str) -> Claimed | None:
+def _claim(
+    paths: StudyPaths, requests: Requests, done: set[str], *, slot: str, session: str
+) -> Claimed | Literal["wait"] | None:
     """The next run of the plan as it stands now."""
     plan = read_plan(paths)
     control = requests.look()
     if control.cancelled:
         return None
     content = _attempt_content(session, slot)
-    claimed = claim_next(paths, plan.order, control=control, session=session, content=content, done=done)
-    return None if claimed is None else Claimed(paths, plan, *claimed)
+    claimed = claim_next(
+        paths, plan.order, control=control, session=session, content=content, done=done, forks=plan.forks
+    )
+    return Claimed(paths, plan, *claimed) if isinstance(claimed, tuple) else claimed
 
 
 def _attempt_content(session: str, slot: str) -> dict[str, Any]:
@@ -227,7 +230,7 @@ def _record_exception(attempt: AttemptPaths, error: Exception) -> int | None:
 def _output_to(log: Path) -> Iterator[None]:
     """Send everything that is printed, by C code too, to the attempt's log."""
     saved = [os.dup(1), os.dup(2)]
-    descriptor = _patiently(lambda: _open_log(log))
+    descriptor = patiently(lambda: _open_log(log))
     try:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
@@ -275,7 +278,7 @@ def _write_labels(paths: StudyPaths, data: Dataset) -> None:
     """The test labels, by whichever worker comes first: all would write the same bytes."""
     if not paths.labels.is_file():
         labels = data.test_labels.cpu().numpy().astype(np.int64)
-        _patiently(lambda: write_bytes(paths.labels, array_bytes(labels)))
+        patiently(lambda: write_bytes(paths.labels, array_bytes(labels)))
 
 
 def _train(claimed: Claimed, recipe: Recipe, data: Dataset, requests: Requests) -> Outcome:
@@ -285,34 +288,14 @@ def _train(claimed: Claimed, recipe: Recipe, data: Dataset, requests: Requests) 
         data,
         device=torch.device("cuda:0" if recipe.device == "cuda" else "cpu"),
         search_path=claimed.search_path,
-        on_epoch=lambda record: _patiently(lambda: append_epoch(epochs, record)),
-        resume_from=_find_checkpoint(claimed, recipe),
+        on_epoch=lambda record: patiently(lambda: append_epoch(epochs, record)),
+        resume_from=find_start(claimed.study, claimed.run, claimed.attempt, recipe),
         checkpoints=CheckpointPolicy(
             path=claimed.attempt.checkpoint, every_s=claimed.plan.checkpoint_s, recipe_id=claimed.run_id
         ),
+        fork=make_fork(claimed.study, claimed.attempt, recipe),
         should_stop=lambda: requests.must_stop(claimed.run_id),
     )
-
-
-def _find_checkpoint(claimed: Claimed, recipe: Recipe) -> Checkpoint | None:
-    """The newest state that an earlier attempt left, with its epochs copied into this attempt's file."""
-    if recipe.lowlevel == "kernels":
-        return None  # another process would go on with other kernels: not the same random variable
-    attempt = claimed.attempt
-    earlier = [other for other in claimed.run.list_attempts() if other.number < attempt.number]
-    for other in reversed(earlier):
-        checkpoint = load_checkpoint(other.checkpoint, recipe_id=claimed.run_id)
-        if checkpoint is None:
-            continue
-        records = {record.epoch: record for record in read_epochs(other.epochs).records}
-        wanted = range(1, checkpoint.epoch + 1)
-        if not all(epoch in records for epoch in wanted):
-            continue
-        for epoch in wanted:
-            _patiently(partial(append_epoch, attempt.epochs, records[epoch]))
-        LOG.info("going on from the end of epoch %d of attempt %d", checkpoint.epoch, other.number)
-        return checkpoint
-    return None
 
 
 def _write_result(claimed: Claimed, outcome: Outcome) -> None:
@@ -320,9 +303,9 @@ def _write_result(claimed: Claimed, outcome: Outcome) -> None:
     run = claimed.run
     predictions = array_bytes(outcome.logits)
     weights = weights_bytes(outcome.state)
-    _patiently(lambda: write_bytes(run.predictions, predictions))
+    patiently(lambda: write_bytes(run.predictions, predictions))
     if claimed.plan.keep_weights:
-        _patiently(lambda: write_bytes(run.model, weights))
+        patiently(lambda: write_bytes(run.model, weights))
     result = {
         "v": RESULT_FORMAT,
         "run": claimed.run_id,
@@ -338,25 +321,8 @@ def _write_result(claimed: Claimed, outcome: Outcome) -> None:
         "seconds": outcome.seconds,
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    _patiently(lambda: write_json(run.result, result))
+    patiently(lambda: write_json(run.result, result))
 
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _patiently(write: Callable[[], T]) -> T:
-    """Write as soon as there is room, so that a full disk costs no finished training.
-
-    Raises:
-        StoreFullError: If there is still no room after STORE_PATIENCE_S.
-    """
-    deadline = time.monotonic() + STORE_PATIENCE_S
-    while True:
-        try:
-            return write()
-        except StoreFullError as error:
-            if time.monotonic() > deadline:
-                raise
-            LOG.warning("%s; waiting for it", error)
-            time.sleep(1.0)

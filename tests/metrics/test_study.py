@@ -130,6 +130,29 @@ def test_diverged_run_is_counted_and_left_out_where_it_is_not_finite(paths: Stud
     assert "1 of them" in init["reasons"]["diverged"]
 
 
+def with_pairs(paths: StudyPaths) -> dict[str, Any]:
+    pairs = {"name": "Pairs", "vary": [], "runs": ["r0", "r1", "r2", "r3"], "group": 2}
+    write_json(paths.plan, {"v": 1, "study": "study", "arms": [*ARMS, pairs], "metrics": {"bootstrap": 50}})
+    return measure(paths)["arms"][2]
+
+
+def test_ensembles_are_measured_over_the_mean_logits_of_their_members(paths: StudyPaths) -> None:
+    entry = with_pairs(paths)
+    means = np.stack([LOGITS[[0, 1]].astype(np.float64).mean(0), LOGITS[[2, 3]].astype(np.float64).mean(0)])
+    expected = diversity(means.astype(np.float32), LABELS, bootstrap=50)
+    assert entry["disagreement"] == expected.disagreement
+    assert entry["accuracy_mean"] == expected.accuracy_mean
+    assert (entry["n"], entry["planned"], entry["ensemble_size"]) == (2, 2, 2)
+    assert entry["identical_weights"] is None
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_ensemble_without_one_of_its_members_is_left_out(paths: StudyPaths, name: str) -> None:
+    DAMAGES[name][0](paths)
+    entry = with_pairs(paths)
+    assert (entry["n"], entry["runs_used"]) == (1, ["r2+r3"])
+
+
 def test_unfinished_runs_are_not_there_yet(paths: StudyPaths) -> None:
     for run in ("r1", "r2", "r3"):
         paths.run(run).result.unlink()

@@ -21,6 +21,10 @@ GOOD = {
 ARM = '[[arm]]\nname = "Init"\nvary = ["init"]\n'
 
 
+SHUFFLE = '[[arm]]\nname = "Shuffle"\nvary = ["shuffle"]\n'
+ENSEMBLE = ARM + '[[arm]]\nname = "Pairs"\nensemble = {{ of = "{of}", size = {size} }}\n'
+
+
 def document(*extra: str, arm: str = ARM, **sections: str) -> str:
     parts = GOOD | sections
     body = "\n".join(f"[{name}]\n{content}" for name, content in parts.items() if content != "absent")
@@ -75,7 +79,9 @@ CASES: dict[str, tuple[str, str, str]] = {
     "lr zero": (document(train="lr = 0.0"), "train.lr", "above 0"),
     "momentum one": (document(train="momentum = 1.0"), "train.momentum", "below 1"),
     "optimizer unknown": (document(train='optimizer = "sdg"'), "train.optimizer", "did you mean sgd?"),
-    "schedule later": (document(train='schedule = "snapshot"'), "train.schedule", "not available"),
+    "schedule unknown": (document(train='schedule = "linear"'), "train.schedule", "snapshot"),
+    "cycles of unequal length": (document(train='epochs = 12\nschedule = "snapshot"'), "train.cycles", "multiple"),
+    "cycle within warm-up": (document(train='epochs = 10\nschedule = "snapshot"'), "train.warmup_epochs", "cycle = 2"),
     "weight noise": (document(train="weight_noise = 0.1"), "train.weight_noise", "not available"),
     "averaging": (document(train='averaging = "swa"'), "train.averaging", "not available"),
     "warm-up too long": (document(train="epochs = 2\nwarmup_epochs = 3"), "train.warmup_epochs", "never be reached"),
@@ -100,9 +106,19 @@ CASES: dict[str, tuple[str, str, str]] = {
     "vary text": (document(arm='[[arm]]\nname = "a"\nvary = "init"'), "arm[1].vary", "list of different sources"),
     "vary unknown": (document(arm='[[arm]]\nname = "a"\nvary = ["seed"]'), "arm[1].vary", "shuffle"),
     "vary twice": (document(arm='[[arm]]\nname = "a"\nvary = ["init", "init"]'), "arm[1].vary", "different"),
-    "onset": (document(arm=ARM + "onset = 5"), "arm[1].onset", "not available"),
-    "onset list": (document(arm=ARM + "onset = [0, 5]"), "arm[1].onset", "not available"),
-    "ensemble": (document(arm='[[arm]]\nname = "a"\nensemble = { of = "b", size = 2 }'), "arm[1].ensemble", "not ava"),
+    "onset of a control": (document(arm='[[arm]]\nname = "a"\nvary = []\nonset = 2'), "arm[1].onset", "nothing varies"),
+    "onset of init": (document(arm=ARM + "onset = 5"), "arm[1].onset", "initialised once"),
+    "onset too late": (document(arm=SHUFFLE + "onset = 10"), "arm[1].onset", "must be below train.epochs = 10"),
+    "onsets twice": (document(arm=SHUFFLE + "onset = [1, 1]"), "arm[1].onset", "different ones"),
+    "onsets empty": (document(arm=SHUFFLE + "onset = []"), "arm[1].onset", "whole number"),
+    "onset text": (document(arm=SHUFFLE + 'onset = "late"'), "arm[1].onset", "whole number"),
+    "ensemble of nothing": (document(arm=ENSEMBLE.format(of="Inti", size=2)), "arm[2].ensemble.of", "did you mean"),
+    "ensemble of itself": (document(arm=ENSEMBLE.format(of="Pairs", size=2)), "arm[2].ensemble.of", "no arm that is"),
+    "ensemble too large": (document(arm=ENSEMBLE.format(of="Init", size=5)), "arm[2].ensemble.size", "4 replicas"),
+    "ensemble without size": (document(arm='[[arm]]\nname = "a"\nensemble = { of = "b" }'), "arm[1].ensemble", "size"),
+    "ensemble that varies": (
+        document(arm=ENSEMBLE.format(of="Init", size=2) + 'vary = ["bit"]'), "arm[2].vary", "no meaning beside"
+    ),
     "arm unknown key": (document(arm=ARM + "varies = 1"), "arm[1].varies", "did you mean vary?"),
     "arm train text": (document(arm=ARM + 'train = "long"'), "arm[1].train", "must be a table"),
     "arm train fault": (document(arm=ARM + "train = { lr = -1 }"), "arm[1].train.lr", "must be a number"),

@@ -111,6 +111,36 @@ def test_targets_digest_is_part_of_the_identity() -> None:
     assert len(ids) == 2
 
 
+def test_onset_list_makes_one_arm_per_value_with_a_common_beginning() -> None:
+    made = plan(arm("shuffle", "bit", name="Late", more="onset = [0, 1, 3]"))
+    assert [planned.name for planned in made.arms] == ["Late, onset 0", "Late, onset 1", "Late, onset 3"]
+    first, *late = ([made.recipes[run] for run in planned.runs] for planned in made.arms)
+    assert {recipe.onset for recipe in first} == {None}
+    assert {recipe.prefix.id for recipes in late for recipe in recipes} == {late[0][0].prefix.id}
+    recipe = late[1][4]
+    assert recipe.onset is not None
+    assert (recipe.onset.epoch, recipe.onset.seeds.shuffle, recipe.seeds.shuffle) == (3, 1, 5)
+    assert (recipe.at(3).seeds.shuffle, recipe.at(3).bit, recipe.at(4)) == (1, None, recipe)
+    assert late[0][0].prefix.to_dict() == late[0][0].prefix.prefix.to_dict()
+
+
+def test_beginning_of_free_kernels_is_deterministic() -> None:
+    made = plan(arm("lowlevel", more="onset = 2"), device="cuda")
+    recipe = made.recipes[made.arms[0].runs[0]]
+    assert (recipe.at(2).lowlevel, recipe.at(3).lowlevel) == ("deterministic", "kernels")
+    assert recipe.prefix.repeat is None
+
+
+def test_ensembles_are_disjoint_groups_of_another_arms_runs() -> None:
+    pairs = '[[arm]]\nname = "Pairs"\nensemble = { of = "init", size = 2 }\n'
+    made = plan(arm("init") + pairs)
+    members, ensembles = made.arms
+    assert ensembles.runs == members.runs[:4]
+    assert ensembles.group == 2
+    assert len(made.recipes) == 5
+    assert made.shared == {}
+
+
 def test_run_ids_are_what_they_were() -> None:
     """Ids name folders of studies that exist: they change with RECIPE_VERSION only."""
     made = plan(arm("init"), replicas=2)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from engine.recipe import BitChange, ModelRecipe, Recipe
 from engine.training.batches import epoch_batches, example_order
 from engine.training.data import Dataset
-from engine.training.run import Outcome, prepare, train_epoch
+from engine.training.run import Outcome, key_masks, prepare, train_epoch
 from engine.training.seeding import PURPOSES, draw_augmentation, epoch_order, keyed_generator, set_kernels
 
 MODULE = """
@@ -68,7 +68,7 @@ def facts(recipe: Recipe, data: Dataset, module: Path) -> dict[str, str]:
     members = torch.cat([batch.examples.sort().values for batch in batches])
     by_example = torch.empty_like(torch.cat([batch.inputs for batch in batches]))
     by_example[order] = torch.cat([batch.inputs for batch in batches])
-    masks.epoch = 2
+    key_masks(training, 2)
     dropped = torch.empty(len(order), 16)
     for batch in batches:
         masks.examples = batch.examples

@@ -1,0 +1,108 @@
+"""Rules between the keys of a protocol, once each key is right by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from engine import catalog
+
+from .faults import Fault, show_value, suggest
+from .fields import SECTIONS
+from .settings import Arm
+
+Table = dict[str, Any]
+
+
+def check_together(
+    prefix: str, table: Table, merged: dict[str, Table], vary: tuple[str, ...], faults: list[Fault]
+) -> None:
+    """Rules that hold between keys; reported once, at the protocol's key unless the arm set its own."""
+    seen = {(fault.key, fault.problem) for fault in faults}
+
+    def report(section: str, key: str, problem: str, remedy: str, value: object = None) -> None:
+        own = isinstance(table.get(section), dict) and key in table[section]
+        where = f"{prefix}{section}.{key}" if own else f"{section}.{key}"
+        if (where, problem) not in seen:
+            faults.append(Fault(where, problem, remedy, None if value is None else show_value(value)))
+
+    for section in ("data", "model"):
+        part = merged[section]
+        if part["preset"] is None and part["target"] is None and not any(k[0] == f"{section}.preset" for k in seen):
+            report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
+        if part["preset"] is not None and part["target"] is not None:
+            problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
+            report(section, "target", problem, "leave one of the two out", part["target"])
+    data, model, train = merged["data"], merged["model"], merged["train"]
+    facts = catalog.DATA.get(data["preset"] or "")
+    if facts is not None and data["train_size"] > facts.train_size:
+        problem = f"is more than the {facts.train_size:,} training examples of {data['preset']}"
+        report("data", "train_size", problem, "0 keeps them all", data["train_size"])
+    if model["width"] != 1.0 and model["preset"] not in catalog.WIDTH_MODELS:
+        problem = f"acts on {', '.join(catalog.WIDTH_MODELS)} only"
+        report("model", "width", problem, "leave it out for this model", model["width"])
+    if model["args"] and model["target"] is None:
+        report(
+            "model",
+            "args",
+            "are for a model of your own",
+            "leave them out, or set model.target",
+            model["args"],
+        )
+    cycles = train["cycles"] if train["schedule"] == "snapshot" else 1
+    if train["epochs"] % cycles:
+        problem = f"does not divide train.epochs = {train['epochs']} into cycles of equal length"
+        report("train", "cycles", problem, "choose epochs that are a multiple of cycles", cycles)
+    elif train["warmup_epochs"] > train["epochs"] // cycles:
+        what = "a cycle" if train["schedule"] == "snapshot" else "train.epochs"
+        problem = f"is more than {what} = {train['epochs'] // cycles}: the learning rate would never be reached"
+        report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"])
+    if "bit" in vary and train["precision"] != "fp32":
+        problem = "swallows a change of one ulp, and an arm varies bit"
+        report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
+
+
+def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: int, faults: list[Fault]) -> None:
+    """An onset needs something that can begin to differ in the middle of a training."""
+    key = f"{prefix}onset"
+    late = [onset for onset in onsets if onset > 0]
+    if late and not vary:
+        faults.append(
+            Fault(key, "has no meaning where nothing varies", "leave it out of the control", show_value(onsets))
+        )
+    if late and "init" in vary:
+        problem = "cannot be later than the start for init: weights are initialised once"
+        faults.append(Fault(key, problem, "vary another source in this arm, or use onset = 0", show_value(onsets)))
+    if any(onset >= epochs for onset in late):
+        problem = f"must be below train.epochs = {epochs}, or nothing would differ"
+        faults.append(Fault(key, problem, "choose an earlier epoch or train longer", show_value(onsets)))
+
+
+def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault]) -> tuple[Arm, ...]:
+    """Give ensemble arms the number of groups that their members' arm allows.
+
+    Args:
+        arms: Without the faulty ones.
+        names: Of all [[arm]] tables, in order, for the keys of faults.
+        faults: Extended.
+    """
+    trained = {arm.name: arm for arm in arms if arm.ensemble is None}
+    linked = []
+    for arm in arms:
+        if arm.ensemble is None:
+            linked.append(arm)
+            continue
+        key = f"arm[{names.index(arm.name) + 1}].ensemble"
+        members = trained.get(arm.ensemble.of)
+        if members is None:
+            if arm.ensemble.of not in names or arm.ensemble.of in {a.name for a in arms if a.ensemble is not None}:
+                remedy = suggest(arm.ensemble.of, trained)
+                faults.append(Fault(f"{key}.of", "is no arm that is trained", remedy, show_value(arm.ensemble.of)))
+            continue
+        groups = members.replicas // arm.ensemble.size
+        if groups == 0:
+            problem = f"is more than the {members.replicas} replicas of {show_value(members.name)}"
+            remedy = "choose smaller ensembles or train more replicas"
+            faults.append(Fault(f"{key}.size", problem, remedy, str(arm.ensemble.size)))
+        linked.append(replace(arm, replicas=groups, data=members.data, model=members.model, train=members.train))
+    return tuple(linked)

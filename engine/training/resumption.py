@@ -1,0 +1,97 @@
+"""Where a run starts: at its first epoch, at an earlier attempt's checkpoint, or at the end of a common beginning."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from engine.recipe import Recipe
+from engine.store.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
+from engine.store.files import make_folder, write_bytes
+from engine.store.paths import AttemptPaths, ForkPaths, RunPaths, StudyPaths
+
+from .patience import patiently
+from .snapshot import Checkpoint, CheckpointPolicy, load_checkpoint
+
+LOG = logging.getLogger(__name__)
+
+
+def find_start(study: StudyPaths, run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> Checkpoint | None:
+    """The latest state to go on from, with the epochs before it copied into this attempt's file; None for none."""
+    candidates = [*_own_checkpoints(run, attempt, recipe), *_common_beginnings(study, recipe)]
+    for checkpoint, records, origin in sorted(candidates, key=lambda found: -found[0].epoch):
+        by_epoch = {record.epoch: record for record in records}
+        wanted = range(1, checkpoint.epoch + 1)
+        if not all(epoch in by_epoch for epoch in wanted):
+            continue
+        for epoch in wanted:
+            patiently(partial(append_epoch, attempt.epochs, by_epoch[epoch]))
+        LOG.info("going on from the end of epoch %d of %s", checkpoint.epoch, origin)
+        return checkpoint
+    return None
+
+
+Found = tuple[Checkpoint, tuple[EpochRecord, ...], str]
+
+
+def _own_checkpoints(run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> list[Found]:
+    """What earlier attempts at this run left."""
+    if recipe.lowlevel == "kernels":
+        return []  # another process would go on with other kernels: not the same random variable
+    found = []
+    for other in run.list_attempts():
+        checkpoint = load_checkpoint(other.checkpoint, recipe_id=recipe.id) if other.number < attempt.number else None
+        if checkpoint is not None:
+            found.append((checkpoint, read_epochs(other.epochs).records, f"attempt {other.number}"))
+    return found
+
+
+def _common_beginnings(study: StudyPaths, recipe: Recipe) -> list[Found]:
+    """States of the run's prefix, at its onset or before, that this or another run left."""
+    if recipe.onset is None:
+        return []
+    prefix_id, found = recipe.prefix.id, []
+    for path in study.forks.glob(f"{prefix_id}-*.safetensors"):
+        fork = ForkPaths(path.with_suffix(""))
+        checkpoint = load_checkpoint(fork.checkpoint, recipe_id=prefix_id)
+        if checkpoint is not None and checkpoint.epoch <= recipe.onset.epoch:
+            found.append((checkpoint, read_epochs(fork.epochs).records, "the common beginning"))
+    return found
+
+
+class Fork(CheckpointPolicy):
+    """Saves the state at an onset under the name of the prefix, with the epochs that led there."""
+
+    def __init__(self, fork: ForkPaths, attempt: AttemptPaths, recipe_id: str) -> None:
+        """Nothing is written yet."""
+        super().__init__(path=fork.checkpoint, every_s=0.0, recipe_id=recipe_id)
+        self.fork, self.attempt = fork, attempt
+
+    def save(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        *,
+        epoch: int,
+        seconds: float,
+        members: dict[str, Tensor],
+    ) -> None:
+        """Epochs first: the state is what other runs look for."""
+        if self.fork.checkpoint.exists():
+            return
+        records = read_epochs(self.attempt.epochs).records[:epoch]
+        content = b"".join(format_epoch(record) for record in records)
+        patiently(lambda: make_folder(self.fork.checkpoint.parent))
+        patiently(lambda: write_bytes(self.fork.epochs, content))
+        super().save(model, optimiser, epoch=epoch, seconds=seconds, members=members)
+
+
+def make_fork(study: StudyPaths, attempt: AttemptPaths, recipe: Recipe) -> Fork | None:
+    """Where a run with an onset leaves its beginning; None for others."""
+    if recipe.onset is None:
+        return None
+    prefix_id = recipe.prefix.id
+    return Fork(study.fork(prefix_id, recipe.onset.epoch), attempt, prefix_id)
