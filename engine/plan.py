@@ -168,16 +168,19 @@ def _recipe(
     seed = {source: replica if source in varying else base for source, base in protocol.seeds.items()}
     free_kernels = lowlevel == "kernels" and "lowlevel" in varying
     held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
-    late = arm.onset > 0 and bool(varying)
+    bit = _bit_change(protocol, replica) if "bit" in varying else None
+    seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
+    # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
+    late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
     return Recipe(
         data=arm.data,
         model=arm.model,
         train=arm.train,
-        seeds=_seeds(arm, seed, lowlevel),
+        seeds=seeds,
         lowlevel=lowlevel if free_kernels else held,
         device=device,
-        onset=Onset(epoch=arm.onset, seeds=_seeds(arm, protocol.seeds, lowlevel), lowlevel=held) if late else None,
-        bit=_bit_change(protocol, replica) if "bit" in varying else None,
+        onset=Onset(epoch=arm.onset, seeds=before, lowlevel=held) if late else None,
+        bit=bit,
         # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
         repeat=replica if free_kernels or not arm.vary else None,
     )

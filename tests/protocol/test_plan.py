@@ -124,6 +124,12 @@ def test_onset_list_makes_one_arm_per_value_with_a_common_beginning() -> None:
     assert late[0][0].prefix.to_dict() == late[0][0].prefix.prefix.to_dict()
 
 
+def test_replica_that_never_differs_is_the_unvaried_run() -> None:
+    made = plan(arm("shuffle", name="Late", more="onset = [0, 1, 3]"))
+    assert len({planned.runs[0] for planned in made.arms}) == 1
+    assert len(made.recipes) == 1 + 3 * 4
+
+
 def test_beginning_of_free_kernels_is_deterministic() -> None:
     made = plan(arm("lowlevel", more="onset = 2"), device="cuda")
     recipe = made.recipes[made.arms[0].runs[0]]
