@@ -12,6 +12,7 @@ from engine.store.view import ArmView, Spread, StudySnapshot
 from .format import UNICODE, Symbols, format_seconds, shorten
 
 BAR_WIDTH = 18
+NARROW_BAR_WIDTH = 8
 
 
 def count_done(arm: ArmView) -> int:
@@ -32,6 +33,14 @@ def format_spread(spread: Spread | None, symbols: Symbols = UNICODE) -> str:
         f"epoch {spread.epoch}  n={spread.n}  {spread.minimum:.2f} / {spread.mean:.2f} / {spread.maximum:.2f}  "
         f"SD {spread.sd:.2f}"
     )
+
+
+def format_spread_tightly(spread: Spread | None, symbols: Symbols = UNICODE) -> str:
+    """The same in fewer columns."""
+    if spread is None:
+        return symbols.missing
+    figures = f"{spread.minimum:.2f}/{spread.mean:.2f}/{spread.maximum:.2f}"
+    return f"ep {spread.epoch} n={spread.n} {figures} SD {spread.sd:.2f}"
 
 
 def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
@@ -80,13 +89,13 @@ def render(
     # rich marks a cut with a character that not every stream can show.
     cut = "ellipsis" if symbols is UNICODE else "crop"
     table = Table.grid(padding=(0, 1))
-    for _ in range(4 if wide else 3):
+    for _ in range(4):
         table.add_column(no_wrap=True, overflow=cut)
-    name_width = 26 if wide else 16
     for arm in snapshot.arms:
-        name = Text(shorten(printable(arm.name), name_width, symbols))
-        bar = [Text(format_bar(arm, symbols))] if wide else []
-        table.add_row(name, *bar, Text(format_counts(arm, symbols)), Text(format_spread(arm.spread, symbols)))
+        name = shorten(printable(arm.name), 26 if wide else 16, symbols)
+        bar = format_bar(arm, symbols, BAR_WIDTH if wide else NARROW_BAR_WIDTH)
+        spread = format_spread(arm.spread, symbols) if wide else format_spread_tightly(arm.spread, symbols)
+        table.add_row(*map(Text, (name, bar, format_counts(arm, symbols), spread)))
     head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow=cut)
     key = Text("accuracy %: min / mean / max over replicas", style="dim", no_wrap=True, overflow=cut)
     notes = [Text(line) for line in find_obstacles(snapshot) + warnings]

@@ -80,12 +80,9 @@ def test_picture_fits_and_names_everything(width: int, symbols: Any) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert symbols is UNICODE or text.isascii()
     if width >= 80:
-        pieces = (
-            "running  1 of 4 runs  1 of 2 slots  about 1 min 23 s left",
-            "88.50 / 89.00 / 89.50",
-            "Init",
-            "[red]l",
-        )
+        figures = "88.50 / 89.00 / 89.50" if width >= 100 else "ep 3 n=2 88.50/89.00/89.50 SD 0.50"
+        bar = symbols.bar * 3 + symbols.bar_rest
+        pieces = ("running  1 of 4 runs  1 of 2 slots  about 1 min 23 s left", figures, bar, "Init", "[red]l")
         for piece in (*pieces, "slot cpu:1: the slot is held by study [b]other[/b]", "disk is full"):
             assert piece in text
 
