@@ -14,7 +14,7 @@ from rich.console import Console
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
 from engine.protocol.faults import printable
-from engine.store.study import find_study
+from engine.store.study import find_study, read_plan
 
 from .batch import run_batch
 from .check import check_protocol
@@ -181,7 +181,8 @@ def run_report(options: argparse.Namespace) -> int:
         print_results(paths, as_json=False)
         return EXIT_OK
     metrics = read_metrics(paths)
-    sys.stdout.write(FORMATS[options.format](printable(str(metrics["study"])), metrics["arms"]))
+    reference = read_plan(paths).reference
+    sys.stdout.write(FORMATS[options.format](printable(str(metrics["study"])), metrics["arms"], reference))
     return EXIT_OK
 
 

@@ -46,7 +46,10 @@ def print_results(paths: StudyPaths, *, as_json: bool) -> None:
         sys.stdout.write(format_json(metrics["study"], metrics["arms"]))
         return
     console = results_console()
-    empty = {arm.name: arm.empty for arm in read_plan(paths).arms}
+    plan = read_plan(paths)
+    empty = {arm.name: arm.empty for arm in plan.arms}
     notes = make_notes(metrics["arms"], empty)
     symbols = choose_symbols(console.encoding)
-    console.print(make_panel(metrics["study"], metrics["arms"], notes, symbols, width=console.width))
+    console.print(
+        make_panel(metrics["study"], metrics["arms"], notes, symbols, width=console.width, reference=plan.reference)
+    )

@@ -8,7 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .tables import Entry, arm_name, make_columns, make_notes, make_rows
+from engine.published.rows import find_rows
+
+from .tables import Entry, arm_name, make_columns, make_notes, make_published_notes, make_rows
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -37,12 +39,13 @@ NUMBERS = (
 HEADERS = ["source", "n", *(f"{column.title} ({column.unit})" for column in make_columns())]
 
 
-def format_markdown(study: str, entries: list[Entry]) -> str:
+def format_markdown(study: str, entries: list[Entry], reference: str | None = None) -> str:
     """A table for a README or an issue, with the notes as a list."""
     header = [escape_markdown(title) for title in HEADERS]
-    rows = [[escape_markdown(cell) for cell in row] for row in make_rows(entries)]
+    plain = make_rows(entries, reference=reference, indent="")
+    rows = [[escape_markdown(cell) for cell in row] for row in plain]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
-    notes = [f"- {escape_markdown(note)}" for note in make_notes(entries)]
+    notes = [f"- {escape_markdown(note)}" for note in make_notes(entries) + make_published_notes(plain)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
@@ -55,12 +58,13 @@ def escape_markdown(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\|*_`<>[]#" else char for char in text)
 
 
-def format_latex(study: str, entries: list[Entry]) -> str:
+def format_latex(study: str, entries: list[Entry], reference: str | None = None) -> str:
     """A booktabs table."""
     columns = make_columns()
-    rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in make_rows(entries)]
+    plain = make_rows(entries, reference=reference, indent="")
+    rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in plain]
     header = " & ".join(["source", "$n$", *(escape_latex(f"{c.title} ({c.unit})") for c in columns)]) + r" \\"
-    notes = [f"% {note}" for note in make_notes(entries)]
+    notes = [f"% {note}" for note in make_notes(entries) + make_published_notes(plain)]
     lines = [
         f"% {escape_latex(study)}; needs \\usepackage{{booktabs}}",
         *notes,
@@ -80,16 +84,20 @@ def escape_latex(text: str) -> str:
     return "".join(LATEX_ESCAPES.get(char, char) for char in text)
 
 
-def format_csv(study: str, entries: list[Entry]) -> str:
-    """Every number in full precision, one row per arm; what is missing is empty."""
+def format_csv(study: str, entries: list[Entry], reference: str | None = None) -> str:
+    """Every number in full precision, one row per arm and kind; what is missing is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [[f"{name}_low", f"{name}_high"] if name.endswith("_ci") else [name] for name in NUMBERS]
-    writer.writerow(["study", "source", "vary", *(name for group in names for name in group)])
+    writer.writerow(["study", "source", "kind", "vary", *(name for group in names for name in group)])
     for entry in entries:
         numbers = [_csv_cells(name, entry.get(name)) for name in NUMBERS]
         vary = "+".join(entry.get("vary", []))
-        writer.writerow([study, arm_name(entry), vary, *(cell for cells in numbers for cell in cells)])
+        writer.writerow([study, arm_name(entry), "measured", vary, *(cell for cells in numbers for cell in cells)])
+        for row in find_rows(reference, arm_name(entry)) if reference else ():
+            figures = {"n": row.replicas} | row.figures
+            numbers = [_csv_cells(name, figures.get(name)) for name in NUMBERS]
+            writer.writerow([study, arm_name(entry), row.kind, vary, *(cell for cells in numbers for cell in cells)])
     return out.getvalue()
 
 
@@ -99,12 +107,12 @@ def _csv_cells(name: str, value: Any) -> list[str]:
     return ["" if value is None else repr(value)]
 
 
-def format_json(study: str, entries: list[Entry]) -> str:
-    """The content of metrics.json."""
+def format_json(study: str, entries: list[Entry], reference: str | None = None) -> str:
+    """The content of metrics.json, which holds what was measured and nothing else."""
     return json.dumps({"v": 1, "study": study, "arms": entries}, indent=1, ensure_ascii=True) + "\n"
 
 
-FORMATS: dict[str, Callable[[str, list[Entry]], str]] = {
+FORMATS: dict[str, Callable[[str, list[Entry], str | None], str]] = {
     "markdown": format_markdown,
     "latex": format_latex,
     "csv": format_csv,

@@ -13,10 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.protocol.faults import printable
+from engine.published.rows import PublishedRow, find_rows
 
 from .format import UNICODE, Symbols, format_interval, format_number, format_with_error
 
 Entry = dict[str, Any]
+
+OUTSIDE = "*"
+"""Behind published figures that the measured interval does not hold."""
 
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""
@@ -79,10 +83,53 @@ def arm_name(entry: Entry) -> str:
     return printable(str(entry.get("name", "?")))
 
 
-def make_rows(entries: list[Entry], symbols: Symbols = UNICODE) -> list[list[str]]:
-    """One row per arm: name, n, then a cell per column."""
-    columns = make_columns(symbols)
-    return [[arm_name(e), format_n(e), *(column.format(e, symbols) for column in columns)] for e in entries]
+def make_rows(
+    entries: list[Entry], symbols: Symbols = UNICODE, reference: str | None = None, *, indent: str = "  "
+) -> list[list[str]]:
+    """One row per arm: name, n, then a cell per column; below it what was published of it, if anything.
+
+    Args:
+        entries: The arms of metrics.json.
+        symbols: What can be shown.
+        reference: The published table to look rows up in.
+        indent: Before the names of published rows.
+    """
+    columns, rows = make_columns(symbols), []
+    for entry in entries:
+        rows.append([arm_name(entry), format_n(entry), *(column.format(entry, symbols) for column in columns)])
+        for published in find_rows(reference, arm_name(entry)) if reference else ():
+            cells = [format_published(column, published, entry, symbols) for column in columns]
+            rows.append([f"{indent}{published.kind}", str(published.replicas), *cells])
+    return rows
+
+
+def format_published(column: Column, row: PublishedRow, entry: Entry, symbols: Symbols = UNICODE) -> str:
+    """A published figure with the digits that it was published with; OUTSIDE marks what the measurement excludes."""
+    value = row.figures.get(column.value)
+    if value is None:
+        return symbols.missing
+    mark = f" {OUTSIDE}" if is_outside(column, value, entry) else ""
+    if column.error is None:
+        return f"{value:g}{mark}"
+    return f"{value:g} {symbols.plus_minus} {row.figures[column.error]:g}{mark}"
+
+
+def is_outside(column: Column, published: float, entry: Entry) -> bool:
+    """Whether a published value lies outside the measured 95 % interval; for an SD, 1.96 times its error around it."""
+    value = entry.get(column.value)
+    if value is None:
+        return False
+    if column.error is not None:
+        error = entry.get(column.error)
+        return error is not None and abs(published - value) > 1.96 * error
+    interval = entry.get(column.interval or "")
+    return interval is not None and not interval[0] <= published <= interval[1]
+
+
+def make_published_notes(rows: list[list[str]]) -> list[str]:
+    """What the marks mean, where there are any."""
+    marked = any(cell.endswith(f" {OUTSIDE}") for row in rows for cell in row)
+    return [f"{OUTSIDE} outside the measured 95 % interval"] if marked else []
 
 
 def make_notes(entries: list[Entry], empty: dict[str, dict[str, str]] | None = None) -> list[str]:
@@ -140,9 +187,9 @@ class Layout:
         return name + sum(widths[1:]) + self.gap * (len(widths) - 1)
 
 
-def choose_layout(entries: list[Entry], symbols: Symbols, width: int) -> Layout | None:
+def choose_layout(rows: list[list[str]], symbols: Symbols, width: int) -> Layout | None:
     """The widest layout that fits; None where none does without breaking numbers."""
-    columns, rows = make_columns(symbols), make_rows(entries, symbols)
+    columns = make_columns(symbols)
     titles = ["source\n", "n\n", *(f"{column.title}\n{column.unit}" for column in columns)]
     short = ["source\n", "n\n", *(f"{column.short}\n{column.unit}" for column in columns)]
     stacked = [[row[0], row[1].replace(" of", "\nof"), *map(stack, row[2:])] for row in rows]
@@ -165,12 +212,12 @@ def draw_layout(layout: Layout, symbols: Symbols) -> Table:
     return table
 
 
-def list_entries(entries: list[Entry], symbols: Symbols) -> list[Text]:
+def list_rows(rows: list[list[str]], symbols: Symbols) -> list[Text]:
     """The same figures one below the other, for terminals without room for a table."""
     columns = make_columns(symbols)
     return [
         Text(line)
-        for row in make_rows(entries, symbols)
+        for row in rows
         for line in (
             f"{row[0]}, n = {row[1]}",
             *(f"  {c.title}, {c.unit}: {cell}" for c, cell in zip(columns, row[2:], strict=True)),
@@ -179,13 +226,21 @@ def list_entries(entries: list[Entry], symbols: Symbols) -> list[Text]:
 
 
 def make_panel(
-    study: str, entries: list[Entry], notes: list[str], symbols: Symbols = UNICODE, *, width: int = 120
+    study: str,
+    entries: list[Entry],
+    notes: list[str],
+    symbols: Symbols = UNICODE,
+    *,
+    width: int = 120,
+    reference: str | None = None,
 ) -> RenderableType:
     """The table of a study in its panel, with the notes below the table."""
-    layout = choose_layout(entries, symbols, width - PANEL_FRAME)
+    rows = make_rows(entries, symbols, reference)
+    layout = choose_layout(rows, symbols, width - PANEL_FRAME)
+    notes = notes + make_published_notes(rows)
     parts: list[RenderableType] = []
     if layout is None:
-        parts += list_entries(entries, symbols)
+        parts += list_rows(rows, symbols)
     else:
         parts.append(draw_layout(layout, symbols))
     if notes:

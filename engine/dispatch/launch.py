@@ -122,6 +122,7 @@ def _plan_extras(protocol: Protocol) -> dict[str, Any]:
             "checkpoint_s": dispatch.checkpoint_s,
         },
         "metrics": {"bootstrap": protocol.bootstrap},
+        "reference": protocol.reference,
         "provenance": _provenance(),
     }
 

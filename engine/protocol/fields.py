@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import catalog
+from engine.published.rows import read_tables
 from engine.sources import SOURCES
 
 Check = Callable[[Any], str | None]
@@ -144,6 +145,11 @@ def arguments(value: Any) -> str | None:
     return None if good else "must be a table of plain values (text, numbers, true, false) under Python names"
 
 
+def reference(value: Any) -> str | None:
+    """A published table; those of language models have measures that this version does not take."""
+    return choice(read_tables(), ("table2", "table4"))(value)
+
+
 def onset(value: Any) -> str | None:
     """An epoch, or different epochs in a list."""
     listed = value if isinstance(value, list) else [value]
@@ -184,6 +190,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "name": Field(folder_name, None, 'it names the study\'s folder: choose one such as "table1-small"'),
         "description": Field(text(2000), "", "one or two sentences"),
         "replicas": Field(whole(1, MAX_REPLICAS), 10, "trainings per arm; 100 in the paper"),
+        "reference": Field(reference, None, "a table of the paper, whose rows are shown beside arms of their names"),
     },
     "data": {
         "preset": Field(choice(catalog.DATA, LATER_DATA), None, f"available: {', '.join(catalog.DATA)}"),

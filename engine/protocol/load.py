@@ -13,7 +13,7 @@ from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
 from engine.sources import SOURCES
 
 from .faults import Fault, ProtocolError, show_value, suggest
-from .fields import ARM, ARM_OVERRIDES, SECTIONS, UNAVAILABLE, Field
+from .fields import ARM, ARM_OVERRIDES, SECTIONS, Field
 from .overrides import apply_overrides
 from .rules import check_onsets, check_together, link_ensembles
 from .settings import Arm, Dispatch, Ensemble, Protocol
@@ -87,6 +87,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         overrides=overrides,
         name=name,
         description=values["protocol"]["description"],
+        reference=values["protocol"]["reference"],
         arms=arms,
         seeds=values["seeds"],
         lowlevel_mode=values["lowlevel"]["mode"],
@@ -126,15 +127,6 @@ def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
         remedy = "leave it out: while bit does not vary, nothing is moved"
         faults.append(Fault("seeds.bit", "has no base seed", remedy, show_value(table["bit"])))
         table = {key: value for key, value in table.items() if key != "bit"}
-    if name == "protocol" and "reference" in table:
-        fault = Fault(
-            "protocol.reference",
-            "is not available in this version",
-            UNAVAILABLE,
-            show_value(table["reference"]),
-        )
-        faults.append(fault)
-        table = {key: value for key, value in table.items() if key != "reference"}
     faults.extend(_unknown_keys(f"{name}.", table, list(fields)))
     return _check_fields(f"{name}.", table, fields, faults)
 

@@ -56,6 +56,8 @@ class Protocol:
     """The KEY=VALUE texts that were applied on top of it."""
     name: str
     description: str
+    reference: str | None
+    """Published table whose rows are shown beside the arms."""
     arms: tuple[Arm, ...]
     seeds: dict[str, int]
     """Base seed of every source that can be seeded, bit excluded: while it does not vary nothing is moved."""

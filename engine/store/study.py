@@ -46,6 +46,8 @@ class StudyPlan:
     keep_weights: bool
     checkpoint_s: float
     provenance: dict[str, Any]
+    reference: str | None = None
+    """Published table whose rows are shown beside the arms."""
 
 
 def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         keep_weights=dispatch["keep_weights"],
         checkpoint_s=dispatch["checkpoint_s"],
         provenance=content["provenance"],
+        reference=content.get("reference"),
     )
 
 

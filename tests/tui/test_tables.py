@@ -104,7 +104,7 @@ def test_hostile_names_are_harmless_text() -> None:
 
 
 def test_markdown() -> None:
-    text = FORMATS["markdown"]("s", [control(), entry(name="a|b*c")])
+    text = FORMATS["markdown"]("s", [control(), entry(name="a|b*c")], None)
     lines = text.splitlines()
     assert lines[0].startswith("| source | n | accuracy (%) | accuracy SD (%) |")
     assert lines[2] == "| Control | 3 | 94.32 | 0 | 0 | 0 | 1 | 0 |"
@@ -113,7 +113,7 @@ def test_markdown() -> None:
 
 
 def test_latex() -> None:
-    text = FORMATS["latex"]("a_b", [entry(name=HOSTILE)])
+    text = FORMATS["latex"]("a_b", [entry(name=HOSTILE)], None)
     assert r"\begin{tabular}{lrrrrrrr}" in text
     assert r"0.518 $\pm$ 0.071" in text
     assert r"[red]a|b\&c\_d\textbackslash{}\textbackslash{}" not in text
@@ -136,7 +136,7 @@ def test_escaped_text_holds_nothing_that_acts(text: str) -> None:
 def test_csv_keeps_every_number_in_full() -> None:
     rows = list(
         csv.DictReader(
-            io.StringIO(FORMATS["csv"]("s", [entry(), entry(name="x", correlation=None, correlation_ci=None)]))
+            io.StringIO(FORMATS["csv"]("s", [entry(), entry(name="x", correlation=None, correlation_ci=None)], None))
         )
     )
     assert rows[0]["disagreement"] == "3.4012"
@@ -147,10 +147,54 @@ def test_csv_keeps_every_number_in_full() -> None:
         *NUMBERS,
         "study",
         "source",
+        "kind",
         "vary",
     }
 
 
 def test_json_is_the_contract() -> None:
-    content = json.loads(FORMATS["json"]("s", [entry()]))
+    content = json.loads(FORMATS["json"]("s", [entry()], None))
     assert content == {"v": 1, "study": "s", "arms": [entry()]}
+
+
+def test_published_rows_stand_below_the_arms_of_their_names() -> None:
+    rows = make_rows([control(), entry(), entry(name="Weather")], reference="table1")
+    assert [row[0].strip() for row in rows] == [
+        "Control", "replicated", "Parameter Initialization", "published", "replicated", "Weather",
+    ]  # fmt: skip
+    published = rows[3]
+    assert published[1:3] == ["100", "–"]
+    # 0.22 ± 0.02 against 0.518 ± 0.071, 10.7 against [2.94 3.85]: outside; 0.872 against [0.741 0.778] too.
+    assert published[3:] == ["0.22 ± 0.02 *", "0.008 ± 0.0005 *", "10.7 *", "0.872 *", "1.82 *"]
+
+
+def test_published_value_inside_the_measured_interval_has_no_mark() -> None:
+    near = entry(accuracy_sd=0.23, accuracy_sd_error=0.02, disagreement=10.6, disagreement_ci=[10.4, 10.8])
+    published = make_rows([near], reference="table1")[1]
+    assert (published[3], published[5]) == ("0.22 ± 0.02", "10.7")
+    missing = entry(disagreement=None, disagreement_ci=None, accuracy_sd_error=None)
+    assert make_rows([missing], reference="table1")[1][3] == "0.22 ± 0.02"
+
+
+def test_marks_are_explained_and_only_where_there_are_any() -> None:
+    for name in ("markdown", "latex"):
+        assert "outside the measured 95" in FORMATS[name]("s", [entry()], "table1").replace("\\", "")
+        assert "outside" not in FORMATS[name]("s", [entry()], None)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_panel_with_published_rows_fits(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    console.print(make_panel("s", [entry(), control()], [], UNICODE, width=width, reference="table1"))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "10.7 *" in text
+    assert "* outside the measured" in text
+
+
+def test_csv_tells_measured_from_published() -> None:
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]("s", [entry()], "table1"))))
+    assert [(row["kind"], row["n"], row["disagreement"]) for row in rows] == [
+        ("measured", "12", "3.4012"), ("published", "100", "10.7"), ("replicated", "100", "10.7"),
+    ]  # fmt: skip

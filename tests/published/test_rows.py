@@ -1,0 +1,52 @@
+"""The published figures: what the paper prints, found under the names that arms have."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.published.rows import COLUMNS, find_rows, read_replication, read_tables
+
+
+def test_tables_of_classifiers_are_there_in_full() -> None:
+    assert {name: len(rows) for name, rows in read_tables().items()} == {
+        "table1": 7, "table3": 1, "table5": 6, "table6": 24, "table7": 18, "table8": 9,
+    }  # fmt: skip
+    assert len(read_replication()) == 9
+
+
+def test_names_are_unique_within_a_table() -> None:
+    for rows in read_tables().values():
+        assert len({row.name for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "arm", "kind", "field", "value"),
+    [
+        ("table1", "Parameter Initialization", "published", "accuracy_sd", 0.22),
+        ("table1", "all  nondeterminism SOURCES", "replicated", "ensemble_delta", 1.84),
+        ("table1", "Control", "replicated", "correlation", 1.0),
+        ("table3", "Random Bit Change", "published", "disagreement", 10.6),
+        ("table3", "Random Bit Change", "replicated", "accuracy_sd_error", 0.014),
+        ("table5", "Vanilla (N=5)", "published", "cross_entropy_sd", 0.0028),
+        ("table6", "vgg11: Random Bit Change", "published", "disagreement", 6.5),
+        ("table7", "all, lr 0.40, 2000 epochs", "published", "correlation", 0.828),
+        ("table8", "linear: Random bit change", "published", "disagreement", 0.0),
+    ],
+)
+def test_rows_are_found_by_the_arms_name(table: str, arm: str, kind: str, field: str, value: float) -> None:
+    rows = {row.kind: row for row in find_rows(table, arm)}
+    assert rows[kind].figures[field] == value
+
+
+def test_nothing_is_found_where_nothing_was_published() -> None:
+    assert find_rows("table1", "Weather") == ()
+    assert find_rows("table99", "Control") == ()
+
+
+def test_figures_lie_where_such_figures_can_lie() -> None:
+    for row in [*read_replication(), *(row for rows in read_tables().values() for row in rows)]:
+        assert set(row.figures) == set(COLUMNS)
+        assert row.replicas in (20, 100)
+        assert 0 <= row.figures["accuracy_sd"] < 1
+        assert 0 <= row.figures["disagreement"] < 30
+        assert 0.6 < row.figures["correlation"] <= 1
