@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -63,6 +64,28 @@ DATA: dict[str, DataFacts] = {
     ),
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageFacts:
+    """What is known of a text data preset before it is loaded."""
+
+    files: tuple[str, ...]
+    """Training, validation and test text below the data's root; empty where the text is embedded."""
+    note: str
+
+
+LANGUAGE: dict[str, LanguageFacts] = {
+    "ptb": LanguageFacts(
+        files=("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
+        note="Penn Treebank in Mikolov's layout, one sentence per line, from your files",
+    ),
+    "wikitext2": LanguageFacts(
+        files=("wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"),
+        note="WikiText-2 in its usual layout, from your files",
+    ),
+    "pydoc": LanguageFacts(files=(), note="the help topics of the Python running this, real English, embedded"),
+}
+
 AUGMENTATIONS = ("none", "crop", "flip", "crop-flip")
 
 MODELS: dict[str, str] = {
@@ -78,6 +101,23 @@ MODELS: dict[str, str] = {
     "mnist-cnn": "two convolutions and two linear layers",
 }
 
+LANGUAGE_MODELS: dict[str, str] = {
+    "qrnn": "quasi-recurrent network with tied weights and the regularisers of AWD-LSTM, for text",
+}
+
+QRNN_ARGS: dict[str, int | float] = {
+    "embedding": 256,
+    "hidden": 512,
+    "layers": 3,
+    "dropout_words": 0.1,
+    "dropout_input": 0.4,
+    "dropout_hidden": 0.2,
+    "dropout_output": 0.4,
+    "weight_drop": 0.1,
+}
+"""What `model.args` of the QRNN may set. Sizes are the paper's; it states no dropout rates: these are the rates of
+AWD-LSTM's recipe for QRNNs on Penn Treebank."""
+
 TORCHVISION_PREFIX = "torchvision:"
 """Before the name of any of torchvision's classification models, which take images of three channels."""
 
@@ -85,12 +125,25 @@ TORCHVISION_PATTERN = re.compile(rf"{TORCHVISION_PREFIX}[a-z0-9_]{{1,60}}")
 
 
 def may_be_stochastic(preset: str | None) -> bool:
-    """Whether a model may hold dropout or other random layers: none of the project's own presets does.
+    """Whether a model may hold dropout or other random layers: none of the project's own image presets does.
 
     Args:
         preset: None for a user's model, of which nothing is known.
     """
-    return preset is None or preset.startswith(TORCHVISION_PREFIX)
+    return preset is None or preset in LANGUAGE_MODELS or preset.startswith(TORCHVISION_PREFIX)
+
+
+def crop_padding(size: int) -> int:
+    """Pixels of zero padding around an image: 4 for CIFAR's 32, in proportion for others, at least 1."""
+    return max(1, size // 8)
+
+
+def crop_steps(crops: int, padding: int) -> int | None:
+    """Pixels between neighbouring crops of a regular grid of `crops` over the padding; None where there is no such."""
+    side = math.isqrt(crops)
+    if side * side != crops or (side > 1 and (2 * padding) % (side - 1)):
+        return None
+    return 2 * padding // (side - 1) if side > 1 else 0
 
 
 WIDTH_MODELS = ("resnet6", "resnet10", "resnet14", "resnet18")

@@ -12,10 +12,11 @@ from typing import Literal
 from engine import catalog
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
-from engine.recipe import BitChange, LowLevel, Onset, Recipe, Seeds
+from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
 
 DeviceType = Literal["cpu", "cuda"]
-Digest = Callable[[str | None], str | None]
+Digest = Callable[[DataRecipe | ModelRecipe], str | None]
+"""Of what a recipe names but does not hold: a user's source file, a corpus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,13 @@ class Plan:
         return {run: count for run, count in uses.items() if count > 1}
 
 
-def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda target: None) -> Plan:
+def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda part: None) -> Plan:
     """Fix every seed of every run of a protocol.
 
     Args:
         protocol: A checked protocol.
         device: The kind of device that all runs are trained on; part of each recipe.
-        digest: Gives the SHA-256 of a user's target.
+        digest: Gives the SHA-256 of a user's target, or of a corpus.
 
     Raises:
         ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
@@ -123,11 +124,17 @@ def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
     reasons = {}
     if "augment" in arm.vary and arm.data.augment == "none":
         reasons["augment"] = f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
-    if "stochastic" in arm.vary and not catalog.may_be_stochastic(arm.model.preset):
+    if "shuffle" in arm.vary and arm.data.preset in catalog.LANGUAGE:
+        reasons["shuffle"] = "text is read in its own order, so this source is empty"
+    if "stochastic" in arm.vary and not _may_be_stochastic(arm):
         reasons["stochastic"] = f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
     if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
         reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
     return reasons
+
+
+def _may_be_stochastic(arm: Arm) -> bool:
+    return arm.train.weight_noise is not None or catalog.may_be_stochastic(arm.model.preset)
 
 
 def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[Fault]:
@@ -146,8 +153,8 @@ def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[
 def _digested(arm: Arm, digest: Digest) -> Arm:
     return replace(
         arm,
-        data=replace(arm.data, target_sha256=digest(arm.data.target)),
-        model=replace(arm.model, target_sha256=digest(arm.model.target)),
+        data=replace(arm.data, target_sha256=digest(arm.data)),
+        model=replace(arm.model, target_sha256=digest(arm.model)),
     )
 
 
@@ -183,6 +190,7 @@ def _recipe(
         bit=bit,
         # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
         repeat=replica if free_kernels or not arm.vary else None,
+        evaluate=arm.evaluate,
     )
 
 
@@ -191,7 +199,7 @@ def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:
         init=seed["init"],
         shuffle=seed["shuffle"],
         augment=None if arm.data.augment == "none" else seed["augment"],
-        stochastic=seed["stochastic"] if catalog.may_be_stochastic(arm.model.preset) else None,
+        stochastic=seed["stochastic"] if _may_be_stochastic(arm) else None,
         lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
     )
 

@@ -17,6 +17,10 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
+LATER_KEYS = ("onset", "evaluate")
+LATER_TRAIN_KEYS = ("cycles", "weight_noise", "averaging", "bptt", "activation_reg", "slowness_reg")
+"""Settings that are left out of the canonical JSON while they are off."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 
@@ -67,6 +71,25 @@ class TrainRecipe:
     precision: str = "fp32"
     cycles: int | None = None
     """Of the snapshot schedule; None for the others."""
+    weight_noise: float | None = None
+    """SD of the Gaussian noise that a step's gradient is taken under, as a share of each tensor's RMS; None is off."""
+    averaging: str | None = None
+    """swa or aswa: the mean of the weights after each epoch, or each step, of the last quarter; None is off."""
+    bptt: int | None = None
+    """Tokens that a language model's gradient reaches back over; None for images."""
+    activation_reg: float | None = None
+    """Factor on the mean square of a language model's last activations in its loss; None for images."""
+    slowness_reg: float | None = None
+    """Factor on the mean square of their change from token to token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRecipe:
+    """Views of each test image whose logits are averaged: every crop, and its mirror image where `flip` is set."""
+
+    flip: bool = False
+    crops: int = 1
+    """A square number: crops on a regular grid over the padding that training crops reach into; 1 is the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +139,8 @@ class Recipe:
     """Which repetition of an otherwise equal recipe: set for controls and for what cannot be seeded."""
     onset: Onset | None = None
     """None where the sources differ from the start."""
+    evaluate: EvaluateRecipe | None = None
+    """Test-time augmentation; None where each test image is seen once, as it is."""
 
     @property
     def id(self) -> str:
@@ -130,9 +155,10 @@ class Recipe:
         """Plain JSON types; inverse of `from_dict`."""
         content: dict[str, Any] = {"recipe_version": RECIPE_VERSION} | asdict(self)
         content["model"] |= {"args": dict(self.model.args)}
-        for table, name in ((content, "onset"), (content["train"], "cycles")):
-            if table[name] is None:  # settings that came later leave older ids as they are
-                del table[name]
+        for table, names in ((content, LATER_KEYS), (content["train"], LATER_TRAIN_KEYS)):
+            for name in names:
+                if table[name] is None:  # settings that came later leave older ids as they are
+                    del table[name]
         return content
 
     @property
@@ -140,7 +166,18 @@ class Recipe:
         """The common beginning as a recipe of its own: what a run with an onset trains until then."""
         if self.onset is None:
             return self
-        return replace(self, seeds=self.onset.seeds, lowlevel=self.onset.lowlevel, bit=None, repeat=None, onset=None)
+        seeds, lowlevel = self.onset.seeds, self.onset.lowlevel
+        return replace(self, seeds=seeds, lowlevel=lowlevel, bit=None, repeat=None, onset=None, evaluate=None)
+
+    @property
+    def trained(self) -> Recipe:
+        """The run whose training this one only evaluates otherwise; itself where it has no such twin.
+
+        The snapshot schedule's members are gone when training has ended, so such runs are trained themselves.
+        """
+        if self.evaluate is None or self.train.cycles is not None:
+            return self
+        return replace(self, evaluate=None)
 
     def at(self, epoch: int) -> Recipe:
         """The recipe that holds in an epoch."""
@@ -157,7 +194,7 @@ class Recipe:
         if version != RECIPE_VERSION:
             raise ValueError(f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}")
         expected = {field.name for field in fields(cls)} | {"recipe_version"}
-        if set(content) | {"onset"} != expected:
+        if set(content) | set(LATER_KEYS) != expected:
             raise ValueError(f"recipe keys {sorted(content)}, expected {sorted(expected)}")
         model = dict(content["model"])
         model["args"] = tuple(sorted(model["args"].items()))
@@ -172,6 +209,7 @@ class Recipe:
                 bit=None if content["bit"] is None else BitChange(**content["bit"]),
                 repeat=content["repeat"],
                 onset=_read_onset(content.get("onset")),
+                evaluate=EvaluateRecipe(**content["evaluate"]) if "evaluate" in content else None,
             )
         except TypeError as error:
             raise ValueError(f"recipe of another version: {error}") from error

@@ -6,13 +6,17 @@ import platform
 import subprocess
 import time
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from engine import catalog
+from engine.corpora import digest_corpus
 from engine.errors import StudyError
-from engine.plan import Plan, make_plan
+from engine.plan import Digest, Plan, make_plan
 from engine.protocol.settings import Protocol
+from engine.recipe import DataRecipe, ModelRecipe
 from engine.store.control import request
 from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
 from engine.store.paths import StudyPaths, find_store
@@ -38,12 +42,20 @@ def plan_protocol(protocol: Protocol) -> Plan:
         NondetError: Where a device is missing or the arms do not fit it.
     """
     devices = choose_devices(protocol.dispatch.devices)
-    path = search_path(protocol)
-    return make_plan(
-        protocol,
-        device=device_type(devices),
-        digest=lambda target: digest_source(target, search_path=path),
-    )
+    return make_plan(protocol, device=device_type(devices), digest=make_digest(protocol))
+
+
+def make_digest(protocol: Protocol) -> Digest:
+    """Digests of the user's targets and of corpora, each read once."""
+    path, root = search_path(protocol), data_root(protocol)
+
+    @cache
+    def digest(part: DataRecipe | ModelRecipe) -> str | None:
+        if part.preset in catalog.LANGUAGE:
+            return digest_corpus(part.preset, root)
+        return digest_source(part.target, search_path=path)
+
+    return digest
 
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
@@ -121,7 +133,11 @@ def _plan_extras(protocol: Protocol) -> dict[str, Any]:
             "keep_weights": dispatch.keep_weights,
             "checkpoint_s": dispatch.checkpoint_s,
         },
-        "metrics": {"bootstrap": protocol.bootstrap},
+        "metrics": {
+            "bootstrap": protocol.bootstrap,
+            "cka": protocol.cka,
+            "cka_examples": protocol.cka_examples,
+        },
         "reference": protocol.reference,
         "provenance": _provenance(),
     }

@@ -27,6 +27,7 @@ def claim_next(
     content: dict[str, Any],
     done: set[str],
     forks: Mapping[str, tuple[str, int]] | None = None,
+    reuses: Mapping[str, str] | None = None,
 ) -> tuple[str, AttemptPaths] | Literal["wait"] | None:
     """Claim the first run that this session may train.
 
@@ -38,12 +39,14 @@ def claim_next(
         content: What attempt.json is to hold.
         done: Runs known to be done, which are not looked at again; extended here.
         forks: Runs with an onset → the id of their common beginning and its last epoch.
+        reuses: Runs that evaluate another run's weights → that run.
 
     Returns:
         The run and the attempt; "wait" where what is left goes on from a beginning that another process is training;
         None where nothing is left to claim.
     """
     waiting = False
+    now: dict[str, Any] = {"control": control, "session": session}
     busy = _busy_beginnings(paths, forks or {}, control=control, session=session, done=done)
     for run_id in order:
         if run_id in done:
@@ -54,6 +57,10 @@ def claim_next(
             done.add(run_id)
         elif state.retriable and state.status != "running" and not control.holds(run_id):
             if forks and run_id in forks and _must_wait(paths, forks[run_id], busy):
+                waiting = True
+                continue
+            twin = (reuses or {}).get(run_id)
+            if twin is not None and read_state(paths.run(twin), **now, run_id=twin).status == "running":
                 waiting = True
                 continue
             attempts = run.list_attempts()

@@ -126,16 +126,6 @@ def slots(value: Any) -> str | None:
     return None if value == "auto" or whole(1, 256)(value) is None else 'must be "auto" or a whole number from 1 to 256'
 
 
-def off(meaning: Any) -> Check:
-    """A setting that this version knows only in its neutral value."""
-
-    def check(value: Any) -> str | None:
-        is_off = type(value) in (type(meaning), int, float) and value == meaning
-        return None if is_off else "is not available in this version"
-
-    return check
-
-
 def arguments(value: Any) -> str | None:
     """Keyword arguments for a user's function."""
     good = isinstance(value, dict) and all(
@@ -146,8 +136,14 @@ def arguments(value: Any) -> str | None:
 
 
 def reference(value: Any) -> str | None:
-    """A published table; those of language models have measures that this version does not take."""
-    return choice(read_tables(), ("table2", "table4"))(value)
+    """A published table."""
+    return choice(read_tables())(value)
+
+
+def square(value: Any) -> str | None:
+    """A number of crops that make a grid."""
+    good = whole(1, 10_000)(value) is None and math.isqrt(value) ** 2 == value
+    return None if good else "must be a square number from 1 to 10000"
 
 
 def onset(value: Any) -> str | None:
@@ -171,18 +167,19 @@ def ensemble(value: Any) -> str | None:
     )
 
 
-LATER_DATA = ("ptb", "wikitext2", "pydoc")
-LATER_MODELS = ("qrnn",)
-MODEL_NAMES = (*catalog.MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
+DATA_NAMES = (*catalog.DATA, *catalog.LANGUAGE)
+MODEL_NAMES = (*catalog.MODELS, *catalog.LANGUAGE_MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
 
 
 def model_preset(value: Any) -> str | None:
     """A preset's name, or a name that torchvision may know: that is found out where it can be imported."""
     if isinstance(value, str) and catalog.TORCHVISION_PATTERN.fullmatch(value):
         return None
-    return None if isinstance(value, str) and value in catalog.MODELS else choice(MODEL_NAMES, LATER_MODELS)(value)
+    known = isinstance(value, str) and (value in catalog.MODELS or value in catalog.LANGUAGE_MODELS)
+    return None if known else f"must be one of {', '.join(MODEL_NAMES)}"
 
 
+AVERAGINGS = ("swa", "aswa")
 UNAVAILABLE = "leave the key out, or use a value that this version has"
 
 SECTIONS: dict[str, dict[str, Field]] = {
@@ -193,7 +190,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "reference": Field(reference, None, "a table of the paper, whose rows are shown beside arms of their names"),
     },
     "data": {
-        "preset": Field(choice(catalog.DATA, LATER_DATA), None, f"available: {', '.join(catalog.DATA)}"),
+        "preset": Field(choice(DATA_NAMES), None, f"available: {', '.join(DATA_NAMES)}"),
         "target": Field(target, None, 'your function, e.g. "mypkg.data:load", instead of preset'),
         "root": Field(text(1000), "~/datasets", "the folder of the data files"),
         "train_size": Field(whole(0, 10**9), 0, "0 keeps every training example"),
@@ -208,7 +205,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
     "train": {
         "epochs": Field(whole(1, 100_000), 500, "500 in the paper"),
         "batch_size": Field(whole(1, 1_000_000), 512, "512 in the paper"),
-        "optimizer": Field(choice(("sgd", "adam")), "sgd", "sgd in the paper"),
+        "optimizer": Field(choice(("sgd", "adam", "nt-asgd")), "sgd", "sgd in the paper; nt-asgd for its text"),
         "lr": Field(number(0, 1000, above=True), 0.40, "the highest learning rate; 0.40 in the paper"),
         "momentum": Field(number(0, 1, below=True), 0.9, "0.9 in the paper"),
         "weight_decay": Field(number(0, 100), 5e-4, "5e-4 in the paper"),
@@ -217,8 +214,11 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "warmup_epochs": Field(number(0, 100_000), 3, "3 in the paper; fewer for short trainings"),
         "cycles": Field(whole(1, 1000), 5, "of the snapshot schedule; 5 in the paper"),
         "clip_grad_norm": Field(number(0, 1e9), 0.0, "0 is off"),
-        "weight_noise": Field(off(0.0), 0.0, UNAVAILABLE),
-        "averaging": Field(choice(("none",), ("swa", "aswa")), "none", UNAVAILABLE),
+        "weight_noise": Field(number(0, 10), 0.0, "SD as a share of each tensor's RMS; 0 is off"),
+        "averaging": Field(choice(("none", *AVERAGINGS)), "none", "swa after each epoch, aswa after each step"),
+        "bptt": Field(whole(1, 100_000), 70, "tokens that a text model's gradient reaches back over"),
+        "activation_reg": Field(number(0, 1e6), 2.0, "of text models; 0 is off"),
+        "slowness_reg": Field(number(0, 1e6), 1.0, "of text models; 0 is off"),
         "precision": Field(choice(("fp32", "tf32", "bf16")), "fp32", "fp32 lets one ulp survive"),
     },
     "seeds": {
@@ -232,8 +232,13 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "parameter": Field(text(200), "first", '"first" or the full name of a parameter'),
         "ulps": Field(whole(1, 1_000_000), 1, "1 is the smallest change that a weight can take"),
     },
+    "evaluate": {
+        "flip": Field(flag, False, "true adds the mirror image of every view"),
+        "crops": Field(square, 1, "crops over the padding, averaged; 1 is the image alone, 25 or 81 for CIFAR"),
+    },
     "metrics": {
-        "cka": Field(off(False), False, UNAVAILABLE),
+        "cka": Field(flag, False, "true compares the replicas' inner layers too, from their kept weights"),
+        "cka_examples": Field(whole(4, 10_000), 2048, "test examples that layers are compared on"),
         "bootstrap": Field(whole(0, 1_000_000), 10_000, "resamples behind the error of an SD; 10,000 in the paper"),
     },
     "dispatch": {
@@ -257,5 +262,6 @@ ARM_OVERRIDES: dict[str, tuple[str, ...]] = {
     "train": tuple(SECTIONS["train"]),
     "model": tuple(SECTIONS["model"]),
     "data": ("train_size", "augment"),
+    "evaluate": tuple(SECTIONS["evaluate"]),
 }
 """What an arm may set for itself. Not the data set: all arms of a study are tested on the same examples."""

@@ -9,13 +9,13 @@ from typing import Any
 import tomli
 
 from engine import catalog
-from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
+from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 from engine.sources import SOURCES
 
 from .faults import Fault, ProtocolError, show_value, suggest
 from .fields import ARM, ARM_OVERRIDES, SECTIONS, Field
 from .overrides import apply_overrides
-from .rules import check_onsets, check_together, link_ensembles
+from .rules import check_cka, check_onsets, check_together, link_ensembles
 from .settings import Arm, Dispatch, Ensemble, Protocol
 
 MAX_FILE_BYTES = 1_000_000
@@ -76,6 +76,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
     if values["protocol"]["name"] is None:
         _missing("protocol.name", SECTIONS["protocol"]["name"].remedy, faults)
     arms = _build_arms(document.get("arm"), values, faults)
+    check_cka(values, arms, faults)
     name = values["protocol"]["name"]
     if faults or name is None:
         return None
@@ -94,6 +95,8 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         bit_parameter=values["bit"]["parameter"],
         bit_ulps=values["bit"]["ulps"],
         bootstrap=values["metrics"]["bootstrap"],
+        cka=values["metrics"]["cka"],
+        cka_examples=values["metrics"]["cka_examples"],
         data_root=values["data"]["root"],
         dispatch=Dispatch(
             devices=tuple(devices) if isinstance(devices, list) else devices,
@@ -194,7 +197,8 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         replicas=own["replicas"] or values["protocol"]["replicas"],
         data=_data_recipe(merged["data"]),
         model=_model_recipe(merged["model"]),
-        train=_train_recipe(merged["train"]),
+        train=_train_recipe(merged["train"], text=merged["data"]["preset"] in catalog.LANGUAGE),
+        evaluate=_evaluate_recipe(merged["evaluate"]),
     )
     if not isinstance(own["onset"], list):
         return (replace(arm, onset=own["onset"]),)
@@ -217,8 +221,9 @@ def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults:
     if len(faults) > before or own["name"] is None:
         return ()
     ensemble = Ensemble(own["ensemble"]["of"], own["ensemble"]["size"])
-    settings = (_data_recipe(values["data"]), _model_recipe(values["model"]), _train_recipe(values["train"]))
-    data, model, train = settings
+    # Placeholders: an ensemble has the settings of its members' arm.
+    data, model = _data_recipe(values["data"]), _model_recipe(values["model"])
+    train = _train_recipe(values["train"], text=False)
     return (Arm(name=own["name"], vary=(), replicas=0, data=data, model=model, train=train, ensemble=ensemble),)
 
 
@@ -255,11 +260,18 @@ def _data_recipe(data: Table) -> DataRecipe:
 
 
 def _model_recipe(model: Table) -> ModelRecipe:
-    args = tuple(sorted(model["args"].items()))
+    # A text model's settings are written out, so that another default is another recipe.
+    defaults = catalog.QRNN_ARGS if model["preset"] in catalog.LANGUAGE_MODELS else {}
+    args = tuple(sorted((defaults | model["args"]).items()))
     return ModelRecipe(preset=model["preset"], target=model["target"], width=float(model["width"]), args=args)
 
 
-def _train_recipe(train: Table) -> TrainRecipe:
+def _evaluate_recipe(evaluate: Table) -> EvaluateRecipe | None:
+    recipe = EvaluateRecipe(flip=evaluate["flip"], crops=evaluate["crops"])
+    return None if recipe == EvaluateRecipe() else recipe
+
+
+def _train_recipe(train: Table, *, text: bool) -> TrainRecipe:
     return TrainRecipe(
         epochs=train["epochs"],
         batch_size=train["batch_size"],
@@ -273,4 +285,9 @@ def _train_recipe(train: Table) -> TrainRecipe:
         clip_grad_norm=float(train["clip_grad_norm"]),
         precision=train["precision"],
         cycles=train["cycles"] if train["schedule"] == "snapshot" else None,
+        weight_noise=float(train["weight_noise"]) or None,
+        averaging=None if train["averaging"] == "none" else train["averaging"],
+        bptt=train["bptt"] if text else None,
+        activation_reg=float(train["activation_reg"]) if text else None,
+        slowness_reg=float(train["slowness_reg"]) if text else None,
     )

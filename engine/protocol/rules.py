@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,9 @@ def check_together(
     if model["width"] != 1.0 and model["preset"] not in catalog.WIDTH_MODELS:
         problem = f"acts on {', '.join(catalog.WIDTH_MODELS)} only"
         report("model", "width", problem, "leave it out for this model", model["width"])
-    if model["args"] and model["target"] is None:
+    check_text(merged, report)
+    check_views(merged, report)
+    if model["args"] and model["target"] is None and model["preset"] not in catalog.LANGUAGE_MODELS:
         report(
             "model",
             "args",
@@ -57,9 +60,88 @@ def check_together(
         what = "a cycle" if train["schedule"] == "snapshot" else "train.epochs"
         problem = f"is more than {what} = {train['epochs'] // cycles}: the learning rate would never be reached"
         report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"])
+    if train["averaging"] != "none" and train["schedule"] == "snapshot":
+        problem = "stands beside the snapshot schedule, whose members are not averaged weights"
+        report("train", "averaging", problem, 'use averaging = "none" in this arm', train["averaging"])
     if "bit" in vary and train["precision"] != "fp32":
         problem = "swallows a change of one ulp, and an arm varies bit"
         report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
+
+
+def check_views(merged: dict[str, Table], report: Report) -> None:
+    """Test-time crops need a grid that fits the padding of the data's images."""
+    facts = catalog.DATA.get(merged["data"]["preset"] or "")
+    crops = merged["evaluate"]["crops"]
+    if facts is None or crops == 1:
+        return
+    padding = catalog.crop_padding(facts.shape[-1])
+    if catalog.crop_steps(crops, padding) is None:
+        fitting = [n for side in range(1, 2 * padding + 2) if catalog.crop_steps(n := side * side, padding) is not None]
+        problem = f"makes no regular grid over the {padding} pixels of padding of {merged['data']['preset']}"
+        remedy = f"choose one of {', '.join(map(str, fitting))}"
+        report("evaluate", "crops", problem, remedy, crops)
+
+
+def check_text(merged: dict[str, Table], report: Report) -> None:
+    """Text needs a model for text, and has no images' settings; and the other way round."""
+    data, model, train = merged["data"], merged["model"], merged["train"]
+    is_text, reads_text = data["preset"] in catalog.LANGUAGE, model["preset"] in catalog.LANGUAGE_MODELS
+    texts, readers = ", ".join(catalog.LANGUAGE), ", ".join(catalog.LANGUAGE_MODELS)
+    if is_text and not reads_text and (model["preset"] or model["target"]):
+        key = "preset" if model["preset"] else "target"
+        report("model", key, f"does not read text, and data.preset is {data['preset']}", f"use {readers}", model[key])
+    if reads_text and not is_text and (data["preset"] or data["target"]):
+        key = "preset" if data["preset"] else "target"
+        report("data", key, f"is no text, and model.preset is {model['preset']}", f"use {texts}", data[key])
+    if not reads_text:
+        if train["optimizer"] == "nt-asgd":
+            report("train", "optimizer", f"is for {readers} only", "use sgd or adam", train["optimizer"])
+        return
+    known = catalog.QRNN_ARGS
+    for key, value in model["args"].items():
+        rate = key.startswith(("dropout", "weight_drop"))
+        if key not in known:
+            report("model", "args", f"holds {key}, which {model['preset']} has not", suggest(key, known), value)
+        elif rate and not (_is_number(value) and 0 <= value < 1):
+            report("model", "args", f"{key} must be a number from 0 to below 1", f"default {known[key]}", value)
+        elif not rate and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000):
+            report("model", "args", f"{key} must be a whole number from 1", f"default {known[key]}", value)
+    for section, key, off in TEXT_OFF:
+        value = merged[section][key]
+        if value not in off:
+            problem = f"has no meaning for {model['preset']}"
+            report(section, key, problem, f"use {' or '.join(map(show_value, off))}", value)
+
+
+Report = Callable[..., None]
+
+TEXT_OFF: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+    ("data", "augment", ("auto", "none")),
+    ("data", "train_size", (0,)),
+    ("train", "optimizer", ("sgd", "nt-asgd")),
+    ("train", "schedule", ("constant", "cosine")),
+    ("train", "averaging", ("none",)),
+    ("train", "weight_noise", (0,)),
+    ("evaluate", "flip", (False,)),
+    ("evaluate", "crops", (1,)),
+)
+"""Settings of image classifiers and the values that they may have for text."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_cka(values: dict[str, Table], arms: tuple[Arm, ...], faults: list[Fault]) -> None:
+    """Inner layers are compared from kept weights, on images."""
+    if not values["metrics"]["cka"]:
+        return
+    if not values["dispatch"]["keep_weights"]:
+        problem, remedy = "needs the runs' weights, and dispatch.keep_weights is false", "keep them, or leave cka out"
+        faults.append(Fault("metrics.cka", problem, remedy, "true"))
+    if any(arm.data.preset in catalog.LANGUAGE for arm in arms):
+        problem, remedy = "is not defined for language models, as in the paper", "leave it out"
+        faults.append(Fault("metrics.cka", problem, remedy, "true"))
 
 
 def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: int, faults: list[Fault]) -> None:
@@ -99,6 +181,10 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
                 remedy = suggest(arm.ensemble.of, trained)
                 faults.append(Fault(f"{key}.of", "is no arm that is trained", remedy, show_value(arm.ensemble.of)))
             continue
+        if members.data.preset in catalog.LANGUAGE:
+            problem = "is an arm of language models, whose predictions are not kept whole"
+            remedy = "leave the ensemble out: the ensemble perplexity change of pairs is measured in every arm"
+            faults.append(Fault(f"{key}.of", problem, remedy, show_value(members.name)))
         groups = members.replicas // arm.ensemble.size
         if groups == 0:
             problem = f"is more than the {members.replicas} replicas of {show_value(members.name)}"

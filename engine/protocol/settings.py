@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
+from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Arm:
     onset: int = 0
     """The last epoch in which the varying sources still hold their base seeds; 0 where they differ from the start."""
     ensemble: Ensemble | None = None
+    evaluate: EvaluateRecipe | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,5 +67,8 @@ class Protocol:
     bit_parameter: str
     bit_ulps: int
     bootstrap: int
+    cka: bool
+    """Whether inner layers are compared once an arm's runs are done."""
+    cka_examples: int
     data_root: str
     dispatch: Dispatch

@@ -30,6 +30,8 @@ class EpochRecord:
     """Percent."""
     test_cross_entropy: float
     """Nats."""
+    test_perplexity: float | None = None
+    """exp of the cross-entropy, for text; None for images."""
     lr: float
     """Of the epoch's last step."""
     seconds: float
@@ -37,12 +39,15 @@ class EpochRecord:
 
 
 NUMBERS = ("train_loss", "test_accuracy", "test_cross_entropy", "lr", "seconds")
+OPTIONAL = ("test_perplexity",)
 
 
 def format_epoch(record: EpochRecord) -> bytes:
     """One line; numbers that are not finite are null and named under "nonfinite"."""
     content: dict[str, Any] = {"v": FORMAT} | asdict(record)
-    nonfinite = [name for name in NUMBERS if not math.isfinite(content[name])]
+    if content["test_perplexity"] is None:
+        del content["test_perplexity"]
+    nonfinite = [name for name in (*NUMBERS, *OPTIONAL) if name in content and not math.isfinite(content[name])]
     for name in nonfinite:
         content[name] = None
     if nonfinite:
@@ -70,7 +75,8 @@ def parse_epoch(line: bytes) -> EpochRecord | None:
     try:
         content = json.loads(line)
         epoch = content["epoch"]
-        numbers = {name: math.nan if content[name] is None else float(content[name]) for name in NUMBERS}
+        names = [*NUMBERS, *(name for name in OPTIONAL if name in content)]
+        numbers = {name: math.nan if content[name] is None else float(content[name]) for name in names}
     except (ValueError, KeyError, TypeError):
         return None
     return EpochRecord(epoch=epoch, **numbers) if isinstance(epoch, int) else None

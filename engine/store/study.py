@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine import catalog
 from engine.errors import StudyError
 from engine.plan import Plan
 
@@ -39,6 +40,8 @@ class StudyPlan:
     """Run id → epochs that its training takes."""
     forks: dict[str, tuple[str, int]]
     """Run id → the id of its common beginning and its onset, for runs that have one."""
+    reuses: dict[str, str]
+    """Run id → the run whose weights it evaluates otherwise, for runs that have such a twin in this plan."""
     data_root: str
     search_path: tuple[str, ...]
     devices: tuple[str, ...] | str
@@ -46,6 +49,10 @@ class StudyPlan:
     keep_weights: bool
     checkpoint_s: float
     provenance: dict[str, Any]
+    text: bool = False
+    """Whether the runs are language models."""
+    cka: bool = False
+    cka_examples: int = 2048
     reference: str | None = None
     """Published table whose rows are shown beside the arms."""
 
@@ -62,10 +69,13 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
         {"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty, "group": arm.group}
         for arm in plan.arms
     ]
+    reuses = {run: r.trained.id for run, r in plan.recipes.items() if r.trained.id in plan.recipes and r.trained != r}
     forks = {run: [r.prefix.id, r.onset.epoch] for run, r in plan.recipes.items() if r.onset is not None}
     epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
-    head = {"v": FORMAT, "study": plan.study, "device": plan.device}
-    return head | extras | {"arms": arms, "order": list(plan.recipes), "epochs": epochs, "forks": forks}
+    text = any(recipe.data.preset in catalog.LANGUAGE for recipe in plan.recipes.values())
+    head = {"v": FORMAT, "study": plan.study, "device": plan.device, "text": text}
+    runs = {"order": list(plan.recipes), "epochs": epochs, "forks": forks, "reuses": reuses}
+    return head | extras | {"arms": arms} | runs
 
 
 def read_plan(paths: StudyPaths) -> StudyPlan:
@@ -109,6 +119,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         order=tuple(content["order"]),
         epochs=dict(content["epochs"]),
         forks={run: (prefix, epoch) for run, (prefix, epoch) in content.get("forks", {}).items()},
+        reuses=dict(content.get("reuses", {})),
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
         devices=tuple(devices) if isinstance(devices, list) else devices,
@@ -116,6 +127,9 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         keep_weights=dispatch["keep_weights"],
         checkpoint_s=dispatch["checkpoint_s"],
         provenance=content["provenance"],
+        text=content.get("text", False),
+        cka=content["metrics"].get("cka", False),
+        cka_examples=content["metrics"].get("cka_examples", 2048),
         reference=content.get("reference"),
     )
 

@@ -9,11 +9,6 @@ from torch import Tensor
 from .seeding import AugmentationDraws
 
 
-def crop_padding(size: int) -> int:
-    """Pixels of zero padding around an image: 4 for CIFAR's 32, in proportion for others, at least 1."""
-    return max(1, size // 8)
-
-
 def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, pad: int, kind: str) -> Tensor:
     """Crop and flip a block of examples, each as its draw says.
 

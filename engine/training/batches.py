@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.catalog import crop_padding
 from engine.recipe import Recipe
 
-from .augment import augment, crop_padding
+from .augment import augment
 from .data import Dataset
 from .seeding import AugmentationDraws, batch_order, draw_augmentation, epoch_order
 

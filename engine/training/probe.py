@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from engine.errors import DataError, ModelError, NondetError, PerturbationError
 from engine.recipe import Recipe
 
-from .batches import Batch, epoch_batches, steps_per_epoch
-from .data import load_data
+from . import images
+from .data import Dataset
+from .evaluation import make_views
+from .language import task as language
 from .models import count_parameters
 from .perturb import find_parameter
-from .run import EVALUATION_BATCH, Stopped, Training, evaluate, prepare, train_epoch
+from .run import load, prepare
 from .seeding import set_kernels, use_one_thread
+from .stopping import Stopped
 
 TIMED_S = 1.0
 """How long training steps are timed for."""
@@ -81,27 +83,28 @@ def probe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], timed: b
     device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
-    data = load_data(recipe.data, root=root, search_path=search_path).to(device)
+    data = load(recipe.data, root=root, search_path=search_path).to(device)
     seconds_load = time.perf_counter() - started
-    training, _ = prepare(recipe, data, device=device, search_path=search_path)
+    task, _ = prepare(recipe, data, device=device, search_path=search_path)
     if recipe.bit is not None:
-        find_parameter(training.model, recipe.bit.parameter)
-    _try_step(training)
-    return {
-        "parameters": count_parameters(training.model),
-        "train_examples": len(data.train_labels),
-        "test_examples": len(data.test_labels),
-        "input_shape": list(data.input_shape),
-        "classes": data.classes,
-        "stochastic": training.network.dropout_layers > 0,
-        "seconds_per_epoch": time_epoch(training) if timed else None,
+        find_parameter(task.model, recipe.bit.parameter)
+    if recipe.evaluate is not None and isinstance(data, Dataset):
+        for _ in make_views(data.test_inputs[:1], recipe.evaluate):  # raises where the crops do not fit
+            pass
+    _try_step(task)
+    return task.describe() | {
+        "parameters": count_parameters(task.model),
+        "seconds_per_epoch": time_epoch(task, device) if timed else None,
         "seconds_load": seconds_load,
         "memory_bytes": data.memory_bytes(),
-        "lowlevel_empty": kernels_repeat(recipe, training) if recipe.lowlevel == "kernels" else None,
+        "lowlevel_empty": kernels_repeat(recipe, task) if recipe.lowlevel == "kernels" else None,
     }
 
 
-def _try_step(training: Training) -> None:
+Task = images.Training | language.Training
+
+
+def _try_step(training: Task) -> None:
     """One training step, whose failure is the model's fault and not the machine's."""
     recipe = training.recipe
     try:
@@ -116,17 +119,16 @@ def _try_step(training: Training) -> None:
         raise ModelError(f"{name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 
 
-def _train_steps(training: Training, *, steps: int) -> None:
+def _train_steps(training: Task, *, steps: int) -> None:
     """The first steps of the first epoch."""
     stops = iter([False] * steps)
     with contextlib.suppress(Stopped):
-        train_epoch(replace(training, should_stop=lambda: next(stops, True)), 1)
+        replace(training, should_stop=lambda: next(stops, True)).train_epoch(1)
 
 
-def time_epoch(training: Training) -> float:
-    """Seconds that an epoch and its evaluation take, from about a second of steps and one evaluated batch."""
-    examples = len(training.data.train_labels)
-    steps = steps_per_epoch(examples, training.recipe.train.batch_size)
+def time_epoch(training: Task, device: torch.device) -> float:
+    """Seconds that an epoch and its evaluation take, from about a second of steps and a part of the test set."""
+    steps = training.count_steps()
     taken, started = 0, time.perf_counter()
 
     def stop() -> bool:
@@ -135,41 +137,32 @@ def time_epoch(training: Training) -> float:
         return taken > 1 and time.perf_counter() - started > TIMED_S
 
     with contextlib.suppress(Stopped):
-        train_epoch(replace(training, should_stop=stop), 1)
-    _wait_for_device(training)
+        replace(training, should_stop=stop).train_epoch(1)
+    _wait_for(device)
     seconds_per_step = (time.perf_counter() - started) / min(taken, steps)
-    return seconds_per_step * steps + _time_evaluation(training)
-
-
-def _time_evaluation(training: Training) -> float:
-    data = training.data
-    part = replace(
-        data, test_inputs=data.test_inputs[:EVALUATION_BATCH], test_labels=data.test_labels[:EVALUATION_BATCH]
-    )
     started = time.perf_counter()
-    evaluate(training.model, part, training.recipe)
-    return (time.perf_counter() - started) * len(data.test_labels) / len(part.test_labels)
+    share = training.evaluate_part()
+    _wait_for(device)
+    return seconds_per_step * steps + (time.perf_counter() - started) / share
 
 
-def _wait_for_device(training: Training) -> None:
-    if training.device.type == "cuda":
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def kernels_repeat(recipe: Recipe, training: Training) -> bool:
+def kernels_repeat(recipe: Recipe, training: Task) -> bool:
     """Whether free kernels give the same gradients every time: then they are no source on this device.
 
     The same step from the same weights is repeated; its gradients are compared by digest.
     """
     set_kernels("kernels", recipe.train.precision)
-    batch = next(epoch_batches(recipe, training.data, 1))
-    training.model.eval()  # running statistics would make the second repetition another step
-    return len({_hash_gradients(training, batch) for _ in range(KERNEL_REPEATS)}) == 1
+    return len({_hash_gradients(training) for _ in range(KERNEL_REPEATS)}) == 1
 
 
-def _hash_gradients(training: Training, batch: Batch) -> str:
+def _hash_gradients(training: Task) -> str:
     training.model.zero_grad(set_to_none=True)
-    functional.cross_entropy(training.model(batch.inputs), batch.labels).backward()
+    training.repeatable_loss().backward()
     gradients = [parameter.grad for parameter in training.model.parameters() if parameter.grad is not None]
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients]).float().cpu()
     return hashlib.sha256(flat.numpy().tobytes()).hexdigest()

@@ -133,6 +133,13 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def step_generator(seed: int, epoch: int, step: int) -> torch.Generator:
+    """A generator of torch's on the CPU for the random draws of one step of the stochastic source."""
+    generator = torch.Generator()
+    generator.manual_seed(int(keyed_generator(seed, "stochastic", epoch, step, 1).integers(2**63)))
+    return generator
+
+
 MASK_32 = 0xFFFFFFFF
 
 

@@ -35,11 +35,14 @@ from engine.store.files import explain_write_errors, read_json, write_bytes, wri
 from engine.store.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.store.study import StudyPlan, read_plan
 
-from .data import Dataset, load_data
+from .data import Dataset
+from .language.corpus import Corpus
 from .patience import patiently
 from .resumption import find_start, make_fork
-from .run import Outcome, Stopped, train_run
+from .run import Outcome, load, train_run
 from .snapshot import CheckpointPolicy
+from .stopping import Stopped
+from .twins import evaluate_twin
 from .weights import array_bytes, weights_bytes
 
 LOG = logging.getLogger(__name__)
@@ -90,7 +93,7 @@ class Claimed:
         return tuple(Path(folder) for folder in self.plan.search_path)
 
 
-Datasets = dict[DataRecipe, Dataset]
+Datasets = dict[DataRecipe, Dataset | Corpus]
 
 
 def work(paths: StudyPaths, *, slot: str, session: str) -> int:
@@ -131,7 +134,14 @@ def _claim(
         return None
     content = _attempt_content(session, slot)
     claimed = claim_next(
-        paths, plan.order, control=control, session=session, content=content, done=done, forks=plan.forks
+        paths,
+        plan.order,
+        control=control,
+        session=session,
+        content=content,
+        done=done,
+        forks=plan.forks,
+        reuses=plan.reuses,
     )
     return Claimed(paths, plan, *claimed) if isinstance(claimed, tuple) else claimed
 
@@ -265,28 +275,35 @@ def _read_recipe(run: RunPaths, run_id: str) -> Recipe:
     return recipe
 
 
-def _load(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset:
+def _load(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
     """The run's data; the set of the last run stays in memory."""
     if recipe.data not in datasets:
         datasets.clear()
         root = Path(claimed.plan.data_root)
-        datasets[recipe.data] = load_data(recipe.data, root=root, search_path=claimed.search_path)
+        datasets[recipe.data] = load(recipe.data, root=root, search_path=claimed.search_path)
     return datasets[recipe.data]
 
 
-def _write_labels(paths: StudyPaths, data: Dataset) -> None:
+def _write_labels(paths: StudyPaths, data: Dataset | Corpus) -> None:
     """The test labels, by whichever worker comes first: all would write the same bytes."""
     if not paths.labels.is_file():
         labels = data.test_labels.cpu().numpy().astype(np.int64)
         patiently(lambda: write_bytes(paths.labels, array_bytes(labels)))
 
 
-def _train(claimed: Claimed, recipe: Recipe, data: Dataset, requests: Requests) -> Outcome:
+def _train(claimed: Claimed, recipe: Recipe, data: Dataset | Corpus, requests: Requests) -> Outcome:
     epochs = claimed.attempt.epochs
+    device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
+    twin = claimed.plan.reuses.get(claimed.run_id)
+    if twin is not None and isinstance(data, Dataset):
+        run = claimed.study.run(twin)
+        found = evaluate_twin(run, claimed.attempt, recipe, data, device=device, search_path=claimed.search_path)
+        if found is not None:
+            return found
     return train_run(
         recipe,
         data,
-        device=torch.device("cuda:0" if recipe.device == "cuda" else "cpu"),
+        device=device,
         search_path=claimed.search_path,
         on_epoch=lambda record: patiently(lambda: append_epoch(epochs, record)),
         resume_from=find_start(claimed.study, claimed.run, claimed.attempt, recipe),
@@ -301,7 +318,7 @@ def _train(claimed: Claimed, recipe: Recipe, data: Dataset, requests: Requests) 
 def _write_result(claimed: Claimed, outcome: Outcome) -> None:
     """Predictions and weights first, the result last: it alone says that the run is done."""
     run = claimed.run
-    predictions = array_bytes(outcome.logits)
+    predictions = array_bytes(outcome.predictions)
     weights = weights_bytes(outcome.state)
     patiently(lambda: write_bytes(run.predictions, predictions))
     if claimed.plan.keep_weights:
@@ -313,6 +330,7 @@ def _write_result(claimed: Claimed, outcome: Outcome) -> None:
         "epochs": outcome.epochs,
         "test_accuracy": outcome.test_accuracy,
         "test_cross_entropy": _finite(outcome.test_cross_entropy),
+        **({} if outcome.test_perplexity is None else {"test_perplexity": _finite(outcome.test_perplexity)}),
         "diverged": outcome.diverged,
         "diverged_epoch": outcome.diverged_epoch,
         "bit": None if outcome.bit is None else outcome.bit.to_dict(),

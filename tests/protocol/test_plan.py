@@ -107,7 +107,10 @@ def test_arm_overrides_settings_and_replicas() -> None:
 def test_targets_digest_is_part_of_the_identity() -> None:
     text = HEAD.format(replicas=1, data="digits").replace('preset = "resnet6"', 'target = "mine:net"') + arm("init")
     protocol = parse_protocol(text, file="plan.toml")
-    ids = {make_plan(protocol, device="cpu", digest=lambda t, d=d: d if t else None).arms[0].runs[0] for d in "ab"}
+    ids = {
+        make_plan(protocol, device="cpu", digest=lambda part, d=d: d if part.target else None).arms[0].runs[0]
+        for d in "ab"
+    }
     assert len(ids) == 2
 
 

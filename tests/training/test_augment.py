@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from engine.training.augment import augment, crop_padding
+from engine.catalog import crop_padding
+from engine.training.augment import augment
 from engine.training.seeding import draw_augmentation
 
 

@@ -34,12 +34,12 @@ def test_deterministic_kernels_repeat_bit_for_bit(on_gpu: Recipe, train: Callabl
 def test_order_is_a_source_on_a_gpu(on_gpu: Recipe, train: Callable[..., Outcome]) -> None:
     recipes = [replace(on_gpu, lowlevel="order", seeds=replace(on_gpu.seeds, lowlevel=seed)) for seed in (1, 2)]
     one, two = (train(recipe) for recipe in recipes)
-    assert not np.array_equal(one.logits, two.logits)
+    assert not np.array_equal(one.predictions, two.predictions)
 
 
 def test_one_bit_survives_ieee_arithmetic(on_gpu: Recipe, train: Callable[..., Outcome]) -> None:
     longer = replace(on_gpu, train=replace(on_gpu.train, epochs=6))
-    assert not np.array_equal(train(longer).logits, train(replace(longer, bit=BitChange(seed=2))).logits)
+    assert not np.array_equal(train(longer).predictions, train(replace(longer, bit=BitChange(seed=2))).predictions)
 
 
 def test_free_kernels_are_judged(on_gpu: Recipe, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from engine.store.paths import RunPaths, StudyPaths
 from engine.training.data import Dataset
 from engine.training.optimiser import learning_rate
 from engine.training.resumption import find_start, make_fork
-from engine.training.run import Outcome, Stopped
+from engine.training.run import Outcome
 from engine.training.snapshot import CheckpointPolicy, load_checkpoint
+from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 
 Train = Callable[..., Outcome]
@@ -35,7 +36,7 @@ def late(base: Recipe, source: str, onset: int, seed: int = 2) -> Recipe:
 
 def same(one: Outcome, other: Outcome) -> bool:
     equal_weights = weights_bytes(one.state) == weights_bytes(other.state)
-    return equal_weights and array_bytes(one.logits) == array_bytes(other.logits)
+    return equal_weights and array_bytes(one.predictions) == array_bytes(other.predictions)
 
 
 @pytest.fixture
@@ -121,10 +122,10 @@ def test_snapshot_runs_predict_with_the_mean_of_their_cycle_ends(base: Recipe, t
     outcome = train(recipe, on_epoch=lambda r: accuracies.append(r.test_accuracy), checkpoints=_Collect(seen))
     assert [int(members["count"]) if members else 0 for members in seen] == [0, 1, 1, 2, 2]
     members = seen[-1]
-    third = 3 * outcome.logits.astype(np.float64) - members["total"].numpy()
+    third = 3 * outcome.predictions.astype(np.float64) - members["total"].numpy()
     labels = data.test_labels.numpy()
     assert 100.0 * np.mean(third.argmax(1) == labels) == pytest.approx(accuracies[-1], abs=0.2)
-    assert outcome.test_accuracy == 100.0 * np.mean(outcome.logits.argmax(1) == labels)
+    assert outcome.test_accuracy == 100.0 * np.mean(outcome.predictions.argmax(1) == labels)
 
 
 class _Collect:

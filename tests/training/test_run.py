@@ -16,8 +16,9 @@ from engine.errors import PerturbationError
 from engine.recipe import BitChange, ModelRecipe, Recipe, TrainRecipe
 from engine.store.epochs import EpochRecord
 from engine.training.data import Dataset
-from engine.training.run import Outcome, Stopped
+from engine.training.run import Outcome
 from engine.training.snapshot import CheckpointPolicy, load_checkpoint
+from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 
 LINEAR = ModelRecipe(preset="linear")
@@ -25,7 +26,7 @@ LINEAR = ModelRecipe(preset="linear")
 
 def same(one: Outcome, other: Outcome) -> bool:
     equal_weights = weights_bytes(one.state) == weights_bytes(other.state)
-    return equal_weights and array_bytes(one.logits) == array_bytes(other.logits)
+    return equal_weights and array_bytes(one.predictions) == array_bytes(other.predictions)
 
 
 def test_same_recipe_twice_gives_the_same_bits(base: Recipe, train: Callable[..., Outcome]) -> None:
@@ -83,10 +84,10 @@ def test_epochs_and_outcome_agree_with_the_logits(base: Recipe, train: Callable[
     outcome = train(base, on_epoch=records.append)
     labels = data.test_labels.numpy()
     assert [record.epoch for record in records] == [1, 2]
-    assert outcome.logits.shape == (797, 10)
-    assert outcome.logits.dtype == np.float32
-    assert outcome.test_accuracy == records[-1].test_accuracy == 100.0 * np.mean(outcome.logits.argmax(1) == labels)
-    expected = -special.log_softmax(outcome.logits.astype(float), axis=1)[np.arange(797), labels].mean()
+    assert outcome.predictions.shape == (797, 10)
+    assert outcome.predictions.dtype == np.float32
+    assert outcome.test_accuracy == records[-1].test_accuracy == 100 * np.mean(outcome.predictions.argmax(1) == labels)
+    expected = -special.log_softmax(outcome.predictions.astype(float), axis=1)[np.arange(797), labels].mean()
     assert outcome.test_cross_entropy == pytest.approx(expected)
     assert records[0].lr == pytest.approx(0.5 * 2 / 3)
     assert not outcome.diverged
@@ -97,8 +98,8 @@ def test_linear_model_does_not_notice_one_bit(base: Recipe, train: Callable[...,
     plain = replace(base, model=LINEAR, train=settings)
     moved = train(replace(plain, bit=BitChange(seed=3)))
     other = train(plain)
-    assert np.array_equal(moved.logits.argmax(1), other.logits.argmax(1))
-    assert np.abs(moved.logits - other.logits).max() < 1e-4
+    assert np.array_equal(moved.predictions.argmax(1), other.predictions.argmax(1))
+    assert np.abs(moved.predictions - other.predictions).max() < 1e-4
 
 
 def test_bit_change_is_recorded_exactly(base: Recipe, train: Callable[..., Outcome]) -> None:
@@ -139,7 +140,7 @@ def test_divergence_ends_the_run_as_a_result(base: Recipe, train: Callable[..., 
     outcome = train(replace(wild, train=replace(wild.train, weight_decay=100.0)), on_epoch=records.append)
     assert outcome.diverged
     assert outcome.diverged_epoch == outcome.epochs == len(records) < 50
-    assert not (math.isfinite(records[-1].train_loss) and np.isfinite(outcome.logits).all())
+    assert not (math.isfinite(records[-1].train_loss) and np.isfinite(outcome.predictions).all())
 
 
 def test_gradients_are_clipped_to_a_norm(base: Recipe, train: Callable[..., Outcome]) -> None:

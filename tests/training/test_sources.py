@@ -16,7 +16,8 @@ from torch.nn import functional
 from engine.recipe import BitChange, ModelRecipe, Recipe
 from engine.training.batches import epoch_batches, example_order
 from engine.training.data import Dataset
-from engine.training.run import Outcome, key_masks, prepare, train_epoch
+from engine.training.images import key_masks, prepare, train_epoch
+from engine.training.run import Outcome
 from engine.training.seeding import PURPOSES, draw_augmentation, epoch_order, keyed_generator, set_kernels
 
 MODULE = """
@@ -169,7 +170,7 @@ def test_every_source_changes_the_trained_network(
 ) -> None:
     longer = replace(base.train, epochs=4)
     one, two = (train(replace(recipe, train=longer)) for recipe in (base, vary(source)))
-    assert not np.array_equal(one.logits, two.logits)
+    assert not np.array_equal(one.predictions, two.predictions)
 
 
 def test_loss_of_an_epoch_is_the_mean_over_its_examples(base: Recipe, data: Dataset) -> None:

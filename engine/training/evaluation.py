@@ -1,0 +1,153 @@
+"""The test set as a model sees it: logits, their figures, test-time views, and the snapshot schedule's members."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.catalog import crop_padding, crop_steps
+from engine.errors import DataError
+from engine.recipe import EvaluateRecipe, Recipe
+
+from .data import Dataset
+
+EVALUATION_BATCH = 1000
+"""Examples per forward pass on the test set; fixed, as rounding depends on it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The test set as a model sees it."""
+
+    logits: Tensor
+    """float32 (N, C)."""
+    accuracy: float
+    """Percent."""
+    cross_entropy: float
+    """Nats."""
+    perplexity: None = None
+    """Is not defined for images."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all logits are."""
+        return bool(torch.isfinite(self.logits).all())
+
+    def to_array(self) -> np.ndarray:
+        """The logits, float32 (N, C)."""
+        return self.logits.float().cpu().numpy()
+
+
+def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> Evaluation:
+    """Logits, accuracy in percent and cross-entropy in nats on the test set.
+
+    Args:
+        model: In any mode; left in evaluation mode.
+        data: On the model's device.
+        recipe: Gives the precision.
+        views: What each test image is seen as; the mean of the views' logits counts. None for the image alone.
+    """
+    model.eval()
+    parts = []
+    with torch.no_grad(), autocast(recipe, data.test_inputs.device):
+        for start in range(0, len(data.test_labels), EVALUATION_BATCH):
+            inputs = data.test_inputs[start : start + EVALUATION_BATCH]
+            if views is None:
+                parts.append(model(data.normalise(inputs)).float())
+            else:
+                logits = [model(data.normalise(view)).double() for view in make_views(inputs, views)]
+                parts.append(torch.stack(logits).mean(0).float())
+    return judge(torch.cat(parts), data)
+
+
+def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
+    """Every crop of some stored images, each followed by its mirror image where mirroring is asked for.
+
+    Args:
+        inputs: (B, C, H, W), before normalisation: crops reach into zeros, as in training.
+        views: Which.
+
+    Raises:
+        DataError: If the crops make no grid over the padding of images of this size.
+
+    Source: the test-time augmentation of Summers & Dinneen (ICML 2021): 25 crops are every second offset over a
+    padding of 4 pixels, 81 are all.
+    """
+    if inputs.dim() != 4:
+        raise DataError(
+            f"evaluate: needs images (C, H, W), and the data's examples have shape {tuple(inputs.shape[1:])}"
+        )
+    height, width = inputs.shape[2:]
+    pad = crop_padding(width)
+    step = crop_steps(views.crops, pad)
+    if step is None:
+        raise DataError(f"evaluate.crops: {views.crops} make no regular grid over the {pad} pixels of padding")
+    offsets = [pad] if views.crops == 1 else [step * i for i in range(math.isqrt(views.crops))]
+    padded = functional.pad(inputs, (pad, pad, pad, pad))
+    for top in offsets:
+        for left in offsets:
+            view = padded[:, :, top : top + height, left : left + width]
+            yield view
+            if views.flip:
+                yield view.flip(3)
+
+
+def judge(logits: Tensor, data: Dataset) -> Evaluation:
+    """The figures of some logits."""
+    correct = int((logits.argmax(1) == data.test_labels).sum())
+    cross_entropy = float(functional.cross_entropy(logits.double(), data.test_labels))
+    return Evaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
+
+
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """The arithmetic of a recipe's precision, for forward passes."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.train.precision == "bf16")
+
+
+class Members:
+    """The predictions at the ends of the snapshot schedule's cycles, whose mean is the run's prediction.
+
+    Source: paper, section 5; the published code averages logits.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        """No cycle has ended yet; other schedules have no members."""
+        self.cycles = recipe.train.cycles or 0
+        self.cycle_epochs = recipe.train.epochs // self.cycles if self.cycles else 0
+        self.count = 0
+        self.total: Tensor | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cycle has ended."""
+        return self.cycles > 0 and self.count == self.cycles
+
+    def ends_at(self, epoch: int) -> bool:
+        """Whether an epoch ends a cycle."""
+        return self.cycles > 0 and epoch % self.cycle_epochs == 0
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Take the logits of an epoch that ends a cycle."""
+        logits = evaluation.logits.double().cpu()
+        self.total = logits if self.total is None else self.total + logits
+        self.count += 1
+
+    def evaluate(self, data: Dataset) -> Evaluation:
+        """The mean logits, float32, and their figures."""
+        assert self.total is not None, "a complete ensemble has members"
+        return judge((self.total / self.cycles).float().to(data.test_labels.device), data)
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint; inverse of `restore`."""
+        return {} if self.total is None else {"total": self.total, "count": torch.tensor(self.count)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint's state."""
+        if "total" in state:
+            self.total, self.count = state["total"], int(state["count"])

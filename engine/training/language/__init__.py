@@ -1,0 +1,1 @@
+"""Language models: corpora as streams of words, the QRNN, and its training."""

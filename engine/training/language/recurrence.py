@@ -1,0 +1,45 @@
+"""The recurrence of quasi-recurrent networks, one fused step per token.
+
+Forward, c_t = f_t·c_{t−1} + (1−f_t)·z_t is one `lerp` per token, written in place; backward,
+g_t = ∂L/∂c_t + f_{t+1}·g_{t+1} is one `addcmul`. Everything else (gates, gradients of f and z) is one operation over
+all tokens. Autograd over a plain loop records four operations per token and allocates for each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ForgetPooling(torch.autograd.Function):
+    """f-pooling of Bradbury et al., "Quasi-Recurrent Neural Networks", ICLR 2017, equation 3."""
+
+    @staticmethod
+    def forward(ctx: Any, candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """All states, (T, B, H), of candidates z (T, B, H), forget gates f (T, B, H) and c_0 (B, H)."""
+        states = torch.empty_like(candidates)
+        before = initial
+        for state, candidate, gate in zip(states.unbind(), candidates.unbind(), forget.unbind(), strict=True):
+            before = torch.lerp(candidate, before, gate, out=state)
+        ctx.save_for_backward(candidates, forget, initial, states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Gradients of z, f and c_0."""
+        candidates, forget, initial, states = ctx.saved_tensors
+        total = torch.empty_like(gradient)
+        total[-1] = gradient[-1]
+        parts, gates, own = total.unbind(), forget.unbind(), gradient.unbind()
+        for t in range(len(own) - 2, -1, -1):
+            torch.addcmul(own[t], gates[t + 1], parts[t + 1], out=parts[t])
+        before = torch.cat([initial[None], states[:-1]])
+        return total * (1 - forget), total * (before - candidates), forget[0] * total[0]
+
+
+def pool(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:
+    """States of every token; see `ForgetPooling`."""
+    states: Tensor = ForgetPooling.apply(candidates, forget, initial)  # pyright: ignore[reportAssignmentType]
+    return states

@@ -1,0 +1,72 @@
+"""Runs that evaluate another run's weights otherwise: nothing is trained twice for another look at the test set."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from engine.recipe import Recipe
+from engine.store.epochs import append_epoch, read_epochs
+from engine.store.files import read_json
+from engine.store.paths import AttemptPaths, RunPaths
+
+from .data import Dataset
+from .patience import patiently
+from .perturb import BitRecord
+from .run import Outcome, evaluate_run
+
+LOG = logging.getLogger(__name__)
+
+
+def evaluate_twin(
+    twin: RunPaths,
+    attempt: AttemptPaths,
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...],
+) -> Outcome | None:
+    """What a run leaves whose training has been done under another id.
+
+    Args:
+        twin: The run with the same training.
+        attempt: Gets the twin's epochs.
+        recipe: With the views under which the test set is to be seen.
+        data: The recipe's.
+        device: Of the kind that the recipe names.
+        search_path: Where a user's model is looked for.
+
+    Returns:
+        None where the twin's weights are not there: it failed, diverged, or kept none.
+    """
+    result = read_json(twin.result) if twin.result.exists() else None
+    if result is None or result.get("diverged"):
+        return None
+    try:
+        state = load_file(twin.model)
+    except (OSError, SafetensorError):
+        return None
+    evaluation = evaluate_run(recipe, data, state, device=device, search_path=search_path)
+    for other in twin.list_attempts():
+        if other.number == result["attempt"]:
+            for record in read_epochs(other.epochs).records:
+                patiently(partial(append_epoch, attempt.epochs, record))
+    LOG.info("evaluated the weights of run %s", twin.folder.name)
+    return Outcome(
+        predictions=evaluation.to_array(),
+        state=state,
+        epochs=result["epochs"],
+        test_accuracy=evaluation.accuracy,
+        test_cross_entropy=evaluation.cross_entropy,
+        test_perplexity=None,
+        diverged=False,
+        diverged_epoch=None,
+        bit=None if result.get("bit") is None else BitRecord(**result["bit"]),
+        seconds=result["seconds"],
+    )
