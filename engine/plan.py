@@ -13,6 +13,7 @@ from engine import catalog
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
 from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
+from engine.sources import SOURCES
 
 DeviceType = Literal["cpu", "cuda"]
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
@@ -31,6 +32,8 @@ class PlannedArm:
     """Sources in `vary` that change nothing for this data and model, with the reason."""
     group: int = 1
     """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
+    crossed: tuple[tuple[str, int], ...] = ()
+    """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,8 @@ def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda
         raise ProtocolError(protocol.file, faults)
     recipes = {
         arm.name: [
-            _recipe(protocol, _digested(arm, digest), empty[arm.name], replica, lowlevel=lowlevel, device=device)
-            for replica in range(1, arm.replicas + 1)
+            _recipe(protocol, _digested(arm, digest), empty[arm.name], numbers, lowlevel=lowlevel, device=device)
+            for numbers in number_replicas(arm)
         ]
         for arm in trained
     }
@@ -83,10 +86,18 @@ def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda
     return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
 
 
+def number_replicas(arm: Arm) -> list[dict[str, int]]:
+    """Source → seed for each replica of an arm: the replica's number, or every pair of a crossed arm's seeds."""
+    if not arm.crossed:
+        return [dict.fromkeys(SOURCES, replica) for replica in range(1, arm.replicas + 1)]
+    (one, rows), (other, columns) = arm.crossed
+    return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
+
+
 def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]]) -> PlannedArm:
     if arm.ensemble is None:
         runs = tuple(recipe.id for recipe in recipes[arm.name])
-        return PlannedArm(name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name])
+        return PlannedArm(name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name], crossed=arm.crossed)
     # Disjoint groups: ensembles that shared members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
     runs = tuple(recipe.id for recipe in members)
@@ -116,6 +127,11 @@ def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
             problem = f"exists on CUDA devices only, and arm[{number}] goes to the CPU"
             faults.append(Fault("train.precision", problem, 'use precision = "fp32"', '"tf32"'))
             break
+    for number, arm in enumerate(protocol.arms, start=1):
+        if device == "cuda" and protocol.lowlevel_mode != "order" and "lowlevel" in dict(arm.crossed):
+            problem = "crosses lowlevel, whose free kernels have no seed that could be repeated"
+            remedy = 'use lowlevel.mode = "order", or cross another source'
+            faults.append(Fault(f"arm[{number}].crossed", problem, remedy, str(dict(arm.crossed))))
     return faults
 
 
@@ -146,8 +162,13 @@ def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[
             "[" + ", ".join(f'"{name}"' for name in arm.vary) + "]",
         )
         for number, arm in enumerate(protocol.arms, start=1)
-        if arm.vary and set(arm.vary) == set(empty[arm.name])
+        if arm.name in empty and _is_idle(arm, empty[arm.name])
     ]
+
+
+def _is_idle(arm: Arm, empty: dict[str, str]) -> bool:
+    """Whether an arm that is to vary something does not: all of its sources are empty, or one of a crossed pair."""
+    return bool(empty) if arm.crossed else bool(arm.vary) and set(arm.vary) == set(empty)
 
 
 def _digested(arm: Arm, digest: Digest) -> Arm:
@@ -162,20 +183,20 @@ def _recipe(
     protocol: Protocol,
     arm: Arm,
     empty: dict[str, str],
-    replica: int,
+    numbers: dict[str, int],
     *,
     lowlevel: LowLevel,
     device: DeviceType,
 ) -> Recipe:
-    """The recipe of one replica: varying sources take the replica's number as seed, others their base seed.
+    """The recipe of one replica: varying sources take the replica's number of them as seed, others their base seed.
 
     Source: section 3.1 of the paper, whose runs have the seeds (i, 1, 1), (1, i, 1), …
     """
     varying = [source for source in arm.vary if source not in empty]
-    seed = {source: replica if source in varying else base for source, base in protocol.seeds.items()}
+    seed = {source: numbers[source] if source in varying else base for source, base in protocol.seeds.items()}
     free_kernels = lowlevel == "kernels" and "lowlevel" in varying
     held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
-    bit = _bit_change(protocol, replica) if "bit" in varying else None
+    bit = _bit_change(protocol, numbers["bit"]) if "bit" in varying else None
     seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
     # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
@@ -189,7 +210,7 @@ def _recipe(
         onset=Onset(epoch=arm.onset, seeds=before, lowlevel=held) if late else None,
         bit=bit,
         # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
-        repeat=replica if free_kernels or not arm.vary else None,
+        repeat=numbers["init"] if free_kernels or not arm.vary else None,
         evaluate=arm.evaluate,
     )
 

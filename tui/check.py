@@ -68,12 +68,17 @@ def _plan_table(plan: Plan, done: set[str]) -> Table:
 
 def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
     """A line per workload: what is trained on what, and how fast."""
-    return [
-        f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and "
-        f"{fact.test_examples:,} test examples of shape {'x'.join(map(str, fact.input_shape))}, "
-        f"{fact.classes} classes, {fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
-        for fact in facts
-    ]
+    return [describe_workload(fact) for fact in facts]
+
+
+def describe_workload(fact: ProbeFacts) -> str:
+    """One workload's line."""
+    speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
+    head = f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and"
+    if not fact.input_shape:
+        return f"{head} {fact.test_examples:,} test words, vocabulary of {fact.classes:,}, {speed}"
+    shape = "x".join(map(str, fact.input_shape))
+    return f"{head} {fact.test_examples:,} test examples of shape {shape}, {fact.classes} classes, {speed}"
 
 
 def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from engine.store.paths import StudyPaths
 from engine.store.study import read_plan
 
+from .diagnostics import make_diagnostics_panel
 from .format import choose_symbols
 from .measures import read_metrics
 from .report import format_json
@@ -50,6 +51,8 @@ def print_results(paths: StudyPaths, *, as_json: bool) -> None:
     empty = {arm.name: arm.empty for arm in plan.arms}
     notes = make_notes(metrics["arms"], empty)
     symbols = choose_symbols(console.encoding)
-    console.print(
-        make_panel(metrics["study"], metrics["arms"], notes, symbols, width=console.width, reference=plan.reference)
-    )
+    study, arms = metrics["study"], metrics["arms"]
+    console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
+    diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width)
+    if diagnostics is not None:
+        console.print(diagnostics)

@@ -97,7 +97,8 @@ def render(
         spread = format_spread(arm.spread, symbols) if wide else format_spread_tightly(arm.spread, symbols)
         table.add_row(*map(Text, (name, bar, format_counts(arm, symbols), spread)))
     head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow=cut)
-    key = Text("accuracy %: min / mean / max over replicas", style="dim", no_wrap=True, overflow=cut)
+    measure = next((arm.spread.measure for arm in snapshot.arms if arm.spread), "accuracy %")
+    key = Text(f"{measure}: min / mean / max over replicas", style="dim", no_wrap=True, overflow=cut)
     notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
     return Group(head, table, key, *notes)
 

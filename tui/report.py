@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.published.rows import find_rows
 
-from .tables import Entry, arm_name, make_columns, make_notes, make_published_notes, make_rows
+from .tables import Entry, are_text, arm_name, make_columns, make_notes, make_published_notes, make_rows
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -32,16 +32,19 @@ LATEX_ESCAPES = {
 NUMBERS = (
     "n", "planned", "diverged", "damaged", "accuracy_mean", "accuracy_sd", "accuracy_sd_error", "cross_entropy_mean",
     "cross_entropy_sd", "cross_entropy_sd_error", "disagreement", "disagreement_ci", "correlation", "correlation_ci",
-    "ensemble_delta", "ensemble_delta_ci", "ensemble_cross_entropy_delta", "pearson", "test_set_sd",
+    "ensemble_delta", "ensemble_delta_ci", "ensemble_cross_entropy_delta", "pearson", "perplexity_mean",
+    "perplexity_sd", "perplexity_sd_error", "ensemble_perplexity_delta", "ensemble_perplexity_delta_ci",
 )  # fmt: skip
 """Fields of the CSV, in order; an interval becomes two columns, _low and _high."""
 
-HEADERS = ["source", "n", *(f"{column.title} ({column.unit})" for column in make_columns())]
+DIAGNOSTICS = ("test_set_sd", "independent_sd", "true_sd", "true_sd_ci", "error", "sd_ratio")
+"""Fields of the diagnostics that follow in the CSV."""
 
 
 def format_markdown(study: str, entries: list[Entry], reference: str | None = None) -> str:
     """A table for a README or an issue, with the notes as a list."""
-    header = [escape_markdown(title) for title in HEADERS]
+    columns = make_columns(text=are_text(entries))
+    header = ["source", "n", *(escape_markdown(f"{column.title} ({column.unit})") for column in columns)]
     plain = make_rows(entries, reference=reference, indent="")
     rows = [[escape_markdown(cell) for cell in row] for row in plain]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
@@ -60,7 +63,7 @@ def escape_markdown(text: str) -> str:
 
 def format_latex(study: str, entries: list[Entry], reference: str | None = None) -> str:
     """A booktabs table."""
-    columns = make_columns()
+    columns = make_columns(text=are_text(entries))
     plain = make_rows(entries, reference=reference, indent="")
     rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in plain]
     header = " & ".join(["source", "$n$", *(escape_latex(f"{c.title} ({c.unit})") for c in columns)]) + r" \\"
@@ -88,15 +91,17 @@ def format_csv(study: str, entries: list[Entry], reference: str | None = None) -
     """Every number in full precision, one row per arm and kind; what is missing is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = [[f"{name}_low", f"{name}_high"] if name.endswith("_ci") else [name] for name in NUMBERS]
+    fields = NUMBERS + DIAGNOSTICS
+    names = [[f"{name}_low", f"{name}_high"] if name.endswith("_ci") else [name] for name in fields]
     writer.writerow(["study", "source", "kind", "vary", *(name for group in names for name in group)])
     for entry in entries:
-        numbers = [_csv_cells(name, entry.get(name)) for name in NUMBERS]
+        values = entry | (entry.get("diagnostics") or {})
+        numbers = [_csv_cells(name, values.get(name)) for name in fields]
         vary = "+".join(entry.get("vary", []))
         writer.writerow([study, arm_name(entry), "measured", vary, *(cell for cells in numbers for cell in cells)])
         for row in find_rows(reference, arm_name(entry)) if reference else ():
             figures = {"n": row.replicas} | row.figures
-            numbers = [_csv_cells(name, figures.get(name)) for name in NUMBERS]
+            numbers = [_csv_cells(name, figures.get(name)) for name in fields]
             writer.writerow([study, arm_name(entry), row.kind, vary, *(cell for cells in numbers for cell in cells)])
     return out.getvalue()
 

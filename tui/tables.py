@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -35,6 +36,17 @@ ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=T
 """A line below the titles, of characters that every stream can show."""
 
 
+class Titled(Protocol):
+    """A column's head."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def short(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Column:
     """One measure in the table."""
@@ -59,9 +71,19 @@ class Column:
         return format_number(value, self.decimals, symbols)
 
 
-def make_columns(symbols: Symbols = UNICODE) -> tuple[Column, ...]:
-    """The measures in the order of the paper's tables."""
+def make_columns(symbols: Symbols = UNICODE, *, text: bool = False) -> tuple[Column, ...]:
+    """The measures in the order of the paper's tables; `text` for those of language models."""
     delta = symbols.delta
+    if text:
+        change = Column(f"ensemble {delta}", f"ens {delta}", "perplexity", "ensemble_perplexity_delta",
+                        interval="ensemble_perplexity_delta_ci")  # fmt: skip
+        return (
+            Column("perplexity", "PPL", "per word", "perplexity_mean"),
+            Column("perplexity SD", "PPL SD", "per word", "perplexity_sd", error="perplexity_sd_error"),
+            Column("accuracy", "acc", "%", "accuracy_mean"),
+            Column("disagreement", "disagree", "%", "disagreement", interval="disagreement_ci"),
+            change,
+        )
     return (
         Column("accuracy", "acc", "%", "accuracy_mean"),
         Column("accuracy SD", "acc SD", "%", "accuracy_sd", error="accuracy_sd_error"),
@@ -70,6 +92,11 @@ def make_columns(symbols: Symbols = UNICODE) -> tuple[Column, ...]:
         Column("correlation", "corr", "Spearman", "correlation", interval="correlation_ci", decimals=3),
         Column(f"ensemble {delta}", f"ens {delta}", "% points", "ensemble_delta", interval="ensemble_delta_ci"),
     )
+
+
+def are_text(entries: list[Entry]) -> bool:
+    """Whether a study's arms are language models."""
+    return any(entry.get("text") for entry in entries)
 
 
 def format_n(entry: Entry) -> str:
@@ -94,7 +121,7 @@ def make_rows(
         reference: The published table to look rows up in.
         indent: Before the names of published rows.
     """
-    columns, rows = make_columns(symbols), []
+    columns, rows = make_columns(symbols, text=are_text(entries)), []
     for entry in entries:
         rows.append([arm_name(entry), format_n(entry), *(column.format(entry, symbols) for column in columns)])
         for published in find_rows(reference, arm_name(entry)) if reference else ():
@@ -187,9 +214,8 @@ class Layout:
         return name + sum(widths[1:]) + self.gap * (len(widths) - 1)
 
 
-def choose_layout(rows: list[list[str]], symbols: Symbols, width: int) -> Layout | None:
+def choose_layout(rows: list[list[str]], columns: Sequence[Titled], width: int) -> Layout | None:
     """The widest layout that fits; None where none does without breaking numbers."""
-    columns = make_columns(symbols)
     titles = ["source\n", "n\n", *(f"{column.title}\n{column.unit}" for column in columns)]
     short = ["source\n", "n\n", *(f"{column.short}\n{column.unit}" for column in columns)]
     stacked = [[row[0], row[1].replace(" of", "\nof"), *map(stack, row[2:])] for row in rows]
@@ -212,9 +238,8 @@ def draw_layout(layout: Layout, symbols: Symbols) -> Table:
     return table
 
 
-def list_rows(rows: list[list[str]], symbols: Symbols) -> list[Text]:
+def list_rows(rows: list[list[str]], columns: Sequence[Titled]) -> list[Text]:
     """The same figures one below the other, for terminals without room for a table."""
-    columns = make_columns(symbols)
     return [
         Text(line)
         for row in rows
@@ -236,20 +261,35 @@ def make_panel(
 ) -> RenderableType:
     """The table of a study in its panel, with the notes below the table."""
     rows = make_rows(entries, symbols, reference)
-    layout = choose_layout(rows, symbols, width - PANEL_FRAME)
+    columns = make_columns(symbols, text=are_text(entries))
+    legend = f" {symbols.plus_minus} SD of the SD over replicas   [ ] 95 % over replicas "
+    title = f" {printable(study)}: diversity by source "
     notes = notes + make_published_notes(rows)
+    return draw_panel(rows, columns, notes, symbols, width=width, title=title, legend=legend)
+
+
+def draw_panel(
+    rows: list[list[str]],
+    columns: Sequence[Titled],
+    notes: list[str],
+    symbols: Symbols,
+    *,
+    width: int,
+    title: str,
+    legend: str,
+) -> RenderableType:
+    """Rows of text in a panel, as a table where there is room for one, with notes below."""
+    layout = choose_layout(rows, columns, width - PANEL_FRAME)
     parts: list[RenderableType] = []
     if layout is None:
-        parts += list_rows(rows, symbols)
+        parts += list_rows(rows, columns)
     else:
         parts.append(draw_layout(layout, symbols))
     if notes:
         parts += [Text(""), *(Text(note) for note in notes)]
-    title = Text(f" {printable(study)}: diversity by source ")
-    legend = f" {symbols.plus_minus} SD of the SD over replicas   [ ] 95 % over replicas "
     return Panel(
         Group(*parts),
-        title=title,
+        title=Text(title),
         subtitle=Text(legend) if len(legend) + PANEL_FRAME <= width else None,
         title_align="left",
         subtitle_align="right",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import signal
 import subprocess
 import time
@@ -133,6 +134,20 @@ class Supervisor:
         if self.measuring.process is not None:
             self.measuring.process.wait()
 
+    def compare_layers(self) -> None:
+        """Measure CKA where the protocol asks for it, then the intervals of its means; ends early when asked to."""
+        if not self.view.plan.cka:
+            return
+        arguments = command("engine.training", "similarity", str(self.paths.folder))
+        environment = dict(os.environ) | self.workers[0].slot.environment
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, cwd="/", env=environment)
+        while process.poll() is None:
+            if self.stop_asked or read_control(self.paths).cancelled:
+                process.terminate()
+            time.sleep(TICK_S)
+        self.measuring.covered = -1
+        self.finish_measuring()
+
 
 def supervise(paths: StudyPaths) -> int:
     """Train what a study's plan lacks, until all is done, nothing more can be tried, or the end is asked for.
@@ -179,5 +194,6 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             return "stopped"
         if snapshot.finished and not any(worker.process for worker in supervisor.workers):
             supervisor.finish_measuring()
+            supervisor.compare_layers()
             return "finished"
         time.sleep(TICK_S)

@@ -9,6 +9,7 @@ from engine.errors import EXIT_USAGE, NondetError
 from engine.store.files import read_json, write_json
 from engine.store.paths import StudyPaths
 
+from .curves import measure_curves
 from .study import FORMAT, measure_study
 
 
@@ -23,6 +24,10 @@ def main() -> int:
         content = measure_study(paths, previous=known if known.get("v") == FORMAT else None)
         if content != known:
             write_json(paths.metrics, content)
+        curves = read_json(paths.curves) if paths.curves.exists() else None
+        now = measure_curves(paths, read_json(paths.plan) or {}, curves)
+        if now != curves:
+            write_json(paths.curves, now, compact=True)
     except NondetError as error:
         print(error, file=sys.stderr)
         return error.exit_code

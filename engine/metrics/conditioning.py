@@ -23,15 +23,22 @@ def find_condition_numbers(
         arm: Of plan.json.
         finished: result.json by run id.
     """
+    twin = find_twin(paths, arm, finished)
+    if twin is None:
+        return None
+    return condition_numbers([finished[run] for run in arm["runs"] if run in finished], finished[twin])
+
+
+def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, dict[str, Any]]) -> str | None:
+    """A finished run that differs from an arm's runs in nothing but their moved bit; None where there is none."""
     if arm["vary"] != ["bit"] or arm.get("group", 1) > 1:
         return None
-    moved = [run for run in arm["runs"] if run in finished]
-    twins = {_unperturbed(paths, run) for run in moved}
+    twins = {_unperturbed(paths, run) for run in arm["runs"] if run in finished}
     if len(twins) != 1 or None in twins:
         return None
     for run, result in finished.items():
         if not result.get("bit") and _unperturbed(paths, run) in twins:
-            return condition_numbers([finished[m] for m in moved], result)
+            return run
     return None
 
 

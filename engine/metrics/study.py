@@ -16,8 +16,10 @@ from engine.store.files import read_json
 from engine.store.paths import StudyPaths
 
 from .conditioning import find_condition_numbers
+from .crossed import measure_grid
 from .diagnostics import Diagnostics, diagnose
 from .language import TEXT_INTERVALS, TEXT_MEANS, TEXT_PAIRWISE, TEXT_SPREADS, TextDiversity, text_diversity
+from .layers import summarise_cka
 from .measures import INTERVALS, MEANS, PAIRWISE, SPREADS, Diversity, diversity
 from .replicas import Replica, average_groups, find_usable, read_labels, read_replica
 
@@ -54,10 +56,13 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict
         if arm.get("group", 1) > 1:
             found = average_groups([replicas[run] for run in arm["runs"]], arm["group"])
         entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap)
-        entries.append(entry or measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
+        # A copy: whether anything changed is seen by comparing with what was there before.
+        entries.append(dict(entry) if entry else measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
     finished = {run: replica.result for run, replica in replicas.items() if replica is not None and replica.result}
     for entry, arm in zip(entries, plan["arms"], strict=True):
         entry["condition_number"] = find_condition_numbers(paths, arm, finished)
+        entry["crossed"] = measure_grid(arm, replicas)
+        entry["cka"] = summarise_cka(paths, arm["name"])
     return {"v": FORMAT, "study": plan["study"], "arms": entries}
 
 

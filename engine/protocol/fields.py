@@ -167,6 +167,15 @@ def ensemble(value: Any) -> str | None:
     )
 
 
+def crossed(value: Any) -> str | None:
+    """Two sources, each with its number of seeds."""
+    good = isinstance(value, dict) and len(value) == 2 and all(name in SOURCES for name in value)
+    good = good and all(whole(2, MAX_REPLICAS)(levels) is None for levels in value.values())
+    if good and math.prod(value.values()) <= MAX_REPLICAS:
+        return None
+    return f"must be two of {', '.join(SOURCES)}, each with 2 or more seeds, at most {MAX_REPLICAS} pairs"
+
+
 DATA_NAMES = (*catalog.DATA, *catalog.LANGUAGE)
 MODEL_NAMES = (*catalog.MODELS, *catalog.LANGUAGE_MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
 
@@ -255,6 +264,7 @@ ARM: dict[str, Field] = {
     "vary": Field(source_list, None, 'e.g. vary = ["init"]; vary = [] is a control'),
     "replicas": Field(whole(1, MAX_REPLICAS), None, "only where this arm differs from protocol.replicas"),
     "onset": Field(onset, 0, "the last common epoch, or a list of them: one arm per value"),
+    "crossed": Field(crossed, None, "e.g. crossed = { init = 10, shuffle = 10 }, instead of vary and replicas"),
     "ensemble": Field(ensemble, None, 'e.g. ensemble = { of = "All sources", size = 2 }'),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,12 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         return _build_ensemble(prefix, table, values, faults)
     faults.extend(_unknown_keys(prefix, table, [*ARM, *ARM_OVERRIDES]))
     own = _check_fields(prefix, table, ARM, faults)
-    for key in ("name", "vary"):
+    grid = tuple((own["crossed"] or {}).items())
+    for key in ("vary", "replicas", "onset") if "crossed" in table else ():
+        if key in table:
+            remedy = "leave it out: crossed says what varies, and how often"
+            faults.append(Fault(f"{prefix}{key}", "has no meaning beside crossed", remedy, show_value(table[key])))
+    for key in ("name",) if "crossed" in table else ("name", "vary"):
         if key not in table:
             _missing(f"{prefix}{key}", ARM[key].remedy, faults)
     merged = {
@@ -185,16 +191,17 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         for section in ARM_OVERRIDES
     }
     merged["model"] = _exclusive(table.get("model", {}), merged["model"])
-    vary = tuple(name for name in SOURCES if name in (own["vary"] or ()))
+    vary = tuple(name for name in SOURCES if name in (own["vary"] or dict(grid)))
     check_together(prefix, table, merged, vary, faults)
     onsets = own["onset"] if isinstance(own["onset"], list) else [own["onset"]]
     check_onsets(prefix, onsets, vary, merged["train"]["epochs"], faults)
-    if len(faults) > before or own["name"] is None or own["vary"] is None:
+    if len(faults) > before or own["name"] is None or (own["vary"] is None and not grid):
         return ()
     arm = Arm(
         name=own["name"],
         vary=vary,
-        replicas=own["replicas"] or values["protocol"]["replicas"],
+        replicas=math.prod(levels for _, levels in grid) if grid else own["replicas"] or values["protocol"]["replicas"],
+        crossed=grid,
         data=_data_recipe(merged["data"]),
         model=_model_recipe(merged["model"]),
         train=_train_recipe(merged["train"], text=merged["data"]["preset"] in catalog.LANGUAGE),

@@ -31,6 +31,8 @@ class Arm:
     onset: int = 0
     """The last epoch in which the varying sources still hold their base seeds; 0 where they differ from the start."""
     ensemble: Ensemble | None = None
+    crossed: tuple[tuple[str, int], ...] = ()
+    """Two sources and their numbers of seeds, of which every pair is a run; empty for other arms."""
     evaluate: EvaluateRecipe | None = None
 
 

@@ -22,6 +22,9 @@ COLUMNS = (
 )
 """What the numbers of a row are, named and in the units as in metrics.json."""
 
+TEXT_COLUMNS = ("perplexity_sd", "perplexity_sd_error", "disagreement", "ensemble_perplexity_delta")
+"""The same for a language model's row."""
+
 REPLICATED_TABLES = ("table1", "table3")
 """The tables that the replication repeated."""
 
@@ -36,20 +39,20 @@ class PublishedRow:
     name: str
     replicas: int
     figures: dict[str, float]
-    """By the names of COLUMNS."""
+    """By the names of COLUMNS or TEXT_COLUMNS."""
 
 
 @cache
 def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
-    """The paper's tables of image classifiers by name: table1, table3, table5 to table8.
+    """The paper's tables by name, table1 to table8.
 
-    Source: Summers & Dinneen, tables 1, 3, 5, 6, 7 and 8.
+    Source: Summers & Dinneen, tables 1 to 8.
     """
     content = _read("paper.toml")
     return {
         table: tuple(_row("published", row_name(row), row, parts) for row in parts["rows"])
         for table, parts in content.items()
-        if any("cls" in row for row in parts.get("rows", ()))
+        if any("cls" in row or "lm" in row for row in parts.get("rows", ()))
     }
 
 
@@ -85,7 +88,8 @@ def _key(name: str) -> str:
 
 def _row(kind: Kind, name: str, row: dict[str, Any], table: dict[str, Any]) -> PublishedRow:
     replicas: int = row["replicas"] if "replicas" in row else table["replicas"]
-    return PublishedRow(kind, name, replicas, dict(zip(COLUMNS, map(float, row["cls"]), strict=True)))
+    names, values = (COLUMNS, row["cls"]) if "cls" in row else (TEXT_COLUMNS, row["lm"])
+    return PublishedRow(kind, name, replicas, dict(zip(names, map(float, values), strict=True)))
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -59,13 +59,13 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a JSON file as a whole; see `write_bytes`.
+def write_json(path: Path, content: dict[str, Any], *, compact: bool = False) -> None:
+    """Replace a JSON file as a whole; see `write_bytes`. `compact` for long lists of numbers.
 
     Raises:
         ValueError: If the content holds a number that is not finite: such values are null plus a flag.
     """
-    write_bytes(path, (json.dumps(content, allow_nan=False, indent=1) + "\n").encode())
+    write_bytes(path, (json.dumps(content, allow_nan=False, indent=None if compact else 1) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -151,6 +151,16 @@ class StudyPaths:
         return self.folder / "metrics.json"
 
     @property
+    def cka(self) -> Path:
+        """CKA of inner layers, all pairs of each arm's replicas."""
+        return self.folder / "cka.json"
+
+    @property
+    def curves(self) -> Path:
+        """Spread of each arm's replicas, epoch by epoch."""
+        return self.folder / "curves.json"
+
+    @property
     def control(self) -> Path:
         """Requests: cancel, pause, resume."""
         return self.folder / "control"

@@ -66,7 +66,14 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
             dispatch, metrics, provenance.
     """
     arms = [
-        {"name": arm.name, "vary": list(arm.vary), "runs": list(arm.runs), "empty": arm.empty, "group": arm.group}
+        {
+            "name": arm.name,
+            "vary": list(arm.vary),
+            "runs": list(arm.runs),
+            "empty": arm.empty,
+            "group": arm.group,
+            "crossed": [list(pair) for pair in arm.crossed],
+        }
         for arm in plan.arms
     ]
     reuses = {run: r.trained.id for run, r in plan.recipes.items() if r.trained.id in plan.recipes and r.trained != r}

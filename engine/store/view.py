@@ -48,6 +48,8 @@ class Spread:
     maximum: float
     sd: float
     """ddof 0, as in the paper."""
+    measure: str = "accuracy %"
+    """What is spread: accuracy %, or perplexity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,18 +202,20 @@ def _count(runs: Iterable[RunView]) -> dict[Status, int]:
 
 
 def measure_spread(curves: Iterable[tuple[EpochRecord, ...]]) -> Spread | None:
-    """Spread of the test accuracy, in percent, over the replicas at the last epoch that two of them reached.
+    """Spread over the replicas at the last epoch that two of them reached: of accuracy, or of text's perplexity.
 
     Returns:
-        None where no replica has a finite accuracy yet.
+        None where no replica has a finite figure yet.
     """
     curves = [curve for curve in curves if curve]
     lengths = sorted((len(curve) for curve in curves), reverse=True)
     if not lengths:
         return None
     epoch = lengths[min(1, len(lengths) - 1)]
-    values = [curve[epoch - 1].test_accuracy for curve in curves if len(curve) >= epoch]
-    finite = [value for value in values if math.isfinite(value)]
+    records = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
+    text = any(record.test_perplexity is not None for record in records)
+    values = [record.test_perplexity if text else record.test_accuracy for record in records]
+    finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return None
     return Spread(
@@ -221,6 +225,7 @@ def measure_spread(curves: Iterable[tuple[EpochRecord, ...]]) -> Spread | None:
         mean=statistics.fmean(finite),
         maximum=max(finite),
         sd=statistics.pstdev(finite),
+        measure="perplexity" if text else "accuracy %",
     )
 
 

@@ -1,6 +1,7 @@
-"""`python -P -m engine.training`: the processes that train (worker) and that try a recipe out (probe).
+"""`python -P -m engine.training`: the processes that train (worker), compare (similarity) and try out (probe).
 
     worker STUDY --slot NAME --lease KEY --session ID     claims and trains runs of a study
+    similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
 
 A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing.
@@ -28,7 +29,7 @@ LEASE_PERIOD_S = 0.5
 
 
 def main() -> int:
-    """Run one of the two processes."""
+    """Run one of the processes."""
     parser = argparse.ArgumentParser(prog="python -P -m engine.training")
     commands = parser.add_subparsers(dest="command", required=True)
     worker = commands.add_parser("worker")
@@ -36,12 +37,17 @@ def main() -> int:
     worker.add_argument("--slot", required=True)
     worker.add_argument("--lease", required=True)
     worker.add_argument("--session", required=True)
+    similarity = commands.add_parser("similarity")
+    similarity.add_argument("study", type=Path)
     commands.add_parser("probe")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         if arguments.command == "probe":
             return importlib.import_module("engine.training.probe").answer_request()
+        if arguments.command == "similarity":
+            similarity_module = importlib.import_module("engine.training.similarity")
+            return similarity_module.measure_similarity(StudyPaths(arguments.study))
         return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
     except NondetError as error:
         logging.error("%s", error)

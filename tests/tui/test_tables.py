@@ -26,7 +26,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         "cross_entropy_mean": 0.31, "cross_entropy_sd": 0.0421, "cross_entropy_sd_error": 0.0053,
         "disagreement": 3.4012, "disagreement_ci": [2.94, 3.85], "correlation": 0.7594,
         "correlation_ci": [0.741, 0.778], "ensemble_delta": 0.61, "ensemble_delta_ci": [0.4, 0.82],
-        "ensemble_cross_entropy_delta": -0.05, "pearson": 0.8, "test_set_sd": 0.46, "identical_weights": False,
+        "ensemble_cross_entropy_delta": -0.05, "pearson": 0.8, "identical_weights": False,
         "reasons": {},
     } | changes  # fmt: skip
 

@@ -1,0 +1,249 @@
+"""Linear CKA between the replicas of every arm, layer by layer, from their kept weights.
+
+Source: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; paper, section 4.3 and
+figure 1, which leaves open how many examples, centring and the treatment of positions. Here: the first
+`metrics.cka_examples` test examples, columns centred, all positions and channels of a layer side by side as features.
+
+Each replica's centred Gram matrix is computed once and kept as the unit vector of its upper triangle; the CKA of all
+pairs is then one product of these vectors. Memory: 4·R·n(n+1)/2 bytes per layer, 0.84 GB for R = 100 at n = 2,048;
+as many layers are held at once as GRAM_BYTES allows, and where one does not fit, the first replicas stand for all.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from engine.errors import NondetError
+from engine.recipe import Recipe
+from engine.store.files import read_json, write_json
+from engine.store.paths import StudyPaths
+from engine.store.study import StudyArm, StudyPlan, read_plan
+
+from .data import Dataset, load_data
+from .evaluation import EVALUATION_BATCH, autocast
+from .images import prepare
+from .models import ResNet
+from .seeding import set_kernels, use_one_thread
+from .shufflenet import ShuffleNet
+
+LOG = logging.getLogger(__name__)
+
+FORMAT = 1
+GRAM_BYTES = 2**31
+"""Gram matrices that are held at once."""
+
+PRODUCT_COLUMNS = 2**16
+"""Columns whose products are summed in float32; their sums are added in float64."""
+
+DECIMALS = 7
+"""Of the pairs' values in cka.json."""
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm, nn.modules.dropout._DropoutNd)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One place in a network whose activations are compared."""
+
+    name: str
+    module: nn.Module
+    of_input: bool = False
+    """Whether what goes into the module is looked at, not what comes out."""
+
+
+def find_layers(model: nn.Module, example: Tensor) -> list[Layer]:
+    """The places that are compared, in the order in which data passes them: stem, stages, pooling, logits.
+
+    Children of the model with weights, those of sequences one by one; batch norms belong to what they follow. The
+    input of the last linear layer counts where it is a pooled image.
+
+    Args:
+        model: In evaluation mode.
+        example: A few inputs, to see what passes.
+    """
+    candidates = [Layer(name_layer(model, name), module) for name, module in _iterate_children(model)]
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]
+    candidates += [Layer("AvgPool", module, of_input=True) for module in last]
+    order: list[tuple[Layer, Tensor]] = []
+    hooks = [_watch(layer, lambda value, layer=layer: order.append((layer, value))) for layer in candidates]
+    with torch.no_grad():
+        output = model(example)
+    for hook in hooks:
+        hook.remove()
+    found: dict[str, Layer] = {}
+    before: Tensor | None = None
+    for layer, value in order:
+        pooled = before is not None and before.dim() == 4 and value.dim() == 2 and value.shape[1] < before[0].numel()
+        if value is not output and (not layer.of_input or pooled):
+            found.setdefault(layer.name, layer)
+            before = value
+    return [*found.values(), Layer("Logits", model)]
+
+
+def _iterate_children(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in model.named_children():
+        inner = list(child.named_children()) if isinstance(child, nn.Sequential) else []
+        for module_name, module in [(f"{name}.{n}", m) for n, m in inner] or [(name, child)]:
+            if not isinstance(module, NORMS) and any(True for _ in module.parameters()):
+                yield module_name, module
+
+
+def name_layer(model: nn.Module, name: str) -> str:
+    """The paper's word for a layer of the project's own networks; a module's own name in others."""
+    prefix, _, number = name.partition(".")
+    if prefix == "layers" and number.isdigit() and isinstance(model, (ResNet, ShuffleNet)):
+        return f"{'ResBlock' if isinstance(model, ResNet) else 'Stage'}{int(number) + 1}"
+    return name.capitalize() if name.startswith("conv") else name
+
+
+def _watch(layer: Layer, take: Callable[[Tensor], None]) -> torch.utils.hooks.RemovableHandle:
+    def see(value: Any) -> None:
+        if isinstance(value, Tensor) and value.dim() >= 2:
+            take(value)
+
+    if layer.of_input:
+        return layer.module.register_forward_pre_hook(lambda module, inputs: see(inputs[0]))
+    return layer.module.register_forward_hook(lambda module, inputs, output: see(output))
+
+
+def read_activations(
+    model: nn.Module, data: Dataset, recipe: Recipe, layers: list[Layer], examples: int
+) -> list[Tensor]:
+    """What passes some layers on the first test examples, float32 (n, features) each."""
+    parts: list[list[Tensor]] = [[] for _ in layers]
+    hooks = [
+        _watch(layer, lambda value, part=part: part.append(value.float().flatten(1)))
+        for layer, part in zip(layers, parts, strict=True)
+    ]
+    model.eval()
+    with torch.no_grad(), autocast(recipe, data.test_inputs.device):
+        for start in range(0, examples, EVALUATION_BATCH):
+            model(data.normalise(data.test_inputs[start : min(start + EVALUATION_BATCH, examples)]))
+    for hook in hooks:
+        hook.remove()
+    return [torch.cat(part) for part in parts]
+
+
+def gram_vector(features: Tensor) -> Tensor | None:
+    """The centred Gram matrix of some features as a unit vector, float32 (n(n+1)/2,), on the CPU.
+
+    Entries off the diagonal are weighted by √2, so that products of vectors are those of whole matrices.
+
+    Returns:
+        None where the features are constant or not finite: their CKA is not defined.
+    """
+    centred = features - features.mean(0)
+    gram = (centred @ centred.T).double()
+    gram = gram - gram.mean(0) - gram.mean(1, keepdim=True) + gram.mean()
+    size = float(gram.norm())
+    if not math.isfinite(size) or size == 0.0:
+        return None
+    gram *= math.sqrt(2.0) / size
+    gram.diagonal().div_(math.sqrt(2.0))
+    rows, columns = torch.triu_indices(len(gram), len(gram), device=gram.device)
+    return gram[rows, columns].float().cpu()
+
+
+def pair_products(vectors: Tensor) -> np.ndarray:
+    """Products of all pairs of unit vectors (R, M), float64 (R, R)."""
+    products = np.zeros((len(vectors), len(vectors)))
+    for start in range(0, vectors.shape[1], PRODUCT_COLUMNS):
+        part = vectors[:, start : start + PRODUCT_COLUMNS]
+        products += (part @ part.T).double().numpy()
+    return np.clip(products, 0.0, 1.0)
+
+
+def compare_arm(
+    paths: StudyPaths, plan: StudyPlan, arm: StudyArm, runs: list[str], datasets: dict[Any, Dataset]
+) -> Any:
+    """One arm's entry of cka.json."""
+    recipes = [_read_recipe(paths, run) for run in runs]
+    device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
+    search_path = tuple(Path(folder) for folder in plan.search_path)
+    if recipes[0].data not in datasets:
+        datasets.clear()
+        datasets[recipes[0].data] = load_data(recipes[0].data, root=Path(plan.data_root), search_path=search_path)
+    data = datasets[recipes[0].data].to(device)
+    examples = min(plan.cka_examples, len(data.test_labels))
+    packed_bytes = 4 * examples * (examples + 1) // 2
+    kept = runs[: max(2, GRAM_BYTES // packed_bytes)]
+    task, _ = prepare(recipes[0], data, device=device, search_path=search_path)
+    layers = find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
+    at_once = max(1, GRAM_BYTES // (packed_bytes * len(kept)))
+    entries = []
+    for first in range(0, len(layers), at_once):
+        group = layers[first : first + at_once]
+        vectors: list[list[Tensor | None]] = [[] for _ in group]
+        for run in kept:
+            task.model.load_state_dict(load_file(paths.run(run).model))
+            for held, features in zip(
+                vectors, read_activations(task.model, data, recipes[0], group, examples), strict=True
+            ):
+                held.append(gram_vector(features))
+        entries += [_describe(layer, kept, held) for layer, held in zip(group, vectors, strict=True)]
+    return {"name": arm.name, "runs": runs, "wanted": plan.cka_examples, "examples": examples, "layers": entries}
+
+
+def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> dict[str, Any]:
+    defined = [run for run, vector in zip(runs, vectors, strict=True) if vector is not None]
+    usable = [vector for vector in vectors if vector is not None]
+    matrix = pair_products(torch.stack(usable)) if usable else np.zeros((0, 0))
+    return {"name": layer.name, "runs": defined, "cka": [[round(v, DECIMALS) for v in row] for row in matrix.tolist()]}
+
+
+def _read_recipe(paths: StudyPaths, run: str) -> Recipe:
+    content = read_json(paths.run(run).spec) or {}
+    try:
+        return Recipe.from_dict(content["recipe"])
+    except (KeyError, ValueError) as error:
+        raise NondetError(f"{paths.run(run).spec}: {error}") from error
+
+
+def find_runs(paths: StudyPaths, arm: StudyArm) -> list[str]:
+    """An arm's finished runs whose weights are there, without those that diverged."""
+    found = []
+    for run in arm.runs:
+        result = read_json(paths.run(run).result) if paths.run(run).result.exists() else None
+        if result is not None and not result.get("diverged") and paths.run(run).model.is_file():
+            found.append(run)
+    return found
+
+
+def measure_similarity(paths: StudyPaths) -> int:
+    """Bring a study's cka.json up to date; arms whose runs are the same as before are kept.
+
+    Returns:
+        The exit status.
+    """
+    plan = read_plan(paths)
+    known = read_json(paths.cka) or {}
+    earlier = {arm["name"]: arm for arm in known.get("arms", []) if known.get("v") == FORMAT}
+    use_one_thread()
+    datasets: dict[Any, Dataset] = {}
+    arms = []
+    for arm in plan.arms:
+        runs = find_runs(paths, arm)
+        if arm.group > 1 or len(runs) < 2:
+            continue
+        before = earlier.get(arm.name)
+        if before is not None and before["runs"] == runs and before["wanted"] == plan.cka_examples:
+            arms.append(before)
+            continue
+        set_kernels("deterministic", "fp32")
+        try:
+            arms.append(compare_arm(paths, plan, arm, runs, datasets))
+        except (NondetError, OSError, SafetensorError, RuntimeError) as error:
+            LOG.error("no CKA of arm %s: %s", arm.name, error)
+    write_json(paths.cka, {"v": FORMAT, "arms": arms}, compact=True)
+    return 0

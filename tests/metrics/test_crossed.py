@@ -1,0 +1,101 @@
+"""The decomposition of a grid against sums written out, and against simulations with known components."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from engine.metrics.crossed import decompose, decompose_with_intervals, measure_grid, reduce_figures
+from engine.metrics.replicas import Replica
+
+grids = hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 5)), elements=st.floats(-10, 10))
+
+
+def write_out(values: np.ndarray) -> tuple[float, float, float]:
+    """The two-way table of a textbook, cell by cell."""
+    rows, columns = values.shape
+    whole = values.mean()
+    of_rows = columns * sum((values[a].mean() - whole) ** 2 for a in range(rows)) / (rows - 1)
+    of_columns = rows * sum((values[:, b].mean() - whole) ** 2 for b in range(columns)) / (columns - 1)
+    rest = sum(
+        (values[a, b] - values[a].mean() - values[:, b].mean() + whole) ** 2
+        for a in range(rows)
+        for b in range(columns)
+    ) / ((rows - 1) * (columns - 1))
+    return (of_rows - rest) / columns, (of_columns - rest) / rows, rest
+
+
+@given(grids)
+def test_components_are_those_of_the_two_way_table(values: np.ndarray) -> None:
+    assert decompose(values) == pytest.approx(write_out(values), abs=1e-9)
+
+
+@given(grids)
+def test_turned_grid_has_turned_components(values: np.ndarray) -> None:
+    first, second, rest = decompose(values)
+    assert decompose(values.T) == pytest.approx([second, first, rest], abs=1e-9)
+
+
+def test_several_figures_have_the_mean_of_their_components() -> None:
+    values = np.random.default_rng(0).normal(size=(4, 5, 700))
+    each = np.array([decompose(values[:, :, i]) for i in range(700)])
+    assert decompose(values) == pytest.approx(each.mean(axis=0))
+    reduced = reduce_figures(values.reshape(20, 700)).reshape(4, 5, 20)
+    assert decompose(reduced) == pytest.approx(each.mean(axis=0), abs=1e-12)
+    for one, other in zip(decompose_with_intervals(reduced), decompose_with_intervals(values), strict=True):
+        assert one == pytest.approx(other, abs=1e-12)
+
+
+def simulate(rng: np.random.Generator, first: float, second: float, rest: float) -> np.ndarray:
+    rows, columns = rng.normal(0, first**0.5, (10, 1)), rng.normal(0, second**0.5, (1, 10))
+    return 90 + rows + columns + rng.normal(0, rest**0.5, (10, 10))
+
+
+@pytest.mark.parametrize("truth", [(0.0, 0.0, 1.0), (0.5, 0.0, 0.5), (0.3, 0.3, 0.4)])
+def test_estimates_are_unbiased_and_intervals_cover(truth: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(4)
+    found, covered = [], np.zeros(3)
+    for _ in range(400):
+        value, interval = decompose_with_intervals(simulate(rng, *truth))
+        assert interval is not None
+        found.append(value)
+        covered += (interval[:, 0] <= truth) & (np.array(truth) <= interval[:, 1])
+    assert np.mean(found, axis=0) == pytest.approx(truth, abs=0.04)
+    assert (covered / 400 >= 0.85).all(), "nominal 95 %; few levels and skewed variances"
+
+
+def test_two_levels_have_no_interval_and_equal_runs_no_variance() -> None:
+    assert decompose_with_intervals(np.arange(6.0).reshape(2, 3))[1] is None
+    value, interval = decompose_with_intervals(np.full((3, 4), 91.3))
+    assert value.tolist() == [0, 0, 0]
+    assert interval is not None
+    assert interval.tolist() == [[0, 0]] * 3
+
+
+def replica(run: str, accuracy: float, logits: np.ndarray) -> Replica:
+    return Replica(run, predictions=logits, result={"test_accuracy": accuracy, "test_cross_entropy": accuracy / 100})
+
+
+def test_grid_of_a_study_is_read_in_the_plans_order() -> None:
+    runs = [f"r{i}" for i in range(6)]
+    arm = {"crossed": [["init", 2], ["shuffle", 3]], "runs": runs}
+    logits = np.random.default_rng(1).normal(size=(6, 9, 4)).astype(np.float32)
+    accuracies = [90.0, 91.0, 92.0, 80.0, 81.0, 82.0]
+    found = {run: replica(run, accuracies[i], logits[i]) for i, run in enumerate(runs)}
+    grid = measure_grid(arm, dict(found))
+    assert grid is not None
+    assert (grid["sources"], grid["levels"]) == (["init", "shuffle"], [2, 3])
+    assert grid["accuracy"]["first"]["variance"] == pytest.approx(50.0)
+    assert grid["accuracy"]["second"]["variance"] == pytest.approx(1.0)
+    assert grid["accuracy"]["interaction"]["variance"] == pytest.approx(0.0, abs=1e-12)
+    assert grid["accuracy"]["first"]["share"] == pytest.approx(50 / 51)
+    centred = logits - logits.mean(axis=2, keepdims=True)
+    expected = decompose(centred.reshape(2, 3, 36))
+    assert [grid["logits"][n]["variance"] for n in ("first", "second", "interaction")] == pytest.approx(expected)
+    assert measure_grid({"runs": runs}, dict(found)) is None
+    partly = measure_grid(arm, {**found, "r3": None})
+    assert partly is not None
+    assert partly["reason"] == "1 of 6 runs of the grid are missing"

@@ -1,0 +1,163 @@
+"""CKA against its definition computed naively in float64, for the project's networks and for a user's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.recipe import Recipe
+from engine.store.files import make_folder, write_bytes, write_json
+from engine.store.paths import StudyPaths
+from engine.training import similarity
+from engine.training.data import Dataset, load_data
+from engine.training.images import prepare
+from engine.training.models import BUILDERS, ModelShape
+from engine.training.run import Outcome
+from engine.training.similarity import (
+    find_layers,
+    gram_vector,
+    measure_similarity,
+    pair_products,
+    read_activations,
+)
+from engine.training.weights import weights_bytes
+
+CIFAR = ModelShape(input_shape=(3, 32, 32), classes=10, width=0.125)
+MNIST = ModelShape(input_shape=(1, 28, 28), classes=10, width=1.0)
+LAYERS = {
+    "linear": ["Logits"],
+    "hidden-fc": ["fc1", "Logits"],
+    "hidden-conv": ["Conv1", "Logits"],
+    "resnet6": ["Conv1", "ResBlock1", "AvgPool", "Logits"],
+    "resnet10": ["Conv1", "ResBlock1", "ResBlock2", "AvgPool", "Logits"],
+    "resnet14": ["Conv1", "ResBlock1", "ResBlock2", "ResBlock3", "AvgPool", "Logits"],
+    "resnet18": ["Conv1", "ResBlock1", "ResBlock2", "ResBlock3", "ResBlock4", "AvgPool", "Logits"],
+    "shufflenetv2-50": ["Conv1", "Stage1", "Stage2", "Stage3", "Conv2", "AvgPool", "Logits"],
+    "vgg11": [*(f"features.{i}" for i in (0, 4, 8, 11, 15, 18, 22, 25)), "AvgPool", "Logits"],
+    "mnist-cnn": ["Conv1", "Conv2", "fc1", "Logits"],
+}
+
+
+def naive_cka(one: Tensor, other: Tensor) -> float:
+    """‖YᵀX‖² / (‖XᵀX‖·‖YᵀY‖) of centred features, float64: Kornblith et al. (2019), section 3."""
+    x, y = (features.double() - features.double().mean(0) for features in (one, other))
+    cross = (y @ y.T * (x @ x.T)).sum()  # the same through n × n matrices, which stay small here
+    return float(cross / ((x @ x.T).norm() * (y @ y.T).norm()))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_preset_is_compared_where_the_paper_compares(name: str) -> None:
+    shape = MNIST if name == "mnist-cnn" else CIFAR
+    model = BUILDERS[name](shape).eval()
+    assert [layer.name for layer in find_layers(model, torch.rand(2, *shape.input_shape))] == LAYERS[name]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_all_pairs_equal_the_definition_in_float64(name: str, base: Recipe) -> None:
+    examples = 60
+    shape = MNIST if name == "mnist-cnn" else CIFAR
+    images, labels = torch.rand(examples, *shape.input_shape), torch.zeros(examples, dtype=torch.int64)
+    data = Dataset(images, labels, images, labels, classes=10)
+    recipe = base
+    models = [BUILDERS[name](shape).eval() for _ in range(3)]
+    layers = find_layers(models[0], data.test_inputs[:2])
+    found = []
+    for model in models:
+        own = find_layers(model, data.test_inputs[:2])
+        found.append(read_activations(model, data, recipe, own, examples))
+    for number in range(len(layers)):
+        vectors = [gram_vector(activations[number]) for activations in found]
+        matrix = pair_products(torch.stack([vector for vector in vectors if vector is not None]))
+        for i in range(3):
+            for j in range(3):
+                expected = naive_cka(found[i][number], found[j][number])
+                assert matrix[i, j] == pytest.approx(expected, abs=1e-5), layers[number].name
+
+
+def test_turned_and_scaled_features_are_the_same_features() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(40, 9, generator=generator)
+    turn, _ = torch.linalg.qr(torch.randn(9, 9, generator=generator))
+    vectors = [gram_vector(features), gram_vector(3 * features @ turn + 5)]
+    assert pair_products(torch.stack([v for v in vectors if v is not None])) == pytest.approx(np.ones((2, 2)), abs=1e-5)
+
+
+def test_constant_and_broken_features_have_no_similarity() -> None:
+    assert gram_vector(torch.ones(5, 3)) is None
+    assert gram_vector(torch.tensor([[1.0], [float("nan")], [2.0]])) is None
+
+
+def test_products_in_blocks_are_whole_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = torch.rand(4, 50) / 10
+    monkeypatch.setattr(similarity, "PRODUCT_COLUMNS", 7)
+    assert pair_products(vectors) == pytest.approx((vectors @ vectors.T).numpy(), abs=1e-6)
+
+
+def test_users_network_is_compared_child_by_child() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 3)).eval()
+    assert [layer.name for layer in find_layers(model, torch.rand(2, 3, 2, 2))] == ["1", "Logits"]
+
+
+def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], **metrics: object) -> StudyPaths:
+    paths = StudyPaths(folder)
+    for recipe, outcome in zip(recipes, outcomes, strict=True):
+        run = paths.run(recipe.id)
+        make_folder(run.folder)
+        write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
+        write_bytes(run.model, weights_bytes(outcome.state))
+        write_json(run.result, {"v": 1, "diverged": outcome.diverged})
+    ids = [recipe.id for recipe in recipes]
+    arms = [{"name": "Init", "vary": ["init"], "runs": ids, "empty": {}}]
+    dispatch = {"devices": "cpu", "slots_per_device": 1, "keep_weights": True, "checkpoint_s": 60}
+    write_json(paths.plan, {
+        "v": 1, "study": "s", "device": "cpu", "arms": arms, "order": ids, "epochs": dict.fromkeys(ids, 1),
+        "data_root": "/nonexistent", "search_path": [], "dispatch": dispatch, "provenance": {},
+        "metrics": {"bootstrap": 0, "cka": True, "cka_examples": 50} | metrics,
+    })  # fmt: skip
+    return paths
+
+
+def test_study_is_compared_and_only_what_is_new_is_compared_again(
+    base: Recipe, train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = [replace(base, seeds=replace(base.seeds, init=seed)) for seed in (1, 2, 3)]
+    outcomes = [train(recipe) for recipe in recipes]
+    paths = make_study(tmp_path / "s", recipes, outcomes)
+    assert measure_similarity(paths) == 0
+    content = json.loads(paths.cka.read_text())
+    (arm,) = content["arms"]
+    assert [layer["name"] for layer in arm["layers"]] == LAYERS["resnet6"]
+    data = load_data(base.data, root=Path("/nonexistent"), search_path=())
+    logits = [torch.from_numpy(outcome.predictions[:50]) for outcome in outcomes]
+    expected = naive_cka(logits[0], logits[2])
+    assert arm["layers"][-1]["cka"][0][2] == pytest.approx(expected, abs=1e-5)
+    task, _ = prepare(base, data, device=torch.device("cpu"), search_path=())
+    assert len(find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))) == 4
+
+    # Little memory: layer by layer, with the same values.
+    monkeypatch.setattr(similarity, "GRAM_BYTES", 3 * 4 * 50 * 51 // 2)
+    paths.cka.unlink()
+    measure_similarity(paths)
+    assert json.loads(paths.cka.read_text()) == content
+
+    # Less than one layer's: the first replicas stand for all.
+    monkeypatch.setattr(similarity, "GRAM_BYTES", 2 * 4 * 50 * 51 // 2)
+    paths.cka.unlink()
+    measure_similarity(paths)
+    (arm,) = json.loads(paths.cka.read_text())["arms"]
+    assert arm["layers"][0]["runs"] == [recipe.id for recipe in recipes[:2]]
+
+    paths.run(recipes[1].id).model.write_bytes(b"torn")
+    before = paths.cka.read_bytes()
+    measure_similarity(paths)
+    assert paths.cka.read_bytes() == before, "the same runs are not compared again"
+    paths.run(recipes[0].id).model.unlink()
+    measure_similarity(paths)
+    assert json.loads(paths.cka.read_text())["arms"] == [], "a damaged file leaves the arm out, and says so in the log"
