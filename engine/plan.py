@@ -32,6 +32,8 @@ class PlannedArm:
     """Sources in `vary` that change nothing for this data and model, with the reason."""
     group: int = 1
     """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
+    onset: int | None = None
+    """Of an arm that lists onsets, 0 included; None for others."""
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
 
@@ -97,7 +99,9 @@ def number_replicas(arm: Arm) -> list[dict[str, int]]:
 def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]]) -> PlannedArm:
     if arm.ensemble is None:
         runs = tuple(recipe.id for recipe in recipes[arm.name])
-        return PlannedArm(name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name], crossed=arm.crossed)
+        return PlannedArm(
+            name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name], crossed=arm.crossed, onset=arm.listed_onset
+        )
     # Disjoint groups: ensembles that shared members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
     runs = tuple(recipe.id for recipe in members)

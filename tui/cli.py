@@ -18,6 +18,7 @@ from engine.store.study import find_study, read_plan
 
 from .batch import run_batch
 from .check import check_protocol
+from .export import export_study
 from .listing import cancel_study, list_studies, show_status
 from .measures import read_metrics, refresh_metrics
 from .output import print_results, print_text
@@ -29,7 +30,7 @@ nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]... [--replicas 
        nondet-tui ls [--store DIR]
        nondet-tui status STUDY [--store DIR]
        nondet-tui cancel STUDY [--store DIR]
-       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json]"""
+       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json] [--out DIR]"""
 
 EPILOG = """\
 STUDY is a study's name in the store, or the path of its folder.
@@ -115,6 +116,7 @@ def make_command_parser(name: str) -> Parser:
         parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
     if name == "report":
         parser.add_argument("--format", choices=("table", *FORMATS), default="table")
+        parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
     add_store(parser)
     return parser
 
@@ -177,6 +179,11 @@ def run_report(options: argparse.Namespace) -> int:
     """Print a study's measures."""
     paths = find_study(options.study, store=options.store)
     refresh_metrics(paths)
+    if options.out is not None:
+        folder = Path(options.out)
+        names = export_study(paths, folder)
+        print_text(Console(stderr=True, highlight=False), f"{len(names)} files in {folder}: {', '.join(names)}")
+        return EXIT_OK
     if options.format == "table":
         print_results(paths, as_json=False)
         return EXIT_OK

@@ -27,13 +27,15 @@ class Symbols:
     paused: str = "⏸"
     bar: str = "━"
     bar_rest: str = "─"
+    levels: str = "▁▂▃▄▅▆▇█"
+    """Heights of one character, lowest first."""
     ellipsis: str = "…"
 
 
 UNICODE = Symbols()
 ASCII = Symbols(
     missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
-    bar="#", bar_rest="-", ellipsis="...",
+    bar="#", bar_rest="-", levels="_.-=+*%#", ellipsis="...",
 )  # fmt: skip
 
 

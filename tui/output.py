@@ -7,10 +7,12 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from engine.store.files import read_json
 from engine.store.paths import StudyPaths
 from engine.store.study import read_plan
 
 from .diagnostics import make_diagnostics_panel
+from .figures import make_figure_panels
 from .format import choose_symbols
 from .measures import read_metrics
 from .report import format_json
@@ -56,3 +58,6 @@ def print_results(paths: StudyPaths, *, as_json: bool) -> None:
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width)
     if diagnostics is not None:
         console.print(diagnostics)
+    curves = (read_json(paths.curves) or {}).get("arms", [])
+    for panel in make_figure_panels(study, arms, curves, symbols, width=console.width):
+        console.print(panel)

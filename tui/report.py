@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.published.rows import find_rows
 
+from .diagnostics import make_diagnostics_notes, make_diagnostics_rows, make_heads
 from .tables import Entry, are_text, arm_name, make_columns, make_notes, make_published_notes, make_rows
 
 LATEX_ESCAPES = {
@@ -65,13 +66,17 @@ def format_latex(study: str, entries: list[Entry], reference: str | None = None)
     """A booktabs table."""
     columns = make_columns(text=are_text(entries))
     plain = make_rows(entries, reference=reference, indent="")
+    heads = [f"{column.title} ({column.unit})" for column in columns]
+    return _draw_latex(study, heads, plain, make_notes(entries) + make_published_notes(plain))
+
+
+def _draw_latex(study: str, heads: list[str], plain: list[list[str]], notes: list[str]) -> str:
     rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in plain]
-    header = " & ".join(["source", "$n$", *(escape_latex(f"{c.title} ({c.unit})") for c in columns)]) + r" \\"
-    notes = [f"% {note}" for note in make_notes(entries) + make_published_notes(plain)]
+    header = " & ".join(["source", "$n$", *map(escape_latex, heads)]) + r" \\"
     lines = [
         f"% {escape_latex(study)}; needs \\usepackage{{booktabs}}",
-        *notes,
-        rf"\begin{{tabular}}{{l{'r' * (len(columns) + 1)}}}",
+        *(f"% {note}" for note in notes),
+        rf"\begin{{tabular}}{{l{'r' * (len(heads) + 1)}}}",
         r"\toprule",
         header,
         r"\midrule",
@@ -80,6 +85,20 @@ def format_latex(study: str, entries: list[Entry], reference: str | None = None)
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def format_diagnostics_markdown(entries: list[Entry]) -> str:
+    """The diagnostics as a table, with what its columns mean."""
+    header = ["source", "n", *(f"{head.title} ({head.unit})" for head in make_heads())]
+    rows = [[escape_markdown(cell) for cell in row] for row in make_diagnostics_rows(entries)]
+    lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
+    return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in make_diagnostics_notes(entries))]) + "\n"
+
+
+def format_diagnostics_latex(study: str, entries: list[Entry]) -> str:
+    """The diagnostics as a booktabs table."""
+    heads = [f"{head.title} ({head.unit})" for head in make_heads()]
+    return _draw_latex(study, heads, make_diagnostics_rows(entries), make_diagnostics_notes(entries))
 
 
 def escape_latex(text: str) -> str:

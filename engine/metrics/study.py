@@ -61,6 +61,7 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict
     finished = {run: replica.result for run, replica in replicas.items() if replica is not None and replica.result}
     for entry, arm in zip(entries, plan["arms"], strict=True):
         entry["condition_number"] = find_condition_numbers(paths, arm, finished)
+        entry["onset"] = arm.get("onset")
         entry["crossed"] = measure_grid(arm, replicas)
         entry["cka"] = summarise_cka(paths, arm["name"])
     return {"v": FORMAT, "study": plan["study"], "arms": entries}

@@ -209,7 +209,8 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
     )
     if not isinstance(own["onset"], list):
         return (replace(arm, onset=own["onset"]),)
-    return tuple(replace(arm, name=f"{arm.name}, onset {onset}", onset=onset) for onset in onsets)
+    names = {onset: f"{arm.name}, onset {onset}" for onset in onsets}
+    return tuple(replace(arm, name=name, onset=onset, listed_onset=onset) for onset, name in names.items())
 
 
 def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:

@@ -30,6 +30,8 @@ class Arm:
     train: TrainRecipe
     onset: int = 0
     """The last epoch in which the varying sources still hold their base seeds; 0 where they differ from the start."""
+    listed_onset: int | None = None
+    """The same where the protocol lists onsets, which makes this arm a point of a curve; None for others."""
     ensemble: Ensemble | None = None
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds, of which every pair is a run; empty for other arms."""

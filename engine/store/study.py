@@ -72,6 +72,7 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
             "runs": list(arm.runs),
             "empty": arm.empty,
             "group": arm.group,
+            "onset": arm.onset,
             "crossed": [list(pair) for pair in arm.crossed],
         }
         for arm in plan.arms
