@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "safetensors")
+HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "safetensors", "matplotlib", "pyarrow")
 
 CASES = {
     "command line": ("import tui.cli", (*HEAVY, "textual")),
@@ -16,6 +16,7 @@ CASES = {
     "ls": ("import tui.cli; tui.cli.main(['ls'])", (*HEAVY, "textual")),
     "supervisor": ("import engine.dispatch.supervisor", (*HEAVY, "textual", "rich")),
     "worker before it has its slot": ("import engine.training.__main__", (*HEAVY, "textual", "rich")),
+    "export": ("import engine.export.__main__", ("torch", "scipy", "textual", "rich", "sklearn")),
     "measures": ("import engine.metrics.study", ("torch", "textual", "rich", "sklearn")),
     "training": ("import engine.training.worker", ("textual",)),
 }

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from engine.protocol.faults import printable
+from engine.published.rows import read_condition_numbers
 
 from .format import UNICODE, Symbols, format_interval, format_number
 from .tables import Entry, arm_name, draw_panel, format_n
@@ -53,8 +54,8 @@ def make_diagnostics_rows(entries: list[Entry], symbols: Symbols = UNICODE) -> l
     return rows
 
 
-def make_diagnostics_notes(entries: list[Entry]) -> list[str]:
-    """What the columns mean, and the condition numbers of arms in which one bit varies."""
+def make_diagnostics_notes(entries: list[Entry], reference: str | None = None) -> list[str]:
+    """What the columns mean, and the condition numbers of arms in which one bit varies, beside the published ones."""
     notes = [
         "test-set SD: what errors at random in this test set alone would give at most, sqrt(disagreement / 2N)",
         "independent SD: from each example's own variance; true SD: of accuracy on all data of this kind, unbiased",
@@ -69,11 +70,22 @@ def make_diagnostics_notes(entries: list[Entry]) -> list[str]:
                 if name in numbers and f"{name}_relative" in numbers
             ]
             notes.append(f"{arm_name(entry)}: condition number of training at least {', '.join(parts)}")
+    if reference is not None and any(entry.get("condition_number") for entry in entries):
+        published = read_condition_numbers()
+        notes.append(
+            f"published, ResNet-14 on CIFAR-10: at least cross entropy {published['cross_entropy']:.1e}, "
+            f"accuracy {published['accuracy']:.1e}"
+        )
     return notes
 
 
 def make_diagnostics_panel(
-    study: str, entries: list[Entry], symbols: Symbols = UNICODE, *, width: int = 120
+    study: str,
+    entries: list[Entry],
+    symbols: Symbols = UNICODE,
+    *,
+    width: int = 120,
+    reference: str | None = None,
 ) -> RenderableType | None:
     """The panel; None before two replicas of any arm have finished."""
     if not any((entry.get("diagnostics") or {}).get("test_set_sd") is not None for entry in entries):
@@ -81,7 +93,7 @@ def make_diagnostics_panel(
     return draw_panel(
         make_diagnostics_rows(entries, symbols),
         make_heads(),
-        make_diagnostics_notes(entries),
+        make_diagnostics_notes(entries, reference),
         symbols,
         width=width,
         title=f" {printable(study)}: diagnostics ",

@@ -55,7 +55,7 @@ def print_results(paths: StudyPaths, *, as_json: bool) -> None:
     symbols = choose_symbols(console.encoding)
     study, arms = metrics["study"], metrics["arms"]
     console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
-    diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width)
+    diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
     if diagnostics is not None:
         console.print(diagnostics)
     curves = (read_json(paths.curves) or {}).get("arms", [])

@@ -66,6 +66,16 @@ def read_replication() -> tuple[PublishedRow, ...]:
     return tuple(_row("replicated", row["name"], row, content) for row in content["rows"])
 
 
+@cache
+def read_condition_numbers() -> dict[str, float]:
+    """Lower bounds of the condition number of training, for cross-entropy in nats and accuracy in percent.
+
+    Source: Summers & Dinneen, section 4.1, from one run with a moved bit and its twin without.
+    """
+    content: dict[str, float] = _read("paper.toml")["instability"]["condition_number"]
+    return content
+
+
 def row_name(row: dict[str, Any]) -> str:
     """What an arm has to be called to be shown beside a row: the row's name, with what tells it from others."""
     if "vary" in row:

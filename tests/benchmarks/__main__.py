@@ -11,9 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cka
 import input_pipeline
+import language_baselines
 import memory
 import metrics_speed
+import recurrence
 import worker_overhead
 from measurement import Measurement
 
@@ -22,6 +25,9 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "input_pipeline": input_pipeline.measure,
     "worker_overhead": worker_overhead.measure,
     "memory": memory.measure,
+    "recurrence": recurrence.measure,
+    "cka": cka.measure,
+    "language_baselines": language_baselines.measure,
 }
 
 

@@ -79,6 +79,10 @@ class Study:
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*options), capture_output=True, text=True, check=False, timeout=100)
 
+    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another of nondet-tui's commands."""
+        return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=100)
+
     def read(self, name: str) -> Any:
         try:
             return json.loads((self.folder / name).read_text())

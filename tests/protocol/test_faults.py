@@ -23,6 +23,7 @@ ARM = '[[arm]]\nname = "Init"\nvary = ["init"]\n'
 
 SHUFFLE = '[[arm]]\nname = "Shuffle"\nvary = ["shuffle"]\n'
 PYDOC, QRNN = 'preset = "pydoc"', 'preset = "qrnn"\n'
+CROSSED = '[[arm]]\nname = "a"\ncrossed = {{ {} }}\n'
 ENSEMBLE = ARM + '[[arm]]\nname = "Pairs"\nensemble = {{ of = "{of}", size = {size} }}\n'
 
 
@@ -136,6 +137,12 @@ CASES: dict[str, tuple[str, str, str]] = {
     "crops not square": (document("[evaluate]\ncrops = 5"), "evaluate.crops", "square"),
     "crops without a grid": (document("[evaluate]\ncrops = 25"), "evaluate.crops", "choose one of 1, 4, 9"),
     "flip text": (document('[evaluate]\nflip = "yes"'), "evaluate.flip", "true or false"),
+    "crossed one": (document(arm=CROSSED.format("init = 3")), "arm[1].crossed", "two of"),
+    "crossed unknown": (document(arm=CROSSED.format("init = 3, seed = 3")), "arm[1].crossed", "two of"),
+    "crossed too small": (document(arm=CROSSED.format("init = 1, bit = 3")), "arm[1].crossed", "2 or"),
+    "crossed and varied": (document(arm=ARM + "crossed = { init = 3, bit = 3 }"), "arm[1].vary", "beside crossed"),
+    "crossed replicas": (document(arm='[[arm]]\nname = "a"\nreplicas = 3\ncrossed = { init = 3, bit = 3 }'),
+                         "arm[1].replicas", "beside crossed"),
     "arm unknown key": (document(arm=ARM + "varies = 1"), "arm[1].varies", "did you mean vary?"),
     "arm train text": (document(arm=ARM + 'train = "long"'), "arm[1].train", "must be a table"),
     "arm train fault": (document(arm=ARM + "train = { lr = -1 }"), "arm[1].train.lr", "must be a number"),

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.catalog import QRNN_ARGS
 from engine.plan import Plan, make_plan
+from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
-from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.recipe import BitChange, DataRecipe, EvaluateRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.sources import SOURCES
+from engine.store.study import plan_content
 
 HEAD = """
 [protocol]
@@ -206,3 +209,62 @@ def test_recipe_of_another_version_is_refused(change: dict[str, object], said: s
     content = next(iter(made.recipes.values())).to_dict() | change
     with pytest.raises(ValueError, match=said):
         Recipe.from_dict(content)
+
+
+CROSSED = '[[arm]]\nname = "grid"\ncrossed = {{ {one} = 2, {other} = 3 }}\n'
+
+
+def test_crossed_arm_has_every_pair_of_seeds_and_shares_the_rows_of_others() -> None:
+    made = plan(CROSSED.format(one="init", other="shuffle") + arm("shuffle"))
+    seeds = [made.recipes[run].seeds for run in made.arms[0].runs]
+    assert [(s.init, s.shuffle) for s in seeds] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert made.arms[0].crossed == (("init", 2), ("shuffle", 3))
+    assert made.arms[1].runs[:3] == made.arms[0].runs[:3]
+
+
+def test_crossed_bit_is_moved_in_every_run() -> None:
+    made = plan(CROSSED.format(one="bit", other="shuffle"))
+    bits = [made.recipes[run].bit for run in made.arms[0].runs]
+    assert bits == [BitChange(seed=i) for i in (1, 1, 1, 2, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("one", "device", "data", "said"),
+    [("lowlevel", "cuda", "cifar10", "no seed"), ("augment", "cpu", "digits", "empty")],
+)
+def test_sources_that_cannot_be_crossed_are_refused(one: str, device: str, data: str, said: str) -> None:
+    with pytest.raises(ProtocolError, match=said):
+        plan(CROSSED.format(one=one, other="init"), device=device, data=data)
+
+
+def test_evaluation_of_its_own_is_another_run_with_the_same_training() -> None:
+    made = plan(arm("init") + arm("init", name="flipped", more="evaluate = { flip = true }"))
+    plain, seen = ([made.recipes[run] for run in planned.runs] for planned in made.arms)
+    assert seen[0].evaluate == EvaluateRecipe(flip=True)
+    assert [recipe.trained.id for recipe in seen] == list(made.arms[0].runs)
+    assert all(recipe.trained is recipe for recipe in plain)
+    content = plan_content(made, {})
+    assert content["reuses"] == dict(zip(made.arms[1].runs, made.arms[0].runs, strict=True))
+    members = replace(plain[0], train=replace(plain[0].train, cycles=2), evaluate=EvaluateRecipe(crops=9))
+    assert members.trained is members, "the members of a snapshot ensemble are gone when training has ended"
+
+
+def test_settings_that_came_later_leave_older_ids_alone() -> None:
+    recipe = plan(arm("init"), replicas=1).recipes
+    (made,) = recipe.values()
+    text = made.canonical_json()
+    assert not any(name in text for name in ("weight_noise", "averaging", "evaluate", "bptt", "cycles", "onset"))
+    noisy = replace(
+        made, train=replace(made.train, weight_noise=0.1, averaging="swa"), evaluate=EvaluateRecipe(crops=4)
+    )
+    assert Recipe.from_dict(json.loads(noisy.canonical_json())) == noisy
+
+
+def test_language_models_settings_are_written_out() -> None:
+    text = HEAD.replace("resnet6", "qrnn").format(replicas=1, data="pydoc")
+    made = make_plan(parse_protocol(text + arm("init", "stochastic"), file="x"), device="cpu")
+    (recipe,) = made.recipes.values()
+    assert dict(recipe.model.args) == QRNN_ARGS
+    assert (recipe.train.bptt, recipe.train.activation_reg, recipe.seeds.stochastic) == (70, 2.0, 1)
+    with pytest.raises(ProtocolError, match="read in its own order"):
+        make_plan(parse_protocol(text + arm("shuffle"), file="x"), device="cpu")

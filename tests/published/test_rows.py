@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from engine.published.rows import COLUMNS, find_rows, read_replication, read_tables
+from engine.published.rows import (
+    COLUMNS,
+    TEXT_COLUMNS,
+    find_rows,
+    read_condition_numbers,
+    read_replication,
+    read_tables,
+)
 
 
-def test_tables_of_classifiers_are_there_in_full() -> None:
+def test_tables_are_there_in_full() -> None:
     assert {name: len(rows) for name, rows in read_tables().items()} == {
-        "table1": 7, "table3": 1, "table5": 6, "table6": 24, "table7": 18, "table8": 9,
+        "table1": 7, "table2": 3, "table3": 1, "table4": 1, "table5": 6, "table6": 24, "table7": 18, "table8": 9,
     }  # fmt: skip
     assert len(read_replication()) == 9
 
@@ -25,6 +32,8 @@ def test_names_are_unique_within_a_table() -> None:
         ("table1", "Parameter Initialization", "published", "accuracy_sd", 0.22),
         ("table1", "all  nondeterminism SOURCES", "replicated", "ensemble_delta", 1.84),
         ("table1", "Control", "replicated", "correlation", 1.0),
+        ("table2", "Stochastic Operations", "published", "ensemble_perplexity_delta", -2.08),
+        ("table4", "random bit change", "published", "perplexity_sd", 0.19),
         ("table3", "Random Bit Change", "published", "disagreement", 10.6),
         ("table3", "Random Bit Change", "replicated", "accuracy_sd_error", 0.014),
         ("table5", "Vanilla (N=5)", "published", "cross_entropy_sd", 0.0028),
@@ -45,8 +54,19 @@ def test_nothing_is_found_where_nothing_was_published() -> None:
 
 def test_figures_lie_where_such_figures_can_lie() -> None:
     for row in [*read_replication(), *(row for rows in read_tables().values() for row in rows)]:
-        assert set(row.figures) == set(COLUMNS)
         assert row.replicas in (20, 100)
+        if "perplexity_sd" in row.figures:
+            assert set(row.figures) == set(TEXT_COLUMNS)
+            assert row.figures["ensemble_perplexity_delta"] < 0 < row.figures["perplexity_sd"] < 1
+            continue
+        assert set(row.figures) == set(COLUMNS)
         assert 0 <= row.figures["accuracy_sd"] < 1
         assert 0 <= row.figures["disagreement"] < 30
         assert 0.6 < row.figures["correlation"] <= 1
+
+
+def test_condition_numbers_follow_from_the_published_run() -> None:
+    numbers = read_condition_numbers()
+    change = 2.0**-31
+    assert numbers["cross_entropy"] == pytest.approx((0.3519 - 0.34335) / change, rel=0.03)
+    assert numbers["accuracy"] == pytest.approx((90.12 - 90.0) / change, rel=0.02)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tui.format import ASCII, UNICODE
-from tui.report import FORMATS, NUMBERS, escape_latex, escape_markdown
+from tui.report import DIAGNOSTICS, FORMATS, NUMBERS, escape_latex, escape_markdown
 from tui.tables import make_notes, make_panel, make_rows
 
 HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
@@ -145,6 +145,7 @@ def test_csv_keeps_every_number_in_full() -> None:
     assert rows[0]["vary"] == "init"
     assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == {
         *NUMBERS,
+        *DIAGNOSTICS,
         "study",
         "source",
         "kind",

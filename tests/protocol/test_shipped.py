@@ -1,0 +1,44 @@
+"""The protocols that ship: each is valid, has its small twin, and names rows that were published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.plan import make_plan
+from engine.protocol.load import load_protocol
+from engine.published.rows import find_rows
+
+FOLDER = Path(__file__).parents[2] / "protocols"
+FILES = sorted(FOLDER.rglob("*.toml"))
+PAPER = {f"table{n}" for n in range(1, 9)} | {f"figure{n}" for n in range(1, 4)} | {"appendix-a", "crossed"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
+def test_protocol_is_valid_and_named_like_its_file(file: Path) -> None:
+    protocol = load_protocol(file)
+    plan = make_plan(protocol, device="cpu")
+    assert protocol.name == file.stem + ("-small" if file.parent.name == "small" else "")
+    assert protocol.description
+    assert plan.recipes
+
+
+def test_every_table_and_figure_has_its_file_and_its_small_twin() -> None:
+    assert {file.stem for file in FOLDER.glob("*.toml")} >= PAPER
+    assert {file.stem for file in (FOLDER / "small").glob("*.toml")} >= PAPER
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if "reference =" in f.read_text()], ids=lambda file: file.stem)
+def test_arms_are_found_among_the_published_rows(file: Path) -> None:
+    protocol = load_protocol(file)
+    assert protocol.reference is not None
+    found = [arm.name for arm in protocol.arms if find_rows(protocol.reference, arm.name)]
+    assert len(found) >= len(protocol.arms) - 2, "all but a control and a row that another table has"
+
+
+@pytest.mark.parametrize("name", ["table1", "table5", "table7", "figure1", "figure2", "figure3", "crossed"])
+def test_paper_protocols_have_the_papers_settings(name: str) -> None:
+    for recipe in make_plan(load_protocol(FOLDER / f"{name}.toml"), device="cuda").recipes.values():
+        assert (recipe.data.preset, recipe.model.preset, recipe.train.batch_size) == ("cifar10", "resnet14", 512)
+        assert name == "table7" or (recipe.train.epochs, recipe.train.lr) == (500, 0.4)

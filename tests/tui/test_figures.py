@@ -1,0 +1,138 @@
+"""Figures as text: golden lines, every width, characters that every stream can show, and tables of language models."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tui.diagnostics import make_diagnostics_panel
+from tui.figures import draw_bar, draw_levels, list_crossed, list_instability, list_onsets, make_figure_panels
+from tui.format import ASCII, UNICODE
+from tui.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
+from tui.tables import make_notes, make_panel, make_rows
+
+PART = {"variance": 0.25, "ci": [0.1, 0.4], "share": 0.5}
+EMPTY = {"variance": 0.0, "ci": None, "share": None}
+GRID = {
+    "sources": ["init", "shuffle"],
+    "levels": [10, 4],
+    "accuracy": {"first": PART, "second": PART, "interaction": EMPTY},
+}
+TEXT_ENTRY: dict[str, Any] = {
+    "name": "Stochastic Operations", "vary": ["stochastic"], "text": True, "planned": 6, "n": 6,
+    "perplexity_mean": 46.71, "perplexity_sd": 0.331, "perplexity_sd_error": 0.15, "accuracy_mean": 29.2,
+    "disagreement": 32.86, "disagreement_ci": [27.6, 38.1], "ensemble_perplexity_delta": -2.336,
+    "ensemble_perplexity_delta_ci": [-2.56, -2.12], "reasons": {}, "identical_weights": False,
+}  # fmt: skip
+
+
+def onset(epoch: int, disagreement: float) -> dict[str, Any]:
+    name = f"Shuffle, onset {epoch}"
+    return {"name": name, "onset": epoch, "disagreement": disagreement, "disagreement_ci": None, "accuracy_sd": 0.5}
+
+
+@pytest.mark.parametrize(("share", "bar"), [(0.0, "────"), (0.5, "━━──"), (1.0, "━━━━"), (2.0, "━━━━"), (-1.0, "────")])
+def test_bar_is_a_share_of_its_width(share: float, bar: str) -> None:
+    assert draw_bar(share, UNICODE, 4) == bar
+
+
+def test_levels_keep_the_largest_value_of_each_part_and_show_gaps() -> None:
+    assert draw_levels([0.0, 1.0, None, 2.0], UNICODE, 10) == "▁▅ █"
+    assert draw_levels([0.0] * 99 + [8.0], UNICODE, 10) == "▁" * 9 + "█"
+    assert draw_levels([0.0, 0.0], ASCII, 5) == "__"
+    assert draw_levels([None, None], UNICODE, 5) == "  "
+
+
+def test_onsets_stand_in_order_below_their_arm() -> None:
+    lines = list_onsets([onset(5, 1.5), onset(0, 3.0), {"name": "Control", "onset": None}], UNICODE, bar=4)
+    assert lines == [
+        "Shuffle: disagreement %, accuracy SD %",
+        "  onset    0  ━━━━  3.00   SD 0.50",
+        "  onset    5  ━━──  1.50   SD 0.50",
+    ]
+
+
+def test_instability_shows_spread_and_first_epochs() -> None:
+    columns = {"n": [3, 3], "sd": [0.0, 2.0]}
+    first = [{"epoch": 1, "unmoved": 25.56, "moved": [25.74, 25.9]}, {"epoch": 2, "unmoved": 31.1, "moved": []}]
+    arms = [
+        {"name": "Bit", "test_accuracy": columns, "first_epochs": first},
+        {"name": "One", "test_accuracy": {"n": [1]}},
+    ]
+    assert list_instability(arms, UNICODE, name_width=6, width=80) == [
+        "Bit     ▁█  SD 0 first, 2.00 last, 2.00 most",
+        "Bit: accuracy % without the moved bit, and with it (least to most)",
+        "  epoch 1   25.56   25.74 to 25.90",
+        "  epoch 2   31.10   – to –",
+    ]
+
+
+def test_crossed_design_shows_shares_and_what_is_missing() -> None:
+    lines = list_crossed([{"name": "Grid", "crossed": GRID}], UNICODE, bar=4)
+    assert lines[0] == "Grid: 10 init x 4 shuffle"
+    assert lines[1] == "  accuracy          init         ━━──  50 %  variance 0.25 [0.1 0.4]"
+    assert lines[3] == "  accuracy          interaction  ────     –  variance 0"
+    missing = GRID | {"reason": "3 of 40 runs of the grid are missing"}
+    assert list_crossed([{"name": "Grid", "crossed": missing}], UNICODE, bar=4)[1].strip() == missing["reason"]
+
+
+@pytest.mark.parametrize("width", [50, 80, 120, 200])
+@pytest.mark.parametrize("symbols", [UNICODE, ASCII])
+def test_panels_fit_any_width(width: int, symbols: Any) -> None:
+    layers = [{"layer": "[red]x", "n": 3, "cka": 0.98, "cka_ci": [0.97, 0.99]}]
+    entries = [{"name": "A" * 70, "cka": layers, "crossed": GRID}, onset(3, 2.0)]
+    curves = [{"name": "B" * 70, "test_accuracy": {"n": [3] * 500, "sd": [0.1] * 500}, "first_epochs": None}]
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    panels = make_figure_panels("s", entries, curves, symbols, width=width)
+    assert len(panels) == 4
+    for panel in panels:
+        console.print(panel)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "[red]x" in text
+    assert symbols is UNICODE or text.isascii()
+
+
+def test_language_models_have_their_own_columns_and_published_rows() -> None:
+    rows = make_rows([TEXT_ENTRY], reference="table2")
+    assert rows[0] == [
+        "Stochastic Operations", "6", "46.71", "0.33 ± 0.15", "29.20", "32.9 [27.6 38.1]", "-2.34 [-2.56 -2.12]",
+    ]  # fmt: skip
+    assert rows[1] == ["  published", "100", "–", "0.19 ± 0.01", "–", "17.3 *", "-2.08 *"]
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(make_panel("lm", [TEXT_ENTRY], make_notes([TEXT_ENTRY]), width=80, reference="table2"))
+    assert isinstance(console.file, io.StringIO)
+    assert "PPL SD" in console.file.getvalue() or "perplexity SD" in console.file.getvalue()
+    for format_table in FORMATS.values():
+        assert "46.71" in format_table("lm", [TEXT_ENTRY], "table2")
+
+
+def test_diagnostics_tell_the_spreads_apart() -> None:
+    found = {"test_set_sd": 0.46, "independent_sd": 0.4, "true_sd": 0.12, "true_sd_ci": [0.0, 0.3], "error": 5.0}
+    numbers = {"cross_entropy": 1.5e7, "cross_entropy_relative": 1.3e6, "accuracy": 2.7e8, "accuracy_relative": 1.4e5}
+    entry = {"name": "Bit", "n": 20, "planned": 20, "accuracy_sd": 0.5, "disagreement": 3.4,
+             "condition_number": numbers, "diagnostics": found | {"sd_ratio": 1.9}}  # fmt: skip
+    console = Console(width=150, file=io.StringIO(), color_system=None)
+    console.print(make_diagnostics_panel("s", [entry], width=150, reference="table3"))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for piece in (
+        "0.500",
+        "0.460",
+        "0.400",
+        "0.12 [0.00 0.30]",
+        "5.00",
+        "3.40",
+        "1.90",
+        "1.5e+07",
+        "published",
+        "1.8e+07",
+    ):
+        assert piece in text
+    assert make_diagnostics_panel("s", [{"name": "x", "diagnostics": {}}]) is None
+    assert r"0.12 [0.00 0.30] &" in format_diagnostics_latex("s", [entry])
+    assert "| 0.460 |" in format_diagnostics_markdown([entry])
