@@ -86,7 +86,7 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
         tell_notes(console, protocol, plan)
     paths = prepare_study(protocol, plan, store=store)
     symbols = choose_symbols(console.encoding)
-    if len(done) < len(plan.recipes):
+    if len(done) < len(plan.recipes) or (protocol.cka and not paths.cka.exists()):
         print_text(console, f"{paths.folder}: {len(plan.recipes)} runs, {len(done)} of them already done")
         code = follow(paths, console, symbols)
     else:

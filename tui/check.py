@@ -103,7 +103,8 @@ def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
 
 def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
     """Bytes of one run: float32 weights and logits, a line per epoch, and the small files."""
-    values = fact.parameters + fact.test_examples * fact.classes
+    # Of text, a word's number and a log-probability are kept, not a logit per word.
+    values = fact.parameters + fact.test_examples * (fact.classes if fact.input_shape else 2)
     return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,22 +15,28 @@ from rich.console import Console
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
 from engine.protocol.faults import printable
+from engine.store.paths import find_store
 from engine.store.study import find_study, read_plan
 
 from .batch import run_batch
+from .catalogue import shipped_folder
 from .check import check_protocol
 from .export import export_study
 from .listing import cancel_study, list_studies, show_status
 from .measures import read_metrics, refresh_metrics
 from .output import print_results, print_text
 from .report import FORMATS
+from .settings import here, read_settings
 
 USAGE = """\
-nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]... [--replicas R] [--devices LIST] [--slots N] [--json]
+nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
+       nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]... [--replicas R] [--devices LIST] [--slots N]
+                  [--json]
        nondet-tui check PROTOCOL.toml [the same options]
        nondet-tui ls [--store DIR]
        nondet-tui status STUDY [--store DIR]
        nondet-tui cancel STUDY [--store DIR]
+       nondet-tui locate
        nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json] [--out DIR]"""
 
 EPILOG = """\
@@ -37,7 +44,7 @@ STUDY is a study's name in the store, or the path of its folder.
 The store is --store, else $NONDET_STORE, else ./studies.
 exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault, 130 interrupted"""
 
-COMMANDS = ("check", "ls", "status", "cancel", "report")
+COMMANDS = ("check", "ls", "status", "cancel", "report", "locate")
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,14 +84,20 @@ def run(arguments: list[str]) -> int:
         return RUNNERS[arguments[0]](options)
     options = make_main_parser().parse_args(arguments)
     if options.batch is None:
-        raise NondetError(
-            "nondet-tui: the interactive app is not part of this version: give --batch PROTOCOL.toml to train, or a "
-            f"command ({', '.join(COMMANDS)}); `nondet-tui --help` shows them"
-        )
+        return open_app(options)
     if options.path is not None:
         raise NondetError(f"nondet-tui: {printable(options.path)}: --batch takes one protocol and nothing beside it")
     overrides = collect_overrides(options)
     return run_batch(Path(options.batch), store=options.store, overrides=overrides, as_json=options.json)
+
+
+def open_app(options: argparse.Namespace) -> int:
+    """Show the interactive app; Textual is loaded here and nowhere else."""
+    meant = [f"--{name}" for name in ("json", "set", "replicas", "devices", "slots") if getattr(options, name)]
+    if meant:
+        raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
+    run_app = importlib.import_module("tui.app.app").run_app
+    return run_app(store=options.store, path=options.path, readonly=options.readonly, mouse=not options.no_mouse)
 
 
 def make_main_parser() -> Parser:
@@ -101,6 +114,8 @@ def make_main_parser() -> Parser:
     parser.add_argument("path", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--batch", metavar="PROTOCOL.toml", help="train what is missing; table on stdout")
     parser.add_argument("--json", action="store_true", help="print metrics.json's content on stdout and nothing else")
+    parser.add_argument("--readonly", action="store_true", help="the app only shows: nothing is started or stopped")
+    parser.add_argument("--no-mouse", action="store_true", help="the app leaves the mouse to the terminal")
     add_store(parser)
     add_overrides(parser)
     return parser
@@ -112,7 +127,7 @@ def make_command_parser(name: str) -> Parser:
     if name == "check":
         parser.add_argument("protocol", metavar="PROTOCOL.toml")
         add_overrides(parser)
-    elif name != "ls":
+    elif name not in ("ls", "locate"):
         parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
     if name == "report":
         parser.add_argument("--format", choices=("table", *FORMATS), default="table")
@@ -193,10 +208,29 @@ def run_report(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def run_locate(options: argparse.Namespace) -> int:
+    """Print where nondet-tui keeps its files, and what its settings are."""
+    locations = here()
+    settings = read_settings(locations.config)
+    shipped = shipped_folder()
+    rows = {
+        "store": find_store(options.store).absolute(),
+        "config": locations.config,
+        "recent": locations.recent,
+        "copies": locations.copies,
+        "protocols": "none" if shipped is None else shipped,
+    }
+    lines = [f"{name:10} {place}" for name, place in rows.items()]
+    lines += [f"{name:10} {value}" for name, value in vars(settings).items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return EXIT_OK
+
+
 RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": run_check,
     "ls": run_ls,
     "status": run_status,
     "cancel": run_cancel,
     "report": run_report,
+    "locate": run_locate,
 }

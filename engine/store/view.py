@@ -104,9 +104,14 @@ class _Curve:
 class StudyView:
     """Follows one study folder."""
 
-    def __init__(self, paths: StudyPaths) -> None:
-        """Read the plan; runs are read by `refresh`."""
-        self.paths = paths
+    def __init__(self, paths: StudyPaths, *, added_up: frozenset[str] = frozenset()) -> None:
+        """Read the plan; runs are read by `refresh`.
+
+        Args:
+            paths: The study.
+            added_up: Finished runs whose epochs the viewer knows already: they are not read.
+        """
+        self.paths, self.added_up = paths, added_up
         self.plan: StudyPlan = read_plan(paths)
         self._plan_stamp = _stamp(paths)
         self._curves: dict[str, _Curve] = {}
@@ -145,7 +150,8 @@ class StudyView:
             return curve.final
         run = self.paths.run(run_id)
         state = read_state(run, control=control, session=session, run_id=run_id)
-        _read_curve(curve, run, state)
+        if state.status != "done" or run_id not in self.added_up:
+            _read_curve(curve, run, state)
         view = RunView(
             id=run_id,
             state=state,

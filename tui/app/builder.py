@@ -1,0 +1,469 @@
+"""Assembling a protocol: arms and their sources, every setting, the plan and the text that is saved, checked live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from engine import catalog
+from engine.dispatch.devices import choose_devices, make_slots
+from engine.dispatch.launch import done_runs, plan_protocol
+from engine.dispatch.probe import probe_plan
+from engine.errors import NondetError
+from engine.plan import Plan
+from engine.protocol.faults import Fault, ProtocolError, printable
+from engine.protocol.load import parse_protocol
+from engine.protocol.settings import Protocol
+from engine.sources import SOURCES
+from engine.store.files import write_bytes
+from engine.store.paths import StudyPaths, find_store
+from tui.check import describe_cost, describe_workload
+from tui.document import (
+    SETTINGS,
+    Document,
+    check_value,
+    default_of,
+    format_value,
+    name_sources,
+    parse_value,
+    remedy_of,
+)
+from tui.format import UNICODE, shorten
+
+from .dialogs import Choose, Confirm, Prompt
+from .host import host
+from .lines import Line, LinesView
+
+ON, OFF, EMPTY = "■", "·", "–"
+HEADS = {"init": "init", "shuffle": "shuf", "augment": "augm", "stochastic": "stoch", "lowlevel": "low", "bit": "bit"}
+NARROW_COLUMNS = 100
+
+
+class BuilderScreen(Screen[None]):
+    """See the module."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "Back"),
+        Binding("space", "switch", "Toggle"),
+        Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]"),
+        Binding("right_square_bracket,full_stop", "column(1)", "Next source", show=False),
+        *[
+            Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}", show=False)
+            for n, name in enumerate(SOURCES, start=1)
+        ],
+        Binding("a", "add", "Add arm"),
+        Binding("c", "copy", "Copy arm"),
+        Binding("d", "delete", "Delete arm"),
+        Binding("o", "onset", "Onset", show=False),
+        Binding("e", "ensemble", "Ensemble", show=False),
+        Binding("R", "replicas", "Replicas of arm", show=False),
+        Binding("tab", "page", "Arms/Settings"),
+        Binding("v", "view_text", "TOML"),
+        Binding("t", "time", "Time it"),
+        Binding("y", "copy_text", "Copy TOML", show=False),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("ctrl+r", "run", "Run"),
+    ]
+
+    def __init__(self, document: Document, path: Path, *, copy: bool) -> None:
+        """`copy` asks for a new name when it is saved."""
+        super().__init__()
+        self.document, self.path, self.copied = document, path, copy
+        self.saved = "" if copy else document.text()
+        self.column = 0
+        self.page = "arms"
+        self.protocol: Protocol | None = None
+        self.plan: Plan | None = None
+        self.faults: list[Fault] = []
+        self.timing: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, arms beside settings, plan, keys."""
+        yield Static("", id="title", classes="title")
+        with Horizontal(id="upper"):
+            with Vertical(id="arms-box", classes="box"):
+                yield LinesView(name_id="arms")
+            with Vertical(id="settings-box", classes="box"):
+                yield LinesView(name_id="settings")
+        with Vertical(id="plan-box", classes="box"):
+            yield LinesView(name_id="plan", cursor=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Check what was opened."""
+        self.query_one("#arms-box").border_title = "Arms: which sources vary"
+        self.query_one("#settings-box").border_title = "Settings"
+        self.query_one("#plan-box").border_title = "Plan"
+        self.query_one("#arms", LinesView).focus()
+        self.lay_out()
+        self.check()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Other sizes have other places."""
+        self.lay_out()
+        self.show()
+
+    def lay_out(self) -> None:
+        """One of two pages where there is little room."""
+        small = self.size.width < NARROW_COLUMNS
+        self.query_one("#arms-box").display = not small or self.page == "arms"
+        self.query_one("#settings-box").display = not small or self.page == "settings"
+
+    # Checking ------------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Have the engine judge the text as it stands."""
+        self.protocol, self.plan, self.faults = None, None, []
+        try:
+            self.protocol = parse_protocol(self.document.text(), file=str(self.path))
+            self.plan = plan_protocol(self.protocol)
+        except ProtocolError as error:
+            self.faults = list(error.faults)
+        except NondetError as error:
+            self.faults = [Fault("dispatch", str(error), "choose other devices", None)]
+        self.show()
+
+    def changed(self) -> None:
+        """Something was edited."""
+        self.timing = []
+        self.check()
+
+    # What is shown -------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Every part as it is now."""
+        self._show_title()
+        self.query_one("#arms", LinesView).set_lines(self.make_arm_lines())
+        self.query_one("#settings", LinesView).set_lines(self.make_setting_lines())
+        self.query_one("#plan", LinesView).set_lines(self.make_plan_lines())
+
+    def _show_title(self) -> None:
+        name = printable(str(self.document.get("protocol.name") or self.path.stem))
+        mark = "" if self.document.text() == self.saved else " (not saved)"
+        state = f"valid, {len(self.plan.recipes)} runs" if self.plan is not None else self._first_fault()
+        style = "bold" if self.plan is not None else "bold red"
+        title = Text.assemble((f" {name}{mark}   ", "bold"), (state, style), no_wrap=True, overflow="ellipsis")
+        self.query_one("#title", Static).update(title)
+
+    def _first_fault(self) -> str:
+        if not self.faults:
+            return "not checked"
+        first = self.faults[0]
+        more = f"   and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
+        return f"{UNICODE.failed} {printable(first.key)}: {printable(first.problem)}{more}"
+
+    def make_arm_lines(self) -> list[Line]:
+        """One arm a line: its name, a mark per source, and what else is said of it."""
+        width = max(12, min(32, self.query_one("#arms", LinesView).size.width - 48))
+        head = Text(f"  {'name':{width}}", style="dim")
+        for number, source in enumerate(SOURCES):
+            head.append(f"{HEADS[source]:>6}", "reverse" if number == self.column else "dim")
+        lines = [Line(head)]
+        planned = {arm.name: arm for arm in (self.plan.arms if self.plan is not None else ())}
+        faulty = {fault.key.split("]")[0] for fault in self.faults if fault.key.startswith("arm[")}
+        for number, arm in enumerate(self.document.arms):
+            name = printable(str(arm.get("name", "?")))
+            row = Text(no_wrap=True)
+            row.append(UNICODE.failed + " " if f"arm[{number + 1}" in faulty else "  ", "bold red")
+            row.append(f"{shorten(name, width):{width}}")
+            vary = [str(v) for v in arm.get("vary", [])] if isinstance(arm.get("vary", []), list) else []
+            vary = vary or [str(v) for v in arm.get("crossed", {})]
+            empty = planned[name].empty if name in planned else {}
+            for source in SOURCES:
+                mark = EMPTY if source in empty else ON if source in vary else OFF
+                row.append(f"{mark:>6}", "bold" if mark == ON else "")
+            notes = [f"{key} {format_value(arm[key])}" for key in arm if key not in ("name", "vary")]
+            row.append("   " + printable("; ".join(notes)), "dim")
+            lines.append(Line(row, str(number)))
+        if not self.document.arms:
+            lines.append(Line(Text("  no arm yet: a adds one", style="dim")))
+        return lines
+
+    def make_setting_lines(self) -> list[Line]:
+        """Every setting with its value; what is left at its default is dim; a fault stands beside its value."""
+        problems = {fault.key: fault for fault in self.faults}
+        lines, section = [], ""
+        for key in SETTINGS:
+            head, _, name = key.partition(".")
+            if head != section:
+                section = head
+                lines.append(Line(Text(f"[{section}]", style="bold")))
+            value = self.document.get(key)
+            shown = format_value(default_of(key) if value is None else value) or "–"
+            row = Text(f"  {name:18}", no_wrap=True)
+            row.append(f"{printable(shown)}", "dim" if value is None else "bold")
+            if key in problems:
+                row.append(f"   {UNICODE.failed} {printable(problems[key].problem)}", "bold red")
+            lines.append(Line(row, key))
+        return lines
+
+    def make_plan_lines(self) -> list[Line]:
+        """What would be trained, or all faults with their remedies."""
+        if self.plan is None or self.protocol is None:
+            rows = []
+            for fault in self.faults:
+                rows.append(f"{UNICODE.failed} {fault.key}: {fault.problem}")
+                rows.append(f"    {fault.remedy}")
+            return [Line(Text(printable(row))) for row in rows]
+        plan, protocol = self.plan, self.protocol
+        done = done_runs(StudyPaths((find_store(host(self).store) / protocol.name).absolute()), plan)
+        shared = len(plan.shared)
+        rows = [
+            f"{len(plan.recipes)} runs in {len(plan.arms)} arms: {len(plan.recipes) - len(done)} to train, "
+            f"{len(done)} already done, {shared} shared between arms, on {plan.device}"
+        ]
+        rows += self.timing or ["t trains for a second and estimates time and disk"]
+        rows += [f"{arm.name}: {reason}" for arm in plan.arms for reason in arm.empty.values()]
+        names = {recipe.model.preset for recipe in plan.recipes.values()}
+        rows += [f"{name}: {catalog.MODELS[name]}" for name in sorted(n for n in names if n in catalog.MODELS)]
+        return [Line(Text(printable(row))) for row in rows]
+
+    # Arms ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def arm(self) -> int | None:
+        """Number of the arm under the cursor."""
+        key = self.query_one("#arms", LinesView).key
+        return None if key is None else int(key)
+
+    def action_column(self, step: int) -> None:
+        """The next source."""
+        self.column = (self.column + step) % len(SOURCES)
+        self.show()
+
+    def action_switch(self) -> None:
+        """Let the source vary in the arm, or hold it."""
+        self.action_toggle_source(self.column)
+
+    def action_toggle_source(self, number: int) -> None:
+        """The same for a source by its number."""
+        if self.arm is None:
+            self.notify("no arm is chosen: a adds one", severity="warning")
+            return
+        table = self.document.arms[self.arm]
+        if "ensemble" in table or "crossed" in table:
+            self.notify("this arm says otherwise what varies; edit the file for that (v shows it)", severity="warning")
+            return
+        before = name_sources([str(v) for v in table.get("vary", [])])
+        self.document.toggle(self.arm, list(SOURCES)[number])
+        # An arm that is called after its sources keeps being called so.
+        if str(table.get("name")) in (before, "") or str(table.get("name")).startswith("Control"):
+            wanted = name_sources([str(v) for v in table.get("vary", [])])
+            if wanted != str(table.get("name")):
+                self.document.set_arm(self.arm, "name", self.document.free_name(wanted))
+        self.changed()
+
+    def action_add(self) -> None:
+        """A new arm, a control until sources are toggled."""
+        self.document.add_arm(self.document.free_name("Control"))
+        self.changed()
+        self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+
+    def action_copy(self) -> None:
+        """The arm again, to be changed."""
+        if self.arm is not None:
+            name = self.document.free_name(str(self.document.arms[self.arm].get("name", "arm")))
+            self.document.copy_arm(self.arm, name)
+            self.changed()
+            self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+
+    def action_delete(self) -> None:
+        """Take the arm out; nothing that was trained is lost."""
+        if self.arm is not None:
+            self.document.remove_arm(self.arm)
+            self.changed()
+
+    def action_onset(self) -> None:
+        """From which epochs on the sources differ."""
+        self._ask_arm("onset", "Onset: an epoch, or a list such as [0, 5, 10]; empty for none")
+
+    def action_ensemble(self) -> None:
+        """An arm of ensembles of another arm's runs."""
+        self._ask_arm("ensemble", 'Ensemble, e.g. { of = "All nondeterminism sources", size = 2 }; empty for none')
+
+    def action_replicas(self) -> None:
+        """How many replicas this arm has."""
+        self._ask_arm("replicas", "Replicas of this arm; empty for the protocol's")
+
+    def _ask_arm(self, key: str, title: str) -> None:
+        number = self.arm
+        if number is None:
+            return
+
+        def take(text: str | None) -> None:
+            if text is not None:
+                self.document.set_arm(number, key, parse_value(text))
+                if key == "ensemble" and text.strip():
+                    self.document.set_arm(number, "vary", None)
+                self.changed()
+
+        value = self.document.arms[number].get(key)
+        self.app.push_screen(Prompt(title, format_value(value), check=_is_value), take)
+
+    # Settings ------------------------------------------------------------------------------------------------------
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        """Rename an arm, or change a setting."""
+        event.stop()
+        if event.view.id == "arms":
+            number = int(event.key)
+
+            def rename(text: str | None) -> None:
+                if text:
+                    self.document.set_arm(number, "name", text)
+                    self.changed()
+
+            self.app.push_screen(Prompt("Name of the arm", str(self.document.arms[number].get("name", ""))), rename)
+        elif event.view.id == "settings":
+            self.edit(event.key)
+
+    def edit(self, key: str) -> None:
+        """Ask for a setting's value; presets are chosen from a list."""
+
+        def take(text: str | None) -> None:
+            if text is not None:
+                self.document.set(key, parse_value(text))
+                self.changed()
+
+        listed = {"data.preset": _data_rows, "model.preset": _model_rows}
+        if key in listed:
+            self.app.push_screen(Choose(key, listed[key]()), take)
+            return
+        value = self.document.get(key)
+        default = format_value(default_of(key))
+        hint = f"{remedy_of(key)}; default {default}" if default else remedy_of(key)
+        title = f"{key}   (empty: the default)"
+        self.app.push_screen(Prompt(title, format_value(value), hint=hint, check=lambda t: check_value(key, t)), take)
+
+    # The whole -----------------------------------------------------------------------------------------------------
+
+    def action_page(self) -> None:
+        """Arms, or settings."""
+        focused = self.focused.id if self.focused is not None else "arms"
+        self.page = "settings" if focused == "arms" else "arms"
+        self.lay_out()
+        self.query_one(f"#{self.page}", LinesView).focus()
+
+    def action_view_text(self) -> None:
+        """The TOML as it would be saved."""
+        host(self).read_text(f"{self.path.name}, as it would be saved", self.document.text())
+
+    def action_copy_text(self) -> None:
+        """The TOML to the clipboard."""
+        host(self).copy(self.document.text(), self.path.name)
+
+    def action_time(self) -> None:
+        """Train for about a second per workload, and estimate."""
+        if self.plan is None or self.protocol is None:
+            self.notify("repair the protocol first", severity="warning")
+            return
+        self.timing = ["timing …"]
+        self.show()
+        self.time(self.protocol, self.plan)
+
+    @work(thread=True, exclusive=True, group="time")
+    def time(self, protocol: Protocol, plan: Plan) -> None:
+        """Ask a training process, outside the event loop."""
+        try:
+            facts = probe_plan(protocol, plan, timed=True)
+            done = done_runs(StudyPaths((find_store(host(self).store) / protocol.name).absolute()), plan)
+            devices = choose_devices(protocol.dispatch.devices)
+            slots = len(make_slots(devices, protocol.dispatch.slots_per_device))
+            rows = [describe_workload(fact) for fact in facts]
+            rows += describe_cost(plan, facts, done, slots=slots, kind=plan.device)
+        except NondetError as error:
+            rows = str(error).splitlines()
+        self.app.call_from_thread(self._take_timing, rows)
+
+    def _take_timing(self, rows: list[str]) -> None:
+        self.timing = rows
+        self.show()
+
+    def action_save(self) -> None:
+        """Write the file."""
+        self.save(None)
+
+    def save(self, then: object) -> None:
+        """Ask where to, and write; `then` is called with the path once it is written."""
+
+        def write(name: str | None) -> None:
+            if not name:
+                return
+            path = Path(name).expanduser()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, self.document.text().encode())
+            except (OSError, NondetError) as error:
+                self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
+                return
+            self.path, self.saved, self.copied = path, self.document.text(), False
+            host(self).note_recent(path)
+            self.check()
+            if callable(then):
+                then(path)
+            else:
+                self.notify(f"saved {path}", markup=False)
+
+        if not host(self).may_change():
+            return
+        if self.copied:
+            name = str(self.document.get("protocol.name") or "protocol")
+            folder = Path("protocols") if Path("protocols").is_dir() else Path()
+            path = folder / f"{name}.toml"
+            hint = "a file of this name is replaced" if path.exists() else ""
+            self.app.push_screen(Prompt("Save as", str(path), hint=hint), write)
+        else:
+            write(str(self.path))
+
+    def action_run(self) -> None:
+        """Save, and train what is missing."""
+        if self.plan is None:
+            self.notify(self._first_fault(), severity="error", markup=False)
+            return
+        if self.document.text() != self.saved:
+            self.save(lambda path: host(self).run_protocol(path))
+        else:
+            host(self).run_protocol(self.path)
+
+    def action_leave(self) -> None:
+        """Back; asks where something would be lost."""
+        if self.document.text() == self.saved or (self.copied and not self.saved):
+            self.app.pop_screen()
+            return
+
+        def leave(yes: bool | None) -> None:
+            if yes:
+                self.app.pop_screen()
+
+        self.app.push_screen(Confirm("Leave without saving? The changes are lost."), leave)
+
+
+def _is_value(text: str) -> str | None:
+    try:
+        parse_value(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _data_rows() -> list[tuple[str, str]]:
+    rows = []
+    for name, facts in catalog.DATA.items():
+        shape = "x".join(map(str, facts.shape))
+        rows.append(
+            (name, f"{name:12} {facts.train_size:>7,} train {facts.test_size:>7,} test  {shape:9} {facts.note}")
+        )
+    return rows + [(name, f"{name:12} {facts.note}") for name, facts in catalog.LANGUAGE.items()]
+
+
+def _model_rows() -> list[tuple[str, str]]:
+    models = catalog.MODELS | catalog.LANGUAGE_MODELS
+    return [(name, f"{name:16} {catalog.PARAMETERS.get(name, ''):>12}  {note}") for name, note in models.items()]

@@ -1,0 +1,206 @@
+"""A scrolling list of styled lines in one widget: hundreds of rows without a widget each.
+
+Lines are drawn through the line API and only when they changed; a cursor line can be chosen with Enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+CURSOR = Style(reverse=True)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line; without a key it cannot be chosen."""
+
+    text: Text
+    key: str | None = None
+
+
+class LinesView(ScrollView, can_focus=True):
+    """The widget; see the module."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "cursor_down", "Down", show=False),
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("right,l", "scroll_right", "Right", show=False),
+        Binding("left,h", "scroll_left", "Left", show=False),
+        Binding("g,home", "first", "First", show=False),
+        Binding("G,end", "last", "Last", show=False),
+        Binding("pagedown,ctrl+d", "page_down", "Page down", show=False),
+        Binding("pageup,ctrl+u", "page_up", "Page up", show=False),
+        Binding("enter", "choose", "Open"),
+    ]
+
+    class Chosen(Message):
+        """Enter on a line that has a key."""
+
+        def __init__(self, view: LinesView, key: str) -> None:
+            """Which widget, and which line."""
+            super().__init__()
+            self.view, self.key = view, key
+
+        @property
+        def control(self) -> LinesView:
+            """The widget."""
+            return self.view
+
+    def __init__(self, *, name_id: str | None = None, cursor: bool = True) -> None:
+        """Empty; without a cursor the arrows scroll."""
+        super().__init__(id=name_id)
+        self.has_cursor = cursor
+        self.lines: list[Line] = []
+        self.strips: dict[int, Strip] = {}
+        self.row = 0
+
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        """Show other lines; the cursor stays on its key where that is still there. Equal lines draw nothing."""
+        lines = list(lines)
+        if lines == self.lines:
+            return
+        key = self.key
+        self.lines, self.strips = lines, {}
+        keys = [line.key for line in lines]
+        wanted = keys.index(key) if key is not None and key in keys else min(self.row, len(lines) - 1)
+        self.row = self._nearest(max(0, wanted), 1)
+        width = max((line.text.cell_len for line in lines), default=0)
+        self.virtual_size = Size(width, len(lines))
+        self.refresh()
+
+    @property
+    def key(self) -> str | None:
+        """Of the line under the cursor."""
+        return self.lines[self.row].key if 0 <= self.row < len(self.lines) else None
+
+    def move_to(self, key: str) -> None:
+        """Put the cursor on a line."""
+        for number, line in enumerate(self.lines):
+            if line.key == key:
+                self._go(number, 1)
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the widget."""
+        number = y + self.scroll_offset.y
+        width = self.size.width
+        if not 0 <= number < len(self.lines):
+            return Strip.blank(width, self.rich_style)
+        strip = self.strips.get(number)
+        if strip is None:
+            segments = self.lines[number].text.render(self.app.console)
+            strip = self.strips[number] = Strip([s for s in segments if s.text != "\n"])
+        left = self.scroll_offset.x
+        base = self.rich_style
+        shown = strip.crop(left, left + width).extend_cell_length(width)
+        if self.has_cursor and self.has_focus and number == self.row and self.lines[number].key is not None:
+            return Strip([Segment(segment.text, CURSOR) for segment in shown]).apply_style(base)
+        return shown.apply_style(base)
+
+    def _nearest(self, row: int, direction: int) -> int:
+        """The next line with a key in a direction, else in the other one."""
+        for step in (direction, -direction):
+            number = row
+            while 0 <= number < len(self.lines):
+                if self.lines[number].key is not None:
+                    return number
+                number += step
+        return max(0, min(row, len(self.lines) - 1))
+
+    def _go(self, row: int, direction: int) -> None:
+        if not self.lines:
+            return
+        self.row = self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
+        # Headings above the first line that can be chosen are shown with it.
+        top = 0 if all(line.key is None for line in self.lines[: self.row]) else self.row
+        self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)
+        self.refresh()
+
+    def _moves(self) -> bool:
+        return self.has_cursor and any(line.key is not None for line in self.lines)
+
+    def action_cursor_down(self) -> None:
+        """A line on."""
+        if self._moves():
+            self._go(self.row + 1, 1)
+        else:
+            self.scroll_relative(y=1, animate=False, force=True)
+
+    def action_cursor_up(self) -> None:
+        """A line back."""
+        if self._moves():
+            self._go(self.row - 1, -1)
+        else:
+            self.scroll_relative(y=-1, animate=False, force=True)
+
+    def action_scroll_right(self) -> None:
+        """Further to the right."""
+        self.scroll_relative(x=4, animate=False, force=True)
+
+    def action_scroll_left(self) -> None:
+        """Back to the left."""
+        self.scroll_relative(x=-4, animate=False, force=True)
+
+    def action_page_down(self) -> None:
+        """A page on."""
+        self._page(max(1, self.size.height - 1))
+
+    def action_page_up(self) -> None:
+        """A page back."""
+        self._page(-max(1, self.size.height - 1))
+
+    def _page(self, rows: int) -> None:
+        if self._moves():
+            self._go(self.row + rows, 1 if rows > 0 else -1)
+        else:
+            self.scroll_relative(y=rows, animate=False, force=True)
+
+    def action_first(self) -> None:
+        """The first line."""
+        self._go(0, 1)
+        self.scroll_to(y=0, animate=False, force=True)
+
+    def action_last(self) -> None:
+        """The last line."""
+        if self._moves():
+            self._go(len(self.lines) - 1, -1)
+        else:
+            self.scroll_to(y=len(self.lines), animate=False, force=True)
+
+    def action_choose(self) -> None:
+        """Open the line under the cursor."""
+        if self.key is not None:
+            self.post_message(self.Chosen(self, self.key))
+
+    def on_click(self, event: events.Click) -> None:
+        """The mouse does what Enter does, on a line that is already under the cursor."""
+        number = event.y + self.scroll_offset.y
+        if 0 <= number < len(self.lines) and self.lines[number].key is not None:
+            again = number == self.row
+            self._go(number, 1)
+            if again:
+                self.action_choose()
+
+
+def render_lines(renderables: Sequence[RenderableType], width: int) -> list[Line]:
+    """What rich would print, as lines without a key: the command line's panels shown by the app."""
+    console = Console(
+        width=max(20, width), color_system=None, highlight=False, force_terminal=True, legacy_windows=False
+    )
+    lines: list[Line] = []
+    for renderable in renderables:
+        for row in console.render_lines(renderable, console.options.update(width=max(20, width)), pad=False):
+            lines.append(Line(Text.assemble(*((segment.text, segment.style or "") for segment in row if segment.text))))
+    return lines

@@ -1,0 +1,399 @@
+"""A study while it runs: the spread of each arm's replicas by epoch, the arms' measures, the runs and slots."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from engine.errors import NondetError
+from engine.protocol.faults import printable
+from engine.store.control import request
+from engine.store.paths import StudyPaths
+from engine.store.view import ArmView, RunView
+from tui.follow import Follower, Picture
+from tui.format import UNICODE, format_number, format_seconds, shorten
+from tui.gpus import describe_gpus
+from tui.listing import describe_state
+from tui.progress import find_obstacles
+from tui.series import MEASURES, Curve, make_curve
+
+from .dialogs import Choose, Confirm
+from .host import host
+from .lines import Line, LinesView
+from .plotview import PlotView, arm_style
+
+GLYPHS = {
+    "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
+    "lost": UNICODE.lost, "stale": UNICODE.lost, "cancelled": UNICODE.queued,
+}  # fmt: skip
+NARROW_COLUMNS, LOW_ROWS = 100, 30
+"""Below these, arms and runs share one place, as two pages."""
+
+GPU_PERIOD_S = 2.0
+COLUMNS = (("acc SD", "accuracy_sd"), ("CE SD", "cross_entropy_sd"), ("disagree", "disagreement"),
+           ("corr", "correlation"), ("ens Δ", "ensemble_delta"))  # fmt: skip
+TEXT_COLUMNS = (("PPL", "perplexity_mean"), ("PPL SD", "perplexity_sd"), ("disagree", "disagreement"),
+                ("ens Δ", "ensemble_perplexity_delta"))  # fmt: skip
+
+
+class MonitorScreen(Screen[None]):
+    """See the module."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "app.pop_screen", "Back"),
+        Binding("r", "results", "Results"),
+        Binding("m", "measure", "Measure"),
+        Binding("s", "spread", "SD"),
+        Binding("L", "log_scale", "Log-y"),
+        Binding("a", "arms", "Arms"),
+        Binding("left_square_bracket", "cursor(-1)", "Cursor", key_display="[ ]"),
+        Binding("right_square_bracket", "cursor(1)", "Cursor right", show=False),
+        Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+ -"),
+        Binding("minus", "zoom(0.5)", "Zoom out", show=False),
+        Binding("less_than_sign", "pan(-5)", "Pan left", show=False),
+        Binding("greater_than_sign", "pan(5)", "Pan right", show=False),
+        Binding("0", "reset", "Whole plot", show=False),
+        Binding("space", "hold", "Hold view"),
+        Binding("tab", "page", "Arms/Runs", show=False),
+        Binding("p", "pause", "Pause study"),
+        Binding("x", "cancel", "Cancel study"),
+        Binding("C", "go_on", "Continue study", show=False),
+    ]
+
+    def __init__(self, paths: StudyPaths) -> None:
+        """Nothing is read yet."""
+        super().__init__()
+        self.paths = paths
+        self.follower: Follower | None = None
+        self.picture: Picture | None = None
+        self.measure, self.spread, self.held = "accuracy", False, False
+        self.hidden: set[str] = set()
+        self.looked_at, self.was_finished = 0.0, True
+        self.gpus: list[str] = []
+        self.gpus_at = 0.0
+        self.page = "arms"
+        self.fault: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, plot, readout, arms beside runs, keys."""
+        yield Static(Text(f" {printable(self.paths.name)}   reading …"), id="title", classes="title")
+        with Vertical(id="plot-box", classes="box"):
+            yield PlotView(name_id="plot")
+        yield Static("", id="readout")
+        with Horizontal(id="below"):
+            with Vertical(id="arms-box", classes="box"):
+                yield LinesView(name_id="arms")
+            with Vertical(id="runs-box", classes="box"):
+                yield LinesView(name_id="runs")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Look now, and again every second."""
+        self.query_one("#arms-box").border_title = "Arms"
+        self.query_one("#runs-box").border_title = "Runs"
+        plot = self.query_one(PlotView)
+        plot.glyphs = host(self).terminal.glyphs
+        self.query_one("#arms", LinesView).focus()
+        self.lay_out()
+        self.look()
+        self.set_interval(host(self).settings.refresh_s, self._tick)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Other sizes have other places for arms and runs."""
+        self.lay_out()
+        self.show()
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: look at once."""
+        self.look()
+
+    def lay_out(self) -> None:
+        """One of two pages where there is little room."""
+        small = self.size.width < NARROW_COLUMNS or self.size.height < LOW_ROWS
+        self.query_one("#arms-box").display = not small or self.page == "arms"
+        self.query_one("#runs-box").display = not small or self.page == "runs"
+
+    def _tick(self) -> None:
+        if self.is_current and not self.held:
+            self.look()
+        elif self.is_current:
+            self._show_title()
+
+    @work(thread=True, exclusive=True, group="look")
+    def look(self) -> None:
+        """Read the study outside the event loop: file systems may take their time."""
+        try:
+            if self.follower is None:
+                self.follower = Follower(self.paths)
+            picture = self.follower.look()
+        except NondetError as error:
+            self.app.call_from_thread(self._fail, str(error))
+            return
+        if time.monotonic() - self.gpus_at >= GPU_PERIOD_S:
+            self.gpus, self.gpus_at = describe_gpus(), time.monotonic()
+        self.app.call_from_thread(self._take, picture)
+
+    def _fail(self, message: str) -> None:
+        self.fault = message
+        self.query_one("#title", Static).update(Text(f" {UNICODE.failed} {printable(message)}", style="bold"))
+
+    def _take(self, picture: Picture) -> None:
+        self.fault = None
+        ended = picture.snapshot.finished and not picture.snapshot.supervised
+        if ended and not self.was_finished:
+            done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
+            host(self).tell_end(picture.snapshot.study, done, total)
+        self.was_finished = ended
+        self.picture, self.looked_at = picture, time.monotonic()
+        if picture.measures and self.measure not in picture.measures:
+            self.measure = picture.measures[0]
+        if "perplexity" in picture.measures and self.measure == "accuracy" and not self.looked_at:
+            self.measure = "perplexity"
+        self.show()
+
+    # What is shown -------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Bring every part up to date; parts that have not changed draw nothing."""
+        if self.picture is None:
+            return
+        self._show_title()
+        plot = self.query_one(PlotView)
+        _, title = MEASURES[self.measure]
+        what = (
+            f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
+        )
+        self.query_one("#plot-box").border_title = what + ("  log" if plot.log_scale else "")
+        plot.show_curves(self.make_curves(self.picture))
+        self._show_readout()
+        self.query_one("#arms", LinesView).set_lines(self.make_arm_lines(self.picture))
+        self.query_one("#runs", LinesView).set_lines(self.make_run_lines(self.picture))
+
+    def make_curves(self, picture: Picture) -> list[Curve]:
+        """Every arm that is not hidden, in its own colour; the arm under the cursor on top."""
+        top = self.query_one("#arms", LinesView).key
+        curves = []
+        for number, arm in enumerate(picture.snapshot.arms):
+            if arm.name not in self.hidden:
+                reference = picture.references.get(arm.name, ()) if self.measure == "accuracy" else ()
+                one = make_curve(
+                    picture.series[arm.name], self.measure, number, spread=self.spread, reference=reference
+                )
+                curves.append(one)
+        return sorted(curves, key=lambda curve: curve.name == top)
+
+    def _show_title(self) -> None:
+        if self.picture is None or self.fault is not None:
+            return
+        snapshot = self.picture.snapshot
+        done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
+        slots = snapshot.supervisor.get("slots", [])
+        parts = [printable(snapshot.study), describe_state(snapshot, UNICODE), f"{done} of {total} runs"]
+        if snapshot.supervised:
+            parts.append(f"{sum(s.get('state') == 'training' for s in slots)} of {len(slots)} slots")
+        if done < total and snapshot.seconds_left is not None and snapshot.supervised:
+            parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
+        age = time.monotonic() - self.looked_at
+        if self.held:
+            parts.append("view held")
+        if age > 3:
+            parts.append(f"updated {format_seconds(age)} ago")
+        self.query_one("#title", Static).update(Text(" " + "   ".join(parts), style="bold", no_wrap=True))
+
+    def _show_readout(self) -> None:
+        plot, picture = self.query_one(PlotView), self.picture
+        if picture is None:
+            return
+        text = Text(no_wrap=True)
+        epoch = plot.cursor or plot.end
+        text.append(f" epoch {epoch}" if picture.measures else " no epoch has ended yet")
+        for number, arm in enumerate(picture.snapshot.arms):
+            found = picture.series[arm.name].at(self.measure, epoch)
+            if found is None or arm.name in self.hidden:
+                continue
+            text.append("   ")
+            text.append(shorten(printable(arm.name), 14), arm_style(number, self.app.theme))
+            text.append(f" {found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}")
+        self.query_one("#readout", Static).update(text)
+
+    def make_arm_lines(self, picture: Picture) -> list[Line]:
+        """The measures so far, one arm a line."""
+        text = any(entry.get("text") for entry in picture.metrics.values())
+        columns = TEXT_COLUMNS if text else COLUMNS
+        width = max(12, min(30, self.size.width - 62 if self.size.width < 2 * NARROW_COLUMNS else 30))
+        head = f"{'arm':{width}} {'runs':>9}  " + " ".join(f"{title:>8}" for title, _ in columns)
+        lines = [Line(Text(head, style="dim"))]
+        for number, arm in enumerate(picture.snapshot.arms):
+            entry = picture.metrics.get(arm.name, {})
+            row = Text(no_wrap=True)
+            mark = " " if arm.name not in self.hidden else "·"
+            row.append(f"{shorten(printable(arm.name), width):{width}}", arm_style(number, self.app.theme, strong=True))
+            row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
+            for title, field in columns:
+                decimals = 4 if title == "CE SD" else 3 if title == "corr" else 2
+                row.append(f" {format_number(entry.get(field), decimals):>8}")
+            lines.append(Line(row, arm.name))
+        return lines
+
+    def make_run_lines(self, picture: Picture) -> list[Line]:
+        """A glyph per run, then slots, obstacles and GPUs."""
+        lines = []
+        room = max(10, self.query_one("#runs", LinesView).size.width - 9)
+        for number, arm in enumerate(picture.snapshot.arms):
+            glyphs = "".join("~" if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
+            rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
+            for place, part in enumerate(rows):
+                name = shorten(printable(arm.name), 7) if place == 0 else ""
+                row = Text.assemble((f"{name:8}", arm_style(number, self.app.theme)), part)
+                lines.append(Line(row, arm.name if place == 0 else None))
+        training = [
+            (run, arm.name) for arm in picture.snapshot.arms for run in arm.runs if run.state.status == "running"
+        ]
+        seen: set[str] = set()
+        for run, arm_name in training:
+            if run.id not in seen:
+                seen.add(run.id)
+                at = f"epoch {len(run.epochs)}/{run.planned_epochs}"
+                lines.append(Line(Text(f"{UNICODE.running} {shorten(printable(arm_name), 18):18} {at}")))
+        lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
+        lines += [Line(Text(line)) for line in self.gpus]
+        return lines
+
+    # What keys do --------------------------------------------------------------------------------------------------
+
+    def action_measure(self) -> None:
+        """The next measure on the y-axis."""
+        if self.picture is not None and self.picture.measures:
+            found = self.picture.measures
+            self.measure = found[(found.index(self.measure) + 1) % len(found) if self.measure in found else 0]
+            self.show()
+
+    def action_spread(self) -> None:
+        """The SD over replicas itself as the y-axis, or the measure again."""
+        self.spread = not self.spread
+        self.show()
+
+    def action_log_scale(self) -> None:
+        """A logarithmic y-axis, or a linear one again."""
+        plot = self.query_one(PlotView)
+        plot.log_scale = not plot.log_scale
+        plot.refresh()
+        self.show()
+
+    def action_arms(self) -> None:
+        """Hide the arm under the cursor in the plot, or show it again."""
+        name = self.query_one("#arms", LinesView).key
+        if name is not None:
+            self.hidden ^= {name}
+            self.show()
+
+    def action_cursor(self, epochs: int) -> None:
+        """Move the cursor that reads values."""
+        self.query_one(PlotView).move_cursor(epochs)
+        self._show_readout()
+
+    def action_zoom(self, factor: float) -> None:
+        """Fewer epochs, or more."""
+        self.query_one(PlotView).zoom(factor)
+        self._show_readout()
+
+    def action_pan(self, epochs: int) -> None:
+        """Other epochs."""
+        self.query_one(PlotView).pan(epochs)
+        self._show_readout()
+
+    def action_reset(self) -> None:
+        """The whole plot, without a cursor."""
+        self.query_one(PlotView).reset()
+        self._show_readout()
+
+    def action_hold(self) -> None:
+        """Stop changing what is shown; the study goes on."""
+        self.held = not self.held
+        self._show_title()
+        if not self.held:
+            self.look()
+
+    def action_page(self) -> None:
+        """Arms, or runs, where both have no room; else the focus goes to the other."""
+        self.page = "runs" if self.page == "arms" else "arms"
+        self.lay_out()
+        self.query_one(f"#{self.page}", LinesView).focus()
+
+    def action_results(self) -> None:
+        """The table so far."""
+        host(self).open_results(self.paths)
+
+    def _may_change(self) -> bool:
+        return host(self).may_change()
+
+    def action_pause(self) -> None:
+        """Hold the training of the study, or let it go on."""
+        if self.picture is None or not self._may_change():
+            return
+        paused = self.picture.snapshot.control.paused
+        request(self.paths, "resume" if paused else "pause")
+        self.notify("going on" if paused else "pausing: running epochs wait where they are")
+        self.look()
+
+    def action_cancel(self) -> None:
+        """Stop the study; finished runs are kept."""
+        if not self._may_change():
+            return
+
+        def stop(yes: bool | None) -> None:
+            if yes:
+                request(self.paths, "cancel")
+                self.notify("stopping; finished runs are kept, C continues")
+
+        self.app.push_screen(Confirm(f"Stop {printable(self.paths.name)}? Finished runs are kept."), stop)
+
+    def action_go_on(self) -> None:
+        """Train what is missing."""
+        if self._may_change():
+            host(self).start_training(self.paths)
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        """The runs of an arm."""
+        event.stop()
+        if self.picture is None:
+            return
+        arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
+        rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
+
+        def opened(run_id: str | None) -> None:
+            if run_id is not None:
+                host(self).open_run(self.paths, run_id)
+
+        title = f"{printable(arm.name)}: replica, state, epoch, accuracy   (Enter opens the log and its actions)"
+        self.app.push_screen(Choose(title, rows), opened)
+
+
+def arm_glyph(arm: ArmView) -> str:
+    """An arm's state in a character."""
+    if any(arm.counts.get(status) for status in ("failed", "lost", "stale")):
+        return UNICODE.failed
+    if arm.diverged:
+        return UNICODE.diverged
+    if arm.counts.get("done", 0) == len(arm.runs):
+        return UNICODE.done
+    return UNICODE.running if arm.counts.get("running") else UNICODE.queued
+
+
+def describe_run(number: int, run: RunView) -> str:
+    """One run in one line."""
+    accuracy = run.epochs[-1].test_accuracy if run.epochs else (run.state.result or {}).get("test_accuracy")
+    done = run.planned_epochs if run.state.status == "done" else len(run.epochs)
+    reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
+    diverged = "  ~ diverged" if run.state.diverged else ""
+    glyph = GLYPHS[run.state.status]
+    at = f"{done:>4}/{run.planned_epochs}"
+    return f"{number:>4}  {glyph} {run.state.status:9} {at:>9}  {format_number(accuracy, 2):>7}{diverged}{reason}"

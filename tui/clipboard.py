@@ -1,0 +1,43 @@
+"""Copying through the terminal: OSC 52, through tmux where it is in between, never more than terminals take."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+
+LIMIT_BYTES = 4096
+"""Of the encoded text: some terminals drop a longer sequence without a word."""
+
+TIMEOUT_S = 3.0
+
+
+def encode_osc52(text: str) -> str | None:
+    """The sequence that asks a terminal to copy; None where it would be too long to be sure of."""
+    encoded = base64.b64encode(text.encode()).decode()
+    return f"\x1b]52;c;{encoded}\x07" if len(encoded) <= LIMIT_BYTES else None
+
+
+def encode_notice(text: str, *, tmux: bool) -> str:
+    """The sequence that shows a desktop notice (OSC 9), wrapped so that tmux passes it on."""
+    plain = "".join(char for char in text if char.isprintable())
+    notice = f"\x1b]9;{plain}\x07"
+    return f"\x1bPtmux;{notice.replace(chr(27), chr(27) * 2)}\x1b\\" if tmux else notice
+
+
+def copy_with_tmux(text: str) -> bool:
+    """Hand the text to tmux, which passes it to the terminal outside; whether that worked."""
+    command = ["tmux", "load-buffer", "-w", "-"]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def save_copy(text: str, folder: Path, name: str) -> Path:
+    """Where a text that is too long for the terminal went."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text)
+    return path
