@@ -86,6 +86,7 @@ def make_diagnostics_panel(
     *,
     width: int = 120,
     reference: str | None = None,
+    framed: bool = True,
 ) -> RenderableType | None:
     """The panel; None before two replicas of any arm have finished."""
     if not any((entry.get("diagnostics") or {}).get("test_set_sd") is not None for entry in entries):
@@ -98,4 +99,5 @@ def make_diagnostics_panel(
         width=width,
         title=f" {printable(study)}: diagnostics ",
         legend=" [ ] 95 % over replicas ",
+        framed=framed,
     )

@@ -20,6 +20,9 @@ NARROW_BAR_WIDTH = 10
 NARROW = 100
 """Columns below which bars are short."""
 
+FRAME = 4
+"""Columns of a panel's border and padding."""
+
 NAME_WIDTH = 28
 NARROW_NAME_WIDTH = 18
 
@@ -88,9 +91,10 @@ def list_instability(curves: list[dict[str, Any]], symbols: Symbols, *, name_wid
         name = shorten(printable(str(arm["name"])), name_width, symbols)
         spread = [value for value in found["sd"] if value is not None]
         first, last, most = (format_number(v, 2, symbols) for v in (found["sd"][0], found["sd"][-1], max(spread)))
-        room = max(8, width - name_width - 36)
+        figures = f"SD {first} first, {last} last, {most} most"
+        room = max(8, width - FRAME - name_width - len(figures) - 4)
         picture = draw_levels(found["sd"], symbols, min(room, len(found["sd"])))
-        lines.append(f"{name:{name_width}}  {picture}  SD {first} first, {last} last, {most} most")
+        lines.append(f"{name:{name_width}}  {picture}  {figures}")
     for arm in curves:
         first = arm.get("first_epochs") or []
         if first:

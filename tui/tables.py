@@ -258,14 +258,15 @@ def make_panel(
     *,
     width: int = 120,
     reference: str | None = None,
+    framed: bool = True,
 ) -> RenderableType:
-    """The table of a study in its panel, with the notes below the table."""
+    """The table of a study in its panel, with the notes below the table; without the frame where there is no room."""
     rows = make_rows(entries, symbols, reference)
     columns = make_columns(symbols, text=are_text(entries))
     legend = f" {symbols.plus_minus} SD of the SD over replicas   [ ] 95 % over replicas "
     title = f" {printable(study)}: diversity by source "
     notes = notes + make_published_notes(rows)
-    return draw_panel(rows, columns, notes, symbols, width=width, title=title, legend=legend)
+    return draw_panel(rows, columns, notes, symbols, width=width, title=title, legend=legend, framed=framed)
 
 
 def draw_panel(
@@ -277,9 +278,10 @@ def draw_panel(
     width: int,
     title: str,
     legend: str,
+    framed: bool = True,
 ) -> RenderableType:
     """Rows of text in a panel, as a table where there is room for one, with notes below."""
-    layout = choose_layout(rows, columns, width - PANEL_FRAME)
+    layout = choose_layout(rows, columns, width - PANEL_FRAME if framed else width)
     parts: list[RenderableType] = []
     if layout is None:
         parts += list_rows(rows, columns)
@@ -287,6 +289,8 @@ def draw_panel(
         parts.append(draw_layout(layout, symbols))
     if notes:
         parts += [Text(""), *(Text(note) for note in notes)]
+    if not framed:
+        return Group(Text(title.strip(), style="bold"), *parts, Text(legend.strip(), style="dim"))
     return Panel(
         Group(*parts),
         title=Text(title),

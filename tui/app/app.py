@@ -119,7 +119,10 @@ class NondetApp(App[None]):
         except (OSError, UnicodeDecodeError, NondetError) as error:
             self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
             return
-        if not copy:
+        if copy:
+            taken = {paths.name for paths in iterate_studies(find_store(self.store))}
+            document.set("protocol.name", free_study_name(str(document.get("protocol.name") or path.stem), taken))
+        else:
             self.note_recent(path)
         self.push_screen(BuilderScreen(document, path, copy=copy))
 
@@ -259,6 +262,14 @@ class NondetApp(App[None]):
                     label = f"{printable(paths.name)}: {printable(str(arm['name']))}, n = {arm['n']}"
                     found.append((label, arm))
         return found
+
+
+def free_study_name(name: str, taken: set[str]) -> str:
+    """The name of a copy: numbered, and not that of a study that is there."""
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"
 
 
 class TooSmall(Screen[None]):

@@ -65,6 +65,7 @@ class BuilderScreen(Screen[None]):
         Binding("o", "onset", "Onset", show=False),
         Binding("e", "ensemble", "Ensemble", show=False),
         Binding("R", "replicas", "Replicas of arm", show=False),
+        Binding("u", "undo", "Undo"),
         Binding("tab", "page", "Arms/Settings"),
         Binding("v", "view_text", "TOML"),
         Binding("t", "time", "Time it"),
@@ -84,6 +85,9 @@ class BuilderScreen(Screen[None]):
         self.plan: Plan | None = None
         self.faults: list[Fault] = []
         self.timing: list[str] = []
+        self.latest = document.text()
+        self.history: list[str] = []
+        """Texts before each change, oldest first."""
 
     def compose(self) -> ComposeResult:
         """Title, arms beside settings, plan, keys."""
@@ -133,6 +137,18 @@ class BuilderScreen(Screen[None]):
 
     def changed(self) -> None:
         """Something was edited."""
+        self.timing = []
+        self.history.append(self.latest)
+        self.latest = self.document.text()
+        self.check()
+
+    def action_undo(self) -> None:
+        """Take the last change back."""
+        if not self.history:
+            self.notify("nothing to take back")
+            return
+        self.latest = self.history.pop()
+        self.document = Document(self.latest, file=str(self.path))
         self.timing = []
         self.check()
 
@@ -197,7 +213,8 @@ class BuilderScreen(Screen[None]):
                 section = head
                 lines.append(Line(Text(f"[{section}]", style="bold")))
             value = self.document.get(key)
-            shown = format_value(default_of(key) if value is None else value) or "–"
+            known = default_of(key) if value is None else value
+            shown = format_value(known) if known not in (None, {}, "") else "–"
             row = Text(f"  {name:18}", no_wrap=True)
             row.append(f"{printable(shown)}", "dim" if value is None else "bold")
             if key in problems:

@@ -119,7 +119,7 @@ class Reader(Screen[None]):
         """`read` gives the text as it is now; `path` is the file behind it, for a pager."""
         super().__init__()
         self.heading, self.read, self.path, self.following = title, read, path, follow
-        self.needle = ""
+        self.needle, self.place = "", -1
 
     def compose(self) -> ComposeResult:
         """Title, text, keys."""
@@ -161,7 +161,7 @@ class Reader(Screen[None]):
 
         def look(needle: str | None) -> None:
             if needle is not None:
-                self.needle, self.following = needle, False
+                self.needle, self.place, self.following = needle, -1, False
                 self._load()
                 self.action_next(1)
 
@@ -178,10 +178,13 @@ class Reader(Screen[None]):
                 f"not found: {self.needle}" if self.needle else "nothing is searched for: press /", markup=False
             )
             return
-        here = view.scroll_offset.y
-        after = [p for p in places if p > here] or places
-        before = [p for p in places if p < here][::-1] or places[::-1]
-        view.scroll_to(y=after[0] if direction > 0 else before[0], animate=False, force=True)
+        after = [p for p in places if p > self.place] or places
+        before = [p for p in places if p < self.place][::-1] or places[::-1]
+        self.place = after[0] if direction > 0 else before[0]
+        view.scroll_to(y=self.place, animate=False, force=True)
+        self.query_one(".title", Static).update(
+            Text(f"{self.heading}   {places.index(self.place) + 1} of {len(places)} lines with {self.needle}")
+        )
 
     def action_pager(self) -> None:
         """Hand the file to $PAGER, and come back when it ends."""

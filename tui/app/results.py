@@ -32,6 +32,7 @@ from .host import host
 from .lines import Line, LinesView, render_lines
 
 PAGES = {"1": "table", "2": "diagnostics", "3": "figures"}
+FRAMED_COLUMNS = 100
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
 
 
@@ -128,12 +129,15 @@ class ResultsScreen(Screen[None]):
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
         title = f" {study}   {self.page}   {done} of {planned} replicas{order}"
         self.query_one("#title", Static).update(Text(title, style="bold", no_wrap=True))
-        width = max(20, self.size.width - 2)
+        # One column is the scrollbar's; frames go first where every column counts.
+        width, framed = max(20, self.size.width - 1), self.size.width >= FRAMED_COLUMNS
         reference = self.reference if self.published else None
         if self.page == "table":
-            panels = [make_panel(study, arms, make_notes(arms, self.empty), width=width, reference=reference)]
+            panels = [
+                make_panel(study, arms, make_notes(arms, self.empty), width=width, reference=reference, framed=framed)
+            ]
         elif self.page == "diagnostics":
-            panel = make_diagnostics_panel(study, arms, width=width, reference=reference)
+            panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
             panels = [panel or Text("Diagnostics need two finished replicas of an arm.")]
         else:
             panels = make_figure_panels(study, arms, self.curves, width=width)

@@ -1,0 +1,388 @@
+"""The screens as a person meets them: every action by keyboard, every state, every size."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_studies import PROTOCOL, read_requests, screen_text, write_study
+from textual import events
+from textual.geometry import Size
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
+
+from engine.store.files import make_folder
+from tui.app.app import NondetApp, TooSmall
+from tui.app.builder import BuilderScreen
+from tui.app.dialogs import Help, Reader
+from tui.app.lines import LinesView
+from tui.app.monitor import MonitorScreen
+from tui.app.plotview import PlotView
+from tui.app.results import ResultsScreen
+from tui.app.start import StartScreen
+
+Make = Callable[..., NondetApp]
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until workers have read what there is."""
+    with contextlib.suppress(WorkerCancelled):
+        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert "No study yet. Choose a protocol below and press Enter" in text
+        assert "mine" in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[int, int], monkeypatch: Any) -> None:
+    """Start, new protocol, toggle, save and run, watch, read, back again."""
+    started: list[Path] = []
+    monkeypatch.setattr("tui.app.app.probe_plan", lambda protocol, plan, timed: ())
+    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
+    app = make_app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("n", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, BuilderScreen)
+        assert "mine-2 (not saved)   valid, 3 runs" in screen_text(app)
+        await pilot.press("a", "6")
+        await settle(pilot)
+        assert [str(arm["name"]) for arm in app.screen.document.arms] == [
+            "Parameter Initialization",
+            "Random Bit Change",
+        ]
+        await pilot.press("ctrl+r", "enter")
+        await settle(pilot)
+        assert started == [store / "mine-2"]
+        saved = Path("protocols/mine-2.toml").read_text()
+        assert saved.startswith("# A comment that stays.")
+        assert 'vary = ["bit"]' in saved
+        assert isinstance(app.screen, MonitorScreen)
+        assert "mine-2" in screen_text(app)
+        await pilot.press("r")
+        await settle(pilot)
+        assert isinstance(app.screen, ResultsScreen)
+        await pilot.press("q", "q", "q")
+        await settle(pilot)
+        assert isinstance(app.screen, StartScreen)
+        assert "mine-2" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_monitor_shows_spread_arms_runs_and_their_states(
+    make_app: Make, store: Path, size: tuple[int, int]
+) -> None:
+    paths = write_study(store / "live", replicas=5, failed=1)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert "live   ● running   6 of 15 runs   1 of 2 slots" in text
+        assert "test accuracy, %" in text
+        assert "[red]all[/]" in text, "brackets are text"
+        assert "\x1b" not in text
+        assert "±" in text
+        if size == (80, 24):
+            await pilot.press("tab")
+            await settle(pilot)
+            text = screen_text(app)
+        assert "✓✓●✗◌" in text
+        assert "epoch 4/8" in text
+
+
+async def test_plot_keys_change_what_is_drawn(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live", epochs=30)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        plot, seen = app.screen.query_one(PlotView), [screen_text(app)]
+        for key in ("m", "s", "L", "left_square_bracket", "plus", "less_than_sign", "0", "a"):
+            await pilot.press(key)
+            await settle(pilot)
+            seen.append(screen_text(app))
+            assert seen[-1] != seen[-2], key
+        assert plot.cursor is None
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await settle(pilot)
+        assert f"epoch {plot.cursor}" in screen_text(app)
+        assert plot.cursor == 28
+
+
+async def test_held_view_stays_while_the_study_goes_on(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live", done=1, running=1)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("space")
+        await settle(pilot)
+        assert "view held" in screen_text(app)
+        write_study(store / "live", done=3, running=0)
+        await pilot.pause(0.6)
+        assert "3 of 9 runs" in screen_text(app)
+        await pilot.press("space")
+        await pilot.pause(0.5)
+        await settle(pilot)
+        assert "9 of 9 runs" in screen_text(app)
+
+
+async def test_requests_are_confirmed_and_written(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("x", "n")
+        await settle(pilot)
+        assert read_requests(paths) == []
+        await pilot.press("x", "y", "p")
+        await settle(pilot)
+        assert [verb for verb, _ in read_requests(paths)] == ["cancel", "pause"]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "running" in screen_text(app)
+        await pilot.press("j", "j", "enter")
+        await settle(pilot)
+        await pilot.press("G", "enter")
+        await settle(pilot)
+        assert read_requests(paths)[-1] == ("cancel", ["0000000000000002"])
+
+
+async def test_readonly_changes_nothing(make_app: Make, store: Path, monkeypatch: Any) -> None:
+    paths = write_study(store / "live")
+    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: pytest.fail("started"))
+    app = make_app(readonly=True)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert "read only" in screen_text(app)
+        await pilot.press("x", "d", "r", "enter")
+        await settle(pilot)
+        await pilot.press("x", "p", "C")
+        await settle(pilot)
+        assert read_requests(paths) == []
+        assert paths.folder.is_dir()
+
+
+async def test_log_is_read_searched_and_harmless(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, Reader)
+        assert "[bold]not markup[/bold]" in screen_text(app)
+        await pilot.press("slash", *"needle", "enter")
+        await settle(pilot)
+        view = app.screen.query_one(LinesView)
+        assert view.scroll_offset.y == 1
+        assert "1 of 30 lines with needle" in screen_text(app)
+        await pilot.press("n", "n", "N")
+        await settle(pilot)
+        assert view.scroll_offset.y == 4
+        await pilot.press("slash", *"absent", "enter")
+        await settle(pilot)
+        assert "not found" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_results_pages_sort_publish_and_copy(
+    make_app: Make, store: Path, size: tuple[int, int], monkeypatch: Any
+) -> None:
+    write_study(store / "live")
+    written: list[str] = []
+    app = make_app()
+    monkeypatch.setattr(app, "write_sequence", written.append)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        assert "published" in screen_text(app)
+        await pilot.press("p")
+        await settle(pilot)
+        assert "published" not in screen_text(app)
+        rows = []
+        for _ in range(4):
+            await pilot.press("s")
+            await settle(pilot)
+            rows.append(screen_text(app))
+        assert "by accuracy sd" in rows[1]
+        assert rows[1] != rows[3]
+        await pilot.press("2")
+        await settle(pilot)
+        assert "7.25" in screen_text(app)
+        await pilot.press("y", "Y")
+        await settle(pilot)
+        assert [sequence[:7] for sequence in written] == ["\x1b]52;c;"] * 2
+        await pilot.press("c", "enter")
+        await settle(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        assert "first − second" in screen_text(app)
+
+
+async def test_builder_keeps_comments_and_shows_faults_beside_their_values(make_app: Make) -> None:
+    app = make_app(opened=Path("protocols/mine.toml"))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, BuilderScreen)
+        assert screen.document.text() == PROTOCOL
+        screen.document.set("train.epochs", 0)
+        screen.changed()
+        await settle(pilot)
+        text = screen_text(app)
+        assert "train.epochs: must be a whole number" in text
+        await pilot.press("ctrl+r")
+        await settle(pilot)
+        assert isinstance(app.screen, BuilderScreen), "a faulty protocol is not run"
+        await pilot.press("u")
+        await settle(pilot)
+        assert screen.document.text() == PROTOCOL
+        await pilot.press("space", "c", "R")
+        await settle(pilot)
+        await pilot.press("5", "enter")
+        await settle(pilot)
+        assert screen.document.arms[1]["replicas"] == 5
+        await pilot.press("tab", "j", "enter")
+        await settle(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+        await pilot.press("q", "n")
+        await settle(pilot)
+        assert isinstance(app.screen, BuilderScreen), "unsaved changes are not left by accident"
+        await pilot.press("q", "y")
+        await settle(pilot)
+        assert isinstance(app.screen, StartScreen)
+    assert Path("protocols/mine.toml").read_text() == PROTOCOL
+
+
+async def test_study_is_deleted_only_by_its_name(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "old", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("d", *"odl", "enter")
+        await settle(pilot)
+        assert paths.folder.is_dir()
+        await pilot.press("backspace", "backspace", *"ld", "enter")
+        await settle(pilot)
+        assert not paths.folder.exists()
+
+
+async def test_damaged_study_is_listed_and_opened_as_what_it_is(make_app: Make, store: Path) -> None:
+    make_folder(store / "torn")
+    (store / "torn" / "plan.json").write_text('{"v": 1, "stu')
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert "damaged" in screen_text(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "✗" in screen_text(app).splitlines()[0]
+        await pilot.press("r")
+        await settle(pilot)
+        assert "is missing or damaged" in screen_text(app)
+
+
+async def test_filter_narrows_the_list(make_app: Make, store: Path) -> None:
+    write_study(store / "alpha")
+    write_study(store / "beta")
+    app = make_app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("slash", *"alph", "enter")
+        await settle(pilot)
+        text = screen_text(app)
+        assert "alpha" in text
+        assert "beta " not in text
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "beta " in screen_text(app)
+
+
+async def test_help_and_palette_name_every_action(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await settle(pilot)
+        described = {b.binding.description for b in app.screen.active_bindings.values() if b.binding.description}
+        commands = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Results", "Log-y", "Cancel study", "Hold view"} <= described & commands
+        await pilot.press("question_mark")
+        await settle(pilot)
+        assert isinstance(app.screen, Help)
+        text = "\n".join(line.text.plain for line in app.screen.query_one(LinesView).lines)
+        assert all(what in text for what in described)
+
+
+async def test_long_text_is_saved_where_the_terminal_would_lose_it(make_app: Make, tmp_path: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        app.copy("x" * 10_000, "long.md")
+        await pilot.pause(0.3)
+        assert (tmp_path / "s" / "copies" / "long.md").read_text() == "x" * 10_000
+        assert "too long to copy" in screen_text(app)
+
+
+async def test_end_of_a_study_is_told_once(make_app: Make, store: Path, monkeypatch: Any) -> None:
+    paths = write_study(store / "live", done=2, running=1)
+    app = make_app(opened=paths.folder)
+    written: list[str] = []
+    monkeypatch.setattr(app, "write_sequence", written.append)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert written == []
+        write_study(store / "live", done=3, running=0)
+        paths.supervisor.unlink()
+        await pilot.pause(1.0)
+        await settle(pilot)
+        assert len(written) == 1
+        assert written[0].startswith("\x1b]9;nondet-tui: live: 9 of 9 runs")
+
+
+async def test_no_size_raises_an_exception(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live", replicas=4, failed=1, epochs=12)
+    rng = random.Random(7)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        for number in range(500):
+            # Without a wait in between: sizes come as fast as a window is dragged.
+            size = Size(rng.randint(1, 200), rng.randint(1, 60))
+            app.post_message(events.Resize(size, size))
+            if number % 5 == 0:
+                await pilot.pause()
+            if number % 50 == 0:
+                await pilot.resize_terminal(120, 40)
+                opened = {50: app.open_results, 100: app.open_results}.get(number)
+                if opened is not None:
+                    opened(paths)
+                if number in (150, 200):
+                    app.open_builder(Path("protocols/mine.toml"))
+                if number == 250:
+                    app.open_monitor(paths)
+                await pilot.pause()
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        assert isinstance(app.screen, TooSmall)
+        assert "too small" in screen_text(app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert isinstance(app.screen, MonitorScreen)
