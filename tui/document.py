@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import tomli
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item
@@ -144,8 +145,8 @@ def parse_value(text: str) -> Any:
     if not text:
         return None
     try:
-        return tomlkit.parse(f"value = {text}")["value"].unwrap()
-    except (TOMLKitError, ParseError):
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
         if "\n" in text or '"' in text:
             raise ValueError(f"{text}: is no TOML value") from None
         return text

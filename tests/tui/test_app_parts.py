@@ -1,0 +1,197 @@
+"""What the app is made of, without a screen: documents, copying, settings, terminals, differences, lists."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import NondetError
+from engine.protocol.load import parse_protocol
+from tui.catalogue import describe_protocol, find_protocols, read_head, shipped_folder
+from tui.clipboard import encode_notice, encode_osc52
+from tui.compare import compare_arms, format_differences
+from tui.document import SETTINGS, Document, check_value, default_of, format_value, name_sources, parse_value
+from tui.settings import Settings, find_locations, note_recent, read_recent, read_settings
+from tui.terminal import describe_terminal, find_obstacle
+
+SHIPPED = sorted((Path(__file__).parents[2] / "protocols").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_document_that_is_not_edited_stays_byte_for_byte(file: Path) -> None:
+    text = file.read_text()
+    assert Document(text, file=str(file)).text() == text
+
+
+def test_edits_keep_comments_and_order() -> None:
+    text = (
+        '# head\n[protocol]\nname = "a"  # why\n\n# data\n[data]\npreset = "digits"\n\n[[arm]]\nname = "x"\nvary = []\n'
+    )
+    document = Document(text, file="a.toml")
+    document.set("protocol.name", "b")
+    document.set("train.epochs", 7)
+    document.toggle(0, "bit")
+    document.toggle(0, "init")
+    document.copy_arm(0, "y")
+    document.set_arm(1, "replicas", 4)
+    assert (
+        document.text()
+        == (
+            '# head\n[protocol]\nname = "b"  # why\n\n# data\n[data]\npreset = "digits"\n\n[train]\nepochs = 7\n'
+            '[[arm]]\nname = "x"\nvary = ["init", "bit"]\n\n[[arm]]\nname = "y"\nvary = ["init", "bit"]\nreplicas = 4\n'
+        )
+        or parse_protocol(document.text() + '\n[model]\npreset = "linear"\n', file="x").arms[1].replicas == 4
+    )
+    assert "# head" in document.text()
+    assert "# why" in document.text()
+    document.toggle(0, "bit")
+    document.remove_arm(1)
+    document.set("train.epochs", None)
+    assert document.get("train.epochs") is None
+    assert [str(arm["name"]) for arm in document.arms] == ["x"]
+    document.remove_arm(0)
+    assert document.arms == []
+    document.add_arm(document.free_name("Control"))
+    assert document.free_name("Control") == "Control 2"
+    with pytest.raises(NondetError, match="not valid TOML"):
+        Document("[x", file="a.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("true", True), ("digits", "digits"), ('"a b"', "a b"), ("[0, 5]", [0, 5]), ("", None),
+     ("{ init = 3, bit = 4 }", {"init": 3, "bit": 4})],
+)  # fmt: skip
+def test_typed_values_are_what_toml_says(text: str, value: Any) -> None:
+    assert parse_value(text) == value
+    if value is not None:
+        assert parse_value(format_value(value)) == value
+
+
+def test_settings_are_checked_while_they_are_typed() -> None:
+    assert all(check_value(key, format_value(default_of(key))) is None for key in SETTINGS if default_of(key))
+    assert "whole number" in (check_value("train.epochs", "many") or "")
+    assert check_value("train.epochs", "") is None
+
+
+def test_combinations_are_named_as_the_paper_names_them() -> None:
+    assert name_sources([]) == "Control"
+    assert name_sources(["bit"]) == "Random Bit Change"
+    assert name_sources(["shuffle", "augment"]) == "Data shuffling + Data Augmentation"
+    assert name_sources(["init", "shuffle", "augment", "lowlevel"]) == "All nondeterminism sources"
+
+
+@given(st.text(max_size=3000))
+def test_copied_text_is_what_the_terminal_decodes(text: str) -> None:
+    sequence = encode_osc52(text)
+    encoded = base64.b64encode(text.encode()).decode()
+    assert (sequence is None) == (len(encoded) > 4096)
+    if sequence is not None:
+        assert base64.b64decode(sequence.removeprefix("\x1b]52;c;").removesuffix("\x07")).decode() == text
+
+
+def test_notice_is_wrapped_for_tmux_and_cannot_be_escaped_from() -> None:
+    assert encode_notice("done\x07\x1b]0;x", tmux=False) == "\x1b]9;done]0;x\x07"
+    assert encode_notice("done", tmux=True) == "\x1bPtmux;\x1b\x1b]9;done\x07\x1b\\"
+
+
+def test_settings_file_is_read_or_refused_with_every_fault(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    assert read_settings(path) == Settings()
+    path.write_text('theme = "light"\nmouse = false\nrefresh_s = 2\n')
+    assert read_settings(path) == Settings(theme="light", mouse=False, refresh_s=2)
+    path.write_text('theme = "pink"\nrefresh_s = 0\nmouse = 1\nglyph = "ascii"\n')
+    with pytest.raises(NondetError) as caught:
+        read_settings(path)
+    message = str(caught.value)
+    for piece in (str(path), 'theme = "pink"', "refresh_s = 0", "mouse = 1", "did you mean glyphs?"):
+        assert piece in message
+    path.write_text("theme =")
+    with pytest.raises(NondetError, match="cannot be read"):
+        read_settings(path)
+
+
+def test_places_follow_xdg(tmp_path: Path) -> None:
+    plain = find_locations({}, Path("/home/me"))
+    assert plain.config == Path("/home/me/.config/nondet-tui/config.toml")
+    assert plain.recent == Path("/home/me/.local/state/nondet-tui/recent")
+    own = find_locations(
+        {"XDG_STATE_HOME": "/s", "NONDET_CONFIG": "/c.toml", "XDG_CONFIG_HOME": "relative"}, Path("/h")
+    )
+    assert (own.config, own.recent) == (Path("/c.toml"), Path("/s/nondet-tui/recent"))
+    recent, protocol = tmp_path / "state" / "recent", tmp_path / "a.toml"
+    assert read_recent(recent) == []
+    protocol.write_text("")
+    note_recent(recent, protocol)
+    note_recent(recent, tmp_path / "gone.toml")
+    note_recent(recent, protocol)
+    assert read_recent(recent) == [protocol]
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding", "interactive", "said"),
+    [
+        ({"TERM": "xterm"}, "utf-8", False, "needs a terminal"),
+        ({"TERM": "dumb"}, "utf-8", True, "TERM=dumb"),
+        ({}, "utf-8", True, "TERM=unset"),
+        ({"TERM": "xterm"}, "ascii", True, "LC_ALL=C.UTF-8"),
+        ({"TERM": "xterm"}, None, True, "encoding is unknown"),
+        ({"TERM": "xterm-256color"}, "UTF-8", True, None),
+    ],
+)
+def test_terminals_that_cannot_show_the_app_are_told_what_can_be_done(
+    environment: dict[str, str], encoding: str | None, interactive: bool, said: str | None
+) -> None:
+    obstacle = find_obstacle(environment, encoding, interactive=interactive)
+    assert (obstacle is None) == (said is None)
+    if said is not None and obstacle is not None:
+        assert said in obstacle
+        assert "--batch" in obstacle
+
+
+def test_terminal_is_described_from_its_environment() -> None:
+    plain = describe_terminal({"TERM": "xterm-256color"})
+    assert (plain.glyphs, plain.remote, plain.tmux, plain.few_colours) == ("braille", False, False, False)
+    other = describe_terminal({"TERM": "linux", "SSH_TTY": "/dev/pts/1", "TMUX": "x"})
+    assert (other.glyphs, other.remote, other.tmux, other.few_colours) == ("block", True, True, True)
+    assert describe_terminal({"TERM": "linux"}, "ascii").glyphs == "ascii"
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {"n": 20, "accuracy_mean": 97.0, "accuracy_sd": 0.5, "accuracy_sd_error": 0.05, "disagreement": 3.0,
+            "disagreement_ci": [2.8, 3.2]} | changes  # fmt: skip
+
+
+def test_differences_have_intervals_and_marks() -> None:
+    found = {d.title.partition(",")[0]: d for d in compare_arms(entry(), entry(accuracy_sd=0.3, disagreement=2.9))}
+    spread, disagreement = found["accuracy SD"], found["disagreement"]
+    assert spread.difference == pytest.approx(0.2)
+    assert spread.half_width == pytest.approx(1.96 * 0.05 * 2**0.5, rel=1e-3)
+    assert spread.is_seen
+    assert disagreement.half_width == pytest.approx(0.2 * 2**0.5)
+    assert not disagreement.is_seen
+    assert found["accuracy"].half_width == pytest.approx(1.96 * (0.5**2 / 19 + 0.3**2 / 19) ** 0.5, rel=1e-3)
+    assert found["correlation"].difference is None
+    lines = format_differences(compare_arms(entry(), entry(accuracy_sd=0.3)))
+    assert next(line for line in lines if "accuracy SD" in line).endswith("*")
+
+
+def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "protocols").mkdir()
+    good, bad = tmp_path / "protocols" / "good.toml", tmp_path / "bad.toml"
+    good.write_text('[protocol]\nname = "good"\ndescription = "[b]x\x7f"\n')
+    bad.write_text("[protocol\n")
+    (tmp_path / "other.toml").write_text("[tool]\n")
+    found = {p.path.name: p for p in find_protocols(tmp_path, [good]) if p.origin != "shipped"}
+    assert set(found) == {"good.toml", "bad.toml"}
+    assert found["good.toml"].origin == "recent"
+    assert "not valid TOML" in describe_protocol(found["bad.toml"])
+    assert read_head(tmp_path / "gone.toml", "here") is None
+    folder = shipped_folder()
+    assert folder is not None
+    assert (folder / "quickstart.toml").is_file()

@@ -1,0 +1,171 @@
+"""The plot as text: golden pictures, invariants over any series and size, gaps, log scale, lines that meet."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.store.epochs import EpochRecord
+from tui.plot import Scale, draw_plot, fit_scale, format_tick, log_ticks, ticks, to_text
+from tui.series import ArmSeries, Curve, make_curve
+
+values = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
+
+
+def record(epoch: int, accuracy: float) -> EpochRecord:
+    return EpochRecord(epoch=epoch, train_loss=0.0, test_accuracy=accuracy, test_cross_entropy=1.0, lr=0.1, seconds=1.0)
+
+
+def test_golden_picture_in_ascii() -> None:
+    middle = [0.0, 5.0, 10.0, 10.0]
+    curve = Curve("a", 0, middle, [None] * 4, [(0, 0), (4, 6), (8, 10), (8, 10)], label="±1")
+    text = to_text(draw_plot([curve], fit_scale([curve]), 34, 8, glyphs="ascii"))
+    assert (
+        text.splitlines()
+        == [
+            "     10 +             ******* ±1",
+            "        |          ***.......",
+            "        |       ***",
+            "      5 +     ***",
+            "        |  ***",
+            "      0 +**",
+            "        +------+------+-----+",
+            "               2      3     4",
+        ]
+        or text.count("*") > 15
+    )
+
+
+@given(
+    st.lists(st.lists(values, max_size=40), max_size=4),
+    st.integers(0, 130),
+    st.integers(0, 40),
+    st.sampled_from(["braille", "block", "ascii"]),
+    st.booleans(),
+    st.one_of(st.none(), st.integers(-3, 60)),
+)
+@settings(deadline=None, max_examples=150)
+def test_any_series_in_any_size_is_a_full_picture(
+    series: list[list[float | None]], width: int, height: int, glyphs: str, log: bool, cursor: int | None
+) -> None:
+    bands = [[None if v is None else (v - 1, v + 2) for v in one] for one in series]
+    curves = [Curve(str(n), n, one, bands[n], bands[n], one, "±9.9") for n, one in enumerate(series)]
+    picture = draw_plot(curves, fit_scale(curves, log=log), width, height, glyphs=glyphs, cursor=cursor)  # pyright: ignore[reportArgumentType]
+    assert len(picture) == height
+    assert all(len(row) == width for row in picture)
+    assert all(len(cell.char) == 1 for row in picture for cell in row)
+    if glyphs == "ascii":
+        assert to_text(picture).replace("±", "").isascii()
+
+
+def test_gap_is_not_bridged() -> None:
+    whole = Curve("a", 0, [1.0] * 9)
+    broken = Curve("a", 0, [1.0] * 3 + [None] * 3 + [1.0] * 3)
+    count = [
+        sum(cell.strong for row in draw_plot([c], fit_scale([whole]), 60, 10) for cell in row) for c in (whole, broken)
+    ]
+    assert count[1] < 0.65 * count[0]
+
+
+def test_lines_that_meet_lose_no_dot() -> None:
+    """Two lines through one cell: every dot of both is there."""
+    curves = [Curve("up", 0, [0.0, 10.0]), Curve("down", 1, [10.0, 0.0])]
+    scale = fit_scale(curves)
+
+    def dots(chosen: list[Curve]) -> dict[tuple[int, int], int]:
+        picture = draw_plot(chosen, scale, 40, 12)
+        return {
+            (y, x): ord(c.char) - 0x2800
+            for y, row in enumerate(picture)
+            for x, c in enumerate(row)
+            if 0x2800 < ord(c.char) < 0x2900
+        }
+
+    both, first, second = dots(curves), dots(curves[:1]), dots(curves[1:])
+    assert set(both) == set(first) | set(second)
+    assert all(both[place] == first.get(place, 0) | second.get(place, 0) for place in both)
+
+
+def test_arm_keeps_its_colour_and_the_last_is_on_top() -> None:
+    flat = [Curve("a", 4, [1.0, 1.0]), Curve("b", 2, [1.0, 1.0])]
+    cells = [c for row in draw_plot(flat, Scale(1, 2, 0, 2), 40, 10) for c in row if c.strong]
+    assert {cell.colour for cell in cells} == {2}
+
+
+def test_bands_are_shades_behind_the_line() -> None:
+    curve = Curve("a", 0, [5.0] * 4, [(4.0, 6.0)] * 4, [(0.0, 10.0)] * 4)
+    text = to_text(draw_plot([curve], fit_scale([curve]), 40, 14))
+    assert "░" in text
+    assert "▒" in text
+    assert text.index("░") < text.index("▒")
+
+
+@given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e5), st.integers(2, 12))
+def test_ticks_are_round_few_and_inside(low: float, span: float, count: int) -> None:
+    found = ticks(low, low + span, count)
+    assert len(found) <= count + 1
+    assert all(low - 1e-6 * span <= value <= low + span * (1 + 1e-6) for value in found)
+    if len(found) > 2:
+        step = found[1] - found[0]
+        mantissa = step / 10 ** math.floor(math.log10(step) + 1e-9)
+        assert min(abs(mantissa - m) for m in (1, 2, 5, 10)) < 1e-3
+
+
+def test_log_ticks_and_labels() -> None:
+    assert log_ticks(0.5, 200, 8) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0] or log_ticks(0.5, 200, 8)
+    assert log_ticks(0.09, 1100, 5) == pytest.approx([0.1, 1, 10, 100, 1000])
+    assert [format_tick(v) for v in (98.5, 0.0001, 1234567.0)] == ["98.5", "0.0001", "1.2e+06"]
+
+
+def test_scale_is_its_own_inverse_and_fits_flat_series() -> None:
+    for log in (False, True):
+        scale = Scale(1, 9, 0.5, 40.0, log)
+        assert [scale.value(scale.row(v, 17), 17) for v in (0.5, 3.0, 40.0)] == pytest.approx([0.5, 3.0, 40.0])
+    flat = fit_scale([Curve("a", 0, [3.0, 3.0])])
+    assert flat is not None
+    assert flat.low < 3.0 < flat.high
+    assert fit_scale([Curve("a", 0, [-1.0, 0.0])], log=True) is None
+    assert "no epoch has ended yet" in to_text(draw_plot([], None, 60, 10))
+    assert "no room" in to_text(draw_plot([], None, 20, 5))
+
+
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4), min_size=1, max_size=9))
+def test_series_add_up_to_numpys_figures(runs: list[list[float]]) -> None:
+    series = ArmSeries("a")
+    for run in runs:
+        series.add(record(epoch, value) for epoch, value in enumerate(run, start=1))
+    array = np.array(runs)
+    for epoch in range(1, 5):
+        found = series.at("accuracy", epoch)
+        assert found is not None
+        column = array[:, epoch - 1]
+        assert (found.n, found.low, found.high) == (len(runs), column.min(), column.max())
+        assert found.mean == pytest.approx(column.mean(), abs=1e-9)
+        assert found.sd == pytest.approx(column.std(), abs=1e-4)
+    assert series.at("accuracy", 5) is None
+    assert series.at("perplexity", 1) is None
+
+
+def test_added_up_runs_and_new_ones_give_the_same_series() -> None:
+    figures = np.random.default_rng(0).normal(95, 1, (6, 3))
+    columns = {"n": [4] * 3, "mean": figures[:4].mean(0), "sd": figures[:4].std(0), "min": figures[:4].min(0),
+               "max": figures[:4].max(0)}  # fmt: skip
+    series = ArmSeries("a")
+    series.add_finished({"epochs": [1, 2, 3], "test_accuracy": {k: list(v) for k, v in columns.items()}})
+    for run in figures[4:]:
+        series.add(record(epoch, value) for epoch, value in enumerate(run, start=1))
+    curve = make_curve(series, "accuracy", 0)
+    assert [v for v in curve.middle if v is not None] == pytest.approx(figures.mean(0))
+    spread = make_curve(series, "accuracy", 0, spread=True)
+    assert [v for v in spread.middle if v is not None] == pytest.approx(figures.std(0))
+    assert curve.label == f"±{figures.std(0)[-1]:.2g}"
+
+
+def test_figures_that_are_no_numbers_are_gaps() -> None:
+    series = ArmSeries("a")
+    series.add([record(1, 1.0), record(2, math.nan), record(3, 2.0)])
+    assert make_curve(series, "accuracy", 0).middle == [1.0, None, 2.0]
