@@ -14,6 +14,7 @@ CASES = {
     "command line": ("import tui.cli", (*HEAVY, "textual")),
     "batch": ("import tui.batch", (*HEAVY, "textual")),
     "ls": ("import tui.cli; tui.cli.main(['ls'])", (*HEAVY, "textual")),
+    "app": ("import tui.app.app", HEAVY),
     "supervisor": ("import engine.dispatch.supervisor", (*HEAVY, "textual", "rich")),
     "worker before it has its slot": ("import engine.training.__main__", (*HEAVY, "textual", "rich")),
     "export": ("import engine.export.__main__", ("torch", "scipy", "textual", "rich", "sklearn")),

@@ -24,34 +24,30 @@ def test_golden_picture_in_ascii() -> None:
     middle = [0.0, 5.0, 10.0, 10.0]
     curve = Curve("a", 0, middle, [None] * 4, [(0, 0), (4, 6), (8, 10), (8, 10)], label="±1")
     text = to_text(draw_plot([curve], fit_scale([curve]), 34, 8, glyphs="ascii"))
-    assert (
-        text.splitlines()
-        == [
-            "     10 +             ******* ±1",
-            "        |          ***.......",
-            "        |       ***",
-            "      5 +     ***",
-            "        |  ***",
-            "      0 +**",
-            "        +------+------+-----+",
-            "               2      3     4",
-        ]
-        or text.count("*") > 15
-    )
+    assert text.splitlines() == [
+        "     10 +           ..******** ±1",
+        "        |        ..***........",
+        "        |      .***..",
+        "      5 +    .**..",
+        "        |  ***.",
+        "      0 +**.",
+        "        +-------+------------+",
+        "                2            4",
+    ]
 
 
 @given(
     st.lists(st.lists(values, max_size=40), max_size=4),
-    st.integers(0, 130),
-    st.integers(0, 40),
+    st.tuples(st.integers(0, 130), st.integers(0, 40)),
     st.sampled_from(["braille", "block", "ascii"]),
     st.booleans(),
     st.one_of(st.none(), st.integers(-3, 60)),
 )
 @settings(deadline=None, max_examples=150)
 def test_any_series_in_any_size_is_a_full_picture(
-    series: list[list[float | None]], width: int, height: int, glyphs: str, log: bool, cursor: int | None
+    series: list[list[float | None]], size: tuple[int, int], glyphs: str, log: bool, cursor: int | None
 ) -> None:
+    width, height = size
     bands = [[None if v is None else (v - 1, v + 2) for v in one] for one in series]
     curves = [Curve(str(n), n, one, bands[n], bands[n], one, "±9.9") for n, one in enumerate(series)]
     picture = draw_plot(curves, fit_scale(curves, log=log), width, height, glyphs=glyphs, cursor=cursor)  # pyright: ignore[reportArgumentType]
@@ -116,7 +112,8 @@ def test_ticks_are_round_few_and_inside(low: float, span: float, count: int) -> 
 
 
 def test_log_ticks_and_labels() -> None:
-    assert log_ticks(0.5, 200, 8) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0] or log_ticks(0.5, 200, 8)
+    assert log_ticks(0.5, 200, 8) == [1.0, 10.0, 100.0]
+    assert log_ticks(0.5, 200, 9) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
     assert log_ticks(0.09, 1100, 5) == pytest.approx([0.1, 1, 10, 100, 1000])
     assert [format_tick(v) for v in (98.5, 0.0001, 1234567.0)] == ["98.5", "0.0001", "1.2e+06"]
 

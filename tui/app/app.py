@@ -37,7 +37,7 @@ from .results import ResultsScreen
 from .start import StartScreen
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
-THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "textual-ansi"}
+THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 
 
 class NondetApp(App[None]):

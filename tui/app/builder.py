@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from engine import catalog
 from engine.dispatch.devices import choose_devices, make_slots
@@ -41,6 +41,7 @@ from tui.format import UNICODE, shorten
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
+from .titles import TextLine
 
 ON, OFF, EMPTY = "■", "·", "–"
 HEADS = {"init": "init", "shuffle": "shuf", "augment": "augm", "stochastic": "stoch", "lowlevel": "low", "bit": "bit"}
@@ -91,7 +92,7 @@ class BuilderScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, arms beside settings, plan, keys."""
-        yield Static("", id="title", classes="title")
+        yield TextLine("", id="title", classes="title")
         with Horizontal(id="upper"):
             with Vertical(id="arms-box", classes="box"):
                 yield LinesView(name_id="arms")
@@ -167,7 +168,7 @@ class BuilderScreen(Screen[None]):
         state = f"valid, {len(self.plan.recipes)} runs" if self.plan is not None else self._first_fault()
         style = "bold" if self.plan is not None else "bold red"
         title = Text.assemble((f" {name}{mark}   ", "bold"), (state, style), no_wrap=True, overflow="ellipsis")
-        self.query_one("#title", Static).update(title)
+        self.query_one("#title", TextLine).show(title)
 
     def _first_fault(self) -> str:
         if not self.faults:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
@@ -29,6 +29,7 @@ from .dialogs import Choose, Confirm
 from .host import host
 from .lines import Line, LinesView
 from .plotview import PlotView, arm_style
+from .titles import TextLine, set_border_title
 
 GLYPHS = {
     "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
@@ -84,10 +85,10 @@ class MonitorScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, plot, readout, arms beside runs, keys."""
-        yield Static(Text(f" {printable(self.paths.name)}   reading …"), id="title", classes="title")
+        yield TextLine(Text(f" {printable(self.paths.name)}   reading …"), id="title", classes="title")
         with Vertical(id="plot-box", classes="box"):
             yield PlotView(name_id="plot")
-        yield Static("", id="readout")
+        yield TextLine("", id="readout")
         with Horizontal(id="below"):
             with Vertical(id="arms-box", classes="box"):
                 yield LinesView(name_id="arms")
@@ -122,9 +123,9 @@ class MonitorScreen(Screen[None]):
         self.query_one("#runs-box").display = not small or self.page == "runs"
 
     def _tick(self) -> None:
-        if self.is_current and not self.held:
+        if self.app.screen is self and not self.held:
             self.look()
-        elif self.is_current:
+        elif self.app.screen is self:
             self._show_title()
 
     @work(thread=True, exclusive=True, group="look")
@@ -143,7 +144,7 @@ class MonitorScreen(Screen[None]):
 
     def _fail(self, message: str) -> None:
         self.fault = message
-        self.query_one("#title", Static).update(Text(f" {UNICODE.failed} {printable(message)}", style="bold"))
+        self.query_one("#title", TextLine).show(Text(f" {UNICODE.failed} {printable(message)}", style="bold"))
 
     def _take(self, picture: Picture) -> None:
         self.fault = None
@@ -171,7 +172,7 @@ class MonitorScreen(Screen[None]):
         what = (
             f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
         )
-        self.query_one("#plot-box").border_title = what + ("  log" if plot.log_scale else "")
+        set_border_title(self.query_one("#plot-box"), what + ("  log" if plot.log_scale else ""))
         plot.show_curves(self.make_curves(self.picture))
         self._show_readout()
         self.query_one("#arms", LinesView).set_lines(self.make_arm_lines(self.picture))
@@ -206,7 +207,7 @@ class MonitorScreen(Screen[None]):
             parts.append("view held")
         if age > 3:
             parts.append(f"updated {format_seconds(age)} ago")
-        self.query_one("#title", Static).update(Text(" " + "   ".join(parts), style="bold", no_wrap=True))
+        self.query_one("#title", TextLine).show(Text(" " + "   ".join(parts), style="bold", no_wrap=True))
 
     def _show_readout(self) -> None:
         plot, picture = self.query_one(PlotView), self.picture
@@ -222,7 +223,7 @@ class MonitorScreen(Screen[None]):
             text.append("   ")
             text.append(shorten(printable(arm.name), 14), arm_style(number, self.app.theme))
             text.append(f" {found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}")
-        self.query_one("#readout", Static).update(text)
+        self.query_one("#readout", TextLine).show(text)
 
     def make_arm_lines(self, picture: Picture) -> list[Line]:
         """The measures so far, one arm a line."""

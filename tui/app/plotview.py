@@ -22,7 +22,7 @@ ANSI_PALETTE = ("blue", "red", "green", "magenta", "yellow", "cyan", "white", "b
 
 def arm_style(number: int, theme: str, *, strong: bool = True) -> Style:
     """An arm's colour under a theme; bands are dimmer than lines."""
-    palette = {"textual-ansi": ANSI_PALETTE, "textual-light": LIGHT_PALETTE}.get(theme, PALETTE)
+    palette = {"ansi-dark": ANSI_PALETTE, "textual-light": LIGHT_PALETTE}.get(theme, PALETTE)
     return Style(color=palette[number % len(palette)], bold=strong or None, dim=None if strong else True)
 
 

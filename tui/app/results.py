@@ -11,7 +11,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
@@ -30,6 +30,7 @@ from tui.tables import arm_name, make_notes, make_panel
 from .dialogs import Choose, Prompt
 from .host import host
 from .lines import Line, LinesView, render_lines
+from .titles import TextLine
 
 PAGES = {"1": "table", "2": "diagnostics", "3": "figures"}
 FRAMED_COLUMNS = 100
@@ -66,7 +67,7 @@ class ResultsScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, page, keys."""
-        yield Static(Text(f" {printable(self.paths.name)}   measuring …"), id="title", classes="title")
+        yield TextLine(Text(f" {printable(self.paths.name)}   measuring …"), id="title", classes="title")
         yield LinesView(name_id="page", cursor=False)
         yield Footer(show_command_palette=False)
 
@@ -97,7 +98,7 @@ class ResultsScreen(Screen[None]):
         self.app.call_from_thread(self._take, metrics, curves, plan.reference, empty)
 
     def _fail(self, message: str) -> None:
-        self.query_one("#title", Static).update(Text(f" {UNICODE.failed} {printable(self.paths.name)}", style="bold"))
+        self.query_one("#title", TextLine).show(Text(f" {UNICODE.failed} {printable(self.paths.name)}", style="bold"))
         self.query_one("#page", LinesView).set_lines([Line(Text(printable(row))) for row in message.splitlines()])
 
     def _take(
@@ -128,7 +129,7 @@ class ResultsScreen(Screen[None]):
         done, planned = sum(arm.get("n", 0) for arm in arms), sum(arm.get("planned", 0) for arm in arms)
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
         title = f" {study}   {self.page}   {done} of {planned} replicas{order}"
-        self.query_one("#title", Static).update(Text(title, style="bold", no_wrap=True))
+        self.query_one("#title", TextLine).show(Text(title, style="bold", no_wrap=True))
         # One column is the scrollbar's; frames go first where every column counts.
         width, framed = max(20, self.size.width - 1), self.size.width >= FRAMED_COLUMNS
         reference = self.reference if self.published else None

@@ -11,7 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, Input
 
 from engine.protocol.faults import printable
 from engine.store.control import request
@@ -23,6 +23,7 @@ from tui.settings import read_recent
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
+from .titles import TextLine
 
 PERIOD_S = 2.0
 WELCOME = (
@@ -57,7 +58,7 @@ class StartScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, filter, list, keys."""
-        yield Static(Text(" nondet-tui   reading …"), id="title", classes="title")
+        yield TextLine(Text(" nondet-tui   reading …"), id="title", classes="title")
         yield Input(placeholder="filter: name, state or description", id="filter")
         yield LinesView(name_id="list")
         yield Footer(show_command_palette=False)
@@ -67,7 +68,7 @@ class StartScreen(Screen[None]):
         self.query_one("#filter", Input).display = False
         self.query_one(LinesView).focus()
         self.read()
-        self.set_interval(PERIOD_S, lambda: self.read() if self.is_current else None)
+        self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self else None)
 
     def on_screen_resume(self) -> None:
         """Back from another screen: something may have changed."""
@@ -108,7 +109,7 @@ class StartScreen(Screen[None]):
         running = sum(s.state == "running" for s in self.studies.values())
         title = f" nondet-tui   {len(self.studies)} studies, {running} running   {len(self.protocols)} protocols"
         title += "   read only" if host(self).readonly else ""
-        self.query_one("#title", Static).update(Text(title, style="bold", no_wrap=True))
+        self.query_one("#title", TextLine).show(Text(title, style="bold", no_wrap=True))
 
     # What keys do --------------------------------------------------------------------------------------------------
 
