@@ -108,6 +108,56 @@ def list_instability(curves: list[dict[str, Any]], symbols: Symbols, *, name_wid
     return lines
 
 
+HEAT = " ░▒▓█"
+HEAT_ASCII = " .:+#"
+
+
+def list_pairs(arms: list[dict[str, Any]], symbols: Symbols = UNICODE, *, width: int) -> list[str]:
+    """CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
+
+    Args:
+        arms: Of cka.json.
+        symbols: What can be shown.
+        width: Columns; squares stand side by side as far as there is room, replicas beyond it are left out.
+    """
+    steps = HEAT if symbols is UNICODE else HEAT_ASCII
+    lines = []
+    for arm in arms:
+        lines.append(
+            f"{printable(str(arm['name']))}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})"
+        )
+        squares = []
+        for layer in arm["layers"]:
+            matrix = [row[: width // 2] for row in layer["cka"][: width // 2]]
+            rows = ["".join(steps[min(4, int(5 * value))] for value in row) for row in matrix]
+            title = printable(str(layer["name"]))
+            room = max(len(title), len(matrix), 6)
+            values = [v for i, row in enumerate(matrix) for v in row[i + 1 :]]
+            least = f"≥ {min(values):.2f}" if values else symbols.missing
+            least = least if symbols is UNICODE else least.replace("≥", ">=")
+            squares.append([f"{text:{room}}" for text in (title, *rows, least)])
+        lines += _place_side_by_side(squares, width)
+    return lines
+
+
+def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
+    """Blocks of lines in rows that fit the width, an empty line below each row of blocks."""
+    lines: list[str] = []
+    row: list[list[str]] = []
+    for square in [*squares, None]:
+        taken = sum(len(s[0]) + 2 for s in row)
+        if row and (square is None or taken + len(square[0]) > width):
+            height = max(map(len, row))
+            for number in range(height):
+                cells = [s[number] if number < len(s) else " " * len(s[0]) for s in row]
+                lines.append("  ".join(cells).rstrip())
+            lines.append("")
+            row = []
+        if square is not None:
+            row.append(square)
+    return lines
+
+
 FIGURE_NAMES = {
     "accuracy": "accuracy",
     "cross_entropy": "cross-entropy",

@@ -23,6 +23,10 @@ from .status import RunState, Status, read_state
 from .study import StudyPlan, read_plan
 
 
+PACE_EPOCHS = 10
+"""Latest epochs of a run that its pace is judged by."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunView:
     """One run: its state and its curve."""
@@ -252,8 +256,8 @@ def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | Non
 
 
 def _pace_s(runs: Iterable[RunView]) -> float | None:
-    """Mean seconds of the epochs so far; None before the first."""
-    paces = [record.seconds for run in runs for record in run.epochs if math.isfinite(record.seconds)]
+    """Mean seconds of each run's latest epochs; None before the first."""
+    paces = [r.seconds for run in runs for r in run.epochs[-PACE_EPOCHS:] if math.isfinite(r.seconds)]
     return statistics.fmean(paces) if paces else None
 
 

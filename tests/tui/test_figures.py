@@ -9,7 +9,15 @@ import pytest
 from rich.console import Console
 
 from tui.diagnostics import make_diagnostics_panel
-from tui.figures import draw_bar, draw_levels, list_crossed, list_instability, list_onsets, make_figure_panels
+from tui.figures import (
+    draw_bar,
+    draw_levels,
+    list_crossed,
+    list_instability,
+    list_onsets,
+    list_pairs,
+    make_figure_panels,
+)
 from tui.format import ASCII, UNICODE
 from tui.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
 from tui.tables import make_notes, make_panel, make_rows
@@ -68,6 +76,20 @@ def test_instability_shows_spread_and_first_epochs() -> None:
         "  epoch 1   25.56   25.74 to 25.90",
         "  epoch 2   31.10   – to –",
     ]
+
+
+def test_pairs_are_squares_side_by_side() -> None:
+    layers = [{"name": n, "cka": [[1.0, 0.5], [0.5, 1.0]]} for n in ("Conv1", "Logits")] + [{"name": "x", "cka": []}]
+    assert list_pairs([{"name": "Init", "layers": layers}], width=40) == [
+        "Init: CKA of every pair of replicas, from 0 (' ') to 1 (█)",
+        "Conv1   Logits  x",
+        "█▒      █▒      –",
+        "▒█      ▒█",
+        "≥ 0.50  ≥ 0.50",
+        "",
+    ]
+    narrow = list_pairs([{"name": "Init", "layers": layers}], ASCII, width=8)
+    assert narrow[1:6] == ["Conv1", "#:", ":#", ">= 0.50", ""]
 
 
 def test_crossed_design_shows_shares_and_what_is_missing() -> None:

@@ -66,6 +66,11 @@ class BuilderScreen(Screen[None]):
         Binding("o", "onset", "Onset", show=False),
         Binding("e", "ensemble", "Ensemble", show=False),
         Binding("R", "replicas", "Replicas of arm", show=False),
+        Binding("T", "override('train')", "Arm's own training", show=False),
+        Binding("M", "override('model')", "Arm's own model", show=False),
+        Binding("D", "override('data')", "Arm's own data settings", show=False),
+        Binding("E", "override('evaluate')", "Arm's own evaluation", show=False),
+        Binding("X", "override('crossed')", "Crossed sources", show=False),
         Binding("u", "undo", "Undo"),
         Binding("tab", "page", "Arms/Settings"),
         Binding("v", "view_text", "TOML"),
@@ -311,6 +316,17 @@ class BuilderScreen(Screen[None]):
         """How many replicas this arm has."""
         self._ask_arm("replicas", "Replicas of this arm; empty for the protocol's")
 
+    def action_override(self, key: str) -> None:
+        """Settings that hold in this arm alone, as a table."""
+        examples = {
+            "train": '{ schedule = "snapshot", cycles = 5 }',
+            "model": '{ preset = "linear" }',
+            "data": '{ augment = "none" }',
+            "evaluate": "{ flip = true }",
+            "crossed": "{ init = 10, shuffle = 10 }",
+        }
+        self._ask_arm(key, f"{key} of this arm, e.g. {examples[key]}; empty for none")
+
     def _ask_arm(self, key: str, title: str) -> None:
         number = self.arm
         if number is None:
@@ -319,7 +335,7 @@ class BuilderScreen(Screen[None]):
         def take(text: str | None) -> None:
             if text is not None:
                 self.document.set_arm(number, key, parse_value(text))
-                if key == "ensemble" and text.strip():
+                if key in ("ensemble", "crossed") and text.strip():
                     self.document.set_arm(number, "vary", None)
                 self.changed()
 

@@ -15,7 +15,7 @@ from textual.widgets import Footer
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.store.control import request
+from engine.store.control import Verb, request
 from engine.store.paths import StudyPaths
 from engine.store.view import ArmView, RunView
 from tui.follow import Follower, Picture
@@ -38,6 +38,7 @@ GLYPHS = {
 NARROW_COLUMNS, LOW_ROWS = 100, 30
 """Below these, arms and runs share one place, as two pages."""
 
+ARM_VERBS: tuple[Verb, ...] = ("pause", "resume", "cancel")
 GPU_PERIOD_S = 2.0
 COLUMNS = (("acc SD", "accuracy_sd"), ("CE SD", "cross_entropy_sd"), ("disagree", "disagreement"),
            ("corr", "correlation"), ("ens Δ", "ensemble_delta"))  # fmt: skip
@@ -229,7 +230,7 @@ class MonitorScreen(Screen[None]):
         """The measures so far, one arm a line."""
         text = any(entry.get("text") for entry in picture.metrics.values())
         columns = TEXT_COLUMNS if text else COLUMNS
-        width = max(12, min(30, self.size.width - 62 if self.size.width < 2 * NARROW_COLUMNS else 30))
+        width = max(12, min(30, self.query_one("#arms", LinesView).size.width - 62))
         head = f"{'arm':{width}} {'runs':>9}  " + " ".join(f"{title:>8}" for title, _ in columns)
         lines = [Line(Text(head, style="dim"))]
         for number, arm in enumerate(picture.snapshot.arms):
@@ -362,6 +363,12 @@ class MonitorScreen(Screen[None]):
         if self._may_change():
             host(self).start_training(self.paths)
 
+    def ask_arm(self, arm: ArmView, verb: Verb) -> None:
+        """A request about every run of an arm; runs that another arm shares are meant too."""
+        request(self.paths, verb, runs=[run.id for run in arm.runs if run.state.status != "done"])
+        self.notify(f"asked the runs of {printable(arm.name)} to {verb}", markup=False)
+        self.look()
+
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         """The runs of an arm."""
         event.stop()
@@ -369,9 +376,13 @@ class MonitorScreen(Screen[None]):
             return
         arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
         rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
+        if not host(self).readonly:
+            rows += [(verb, f"      {verb} every run of this arm that has not ended") for verb in ARM_VERBS]
 
         def opened(run_id: str | None) -> None:
-            if run_id is not None:
+            if run_id in ARM_VERBS:
+                self.ask_arm(arm, run_id)
+            elif run_id is not None:
                 host(self).open_run(self.paths, run_id)
 
         title = f"{printable(arm.name)}: replica, state, epoch, accuracy   (Enter opens the log and its actions)"

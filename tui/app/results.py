@@ -21,7 +21,7 @@ from engine.store.study import read_plan
 from tui.compare import compare_arms, format_differences
 from tui.diagnostics import make_diagnostics_panel
 from tui.export import export_study
-from tui.figures import make_figure_panels
+from tui.figures import list_pairs, make_figure_panels
 from tui.format import UNICODE
 from tui.measures import read_metrics, refresh_metrics
 from tui.report import FORMATS
@@ -32,7 +32,6 @@ from .host import host
 from .lines import Line, LinesView, render_lines
 from .titles import TextLine
 
-PAGES = {"1": "table", "2": "diagnostics", "3": "figures"}
 FRAMED_COLUMNS = 100
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
 
@@ -45,6 +44,7 @@ class ResultsScreen(Screen[None]):
         Binding("1", "page('table')", "Table"),
         Binding("2", "page('diagnostics')", "Diagnostics"),
         Binding("3", "page('figures')", "Figures"),
+        Binding("4", "page('pairs')", "Pairs"),
         Binding("p", "published", "Published"),
         Binding("s", "sort", "Sort"),
         Binding("y", "copy('markdown')", "Copy"),
@@ -140,6 +140,10 @@ class ResultsScreen(Screen[None]):
         elif self.page == "diagnostics":
             panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
             panels = [panel or Text("Diagnostics need two finished replicas of an arm.")]
+        elif self.page == "pairs":
+            lines = list_pairs((read_json(self.paths.cka) or {}).get("arms", []), width=width)
+            panels = [Text(line) for line in lines]
+            panels = panels or [Text("No layer was compared: metrics.cka = true in the protocol asks for it.")]
         else:
             panels = make_figure_panels(study, arms, self.curves, width=width)
             panels = panels or [Text("Figures need two finished replicas of an arm.")]

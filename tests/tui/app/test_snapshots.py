@@ -1,0 +1,119 @@
+"""Every screen, in its states and sizes, as text: what a person sees, compared with what was looked at and kept.
+
+`UPDATE_SNAPSHOTS=1 pytest tests/tui/app/test_snapshots.py` writes them anew; look at the difference before keeping it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from app_studies import screen_text, write_study
+from test_screens import settle
+from textual.pilot import Pilot
+
+from engine.store.files import make_folder, write_json
+from tui.app.app import NondetApp
+
+FOLDER = Path(__file__).parent / "snapshots"
+SIZES = [(80, 24), (120, 40), (200, 60)]
+Step = Callable[[Pilot[None], NondetApp, Path], Awaitable[None]]
+
+
+async def start_empty(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    """Nothing to do."""
+
+
+async def start(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    write_study(store / "alpha")
+    write_study(store / "beta", done=3, running=0)
+    make_folder(store / "torn")
+    (store / "torn" / "plan.json").write_text("{")
+    app.screen.read()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def builder(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    app.open_builder(Path("protocols/mine.toml"))
+
+
+async def builder_fault(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    path = Path("protocols/mine.toml")
+    path.write_text(path.read_text().replace("epochs = 4", "epochs = -4").replace('"init"', '"inti"'))
+    app.open_builder(path)
+
+
+async def monitor(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    app.open_monitor(write_study(store / "alpha", replicas=5, epochs=12, failed=1))
+
+
+async def monitor_empty(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    app.open_monitor(write_study(store / "alpha", done=0, running=0))
+
+
+async def results(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    app.open_results(write_study(store / "alpha", done=3, running=0))
+
+
+async def diagnostics(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await settle(pilot)
+    await pilot.press("2")
+
+
+async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    paths = write_study(store / "alpha", done=3, running=0)
+    layers = [
+        {"name": name, "cka": [[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]]} for name in ("Conv1", "Logits")
+    ]
+    write_json(paths.cka, {"v": 1, "arms": [{"name": "Parameter Initialization", "layers": layers}]})
+    app.open_results(paths)
+    await settle(pilot)
+    await pilot.press("4")
+
+
+async def runs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await monitor(pilot, app, store)
+    await settle(pilot)
+    await pilot.press("enter")
+
+
+async def keys(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await monitor(pilot, app, store)
+    await settle(pilot)
+    await pilot.press("question_mark")
+
+
+STATES: dict[str, Step] = {
+    step.__name__: step
+    for step in (
+        start_empty, start, builder, builder_fault, monitor, monitor_empty, results, diagnostics, pairs, runs, keys,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+async def test_screen_looks_as_it_did(
+    state: str, size: tuple[int, int], make_app: Callable[..., NondetApp], store: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await STATES[state](pilot, app, store)
+        for _ in range(3):
+            await settle(pilot)
+        text = steady(screen_text(app), store)
+    path = FOLDER / f"{state}-{size[0]}x{size[1]}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n")
+    assert text + "\n" == path.read_text()
+
+
+def steady(text: str, store: Path) -> str:
+    """Without what differs from run to run: folders, ages, times left."""
+    text = re.sub(r"/\S*pytest-\S*", "STORE", text)
+    return re.sub(r" +\d+ s( ago| left)", r" N s\1", text)
