@@ -22,7 +22,6 @@ from .paths import RunPaths, StudyPaths
 from .status import RunState, Status, read_state
 from .study import StudyPlan, read_plan
 
-
 PACE_EPOCHS = 10
 """Latest epochs of a run that its pace is judged by."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import app_speed
 import cka
 import input_pipeline
 import language_baselines
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "recurrence": recurrence.measure,
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,
+    "app_speed": app_speed.measure,
 }
 
 
