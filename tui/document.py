@@ -152,6 +152,15 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def find_value_fault(text: str) -> str | None:
+    """Why a text is no value; None where it is one."""
+    try:
+        parse_value(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def format_value(value: Any) -> str:
     """A value as a person would type it."""
     if isinstance(value, str):
@@ -186,6 +195,13 @@ def remedy_of(key: str) -> str:
     """What is allowed, or an example."""
     section, _, name = key.partition(".")
     return SECTIONS[section][name].remedy
+
+
+def allowed_of(key: str) -> str:
+    """What a setting may be, as its own check says it: "a number at least 0 and below 1"."""
+    section, _, name = key.partition(".")
+    said = SECTIONS[section][name].check(object()) or ""
+    return said.removeprefix("must be ")
 
 
 def check_value(key: str, text: str) -> str | None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
+from engine.protocol.faults import printable
+
 MISSING = "–"
 
 MAX_DECIMALS = 6
@@ -115,6 +119,11 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def fit_name(name: str, width: int) -> str:
+    """A name from outside in `width` columns of one cell each, for pictures made of cells."""
+    return shorten("".join(c if cell_len(c) == 1 else "?" for c in printable(name)), width).ljust(width)
 
 
 def shorten(text: str, width: int, symbols: Symbols = UNICODE) -> str:

@@ -291,13 +291,15 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
 
 
 def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start: int, rows: int) -> None:
-    """Each label beside its curve's end, moved to the nearest free row."""
+    """Each label beside its curve's end, the highest first, moved to the nearest free row."""
     taken: set[int] = set()
+    ends = {}
     for curve in curves:
-        ends = [value for value in curve.middle if value is not None and (value > 0 or not scale.log)]
-        if not ends or not curve.label:
-            continue
-        wanted = min(rows - 1, max(0, int(scale.row(ends[-1], rows))))
+        drawn = [value for value in curve.middle if value is not None and (value > 0 or not scale.log)]
+        if drawn and curve.label:
+            ends[curve.colour] = (-drawn[-1], curve.colour)
+    for curve in sorted((curve for curve in curves if curve.colour in ends), key=lambda curve: ends[curve.colour]):
+        wanted = min(rows - 1, max(0, int(scale.row(-ends[curve.colour][0], rows))))
         order = sorted(range(rows), key=lambda row: (abs(row - wanted), row))
         row = next((row for row in order if row not in taken), None)
         if row is not None:

@@ -15,7 +15,16 @@ from engine.protocol.load import parse_protocol
 from tui.catalogue import describe_protocol, find_protocols, read_head, shipped_folder
 from tui.clipboard import encode_notice, encode_osc52
 from tui.compare import compare_arms, format_differences
-from tui.document import SETTINGS, Document, check_value, default_of, format_value, name_sources, parse_value
+from tui.document import (
+    SETTINGS,
+    Document,
+    allowed_of,
+    check_value,
+    default_of,
+    format_value,
+    name_sources,
+    parse_value,
+)
 from tui.settings import Settings, find_locations, note_recent, read_recent, read_settings
 from tui.terminal import describe_terminal, find_obstacle
 
@@ -195,3 +204,14 @@ def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> 
     folder = shipped_folder()
     assert folder is not None
     assert (folder / "quickstart.toml").is_file()
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_says_what_is_allowed(key: str) -> None:
+    assert len(allowed_of(key)) > 4, key
+    assert "must be" not in allowed_of(key)
+
+
+def test_allowed_values_are_those_of_the_check() -> None:
+    assert allowed_of("train.momentum") == "a number at least 0 and below 1"
+    assert allowed_of("train.precision") == "one of fp32, tf32, bf16"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.store.epochs import EpochRecord
+from tui.format import fit_name
 from tui.plot import Scale, draw_plot, fit_scale, format_tick, log_ticks, ticks, to_text
 from tui.series import ArmSeries, Curve, make_curve
 
@@ -166,3 +167,17 @@ def test_figures_that_are_no_numbers_are_gaps() -> None:
     series = ArmSeries("a")
     series.add([record(1, 1.0), record(2, math.nan), record(3, 2.0)])
     assert make_curve(series, "accuracy", 0).middle == [1.0, None, 2.0]
+
+
+def test_labels_stand_from_the_highest_end_down_whatever_is_drawn_on_top() -> None:
+    curves = [Curve(name, number, [1.0, 5.0 - number * 1e-3], label=name) for number, name in enumerate("abc")]
+    pictures = []
+    for order in (curves, curves[::-1], [curves[1], curves[2], curves[0]]):
+        text = to_text(draw_plot(order, fit_scale(order), 40, 12)).splitlines()
+        pictures.append([row[-1] for row in text[:3]])
+    assert pictures == [["a", "b", "c"]] * 3
+
+
+def test_names_take_the_columns_they_are_given() -> None:
+    assert fit_name("Parameter Initialization", 8) == "Paramet…"
+    assert fit_name("随机\x1b[31m", 12) == "??\\x1b[31m".ljust(12)

@@ -32,7 +32,7 @@ from tui.terminal import Terminal, describe_terminal, find_obstacle
 from .builder import BuilderScreen
 from .dialogs import Choose, Help, Reader
 from .monitor import MonitorScreen
-from .patches import survive_stray_bytes
+from .patches import end_on_hangup, end_without_terminal, survive_stray_bytes
 from .results import ResultsScreen
 from .start import StartScreen
 
@@ -46,7 +46,7 @@ class NondetApp(App[None]):
     TITLE = "nondet-tui"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "keys", "Help", key_display="?"),
+        Binding("question_mark", "keys", "Help", show=False, key_display="?"),
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("ctrl+t", "change_look", "Theme", show=False),
     ]
@@ -74,6 +74,9 @@ class NondetApp(App[None]):
 
     def on_mount(self) -> None:
         """The list, and on top of it what was asked for."""
+        if not self.is_headless:
+            end_on_hangup()
+            self.set_interval(2.0, end_without_terminal)
         self.push_screen(StartScreen(self.store))
         if self.opened is not None:
             self.open_path(self.opened)

@@ -11,9 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
-from engine import catalog
 from engine.dispatch.devices import choose_devices, make_slots
 from engine.dispatch.launch import done_runs, plan_protocol
 from engine.dispatch.probe import probe_plan
@@ -27,24 +25,24 @@ from engine.store.files import write_bytes
 from engine.store.paths import StudyPaths, find_store
 from tui.check import describe_cost, describe_workload
 from tui.document import (
-    SETTINGS,
     Document,
+    allowed_of,
     check_value,
     default_of,
+    find_value_fault,
     format_value,
     name_sources,
     parse_value,
     remedy_of,
 )
-from tui.format import UNICODE, shorten
+from tui.format import UNICODE
 
+from .builder_lines import ARM_EXAMPLES, arm_lines, data_rows, fault_lines, model_rows, plan_lines, setting_lines
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
-from .titles import TextLine
+from .titles import Keys, TextLine
 
-ON, OFF, EMPTY = "■", "·", "–"
-HEADS = {"init": "init", "shuffle": "shuf", "augment": "augm", "stochastic": "stoch", "lowlevel": "low", "bit": "bit"}
 NARROW_COLUMNS = 100
 
 
@@ -103,15 +101,19 @@ class BuilderScreen(Screen[None]):
                 yield LinesView(name_id="arms")
             with Vertical(id="settings-box", classes="box"):
                 yield LinesView(name_id="settings")
-        with Vertical(id="plan-box", classes="box"):
-            yield LinesView(name_id="plan", cursor=False)
-        yield Footer(show_command_palette=False)
+        with Horizontal(id="lower"):
+            with Vertical(id="plan-box", classes="box"):
+                yield LinesView(name_id="plan", cursor=False)
+            with Vertical(id="text-box", classes="box"):
+                yield LinesView(name_id="text", cursor=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Check what was opened."""
         self.query_one("#arms-box").border_title = "Arms: which sources vary"
         self.query_one("#settings-box").border_title = "Settings"
         self.query_one("#plan-box").border_title = "Plan"
+        self.query_one("#text-box").border_title = "As it will be saved"
         self.query_one("#arms", LinesView).focus()
         self.lay_out()
         self.check()
@@ -126,6 +128,7 @@ class BuilderScreen(Screen[None]):
         small = self.size.width < NARROW_COLUMNS
         self.query_one("#arms-box").display = not small or self.page == "arms"
         self.query_one("#settings-box").display = not small or self.page == "settings"
+        self.query_one("#text-box").display = not small
 
     # Checking ------------------------------------------------------------------------------------------------------
 
@@ -163,9 +166,12 @@ class BuilderScreen(Screen[None]):
     def show(self) -> None:
         """Every part as it is now."""
         self._show_title()
-        self.query_one("#arms", LinesView).set_lines(self.make_arm_lines())
-        self.query_one("#settings", LinesView).set_lines(self.make_setting_lines())
-        self.query_one("#plan", LinesView).set_lines(self.make_plan_lines())
+        arms = self.query_one("#arms", LinesView)
+        width = max(12, min(32, arms.size.width - 48))
+        arms.set_lines(arm_lines(self.document, self.plan, self.faults, column=self.column, width=width))
+        self.query_one("#settings", LinesView).set_lines(setting_lines(self.document, self.faults))
+        self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
+        self.query_one("#text", LinesView).set_lines([Line(Text(printable(row))) for row in self.latest.splitlines()])
 
     def _show_title(self) -> None:
         name = printable(str(self.document.get("protocol.name") or self.path.stem))
@@ -182,72 +188,11 @@ class BuilderScreen(Screen[None]):
         more = f"   and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
         return f"{UNICODE.failed} {printable(first.key)}: {printable(first.problem)}{more}"
 
-    def make_arm_lines(self) -> list[Line]:
-        """One arm a line: its name, a mark per source, and what else is said of it."""
-        width = max(12, min(32, self.query_one("#arms", LinesView).size.width - 48))
-        head = Text(f"  {'name':{width}}", style="dim")
-        for number, source in enumerate(SOURCES):
-            head.append(f"{HEADS[source]:>6}", "reverse" if number == self.column else "dim")
-        lines = [Line(head)]
-        planned = {arm.name: arm for arm in (self.plan.arms if self.plan is not None else ())}
-        faulty = {fault.key.split("]")[0] for fault in self.faults if fault.key.startswith("arm[")}
-        for number, arm in enumerate(self.document.arms):
-            name = printable(str(arm.get("name", "?")))
-            row = Text(no_wrap=True)
-            row.append(UNICODE.failed + " " if f"arm[{number + 1}" in faulty else "  ", "bold red")
-            row.append(f"{shorten(name, width):{width}}")
-            vary = [str(v) for v in arm.get("vary", [])] if isinstance(arm.get("vary", []), list) else []
-            vary = vary or [str(v) for v in arm.get("crossed", {})]
-            empty = planned[name].empty if name in planned else {}
-            for source in SOURCES:
-                mark = EMPTY if source in empty else ON if source in vary else OFF
-                row.append(f"{mark:>6}", "bold" if mark == ON else "")
-            notes = [f"{key} {format_value(arm[key])}" for key in arm if key not in ("name", "vary")]
-            row.append("   " + printable("; ".join(notes)), "dim")
-            lines.append(Line(row, str(number)))
-        if not self.document.arms:
-            lines.append(Line(Text("  no arm yet: a adds one", style="dim")))
-        return lines
-
-    def make_setting_lines(self) -> list[Line]:
-        """Every setting with its value; what is left at its default is dim; a fault stands beside its value."""
-        problems = {fault.key: fault for fault in self.faults}
-        lines, section = [], ""
-        for key in SETTINGS:
-            head, _, name = key.partition(".")
-            if head != section:
-                section = head
-                lines.append(Line(Text(f"[{section}]", style="bold")))
-            value = self.document.get(key)
-            known = default_of(key) if value is None else value
-            shown = format_value(known) if known not in (None, {}, "") else "–"
-            row = Text(f"  {name:18}", no_wrap=True)
-            row.append(f"{printable(shown)}", "dim" if value is None else "bold")
-            if key in problems:
-                row.append(f"   {UNICODE.failed} {printable(problems[key].problem)}", "bold red")
-            lines.append(Line(row, key))
-        return lines
-
-    def make_plan_lines(self) -> list[Line]:
-        """What would be trained, or all faults with their remedies."""
+    def _make_plan_lines(self) -> list[Line]:
         if self.plan is None or self.protocol is None:
-            rows = []
-            for fault in self.faults:
-                rows.append(f"{UNICODE.failed} {fault.key}: {fault.problem}")
-                rows.append(f"    {fault.remedy}")
-            return [Line(Text(printable(row))) for row in rows]
-        plan, protocol = self.plan, self.protocol
-        done = done_runs(StudyPaths((find_store(host(self).store) / protocol.name).absolute()), plan)
-        shared = len(plan.shared)
-        rows = [
-            f"{len(plan.recipes)} runs in {len(plan.arms)} arms: {len(plan.recipes) - len(done)} to train, "
-            f"{len(done)} already done, {shared} shared between arms, on {plan.device}"
-        ]
-        rows += self.timing or ["t trains for a second and estimates time and disk"]
-        rows += [f"{arm.name}: {reason}" for arm in plan.arms for reason in arm.empty.values()]
-        names = {recipe.model.preset for recipe in plan.recipes.values()}
-        rows += [f"{name}: {catalog.MODELS[name]}" for name in sorted(n for n in names if n in catalog.MODELS)]
-        return [Line(Text(printable(row))) for row in rows]
+            return fault_lines(self.faults)
+        paths = StudyPaths((find_store(host(self).store) / self.protocol.name).absolute())
+        return plan_lines(self.plan, done=len(done_runs(paths, self.plan)), timing=self.timing)
 
     # Arms ----------------------------------------------------------------------------------------------------------
 
@@ -318,14 +263,7 @@ class BuilderScreen(Screen[None]):
 
     def action_override(self, key: str) -> None:
         """Settings that hold in this arm alone, as a table."""
-        examples = {
-            "train": '{ schedule = "snapshot", cycles = 5 }',
-            "model": '{ preset = "linear" }',
-            "data": '{ augment = "none" }',
-            "evaluate": "{ flip = true }",
-            "crossed": "{ init = 10, shuffle = 10 }",
-        }
-        self._ask_arm(key, f"{key} of this arm, e.g. {examples[key]}; empty for none")
+        self._ask_arm(key, f"{key} of this arm, e.g. {ARM_EXAMPLES[key]}; empty for none")
 
     def _ask_arm(self, key: str, title: str) -> None:
         number = self.arm
@@ -340,7 +278,7 @@ class BuilderScreen(Screen[None]):
                 self.changed()
 
         value = self.document.arms[number].get(key)
-        self.app.push_screen(Prompt(title, format_value(value), check=_is_value), take)
+        self.app.push_screen(Prompt(title, format_value(value), check=find_value_fault), take)
 
     # Settings ------------------------------------------------------------------------------------------------------
 
@@ -367,13 +305,13 @@ class BuilderScreen(Screen[None]):
                 self.document.set(key, parse_value(text))
                 self.changed()
 
-        listed = {"data.preset": _data_rows, "model.preset": _model_rows}
+        listed = {"data.preset": data_rows, "model.preset": model_rows}
         if key in listed:
             self.app.push_screen(Choose(key, listed[key]()), take)
             return
         value = self.document.get(key)
         default = format_value(default_of(key))
-        hint = f"{remedy_of(key)}; default {default}" if default else remedy_of(key)
+        hint = f"{allowed_of(key)}; {remedy_of(key)}" + (f"; default {default}" if default else "")
         title = f"{key}   (empty: the default)"
         self.app.push_screen(Prompt(title, format_value(value), hint=hint, check=lambda t: check_value(key, t)), take)
 
@@ -478,26 +416,3 @@ class BuilderScreen(Screen[None]):
                 self.app.pop_screen()
 
         self.app.push_screen(Confirm("Leave without saving? The changes are lost."), leave)
-
-
-def _is_value(text: str) -> str | None:
-    try:
-        parse_value(text)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _data_rows() -> list[tuple[str, str]]:
-    rows = []
-    for name, facts in catalog.DATA.items():
-        shape = "x".join(map(str, facts.shape))
-        rows.append(
-            (name, f"{name:12} {facts.train_size:>7,} train {facts.test_size:>7,} test  {shape:9} {facts.note}")
-        )
-    return rows + [(name, f"{name:12} {facts.note}") for name, facts in catalog.LANGUAGE.items()]
-
-
-def _model_rows() -> list[tuple[str, str]]:
-    models = catalog.MODELS | catalog.LANGUAGE_MODELS
-    return [(name, f"{name:16} {catalog.PARAMETERS.get(name, ''):>12}  {note}") for name, note in models.items()]

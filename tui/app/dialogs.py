@@ -13,9 +13,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from .lines import Line, LinesView
+from .titles import Keys
 
 Check = Callable[[str], str | None]
 
@@ -125,7 +126,7 @@ class Reader(Screen[None]):
         """Title, text, keys."""
         yield Static(Text(self.heading), classes="title")
         yield LinesView(name_id="text", cursor=False)
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Show the text, and look again while it is followed."""

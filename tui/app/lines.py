@@ -5,6 +5,7 @@ Lines are drawn through the line API and only when they changed; a cursor line c
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,6 +21,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from engine.protocol.faults import printable
+
 CURSOR = Style(reverse=True)
 
 
@@ -29,6 +32,12 @@ class Line:
 
     text: Text
     key: str | None = None
+
+
+def wrap_lines(text: str, width: int) -> list[Line]:
+    """A message to read, line breaks kept, words that are too long broken."""
+    rows = [part for row in text.splitlines() for part in textwrap.wrap(printable(row), max(20, width)) or [""]]
+    return [Line(Text(row)) for row in rows]
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -46,7 +55,7 @@ class LinesView(ScrollView, can_focus=True):
         Binding("enter", "choose", "Open"),
     ]
 
-    class Chosen(Message):
+    class AtLine(Message):
         """Enter on a line that has a key."""
 
         def __init__(self, view: LinesView, key: str) -> None:
@@ -58,6 +67,12 @@ class LinesView(ScrollView, can_focus=True):
         def control(self) -> LinesView:
             """The widget."""
             return self.view
+
+    class Chosen(AtLine):
+        """Enter was pressed on a line, or it was clicked."""
+
+    class Moved(AtLine):
+        """The cursor is on another line."""
 
     def __init__(self, *, name_id: str | None = None, cursor: bool = True) -> None:
         """Empty; without a cursor the arrows scroll."""
@@ -122,7 +137,10 @@ class LinesView(ScrollView, can_focus=True):
     def _go(self, row: int, direction: int) -> None:
         if not self.lines:
             return
-        self.row = self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
+        before, self.row = self.row, self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
+        key = self.key
+        if self.row != before and key is not None:
+            self.post_message(self.Moved(self, key))
         # Headings above the first line that can be chosen are shown with it.
         top = 0 if all(line.key is None for line in self.lines[: self.row]) else self.row
         self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)

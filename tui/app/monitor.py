@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,39 +13,31 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.worker import get_current_worker
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.store.control import Verb, request
 from engine.store.paths import StudyPaths
-from engine.store.view import ArmView, RunView
+from engine.store.view import ArmView
 from tui.follow import Follower, Picture
-from tui.format import UNICODE, format_number, format_seconds, shorten
+from tui.format import UNICODE, fit_name, format_seconds, shorten
 from tui.gpus import describe_gpus
 from tui.listing import describe_state
-from tui.progress import find_obstacles
 from tui.series import MEASURES, Curve, make_curve
 
 from .dialogs import Choose, Confirm
 from .host import host
-from .lines import Line, LinesView
+from .lines import LinesView, wrap_lines
+from .monitor_lines import arm_lines, describe_run, run_lines
 from .plotview import PlotView, arm_style
-from .titles import TextLine, set_border_title
+from .titles import Keys, TextLine, set_border_title
 
-GLYPHS = {
-    "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
-    "lost": UNICODE.lost, "stale": UNICODE.lost, "cancelled": UNICODE.queued,
-}  # fmt: skip
 NARROW_COLUMNS, LOW_ROWS = 100, 30
 """Below these, arms and runs share one place, as two pages."""
 
 ARM_VERBS: tuple[Verb, ...] = ("pause", "resume", "cancel")
 GPU_PERIOD_S = 2.0
-COLUMNS = (("acc SD", "accuracy_sd"), ("CE SD", "cross_entropy_sd"), ("disagree", "disagreement"),
-           ("corr", "correlation"), ("ens Δ", "ensemble_delta"))  # fmt: skip
-TEXT_COLUMNS = (("PPL", "perplexity_mean"), ("PPL SD", "perplexity_sd"), ("disagree", "disagreement"),
-                ("ens Δ", "ensemble_perplexity_delta"))  # fmt: skip
 
 
 class MonitorScreen(Screen[None]):
@@ -76,6 +70,7 @@ class MonitorScreen(Screen[None]):
         self.paths = paths
         self.follower: Follower | None = None
         self.picture: Picture | None = None
+        self.reading = threading.Lock()
         self.measure, self.spread, self.held = "accuracy", False, False
         self.hidden: set[str] = set()
         self.looked_at, self.was_finished = 0.0, True
@@ -95,7 +90,7 @@ class MonitorScreen(Screen[None]):
                 yield LinesView(name_id="arms")
             with Vertical(id="runs-box", classes="box"):
                 yield LinesView(name_id="runs")
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Look now, and again every second."""
@@ -132,10 +127,15 @@ class MonitorScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="look")
     def look(self) -> None:
         """Read the study outside the event loop: file systems may take their time."""
+        worker = get_current_worker()
         try:
-            if self.follower is None:
-                self.follower = Follower(self.paths)
-            picture = self.follower.look()
+            # A thread cannot be stopped: a look that has been overtaken may still be reading.
+            with self.reading:
+                if worker.is_cancelled:
+                    return
+                if self.follower is None:
+                    self.follower = Follower(self.paths)
+                picture = self.follower.look()
         except NondetError as error:
             self.app.call_from_thread(self._fail, str(error))
             return
@@ -146,6 +146,9 @@ class MonitorScreen(Screen[None]):
     def _fail(self, message: str) -> None:
         self.fault = message
         self.query_one("#title", TextLine).show(Text(f" {UNICODE.failed} {printable(message)}", style="bold"))
+        if self.picture is None:
+            arms = self.query_one("#arms", LinesView)
+            arms.set_lines(wrap_lines(message, arms.size.width))
 
     def _take(self, picture: Picture) -> None:
         self.fault = None
@@ -174,22 +177,23 @@ class MonitorScreen(Screen[None]):
             f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
         )
         set_border_title(self.query_one("#plot-box"), what + ("  log" if plot.log_scale else ""))
+        arms, runs, theme = self.query_one("#arms", LinesView), self.query_one("#runs", LinesView), self.app.theme
+        name_width = max(12, min(30, arms.size.width - 62))
+        arms.set_lines(arm_lines(self.picture, hidden=self.hidden, width=name_width, theme=theme))
         plot.show_curves(self.make_curves(self.picture))
         self._show_readout()
-        self.query_one("#arms", LinesView).set_lines(self.make_arm_lines(self.picture))
-        self.query_one("#runs", LinesView).set_lines(self.make_run_lines(self.picture))
+        runs.set_lines(run_lines(self.picture, self.gpus, room=max(10, runs.size.width - 9), theme=theme))
 
     def make_curves(self, picture: Picture) -> list[Curve]:
         """Every arm that is not hidden, in its own colour; the arm under the cursor on top."""
         top = self.query_one("#arms", LinesView).key
-        curves = []
+        curves, room = [], 16 if self.size.width >= 160 else 12 if self.size.width >= NARROW_COLUMNS else 5
         for number, arm in enumerate(picture.snapshot.arms):
             if arm.name not in self.hidden:
                 reference = picture.references.get(arm.name, ()) if self.measure == "accuracy" else ()
-                one = make_curve(
-                    picture.series[arm.name], self.measure, number, spread=self.spread, reference=reference
-                )
-                curves.append(one)
+                series = picture.series[arm.name]
+                one = make_curve(series, self.measure, number, spread=self.spread, reference=reference)
+                curves.append(replace(one, label=f"{fit_name(arm.name, room)} {one.label}" if one.label else ""))
         return sorted(curves, key=lambda curve: curve.name == top)
 
     def _show_title(self) -> None:
@@ -225,49 +229,6 @@ class MonitorScreen(Screen[None]):
             text.append(shorten(printable(arm.name), 14), arm_style(number, self.app.theme))
             text.append(f" {found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}")
         self.query_one("#readout", TextLine).show(text)
-
-    def make_arm_lines(self, picture: Picture) -> list[Line]:
-        """The measures so far, one arm a line."""
-        text = any(entry.get("text") for entry in picture.metrics.values())
-        columns = TEXT_COLUMNS if text else COLUMNS
-        width = max(12, min(30, self.query_one("#arms", LinesView).size.width - 62))
-        head = f"{'arm':{width}} {'runs':>9}  " + " ".join(f"{title:>8}" for title, _ in columns)
-        lines = [Line(Text(head, style="dim"))]
-        for number, arm in enumerate(picture.snapshot.arms):
-            entry = picture.metrics.get(arm.name, {})
-            row = Text(no_wrap=True)
-            mark = " " if arm.name not in self.hidden else "·"
-            row.append(f"{shorten(printable(arm.name), width):{width}}", arm_style(number, self.app.theme, strong=True))
-            row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
-            for title, field in columns:
-                decimals = 4 if title == "CE SD" else 3 if title == "corr" else 2
-                row.append(f" {format_number(entry.get(field), decimals):>8}")
-            lines.append(Line(row, arm.name))
-        return lines
-
-    def make_run_lines(self, picture: Picture) -> list[Line]:
-        """A glyph per run, then slots, obstacles and GPUs."""
-        lines = []
-        room = max(10, self.query_one("#runs", LinesView).size.width - 9)
-        for number, arm in enumerate(picture.snapshot.arms):
-            glyphs = "".join("~" if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
-            rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
-            for place, part in enumerate(rows):
-                name = shorten(printable(arm.name), 7) if place == 0 else ""
-                row = Text.assemble((f"{name:8}", arm_style(number, self.app.theme)), part)
-                lines.append(Line(row, arm.name if place == 0 else None))
-        training = [
-            (run, arm.name) for arm in picture.snapshot.arms for run in arm.runs if run.state.status == "running"
-        ]
-        seen: set[str] = set()
-        for run, arm_name in training:
-            if run.id not in seen:
-                seen.add(run.id)
-                at = f"epoch {len(run.epochs)}/{run.planned_epochs}"
-                lines.append(Line(Text(f"{UNICODE.running} {shorten(printable(arm_name), 18):18} {at}")))
-        lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
-        lines += [Line(Text(line)) for line in self.gpus]
-        return lines
 
     # What keys do --------------------------------------------------------------------------------------------------
 
@@ -369,6 +330,11 @@ class MonitorScreen(Screen[None]):
         self.notify(f"asked the runs of {printable(arm.name)} to {verb}", markup=False)
         self.look()
 
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        """The arm under the cursor is drawn on top."""
+        event.stop()
+        self.show()
+
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         """The runs of an arm."""
         event.stop()
@@ -387,25 +353,3 @@ class MonitorScreen(Screen[None]):
 
         title = f"{printable(arm.name)}: replica, state, epoch, accuracy   (Enter opens the log and its actions)"
         self.app.push_screen(Choose(title, rows), opened)
-
-
-def arm_glyph(arm: ArmView) -> str:
-    """An arm's state in a character."""
-    if any(arm.counts.get(status) for status in ("failed", "lost", "stale")):
-        return UNICODE.failed
-    if arm.diverged:
-        return UNICODE.diverged
-    if arm.counts.get("done", 0) == len(arm.runs):
-        return UNICODE.done
-    return UNICODE.running if arm.counts.get("running") else UNICODE.queued
-
-
-def describe_run(number: int, run: RunView) -> str:
-    """One run in one line."""
-    accuracy = run.epochs[-1].test_accuracy if run.epochs else (run.state.result or {}).get("test_accuracy")
-    done = run.planned_epochs if run.state.status == "done" else len(run.epochs)
-    reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
-    diverged = "  ~ diverged" if run.state.diverged else ""
-    glyph = GLYPHS[run.state.status]
-    at = f"{done:>4}/{run.planned_epochs}"
-    return f"{number:>4}  {glyph} {run.state.status:9} {at:>9}  {format_number(accuracy, 2):>7}{diverged}{reason}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import signal
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -20,3 +22,19 @@ def survive_stray_bytes() -> None:
         return lambda: codecs.getincrementaldecoder(encoding)(errors="replace")
 
     linux_driver.getincrementaldecoder = make_decoder  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage]
+
+
+def end_on_hangup() -> None:
+    """Let a hang-up end the app even where it was started with hang-ups ignored, as below nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def end_without_terminal() -> None:
+    """End as a hang-up would, once the terminal is gone without one having come.
+
+    Textual 8.2.8 takes the end of its input for nothing to read and asks again at once, for ever.
+    """
+    try:
+        termios.tcgetattr(0)
+    except (OSError, termios.error):
+        signal.raise_signal(signal.SIGHUP)

@@ -34,6 +34,7 @@ class PlotView(Widget):
         super().__init__(id=name_id)
         self.glyphs: GlyphSet = "braille"
         self.curves: list[Curve] = []
+        self.version = 0
         self.log_scale = False
         self.first, self.last = 1, 0
         """Epochs shown; last 0 follows the newest."""
@@ -45,6 +46,7 @@ class PlotView(Widget):
         """Draw other curves; equal ones cost nothing."""
         if list(curves) != self.curves:
             self.curves = list(curves)
+            self.version += 1
             self.refresh()
 
     @property
@@ -95,7 +97,7 @@ class PlotView(Widget):
         """One row of the picture."""
         width, height = self.size
         key = (
-            id(self.curves),
+            self.version,
             width,
             height,
             self.log_scale,

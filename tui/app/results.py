@@ -11,7 +11,6 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
@@ -29,8 +28,8 @@ from tui.tables import arm_name, make_notes, make_panel
 
 from .dialogs import Choose, Prompt
 from .host import host
-from .lines import Line, LinesView, render_lines
-from .titles import TextLine
+from .lines import LinesView, render_lines, wrap_lines
+from .titles import Keys, TextLine
 
 FRAMED_COLUMNS = 100
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
@@ -69,7 +68,7 @@ class ResultsScreen(Screen[None]):
         """Title, page, keys."""
         yield TextLine(Text(f" {printable(self.paths.name)}   measuring …"), id="title", classes="title")
         yield LinesView(name_id="page", cursor=False)
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Measure what is there."""
@@ -99,7 +98,8 @@ class ResultsScreen(Screen[None]):
 
     def _fail(self, message: str) -> None:
         self.query_one("#title", TextLine).show(Text(f" {UNICODE.failed} {printable(self.paths.name)}", style="bold"))
-        self.query_one("#page", LinesView).set_lines([Line(Text(printable(row))) for row in message.splitlines()])
+        page = self.query_one("#page", LinesView)
+        page.set_lines(wrap_lines(message, page.size.width))
 
     def _take(
         self,

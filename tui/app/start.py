@@ -11,7 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.protocol.faults import printable
 from engine.store.control import request
@@ -23,7 +23,7 @@ from tui.settings import read_recent
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
-from .titles import TextLine
+from .titles import Keys, TextLine
 
 PERIOD_S = 2.0
 WELCOME = (
@@ -61,7 +61,7 @@ class StartScreen(Screen[None]):
         yield TextLine(Text(" nondet-tui   reading …"), id="title", classes="title")
         yield Input(placeholder="filter: name, state or description", id="filter")
         yield LinesView(name_id="list")
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Read now and every other second."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Footer, Static
+from textual.widgets._footer import FooterKey  # the framework names no public way to a key in a footer
 
 
 class TextLine(Static):
@@ -17,6 +19,19 @@ class TextLine(Static):
         if self.shown is None or text != self.shown or text.spans != self.shown.spans or text.style != self.shown.style:
             self.shown = text
             self.update(text, layout=False)
+
+
+class Keys(Footer):
+    """The keys of what has the focus; help keeps its place at the right, however little room there is."""
+
+    def __init__(self) -> None:
+        """The palette of actions is named in the help."""
+        super().__init__(show_command_palette=False)
+
+    def compose(self) -> ComposeResult:
+        """The framework's own keys, and help beside them."""
+        yield from super().compose()
+        yield FooterKey("question_mark", "?", "Help", "app.keys", classes="-command-palette")
 
 
 def set_border_title(widget: Widget, title: str) -> None:

@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 COMMAND = [sys.executable, "-P", "-c", "import sys, tui.cli; sys.exit(tui.cli.main())"]
@@ -21,14 +21,22 @@ BASE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8",
 class AppProcess:
     """A child on a terminal of its own; use as a context."""
 
-    def __init__(self, *arguments: str, folder: Path, size: tuple[int, int] = (80, 24), **environment: str) -> None:
-        """Start it; `environment` adds to or replaces what a usual terminal sets."""
+    def __init__(
+        self,
+        *arguments: str,
+        folder: Path,
+        size: tuple[int, int] = (80, 24),
+        below: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
+        """Start it, where wished below another command; `environment` adds to or replaces what a terminal sets."""
         variables = BASE | {"HOME": str(folder), "NONDET_LEASES": str(folder / "leases")} | environment
         self.started = time.monotonic()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve(COMMAND[0], [*COMMAND, *arguments], variables)
+            whole = [*below, *COMMAND, *arguments]
+            os.execve(whole[0], whole, variables)
         self.resize(*size)
         self.output = b""
         self.status: int | None = None
@@ -42,7 +50,13 @@ class AppProcess:
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        os.close(self.fd)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """The terminal goes away."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -122,6 +122,26 @@ def test_end_of_the_app_touches_no_study(study: StudyPaths, number: signal.Signa
     assert {path: path.read_bytes() for path in study.folder.rglob("*") if path.is_file()} == before
 
 
+DEAF_SHELL = ["/bin/sh", "-c", 'trap "" HUP; "$@"; exit 1', "sh"]
+
+
+@pytest.mark.parametrize(("ignored", "below"), [(False, ()), (True, ()), (True, DEAF_SHELL)])
+def test_app_ends_with_its_terminal(ignored: bool, below: list[str], tmp_path: Path) -> None:
+    """Also where hang-ups are ignored, as below nohup: a viewer that nobody can see would take a core for ever."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # inherited
+    try:
+        app = AppProcess(folder=tmp_path, below=below)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with app:
+        app.wait_for(b"No study yet")
+        app.hang_up()
+        end = time.monotonic() + 10
+        while app.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        assert app.poll() is not None
+
+
 def grow(study: StudyPaths, seconds: float) -> None:
     """One epoch more for every running replica, ten times over some seconds."""
     running = [f for f in study.runs.glob("*/attempts/01/epochs.jsonl") if not (f.parents[2] / "result.json").exists()]

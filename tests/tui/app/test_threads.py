@@ -1,0 +1,101 @@
+"""Reading beside the event loop: one at a time, and never for a screen that has gone."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_studies import write_study
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
+
+from tui.app.app import NondetApp
+from tui.app.lines import LinesView
+from tui.app.monitor import MonitorScreen
+from tui.app.plotview import PlotView
+from tui.app.start import StartScreen
+from tui.follow import Follower, Picture
+
+Make = Callable[..., NondetApp]
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until workers have read what there is."""
+    with contextlib.suppress(WorkerCancelled):
+        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monkeypatch: Any) -> None:
+    """Two that add up the same epochs would count them twice."""
+    inside, most, looks = 0, 0, 0
+    original = Follower.look
+
+    def look(self: Follower) -> Picture:
+        nonlocal inside, most, looks
+        inside, looks = inside + 1, looks + 1
+        most = max(most, inside)
+        time.sleep(0.05)
+        try:
+            return original(self)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(Follower, "look", look)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_monitor(write_study(store / "s"))
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, MonitorScreen)
+        for _ in range(5):
+            screen.look()
+            await pilot.pause(0.02)
+        await settle(pilot)
+    assert looks > 0
+    assert most == 1
+
+
+@pytest.mark.parametrize("key", ["m", "r"])
+async def test_screen_may_be_left_while_it_reads(make_app: Make, store: Path, monkeypatch: Any, key: str) -> None:
+    """What comes later for it is dropped."""
+    let_go = threading.Event()
+
+    def wait(*_: Any) -> None:
+        let_go.wait(10)
+
+    monkeypatch.setattr("tui.app.results.refresh_metrics", wait)
+    monkeypatch.setattr("tui.app.monitor.describe_gpus", lambda: wait() or [])
+    app = make_app()
+    paths = write_study(store / "s", done=3, running=0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        if key == "m":
+            app.open_monitor(paths)
+        else:
+            app.open_results(paths)
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, StartScreen)
+        let_go.set()
+        await settle(pilot)
+        assert isinstance(app.screen, StartScreen)
+
+
+async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_monitor(write_study(store / "s"))
+        await settle(pilot)
+        arms, plot = app.screen.query_one("#arms", LinesView), app.screen.query_one(PlotView)
+        assert plot.curves[-1].name == arms.key == "Control"
+        await pilot.press("j")
+        await pilot.pause()
+        assert plot.curves[-1].name == arms.key == "Parameter Initialization"
