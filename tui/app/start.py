@@ -27,8 +27,9 @@ from .titles import Keys, TextLine
 
 PERIOD_S = 2.0
 WELCOME = (
-    "No study yet. Choose a protocol below and press Enter: it opens in the builder, where ctrl+r runs it.",
-    "quickstart takes about a minute and a half on two CPU cores and needs no download.",
+    "No study yet. Choose a protocol below and press Enter: it opens in the",
+    "builder, where ctrl+r runs it. quickstart takes about a minute and a half",
+    "on two CPU cores and needs no download.",
 )
 
 
