@@ -49,6 +49,7 @@ class NondetApp(App[None]):
         Binding("question_mark", "keys", "Help", show=False, key_display="?"),
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("ctrl+t", "change_look", "Theme", show=False),
+        Binding("f12", "picture", "Picture of the screen (SVG)", show=False),
     ]
 
     def __init__(
@@ -184,6 +185,16 @@ class NondetApp(App[None]):
 
     def _make_runner(self, action: str, node: Any) -> Callable[[], Any]:
         return lambda: self.run_action(action, default_namespace=node)
+
+    def action_picture(self) -> None:
+        """Save the screen as SVG."""
+        try:
+            self.locations.copies.mkdir(parents=True, exist_ok=True)
+            saved = self.save_screenshot(path=str(self.locations.copies))
+        except OSError as error:
+            self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
+            return
+        self.notify(f"saved {saved}", markup=False)
 
     # Changing studies ----------------------------------------------------------------------------------------------
 

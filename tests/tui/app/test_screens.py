@@ -387,3 +387,15 @@ async def test_no_size_raises_an_exception(make_app: Make, store: Path) -> None:
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert isinstance(app.screen, MonitorScreen)
+
+
+async def test_screen_is_saved_as_a_picture(make_app: Make, store: Path) -> None:
+    app = make_app()
+    write_study(store / "alpha")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("f12")
+        await settle(pilot)
+        (picture,) = app.locations.copies.glob("*.svg")
+        assert "alpha" in picture.read_text()
+        assert "saved" in screen_text(app)
