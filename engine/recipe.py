@@ -17,7 +17,7 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
-LATER_KEYS = ("onset", "evaluate")
+LATER_KEYS = ("onset", "evaluate", "pack")
 LATER_TRAIN_KEYS = ("cycles", "weight_noise", "averaging", "bptt", "activation_reg", "slowness_reg")
 """Settings that are left out of the canonical JSON while they are off."""
 
@@ -104,6 +104,9 @@ class Seeds:
     """Seed of the order inside each minibatch; None unless `Recipe.lowlevel` is "order"."""
 
 
+NO_SEEDS = Seeds(init=0, shuffle=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BitChange:
     """One weight moved by `ulps` units in the last place before training starts."""
@@ -124,6 +127,16 @@ class Onset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PackRecipe:
+    """How a run is trained beside others: its kernels, and so its rounding, are those of a pack of this kind."""
+
+    size: int
+    """Replicas that are trained at once."""
+    shared_batch: bool
+    """Whether all of them see the same batches, which are then multiplied with all weights at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training with every seed and setting fixed."""
 
@@ -141,6 +154,9 @@ class Recipe:
     """None where the sources differ from the start."""
     evaluate: EvaluateRecipe | None = None
     """Test-time augmentation; None where each test image is seen once, as it is."""
+
+    pack: PackRecipe | None = None
+    """None where the run is trained alone."""
 
     @property
     def id(self) -> str:
@@ -179,6 +195,14 @@ class Recipe:
             return self
         return replace(self, evaluate=None)
 
+    @property
+    def companions(self) -> str | None:
+        """Equal for runs that may be trained in one pack, and for no others; None where it is trained alone."""
+        if self.pack is None:
+            return None
+        seeds = replace(self.seeds, init=0) if self.pack.shared_batch else None
+        return hashlib.sha256(repr((replace(self, seeds=NO_SEEDS, bit=None, repeat=None), seeds)).encode()).hexdigest()
+
     def at(self, epoch: int) -> Recipe:
         """The recipe that holds in an epoch."""
         return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self
@@ -210,6 +234,7 @@ class Recipe:
                 repeat=content["repeat"],
                 onset=_read_onset(content.get("onset")),
                 evaluate=EvaluateRecipe(**content["evaluate"]) if "evaluate" in content else None,
+                pack=PackRecipe(**content["pack"]) if "pack" in content else None,
             )
         except TypeError as error:
             raise ValueError(f"recipe of another version: {error}") from error

@@ -134,7 +134,7 @@ def prepare(
     early = recipe.bit is not None and recipe.onset is None
     bit = move_bit(network.model, recipe.bit) if early and recipe.bit is not None else None
     network.model.to(device).train()
-    optimiser = make_optimiser(network.model, recipe.train)
+    optimiser = make_optimiser(network.model.named_parameters(), recipe.train)
     members = None if recipe.train.cycles is None else Members(recipe)
     return Training(recipe, data, network, optimiser, device, should_stop, members=members), bit
 

@@ -32,15 +32,19 @@ def make_groups(parameters: Iterable[tuple[str, nn.Parameter]], scale: float) ->
     return [group for group in groups if group["params"]]
 
 
-def make_optimiser(model: nn.Module, train: TrainRecipe) -> torch.optim.Optimizer:
+def make_optimiser(
+    parameters: Iterable[tuple[str, nn.Parameter]], train: TrainRecipe, *, fused: bool = True
+) -> torch.optim.Optimizer:
     """SGD with momentum (not Nesterov) or Adam; weight decay acts on every parameter.
 
-    The implementation is pinned: fused and plain ones round differently.
+    The implementation is pinned: fused and plain ones round differently. The fused one treats the last few numbers of
+    a tensor otherwise than the rest, so stacked replicas are not equal under it; under the plain one they are.
     """
-    groups = make_groups(model.named_parameters(), train.bias_bn_lr_scale)
+    groups = make_groups(parameters, train.bias_bn_lr_scale)
+    pinned: dict[str, Any] = {"fused": True} if fused else {"foreach": False}
     if train.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=train.lr, weight_decay=train.weight_decay, fused=True)
-    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, fused=True)
+        return torch.optim.Adam(groups, lr=train.lr, weight_decay=train.weight_decay, **pinned)
+    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, **pinned)
 
 
 def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:

@@ -35,7 +35,7 @@ def train_bare(recipe: Recipe, data: Dataset) -> None:
         example=data.test_inputs[:2],
     )  # fmt: skip
     model, size = network.model, recipe.train.batch_size
-    optimiser = make_optimiser(model, recipe.train)
+    optimiser = make_optimiser(model.named_parameters(), recipe.train)
     steps = len(data.train_labels) // size
     for epoch in range(EPOCHS):
         model.train()

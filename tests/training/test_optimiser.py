@@ -48,7 +48,7 @@ def test_no_warm_up_starts_at_the_top_and_constant_stays_there() -> None:
 def test_groups_take_their_scaled_rate(name: str) -> None:
     model = BUILDERS["resnet6"](ModelShape(input_shape=(1, 8, 8), classes=10, width=0.25))
     train = TrainRecipe(epochs=1, batch_size=1, optimizer=name, bias_bn_lr_scale=0.25)
-    optimiser = make_optimiser(model, train)
+    optimiser = make_optimiser(model.named_parameters(), train)
     set_learning_rate(optimiser, 0.8)
     assert sorted(group["lr"] for group in optimiser.param_groups) == [0.2, 0.8]
     assert {group["weight_decay"] for group in optimiser.param_groups} == {5e-4}
@@ -57,7 +57,7 @@ def test_groups_take_their_scaled_rate(name: str) -> None:
 def test_momentum_and_weight_decay_follow_the_textbook() -> None:
     model = torch.nn.Linear(1, 1, bias=False)
     train = TrainRecipe(epochs=1, batch_size=1, lr=0.1, momentum=0.9, weight_decay=0.01)
-    optimiser = make_optimiser(model, train)
+    optimiser = make_optimiser(model.named_parameters(), train)
     weight, velocity = float(model.weight.detach()), 0.0
     for _ in range(4):
         optimiser.zero_grad()

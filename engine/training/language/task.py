@@ -168,7 +168,7 @@ def prepare(
     early = recipe.bit is not None and recipe.onset is None
     bit = move_bit(model, recipe.bit) if early and recipe.bit is not None else None
     model.to(device).train()
-    return Training(recipe, corpus, model, make_optimiser(model, recipe.train), should_stop), bit
+    return Training(recipe, corpus, model, make_optimiser(model.named_parameters(), recipe.train), should_stop), bit
 
 
 def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:

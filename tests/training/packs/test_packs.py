@@ -1,0 +1,186 @@
+"""Packs against single runs: equal mathematics in float64, slots and companions that leave no trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
+from engine.training import images
+from engine.training.batches import epoch_batches
+from engine.training.data import Dataset
+from engine.training.optimiser import make_optimiser
+from engine.training.packs.network import Pack
+from engine.training.packs.run import prepare_pack, replica_losses, train_pack
+from engine.training.run import Outcome, train_run
+from engine.training.seeding import use_one_thread
+
+CPU = torch.device("cpu")
+PRESETS = [
+    "linear", "hidden-fc", "hidden-conv", "resnet6", "resnet10", "resnet14", "resnet18", "shufflenetv2-50", "vgg11",
+    "mnist-cnn",
+]  # fmt: skip
+
+
+def make_data(size: int = 32, channels: int = 3, train: int = 60, test: int = 24) -> Dataset:
+    generator = torch.Generator().manual_seed(3)
+    shape = (channels, size, size)
+    labels = torch.randint(0, 4, (train + test,), generator=generator)
+    inputs = torch.randn(train + test, *shape, generator=generator) + labels.view(-1, 1, 1, 1) * 0.3
+    return Dataset(inputs[:train], labels[:train], inputs[train:], labels[train:], classes=4)
+
+
+def make_recipe(preset: str = "hidden-fc", *, shared: bool = True, size: int = 3, **train: Any) -> Recipe:
+    settings: dict[str, Any] = {"epochs": 2, "batch_size": 12, "lr": 0.05, "warmup_epochs": 1.0}
+    return Recipe(
+        data=DataRecipe(preset="synthetic"),
+        model=ModelRecipe(preset=preset),
+        train=TrainRecipe(**(settings | train)),
+        seeds=Seeds(init=1, shuffle=1, lowlevel=1),
+        lowlevel="order",
+        device="cpu",
+        pack=PackRecipe(size=size, shared_batch=shared),
+    )
+
+
+def vary_init(recipe: Recipe, seed: int) -> Recipe:
+    return replace(recipe, seeds=replace(recipe.seeds, init=seed))
+
+
+@pytest.mark.parametrize(
+    ("preset", "shared"),
+    # Grouped convolutions in float64 are slow on CPUs: the large networks are compared once.
+    [(preset, True) for preset in PRESETS] + [(preset, False) for preset in ("hidden-fc", "hidden-conv", "resnet10")],
+)
+def test_pack_computes_what_single_networks_compute(preset: str, shared: bool) -> None:
+    """Five steps in float64, to 1e-10: the same mathematics, whatever the kernels."""
+    use_one_thread()
+    data = make_data({"vgg11": 32, "shufflenetv2-50": 16}.get(preset, 8), train=20)
+    recipe = make_recipe(preset, shared=shared, size=2, batch_size=4)
+    recipes = [vary_init(recipe, 1), vary_init(recipe, 2)]
+    trained = [images.prepare(r, data, device=CPU, search_path=()) for r in recipes]
+    models = [task.network.model.double() for task, _ in trained]
+    pack = Pack(models, recipe.train, shared_batch=shared)
+    pack.train()
+    optimisers = [
+        torch.optim.SGD(make_optimiser(m.named_parameters(), recipe.train).param_groups, lr=0.05) for m in models
+    ]
+    for step, batch in enumerate(epoch_batches(recipe, data, 1)):
+        if step == 5:
+            break
+        inputs, labels = batch.inputs.double(), batch.labels
+        for group in [g for o in [pack.optimiser, *optimisers] for g in o.param_groups]:
+            group["lr"] = 0.01 * group["scale"]
+        losses = replica_losses(pack(inputs if shared else torch.stack([inputs] * 2)), labels)
+        pack.optimiser.zero_grad()
+        losses.sum().backward()
+        pack.optimiser.step()
+        for slot, (model, optimiser) in enumerate(zip(models, optimisers, strict=True)):
+            model.train()
+            loss = functional.cross_entropy(model(inputs), labels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            torch.testing.assert_close(losses[slot].detach(), loss.detach(), rtol=0, atol=1e-10)
+    for slot, model in enumerate(models):
+        state = pack.state_of(slot)
+        assert set(state) == set(model.state_dict())
+        for name, value in model.state_dict().items():
+            torch.testing.assert_close(state[name], value, rtol=1e-10, atol=1e-10)
+
+
+def digests(outcome: Outcome) -> list[Any]:
+    state = outcome.state
+    return [(name, value.numpy().tobytes()) for name, value in sorted(state.items())] + [outcome.predictions.tobytes()]
+
+
+@pytest.mark.parametrize("preset", ["linear", "hidden-fc", "hidden-conv"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_slot_and_company_leave_no_trace(preset: str, shared: bool) -> None:
+    """A run has the same bits in every slot, beside whatever others, and in a pack that is filled up."""
+    data = make_data(8)
+    recipe = make_recipe(preset, shared=shared)
+    if not shared:
+        recipe = replace(recipe, seeds=replace(recipe.seeds, shuffle=5))
+    one, two, three, four = (vary_init(recipe, seed) for seed in (1, 2, 3, 4))
+    wanted = digests(train_pack([one, two, three], data, device=CPU)[0])
+    assert digests(train_pack([four, three, one], data, device=CPU)[2]) == wanted
+    assert digests(train_pack([two, one], data, device=CPU)[1]) == wanted
+    assert digests(train_pack([one], data, device=CPU)[0]) == wanted
+
+
+def test_one_moved_bit_is_the_only_difference() -> None:
+    data, recipe = make_data(8), make_recipe("hidden-fc")
+    moved = replace(recipe, bit=BitChange(seed=4))
+    alone, beside = train_pack([recipe, moved], data, device=CPU)
+    assert beside.bit is not None
+    assert alone.bit is None
+    changed = {name for name, value in alone.state.items() if not torch.equal(value, beside.state[name])}
+    assert "fc1.weight" in changed
+
+
+def test_control_agrees_to_the_last_bit_inside_a_pack() -> None:
+    data, recipe = make_data(8), make_recipe("hidden-fc")
+    outcomes = train_pack([replace(recipe, repeat=k) for k in (1, 2, 3)], data, device=CPU)
+    assert digests(outcomes[0]) == digests(outcomes[1]) == digests(outcomes[2])
+
+
+@pytest.mark.parametrize("train", [{}, {"clip_grad_norm": 0.5}, {"optimizer": "adam", "lr": 1e-3}])
+@pytest.mark.parametrize("shared", [True, False])
+def test_whole_training_is_that_of_single_runs_within_rounding(shared: bool, train: dict[str, Any]) -> None:
+    data = make_data(8)
+    recipe = make_recipe("hidden-conv", shared=shared, **train)
+    recipes = [vary_init(recipe, seed) for seed in (1, 2, 3)]
+    if not shared:
+        recipes = [replace(r, seeds=replace(r.seeds, shuffle=k)) for k, r in enumerate(recipes)]
+    seen: list[tuple[int, int]] = []
+    outcomes = train_pack(recipes, data, device=CPU, on_epoch=lambda slot, record: seen.append((slot, record.epoch)))
+    assert seen == [(slot, epoch) for epoch in (1, 2) for slot in range(3)]
+    for outcome, r in zip(outcomes, recipes, strict=True):
+        single = train_run(replace(r, pack=None), data, device=CPU)
+        torch.testing.assert_close(
+            torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions), rtol=1e-3, atol=1e-4
+        )
+        assert outcome.test_cross_entropy == pytest.approx(single.test_cross_entropy, rel=1e-4)
+
+
+def test_snapshots_are_averaged_for_each_replica() -> None:
+    data = make_data(8)
+    recipe = make_recipe("hidden-fc", schedule="snapshot", cycles=2, warmup_epochs=0.0)
+    for outcome, r in zip(
+        train_pack([vary_init(recipe, 1), vary_init(recipe, 2)], data, device=CPU),
+        [vary_init(recipe, 1), vary_init(recipe, 2)],
+        strict=True,
+    ):
+        single = train_run(replace(r, pack=None), data, device=CPU)
+        torch.testing.assert_close(
+            torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_diverged_replica_ends_and_leaves_the_others_alone() -> None:
+    data, recipe = make_data(8), make_recipe("hidden-fc", epochs=3)
+    recipes = [vary_init(recipe, seed) for seed in (1, 2, 3)]
+    wanted = digests(train_pack(recipes, data, device=CPU)[0])
+    task = prepare_pack(recipes, data, device=CPU)
+    with torch.no_grad():
+        task.pack.stacked["fc1.weight"][1] = torch.nan
+    losses = task.train_epoch(1)
+    assert torch.isfinite(losses).tolist() == [True, False, True]
+    assert digests(train_pack(recipes, data, device=CPU)[0]) == wanted
+
+
+@pytest.mark.parametrize("other", [{"epochs": 3}, {"lr": 0.1}])
+def test_recipes_that_are_not_of_one_pack_are_refused(other: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="one pack"):
+        prepare_pack(
+            [make_recipe(), replace(make_recipe(), train=replace(make_recipe().train, **other))],
+            make_data(8),
+            device=CPU,
+        )
+    with pytest.raises(ValueError, match="one pack"):
+        prepare_pack([make_recipe(size=1)] * 2, make_data(8), device=CPU)
