@@ -37,3 +37,7 @@ class ModelError(NondetError):
 
 class PerturbationError(NondetError):
     """A bit change that would have no effect, or names no parameter of the model."""
+
+
+class PackError(NondetError):
+    """Runs that cannot be trained in packs on this machine without losing what they are compared for."""

@@ -12,10 +12,12 @@ from typing import Literal
 from engine import catalog
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
-from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
+from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, PackRecipe, Recipe, Seeds
 from engine.sources import SOURCES
 
 DeviceType = Literal["cpu", "cuda"]
+STREAMS = {"shuffle", "augment", "stochastic", "lowlevel"}
+"""Sources that give each replica batches of its own."""
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
 """Of what a recipe names but does not hold: a user's source file, a corpus."""
 
@@ -34,6 +36,8 @@ class PlannedArm:
     """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
     onset: int | None = None
     """Of an arm that lists onsets, 0 included; None for others."""
+    alone: str | None = None
+    """Why its runs are not trained in packs although the protocol asks for them."""
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
 
@@ -84,7 +88,7 @@ def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda
         ]
         for arm in trained
     }
-    arms = tuple(_plan_arm(arm, recipes, empty) for arm in protocol.arms)
+    arms = tuple(_plan_arm(arm, recipes, empty, size=protocol.dispatch.pack) for arm in protocol.arms)
     return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
 
 
@@ -96,11 +100,19 @@ def number_replicas(arm: Arm) -> list[dict[str, int]]:
     return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
 
 
-def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]]) -> PlannedArm:
+def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]], *, size: int) -> PlannedArm:
     if arm.ensemble is None:
+        packed = all(recipe.pack is not None for recipe in recipes[arm.name])
+        alone = None if size == 1 or packed else _pack_obstacle(arm, recipes[arm.name][0])
         runs = tuple(recipe.id for recipe in recipes[arm.name])
         return PlannedArm(
-            name=arm.name, vary=arm.vary, runs=runs, empty=empty[arm.name], crossed=arm.crossed, onset=arm.listed_onset
+            name=arm.name,
+            vary=arm.vary,
+            runs=runs,
+            empty=empty[arm.name],
+            crossed=arm.crossed,
+            onset=arm.listed_onset,
+            alone=alone,
         )
     # Disjoint groups: ensembles that shared members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
@@ -204,7 +216,7 @@ def _recipe(
     seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
     # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
-    return Recipe(
+    recipe = Recipe(
         data=arm.data,
         model=arm.model,
         train=arm.train,
@@ -217,6 +229,28 @@ def _recipe(
         repeat=numbers["init"] if free_kernels or not arm.vary else None,
         evaluate=arm.evaluate,
     )
+    size = protocol.dispatch.pack
+    if size == 1 or _pack_obstacle(arm, recipe) is not None:
+        return recipe
+    return replace(recipe, pack=PackRecipe(size=size, shared_batch=not set(varying) & STREAMS))
+
+
+def _pack_obstacle(arm: Arm, recipe: Recipe) -> str | None:
+    """Why the runs of an arm are trained one by one; None where they can be stacked.
+
+    Must not differ between an arm's replicas: a row never mixes runs whose kernels round differently.
+    """
+    if recipe.model.preset not in catalog.MODELS:
+        return "only the image presets are trained in packs"
+    if recipe.lowlevel == "kernels":
+        return "free kernels need a process of their own for each run"
+    obstacles = {
+        "a late onset goes on from a beginning that was trained alone": arm.onset > 0 or arm.listed_onset is not None,
+        "averaged weights are not available in packs": recipe.train.averaging is not None,
+        "noise on the weights is not available in packs": recipe.train.weight_noise is not None,
+        "test-time views look at the weights of a run that was trained alone": recipe.evaluate is not None,
+    }
+    return next((reason for reason, holds in obstacles.items() if holds), None)
 
 
 def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:

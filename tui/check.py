@@ -74,6 +74,8 @@ def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
 def describe_workload(fact: ProbeFacts) -> str:
     """One workload's line."""
     speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
+    if fact.pack_size is not None:
+        speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch and replica in packs of {fact.pack_size} (timed)"
     head = f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and"
     if not fact.input_shape:
         return f"{head} {fact.test_examples:,} test words, vocabulary of {fact.classes:,}, {speed}"
@@ -111,7 +113,14 @@ def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Sources that change nothing, as far as that can be known beforehand."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
+    notes += [f"{printable(arm.name)}: trained one by one: {arm.alone}" for arm in plan.arms if arm.alone]
     for fact in facts:
+        if fact.size_invariant is not None:
+            same = "are the same" if fact.size_invariant else "differ from those"
+            notes.append(
+                f"{fact.model}: packs of {fact.pack_size} keep a run's bits in every slot (tested); they {same} "
+                f"{'as ' if fact.size_invariant else ''}in packs of one"
+            )
         arms = [arm for arm in plan.arms if arm.name in fact.arms]
         if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
             notes.append(f"{fact.model} has no dropout layer: stochastic varies only other random layers of its own")

@@ -44,6 +44,10 @@ class ProbeFacts:
     memory_bytes: int
     lowlevel_empty: bool | None
     """Whether free kernels repeat bit for bit on this device, so that `lowlevel` is empty; None without such runs."""
+    pack_size: int | None = None
+    """Replicas trained at once; None where runs are trained alone."""
+    size_invariant: bool | None = None
+    """Whether a pack of one gives the same bits; None without packs."""
 
 
 def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
@@ -81,7 +85,7 @@ def _group(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _workload(recipe: Recipe) -> tuple[Any, ...]:
-    return (recipe.data, recipe.model, recipe.train)
+    return (recipe.data, recipe.model, recipe.train, recipe.pack)
 
 
 def _representative(plan: Plan, runs: tuple[str, ...]) -> Recipe:
@@ -119,6 +123,8 @@ def _fault(protocol: Protocol, plan: Plan, runs: tuple[str, ...], answer: dict[s
     part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
     if answer["part"] == "device":
         return Fault("dispatch.devices", answer["error"], answer["remedy"])
+    if answer["part"] == "pack":
+        return Fault("dispatch.pack", answer["error"], answer["remedy"], str(protocol.dispatch.pack))
     if part is None:
         return Fault("bit.parameter", answer["error"], answer["remedy"], json.dumps(protocol.bit_parameter))
     kind = "target" if part.target is not None else "preset"
@@ -142,4 +148,6 @@ def _facts(plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> ProbeFa
         seconds_load=answer["seconds_load"],
         memory_bytes=answer["memory_bytes"],
         lowlevel_empty=answer["lowlevel_empty"],
+        pack_size=None if recipe.pack is None else recipe.pack.size,
+        size_invariant=answer["size_invariant"],
     )

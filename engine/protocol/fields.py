@@ -253,6 +253,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
     "dispatch": {
         "devices": Field(devices, "auto", 'e.g. devices = ["cuda:0"]'),
         "slots_per_device": Field(slots, "auto", "runs side by side on one device; auto on CPU is one per core"),
+        "pack": Field(whole(1, 1024), 1, "replicas that one slot trains at once; 1 trains each by itself"),
         "executor": Field(choice(("local",), ("slurm",)), "local", UNAVAILABLE),
         "keep_weights": Field(flag, True, "false keeps the digest of the final weights but not the file"),
         "checkpoint_s": Field(number(0, 1e9), 60.0, "seconds between checkpoints; 0 is every epoch"),

@@ -104,6 +104,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
             slots_per_device=dispatch["slots_per_device"],
             keep_weights=dispatch["keep_weights"],
             checkpoint_s=float(dispatch["checkpoint_s"]),
+            pack=dispatch["pack"],
         ),
     )
 

@@ -40,13 +40,15 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatch:
-    """Where and how runs are trained; none of it changes a result."""
+    """Where and how runs are trained; none of it changes a result but `pack`, which is part of each recipe."""
 
     devices: tuple[str, ...] | str = "auto"
     """auto, cpu, or CUDA device names."""
     slots_per_device: int | str = "auto"
     keep_weights: bool = True
     checkpoint_s: float = 60.0
+    pack: int = 1
+    """Replicas that one slot trains at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,8 @@ class StudyPlan:
     """Run id → the id of its common beginning and its onset, for runs that have one."""
     reuses: dict[str, str]
     """Run id → the run whose weights it evaluates otherwise, for runs that have such a twin in this plan."""
+    packs: dict[str, str]
+    """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
     data_root: str
     search_path: tuple[str, ...]
     devices: tuple[str, ...] | str
@@ -79,10 +81,11 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
     ]
     reuses = {run: r.trained.id for run, r in plan.recipes.items() if r.trained.id in plan.recipes and r.trained != r}
     forks = {run: [r.prefix.id, r.onset.epoch] for run, r in plan.recipes.items() if r.onset is not None}
+    packs = {run: key[:16] for run, recipe in plan.recipes.items() if (key := recipe.companions) is not None}
     epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
     text = any(recipe.data.preset in catalog.LANGUAGE for recipe in plan.recipes.values())
     head = {"v": FORMAT, "study": plan.study, "device": plan.device, "text": text}
-    runs = {"order": list(plan.recipes), "epochs": epochs, "forks": forks, "reuses": reuses}
+    runs = {"order": list(plan.recipes), "epochs": epochs, "forks": forks, "reuses": reuses, "packs": packs}
     return head | extras | {"arms": arms} | runs
 
 
@@ -128,6 +131,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         epochs=dict(content["epochs"]),
         forks={run: (prefix, epoch) for run, (prefix, epoch) in content.get("forks", {}).items()},
         reuses=dict(content.get("reuses", {})),
+        packs=dict(content.get("packs", {})),
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
         devices=tuple(devices) if isinstance(devices, list) else devices,

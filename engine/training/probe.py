@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 
-from engine.errors import DataError, ModelError, NondetError, PerturbationError
+from engine.errors import DataError, ModelError, NondetError, PackError, PerturbationError
 from engine.recipe import Recipe
 
 from . import images
 from .data import Dataset
 from .evaluation import make_views
 from .language import task as language
+from .language.corpus import Corpus
 from .models import count_parameters
+from .packs.validity import PackReport, check_pack
 from .perturb import find_parameter
 from .run import load, prepare
 from .seeding import set_kernels, use_one_thread
@@ -69,6 +71,8 @@ def answer_recipe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], 
         }
     except ModelError as error:
         return {"part": "model", "error": str(error), "remedy": "repair the function, or choose another model"}
+    except PackError as error:
+        return {"part": "pack", "error": str(error), "remedy": "use pack = 1 here, or another size"}
     except PerturbationError as error:
         return {"part": "bit", "error": str(error), "remedy": 'use "first", or the full name of a parameter'}
 
@@ -92,13 +96,35 @@ def probe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], timed: b
         for _ in make_views(data.test_inputs[:1], recipe.evaluate):  # raises where the crops do not fit
             pass
     _try_step(task)
+    report = _test_pack(recipe, data, device, search_path, timed=timed)
+    alone_s = time_epoch(task, device) if timed and report is None else None
     return task.describe() | {
         "parameters": count_parameters(task.model),
-        "seconds_per_epoch": time_epoch(task, device) if timed else None,
+        "seconds_per_epoch": alone_s if report is None else report.seconds_per_epoch,
+        "size_invariant": None if report is None else report.size_invariant,
         "seconds_load": seconds_load,
         "memory_bytes": data.memory_bytes(),
         "lowlevel_empty": kernels_repeat(recipe, task) if recipe.lowlevel == "kernels" else None,
     }
+
+
+def _test_pack(
+    recipe: Recipe, data: Dataset | Corpus, device: torch.device, search_path: tuple[Path, ...], *, timed: bool
+) -> PackReport | None:
+    """The self-test of a recipe's packs; None where it is trained alone.
+
+    Raises:
+        PackError: If a run's bits depend on its slot or its company: then nothing that a pack trains can be repeated.
+    """
+    if recipe.pack is None or not isinstance(data, Dataset):
+        return None
+    report = check_pack(recipe, data, device=device, search_path=search_path, timed=timed)
+    if not report.slot_invariant:
+        raise PackError(
+            f"in packs of {recipe.pack.size}, {recipe.model.preset} gets other bits in other slots on this device, so "
+            "that its runs could not be repeated and neither a control nor one moved bit would mean anything"
+        )
+    return report
 
 
 Task = images.Training | language.Training

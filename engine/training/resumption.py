@@ -34,6 +34,12 @@ def find_start(study: StudyPaths, run: RunPaths, attempt: AttemptPaths, recipe: 
     return None
 
 
+def find_latest_epoch(run: RunPaths, recipe: Recipe) -> int:
+    """The end of which epoch a run can go on from; 0 for its beginning."""
+    found = [load_checkpoint(other.checkpoint, recipe_id=recipe.id) for other in run.list_attempts()]
+    return max((checkpoint.epoch for checkpoint in found if checkpoint is not None), default=0)
+
+
 Found = tuple[Checkpoint, tuple[EpochRecord, ...], str]
 
 

@@ -67,7 +67,7 @@ def measure() -> Measurement:
             attempt = claim(paths.run(run_id), next(attempts), {"owner": current_owner().to_dict(), "session": "b"})
             assert attempt is not None
             claimed = Claimed(paths, read_plan(paths), run_id, attempt)
-            worker._train_claimed(claimed, Requests(paths), {recipe.data: data})
+            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: None)
 
         train_bare(replace(recipe), data)
         # Taken in turns, so that a slow minute of the machine meets both.

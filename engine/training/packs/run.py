@@ -51,6 +51,11 @@ class PackTraining:
         """What all of them have in common."""
         return self.recipes[0]
 
+    @property
+    def evaluation_batch(self) -> int:
+        """Test examples at once; a function of the recipe alone, as rounding depends on it."""
+        return max(LEAST_EVALUATION_BATCH, EVALUATION_BATCH // self.pack.size)
+
     def train_epoch(self, epoch: int) -> Tensor:
         """One pass over the training data.
 
@@ -61,22 +66,28 @@ class PackTraining:
         steps = steps_per_epoch(len(self.data.train_labels), train.batch_size)
         total = torch.zeros(pack.size, device=self.device)
         pack.train()
-        for step, (inputs, labels) in enumerate(self._batches(epoch)):
+        for step, (inputs, labels) in enumerate(self.batches(epoch)):
             if self.should_stop():
                 raise Stopped
-            set_learning_rate(pack.optimiser, learning_rate((epoch - 1) * steps + step, steps, train))
-            with autocast(self.recipe, self.device):
-                losses = replica_losses(pack(inputs), labels)
-            pack.optimiser.zero_grad(set_to_none=True)
-            # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
-            losses.sum().backward()
-            if train.clip_grad_norm:
-                pack.clip_gradients(train.clip_grad_norm)
-            pack.optimiser.step()
-            total += losses.detach() * labels.shape[-1]
+            rate = learning_rate((epoch - 1) * steps + step, steps, train)
+            total += self.train_step(inputs, labels, rate=rate) * labels.shape[-1]
         return total / len(self.data.train_labels)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def train_step(self, inputs: Tensor, labels: Tensor, *, rate: float) -> Tensor:
+        """One step of every replica; returns their losses, nats (K,)."""
+        train, pack = self.recipe.train, self.pack
+        set_learning_rate(pack.optimiser, rate)
+        with autocast(self.recipe, self.device):
+            losses = replica_losses(pack(inputs), labels)
+        pack.optimiser.zero_grad(set_to_none=True)
+        # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
+        losses.sum().backward()
+        if train.clip_grad_norm:
+            pack.clip_gradients(train.clip_grad_norm)
+        pack.optimiser.step()
+        return losses.detach()
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs (B, …) and labels (B,) where the batch is shared, else (K, B, …) and (K, B)."""
         if self.pack.shared_batch:
             for batch in epoch_batches(self.recipe, self.data, epoch):
@@ -89,7 +100,7 @@ class PackTraining:
     def evaluate(self) -> list[Evaluation]:
         """The test set as each replica sees it."""
         self.pack.eval()
-        size = max(LEAST_EVALUATION_BATCH, EVALUATION_BATCH // self.pack.size)
+        size = self.evaluation_batch
         parts = []
         with torch.no_grad(), autocast(self.recipe, self.device):
             for start in range(0, len(self.data.test_labels), size):
@@ -251,8 +262,10 @@ def _save(
     seconds: float,
 ) -> None:
     """Every run's state under its own name, so that it can go on in whatever company."""
+    if not any(policy.is_due() for policy in checkpoints):
+        return
     for slot, policy in enumerate(checkpoints):
-        if slot not in ended and policy.is_due():
+        if slot not in ended:
             model, optimiser = training.pack.member(slot, training.models[slot], training.recipe.train)
             members = training.ensembles[slot].state() if training.ensembles else {}
             policy.save(model, optimiser, epoch=epoch, seconds=seconds, members=members)
