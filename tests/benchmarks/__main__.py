@@ -17,6 +17,7 @@ import input_pipeline
 import language_baselines
 import memory
 import metrics_speed
+import packs
 import recurrence
 import worker_overhead
 from measurement import Measurement
@@ -30,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,
     "app_speed": app_speed.measure,
+    "packs_linear": packs.measure_linear,
+    "packs_hidden_fc": packs.measure_hidden_fc,
 }
 
 
