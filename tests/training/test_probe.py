@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe
+from engine.training.packs import run
 from engine.training.probe import answer_recipe
 
 
@@ -57,3 +58,28 @@ def test_each_fault_names_its_part(base: Recipe, tmp_path: Path) -> None:
 def test_any_batch_size_can_be_timed(base: Recipe, tmp_path: Path, batch_size: int) -> None:
     recipe = replace(base, train=replace(base.train, batch_size=batch_size), model=ModelRecipe(preset="linear"))
     assert answer(recipe, tmp_path, timed=True)["seconds_per_epoch"] > 0
+
+
+def test_packs_are_tested_and_timed(base: Recipe, tmp_path: Path) -> None:
+    packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
+    facts = answer(packed, tmp_path, timed=True)
+    assert facts["size_invariant"] in (True, False)
+    assert 0 < facts["seconds_per_epoch"] < 10
+    assert answer(base, tmp_path)["size_invariant"] is None
+
+
+def test_packs_that_change_bits_by_slot_are_refused(
+    base: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sums over a strided axis do, whose last columns are rounded otherwise."""
+    original = run.replica_losses
+
+    def round_by_slot(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        losses = original(logits, labels)
+        return losses * (1 + 1e-6 * (torch.arange(len(losses)) == 2))
+
+    monkeypatch.setattr(run, "replica_losses", round_by_slot)
+    packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
+    found = answer(packed, tmp_path)
+    assert found["part"] == "pack"
+    assert "other bits in other slots" in found["error"]

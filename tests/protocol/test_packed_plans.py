@@ -1,0 +1,99 @@
+"""Which runs of a plan are trained in packs, and with which others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.plan import Plan, make_plan
+from engine.protocol.faults import ProtocolError
+from engine.protocol.load import parse_protocol
+from engine.recipe import Recipe
+
+TEXT = """
+[protocol]
+name = "x"
+replicas = 4
+[data]
+preset = "digits"
+[model]
+preset = "hidden-fc"
+[train]
+epochs = 8
+[dispatch]
+pack = {pack}
+[[arm]]
+name = "init"
+vary = ["init"]
+[[arm]]
+name = "bit"
+vary = ["bit"]
+[[arm]]
+name = "shuffle"
+vary = ["shuffle"]
+[[arm]]
+name = "control"
+vary = []
+"""
+
+
+def plan(extra: str = "", pack: object = 3, *, device: str = "cpu") -> Plan:
+    protocol = parse_protocol(TEXT.format(pack=pack) + extra, file="x.toml")
+    return make_plan(protocol, device="cuda" if device == "cuda" else "cpu")
+
+
+def recipes(made: Plan, name: str) -> list[Recipe]:
+    return [made.recipes[run] for arm in made.arms if arm.name == name for run in arm.runs]
+
+
+def test_one_is_no_pack_and_leaves_every_id_as_it_was() -> None:
+    without = parse_protocol(TEXT.replace("[dispatch]\npack = {pack}\n", ""), file="x.toml")
+    assert plan(pack=1).recipes == make_plan(without, device="cpu").recipes
+    assert all(recipe.pack is None for recipe in plan(pack=1).recipes.values())
+
+
+def test_arms_with_one_stream_of_data_share_batches_and_companions() -> None:
+    made = plan()
+    shared = [r for name in ("init", "bit", "control") for r in recipes(made, name)]
+    apart = recipes(made, "shuffle")
+    assert {(r.pack.size, r.pack.shared_batch) for r in shared if r.pack} == {(3, True)}
+    assert {(r.pack.size, r.pack.shared_batch) for r in apart if r.pack} == {(3, False)}
+    assert len({r.companions for r in shared}) == 1
+    assert len({r.companions for r in apart}) == 1
+    assert shared[0].companions != apart[0].companions
+    assert replace(shared[0], pack=None).companions is None
+
+
+def test_recipe_with_a_pack_is_read_back() -> None:
+    for recipe in plan().recipes.values():
+        assert Recipe.from_dict(recipe.to_dict()) == recipe
+        assert recipe.id != replace(recipe, pack=None).id
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ('vary = ["shuffle"]\nonset = 2', "late onset"),
+        ('vary = ["init"]\ntrain = { averaging = "swa" }', "averaged weights"),
+        ('vary = ["init"]\ntrain = { weight_noise = 0.1 }', "noise on the weights"),
+        ('vary = ["init"]\nevaluate = { flip = true }', "test-time views"),
+        ('vary = ["init"]\nmodel = { preset = "torchvision:resnet18" }', "only the image presets"),
+    ],
+)
+def test_what_cannot_be_stacked_is_trained_alone_and_says_so(extra: str, reason: str) -> None:
+    made = plan(f'[[arm]]\nname = "other"\n{extra}\n')
+    assert all(recipe.pack is None for recipe in recipes(made, "other"))
+    assert [reason in (arm.alone or "") for arm in made.arms] == [False] * 4 + [True]
+
+
+def test_free_kernels_are_trained_alone() -> None:
+    made = plan('[[arm]]\nname = "order"\nvary = ["lowlevel"]\n', device="cuda")
+    assert all(recipe.pack is None for recipe in recipes(made, "order"))
+    assert all(recipe.pack is not None for recipe in recipes(made, "init"))
+
+
+@pytest.mark.parametrize("pack", [0, -1, 1025, '"many"', 2.5, "true"])
+def test_sizes_out_of_range_are_refused(pack: object) -> None:
+    with pytest.raises(ProtocolError, match=r"dispatch\.pack"):
+        plan(pack=pack)
