@@ -57,7 +57,7 @@ def build_network(
         else:
             model = _build_preset(recipe, input_shape, classes)
     name = recipe.target or recipe.preset or ""
-    masks = MaskContext(examples=torch.arange(len(example)))
+    masks = MaskContext()
     layers = key_dropout(model, masks)
     if catalog.may_be_stochastic(recipe.preset):  # not one of the project's own
         check_output(model, name, example, classes)

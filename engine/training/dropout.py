@@ -21,8 +21,8 @@ CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 class MaskContext:
     """What the current step's masks are a function of; the loop sets it before each step."""
 
-    seed: int = 0
-    epoch: int = 0
+    keys: Tensor | None = None
+    """Of the epoch's seed and each layer, int64 (layers,); see `seeding.mask_keys`."""
     examples: Tensor | None = None
     """Ids of the batch's examples, int64 (B,)."""
 
@@ -41,12 +41,12 @@ class KeyedDropout(nn.Module):
             return x
         if self.p >= 1.0:
             return torch.zeros_like(x)
-        context = self.context
-        if context.examples is None or len(context.examples) != len(x):
+        keys, examples = self.context.keys, self.context.examples
+        if keys is None or examples is None or len(examples) != len(x):
             raise RuntimeError(f"dropout met {len(x)} rows in a batch of another size; the batch must come first")
         shape = torch.Size((*x.shape[:2], *[1] * (x.dim() - 2))) if self.channelwise else x.shape
         count = shape[1:].numel()
-        units = hash_units(context.seed, context.epoch, self.layer, context.examples, count)
+        units = hash_units(keys[self.layer], examples, count)
         keep = units >= round(self.p * 2**24)
         return x * keep.view(shape) / (1.0 - self.p)
 

@@ -23,7 +23,7 @@ from .evaluation import EVALUATION_BATCH, Evaluation, Members, autocast, evaluat
 from .noise import noisy_weights
 from .optimiser import learning_rate, make_optimiser, set_learning_rate
 from .perturb import BitRecord, move_bit
-from .seeding import seed_step
+from .seeding import mask_keys, seed_step
 from .stopping import Stopped
 
 
@@ -141,8 +141,8 @@ def prepare(
 
 def key_masks(training: Training, epoch: int) -> None:
     """Tell the dropout layers what their masks are a function of in an epoch."""
-    masks = training.network.masks
-    masks.seed, masks.epoch = training.recipe.seeds.stochastic or 0, epoch
+    network, seed = training.network, training.recipe.seeds.stochastic or 0
+    network.masks.keys = mask_keys(seed, epoch, network.dropout_layers).to(training.device)
 
 
 def train_epoch(training: Training, epoch: int) -> float:

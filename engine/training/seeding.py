@@ -143,22 +143,25 @@ def step_generator(seed: int, epoch: int, step: int) -> torch.Generator:
 MASK_32 = 0xFFFFFFFF
 
 
-def hash_units(seed: int, epoch: int, layer: int, examples: torch.Tensor, units: int) -> torch.Tensor:
+def mask_keys(seed: int, epoch: int, layers: int) -> torch.Tensor:
+    """A 32-bit key for each random layer of a model in one epoch, int64 (layers,)."""
+    keys = [int(keyed_generator(seed, "stochastic", epoch, layer).integers(2**32)) for layer in range(layers)]
+    return torch.tensor(keys, dtype=torch.int64)
+
+
+def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.Tensor:
     """Uniform 24-bit integers for every unit of every example: a function of their names alone.
 
     Integer arithmetic, so equal on every device.
 
     Args:
-        seed: The stochastic source's seed.
-        epoch: The epoch.
-        layer: Number of the random layer in the model.
+        key: Of the seed, the epoch and the layer, int64 (); see `mask_keys`.
         examples: Example ids, int64 (B,).
         units: Units per example.
 
     Returns:
         int64 (B, units), in 0…2²⁴−1.
     """
-    key = int(keyed_generator(seed, "stochastic", epoch, layer).integers(2**32))
     rows = _mix(_mix(examples ^ key) + 0x9E3779B9)
     columns = _mix(torch.arange(units, device=examples.device) * 0x85EBCA6B + key)
     return _mix(rows[:, None] ^ columns[None, :]) >> 8

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from engine.training.dropout import KeyedDropout, MaskContext, key_dropout
+from engine.training.seeding import mask_keys
 
 
 def context(examples: int, seed: int = 1, epoch: int = 1) -> MaskContext:
-    return MaskContext(seed=seed, epoch=epoch, examples=torch.arange(examples))
+    return MaskContext(keys=mask_keys(seed, epoch, 2), examples=torch.arange(examples))
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9, 1.0])
