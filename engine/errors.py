@@ -40,4 +40,9 @@ class PerturbationError(NondetError):
 
 
 class PackError(NondetError):
-    """Runs that cannot be trained in packs on this machine without losing what they are compared for."""
+    """Packs that do not work on this machine."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        """With what to do about it."""
+        super().__init__(problem)
+        self.remedy = remedy

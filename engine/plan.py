@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from engine import catalog
+from engine.packing import Packings, Stacking, stack_arm
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Arm, Protocol
-from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, PackRecipe, Recipe, Seeds
+from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
 from engine.sources import SOURCES
 
 DeviceType = Literal["cpu", "cuda"]
-STREAMS = {"shuffle", "augment", "stochastic", "lowlevel"}
-"""Sources that give each replica batches of its own."""
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
 """Of what a recipe names but does not hold: a user's source file, a corpus."""
 
@@ -38,6 +38,10 @@ class PlannedArm:
     """Of an arm that lists onsets, 0 included; None for others."""
     alone: str | None = None
     """Why its runs are not trained in packs although the protocol asks for them."""
+    kind: str | None = None
+    """Of its runs, as `packing.Packings` names them; None where none of them can be in a pack."""
+    shared_batch: bool = False
+    """Whether its replicas see the same batches."""
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
 
@@ -64,13 +68,20 @@ class Plan:
         return {run: count for run, count in uses.items() if count > 1}
 
 
-def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda part: None) -> Plan:
+def make_plan(
+    protocol: Protocol,
+    *,
+    device: DeviceType,
+    digest: Digest = lambda part: None,
+    packings: Packings = MappingProxyType({}),
+) -> Plan:
     """Fix every seed of every run of a protocol.
 
     Args:
         protocol: A checked protocol.
         device: The kind of device that all runs are trained on; part of each recipe.
         digest: Gives the SHA-256 of a user's target, or of a corpus.
+        packings: What trying packs has shown; where it says nothing, `pack = "auto"` counts as 1.
 
     Raises:
         ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
@@ -88,7 +99,13 @@ def make_plan(protocol: Protocol, *, device: DeviceType, digest: Digest = lambda
         ]
         for arm in trained
     }
-    arms = tuple(_plan_arm(arm, recipes, empty, size=protocol.dispatch.pack) for arm in protocol.arms)
+    stackings: dict[str, Stacking] = {}
+    for arm in trained:
+        varying = set(arm.vary) - set(empty[arm.name])
+        stacking = stack_arm(protocol, arm, recipes[arm.name][0], varying, packings)
+        stackings[arm.name] = stacking
+        recipes[arm.name] = [replace(recipe, pack=stacking.pack) for recipe in recipes[arm.name]]
+    arms = tuple(_plan_arm(arm, recipes, empty, stackings) for arm in protocol.arms)
     return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
 
 
@@ -100,10 +117,13 @@ def number_replicas(arm: Arm) -> list[dict[str, int]]:
     return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
 
 
-def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]], *, size: int) -> PlannedArm:
+def _plan_arm(
+    arm: Arm,
+    recipes: dict[str, list[Recipe]],
+    empty: dict[str, dict[str, str]],
+    stackings: dict[str, Stacking],
+) -> PlannedArm:
     if arm.ensemble is None:
-        packed = all(recipe.pack is not None for recipe in recipes[arm.name])
-        alone = None if size == 1 or packed else _pack_obstacle(arm, recipes[arm.name][0])
         runs = tuple(recipe.id for recipe in recipes[arm.name])
         return PlannedArm(
             name=arm.name,
@@ -112,7 +132,9 @@ def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[
             empty=empty[arm.name],
             crossed=arm.crossed,
             onset=arm.listed_onset,
-            alone=alone,
+            alone=stackings[arm.name].alone,
+            kind=stackings[arm.name].kind,
+            shared_batch=stackings[arm.name].shared_batch,
         )
     # Disjoint groups: ensembles that shared members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
@@ -216,7 +238,7 @@ def _recipe(
     seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
     # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
-    recipe = Recipe(
+    return Recipe(
         data=arm.data,
         model=arm.model,
         train=arm.train,
@@ -229,28 +251,6 @@ def _recipe(
         repeat=numbers["init"] if free_kernels or not arm.vary else None,
         evaluate=arm.evaluate,
     )
-    size = protocol.dispatch.pack
-    if size == 1 or _pack_obstacle(arm, recipe) is not None:
-        return recipe
-    return replace(recipe, pack=PackRecipe(size=size, shared_batch=not set(varying) & STREAMS))
-
-
-def _pack_obstacle(arm: Arm, recipe: Recipe) -> str | None:
-    """Why the runs of an arm are trained one by one; None where they can be stacked.
-
-    Must not differ between an arm's replicas: a row never mixes runs whose kernels round differently.
-    """
-    if recipe.model.preset not in catalog.MODELS:
-        return "only the image presets are trained in packs"
-    if recipe.lowlevel == "kernels":
-        return "free kernels need a process of their own for each run"
-    obstacles = {
-        "a late onset goes on from a beginning that was trained alone": arm.onset > 0 or arm.listed_onset is not None,
-        "averaged weights are not available in packs": recipe.train.averaging is not None,
-        "noise on the weights is not available in packs": recipe.train.weight_noise is not None,
-        "test-time views look at the weights of a run that was trained alone": recipe.evaluate is not None,
-    }
-    return next((reason for reason, holds in obstacles.items() if holds), None)
 
 
 def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:

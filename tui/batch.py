@@ -17,16 +17,15 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
+from engine.dispatch.choice import Decided, decide, recall
 from engine.dispatch.launch import done_runs, plan_protocol, prepare_study, start_supervisor
-from engine.dispatch.probe import probe_plan
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED
-from engine.plan import Plan
 from engine.protocol.load import load_protocol
-from engine.protocol.settings import Protocol
 from engine.store.control import request
 from engine.store.paths import StudyPaths, find_store
 from engine.store.view import StudySnapshot, StudyView
 
+from .check import describe_choices
 from .format import Symbols, choose_symbols, format_bytes
 from .measures import refresh_metrics
 from .output import print_results, print_text
@@ -79,12 +78,15 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     """
     console = make_console()
     protocol = load_protocol(path, overrides=overrides)
-    plan = plan_protocol(protocol)
+    chosen = recall(protocol, store=store)
+    plan = plan_protocol(protocol, chosen.packings)
     paths = StudyPaths((find_store(store) / protocol.name).absolute())
     done = done_runs(paths, plan)
     if len(done) < len(plan.recipes):
-        tell_notes(console, protocol, plan)
-    paths = prepare_study(protocol, plan, store=store)
+        decided = decide(protocol, store=store, timed=False)
+        plan, chosen, done = decided.plan, decided.chosen, done_runs(paths, decided.plan)
+        tell_notes(console, decided)
+    paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     symbols = choose_symbols(console.encoding)
     if len(done) < len(plan.recipes) or (protocol.cka and not paths.cka.exists()):
         print_text(console, f"{paths.folder}: {len(plan.recipes)} runs, {len(done)} of them already done")
@@ -104,9 +106,11 @@ def make_console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def tell_notes(console: Console, protocol: Protocol, plan: Plan) -> None:
-    """Try out data and models before anything is written, and say what there is to say about the sources."""
-    facts = probe_plan(protocol, plan, timed=False)
+def tell_notes(console: Console, decided: Decided) -> None:
+    """What there is to say about sources and choices, once data and models were tried out."""
+    plan, facts = decided.plan, decided.facts
+    for line in describe_choices(plan, decided.chosen):
+        print_text(console, f"note: {line}")
     for arm in plan.arms:
         for reason in arm.empty.values():
             print_text(console, f"note: {arm.name}: {reason}")

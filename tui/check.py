@@ -9,13 +9,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from engine.dispatch.devices import choose_devices, make_slots
-from engine.dispatch.launch import done_runs, plan_protocol
-from engine.dispatch.probe import ProbeFacts, probe_plan
+from engine.dispatch.choice import decide
+from engine.dispatch.launch import done_runs
+from engine.dispatch.probe import ProbeFacts
 from engine.errors import EXIT_OK
 from engine.plan import Plan
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
+from engine.store.chosen import Chosen
 from engine.store.paths import StudyPaths, find_store
 
 from .format import format_bytes, format_seconds
@@ -35,16 +36,18 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     """
     console = results_console()
     protocol = load_protocol(path, overrides=overrides)
-    plan = plan_protocol(protocol)
-    facts = probe_plan(protocol, plan, timed=True)
+    decided = decide(protocol, store=store, timed=True)
+    plan, facts = decided.plan, decided.facts
     paths = StudyPaths(find_store(store) / protocol.name)
     done = done_runs(paths, plan)
-    slots = make_slots(choose_devices(protocol.dispatch.devices), protocol.dispatch.slots_per_device)
+    slots = decided.count_slots(protocol)
     print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder.absolute()}")
     console.print(_plan_table(plan, done))
     for line in describe_facts(facts):
         print_text(console, line)
-    for line in describe_cost(plan, facts, done, slots=len(slots), kind=plan.device):
+    for line in describe_cost(plan, facts, done, slots=slots, kind=plan.device):
+        print_text(console, line)
+    for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
     for line in describe_notes(plan, facts):
         print_text(console, f"note: {line}")
@@ -98,6 +101,25 @@ def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, sl
     ]
 
 
+def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
+    """What was measured and chosen where the protocol says auto."""
+    lines = []
+    for kind, packing in chosen.packings.items():
+        names = ", ".join(printable(arm.name) for arm in plan.arms if arm.kind == kind)
+        tried = ", ".join(f"{size}: {seconds:.3g} s" for size, seconds in packing.trials)
+        if not names or not tried:
+            continue
+        took = "one by one" if packing.size == 1 else f"packs of {packing.size}"
+        last = ", channels last" if packing.channels_last else ""
+        lines.append(f"pack = auto: {took}{last} for {names} (per epoch and replica, by size: {tried})")
+    if chosen.slots_per_device is not None:
+        tried = ", ".join(f"{slots}: {rate:.3g}" for slots, rate in chosen.slot_trials)
+        lines.append(
+            f"slots_per_device = auto: {chosen.slots_per_device} (epochs of a run per second, by slots: {tried})"
+        )
+    return lines
+
+
 def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
     """Seconds of one run: its epochs at the timed pace."""
     return plan.recipes[run].train.epochs * (fact.seconds_per_epoch or 0.0)
@@ -115,7 +137,9 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
     notes += [f"{printable(arm.name)}: trained one by one: {arm.alone}" for arm in plan.arms if arm.alone]
     for fact in facts:
-        if fact.size_invariant is not None:
+        if fact.slot_invariant is False:
+            notes.append(f"{fact.model}: in packs of {fact.pack_size} a run's bits depend on its slot (tested)")
+        elif fact.size_invariant is not None:
             same = "are the same" if fact.size_invariant else "differ from those"
             notes.append(
                 f"{fact.model}: packs of {fact.pack_size} keep a run's bits in every slot (tested); they {same} "

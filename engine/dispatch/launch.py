@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from engine import catalog
 from engine.corpora import digest_corpus
 from engine.errors import StudyError
+from engine.packing import Packings
 from engine.plan import Digest, Plan, make_plan
 from engine.protocol.settings import Protocol
 from engine.recipe import DataRecipe, ModelRecipe
+from engine.store.chosen import NOTHING, Chosen
 from engine.store.control import request
 from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
 from engine.store.paths import StudyPaths, find_store
@@ -35,14 +38,14 @@ SPEC_FORMAT = 1
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
 
 
-def plan_protocol(protocol: Protocol) -> Plan:
+def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({})) -> Plan:
     """The plan of a protocol on this machine's devices; see `make_plan`.
 
     Raises:
         NondetError: Where a device is missing or the arms do not fit it.
     """
     devices = choose_devices(protocol.dispatch.devices)
-    return make_plan(protocol, device=device_type(devices), digest=make_digest(protocol))
+    return make_plan(protocol, device=device_type(devices), digest=make_digest(protocol), packings=packings)
 
 
 def make_digest(protocol: Protocol) -> Digest:
@@ -68,14 +71,20 @@ def data_root(protocol: Protocol) -> Path:
     return (search_path(protocol)[0] / Path(protocol.data_root).expanduser()).resolve()
 
 
-def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None) -> StudyPaths:
+def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: Chosen = NOTHING) -> StudyPaths:
     """Write a study's folder, or bring an existing one up to this protocol; finished runs stay as they are.
+
+    Args:
+        protocol: What is trained.
+        plan: Its runs.
+        store: The folder of all studies.
+        chosen: What was measured, to be kept for the next time.
 
     Raises:
         StudyError: If the store cannot be written, or the study runs at this moment with another plan.
     """
     paths = StudyPaths((find_store(store) / protocol.name).absolute())
-    content = plan_content(plan, _plan_extras(protocol))
+    content = plan_content(plan, _plan_extras(protocol, chosen))
     known = read_json(paths.plan)
     running = is_supervised(read_json(paths.supervisor) or {})
     if known is not None and _same_work(known, content):
@@ -120,7 +129,7 @@ def _write_missing_specs(paths: StudyPaths, plan: Plan) -> None:
             write_json(run.spec, {"v": SPEC_FORMAT, "run": run_id, "recipe": recipe.to_dict()})
 
 
-def _plan_extras(protocol: Protocol) -> dict[str, Any]:
+def _plan_extras(protocol: Protocol, chosen: Chosen) -> dict[str, Any]:
     dispatch = protocol.dispatch
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,6 +141,8 @@ def _plan_extras(protocol: Protocol) -> dict[str, Any]:
             "slots_per_device": dispatch.slots_per_device,
             "keep_weights": dispatch.keep_weights,
             "checkpoint_s": dispatch.checkpoint_s,
+            "graphs": dispatch.graphs,
+            "chosen": chosen.to_dict(),
         },
         "metrics": {
             "bootstrap": protocol.bootstrap,

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import NondetError
+from engine.packing import ROUNDING_SOURCES
 from engine.plan import Plan
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Protocol
@@ -40,14 +42,27 @@ class ProbeFacts:
     """Whether the model has dropout or other random layers."""
     seconds_per_epoch: float | None
     """Training and evaluation on one slot; None where it was not timed."""
+    seconds_guess: float
+    """An epoch's time after one untimed step: its order of magnitude."""
     seconds_load: float
     memory_bytes: int
     lowlevel_empty: bool | None
     """Whether free kernels repeat bit for bit on this device, so that `lowlevel` is empty; None without such runs."""
     pack_size: int | None = None
     """Replicas trained at once; None where runs are trained alone."""
+    slot_invariant: bool | None = None
+    """Whether a run has the same bits in every slot of a pack; None without packs."""
     size_invariant: bool | None = None
     """Whether a pack of one gives the same bits; None without packs."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a training process is asked about."""
+
+    recipe: Recipe
+    trial: dict[str, Any] | None = None
+    """How packs of it are to be tried, see `training.packs.trial.Question`; None asks for facts."""
 
 
 def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
@@ -63,17 +78,48 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
         NondetError: If the training process itself fails.
     """
     workloads = _group(plan)
+    answers = ask(protocol, [Workload(_representative(plan, runs)) for runs in workloads], timed=timed)
+    facts = tuple(_facts(plan, runs, answer) for runs, answer in zip(workloads, answers, strict=True))
+    faults = [fault for fact in facts if fact.slot_invariant is False for fault in _slot_faults(protocol, plan, fact)]
+    if faults:
+        raise ProtocolError(protocol.file, faults)
+    return facts
+
+
+def ask(protocol: Protocol, workloads: Sequence[Workload], *, timed: bool) -> list[dict[str, Any]]:
+    """Have a training process look at some workloads.
+
+    Raises:
+        ProtocolError: If a data set, model, target or perturbed parameter does not work.
+        NondetError: If the training process itself fails.
+    """
     request = {
-        "recipes": [_representative(plan, runs).to_dict() for runs in workloads],
+        "workloads": [{"recipe": w.recipe.to_dict(), "trial": w.trial} for w in workloads],
         "root": str(data_root(protocol)),
         "search_path": [str(folder) for folder in search_path(protocol)],
         "timed": timed,
+        "graphs": protocol.dispatch.graphs,
     }
     answers = _ask(request, _environment(protocol))
-    faults = [_fault(protocol, plan, runs, a) for runs, a in zip(workloads, answers, strict=True) if "error" in a]
+    faults = [_fault(protocol, w.recipe, a) for w, a in zip(workloads, answers, strict=True) if "error" in a]
     if faults:
         raise ProtocolError(protocol.file, dict.fromkeys(faults))
-    return tuple(_facts(plan, runs, answer) for runs, answer in zip(workloads, answers, strict=True))
+    return answers
+
+
+def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault]:
+    """Arms that show rounding alone, where a run's bits depend on its slot."""
+    return [
+        Fault(
+            "dispatch.pack",
+            f"in packs of {fact.pack_size}, {fact.model} gets other bits in other slots on this device, and "
+            f"{arm.name} {'varies them alone' if arm.vary else 'is a control'}",
+            "use pack = 1 here, or another size",
+            str(protocol.dispatch.pack),
+        )
+        for arm in plan.arms
+        if arm.name in fact.arms and set(arm.vary) <= ROUNDING_SOURCES
+    ][:1]
 
 
 def _group(plan: Plan) -> list[tuple[str, ...]]:
@@ -117,9 +163,8 @@ def _ask(request: dict[str, Any], environment: dict[str, str]) -> list[dict[str,
     return answers
 
 
-def _fault(protocol: Protocol, plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> Fault:
+def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
     """The fault at the key that caused it."""
-    recipe = plan.recipes[runs[0]]
     part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
     if answer["part"] == "device":
         return Fault("dispatch.devices", answer["error"], answer["remedy"])
@@ -145,9 +190,11 @@ def _facts(plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> ProbeFa
         classes=answer["classes"],
         stochastic=answer["stochastic"],
         seconds_per_epoch=answer["seconds_per_epoch"],
+        seconds_guess=answer["seconds_guess"],
         seconds_load=answer["seconds_load"],
         memory_bytes=answer["memory_bytes"],
         lowlevel_empty=answer["lowlevel_empty"],
         pack_size=None if recipe.pack is None else recipe.pack.size,
+        slot_invariant=answer["slot_invariant"],
         size_invariant=answer["size_invariant"],
     )

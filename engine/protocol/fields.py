@@ -22,6 +22,7 @@ TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za
 MAX_REPLICAS = 10_000
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
+MAX_PACK = 1024
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,12 @@ def devices(value: Any) -> str | None:
 def slots(value: Any) -> str | None:
     """Auto or a count."""
     return None if value == "auto" or whole(1, 256)(value) is None else 'must be "auto" or a whole number from 1 to 256'
+
+
+def pack(value: Any) -> str | None:
+    """Auto or a count."""
+    good = value == "auto" or whole(1, MAX_PACK)(value) is None
+    return None if good else f'must be "auto" or a whole number from 1 to {MAX_PACK}'
 
 
 def arguments(value: Any) -> str | None:
@@ -252,8 +259,15 @@ SECTIONS: dict[str, dict[str, Field]] = {
     },
     "dispatch": {
         "devices": Field(devices, "auto", 'e.g. devices = ["cuda:0"]'),
-        "slots_per_device": Field(slots, "auto", "runs side by side on one device; auto on CPU is one per core"),
-        "pack": Field(whole(1, 1024), 1, "replicas that one slot trains at once; 1 trains each by itself"),
+        "slots_per_device": Field(slots, "auto", "runs side by side on one device; auto tries what is fastest"),
+        "pack": Field(pack, 1, "replicas that one slot trains at once; auto tries what is fastest"),
+        "memory_format": Field(
+            choice(("auto", "contiguous", "channels-last")),
+            "auto",
+            "of convolutions; auto tries where pack does",
+        ),
+        "compile": Field(flag, False, "true has torch.compile make the kernels of packs"),
+        "graphs": Field(flag, True, "false launches the kernels of a pack's step one by one on CUDA"),
         "executor": Field(choice(("local",), ("slurm",)), "local", UNAVAILABLE),
         "keep_weights": Field(flag, True, "false keeps the digest of the final weights but not the file"),
         "checkpoint_s": Field(number(0, 1e9), 60.0, "seconds between checkpoints; 0 is every epoch"),

@@ -105,6 +105,9 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
             keep_weights=dispatch["keep_weights"],
             checkpoint_s=float(dispatch["checkpoint_s"]),
             pack=dispatch["pack"],
+            memory_format=dispatch["memory_format"],
+            compile=dispatch["compile"],
+            graphs=dispatch["graphs"],
         ),
     )
 

@@ -40,15 +40,21 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatch:
-    """Where and how runs are trained; none of it changes a result but `pack`, which is part of each recipe."""
+    """Where and how runs are trained; only packs and how they compute change a result."""
 
     devices: tuple[str, ...] | str = "auto"
     """auto, cpu, or CUDA device names."""
     slots_per_device: int | str = "auto"
     keep_weights: bool = True
     checkpoint_s: float = 60.0
-    pack: int = 1
-    """Replicas that one slot trains at once."""
+    pack: int | str = 1
+    """Replicas that one slot trains at once, or auto."""
+    memory_format: str = "auto"
+    """Of convolutions in packs: auto, contiguous or channels-last."""
+    compile: bool = False
+    """Whether torch.compile makes the kernels of packs."""
+    graphs: bool = True
+    """Whether a pack's step is recorded and replayed on CUDA; changes no result."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from engine import catalog
 from engine.errors import StudyError
 from engine.plan import Plan
 
+from .chosen import Chosen
 from .files import read_json
 from .paths import StudyPaths, find_store
 
@@ -48,8 +49,11 @@ class StudyPlan:
     search_path: tuple[str, ...]
     devices: tuple[str, ...] | str
     slots_per_device: int | str
+    """What was chosen, where the protocol leaves that to a measurement."""
     keep_weights: bool
     checkpoint_s: float
+    graphs: bool
+    """Whether a pack's step is recorded and replayed on CUDA."""
     provenance: dict[str, Any]
     text: bool = False
     """Whether the runs are language models."""
@@ -113,6 +117,7 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
 
 def _parse(content: dict[str, Any]) -> StudyPlan:
     dispatch = content["dispatch"]
+    chosen = Chosen.from_dict(dispatch.get("chosen", {}))
     devices = dispatch["devices"]
     return StudyPlan(
         study=content["study"],
@@ -135,7 +140,8 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
         devices=tuple(devices) if isinstance(devices, list) else devices,
-        slots_per_device=dispatch["slots_per_device"],
+        slots_per_device=chosen.slots_per_device or dispatch["slots_per_device"],
+        graphs=dispatch.get("graphs", True),
         keep_weights=dispatch["keep_weights"],
         checkpoint_s=dispatch["checkpoint_s"],
         provenance=content["provenance"],

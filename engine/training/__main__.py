@@ -40,11 +40,14 @@ def main() -> int:
     similarity = commands.add_parser("similarity")
     similarity.add_argument("study", type=Path)
     commands.add_parser("probe")
+    commands.add_parser("rival")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         if arguments.command == "probe":
             return importlib.import_module("engine.training.probe").answer_request()
+        if arguments.command == "rival":
+            return importlib.import_module("engine.training.rival").answer()
         if arguments.command == "similarity":
             similarity_module = importlib.import_module("engine.training.similarity")
             return similarity_module.measure_similarity(StudyPaths(arguments.study))

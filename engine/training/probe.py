@@ -21,8 +21,9 @@ from . import images
 from .data import Dataset
 from .evaluation import make_views
 from .language import task as language
-from .language.corpus import Corpus
 from .models import count_parameters
+from .packs.timing import time_pack
+from .packs.trial import Place, Question, answer_question
 from .packs.validity import PackReport, check_pack
 from .perturb import find_parameter
 from .run import load, prepare
@@ -44,25 +45,45 @@ def answer_request() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         answers = [
             answer_recipe(
-                Recipe.from_dict(content),
+                Recipe.from_dict(content["recipe"]),
                 root=Path(request["root"]),
                 search_path=tuple(map(Path, request["search_path"])),
                 timed=request["timed"],
+                graphs=request["graphs"],
+                trial=content["trial"],
             )
-            for content in request["recipes"]
+            for content in request["workloads"]
         ]
     with os.fdopen(answers_to, "w") as out:
         json.dump({"answers": answers}, out)
     return 0
 
 
-def answer_recipe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], timed: bool) -> dict[str, Any]:
-    """Facts about a recipe, or the error that it would end in with the part that causes it."""
+def answer_recipe(
+    recipe: Recipe,
+    *,
+    root: Path,
+    search_path: tuple[Path, ...],
+    timed: bool,
+    graphs: bool = True,
+    trial: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Facts about a recipe, or the error that it would end in with the part that causes it.
+
+    Args:
+        recipe: With a pack or without.
+        root: The folder of the data files.
+        search_path: Where the user's targets are looked for.
+        timed: Whether to time steps.
+        graphs: Whether a pack's steps on CUDA are recorded and replayed.
+        trial: A `packs.trial.Question` but for its recipe, which is answered instead.
+    """
     if recipe.device == "cuda" and not torch.cuda.is_available():
         error = "torch finds no usable CUDA device"
         return {"part": "device", "error": error, "remedy": "check the driver, or use --devices cpu"}
     try:
-        return probe(recipe, root=root, search_path=search_path, timed=timed)
+        place = load_place(recipe, root=root, search_path=search_path, graphs=graphs)
+        return probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
     except DataError as error:
         return {
             "part": "data",
@@ -72,57 +93,90 @@ def answer_recipe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], 
     except ModelError as error:
         return {"part": "model", "error": str(error), "remedy": "repair the function, or choose another model"}
     except PackError as error:
-        return {"part": "pack", "error": str(error), "remedy": "use pack = 1 here, or another size"}
+        return {"part": "pack", "error": str(error), "remedy": error.remedy}
     except PerturbationError as error:
         return {"part": "bit", "error": str(error), "remedy": 'use "first", or the full name of a parameter'}
 
 
-def probe(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], timed: bool) -> dict[str, Any]:
-    """Load the data, build the model, try a step; see `answer_recipe`.
+def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
+    """The data on the device, which computes as the recipe says."""
+    device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
+    set_kernels(recipe.lowlevel, recipe.train.precision)
+    use_one_thread()
+    started = time.perf_counter()
+    data = load(recipe.data, root=root, search_path=search_path).to(device)
+    return Place(data, device, search_path, graphs, seconds_load=time.perf_counter() - started)
+
+
+def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
+    """How to train runs like this one in packs."""
+    task, _ = prepare(recipe, place.data, device=place.device, search_path=place.search_path)
+    _try_step(task)
+    return answer_question(
+        Question(recipe=recipe, **trial),
+        place,
+        lambda: time_epoch(task, place.device),
+        parameters=count_parameters(task.model),
+    )
+
+
+def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
+    """Build the model, try a step; see `answer_recipe`.
 
     Raises:
         NondetError: Whatever training the recipe would raise at its start.
     """
-    started = time.perf_counter()
-    device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
-    set_kernels(recipe.lowlevel, recipe.train.precision)
-    use_one_thread()
-    data = load(recipe.data, root=root, search_path=search_path).to(device)
-    seconds_load = time.perf_counter() - started
+    data, device, search_path = place.data, place.device, place.search_path
     task, _ = prepare(recipe, data, device=device, search_path=search_path)
     if recipe.bit is not None:
         find_parameter(task.model, recipe.bit.parameter)
     if recipe.evaluate is not None and isinstance(data, Dataset):
         for _ in make_views(data.test_inputs[:1], recipe.evaluate):  # raises where the crops do not fit
             pass
+    started = time.perf_counter()
     _try_step(task)
-    report = _test_pack(recipe, data, device, search_path, timed=timed)
-    alone_s = time_epoch(task, device) if timed and report is None else None
+    guess = (time.perf_counter() - started) * task.count_steps()
+    report = _test_pack(recipe, place)
     return task.describe() | {
         "parameters": count_parameters(task.model),
-        "seconds_per_epoch": alone_s if report is None else report.seconds_per_epoch,
+        "seconds_per_epoch": _time(recipe, place, task) if timed else None,
+        "seconds_guess": guess,
+        "slot_invariant": None if report is None else report.slot_invariant,
         "size_invariant": None if report is None else report.size_invariant,
-        "seconds_load": seconds_load,
+        "seconds_load": place.seconds_load,
         "memory_bytes": data.memory_bytes(),
         "lowlevel_empty": kernels_repeat(recipe, task) if recipe.lowlevel == "kernels" else None,
     }
 
 
-def _test_pack(
-    recipe: Recipe, data: Dataset | Corpus, device: torch.device, search_path: tuple[Path, ...], *, timed: bool
-) -> PackReport | None:
+def _time(recipe: Recipe, place: Place, task: Task) -> float:
+    """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
+    if recipe.pack is None:
+        return time_epoch(task, place.device)
+    return time_pack(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
+
+
+def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
     """The self-test of a recipe's packs; None where it is trained alone.
 
     Raises:
-        PackError: If a run's bits depend on its slot or its company: then nothing that a pack trains can be repeated.
+        PackError: If a recorded step gives other bits than the same step taken by itself.
     """
-    if recipe.pack is None or not isinstance(data, Dataset):
+    if recipe.pack is None:
         return None
-    report = check_pack(recipe, data, device=device, search_path=search_path, timed=timed)
-    if not report.slot_invariant:
+    try:
+        report = check_pack(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
+    except (NondetError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:  # torch.compile needs a compiler, and may fail on any network
+        if not recipe.pack.compiled:
+            raise
+        first = (str(cause).splitlines() or [""])[0]
+        raise PackError(f"torch.compile failed: {type(cause).__name__}: {first}", "use compile = false") from cause
+    if report.replay_equal is False:
+        name = recipe.model.preset or recipe.model.target
         raise PackError(
-            f"in packs of {recipe.pack.size}, {recipe.model.preset} gets other bits in other slots on this device, so "
-            "that its runs could not be repeated and neither a control nor one moved bit would mean anything"
+            f"{name}: recorded steps give other bits than steps taken one by one here", "use graphs = false"
         )
     return report
 

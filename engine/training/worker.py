@@ -153,7 +153,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
         recipe = read_recipe(claimed.run, claimed.run_id)
         data = load_data(recipe, claimed, datasets)
         write_labels(claimed.study, data)
-        if recipe.pack is not None and isinstance(data, Dataset):
+        if recipe.pack is not None:
             gather(company, recipe, claim_more)
             train_company(company, data, requests)
         else:

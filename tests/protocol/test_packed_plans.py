@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from engine.packing import Packing
 from engine.plan import Plan, make_plan
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
-from engine.recipe import Recipe
+from engine.recipe import PackRecipe, Recipe
 
 TEXT = """
 [protocol]
@@ -78,13 +80,69 @@ def test_recipe_with_a_pack_is_read_back() -> None:
         ('vary = ["init"]\ntrain = { averaging = "swa" }', "averaged weights"),
         ('vary = ["init"]\ntrain = { weight_noise = 0.1 }', "noise on the weights"),
         ('vary = ["init"]\nevaluate = { flip = true }', "test-time views"),
-        ('vary = ["init"]\nmodel = { preset = "torchvision:resnet18" }', "only the image presets"),
     ],
 )
 def test_what_cannot_be_stacked_is_trained_alone_and_says_so(extra: str, reason: str) -> None:
     made = plan(f'[[arm]]\nname = "other"\n{extra}\n')
     assert all(recipe.pack is None for recipe in recipes(made, "other"))
     assert [reason in (arm.alone or "") for arm in made.arms] == [False] * 4 + [True]
+
+
+PYDOC = """
+[protocol]
+name = "x"
+replicas = 4
+[data]
+preset = "pydoc"
+[model]
+preset = "qrnn"
+[dispatch]
+pack = 3
+[[arm]]
+name = "init"
+vary = ["init"]
+[[arm]]
+name = "order"
+vary = ["lowlevel"]
+[[arm]]
+name = "masks"
+vary = ["stochastic"]
+"""
+
+
+def test_text_is_packed_where_its_segments_are_the_same() -> None:
+    made = make_plan(parse_protocol(PYDOC, file="x.toml"), device="cpu")
+    assert [arm.alone is None for arm in made.arms] == [True, True, False]
+    assert "segments" in (made.arms[-1].alone or "")
+    assert all(recipe.pack is None for recipe in recipes(made, "masks"))
+
+
+def test_what_was_found_out_decides() -> None:
+    protocol = parse_protocol(TEXT.format(pack='"auto"'), file="x.toml")
+    open_plan = make_plan(protocol, device="cpu")
+    assert all(recipe.pack is None for recipe in open_plan.recipes.values())
+    kinds = {arm.name: arm.kind for arm in open_plan.arms}
+    assert kinds["init"] == kinds["bit"] == kinds["control"] != kinds["shuffle"]
+    packings = {
+        str(kinds["init"]): Packing(size=2, channels_last=True, trials=((1, 0.5), (2, 0.25))),
+        str(kinds["shuffle"]): Packing(size=1, reason="packs are not faster here"),
+    }
+    made = make_plan(protocol, device="cpu", packings=packings)
+    assert {r.pack for r in recipes(made, "init")} == {PackRecipe(size=2, shared_batch=True, channels_last=True)}
+    assert {r.pack for r in recipes(made, "shuffle")} == {None}
+    assert made.arms[2].alone == "packs are not faster here"
+    assert [arm.kind for arm in made.arms] == [arm.kind for arm in open_plan.arms], "kinds are known before and after"
+    for packing in packings.values():
+        assert Packing.from_dict(json.loads(json.dumps(packing.to_dict()))) == packing
+
+
+def test_settings_of_packs_are_part_of_recipes() -> None:
+    plain, last, compiled = (
+        plan(pack=f"3\n{line}") for line in ("", 'memory_format = "channels-last"', "compile = true")
+    )
+    ids = [next(iter(made.recipes)) for made in (plain, last, compiled)]
+    assert len(set(ids)) == 3
+    assert next(iter(plan(pack="3\ngraphs = false").recipes)) == ids[0], "graphs change no bits"
 
 
 def test_free_kernels_are_trained_alone() -> None:

@@ -15,8 +15,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.dispatch.launch import plan_protocol, prepare_study, start_supervisor
-from engine.dispatch.probe import probe_plan
+from engine.dispatch.choice import decide
+from engine.dispatch.launch import prepare_study, start_supervisor
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
@@ -216,10 +216,9 @@ class NondetApp(App[None]):
             return
         try:
             protocol = load_protocol(path)
-            plan = plan_protocol(protocol)
             self.call_from_thread(self.notify, f"{protocol.name}: trying out data and models …", markup=False)
-            probe_plan(protocol, plan, timed=False)
-            paths = prepare_study(protocol, plan, store=self.store)
+            decided = decide(protocol, store=self.store, timed=False)
+            paths = prepare_study(protocol, decided.plan, store=self.store, chosen=decided.chosen)
             start_supervisor(paths)
         except NondetError as error:
             self.call_from_thread(self.notify, printable(str(error)), severity="error", markup=False, timeout=30)

@@ -12,9 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from engine.dispatch.devices import choose_devices, make_slots
+from engine.dispatch.choice import decide, recall
 from engine.dispatch.launch import done_runs, plan_protocol
-from engine.dispatch.probe import probe_plan
 from engine.errors import NondetError
 from engine.plan import Plan
 from engine.protocol.faults import Fault, ProtocolError, printable
@@ -23,7 +22,7 @@ from engine.protocol.settings import Protocol
 from engine.sources import SOURCES
 from engine.store.files import write_bytes
 from engine.store.paths import StudyPaths, find_store
-from tui.check import describe_cost, describe_workload
+from tui.check import describe_choices, describe_cost, describe_workload
 from tui.document import (
     Document,
     allowed_of,
@@ -137,7 +136,8 @@ class BuilderScreen(Screen[None]):
         self.protocol, self.plan, self.faults = None, None, []
         try:
             self.protocol = parse_protocol(self.document.text(), file=str(self.path))
-            self.plan = plan_protocol(self.protocol)
+            known = recall(self.protocol, store=host(self).store)
+            self.plan = plan_protocol(self.protocol, known.packings)
         except ProtocolError as error:
             self.faults = list(error.faults)
         except NondetError as error:
@@ -339,18 +339,18 @@ class BuilderScreen(Screen[None]):
             return
         self.timing = ["timing …"]
         self.show()
-        self.time(self.protocol, self.plan)
+        self.time(self.protocol)
 
     @work(thread=True, exclusive=True, group="time")
-    def time(self, protocol: Protocol, plan: Plan) -> None:
+    def time(self, protocol: Protocol) -> None:
         """Ask a training process, outside the event loop."""
         try:
-            facts = probe_plan(protocol, plan, timed=True)
+            decided = decide(protocol, store=host(self).store, timed=True)
+            plan, facts, slots = decided.plan, decided.facts, decided.count_slots(protocol)
             done = done_runs(StudyPaths((find_store(host(self).store) / protocol.name).absolute()), plan)
-            devices = choose_devices(protocol.dispatch.devices)
-            slots = len(make_slots(devices, protocol.dispatch.slots_per_device))
             rows = [describe_workload(fact) for fact in facts]
             rows += describe_cost(plan, facts, done, slots=slots, kind=plan.device)
+            rows += describe_choices(plan, decided.chosen)
         except NondetError as error:
             rows = str(error).splitlines()
         self.app.call_from_thread(self._take_timing, rows)

@@ -7,6 +7,7 @@ github.com/salesforce/awd-lstm-lm. The first layer sees two tokens, the others o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ from torch.nn import functional
 from .recurrence import pool
 
 EMBEDDING_RANGE = 0.1
+
+Multiply = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""x W' + b."""
 
 State = list[Tensor]
 """Per layer the last c (B, H), then the last embedded token (B, E) that the first layer's window reaches back to."""
@@ -55,6 +59,7 @@ class QrnnLayer(nn.Module):
         """`window` tokens are seen at once: this one and those before it."""
         super().__init__()
         self.window, self.outputs = window, outputs
+        self.multiply: Multiply = functional.linear
         self.linear = nn.Linear(window * inputs, 3 * outputs)
 
     def forward(self, x: Tensor, cell: Tensor, last_input: Tensor, weight_mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -62,7 +67,7 @@ class QrnnLayer(nn.Module):
         weight = self.linear.weight if weight_mask is None else self.linear.weight * weight_mask
         if self.window == 2:
             x = torch.cat([x, torch.cat([last_input[None], x[:-1]])], dim=-1)
-        candidate, forget, output = functional.linear(x, weight, self.linear.bias).chunk(3, dim=-1)
+        candidate, forget, output = self.multiply(x, weight, self.linear.bias).chunk(3, dim=-1)
         cells = pool(candidate.tanh(), forget.sigmoid(), cell)
         return output.sigmoid() * cells, cells[-1]
 
@@ -75,6 +80,7 @@ class Qrnn(nn.Module):
         super().__init__()
         self.rates = {name: float(value) for name, value in arguments.items() if "drop" in name}
         embedding, hidden, layers = (int(arguments[name]) for name in ("embedding", "hidden", "layers"))
+        self.multiply: Multiply = functional.linear
         self.sizes = [hidden] * (layers - 1) + [embedding]
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.layers = nn.ModuleList(
@@ -109,7 +115,7 @@ class Qrnn(nn.Module):
 
     def decode(self, output: Tensor) -> Tensor:
         """Logits (…, V) of what comes next."""
-        return functional.linear(output, self.embedding.weight, self.decoder_bias)
+        return self.multiply(output, self.embedding.weight, self.decoder_bias)
 
     def draw_masks(self, streams: int, generator: torch.Generator) -> Masks:
         """The masks of one step, drawn on the CPU so that they are equal on every device."""

@@ -17,14 +17,29 @@ class ForgetPooling(torch.autograd.Function):
     """f-pooling of Bradbury et al., "Quasi-Recurrent Neural Networks", ICLR 2017, equation 3."""
 
     @staticmethod
-    def forward(ctx: Any, candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """All states, (T, B, H), of candidates z (T, B, H), forget gates f (T, B, H) and c_0 (B, H)."""
         states = torch.empty_like(candidates)
         before = initial
         for state, candidate, gate in zip(states.unbind(), candidates.unbind(), forget.unbind(), strict=True):
             before = torch.lerp(candidate, before, gate, out=state)
-        ctx.save_for_backward(candidates, forget, initial, states)
         return states
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep what the backward pass needs."""
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
+        """Replicas beside the streams of the batch: every number has a recurrence of its own."""
+        replicas = info.batch_size
+        parts = [
+            x[..., None, :, :].expand(*x.shape[:-2], replicas, *x.shape[-2:]) if where is None else x.movedim(where, -3)
+            for x, where in zip(args, in_dims, strict=True)
+        ]
+        states: Tensor = ForgetPooling.apply(*(x.flatten(-3, -2) for x in parts))  # pyright: ignore[reportAssignmentType]
+        return states.unflatten(-2, (replicas, -1)), states.dim() - 2
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]

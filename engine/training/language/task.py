@@ -7,7 +7,7 @@ averaged SGD.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,8 +97,7 @@ class Training:
         if self.recipe.train.optimizer != "nt-asgd":
             return
         loss = self._with_average(lambda: evaluate(self.model, self.corpus.valid, self.recipe)).cross_entropy
-        before = self.valid_losses[:-NONMONOTONE_EPOCHS]
-        self.averages = self.averages or (bool(before) and loss > min(before))
+        self.averages = self.averages or stagnates(self.valid_losses, loss)
         self.valid_losses.append(loss)
 
     def finish(self, evaluation: TextEvaluation | None, *, diverged: bool) -> TextEvaluation:
@@ -171,6 +170,12 @@ def prepare(
     return Training(recipe, corpus, model, make_optimiser(model.named_parameters(), recipe.train), should_stop), bit
 
 
+def stagnates(losses: Sequence[float], loss: float) -> bool:
+    """Whether a validation loss is worse than the best of those before it but the last five."""
+    before = losses[:-NONMONOTONE_EPOCHS]
+    return bool(before) and loss > min(before)
+
+
 def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:
     """Random lengths of an epoch's segments, a function of the stochastic source's seed and the epoch."""
     generator = keyed_generator(seed, "stochastic", epoch)
@@ -195,7 +200,7 @@ def train_epoch(training: Training, epoch: int) -> float:
     for step, (start, size) in enumerate(cut_segments(length, segment_sizes(seed, epoch, bptt))):
         if training.should_stop():
             raise Stopped
-        order = _stream_order(recipe, epoch, step).to(streams.device)
+        order = stream_order(recipe, epoch, step).to(streams.device)
         masks = reorder_streams(model.draw_masks(recipe.train.batch_size, step_generator(seed, epoch, step)), order)
         rate = learning_rate((epoch - 1) * length + start, length, recipe.train)
         set_learning_rate(optimiser, rate * size / bptt)
@@ -217,7 +222,7 @@ def train_epoch(training: Training, epoch: int) -> float:
     return float(total) / (length - 1)
 
 
-def _stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
+def stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
     """The order of the streams inside a minibatch: same mathematics, other rounding."""
     size, seed = recipe.train.batch_size, recipe.seeds.lowlevel
     if recipe.lowlevel != "order" or seed is None:
@@ -239,23 +244,41 @@ def regularise(reading: Reading, recipe: Recipe) -> Tensor:
 def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
     """Every word but the first, predicted from those before it in its stream."""
     model.eval()
+    inputs, targets = cut_test(words)
+    state, likeliest, log_probabilities = model.start(EVALUATION_STREAMS), [], []
+    with torch.no_grad(), autocast(recipe, words.device):
+        for start in range(0, len(inputs), EVALUATION_SEGMENT):
+            part = slice(start, start + EVALUATION_SEGMENT)
+            reading = model.read(inputs[part], state, None)
+            state = reading.state
+            best, scores = score(model.decode(reading.output), targets[part])
+            likeliest.append(best)
+            log_probabilities.append(scores)
+    return judge(words, torch.cat(likeliest), torch.cat(log_probabilities))
+
+
+def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
+    """What is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
     count = len(words) - 1
     length = -(-count // EVALUATION_STREAMS)
     padded = words.new_zeros(2, length * EVALUATION_STREAMS)
     padded[0, :count], padded[1, :count] = words[:-1], words[1:]
     inputs, targets = padded.view(2, EVALUATION_STREAMS, length).transpose(1, 2).contiguous()
-    state, likeliest, log_probabilities = model.start(EVALUATION_STREAMS), [], []
-    with torch.no_grad(), autocast(recipe, words.device):
-        for start in range(0, length, EVALUATION_SEGMENT):
-            part = slice(start, start + EVALUATION_SEGMENT)
-            reading = model.read(inputs[part], state, None)
-            state = reading.state
-            scores = functional.log_softmax(model.decode(reading.output).float(), dim=-1)
-            likeliest.append(scores.argmax(-1))
-            log_probabilities.append(scores.gather(-1, targets[part, :, None]).squeeze(-1))
+    return inputs, targets
+
+
+def score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest words, and the log-probabilities of the true ones, of logits (T, B, V) and targets (T, B)."""
+    scores = functional.log_softmax(logits.float(), dim=-1)
+    return scores.argmax(-1), scores.gather(-1, targets[..., None]).squeeze(-1)
+
+
+def judge(words: Tensor, likeliest: Tensor, log_probabilities: Tensor) -> TextEvaluation:
+    """The figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
+    count = len(words) - 1
     predictions = np.empty(count, dtype=PREDICTION)
-    predictions["argmax"] = torch.cat(likeliest).t().flatten()[:count].cpu().numpy()
-    predictions["log_probability"] = torch.cat(log_probabilities).t().flatten()[:count].cpu().numpy()
+    predictions["argmax"] = likeliest.t().flatten()[:count].cpu().numpy()
+    predictions["log_probability"] = log_probabilities.t().flatten()[:count].cpu().numpy()
     right = np.count_nonzero(predictions["argmax"] == words[1:].cpu().numpy())
     cross_entropy = -float(predictions["log_probability"].astype(np.float64).mean())
     return TextEvaluation(predictions, 100.0 * right / count, cross_entropy)

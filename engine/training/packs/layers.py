@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+LINE_NUMBERS = 16
+"""float32 numbers in a cache line."""
+
 
 class _WideLinear(torch.autograd.Function):
     """One batch (B, F), weights (K, O, F) and biases (K, O) to (B, K, O)."""
@@ -37,19 +40,32 @@ class _WideLinear(torch.autograd.Function):
         return by_input, (grad.t() @ x).view(weight.shape), by_bias.view(replicas, outputs)
 
 
+def _multiply_each(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix products (K, N, F) by (K, F, M) that have the same bits in every slot.
+
+    On CPUs the kernels of a product go by where in memory its matrices begin; those of all slots begin alike if their
+    sizes are multiples of a cache line, and otherwise each product gets memory of its own.
+    """
+    sizes = (a[0].numel(), b[0].numel(), a.shape[1] * b.shape[2])
+    if a.device.type != "cpu" or all(size % LINE_NUMBERS == 0 for size in sizes):
+        return a @ b
+    return torch.stack([one.clone() @ other.clone() for one, other in zip(a, b, strict=True)])
+
+
 class _BatchedLinear(torch.autograd.Function):
     """Batches (K, B, F), weights (K, O, F) and biases (K, O) to (K, B, O)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return torch.baddbmm(bias[:, None], x, weight.mT)
+        return _multiply_each(x, weight.mT) + bias[:, None]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         grad = grads[0].contiguous()
-        return grad @ weight if ctx.needs_input_grad[0] else None, grad.mT @ x, grad.sum(1)
+        by_input = _multiply_each(grad, weight) if ctx.needs_input_grad[0] else None
+        return by_input, _multiply_each(grad.mT, x), grad.sum(1)
 
 
 class _StackedLinear(torch.autograd.Function):
@@ -77,12 +93,18 @@ class _StackedLinear(torch.autograd.Function):
         return _BatchedLinear.apply(x.movedim(in_dims[0], 0), weight, bias), 0
 
 
+def multiply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """X W' + b for (…, F), with a rule for stacked parameters."""
+    rows: Tensor = _StackedLinear.apply(x.flatten(0, -2), weight, bias)  # pyright: ignore[reportAssignmentType]
+    return rows.unflatten(0, x.shape[:-1])
+
+
 class StackableLinear(nn.Linear):
-    """A linear layer for batches (B, F) that knows a rule for stacked parameters."""
+    """A linear layer that knows a rule for stacked parameters."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of the base class
-        """(B, F) to (B, F')."""
-        return _StackedLinear.apply(input, self.weight, self.bias)
+        """(…, F) to (…, F')."""
+        return multiply(input, self.weight, self.bias) if input.dim() > 1 else super().forward(input)
 
 
 def make_stackable(model: nn.Module) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from engine import catalog
+from engine.errors import NondetError
 from engine.recipe import Recipe
-from engine.training.batches import steps_per_epoch
 from engine.training.data import Dataset
+from engine.training.language.corpus import Corpus
 
-from .run import PackTraining, prepare_pack
+from . import images
+from .step import WARM_UP_STEPS
+from .timing import number_replica, prepare_task, train_steps
 
 STEPS = 3
-TIMED_S = 1.0
+
+RECORDED_STEPS = WARM_UP_STEPS + 3
+
+CLOSE = 1e-3
+"""Relative difference between a replica's logits in a pack and alone that float32 kernels may be apart."""
 
 Weights = list[dict[str, Tensor]]
 
@@ -30,12 +37,12 @@ class PackReport:
     """The same run has the same bits in every slot, whatever is trained beside it."""
     size_invariant: bool
     """… and in a pack of one: then packs of all sizes are one protocol here."""
-    seconds_per_epoch: float | None
-    """Training and evaluation of one run on one slot: its share of the pack's time. None where it was not timed."""
+    replay_equal: bool | None
+    """Recorded steps give the bits of steps taken one by one; None where steps are not recorded."""
 
 
 def check_pack(
-    recipe: Recipe, data: Dataset, *, device: torch.device, search_path: tuple[Path, ...], timed: bool
+    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
 ) -> PackReport:
     """Train the first steps of some replicas in other slots, in other company, and by themselves.
 
@@ -44,75 +51,86 @@ def check_pack(
         data: The recipe's data, on the device.
         device: Where the steps are trained.
         search_path: Where a user's model is looked for.
-        timed: Whether to time a step.
+        graphs: Whether steps on CUDA will be recorded and replayed.
     """
     assert recipe.pack is not None, "only packs are tested"
     size = recipe.pack.size
-    replicas = [_number(recipe, seed) for seed in range(1, size + 1)]
+    replicas = [number_replica(recipe, seed) for seed in range(1, size + 1)]
 
-    def weights(recipes: Sequence[Recipe]) -> Weights:
-        training = prepare_pack(recipes, data, device=device, search_path=search_path)
-        _train_steps(training, STEPS)
-        return [training.pack.state_of(slot) for slot in range(size if recipes[0].pack == recipe.pack else 1)]
+    def weights(recipes: Sequence[Recipe], *, steps: int = STEPS, recorded: bool = False) -> Weights:
+        task = prepare_task(recipes, data, device=device, search_path=search_path, graphs=recorded)
+        train_steps(task, steps)
+        return [task.pack.state_of(slot) for slot in range(task.pack.size)]
 
     usual = weights(replicas)
     moved = weights([*replicas[1:], replicas[0]])
     filled = weights(replicas[:1])
     one = weights([replace(replicas[0], pack=replace(recipe.pack, size=1))])
     slots = all(_equal(usual[slot], moved[slot - 1]) for slot in range(size))
+    replay = None
+    if graphs and device.type == "cuda" and isinstance(data, Dataset):
+        by_hand, repeated = (weights(replicas, steps=RECORDED_STEPS, recorded=recorded) for recorded in (False, True))
+        replay = all(map(_equal, by_hand, repeated))
     return PackReport(
         slot_invariant=slots and all(_equal(usual[0], other) for other in filled),
         size_invariant=_equal(usual[0], one[0]),
-        seconds_per_epoch=_time_epoch(replicas, data, device, search_path) if timed else None,
+        replay_equal=replay,
     )
 
 
-def _number(recipe: Recipe, seed: int) -> Recipe:
-    """A replica with weights, and where batches are not shared with an order, of its own."""
+def find_stacking_fault(
+    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...]
+) -> str | None:
+    """Why a network cannot be stacked; None where it can.
+
+    The project's own can. Another is tried: a step of two replicas, and their logits against those that each
+    computes alone. What a module holds beside parameters and buffers is not stacked, and would be the first one's.
+
+    Args:
+        recipe: With a pack of any size.
+        data: The recipe's data, on the device.
+        device: Where the step is trained.
+        search_path: Where the user's model is looked for.
+    """
+    if not catalog.may_be_stochastic(recipe.model.preset) or isinstance(data, Corpus):
+        return None
     assert recipe.pack is not None, "only packs are tested"
-    seeds = replace(recipe.seeds, init=seed)
-    if not recipe.pack.shared_batch:
-        seeds = replace(seeds, shuffle=seed)
-    return replace(recipe, seeds=seeds, bit=None, repeat=None)
+    two = replace(recipe, pack=replace(recipe.pack, size=2))
+    try:
+        task = prepare_task(
+            [number_replica(two, seed) for seed in (1, 2)], data, device=device, search_path=search_path, graphs=False
+        )
+        assert isinstance(task, images.ImagePack), "the data are images"
+        train_steps(task, 1)
+        difference = _compare_logits(task, data)
+    except (NondetError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:  # whatever a user's module or torch.func makes of the other
+        first = (str(cause).splitlines() or [""])[0]
+        return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
+    if difference > CLOSE:
+        return "its model computes something else when stacked: replicas differ in more than parameters and buffers"
+    return None
 
 
-def _train_steps(training: PackTraining, steps: int) -> None:
-    training.pack.train()
-    for step, (inputs, labels) in enumerate(training.batches(1)):
-        if step == steps:
-            break
-        training.train_step(inputs, labels, rate=training.recipe.train.lr)
+def _compare_logits(task: images.ImagePack, data: Dataset) -> float:
+    """Largest relative difference between stacked and single networks on some test examples."""
+    inputs = data.normalise(data.test_inputs[:8])
+    task.pack.eval()
+    with torch.no_grad():
+        stacked = task.pack(inputs)
+        return max(_relative(stacked[slot], _single(task, slot)(inputs)) for slot in range(task.pack.size))
+
+
+def _single(task: images.ImagePack, slot: int) -> nn.Module:
+    model, _ = task.pack.member(slot, task.models[slot], task.recipe.train)
+    return model.eval()
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    scale = float(other.abs().max()) or 1.0
+    return float((one - other).abs().max()) / scale
 
 
 def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.items())
-
-
-def _time_epoch(
-    replicas: Sequence[Recipe], data: Dataset, device: torch.device, search_path: tuple[Path, ...]
-) -> float:
-    training = prepare_pack(replicas, data, device=device, search_path=search_path)
-    _train_steps(training, 1)
-    started, taken = time.perf_counter(), 0
-    training.pack.train()
-    for inputs, labels in training.batches(1):
-        training.train_step(inputs, labels, rate=training.recipe.train.lr)
-        taken += 1
-        if time.perf_counter() - started > TIMED_S:
-            break
-    _wait_for(device)
-    steps = steps_per_epoch(len(data.train_labels), training.recipe.train.batch_size)
-    train_s = (time.perf_counter() - started) / taken * steps
-    part = data.test_inputs[: training.evaluation_batch]
-    started = time.perf_counter()
-    training.pack.eval()
-    with torch.no_grad():
-        training.pack(data.normalise(part), shared=True)
-    _wait_for(device)
-    test_s = (time.perf_counter() - started) * len(data.test_labels) / len(part)
-    return (train_s + test_s) / len(replicas)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()

@@ -14,6 +14,7 @@ from engine.store.epochs import EpochRecord, append_epoch
 from engine.store.files import write_bytes
 from engine.training.claimed import Claimed, read_recipe, write_result
 from engine.training.data import Dataset
+from engine.training.language.corpus import Corpus
 from engine.training.patience import patiently
 from engine.training.resumption import find_latest_epoch, find_start
 from engine.training.snapshot import Checkpoint, CheckpointPolicy
@@ -59,7 +60,7 @@ def gather(company: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> Non
             company.append(claimed)
 
 
-def train_company(company: Sequence[Claimed], data: Dataset, requests: StopRequests) -> None:
+def train_company(company: Sequence[Claimed], data: Dataset | Corpus, requests: StopRequests) -> None:
     """Train some claimed runs at once and write each one's result.
 
     Raises:
@@ -87,6 +88,7 @@ def train_company(company: Sequence[Claimed], data: Dataset, requests: StopReque
             CheckpointPolicy(path=m.attempt.checkpoint, every_s=m.plan.checkpoint_s, recipe_id=m.run_id)
             for m in company
         ],
+        graphs=company[0].plan.graphs,
         should_stop=lambda: requests.must_stop_all(names),
     )
     control = requests.look()

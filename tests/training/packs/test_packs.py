@@ -14,8 +14,9 @@ from engine.training import images
 from engine.training.batches import epoch_batches
 from engine.training.data import Dataset
 from engine.training.optimiser import make_optimiser
+from engine.training.packs.images import replica_losses
 from engine.training.packs.network import Pack
-from engine.training.packs.run import prepare_pack, replica_losses, train_pack
+from engine.training.packs.run import prepare_pack, train_pack
 from engine.training.run import Outcome, train_run
 from engine.training.seeding import use_one_thread
 
@@ -64,7 +65,8 @@ def test_pack_computes_what_single_networks_compute(preset: str, shared: bool) -
     recipes = [vary_init(recipe, 1), vary_init(recipe, 2)]
     trained = [images.prepare(r, data, device=CPU, search_path=()) for r in recipes]
     models = [task.network.model.double() for task, _ in trained]
-    pack = Pack(models, recipe.train, shared_batch=shared)
+    assert recipe.pack is not None
+    pack = Pack(models, recipe.train, recipe.pack)
     pack.train()
     optimisers = [
         torch.optim.SGD(make_optimiser(m.named_parameters(), recipe.train).param_groups, lr=0.05) for m in models
@@ -75,7 +77,9 @@ def test_pack_computes_what_single_networks_compute(preset: str, shared: bool) -
         inputs, labels = batch.inputs.double(), batch.labels
         for group in [g for o in [pack.optimiser, *optimisers] for g in o.param_groups]:
             group["lr"] = 0.01 * group["scale"]
-        losses = replica_losses(pack(inputs if shared else torch.stack([inputs] * 2)), labels)
+        own = inputs if shared else torch.stack([inputs] * 2)
+        logits = pack.use(lambda network, x: network(x), own, in_dims=(None if shared else 0,))
+        losses = replica_losses(logits, labels)
         pack.optimiser.zero_grad()
         losses.sum().backward()
         pack.optimiser.step()

@@ -16,6 +16,9 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
+from engine.dispatch.choice import Decided
+from engine.dispatch.launch import plan_protocol
+from engine.store.chosen import NOTHING
 from engine.store.files import make_folder
 from tui.app.app import NondetApp, TooSmall
 from tui.app.builder import BuilderScreen
@@ -51,7 +54,10 @@ async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:
 async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[int, int], monkeypatch: Any) -> None:
     """Start, new protocol, toggle, save and run, watch, read, back again."""
     started: list[Path] = []
-    monkeypatch.setattr("tui.app.app.probe_plan", lambda protocol, plan, timed: ())
+    monkeypatch.setattr(
+        "tui.app.app.decide",
+        lambda protocol, store, timed: Decided(plan=plan_protocol(protocol), facts=(), chosen=NOTHING),
+    )
     monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
     app = make_app()
     async with app.run_test(size=size, notifications=True) as pilot:

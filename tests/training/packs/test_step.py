@@ -1,0 +1,89 @@
+"""Recorded steps: what is replayed sees the numbers of its own batch, and other shapes are taken one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.recipe import PackRecipe, TrainRecipe
+from engine.training.packs.network import Pack
+from engine.training.packs.step import WARM_UP_STEPS, Stepper
+
+
+@dataclass
+class FakeRecorder:
+    """Does what was noted when it is replayed, on the tensors that were there when it was noted."""
+
+    works: bool = True
+    warmed: int = 0
+    recorded: int = 0
+    replayed: int = 0
+    results: list[Tensor] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def warm_up(self) -> Iterator[None]:
+        self.warmed += 1
+        yield
+
+    def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+        if not self.works:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.recorded += 1
+        place = torch.zeros(2)
+
+        def replay() -> None:
+            self.replayed += 1
+            place.copy_(work())
+
+        return replay, place
+
+
+def make_pack() -> Pack:
+    models = [nn.Linear(4, 3) for _ in range(2)]
+    for scale, model in enumerate(models, start=1):
+        nn.init.constant_(model.weight, 0.1 * scale)
+        nn.init.constant_(model.bias, -0.1 * scale)
+    train = TrainRecipe(epochs=1, batch_size=8, lr=0.1, momentum=0.9, clip_grad_norm=0.5)
+    return Pack(models, train, PackRecipe(size=2, shared_batch=True))
+
+
+def train(recorder: FakeRecorder | None, sizes: list[int]) -> tuple[list[Tensor], dict[str, Tensor]]:
+    pack = make_pack()
+    stepper = Stepper(pack, TrainRecipe(epochs=1, batch_size=8, clip_grad_norm=0.5), recorder)
+
+    def losses(x: Tensor, y: Tensor) -> Tensor:
+        return (pack(x) - y).square().mean((1, 2))
+
+    generator = torch.Generator().manual_seed(0)
+    seen = []
+    for step, size in enumerate(sizes):
+        x, y = torch.randn(size, 4, generator=generator), torch.randn(size, 3, generator=generator)
+        seen.append(stepper.step(losses, (x, y), rate=0.1 / (step + 1)))
+    return seen, pack.state_of(1)
+
+
+@pytest.mark.parametrize("sizes", [[8] * 7, [8, 8, 8, 8, 8, 3, 8, 8, 3, 8], [3, 8, 3, 8, 8, 8, 8, 8]])
+def test_replayed_steps_are_the_steps_that_would_have_been_taken(sizes: list[int]) -> None:
+    recorder = FakeRecorder()
+    seen, state = train(recorder, sizes)
+    expected, wanted = train(None, sizes)
+    assert recorder.recorded == 1
+    assert recorder.warmed >= WARM_UP_STEPS
+    assert recorder.replayed >= 2
+    for one, other in zip(seen, expected, strict=True):
+        assert torch.equal(one, other), "each result is kept, though its place is written again"
+    assert all(torch.equal(state[name], wanted[name]) for name in wanted)
+
+
+def test_what_cannot_be_recorded_is_taken_step_by_step() -> None:
+    recorder = FakeRecorder(works=False)
+    seen, state = train(recorder, [8] * 6)
+    expected, wanted = train(None, [8] * 6)
+    assert recorder.warmed == WARM_UP_STEPS
+    assert all(torch.equal(one, other) for one, other in zip(seen, expected, strict=True))
+    assert all(torch.equal(state[name], wanted[name]) for name in wanted)
