@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test bench clean
+.PHONY: quickstart test bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
@@ -16,6 +16,9 @@ test: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python tests/benchmarks
+
+bench-gpu: .venv/.installed
+	$(BIN)/python tests/benchmarks/gpu_packs.py
 
 clean:
 	rm -rf .venv

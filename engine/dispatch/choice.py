@@ -61,20 +61,23 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
 
 
 def recall(protocol: Protocol, *, store: str | None) -> Chosen:
-    """What was measured for this study, as far as its settings are what they were."""
+    """What was measured for this study, as far as its settings are what they were.
+
+    Other slots leave packs as they are: runs that are done stay of use.
+    """
     content = read_json(StudyPaths(find_store(store) / protocol.name).plan) or {}
     try:
         known = Chosen.from_dict(content["dispatch"]["chosen"])
     except (KeyError, TypeError, ValueError, AttributeError):
         known = NOTHING
-    settings = _settings(protocol)
-    return known if known.settings == settings else Chosen(settings=settings)
-
-
-def _settings(protocol: Protocol) -> tuple[Any, ...]:
     dispatch = protocol.dispatch
     devices = dispatch.devices if isinstance(dispatch.devices, str) else " ".join(dispatch.devices)
-    return (devices, dispatch.slots_per_device, dispatch.pack, dispatch.memory_format, dispatch.compile)
+    settings = (dispatch.pack, dispatch.memory_format, dispatch.compile)
+    if known.settings != settings:
+        known = replace(known, settings=settings, packings={})
+    if dispatch.slots_per_device != "auto" or known.devices != devices:
+        known = replace(known, devices=devices, slots_per_device=None, slot_trials=())
+    return known
 
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:

@@ -87,7 +87,7 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
     content = plan_content(plan, _plan_extras(protocol, chosen))
     known = read_json(paths.plan)
     running = is_supervised(read_json(paths.supervisor) or {})
-    if known is not None and _same_work(known, content):
+    if known is not None and _same_work(known, content) and (running or _same_choices(known, content)):
         _write_missing_specs(paths, plan)
         return paths
     if running:
@@ -105,11 +105,19 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
 
 
 def _same_work(known: dict[str, Any], content: dict[str, Any]) -> bool:
-    """Whether two plans differ in nothing but when and by what versions they were made."""
-    volatile = ("created", "provenance", "protocol")
-    return {k: v for k, v in known.items() if k not in volatile} == {
-        k: v for k, v in content.items() if k not in volatile
-    }
+    """Whether two plans differ in nothing but when, by what versions and with which measurements they were made."""
+    volatile = {"created", "provenance", "protocol", "dispatch"}
+    return _without(known, volatile) == _without(content, volatile) and (
+        _without(known.get("dispatch"), {"chosen"}) == _without(content["dispatch"], {"chosen"})
+    )
+
+
+def _same_choices(known: dict[str, Any], content: dict[str, Any]) -> bool:
+    return known["dispatch"].get("chosen") == content["dispatch"]["chosen"]
+
+
+def _without(table: Any, names: set[str]) -> Any:
+    return {k: v for k, v in table.items() if k not in names} if isinstance(table, dict) else table
 
 
 def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:

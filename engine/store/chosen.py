@@ -13,8 +13,10 @@ class Chosen:
     """Choices of one study on one machine."""
 
     settings: tuple[Any, ...] = ()
-    """Of the protocol, as they were when this was measured; under others it does not hold."""
+    """Of the protocol's packs, as they were when these were tried; under others what was found does not hold."""
     packings: Packings = field(default_factory=dict[str, Packing])
+    devices: str = ""
+    """The protocol's, when slots were tried."""
     slots_per_device: int | None = None
     """None where it is not left to a measurement, or was not worth one."""
     slot_trials: tuple[tuple[int, float], ...] = ()
@@ -25,6 +27,7 @@ class Chosen:
         return {
             "settings": list(self.settings),
             "packings": {kind: packing.to_dict() for kind, packing in self.packings.items()},
+            "devices": self.devices,
             "slots_per_device": self.slots_per_device,
             "slot_trials": [list(trial) for trial in self.slot_trials],
         }
@@ -35,6 +38,7 @@ class Chosen:
         return cls(
             settings=tuple(content.get("settings", ())),
             packings={kind: Packing.from_dict(value) for kind, value in content.get("packings", {}).items()},
+            devices=content.get("devices", ""),
             slots_per_device=content.get("slots_per_device"),
             slot_trials=tuple((int(slots), float(rate)) for slots, rate in content.get("slot_trials", ())),
         )

@@ -13,12 +13,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import app_speed
 import cka
+import cost
 import input_pipeline
 import language_baselines
 import memory
 import metrics_speed
+import pack_validity
 import packs
 import recurrence
+import small_resnet
 import worker_overhead
 from measurement import Measurement
 
@@ -31,6 +34,9 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,
     "app_speed": app_speed.measure,
+    "small_resnet": small_resnet.measure,
+    "cost": cost.measure,
+    "pack_validity": pack_validity.measure,
     "packs_linear": packs.measure_linear,
     "packs_hidden_fc": packs.measure_hidden_fc,
 }

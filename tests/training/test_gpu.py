@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.recipe import BitChange, Recipe
+from engine.recipe import BitChange, ModelRecipe, PackRecipe, Recipe
+from engine.training.data import Dataset
+from engine.training.packs.run import train_pack
+from engine.training.packs.validity import check_pack
 from engine.training.probe import answer_recipe
 from engine.training.run import Outcome
+from engine.training.seeding import set_kernels
 from engine.training.weights import weights_bytes
 
 pytestmark = [
@@ -51,3 +55,29 @@ def test_free_kernels_are_judged(on_gpu: Recipe, tmp_path: Path) -> None:
 def test_lower_precision_repeats_too(on_gpu: Recipe, train: Callable[..., Outcome], precision: str) -> None:
     recipe = replace(on_gpu, train=replace(on_gpu.train, precision=precision))
     assert weights_bytes(train(recipe).state) == weights_bytes(train(recipe).state)
+
+
+@pytest.mark.parametrize("preset", ["linear", "hidden-fc", "resnet6"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_recorded_steps_of_packs_have_the_bits_of_steps_taken_one_by_one(
+    on_gpu: Recipe, data: Dataset, preset: str, shared: bool
+) -> None:
+    set_kernels("deterministic", "fp32")
+    recipe = replace(on_gpu, model=ModelRecipe(preset=preset), pack=PackRecipe(size=4, shared_batch=shared))
+    device = torch.device("cuda:0")
+    report = check_pack(recipe, data.to(device), device=device, search_path=(), graphs=True)
+    assert report.replay_equal is True
+
+
+def test_packs_repeat_and_their_control_is_exact(on_gpu: Recipe, data: Dataset) -> None:
+    recipe = replace(on_gpu, model=ModelRecipe(preset="resnet6"), pack=PackRecipe(size=3, shared_batch=True))
+    recipes = [replace(recipe, repeat=k) for k in (1, 2, 3)]
+    outcomes = [train_pack(recipes, data, device=torch.device("cuda:0"), graphs=graphs) for graphs in (True, False)]
+    assert len({weights_bytes(outcome.state) for outcomes_of in outcomes for outcome in outcomes_of}) == 1
+
+
+def test_larger_packs_are_tried_and_timed(on_gpu: Recipe, tmp_path: Path) -> None:
+    recipe = replace(on_gpu, pack=PackRecipe(size=8, shared_batch=True))
+    facts = answer_recipe(recipe, root=tmp_path, search_path=(), timed=True)
+    assert facts["seconds_per_epoch"] > 0
+    assert facts["slot_invariant"] in (True, False)
