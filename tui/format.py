@@ -66,6 +66,11 @@ def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE
         return symbols.missing
     if value in (0, 1):
         return str(int(value))
+    return _round(value, decimals)
+
+
+def _round(value: float, decimals: int) -> str:
+    """Fixed decimals; what is rounded to 0 has no sign."""
     text = f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
@@ -84,7 +89,7 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
     places = digits_for(error)
     if places > MAX_DECIMALS:
         return f"{value:.1e} {symbols.plus_minus} {error:.0e}"
-    return f"{value:.{places}f} {symbols.plus_minus} {error:.{places}f}"
+    return f"{_round(value, places)} {symbols.plus_minus} {error:.{places}f}"
 
 
 def format_interval(
@@ -94,7 +99,7 @@ def format_interval(
     if value is None or interval is None or interval[0] == interval[1]:
         return format_number(value, decimals, symbols)
     places = min(digits_for((interval[1] - interval[0]) / 2), decimals + 1)
-    low, middle, high = (f"{number:.{places}f}" for number in (interval[0], value, interval[1]))
+    low, middle, high = (_round(number, places) for number in (interval[0], value, interval[1]))
     return middle if low == middle == high else f"{middle} [{low} {high}]"
 
 

@@ -66,6 +66,7 @@ def test_error_has_two_digits_and_decides_those_of_the_value(value: float, error
         (3.4, None, "3.40"),
         (None, None, "–"),
         (2.0, [2.0 - 1e-9, 2.0 + 1e-9], "2.000"),
+        (34.1, [-0.3, 68.2], "34 [0 68]"),
     ],
 )
 def test_interval_stands_in_brackets_where_it_can_be_seen(value: float, interval: list[float], text: str) -> None:
