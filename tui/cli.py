@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -65,11 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_text(Console(stderr=True, highlight=False), str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever reads has read enough; flushing the rest at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    if code == EXIT_INTERRUPTED:
+        # One press more must not end the interpreter otherwise while it ends.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -71,8 +72,8 @@ class Stepper:
         """Where a recorded step looks for its batch."""
         self._replay: Callable[[], None] | None = None
         self._result: Tensor | None = None
-        self._seen: list[torch.Size] = []
-        self._count = 0
+        self._shapes: tuple[torch.Size, ...] = ()
+        self._counts: Counter[tuple[torch.Size, ...]] = Counter()
 
     def step(self, losses: Losses, tensors: Sequence[Tensor], *, rate: float) -> Tensor:
         """One step of every replica.
@@ -88,16 +89,14 @@ class Stepper:
         self.pack.set_learning_rate(rate)
         if self.recorder is None:
             return self._take(losses, tensors)
-        shapes = [tensor.shape for tensor in tensors]
-        if self._replay is not None and shapes == self._seen:
-            return self._repeat(tensors)
-        if self._replay is not None:  # the last minibatch of an epoch
-            return self._take(losses, tensors)
-        self._count = self._count + 1 if shapes == self._seen else 1
-        self._seen = shapes
-        if self._count <= WARM_UP_STEPS:
+        shapes = tuple(tensor.shape for tensor in tensors)
+        if self._replay is not None:  # the last minibatch of an epoch has other shapes
+            return self._repeat(tensors) if shapes == self._shapes else self._take(losses, tensors)
+        self._counts[shapes] += 1
+        if self._counts[shapes] <= WARM_UP_STEPS:
             with self.recorder.warm_up():
                 return self._take(losses, tensors)
+        self._shapes = shapes
         return self._record(losses, tensors, self.recorder)
 
     def _take(self, losses: Losses, tensors: Sequence[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,18 +37,18 @@ def number_replica(recipe: Recipe, seed: int) -> Recipe:
     return replace(recipe, train=train, seeds=seeds, bit=None, repeat=None)
 
 
-def train_steps(task: Task, steps: int) -> int:
-    """The first steps of the first epoch; returns how many there were."""
-    taken = -1
+def train_steps(task: Task, steps: int) -> None:
+    """The first steps, of as many epochs as it takes."""
+    taken = 0
 
     def stop() -> bool:
         nonlocal taken
         taken += 1
-        return taken == steps
+        return taken > steps
 
     with contextlib.suppress(Stopped):
-        replace(task, should_stop=stop).train_epoch(1)
-    return min(taken + 1, steps)
+        for epoch in itertools.count(1):
+            replace(task, should_stop=stop).train_epoch(epoch)
 
 
 def time_pack(

@@ -67,7 +67,7 @@ def train(recorder: FakeRecorder | None, sizes: list[int]) -> tuple[list[Tensor]
     return seen, pack.state_of(1)
 
 
-@pytest.mark.parametrize("sizes", [[8] * 7, [8, 8, 8, 8, 8, 3, 8, 8, 3, 8], [3, 8, 3, 8, 8, 8, 8, 8]])
+@pytest.mark.parametrize("sizes", [[8] * 7, [8, 8, 8, 8, 8, 3, 8, 8, 3, 8], [3, 8, 3, 8, 3, 8, 3, 8, 3, 8]])
 def test_replayed_steps_are_the_steps_that_would_have_been_taken(sizes: list[int]) -> None:
     recorder = FakeRecorder()
     seen, state = train(recorder, sizes)
