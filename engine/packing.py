@@ -7,7 +7,7 @@ was found is handed in here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -18,8 +18,10 @@ from engine.recipe import NO_SEEDS, PackRecipe, Recipe
 STREAMS = {"shuffle", "augment", "stochastic", "lowlevel"}
 """Sources that give each replica batches of its own."""
 
-ROUNDING_SOURCES = {"bit", "lowlevel"}
-"""An arm that varies no other source shows differences in rounding alone, which slots must not add to."""
+
+def shows_rounding(vary: Collection[str]) -> bool:
+    """Whether an arm's point is a difference in rounding, which slots must not add to: controls, moved bits, order."""
+    return "bit" in vary or set(vary) <= {"lowlevel"}
 
 
 @dataclass(frozen=True, kw_only=True)

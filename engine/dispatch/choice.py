@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.packing import ROUNDING_SOURCES, Packing
+from engine.packing import Packing, shows_rounding
 from engine.plan import Plan
 from engine.protocol.settings import Protocol
 from engine.recipe import Recipe
@@ -120,7 +120,7 @@ def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[st
                 "runs": len(runs),
                 "compiled": protocol.dispatch.compile,
                 "memory_format": protocol.dispatch.memory_format,
-                "strict": any(set(arm.vary) <= ROUNDING_SOURCES for arm in arms),
+                "strict": any(shows_rounding(arm.vary) for arm in arms),
             },
         )
     return questions

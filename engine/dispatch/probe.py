@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import NondetError
-from engine.packing import ROUNDING_SOURCES
+from engine.packing import shows_rounding
 from engine.plan import Plan
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.settings import Protocol
@@ -113,12 +113,12 @@ def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault
         Fault(
             "dispatch.pack",
             f"in packs of {fact.pack_size}, {fact.model} gets other bits in other slots on this device, and "
-            f"{arm.name} {'varies them alone' if arm.vary else 'is a control'}",
+            f"{arm.name} {'shows rounding' if arm.vary else 'is a control'}",
             "use pack = 1 here, or another size",
             str(protocol.dispatch.pack),
         )
         for arm in plan.arms
-        if arm.name in fact.arms and set(arm.vary) <= ROUNDING_SOURCES
+        if arm.name in fact.arms and shows_rounding(arm.vary)
     ][:1]
 
 

@@ -21,6 +21,8 @@ from engine.export.figures import METADATA, PALETTE, STYLE
 
 REPLICAS = (1, 2, 5, 10, 20, 50, 100)
 SLOTS = (1, 2)
+SECONDS = (5, 10, 20, 50, 100)
+"""Marks of the picture."""
 PICTURE = Path(__file__).parent / "cost.svg"
 PROGRAM = [sys.executable, "-P", "-c", "import sys, tui.cli; sys.exit(tui.cli.main())"]
 MOST_SHARE = 0.7
@@ -78,7 +80,7 @@ def time_study(case: Case, replicas: int, slots: int) -> float:
 
 def draw(taken: dict[tuple[str, int], list[float]]) -> None:
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 3.4), layout="constrained")
+        figure = Figure(figsize=(6.0, 4.0), layout="constrained")
         axes = figure.subplots()
         for number, ((name, slots), seconds) in enumerate(taken.items()):
             style = "-" if slots == max(SLOTS) else "--"
@@ -86,8 +88,9 @@ def draw(taken: dict[tuple[str, int], list[float]]) -> None:
             axes.plot(REPLICAS, seconds, style, marker="o", ms=3, color=PALETTE[number // len(SLOTS)], label=label)
         axes.set(xscale="log", yscale="log", xlabel="replicas", ylabel="seconds, start to table")
         axes.set_xticks(REPLICAS, [str(count) for count in REPLICAS])
+        axes.set_yticks(SECONDS, [str(second) for second in SECONDS])
         axes.minorticks_off()
-        axes.legend(fontsize=7)
+        figure.legend(loc="outside lower center", fontsize=7)
         figure.savefig(PICTURE, metadata=METADATA["svg"])
 
 

@@ -12,7 +12,7 @@ from engine.dispatch import choice
 from engine.dispatch.choice import choose_count, choose_packings, choose_slots, count_slots, decide, recall
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.probe import ProbeFacts, Workload, probe_plan
-from engine.packing import Packing
+from engine.packing import Packing, shows_rounding
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.protocol.settings import Protocol
@@ -176,6 +176,21 @@ def test_arms_that_show_rounding_are_refused_where_slots_leave_traces(monkeypatc
     without = parse_protocol(protocol.text.replace('[[arm]]\nname = "control"\nvary = []\n', ""), file="open.toml")
     found: tuple[ProbeFacts, ...] = probe_plan(without, plan_protocol(without), timed=False)
     assert [fact.slot_invariant for fact in found] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("vary", "shows"),
+    [
+        ((), True),
+        (("bit",), True),
+        (("lowlevel",), True),
+        (("init", "bit"), True),
+        (("init",), False),
+        (("shuffle", "lowlevel"), False),
+    ],
+)
+def test_arms_whose_point_is_rounding(vary: tuple[str, ...], shows: bool) -> None:
+    assert shows_rounding(vary) is shows
 
 
 def test_what_was_chosen_is_read_back() -> None:
