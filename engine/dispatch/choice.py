@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,8 +18,6 @@ from .devices import choose_devices, make_slots
 from .launch import plan_protocol
 from .probe import ProbeFacts, Workload, ask, probe_plan
 from .rivals import race
-
-LOG = logging.getLogger(__name__)
 
 WORTH_S = 120.0
 """Seconds of training on one slot below which slots are not measured: it would take longer than it saves."""
@@ -148,7 +145,6 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
     trials = race(protocol, recipe, propose_counts(min(most, packs)))
     if not trials:
         return chosen
-    LOG.info("epochs per second by slots: %s", trials)
     return replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
 
 

@@ -23,8 +23,8 @@ STEPS = 3
 
 RECORDED_STEPS = WARM_UP_STEPS + 3
 
-CLOSE = 1e-3
-"""Relative difference between a replica's logits in a pack and alone that float32 kernels may be apart."""
+CLOSE = 1e-2
+"""Relative difference between a replica's logits in a pack and alone that kernels may be apart, TF32's too."""
 
 Weights = list[dict[str, Tensor]]
 
