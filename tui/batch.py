@@ -80,7 +80,7 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     protocol = load_protocol(path, overrides=overrides)
     chosen = recall(protocol, store=store)
     plan = plan_protocol(protocol, chosen.packings)
-    paths = StudyPaths((find_store(store) / protocol.name).absolute())
+    paths = StudyPaths(find_store(store) / protocol.name)
     done = done_runs(paths, plan)
     if len(done) < len(plan.recipes):
         decided = decide(protocol, store=store, timed=False)

@@ -41,7 +41,7 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     paths = StudyPaths(find_store(store) / protocol.name)
     done = done_runs(paths, plan)
     slots = decided.count_slots(protocol)
-    print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder.absolute()}")
+    print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder}")
     console.print(_plan_table(plan, done))
     for line in describe_facts(facts):
         print_text(console, line)

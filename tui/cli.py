@@ -16,7 +16,7 @@ from rich.console import Console
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
 from engine.protocol.faults import printable
-from engine.store.paths import find_store
+from engine.store.paths import enter_path, find_store
 from engine.store.study import find_study, read_plan
 
 from .batch import run_batch
@@ -199,7 +199,7 @@ def run_report(options: argparse.Namespace) -> int:
     paths = find_study(options.study, store=options.store)
     refresh_metrics(paths)
     if options.out is not None:
-        folder = Path(options.out)
+        folder = enter_path(options.out)
         names = export_study(paths, folder)
         print_text(Console(stderr=True, highlight=False), f"{len(names)} files in {folder}: {', '.join(names)}")
         return EXIT_OK
@@ -218,7 +218,7 @@ def run_locate(options: argparse.Namespace) -> int:
     settings = read_settings(locations.config)
     shipped = shipped_folder()
     rows = {
-        "store": find_store(options.store).absolute(),
+        "store": find_store(options.store),
         "config": locations.config,
         "recent": locations.recent,
         "copies": locations.copies,

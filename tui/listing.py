@@ -31,7 +31,7 @@ def list_studies(store: str | None) -> int:
     studies = list(iterate_studies(root))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
-        print_text(console, f"no studies in {root.absolute()}: {hint}")
+        print_text(console, f"no studies in {root}: {hint}")
         return EXIT_OK
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("study", "state", "runs", "last change"):

@@ -83,7 +83,7 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
     Raises:
         StudyError: If the store cannot be written, or the study runs at this moment with another plan.
     """
-    paths = StudyPaths((find_store(store) / protocol.name).absolute())
+    paths = StudyPaths(find_store(store) / protocol.name)
     content = plan_content(plan, _plan_extras(protocol, chosen))
     known = read_json(paths.plan)
     running = is_supervised(read_json(paths.supervisor) or {})

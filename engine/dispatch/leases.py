@@ -19,8 +19,15 @@ LEASES_VARIABLE = "NONDET_LEASES"
 
 
 def find_lease_folder() -> Path:
-    """Where this machine's leases are: $NONDET_LEASES, else a folder that all its users share."""
-    return Path(os.environ.get(LEASES_VARIABLE) or Path(tempfile.gettempdir()) / "nondet-tui-leases")
+    """Find where this machine's leases are: $NONDET_LEASES, else a folder that all its users share.
+
+    Raises:
+        NondetError: If the variable holds a relative path, which would be another folder in each process.
+    """
+    folder = Path(os.environ.get(LEASES_VARIABLE) or Path(tempfile.gettempdir()) / "nondet-tui-leases")
+    if not folder.is_absolute():
+        raise NondetError(f"{LEASES_VARIABLE} = {str(folder)!r}: must be an absolute path: write {folder.absolute()}")
+    return folder
 
 
 class Lease:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import StudyError
+
 STORE_VARIABLE = "NONDET_STORE"
 DEFAULT_STORE = "studies"
 
@@ -111,6 +113,12 @@ class StudyPaths:
     """A study's folder."""
 
     folder: Path
+    """Absolute: the processes that train and measure it run in another working directory."""
+
+    def __post_init__(self) -> None:
+        """Refuse a relative folder, which would name another place in another process."""
+        if not self.folder.is_absolute():
+            raise ValueError(f"{self.folder}: a study's folder must be an absolute path")
 
     @property
     def name(self) -> str:
@@ -177,9 +185,21 @@ class StudyPaths:
         return RunPaths(self.runs / run_id)
 
 
+def enter_path(text: str | Path) -> Path:
+    """Make a path that a user gave absolute: ~ is the home, a relative one is seen from the working directory.
+
+    Raises:
+        StudyError: If it names the home of a user who does not exist.
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise StudyError(f"{text}: there is no such user's home: write the path out, or use ./{text}") from error
+
+
 def find_store(option: str | None) -> Path:
-    """The folder of all studies: the option, else $NONDET_STORE, else ./studies."""
-    return Path(option or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE).expanduser()
+    """Find the folder of all studies: the option, else $NONDET_STORE, else ./studies; always absolute."""
+    return enter_path(option or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
 
 
 def iterate_studies(store: Path) -> Iterator[StudyPaths]:

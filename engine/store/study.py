@@ -11,7 +11,7 @@ from engine.plan import Plan
 
 from .chosen import Chosen
 from .files import read_json
-from .paths import StudyPaths, find_store
+from .paths import StudyPaths, enter_path, find_store
 
 FORMAT = 1
 
@@ -160,7 +160,7 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
     """
     root = find_store(store)
     candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
-    candidates.append(StudyPaths(find_store(name or ".")))
+    candidates.append(StudyPaths(enter_path(name or ".")))
     for paths in candidates:
         if paths.plan.exists():
             return StudyPaths(paths.folder.resolve())

@@ -79,3 +79,10 @@ def test_damaged_holder_is_nobody() -> None:
     lease.path.write_bytes(b"\xff{")
     assert Lease("slot").read_holder() == {}
     lease.release()
+
+
+def test_relative_lease_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NONDET_LEASES", "leases")
+    with pytest.raises(NondetError, match=f"absolute path: write {tmp_path}/leases"):
+        Lease("slot")

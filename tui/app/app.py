@@ -22,7 +22,7 @@ from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.store.control import request
 from engine.store.files import read_json
-from engine.store.paths import StudyPaths, find_store, iterate_studies
+from engine.store.paths import StudyPaths, enter_path, find_store, iterate_studies
 from tui.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
 from tui.document import Document
 from tui.settings import Locations, Settings, note_recent, read_settings
@@ -328,7 +328,7 @@ def find_opened(path: str, store: str | None) -> Path:
     Raises:
         NondetError: If it is none of them.
     """
-    for candidate in (Path(path).expanduser(), find_store(store) / path):
+    for candidate in (enter_path(path), find_store(store) / path):
         if candidate.is_file() or (candidate / "plan.json").is_file():
             return candidate
     raise NondetError(

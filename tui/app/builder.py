@@ -21,7 +21,7 @@ from engine.protocol.load import parse_protocol
 from engine.protocol.settings import Protocol
 from engine.sources import SOURCES
 from engine.store.files import write_bytes
-from engine.store.paths import StudyPaths, find_store
+from engine.store.paths import StudyPaths, enter_path, find_store
 from tui.check import describe_choices, describe_cost, describe_workload
 from tui.document import (
     Document,
@@ -191,7 +191,7 @@ class BuilderScreen(Screen[None]):
     def _make_plan_lines(self) -> list[Line]:
         if self.plan is None or self.protocol is None:
             return fault_lines(self.faults)
-        paths = StudyPaths((find_store(host(self).store) / self.protocol.name).absolute())
+        paths = StudyPaths(find_store(host(self).store) / self.protocol.name)
         return plan_lines(self.plan, done=len(done_runs(paths, self.plan)), timing=self.timing)
 
     # Arms ----------------------------------------------------------------------------------------------------------
@@ -347,7 +347,7 @@ class BuilderScreen(Screen[None]):
         try:
             decided = decide(protocol, store=host(self).store, timed=True)
             plan, facts, slots = decided.plan, decided.facts, decided.count_slots(protocol)
-            done = done_runs(StudyPaths((find_store(host(self).store) / protocol.name).absolute()), plan)
+            done = done_runs(StudyPaths(find_store(host(self).store) / protocol.name), plan)
             rows = [describe_workload(fact) for fact in facts]
             rows += describe_cost(plan, facts, done, slots=slots, kind=plan.device)
             rows += describe_choices(plan, decided.chosen)
@@ -369,8 +369,8 @@ class BuilderScreen(Screen[None]):
         def write(name: str | None) -> None:
             if not name:
                 return
-            path = Path(name).expanduser()
             try:
+                path = enter_path(name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes(path, self.document.text().encode())
             except (OSError, NondetError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -15,7 +14,7 @@ from textual.screen import Screen
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.store.files import read_json
-from engine.store.paths import StudyPaths
+from engine.store.paths import StudyPaths, enter_path
 from engine.store.study import read_plan
 from tui.compare import compare_arms, format_differences
 from tui.diagnostics import make_diagnostics_panel
@@ -180,15 +179,16 @@ class ResultsScreen(Screen[None]):
         def write(folder: str | None) -> None:
             if folder:
                 self.notify("writing tables and figures …")
-                self.export(Path(folder).expanduser())
+                self.export(folder)
 
         default = str(self.paths.folder / "report")
         self.app.push_screen(Prompt("Export into folder", default, hint="tables, figures and Parquet"), write)
 
     @work(thread=True, exclusive=True, group="export")
-    def export(self, folder: Path) -> None:
+    def export(self, typed: str) -> None:
         """Draw and write, outside the event loop."""
         try:
+            folder = enter_path(typed)
             names = export_study(self.paths, folder)
         except NondetError as error:
             self.app.call_from_thread(self.notify, printable(str(error)), severity="error", timeout=20, markup=False)

@@ -95,7 +95,7 @@ class StartScreen(Screen[None]):
         files = {key: describe_protocol(p) for key, p in self.protocols.items()}
         chosen = {key: text for key, text in rows.items() if needle in text.lower()}
         chosen_files = {key: text for key, text in files.items() if needle in text.lower()}
-        store = find_store(self.store).absolute()
+        store = find_store(self.store)
         lines = [Line(Text(f"Studies in {printable(str(store))}", style="bold"))]
         if not self.studies:
             lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
@@ -194,7 +194,7 @@ class StartScreen(Screen[None]):
     def action_copy_path(self) -> None:
         """The path of what is under the cursor."""
         if self.key in self.studies:
-            host(self).copy(str(self.studies[self.key].paths.folder.absolute()), "path.txt")
+            host(self).copy(str(self.studies[self.key].paths.folder), "path.txt")
         elif self.key in self.protocols:
             host(self).copy(str(self.protocols[self.key].path.absolute()), "path.txt")
 
