@@ -1,23 +1,28 @@
 """Requests to a running study: cancel, pause, resume, of the whole study or of single runs.
 
-Each request is a file of its own that is never changed; what holds is the fold over all of them in order.
+Each request is a file of its own that is never changed; what holds is the fold over all of them in the order of
+their numbers. A request takes the number behind the highest that is there: no clock decides which one came last.
 Whoever views a study may write one; workers and the supervisor read them.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .files import make_folder, read_json, write_json
+from .files import create_file, make_folder, read_json
 from .paths import StudyPaths
 
 Verb = Literal["cancel", "pause", "resume"]
 VERBS = ("cancel", "pause", "resume")
 FORMAT = 1
+NUMBERED = re.compile(r"([0-9]{1,40})\.json")
+"""Names of requests."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,25 @@ def request(paths: StudyPaths, verb: Verb, *, runs: Iterable[str] | None = None)
     """
     make_folder(paths.control)
     content = {"v": FORMAT, "verb": verb, "runs": None if runs is None else sorted(runs), "time": time.time()}
-    write_json(paths.control / f"{time.time_ns():020d}-{os.getpid()}-{verb}.json", content)
+    encoded = (json.dumps(content, indent=1) + "\n").encode()
+    number = max(_list_requests(paths), default=0) + 1
+    while not create_file(paths.control / f"{number:08d}.json", encoded):
+        number += 1
+
+
+def _list_requests(paths: StudyPaths) -> dict[int, str]:
+    """Number → name of every request that was left."""
+    try:
+        names = os.listdir(paths.control)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    return {int(match[1]): name for name in names if (match := NUMBERED.fullmatch(name))}
 
 
 def read_control(paths: StudyPaths) -> Control:
-    """Fold the requests in the order of their names; unreadable ones count for nothing."""
-    try:
-        names = sorted(name for name in os.listdir(paths.control) if name.endswith(".json"))
-    except OSError:
-        return Control()
+    """Fold the requests in the order of their numbers; unreadable ones count for nothing."""
     control = Control()
-    for name in names:
+    for _, name in sorted(_list_requests(paths).items()):
         content = read_json(paths.control / name)
         if content is not None and content.get("verb") in VERBS:
             control = apply(control, content)
@@ -68,8 +81,10 @@ def read_control(paths: StudyPaths) -> Control:
 
 
 def apply(control: Control, content: dict[str, Any]) -> Control:
-    """The state after one more request."""
+    """Return the state after one more request; one whose runs are no list of names changes nothing."""
     verb, runs = content["verb"], content.get("runs")
+    if runs is not None and not isinstance(runs, list):
+        return control
     cancelled, paused = control.cancelled_runs, control.paused_runs
     if runs is None:
         if verb == "resume":

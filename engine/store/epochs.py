@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .files import explain_write_errors
+from .files import explain_write_errors, refuse_exhaustion
 
 FORMAT = 1
 
@@ -93,12 +93,17 @@ class EpochChunk:
 
 
 def read_epochs(path: Path, *, offset: int = 0) -> EpochChunk:
-    """The complete lines from an offset on; nothing where the file is absent."""
+    """Read the complete lines from an offset on; nothing where the file is absent.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
             content = file.read()
-    except OSError:
+    except OSError as error:
+        refuse_exhaustion(error, path)
         return EpochChunk((), 0, offset)
     end = content.rfind(b"\n") + 1
     parsed = [parse_epoch(line) for line in content[:end].splitlines() if line.strip()]

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import StoreFullError, StudyError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -28,9 +29,21 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"
             raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+        refuse_exhaustion(error, path)
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise
+
+
+def refuse_exhaustion(error: OSError, path: Path) -> None:
+    """Tell a lack of file descriptors from a fault of the file, which says nothing about the file.
+
+    Raises:
+        StudyError: If the process or the machine has too many files open.
+    """
+    if error.errno in NO_DESCRIPTORS:
+        remedy = "raise the limit with `ulimit -n 4096` and run the same command again"
+        raise StudyError(f"{path}: cannot be opened ({error.strerror}): {remedy}") from error
 
 
 def make_folder(path: Path) -> None:
@@ -59,6 +72,32 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
 
 
+def create_file(path: Path, content: bytes) -> bool:
+    """Write a file that must not be there yet; of several processes that try at once, one succeeds.
+
+    Returns:
+        Whether it was written; False where the file exists.
+
+    Raises:
+        StoreFullError: Where there is no room; nothing is left behind.
+        StudyError: Where the folder cannot be written.
+    """
+    with explain_write_errors(path):
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return False
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return True
+
+
 def write_json(path: Path, content: dict[str, Any], *, compact: bool = False) -> None:
     """Replace a JSON file as a whole; see `write_bytes`. `compact` for long lists of numbers.
 
@@ -69,9 +108,16 @@ def write_json(path: Path, content: dict[str, Any], *, compact: bool = False) ->
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is absent, empty, torn or something else."""
+    """Read the object in a JSON file; None where the file is absent, empty, torn or something else.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
+    """
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except OSError as error:
+        refuse_exhaustion(error, path)
+        return None
+    except ValueError:
         return None
     return content if isinstance(content, dict) else None
