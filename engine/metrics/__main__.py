@@ -9,6 +9,7 @@ from engine.errors import EXIT_USAGE, NondetError
 from engine.store.files import read_json, write_json
 from engine.store.paths import StudyPaths
 
+from .checked import format_seen, read_seen
 from .curves import measure_curves
 from .study import FORMAT, measure_study
 
@@ -21,9 +22,13 @@ def main() -> int:
     paths = StudyPaths(Path(sys.argv[1]))
     try:
         known = read_json(paths.metrics) or {}
-        content = measure_study(paths, previous=known if known.get("v") == FORMAT else None)
+        seen = read_seen(paths.checked)
+        before = dict(seen)
+        content = measure_study(paths, previous=known if known.get("v") == FORMAT else None, seen=seen)
         if content != known:
             write_json(paths.metrics, content)
+        if seen != before:
+            write_json(paths.checked, format_seen(seen), compact=True)
         curves = read_json(paths.curves) if paths.curves.exists() else None
         now = measure_curves(paths, read_json(paths.plan) or {}, curves)
         if now != curves:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .replicas import Replica
+from .replicas import Replica, stack_predictions
 
 CONFIDENCE = 0.95
 GRAM_COLUMNS = 2**16
@@ -91,12 +91,11 @@ def measure_grid(arm: dict[str, Any], replicas: dict[str, Replica | None]) -> di
         "accuracy": np.array([replica.result["test_accuracy"] for replica in usable]),
         "cross_entropy": np.array([replica.result["test_cross_entropy"] for replica in usable]),
     }
-    arrays = [replica.predictions for replica in usable if replica.predictions is not None]
-    if arrays[0].dtype.names is None:
-        logits = np.stack(arrays)
-        figures["logits"] = (logits - logits.mean(axis=2, keepdims=True)).reshape(len(arrays), -1)
+    predictions = stack_predictions([replica.predictions for replica in usable if replica.predictions is not None])
+    if predictions.dtype.names is None:
+        figures["logits"] = (predictions - predictions.mean(axis=2, keepdims=True)).reshape(len(usable), -1)
     else:
-        figures["log_probability"] = np.stack([array["log_probability"] for array in arrays])
+        figures["log_probability"] = predictions["log_probability"]
     parts = {name: values if values.ndim == 1 else reduce_figures(values) for name, values in figures.items()}
     return head | {name: _describe(values.reshape(*levels, *values.shape[1:])) for name, values in parts.items()}
 

@@ -1,18 +1,60 @@
-"""The replicas of an arm as they are in the study folder, damaged ones included."""
+"""The replicas of an arm as they are in the study folder, damaged ones included.
+
+No file stays open or mapped: a study may have more runs than a process may have open files. Predictions are compared
+with their digests when a process first sees them, and read again when an arm is measured.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths
+from engine.store.damage import compare_digest, note_damage
+from engine.store.files import read_json, refuse_exhaustion
+from engine.store.paths import RunPaths, StudyPaths
+
+from .checked import Checked, Seen, look_at
 
 TEXT_FIELDS = ("argmax", "log_probability")
 """Of the predictions of language models."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The study's true classes or words."""
+
+    values: np.ndarray
+    """int (N,)."""
+    sha256: str
+    """Of their file."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One run's predictions, or the mean of several runs': where they are, read when they are needed."""
+
+    files: tuple[Path, ...]
+    shape: tuple[int, ...]
+    """(N, C) of logits, (N,) of words."""
+    dtype: np.dtype
+    """float32 of logits, TEXT_FIELDS of words."""
+
+    def read(self) -> np.ndarray:
+        """Read the predictions; of several files the mean, as the published code averages logits.
+
+        Source: paper, section 5.
+        """
+        arrays = [_load(path.read_bytes()) for path in self.files]
+        if len(arrays) == 1:
+            return arrays[0]
+        total = np.sum(np.stack(arrays), axis=0, dtype=np.float64)
+        return np.asarray(total / len(arrays), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -23,30 +65,53 @@ class Replica:
     fault: str | None = None
     """Why its predictions cannot be used."""
     diverged: bool = False
+    finite: bool = True
+    """Whether all of its predictions are numbers."""
     weights_sha256: str | None = None
-    predictions: np.ndarray | None = None
-    """Mapped from its file: float32 (N, C), or words with TEXT_FIELDS (N,)."""
+    predictions: Predictions | None = None
+    sha256: str = ""
+    """Of the predictions; of an ensemble one that stands for all of its members'."""
     result: dict[str, Any] = field(default_factory=dict)
     """The content of result.json."""
 
 
-def read_labels(path: Path) -> np.ndarray | str:
-    """The study's labels, int64 (N,), or what is wrong with them."""
+def read_labels(path: Path) -> Labels | str:
+    """Read the study's labels, int64 (N,), or say what is wrong with them.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
+    """
     try:
-        labels = np.load(path, allow_pickle=False)
+        content = path.read_bytes()
+        labels = _load(content)
     except FileNotFoundError:
         return "labels.npy is missing; the next run that is trained writes it anew"
     except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, OSError):
+            refuse_exhaustion(error, path)
         return f"labels.npy is damaged ({error})"
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         return f"labels.npy holds {labels.dtype} {labels.shape}, not whole numbers (N,)"
-    return labels
+    return Labels(labels, hashlib.sha256(content).hexdigest())
 
 
-def read_replica(paths: StudyPaths, run_id: str, labels: np.ndarray | str) -> Replica | None:
-    """A run's predictions; None where it has not finished, a fault where something is wrong with them.
+def _load(content: bytes) -> np.ndarray:
+    return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: Seen) -> Replica | None:
+    """Look at a run's predictions; None where it has not finished, a fault where something is wrong with them.
 
     Without usable labels there is nothing to compare predictions with, and none are read.
+
+    Args:
+        paths: The study.
+        run_id: The run.
+        labels: The study's, or what is wrong with them.
+        seen: Predictions that were compared with their digests before; extended here.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
     """
     run = paths.run(run_id)
     if not run.result.exists():
@@ -56,19 +121,61 @@ def read_replica(paths: StudyPaths, run_id: str, labels: np.ndarray | str) -> Re
         return Replica(run_id, fault="result.json is empty or damaged")
     if isinstance(labels, str):
         return Replica(run_id)
-    predictions = read_predictions(run.predictions, len(labels))
-    if isinstance(predictions, str):
-        return Replica(run_id, fault=predictions)
-    diverged = result.get("diverged") is True
-    if not diverged and not is_finite(predictions):
-        return Replica(run_id, fault="predictions.npy holds values that are not finite")
+    checked = _check(run, result, seen)
+    fault = checked if isinstance(checked, str) else _find_misfit(checked, result, labels)
+    if isinstance(checked, str) or fault is not None:
+        return Replica(run_id, fault=fault)
+    seen[run_id] = checked
     return Replica(
-        run_id, diverged=diverged, weights_sha256=result.get("weights_sha256"), predictions=predictions, result=result
+        run_id,
+        diverged=result.get("diverged") is True,
+        finite=checked.finite,
+        weights_sha256=result.get("weights_sha256"),
+        predictions=Predictions((run.predictions,), checked.shape, checked.dtype),
+        sha256=checked.sha256,
+        result=result,
     )
 
 
+def _check(run: RunPaths, result: dict[str, Any], seen: Seen) -> Checked | str:
+    """Compare a run's predictions with their digest, unless that was done and the file is as it was then."""
+    expected = result.get("predictions_sha256")
+    try:
+        look = look_at(run.predictions)
+        known = seen.get(run.folder.name)
+        if known is not None and (known.look, known.sha256) == (look, expected):
+            return known
+        content = run.predictions.read_bytes()
+        fault = compare_digest(run.predictions.name, content, expected)
+        if fault is not None:
+            note_damage(run, result, fault)
+            return fault
+        array = _load(content)
+    except FileNotFoundError:
+        return "predictions.npy is missing"
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, OSError):
+            refuse_exhaustion(error, run.predictions)
+        return f"predictions.npy is damaged ({error})"
+    return Checked(look, str(expected), array.shape, array.dtype, is_finite(array))
+
+
+def _find_misfit(checked: Checked, result: dict[str, Any], labels: Labels) -> str | None:
+    """Say why predictions are none for the study's test examples; None where they are."""
+    if result.get("labels_sha256", labels.sha256) != labels.sha256:
+        return "was tested on other labels than labels.npy holds"
+    examples = len(labels.values)
+    words = checked.dtype.names == TEXT_FIELDS and checked.shape == (examples,)
+    logits = len(checked.shape) == 2 and checked.shape[0] == examples and checked.dtype == np.float32
+    if not words and not logits:
+        return f"predictions.npy holds {checked.dtype} {checked.shape}, not float32 ({examples}, C)"
+    if not checked.finite and result.get("diverged") is not True:
+        return "predictions.npy holds values that are not finite"
+    return None
+
+
 def average_groups(members: list[Replica | None], size: int) -> list[Replica]:
-    """Ensembles of `size` runs each, in order, none in two: the mean of their logits stands for a replica.
+    """Form ensembles of `size` runs each, in order, none in two: the mean of their logits stands for a replica.
 
     A group counts once all of its members can be used.
 
@@ -78,38 +185,45 @@ def average_groups(members: list[Replica | None], size: int) -> list[Replica]:
     for start in range(0, len(members) - size + 1, size):
         group = [member for member in members[start : start + size] if member is not None]
         usable = [member.predictions for member in find_usable(group) if member.predictions is not None]
-        if len(usable) == size and len({array.shape for array in usable}) == 1:
-            total = np.sum(np.stack(usable), axis=0, dtype=np.float64)
-            mean = np.asarray(total / size, dtype=np.float32)
-            ensembles.append(Replica("+".join(member.run for member in group), predictions=mean))
+        if len(usable) == size and len({part.shape for part in usable}) == 1:
+            files = tuple(file for part in usable for file in part.files)
+            ensembles.append(
+                Replica(
+                    "+".join(member.run for member in group),
+                    predictions=Predictions(files, usable[0].shape, usable[0].dtype),
+                    sha256=digest_all(group),
+                )
+            )
     return ensembles
 
 
-def read_predictions(path: Path, examples: int) -> np.ndarray | str:
-    """A run's logits, float32 (N, C), mapped from the file, or what is wrong with them."""
-    try:
-        predictions = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        return "predictions.npy is missing"
-    except (OSError, ValueError, EOFError) as error:
-        return f"predictions.npy is damaged ({error})"
-    if predictions.dtype.names == TEXT_FIELDS and predictions.shape == (examples,):
-        return predictions
-    if predictions.ndim != 2 or len(predictions) != examples or predictions.dtype != np.float32:
-        return f"predictions.npy holds {predictions.dtype} {predictions.shape}, not float32 ({examples}, C)"
-    return predictions
+def digest_all(replicas: Sequence[Replica]) -> str:
+    """Digest the predictions of some replicas, in order: equal where all of them are."""
+    return hashlib.sha256(" ".join(replica.sha256 for replica in replicas).encode()).hexdigest()
+
+
+def stack_predictions(predictions: Sequence[Predictions]) -> np.ndarray:
+    """Read the predictions of some replicas into one array, a file at a time.
+
+    Args:
+        predictions: At least one, all of one shape and type.
+
+    Returns:
+        (R, N, C) logits, or (R, N) words.
+    """
+    first = predictions[0]
+    stacked = np.empty((len(predictions), *first.shape), dtype=first.dtype)
+    for place, part in zip(stacked, predictions, strict=True):
+        place[...] = part.read()
+    return stacked
 
 
 def is_finite(predictions: np.ndarray) -> bool:
-    """Whether all predictions are numbers."""
-    values = predictions["log_probability"] if predictions.dtype.names else predictions
-    return bool(np.isfinite(values).all())
+    """Tell whether all predictions are numbers."""
+    values = predictions["log_probability"] if predictions.dtype.names == TEXT_FIELDS else predictions
+    return values.dtype.kind == "f" and bool(np.isfinite(values).all())
 
 
-def find_usable(replicas: list[Replica]) -> list[Replica]:
-    """The replicas that measures are over: neither damaged nor diverged to values that are not finite."""
-    return [
-        replica
-        for replica in replicas
-        if replica.predictions is not None and (not replica.diverged or is_finite(replica.predictions))
-    ]
+def find_usable(replicas: Sequence[Replica]) -> list[Replica]:
+    """Find the replicas that measures are over: neither damaged nor diverged to values that are not finite."""
+    return [replica for replica in replicas if replica.predictions is not None and replica.finite]

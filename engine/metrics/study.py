@@ -9,19 +9,27 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from engine.errors import StudyError
 from engine.store.files import read_json
 from engine.store.paths import StudyPaths
 
+from .checked import Seen
 from .conditioning import find_condition_numbers
 from .crossed import measure_grid
 from .diagnostics import Diagnostics, diagnose
 from .language import TEXT_INTERVALS, TEXT_MEANS, TEXT_PAIRWISE, TEXT_SPREADS, TextDiversity, text_diversity
 from .layers import summarise_cka
 from .measures import INTERVALS, MEANS, PAIRWISE, SPREADS, Diversity, diversity
-from .replicas import Replica, average_groups, find_usable, read_labels, read_replica
+from .replicas import (
+    Labels,
+    Replica,
+    average_groups,
+    digest_all,
+    find_usable,
+    read_labels,
+    read_replica,
+    stack_predictions,
+)
 
 FORMAT = 1
 FIGURES = MEANS + SPREADS + PAIRWISE + INTERVALS
@@ -30,12 +38,13 @@ TEXT_FIGURES = TEXT_MEANS + TEXT_SPREADS + TEXT_PAIRWISE + TEXT_INTERVALS
 Measures = Diversity | TextDiversity
 
 
-def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of metrics.json.
+def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None, seen: Seen | None = None) -> dict[str, Any]:
+    """Make the content of metrics.json.
 
     Args:
         paths: The study.
         previous: An earlier content; entries of arms that have not changed since are taken from it.
+        seen: Predictions that were compared with their digests before; extended here.
 
     Raises:
         StudyError: If the study's plan cannot be read.
@@ -47,15 +56,16 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict
     bootstrap, text = plan["metrics"]["bootstrap"], plan.get("text", False)
     earlier = {arm["name"]: arm for arm in (previous or {}).get("arms", [])}
     replicas: dict[str, Replica | None] = {}
+    seen = {} if seen is None else seen
     entries = []
     for arm in plan["arms"]:
         for run in arm["runs"]:
             if run not in replicas:
-                replicas[run] = read_replica(paths, run, labels)
+                replicas[run] = read_replica(paths, run, labels, seen)
         found = [replica for run in arm["runs"] if (replica := replicas[run]) is not None]
         if arm.get("group", 1) > 1:
             found = average_groups([replicas[run] for run in arm["runs"]], arm["group"])
-        entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap)
+        entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap, digest_files(found, labels))
         # A copy: whether anything changed is seen by comparing with what was there before.
         entries.append(dict(entry) if entry else measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
     finished = {run: replica.result for run, replica in replicas.items() if replica is not None and replica.result}
@@ -67,16 +77,22 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None) -> dict
     return {"v": FORMAT, "study": plan["study"], "arms": entries}
 
 
+def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:
+    """Digest the files that an arm's measures are over: labels and predictions; None without labels."""
+    return None if isinstance(labels, str) else f"{labels.sha256[:16]}{digest_all(find_usable(replicas))[:16]}"
+
+
 def _reuse(
-    earlier: dict[str, Any] | None, found: list[Replica], arm: dict[str, Any], bootstrap: int
+    earlier: dict[str, Any] | None, found: list[Replica], arm: dict[str, Any], bootstrap: int, files: str | None
 ) -> dict[str, Any] | None:
-    """The earlier entry if it was over the same files; result files never change."""
+    """Take the earlier entry if it was over the same files."""
     if earlier is None or "diagnostics" not in earlier:
         return None
     same = (
         earlier.get("planned") == len(arm["runs"]) // arm.get("group", 1)
         and earlier.get("vary") == arm["vary"]
         and earlier.get("bootstrap") == bootstrap
+        and earlier.get("files_sha256") == files
         and earlier.get("runs_used") == [replica.run for replica in find_usable(found)]
         and earlier.get("damaged") == sum(replica.fault is not None for replica in found)
         and earlier.get("diverged") == sum(replica.diverged for replica in found)
@@ -85,14 +101,11 @@ def _reuse(
 
 
 def measure_arm(
-    arm: dict[str, Any], replicas: list[Replica], labels: np.ndarray | str, *, bootstrap: int, text: bool = False
+    arm: dict[str, Any], replicas: list[Replica], labels: Labels | str, *, bootstrap: int, text: bool = False
 ) -> dict[str, Any]:
-    """One arm's entry: its counts, its measures, and reasons for what is null."""
+    """Make one arm's entry: its counts, its measures, and reasons for what is null."""
     usable = find_usable(replicas)
-    if isinstance(labels, str) and replicas:
-        measures = _nothing(0, labels, text=text)
-    else:
-        measures = _measure(usable, labels, bootstrap, text=text)
+    measures, diagnostics = _measure(usable, labels, bootstrap, text=text)
     entry = {name: value for name, value in asdict(measures).items() if name != "reasons"}
     for name in TEXT_INTERVALS if text else INTERVALS:
         entry[name] = None if entry[name] is None else list(entry[name])
@@ -101,7 +114,6 @@ def measure_arm(
         if isinstance(value, float) and not math.isfinite(value):
             entry[name], reasons[name] = None, "not finite"
     digests = {replica.weights_sha256 for replica in usable}
-    diagnostics = _diagnose(measures, usable, labels)
     return {
         "name": arm["name"],
         "vary": arm["vary"],
@@ -116,6 +128,7 @@ def measure_arm(
         "identical_weights": len(digests) == 1 if len(usable) > 1 and None not in digests else None,
         "bootstrap": bootstrap,
         "runs_used": [replica.run for replica in usable],
+        "files_sha256": digest_files(replicas, labels),
         "reasons": reasons,
     }
 
@@ -126,29 +139,31 @@ def _nothing(n: int, reason: str, *, text: bool) -> Measures:
     return Diversity(n=n, reasons=dict.fromkeys(FIGURES, reason))
 
 
-def _measure(usable: list[Replica], labels: np.ndarray | str, bootstrap: int, *, text: bool) -> Measures:
-    arrays = [replica.predictions for replica in usable if replica.predictions is not None]
-    if isinstance(labels, str) or not arrays:
-        return _nothing(0, "no replica has finished", text=text)
-    if len({(array.shape, array.dtype) for array in arrays}) > 1:
-        return _nothing(len(arrays), "replicas with different numbers of classes", text=text)
+def _measure(
+    usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool
+) -> tuple[Measures, Diagnostics]:
+    """Measure some replicas, or say why not; their predictions are read here, once."""
+    parts = [replica.predictions for replica in usable if replica.predictions is not None]
+    if isinstance(labels, str) or not parts:
+        reason = labels if isinstance(labels, str) else "no replica has finished"
+        return _nothing(0, reason, text=text), Diagnostics()
+    if len({(part.shape, part.dtype) for part in parts}) > 1:
+        return _nothing(len(parts), "replicas with different numbers of classes", text=text), Diagnostics()
+    if text and parts[0].dtype.names is None:
+        return _nothing(len(parts), "predictions.npy is not a language model's", text=True), Diagnostics()
+    classes = None if text else parts[0].shape[-1]
+    if classes is not None and not (labels.values.min() >= 0 and labels.values.max() < classes):
+        return _nothing(len(parts), "labels.npy does not fit the predictions", text=False), Diagnostics()
+    stacked = stack_predictions(parts)
     if text:
-        if arrays[0].dtype.names is None:
-            return _nothing(len(arrays), "predictions.npy is not a language model's", text=True)
-        stacked = np.stack(arrays)
-        return text_diversity(stacked["argmax"], stacked["log_probability"], labels, bootstrap=bootstrap)
-    if not (labels.min() >= 0 and labels.max() < arrays[0].shape[1]):
-        return _nothing(len(arrays), "labels.npy does not fit the predictions", text=False)
-    return diversity(np.stack(arrays), labels, bootstrap=bootstrap)
-
-
-def _diagnose(measures: Measures, usable: list[Replica], labels: np.ndarray | str) -> Diagnostics:
-    """What the same predictions tell beyond the measures; nothing where there are no measures."""
-    arrays = [replica.predictions for replica in usable if replica.predictions is not None]
-    if isinstance(labels, str) or measures.accuracy_mean is None:
-        return Diagnostics()
-    chosen = [array["argmax"] if array.dtype.names else array.argmax(axis=1) for array in arrays]
-    return diagnose(np.stack(chosen), labels, disagreement=measures.disagreement)
+        chosen = stacked["argmax"]
+        measures = text_diversity(chosen, stacked["log_probability"], labels.values, bootstrap=bootstrap)
+    else:
+        chosen = stacked.argmax(axis=2)
+        measures = diversity(stacked, labels.values, bootstrap=bootstrap)
+    if measures.accuracy_mean is None:
+        return measures, Diagnostics()
+    return measures, diagnose(chosen, labels.values, disagreement=measures.disagreement)
 
 
 def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:

@@ -79,6 +79,11 @@ class RunPaths:
         """Written last; it alone means done."""
         return self.folder / "result.json"
 
+    @property
+    def damage(self) -> Path:
+        """What was found wrong with the files of a result; see `damage`."""
+        return self.folder / "damage.json"
+
     def attempt(self, number: int) -> AttemptPaths:
         return AttemptPaths(self.attempts / f"{number:02d}")
 
@@ -157,6 +162,11 @@ class StudyPaths:
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.json"
+
+    @property
+    def checked(self) -> Path:
+        """Which predictions were compared with their digests, and how their files looked then."""
+        return self.folder / "checked.json"
 
     @property
     def cka(self) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from engine.processes import Owner, is_alive
 
 from .control import Control
+from .damage import read_damage
 from .files import read_json
 from .paths import AttemptPaths, RunPaths
 
@@ -39,11 +40,11 @@ class RunState:
 
 
 def read_result(run: RunPaths) -> dict[str, Any] | None:
-    """The run's result; None unless it is complete: readable, with the predictions beside it."""
+    """Read a run's result; None unless it is complete: readable, with the predictions beside it, and undamaged."""
     result = read_json(run.result)
-    if result is None or not isinstance(result.get("weights_sha256"), str):
+    if result is None or not isinstance(result.get("weights_sha256"), str) or not run.predictions.is_file():
         return None
-    return result if run.predictions.is_file() else None
+    return result if read_damage(run, result) is None else None
 
 
 def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: str) -> RunState:
@@ -72,12 +73,15 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
 
 
 def _damage(run: RunPaths) -> str | None:
-    """What is wrong with a run that has a result file but does not count as done."""
+    """Say what is wrong with a run that has a result file but does not count as done."""
     if not run.result.exists():
         return None
-    if read_json(run.result) is None:
+    result = read_json(run.result)
+    if result is None:
         return "result.json is empty or damaged"
-    return "predictions.npy is missing" if not run.predictions.is_file() else "result.json is of another version"
+    if not run.predictions.is_file():
+        return "predictions.npy is missing"
+    return read_damage(run, result) or "result.json is of another version"
 
 
 def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:

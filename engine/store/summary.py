@@ -39,7 +39,7 @@ def summarise_study(paths: StudyPaths) -> StudySummary:
         plan = read_plan(paths)
     except StudyError as error:
         return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
-    done = sum(paths.run(run).result.exists() for run in plan.order)
+    done = sum(run.result.exists() and not run.damage.exists() for run in map(paths.run, plan.order))
     control, supervised = read_control(paths), is_supervised(read_json(paths.supervisor) or {})
     state: State = "incomplete"
     if done == len(plan.order):

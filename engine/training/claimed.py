@@ -112,14 +112,19 @@ def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset |
 
 
 def write_labels(paths: StudyPaths, data: Dataset | Corpus) -> None:
-    """The test labels, by whichever worker comes first: all would write the same bytes."""
-    if not paths.labels.is_file():
-        labels = data.test_labels.cpu().numpy().astype(np.int64)
-        patiently(lambda: write_bytes(paths.labels, array_bytes(labels)))
+    """Write the test labels, unless they are there: data that changed leave other labels than earlier data did."""
+    content = labels_bytes(data)
+    if not paths.labels.is_file() or paths.labels.read_bytes() != content:
+        patiently(lambda: write_bytes(paths.labels, content))
 
 
-def write_result(claimed: Claimed, outcome: Outcome) -> None:
-    """Predictions and weights first, the result last: it alone says that the run is done."""
+def labels_bytes(data: Dataset | Corpus) -> bytes:
+    """Return the test labels as a .npy file, int64 (N,)."""
+    return array_bytes(data.test_labels.cpu().numpy().astype(np.int64))
+
+
+def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> None:
+    """Write predictions and weights first, the result last: it alone says that the run is done."""
     run = claimed.run
     predictions = array_bytes(outcome.predictions)
     weights = weights_bytes(outcome.state)
@@ -139,10 +144,12 @@ def write_result(claimed: Claimed, outcome: Outcome) -> None:
         "bit": None if outcome.bit is None else outcome.bit.to_dict(),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "predictions_sha256": hashlib.sha256(predictions).hexdigest(),
+        "labels_sha256": hashlib.sha256(labels_bytes(data)).hexdigest(),
         "seconds": outcome.seconds,
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     patiently(lambda: write_json(run.result, result))
+    run.damage.unlink(missing_ok=True)
 
 
 def _finite(value: float) -> float | None:

@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.errors import NondetError
@@ -36,6 +34,7 @@ from .images import prepare
 from .models import ResNet
 from .seeding import set_kernels, use_one_thread
 from .shufflenet import ShuffleNet
+from .weights import read_weights
 
 LOG = logging.getLogger(__name__)
 
@@ -186,7 +185,7 @@ def compare_arm(
         group = layers[first : first + at_once]
         vectors: list[list[Tensor | None]] = [[] for _ in group]
         for run in kept:
-            task.model.load_state_dict(load_file(paths.run(run).model))
+            task.model.load_state_dict(read_weights(paths.run(run), read_json(paths.run(run).result) or {}))
             for held, features in zip(
                 vectors, read_activations(task.model, data, recipes[0], group, examples), strict=True
             ):
@@ -243,7 +242,7 @@ def measure_similarity(paths: StudyPaths) -> int:
         set_kernels("deterministic", "fp32")
         try:
             arms.append(compare_arm(paths, plan, arm, runs, datasets))
-        except (NondetError, OSError, SafetensorError, RuntimeError) as error:
+        except (NondetError, OSError, RuntimeError) as error:
             LOG.error("no CKA of arm %s: %s", arm.name, error)
     write_json(paths.cka, {"v": FORMAT, "arms": arms}, compact=True)
     return 0

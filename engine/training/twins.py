@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from engine.errors import StudyError
 from engine.recipe import Recipe
 from engine.store.epochs import append_epoch, read_epochs
 from engine.store.files import read_json
@@ -19,6 +18,7 @@ from .data import Dataset
 from .patience import patiently
 from .perturb import BitRecord
 from .run import Outcome, evaluate_run
+from .weights import read_weights
 
 LOG = logging.getLogger(__name__)
 
@@ -49,8 +49,9 @@ def evaluate_twin(
     if result is None or result.get("diverged"):
         return None
     try:
-        state = load_file(twin.model)
-    except (OSError, SafetensorError):
+        state = read_weights(twin, result)
+    except StudyError as error:
+        LOG.warning("%s; trained anew here", error)
         return None
     evaluation = evaluate_run(recipe, data, state, device=device, search_path=search_path)
     for other in twin.list_attempts():

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
+
+from engine.errors import StudyError
+from engine.store.damage import compare_digest, note_damage
+from engine.store.paths import RunPaths
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
@@ -19,3 +25,27 @@ def array_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
+
+
+def read_weights(run: RunPaths, result: dict[str, Any]) -> dict[str, Tensor]:
+    """Read a finished run's weights; ones that are not what was written are noted beside the run.
+
+    Args:
+        run: The run.
+        result: Its result.json, which holds the digest.
+
+    Raises:
+        StudyError: If they are missing, do not match their digest or cannot be read.
+    """
+    try:
+        content = run.model.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{run.model}: cannot be read ({error.strerror})") from error
+    fault = compare_digest(run.model.name, content, result.get("weights_sha256"))
+    if fault is not None:
+        note_damage(run, result, fault)
+        raise StudyError(f"{run.model}: {fault}: run the same protocol again to train this run once more")
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise StudyError(f"{run.model}: cannot be read ({error})") from error

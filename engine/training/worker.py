@@ -157,7 +157,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
             gather(company, recipe, claim_more)
             train_company(company, data, requests)
         else:
-            write_result(claimed, _train(claimed, recipe, data, requests))
+            write_result(claimed, _train(claimed, recipe, data, requests), data)
     except Stopped:
         _end(company, "cancelled", "request", "stopped on request")
         return None

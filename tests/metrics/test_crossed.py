@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from engine.metrics.crossed import decompose, decompose_with_intervals, measure_grid, reduce_figures
-from engine.metrics.replicas import Replica
+from engine.metrics.replicas import Predictions, Replica
 
 grids = hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 5)), elements=st.floats(-10, 10))
 
@@ -75,16 +77,19 @@ def test_two_levels_have_no_interval_and_equal_runs_no_variance() -> None:
     assert interval.tolist() == [[0, 0]] * 3
 
 
-def replica(run: str, accuracy: float, logits: np.ndarray) -> Replica:
-    return Replica(run, predictions=logits, result={"test_accuracy": accuracy, "test_cross_entropy": accuracy / 100})
+def replica(folder: Path, run: str, accuracy: float, logits: np.ndarray) -> Replica:
+    np.save(folder / f"{run}.npy", logits)
+    predictions = Predictions((folder / f"{run}.npy",), logits.shape, logits.dtype)
+    result = {"test_accuracy": accuracy, "test_cross_entropy": accuracy / 100}
+    return Replica(run, predictions=predictions, result=result)
 
 
-def test_grid_of_a_study_is_read_in_the_plans_order() -> None:
+def test_grid_of_a_study_is_read_in_the_plans_order(tmp_path: Path) -> None:
     runs = [f"r{i}" for i in range(6)]
     arm = {"crossed": [["init", 2], ["shuffle", 3]], "runs": runs}
     logits = np.random.default_rng(1).normal(size=(6, 9, 4)).astype(np.float32)
     accuracies = [90.0, 91.0, 92.0, 80.0, 81.0, 82.0]
-    found = {run: replica(run, accuracies[i], logits[i]) for i, run in enumerate(runs)}
+    found = {run: replica(tmp_path, run, accuracies[i], logits[i]) for i, run in enumerate(runs)}
     grid = measure_grid(arm, dict(found))
     assert grid is not None
     assert (grid["sources"], grid["levels"]) == (["init", "shuffle"], [2, 3])

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +18,13 @@ import pytest
 from engine.errors import StudyError
 from engine.metrics import __main__ as command
 from engine.metrics import diversity
+from engine.metrics.checked import Seen, format_seen, read_seen
+from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
-from engine.store.files import make_folder, write_json
+from engine.store.control import Control
+from engine.store.files import make_folder, read_json, write_json
 from engine.store.paths import StudyPaths
+from engine.store.status import read_state
 
 LABELS = np.arange(60) % 5
 LOGITS = np.random.default_rng(3).normal(size=(6, 60, 5)).astype(np.float32) + 2 * np.eye(5, dtype=np.float32)[LABELS]
@@ -27,8 +37,9 @@ ARMS = [
 def put(paths: StudyPaths, run: str, logits: np.ndarray, **result: Any) -> None:
     make_folder(paths.run(run).folder)
     np.save(paths.run(run).predictions, logits)
-    digest = f"{hash(logits.tobytes()):x}"
-    write_json(paths.run(run).result, {"v": 1, "run": run, "diverged": False, "weights_sha256": digest} | result)
+    content = {"v": 1, "run": run, "attempt": 1, "diverged": False, "weights_sha256": f"{hash(logits.tobytes()):x}"}
+    digest = hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest()
+    write_json(paths.run(run).result, content | {"predictions_sha256": digest} | result)
 
 
 @pytest.fixture
@@ -85,20 +96,35 @@ def damage_empty(paths: StudyPaths) -> None:
 
 
 def damage_shape(paths: StudyPaths) -> None:
-    np.save(paths.run("r1").predictions, LOGITS[1, :30])
+    put(paths, "r1", LOGITS[1, :30])
 
 
 def damage_type(paths: StudyPaths) -> None:
-    np.save(paths.run("r1").predictions, LOGITS[1].astype(np.float64))
+    put(paths, "r1", LOGITS[1].astype(np.float64))
 
 
 def damage_nan(paths: StudyPaths) -> None:
     logits = LOGITS[1].copy()
     logits[3, 2] = np.nan
-    np.save(paths.run("r1").predictions, logits)
+    put(paths, "r1", logits)
+
+
+def damage_signs(paths: StudyPaths) -> None:
+    np.save(paths.run("r1").predictions, -LOGITS[1])
+
+
+def damage_digest(paths: StudyPaths) -> None:
+    put(paths, "r1", LOGITS[1], predictions_sha256=None)
+
+
+def damage_labels(paths: StudyPaths) -> None:
+    put(paths, "r1", LOGITS[1], labels_sha256="0" * 64)
 
 
 DAMAGES = {
+    "other signs": (damage_signs, "predictions.npy is damaged: its SHA-256 is"),
+    "no digest": (damage_digest, "holds no digest"),
+    "other labels": (damage_labels, "other labels than labels.npy holds"),
     "empty result": (damage_result, "result.json is empty"),
     "missing predictions": (damage_missing, "predictions.npy is missing"),
     "truncated predictions": (damage_truncated, "predictions.npy is damaged"),
@@ -219,3 +245,74 @@ def test_command_writes_metrics_once(
     assert "plan.json" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["engine.metrics"])
     assert command.main() == 2
+
+
+def test_file_that_does_not_match_its_digest_fails_its_run_until_it_is_trained_again(paths: StudyPaths) -> None:
+    run = paths.run("r1")
+    make_folder(run.attempt(1).folder)
+    state = lambda: read_state(run, control=Control(), session="s", run_id="r1")  # noqa: E731
+    assert state().status == "done"
+    damage_signs(paths)
+    measure(paths)
+    assert (state().status, state().retriable) == ("failed", True)
+    assert "SHA-256" in str(state().reason)
+    make_folder(run.attempt(2).folder)
+    put(paths, "r1", LOGITS[1], attempt=2)
+    assert state().status == "done"
+    assert measure(paths)["arms"][1]["n"] == 4
+
+
+def test_changed_file_is_compared_again_although_measures_are_there(paths: StudyPaths) -> None:
+    seen: Seen = {}
+    first = measure_study(paths, previous=None, seen=seen)
+    assert read_back(paths, seen) == seen
+    assert measure_study(paths, previous=first, seen=dict(seen)) == first
+    damage_signs(paths)
+    assert measure_study(paths, previous=first, seen=read_back(paths, seen))["arms"][1]["damaged"] == 1
+
+
+def read_back(paths: StudyPaths, seen: Seen) -> Seen:
+    write_json(paths.checked, format_seen(seen))
+    return read_seen(paths.checked)
+
+
+def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
+    first = measure(paths)
+    put(paths, "r1", LOGITS[4], attempt=2)
+    init = measure(paths, first)["arms"][1]
+    assert init["runs_used"] == first["arms"][1]["runs_used"]
+    assert init["disagreement"] == diversity(LOGITS[[0, 4, 2, 3]], LABELS).disagreement
+
+
+def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
+    """As large studies at the usual limit of 1,024: no file may stay open or mapped."""
+    names = [f"m{number}" for number in range(1200)]
+    arms = [{"name": "One", "vary": ["init"], "runs": names[:600]}, {"name": "Two", "vary": [], "runs": names[600:]}]
+    write_json(paths.plan, {"v": 1, "study": "study", "arms": arms, "metrics": {"bootstrap": 0}})
+    rng = np.random.default_rng(1)
+    for name in names:
+        put(paths, name, rng.normal(size=(60, 5)).astype(np.float32))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))  # noqa: E731
+    command_line = [sys.executable, "-P", "-m", "engine.metrics", str(paths.folder)]
+    done = subprocess.run(command_line, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    entries = json.loads(paths.metrics.read_text())["arms"]
+    assert [(entry["n"], entry["damaged"]) for entry in entries] == [(600, 0), (600, 0)]
+
+
+def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StudyError, match="ulimit -n"):
+        read_labels(paths.labels)
+    with pytest.raises(StudyError, match="ulimit -n"):
+        read_json(paths.plan)
+    monkeypatch.undo()
+    labels = read_labels(paths.labels)
+    opened = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) if path.suffix == ".npy" else opened(path))
+    with pytest.raises(StudyError, match="ulimit -n"):
+        read_replica(paths, "r1", labels, {})
+    assert not paths.run("r1").damage.exists()

@@ -96,7 +96,7 @@ def train_company(company: Sequence[Claimed], data: Dataset | Corpus, requests: 
         if control.stops(member.run_id):
             write_exit(member.attempt, "cancelled", "request", "stopped on request")
         else:
-            write_result(member, outcome)
+            write_result(member, outcome, data)
 
 
 def _find_starts(company: Sequence[Claimed], recipes: Sequence[Recipe]) -> list[Checkpoint]:
