@@ -10,24 +10,29 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from engine.dispatch.choice import Decided, decide, recall
-from engine.dispatch.launch import done_runs, plan_protocol, prepare_study, start_supervisor
-from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED
+from engine.dispatch.launch import done_runs, find_folder, plan_protocol
+from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
+from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.plan import Plan
 from engine.protocol.load import load_protocol
+from engine.protocol.settings import Protocol
 from engine.store.control import request
-from engine.store.paths import StudyPaths, find_store
+from engine.store.paths import StudyPaths
 from engine.store.view import StudySnapshot, StudyView
 
 from .check import describe_choices
 from .format import Symbols, choose_symbols, format_bytes
-from .measures import refresh_metrics
+from .measures import read_metrics, refresh_metrics
 from .output import print_results, print_text
 from .progress import describe_line, list_failures, render
 
@@ -42,10 +47,10 @@ LITTLE_ROOM_BYTES = 1_000_000
 class Viewer:
     """What following a study needs, and what it remembers between two looks."""
 
-    paths: StudyPaths
+    study: PreparedStudy
     console: Console
     symbols: Symbols
-    start: Callable[[StudyPaths], None]
+    start: Callable[[StudyPaths], None] = start_supervisor
     """Has the study trained; joins the supervisor that runs."""
     interrupts: int = 0
     """How often Ctrl-C was pressed."""
@@ -57,6 +62,11 @@ class Viewer:
     last_line: str = ""
     last_line_at: float = -1e9
     last_done: int = -1
+
+    @property
+    def paths(self) -> StudyPaths:
+        """The study's folder."""
+        return self.study.paths
 
     def note_interrupt(self, number: int, frame: FrameType | None) -> None:
         """Signal handler."""
@@ -78,27 +88,80 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     """
     console = make_console()
     protocol = load_protocol(path, overrides=overrides)
+    trained = train(protocol, console, store=store)
+    if trained.lost:
+        names = ", ".join(sorted(trained.lost))
+        print_text(console, f"finished runs whose files are damaged are trained again: {names}")
+        trained = train(protocol, console, store=store)
+    if trained.metrics is None:
+        return trained.code
+    print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
+    return EXIT_RUNS_FAILED if trained.lost else trained.code
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How the training of a protocol ended."""
+
+    code: int
+    """The exit code."""
+    lost: frozenset[str] = frozenset()
+    """Finished runs whose files turned out to be damaged when they were measured."""
+    metrics: dict[str, Any] | None = None
+    """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
+
+
+def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained:
+    """Train what a protocol lacks, and have it measured.
+
+    Raises:
+        NondetError: If the store cannot be used, or another command gave the study another plan meanwhile.
+    """
     chosen = recall(protocol, store=store)
     plan = plan_protocol(protocol, chosen.packings)
-    paths = StudyPaths(find_store(store) / protocol.name)
-    done = done_runs(paths, plan)
-    if len(done) < len(plan.recipes):
+    if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
         decided = decide(protocol, store=store, timed=False)
-        plan, chosen, done = decided.plan, decided.chosen, done_runs(paths, decided.plan)
+        plan, chosen = decided.plan, decided.chosen
         tell_notes(console, decided)
-    paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     symbols = choose_symbols(console.encoding)
-    if len(done) < len(plan.recipes) or (protocol.cka and not paths.cka.exists()):
-        print_text(console, f"{paths.folder}: {len(plan.recipes)} runs, {len(done)} of them already done")
-        code = follow(paths, console, symbols)
-    else:
-        print_text(console, f"{paths.folder}: all {len(plan.recipes)} runs are already done")
-        code = EXIT_OK
+    with ExitStack() as held:
+        study = held.enter_context(preparing(protocol, plan, store=store, chosen=chosen))
+        paths, done, total = study.paths, len(study.done), len(plan.recipes)
+        if done == total and (paths.cka.exists() or not protocol.cka):
+            print_text(console, f"{paths.folder}: all {total} runs are already done")
+            code = EXIT_OK
+        else:
+            print_text(console, f"{paths.folder}: {total} runs, {done} of them already done")
+            code = follow(study, console, symbols, begun=held.close)
+        held.close()
     if code == EXIT_INTERRUPTED:
-        return code
+        return Trained(code)
+    finished = done_runs(paths, plan)
     refresh_metrics(paths)
-    print_results(paths, as_json=as_json)
-    return code
+    metrics = read_metrics(paths)
+    if not shows_plan(metrics, plan):
+        raise StudyError(describe_other_plan(study))
+    return Trained(code, frozenset(finished - done_runs(paths, plan)), metrics)
+
+
+def shows_plan(metrics: dict[str, Any], plan: Plan) -> bool:
+    """Tell whether measures are a plan's: of its arms, over its runs, whose ids stand for every setting."""
+    entries = metrics["arms"]
+    if [entry["name"] for entry in entries] != [arm.name for arm in plan.arms]:
+        return False
+    used = [{run for part in entry["runs_used"] for run in part.split("+")} for entry in entries]
+    return all(
+        entry["planned"] == len(arm.runs) // arm.group and runs <= set(arm.runs)
+        for entry, arm, runs in zip(entries, plan.arms, used, strict=True)
+    )
+
+
+def describe_other_plan(study: PreparedStudy) -> str:
+    """Say that a study was given another plan since this command wrote its own."""
+    return (
+        f"{study.paths.folder}: another command has given this study another plan meanwhile, so its results are not "
+        "the ones asked for here: run this command again, or name a study of its own with --set protocol.name=NAME"
+    )
 
 
 def make_console() -> Console:
@@ -119,18 +182,26 @@ def tell_notes(console: Console, decided: Decided) -> None:
             print_text(console, f"note: {fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty")
 
 
-def follow(
-    paths: StudyPaths, console: Console, symbols: Symbols, *, start: Callable[[StudyPaths], None] = start_supervisor
-) -> int:
+def follow(study: PreparedStudy, console: Console, symbols: Symbols, *, begun: Callable[[], None]) -> int:
     """Have a study trained and show how it goes, until nothing more is to come.
+
+    Args:
+        study: Kept from other commands.
+        console: For progress.
+        symbols: That it can show.
+        begun: Called once the supervisor is there: others may look at the study then.
 
     Returns:
         The exit code.
+
+    Raises:
+        StudyError: If another command gave the study another plan meanwhile.
     """
-    viewer = Viewer(paths=paths, console=console, symbols=symbols, start=start)
+    viewer = Viewer(study=study, console=console, symbols=symbols)
     previous = signal.signal(signal.SIGINT, viewer.note_interrupt)
     try:
-        start(paths)
+        study.start()
+        begun()
         with Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else _NoLive() as live:
             code, snapshot = _watch(viewer, live)
     finally:
@@ -153,6 +224,8 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
     view = StudyView(viewer.paths)
     while True:
         snapshot = view.refresh()
+        if view.plan.work != viewer.study.work:
+            raise StudyError(describe_other_plan(viewer.study))
         react_to_interrupts(viewer)
         tell_failures(viewer, snapshot)
         if live is not None:

@@ -204,7 +204,7 @@ def run_report(options: argparse.Namespace) -> int:
         print_text(Console(stderr=True, highlight=False), f"{len(names)} files in {folder}: {', '.join(names)}")
         return EXIT_OK
     if options.format == "table":
-        print_results(paths, as_json=False)
+        print_results(paths, read_metrics(paths), as_json=False)
         return EXIT_OK
     metrics = read_metrics(paths)
     reference = read_plan(paths).reference

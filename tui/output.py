@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -14,7 +15,6 @@ from engine.store.study import read_plan
 from .diagnostics import make_diagnostics_panel
 from .figures import make_figure_panels
 from .format import choose_symbols
-from .measures import read_metrics
 from .report import format_json
 from .tables import make_notes, make_panel
 
@@ -42,9 +42,8 @@ def results_console() -> Console:
     return console if console.is_terminal else ResultsConsole(highlight=False, width=PIPED_WIDTH, color_system=None)
 
 
-def print_results(paths: StudyPaths, *, as_json: bool) -> None:
-    """The table of a study, or its metrics.json."""
-    metrics = read_metrics(paths)
+def print_results(paths: StudyPaths, metrics: dict[str, Any], *, as_json: bool) -> None:
+    """Print the table of a study, or its metrics.json, whose content is given."""
     if as_json:
         sys.stdout.write(format_json(metrics["study"], metrics["arms"]))
         return

@@ -1,10 +1,9 @@
-"""From a protocol to a running study: write its folder, start its supervisor or join the one that runs."""
+"""From a protocol to a study's folder: write it, or bring one that is there up to the protocol."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
-import time
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -20,19 +19,14 @@ from engine.plan import Digest, Plan, make_plan
 from engine.protocol.settings import Protocol
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.store.chosen import NOTHING, Chosen
-from engine.store.control import request
 from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
 from engine.store.paths import StudyPaths, find_store
 from engine.store.status import read_result
-from engine.store.study import plan_content
+from engine.store.study import digest_work, plan_content
 from engine.store.view import is_supervised
 from engine.targets import digest_source
 
-from .children import command, start_detached
 from .devices import choose_devices, describe_gpus, device_type, list_gpus
-
-START_TIMEOUT_S = 30.0
-"""How long a supervisor may take to say that it is there."""
 
 SPEC_FORMAT = 1
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
@@ -71,6 +65,11 @@ def data_root(protocol: Protocol) -> Path:
     return (search_path(protocol)[0] / Path(protocol.data_root).expanduser()).resolve()
 
 
+def find_folder(protocol: Protocol, *, store: str | None) -> StudyPaths:
+    """Return the folder of a protocol's study."""
+    return StudyPaths(find_store(store) / protocol.name)
+
+
 def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: Chosen = NOTHING) -> StudyPaths:
     """Write a study's folder, or bring an existing one up to this protocol; finished runs stay as they are.
 
@@ -83,7 +82,7 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
     Raises:
         StudyError: If the store cannot be written, or the study runs at this moment with another plan.
     """
-    paths = StudyPaths(find_store(store) / protocol.name)
+    paths = find_folder(protocol, store=store)
     content = plan_content(plan, _plan_extras(protocol, chosen))
     known = read_json(paths.plan)
     running = is_supervised(read_json(paths.supervisor) or {})
@@ -105,9 +104,8 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
 
 
 def _same_work(known: dict[str, Any], content: dict[str, Any]) -> bool:
-    """Whether two plans differ in nothing but when, by what versions and with which measurements they were made."""
-    volatile = {"created", "provenance", "protocol", "dispatch"}
-    return _without(known, volatile) == _without(content, volatile) and (
+    """Tell whether two plans differ in nothing but when, by what versions and with which trials they were made."""
+    return digest_work(known) == digest_work(content) and (
         _without(known.get("dispatch"), {"chosen"}) == _without(content["dispatch"], {"chosen"})
     )
 
@@ -189,43 +187,6 @@ def _git_commit(folder: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def start_supervisor(paths: StudyPaths) -> None:
-    """Have the study trained: take back earlier requests to stop, and start its supervisor unless one runs.
-
-    Raises:
-        StudyError: If the supervisor does not come up; with the end of its log.
-    """
-    request(paths, "resume")
-    child: subprocess.Popen[bytes] | None = None
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        supervisor = read_json(paths.supervisor) or {}
-        alive = is_supervised(supervisor)
-        # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
-        # is gone in a moment and another is needed.
-        if alive and supervisor.get("state") == "running":
-            return
-        if child is None and not alive:
-            with explain_write_errors(paths.supervisor_log):
-                child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
-        # A study with nothing left to train is through before its supervisor can be seen at work.
-        if child is not None and child.poll() is not None:
-            if child.poll() == 0:
-                return
-            break
-        time.sleep(0.02)
-    raise StudyError(
-        f"{paths.folder}: its supervisor did not start; the end of {paths.supervisor_log}:\n{_tail(paths)}"
-    )
-
-
-def _tail(paths: StudyPaths, lines: int = 5) -> str:
-    try:
-        return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
-    except OSError:
-        return "(no log)"
 
 
 def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:

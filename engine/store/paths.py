@@ -155,6 +155,11 @@ class StudyPaths:
         return ForkPaths(self.forks / f"{prefix_id}-{epoch:05d}")
 
     @property
+    def start_lock(self) -> Path:
+        """Locked by the command that writes or starts the study; empty."""
+        return self.folder / "start.lock"
+
+    @property
     def labels(self) -> Path:
         """int64 (N,)."""
         return self.folder / "labels.npy"

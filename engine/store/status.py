@@ -39,12 +39,38 @@ class RunState:
     """Whether the present session may try it (again)."""
 
 
-def read_result(run: RunPaths) -> dict[str, Any] | None:
-    """Read a run's result; None unless it is complete: readable, with the predictions beside it, and undamaged."""
+@dataclass(frozen=True)
+class Found:
+    """A run's result as it was at one moment."""
+
+    result: dict[str, Any] | None = None
+    """Complete and undamaged; None otherwise."""
+    damage: str | None = None
+    """Why a result that is there does not count."""
+    attempt: int | None = None
+    """Which attempt wrote it; None where there is none or it does not say."""
+
+
+def find_result(run: RunPaths) -> Found:
+    """Read a run's result once: whole, with the predictions beside it, and nothing found wrong with its files."""
+    if not run.result.exists():
+        return Found()
     result = read_json(run.result)
-    if result is None or not isinstance(result.get("weights_sha256"), str) or not run.predictions.is_file():
-        return None
-    return result if read_damage(run, result) is None else None
+    if result is None:
+        return Found(damage="result.json is empty or damaged")
+    number = result.get("attempt")
+    attempt = number if isinstance(number, int) else None
+    if not run.predictions.is_file():
+        return Found(damage="predictions.npy is missing", attempt=attempt)
+    damage = read_damage(run, result)
+    if damage is None and not isinstance(result.get("weights_sha256"), str):
+        damage = "result.json is of another version"
+    return Found(result if damage is None else None, damage, attempt)
+
+
+def read_result(run: RunPaths) -> dict[str, Any] | None:
+    """Read a run's result; None unless it is complete and undamaged."""
+    return find_result(run).result
 
 
 def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: str) -> RunState:
@@ -56,32 +82,36 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
         session: The supervisor session whose retries are counted; None counts all.
         run_id: The run's id, for requests about single runs.
     """
-    result = read_result(run)
+    found = find_result(run)
     attempts = run.list_attempts()
-    if result is not None:
-        return RunState(status="done", attempts=len(attempts), result=result, diverged=result.get("diverged") is True)
+    if found.result is not None:
+        return _done(found.result, len(attempts))
     stopped = control.stops(run_id)
     if not attempts:
-        damage = _damage(run)
         if stopped:
-            return RunState(status="cancelled", reason=damage)
-        return RunState(status="failed" if damage else "queued", reason=damage, retriable=True)
-    state = _attempt_state(attempts[-1], len(attempts), damage=_damage(run))
+            return RunState(status="cancelled", reason=found.damage)
+        return RunState(status="failed" if found.damage else "queued", reason=found.damage, retriable=True)
+    damage = None if _is_later(attempts[-1], run, found) else found.damage
+    state = _attempt_state(attempts[-1], len(attempts), damage=damage)
+    if state.status == "lost" and (result := read_result(run)) is not None:  # written between the two looks
+        return _done(result, len(attempts))
     if state.status == "running" or stopped:
         return state if state.status == "running" else _stop(state)
     return _with_retries(state, attempts, session)
 
 
-def _damage(run: RunPaths) -> str | None:
-    """Say what is wrong with a run that has a result file but does not count as done."""
-    if not run.result.exists():
-        return None
-    result = read_json(run.result)
-    if result is None:
-        return "result.json is empty or damaged"
-    if not run.predictions.is_file():
-        return "predictions.npy is missing"
-    return read_damage(run, result) or "result.json is of another version"
+def _done(result: dict[str, Any], attempts: int) -> RunState:
+    return RunState(status="done", attempts=attempts, result=result, diverged=result.get("diverged") is True)
+
+
+def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
+    """Tell whether an attempt began after a result was written, so that the result's damage says nothing about it."""
+    if found.attempt is not None:
+        return attempt.number > found.attempt
+    try:
+        return attempt.attempt.stat().st_mtime_ns > run.result.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:

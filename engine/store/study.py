@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,9 @@ from .files import read_json
 from .paths import StudyPaths, enter_path, find_store
 
 FORMAT = 1
+
+VOLATILE = {"created", "provenance", "protocol", "dispatch"}
+"""Keys of plan.json that say nothing about what is trained and measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,8 @@ class StudyPlan:
     cka_examples: int = 2048
     reference: str | None = None
     """Published table whose rows are shown beside the arms."""
+    work: str = ""
+    """Digest of everything that is trained and measured; see `digest_work`."""
 
 
 def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +98,16 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
     head = {"v": FORMAT, "study": plan.study, "device": plan.device, "text": text}
     runs = {"order": list(plan.recipes), "epochs": epochs, "forks": forks, "reuses": reuses, "packs": packs}
     return head | extras | {"arms": arms} | runs
+
+
+def digest_work(content: dict[str, Any]) -> str:
+    """Digest what a plan.json has trained and measured.
+
+    Equal for plans that differ in nothing but when, by which versions, on which devices and from which file they were
+    made.
+    """
+    lasting = {key: value for key, value in content.items() if key not in VOLATILE}
+    return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
 
 def read_plan(paths: StudyPaths) -> StudyPlan:
@@ -149,6 +166,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         cka=content["metrics"].get("cka", False),
         cka_examples=content["metrics"].get("cka_examples", 2048),
         reference=content.get("reference"),
+        work=digest_work(content),
     )
 
 

@@ -161,3 +161,49 @@ def test_second_command_follows_the_same_supervisor(study: Study) -> None:
     assert (study.read("supervisor.json") or {})["owner"]["pid"] == pid
     assert [finish(process)[0] for process in (one, other)] == [0, 0]
     assert set(study.attempts().values()) == {1}
+
+
+def test_two_protocols_of_one_name_at_once_never_show_each_others_results(study: Study) -> None:
+    """As in `for e in 2 3; do ... --set train.epochs=$e & done`: what is shown is what was asked for, or refused."""
+    study.file.write_text(protocol_text("Init"))
+    for epochs in ((2, 3), (4, 5), (6, 7)):
+        started = [
+            study.start("--json", "--set", f"train.epochs={e}", "--set", "train.warmup_epochs=0") for e in epochs
+        ]
+        ended = [finish(process) for process in started]
+        assert 0 in [code for code, _, _ in ended], ended
+        for wanted, (code, out, err) in zip(epochs, ended, strict=True):
+            assert code in (0, 2), err
+            if code == 2:
+                assert "another plan" in err
+                assert out == ""
+            else:
+                runs = json.loads(out)["arms"][0]["runs_used"]
+                specs = [json.loads((study.folder / "runs" / run / "spec.json").read_text()) for run in runs]
+                assert [spec["recipe"]["train"]["epochs"] for spec in specs] == [wanted] * 3
+
+
+def test_damaged_files_of_finished_runs_are_named_and_trained_again(study: Study) -> None:
+    """One changed byte costs one run, which the same command trains again to the same bits."""
+    study.file.write_text(protocol_text("Init"))
+    assert study.run().returncode == 0
+    before = study.digests()
+    one = sorted(before)[0]
+    flip_byte(study.folder / "runs" / one / "predictions.npy")
+    done = study.run_command("report", str(study.folder))
+    assert f"run {one}: predictions.npy is damaged" in done.stdout
+    assert "2 of 3" in done.stdout
+    assert "failed" in study.run_command("status", str(study.folder)).stdout
+    again = study.run()
+    assert (again.returncode, study.digests()) == (0, before), again.stderr
+    assert study.attempts()[one] == 2
+    flip_byte(study.folder / "runs" / one / "predictions.npy")
+    again = study.run()
+    assert f"are trained again: {one}" in again.stderr
+    assert (again.returncode, study.digests()) == (0, before), again.stderr
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x80
+    path.write_bytes(content)

@@ -13,6 +13,7 @@ import pytest
 
 from engine.processes import Owner, current_owner, is_alive
 from engine.store.control import Control
+from engine.store.damage import note_damage
 from engine.store.files import make_folder, write_json
 from engine.store.paths import RunPaths
 from engine.store.status import MAX_RETRIES, STALE_AFTER_S, RunState, read_state
@@ -89,6 +90,34 @@ def test_missing_predictions_are_a_failure(run: RunPaths) -> None:
     finish(run)
     run.predictions.unlink()
     assert (state(run).status, state(run).reason) == ("failed", "predictions.npy is missing")
+
+
+@pytest.mark.parametrize("written_by", [1, None])
+def test_damaged_run_that_is_being_trained_again_is_running(run: RunPaths, written_by: int | None) -> None:
+    """Otherwise a second worker would train it at the same time."""
+    attempt(run, 1, owner=dead_owner())
+    finish(run, RESULT | {"attempt": 1})
+    if written_by is None:
+        run.result.write_text("")
+    else:
+        note_damage(run, RESULT | {"attempt": written_by}, "predictions.npy is damaged")
+    assert (state(run).status, state(run).retriable) == ("failed", True)
+    attempt(run, 2, owner=current_owner())
+    os.utime(run.result, (1, 1))
+    assert state(run).status == "running"
+    finish(run, RESULT | {"attempt": 2})
+    assert state(run).status == "done"
+
+
+def test_result_that_appears_between_two_looks_is_done(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt(run, 1, owner=dead_owner())
+
+    def finish_late(owner: Owner) -> bool | None:
+        finish(run)
+        return False
+
+    monkeypatch.setattr("engine.store.status.is_alive", finish_late)
+    assert state(run).status == "done"
 
 
 def test_infrastructure_failures_are_retried_twice_and_faults_never(run: RunPaths) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -112,7 +113,8 @@ def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], **m
         make_folder(run.folder)
         write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
         write_bytes(run.model, weights_bytes(outcome.state))
-        write_json(run.result, {"v": 1, "diverged": outcome.diverged})
+        digest = hashlib.sha256(run.model.read_bytes()).hexdigest()
+        write_json(run.result, {"v": 1, "diverged": outcome.diverged, "weights_sha256": digest})
     ids = [recipe.id for recipe in recipes]
     arms = [{"name": "Init", "vary": ["init"], "runs": ids, "empty": {}}]
     dispatch = {"devices": "cpu", "slots_per_device": 1, "keep_weights": True, "checkpoint_s": 60}

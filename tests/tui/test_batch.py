@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from engine.dispatch.start import PreparedStudy
+from engine.plan import Plan, make_plan
+from engine.protocol.load import parse_protocol
 from engine.store.control import Control, read_control
 from engine.store.paths import StudyPaths
 from engine.store.status import RunState
@@ -42,7 +45,12 @@ def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, 
 @pytest.fixture
 def viewer(tmp_path: Path) -> Viewer:
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    return Viewer(paths=StudyPaths(tmp_path / "s"), console=console, symbols=UNICODE, start=lambda paths: None)
+    return Viewer(
+        study=PreparedStudy(StudyPaths(tmp_path / "s"), frozenset(), "work"),
+        console=console,
+        symbols=UNICODE,
+        start=lambda paths: None,
+    )
 
 
 def said(viewer: Viewer) -> str:
@@ -134,3 +142,17 @@ def test_supervisors_failure_and_anothers_cancel_are_told(viewer: Viewer) -> Non
     tell_end(viewer, snapshot("queued", control=Control(cancelled=True)), 1)
     assert "no worker could start" in said(viewer)
     assert "cancelled by somebody else" in said(viewer)
+
+
+def test_measures_of_another_plan_are_not_taken_for_ones_own(protocol_text: str) -> None:
+    plan = make_plan(parse_protocol(protocol_text, file="tiny.toml"), device="cpu")
+    other = make_plan(parse_protocol(protocol_text.replace("epochs = 2", "epochs = 3"), file="tiny.toml"), device="cpu")
+
+    def measured(of: Plan, used: int) -> dict[str, Any]:
+        arms = [{"name": a.name, "planned": len(a.runs), "runs_used": list(a.runs[:used])} for a in of.arms]
+        return {"arms": arms}
+
+    assert batch.shows_plan(measured(plan, 2), plan)
+    assert batch.shows_plan(measured(plan, 0), plan)
+    assert not batch.shows_plan(measured(other, 2), plan)
+    assert not batch.shows_plan({"arms": measured(plan, 2)["arms"][:1]}, plan)

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.dispatch.choice import decide
-from engine.dispatch.launch import prepare_study, start_supervisor
+from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
@@ -218,12 +218,12 @@ class NondetApp(App[None]):
             protocol = load_protocol(path)
             self.call_from_thread(self.notify, f"{protocol.name}: trying out data and models …", markup=False)
             decided = decide(protocol, store=self.store, timed=False)
-            paths = prepare_study(protocol, decided.plan, store=self.store, chosen=decided.chosen)
-            start_supervisor(paths)
+            with preparing(protocol, decided.plan, store=self.store, chosen=decided.chosen) as study:
+                study.start()
         except NondetError as error:
             self.call_from_thread(self.notify, printable(str(error)), severity="error", markup=False, timeout=30)
             return
-        self.call_from_thread(self.open_monitor, paths)
+        self.call_from_thread(self.open_monitor, study.paths)
 
     @work(thread=True, group="run")
     def start_training(self, paths: StudyPaths) -> None:

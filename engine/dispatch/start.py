@@ -1,0 +1,158 @@
+"""Starting a study: one command at a time looks at its folder, writes it and starts its supervisor.
+
+Between that look and the moment in which the supervisor is there, nothing else would tell two commands with one
+study's name apart: each would write its own plan, and one would be shown the other's results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.errors import StudyError
+from engine.plan import Plan
+from engine.protocol.settings import Protocol
+from engine.store.chosen import NOTHING, Chosen
+from engine.store.control import request
+from engine.store.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder, read_json
+from engine.store.paths import StudyPaths
+from engine.store.study import read_plan
+from engine.store.view import is_supervised
+
+from .children import command, start_detached
+from .launch import done_runs, find_folder, prepare_study
+
+START_TIMEOUT_S = 30.0
+"""How long a supervisor may take to say that it is there."""
+
+LOCK_TIMEOUT_S = 4 * START_TIMEOUT_S
+"""How long another command may take to write and start the same study."""
+
+
+@dataclass(frozen=True)
+class PreparedStudy:
+    """A study whose folder holds the plan that was asked for, kept from other commands."""
+
+    paths: StudyPaths
+    done: frozenset[str]
+    """Runs of the plan whose complete results are there."""
+    work: str
+    """What the plan trains and measures, as `StudyPlan.work` has it."""
+
+    def start(self) -> None:
+        """Have it trained; see `start_supervisor`."""
+        _start(self.paths)
+
+
+@contextlib.contextmanager
+def preparing(
+    protocol: Protocol, plan: Plan, *, store: str | None, chosen: Chosen = NOTHING
+) -> Iterator[PreparedStudy]:
+    """Write a study's folder, and keep other commands from it until the context is left.
+
+    Args:
+        protocol: What is trained.
+        plan: Its runs.
+        store: The folder of all studies.
+        chosen: What was measured for it.
+
+    Raises:
+        StudyError: If the store cannot be written, the study runs with another plan, or another command keeps it.
+    """
+    with _hold(find_folder(protocol, store=store)):
+        paths = prepare_study(protocol, plan, store=store, chosen=chosen)
+        yield PreparedStudy(paths, frozenset(done_runs(paths, plan)), read_plan(paths).work)
+
+
+def start_supervisor(paths: StudyPaths) -> None:
+    """Have the study trained as its folder says: start its supervisor, or join the one that runs.
+
+    Raises:
+        StudyError: If the supervisor does not come up, with the end of its log; or another command keeps the study.
+    """
+    with _hold(paths):
+        _start(paths)
+
+
+@contextlib.contextmanager
+def _hold(paths: StudyPaths) -> Iterator[None]:
+    """Hold the study's lock, which the kernel gives back however this process ends.
+
+    A folder that cannot be written needs none: nothing can be started there.
+    """
+    make_folder(paths.folder)
+    try:
+        descriptor = os.open(paths.start_lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE | NO_ROOM:
+            raise StudyError(f"{paths.start_lock}: cannot be opened ({error.strerror}): remove it") from error
+        yield
+        return
+    try:
+        _wait_for(descriptor, paths)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, paths: StudyPaths) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                return  # a file system without locks
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                raise
+        else:
+            return
+        if time.monotonic() > deadline:
+            raise StudyError(
+                f"{paths.folder}: another command has been starting this study for {LOCK_TIMEOUT_S:.0f} s: "
+                "wait for it or end it, then run this one again"
+            )
+        time.sleep(0.05)
+
+
+def _start(paths: StudyPaths) -> None:
+    """Take back earlier requests to stop, and start the study's supervisor unless one runs.
+
+    Raises:
+        StudyError: If the supervisor does not come up; with the end of its log.
+    """
+    request(paths, "resume")
+    child: subprocess.Popen[bytes] | None = None
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        supervisor = read_json(paths.supervisor) or {}
+        alive = is_supervised(supervisor)
+        # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
+        # is gone in a moment and another is needed.
+        if alive and supervisor.get("state") == "running":
+            return
+        if child is None and not alive:
+            with explain_write_errors(paths.supervisor_log):
+                child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
+        # A study with nothing left to train is through before its supervisor can be seen at work.
+        if child is not None and child.poll() is not None:
+            if child.poll() == 0:
+                return
+            break
+        time.sleep(0.02)
+    raise StudyError(
+        f"{paths.folder}: its supervisor did not start; the end of {paths.supervisor_log}:\n{_tail(paths)}"
+    )
+
+
+def _tail(paths: StudyPaths, lines: int = 5) -> str:
+    try:
+        return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
