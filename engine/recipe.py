@@ -200,6 +200,11 @@ class Recipe:
         return replace(self, evaluate=None)
 
     @property
+    def runs_user_code(self) -> bool:
+        """Whether its model or data are a user's function, which may keep state from one run to the next."""
+        return self.model.target is not None or self.data.target is not None
+
+    @property
     def companions(self) -> str | None:
         """Equal for runs that may be trained in one pack, and for no others; None where it is trained alone."""
         if self.pack is None:

@@ -94,17 +94,34 @@ def ask(protocol: Protocol, workloads: Sequence[Workload], *, timed: bool) -> li
         NondetError: If the training process itself fails.
     """
     request = {
-        "workloads": [{"recipe": w.recipe.to_dict(), "trial": w.trial} for w in workloads],
         "root": str(data_root(protocol)),
         "search_path": [str(folder) for folder in search_path(protocol)],
         "timed": timed,
         "graphs": protocol.dispatch.graphs,
     }
-    answers = _ask(request, _environment(protocol))
+    environment = _environment(protocol)
+    found: dict[int, dict[str, Any]] = {}
+    for numbers in _separate(workloads):
+        asked = [{"recipe": workloads[n].recipe.to_dict(), "trial": workloads[n].trial} for n in numbers]
+        found |= zip(numbers, _ask(request | {"workloads": asked}, environment), strict=True)
+    answers = [found[number] for number in range(len(workloads))]
     faults = [_fault(protocol, w.recipe, a) for w, a in zip(workloads, answers, strict=True) if "error" in a]
     if faults:
         raise ProtocolError(protocol.file, dict.fromkeys(faults))
     return answers
+
+
+def _separate(workloads: Sequence[Workload]) -> list[tuple[int, ...]]:
+    """Share workloads out to processes: what a user's code leaves behind must not reach another's.
+
+    Returns:
+        Numbers of the workloads that go to one process.
+    """
+    groups: dict[Any, list[int]] = {}
+    for number, workload in enumerate(workloads):
+        recipe = workload.recipe
+        groups.setdefault((recipe.data, recipe.model) if recipe.runs_user_code else None, []).append(number)
+    return [tuple(numbers) for numbers in groups.values()]
 
 
 def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault]:

@@ -57,6 +57,8 @@ class StudyPlan:
     """What was chosen, where the protocol leaves that to a measurement."""
     keep_weights: bool
     checkpoint_s: float
+    own_process: bool
+    """Whether each run or pack is trained in a process of its own: a user's code may keep state between runs."""
     graphs: bool
     """Whether a pack's step is recorded and replayed on CUDA."""
     provenance: dict[str, Any]
@@ -95,7 +97,8 @@ def plan_content(plan: Plan, extras: dict[str, Any]) -> dict[str, Any]:
     packs = {run: key[:16] for run, recipe in plan.recipes.items() if (key := recipe.companions) is not None}
     epochs = {run: recipe.train.epochs for run, recipe in plan.recipes.items()}
     text = any(recipe.data.preset in catalog.LANGUAGE for recipe in plan.recipes.values())
-    head = {"v": FORMAT, "study": plan.study, "device": plan.device, "text": text}
+    own_process = any(recipe.runs_user_code for recipe in plan.recipes.values())
+    head = {"v": FORMAT, "study": plan.study, "device": plan.device, "text": text, "own_process": own_process}
     runs = {"order": list(plan.recipes), "epochs": epochs, "forks": forks, "reuses": reuses, "packs": packs}
     return head | extras | {"arms": arms} | runs
 
@@ -158,6 +161,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         search_path=tuple(content["search_path"]),
         devices=tuple(devices) if isinstance(devices, list) else devices,
         slots_per_device=chosen.slots_per_device or dispatch["slots_per_device"],
+        own_process=content.get("own_process", False),
         graphs=dispatch.get("graphs", True),
         keep_weights=dispatch["keep_weights"],
         checkpoint_s=dispatch["checkpoint_s"],

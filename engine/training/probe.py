@@ -29,6 +29,7 @@ from .perturb import find_parameter
 from .run import load, prepare
 from .seeding import set_kernels, use_one_thread
 from .stopping import Stopped
+from .targets import refuse_unseen
 
 TIMED_S = 1.0
 """How long training steps are timed for."""
@@ -81,9 +82,12 @@ def answer_recipe(
     if recipe.device == "cuda" and not torch.cuda.is_available():
         error = "torch finds no usable CUDA device"
         return {"part": "device", "error": error, "remedy": "check the driver, or use --devices cpu"}
+    before = frozenset(sys.modules)
     try:
         place = load_place(recipe, root=root, search_path=search_path, graphs=graphs)
-        return probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
+        answer = probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
+        refuse_unseen(recipe, search_path=search_path, before=before)
+        return answer
     except DataError as error:
         return {
             "part": "data",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from engine.errors import NondetError
+from engine.errors import DataError, ModelError, NondetError
+from engine.recipe import Recipe
+from engine.targets import digest_source, find_sources, find_unseen
 
 
 def import_target(target: str, *, search_path: tuple[Path, ...], error: type[NondetError]) -> Callable[..., Any]:
@@ -43,6 +45,50 @@ def import_target(target: str, *, search_path: tuple[Path, ...], error: type[Non
     if not callable(found):
         raise error(f"{target}: is a {type(found).__name__}, it must be a function")
     return found
+
+
+def refuse_unseen(recipe: Recipe, *, search_path: tuple[Path, ...], before: Collection[str]) -> None:
+    """Refuse targets that loaded a module of the user's which their digests do not cover.
+
+    A change there would leave a run's id as it is, and old results would stand for new code.
+
+    Args:
+        recipe: What was tried out.
+        search_path: Where its targets are looked for.
+        before: Names of the modules that were loaded before that.
+
+    Raises:
+        ModelError: Or DataError; names the module and its file.
+    """
+    targets = {ModelError: recipe.model.target, DataError: recipe.data.target}
+    covered = tuple(
+        file for target in targets.values() if target for file in find_sources(target, search_path=search_path)
+    )
+    modules = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    loaded = {name: Path(file) for name, file in modules.items() if file is not None and name not in before}
+    unseen = find_unseen(covered, loaded) if covered else {}
+    if unseen:
+        kind, target = next((kind, target) for kind, target in targets.items() if target)
+        names = ", ".join(f"{name} ({file})" for name, file in sorted(unseen.items()))
+        raise kind(
+            f"{target}: loads {names} otherwise than by an import statement, so a change there would go unnoticed: "
+            f"add `import {min(unseen)}` to the target's module, and keep what it imports beside the protocol"
+        )
+
+
+def check_unchanged(recipe: Recipe, *, search_path: tuple[Path, ...]) -> None:
+    """Refuse to train with source files that are not what the run was planned with.
+
+    Raises:
+        ModelError: If the model's target has changed.
+        DataError: If the data's target has changed.
+    """
+    for part, kind in ((recipe.model, ModelError), (recipe.data, DataError)):
+        if part.target is not None and digest_source(part.target, search_path=search_path) != part.target_sha256:
+            raise kind(
+                f"{part.target}: its source files have changed since this run was planned: run the protocol again, "
+                "which plans new runs for the changed ones"
+            )
 
 
 def call_target(function: Callable[..., Any], target: str, error: type[NondetError], **arguments: Any) -> Any:

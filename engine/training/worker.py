@@ -33,6 +33,7 @@ from engine.store.study import read_plan
 
 from .claimed import Claimed, Datasets, attempt_content, load_data, read_recipe, write_labels, write_result
 from .data import Dataset
+from .isolation import EXIT_NOTHING_LEFT, train_apart
 from .language.corpus import Corpus
 from .packs.work import ClaimMore, gather, train_company
 from .patience import patiently
@@ -40,6 +41,7 @@ from .resumption import find_start, make_fork
 from .run import Outcome, train_run
 from .snapshot import CheckpointPolicy
 from .stopping import Stopped
+from .targets import check_unchanged
 from .twins import evaluate_twin
 
 LOG = logging.getLogger(__name__)
@@ -84,9 +86,17 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
     Returns:
         The process's exit status.
     """
+    if read_plan(paths).own_process:
+        return train_apart(lambda: _work(paths, slot=slot, session=session, once=True))
+    return _work(paths, slot=slot, session=session, once=False)
+
+
+def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
+    """Train what can be claimed, or only one run or pack; see `train_apart` for what is returned then."""
     requests = Requests(paths)
     signal.signal(signal.SIGTERM, lambda *_: setattr(requests, "terminated", True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     done: set[str] = set()
     datasets: Datasets = {}
 
@@ -100,13 +110,13 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
         if claimed is None:
-            break
+            return EXIT_NOTHING_LEFT if once else 0
         if isinstance(claimed, str):  # what is left waits for a beginning that another worker trains
             time.sleep(CONTROL_PERIOD_S)
             continue
         status = _train_claimed(claimed, requests, datasets, claim)
-        if status is not None:
-            return status
+        if status is not None or once:
+            return status or 0
     return 0
 
 
@@ -151,6 +161,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     company = [claimed]
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)
+        check_unchanged(recipe, search_path=claimed.search_path)
         data = load_data(recipe, claimed, datasets)
         write_labels(claimed.study, data)
         if recipe.pack is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from engine.errors import DataError, ModelError
 from engine.recipe import DataRecipe, ModelRecipe
-from engine.targets import digest_source, find_source
+from engine.targets import digest_source, find_sources, find_unseen
 from engine.training.build import Network, build_network
 from engine.training.data import Dataset, load_data
 
@@ -151,15 +154,58 @@ def test_presets_need_images(tmp_path: Path) -> None:
         )
 
 
-def test_digest_is_of_the_file_beside_the_protocol(tmp_path: Path) -> None:
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__init__.py").write_text("")
-    source = tmp_path / "package" / "nets.py"
-    source.write_text("x = 1")
-    path = (tmp_path,)
-    assert find_source("package.nets:build", search_path=path) == source
-    before = digest_source("package.nets:build", search_path=path)
-    source.write_text("x = 2")
-    assert digest_source("package.nets:build", search_path=path) != before
-    assert digest_source("json:loads", search_path=path) is None, "an installed module's version is the environment's"
-    assert digest_source(None, search_path=path) is None
+FILES = {
+    "package/__init__.py": "",
+    "package/nets.py": "from .blocks import Block\ndef build():\n    import helper\n",
+    "package/blocks.py": "import torch, json",
+    "package/unused.py": "",
+    "helper.py": "from tools.widths import WIDTH",
+    "tools/widths.py": "WIDTH = 8",
+    "other.py": "import package",
+    "broken.py": "import (",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_digest_is_of_the_targets_package_and_of_what_it_imports(folder: Path, name: str) -> None:
+    before = digest_source("package.nets:build", search_path=(folder,))
+    assert before is not None
+    (folder / name).write_text(FILES[name] + "\nx = 2\n")
+    changed = digest_source("package.nets:build", search_path=(folder,)) != before
+    assert changed is (name not in ("other.py", "broken.py")), "nothing imports them"
+
+
+def test_sources_are_followed_from_module_to_module(folder: Path) -> None:
+    found = find_sources("package.nets:build", search_path=(folder,))
+    assert {file.relative_to(folder).as_posix() for file in found} == set(FILES) - {"other.py", "broken.py"}
+    assert find_sources("broken:build", search_path=(folder,)) == (folder / "broken.py",)
+    assert "package" not in sys.modules
+
+
+def test_folder_that_moves_keeps_its_digest(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    moved = tmp_path_factory.mktemp("elsewhere") / "code"
+    shutil.copytree(folder, moved)
+    digests = {digest_source("package.nets:build", search_path=(place,)) for place in (folder, moved)}
+    assert len(digests) == 1
+
+
+def test_installed_modules_are_told_by_the_environments_versions(folder: Path) -> None:
+    assert digest_source("json:loads", search_path=(folder,)) is None, "the standard library's"
+    assert digest_source(None, search_path=(folder,)) is None
+    assert digest_source("nowhere:build", search_path=(folder,)) is None
+    assert digest_source("safetensors:safe_open", search_path=(folder,)) is not None, "the target's own package"
+    assert not any("torch" in file.parts for file in find_sources("package.nets:build", search_path=(folder,)))
+
+
+def test_modules_that_no_statement_imports_are_seen_once_loaded(folder: Path) -> None:
+    covered = find_sources("helper:x", search_path=(folder,))
+    loaded = {"helper": folder / "helper.py", "other": folder / "other.py", "numpy": Path(np.__file__)}
+    assert find_unseen(covered, loaded) == {"other": folder / "other.py"}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine import catalog
 from engine.errors import NondetError
 from engine.recipe import Recipe
+from engine.training import images as alone
 from engine.training.data import Dataset
 from engine.training.language.corpus import Corpus
 
@@ -96,6 +97,9 @@ def find_stacking_fault(
         return None
     assert recipe.pack is not None, "only packs are tested"
     two = replace(recipe, pack=replace(recipe.pack, size=2))
+    state = _find_state(two, data, device=device, search_path=search_path)
+    if state is not None:
+        return state
     try:
         task = prepare_task(
             [number_replica(two, seed) for seed in (1, 2)], data, device=device, search_path=search_path, graphs=False
@@ -110,6 +114,24 @@ def find_stacking_fault(
         return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
     if difference > CLOSE:
         return "its model computes something else when stacked: replicas differ in more than parameters and buffers"
+    return None
+
+
+def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_path: tuple[Path, ...]) -> str | None:
+    """Say why a user's function cannot build several replicas in one process; None where it can.
+
+    A replica is built before and after another one: it must have the same weights both times, in memory of its own.
+    """
+    models = [
+        alone.prepare(number_replica(recipe, seed), data, device=device, search_path=search_path)[0].network.model
+        for seed in (1, 2, 1)
+    ]
+    places = [{parameter.data_ptr() for parameter in model.parameters()} for model in models]
+    if places[0] & places[1] or places[0] & places[2] or places[1] & places[2]:
+        return "its function gives the same parameters to several replicas"
+    first, again = models[0].state_dict(), models[2].state_dict()
+    if first.keys() != again.keys() or not _equal(first, again):
+        return "its function gives other weights when it is called again with the same seed"
     return None
 
 

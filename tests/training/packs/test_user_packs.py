@@ -19,6 +19,7 @@ from engine.training.run import Outcome, train_run
 CPU = torch.device("cpu")
 
 MODULE = """
+import functools
 import torch
 from torch import nn
 
@@ -81,6 +82,18 @@ class Drawing(Net):
 
 def drawing(input_shape, classes):
     return Drawing(classes)
+
+@functools.cache
+def cached(input_shape, classes):
+    return Net(classes)
+
+CALLS = []
+def counting(input_shape, classes):
+    CALLS.append(1)
+    net = Net(classes)
+    with torch.no_grad():
+        net.out.bias += len(CALLS)
+    return net
 
 def growing(input_shape, classes):
     hidden = int(torch.randint(5, 50, ()))
@@ -154,6 +167,8 @@ def test_users_networks_keep_masks_and_orders_of_their_own(
         ("branching", "data-dependent control flow"),
         ("drawing", "RuntimeError"),
         ("growing", "RuntimeError"),
+        ("cached", "the same parameters to several replicas"),
+        ("counting", "other weights when it is called again"),
     ],
 )
 def test_what_cannot_be_stacked_is_found_out(name: str, reason: str, data: Dataset, path: tuple[Path, ...]) -> None:

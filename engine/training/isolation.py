@@ -1,0 +1,82 @@
+"""A process of its own for each run: what a user's code leaves behind in one never reaches another.
+
+A user's module may keep a cache, a counter or a default type. The worker therefore never imports it: it has torch
+imported, makes a copy of itself (fork) for each run or pack, and waits. A copy costs milliseconds where a new process
+would import torch for seconds; it is made before any thread or CUDA context exists, which no copy could use.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LOG = logging.getLogger(__name__)
+
+EXIT_NOTHING_LEFT = 75
+"""A copy's exit status when it found no run to claim."""
+
+
+@dataclass
+class Copies:
+    """The worker's side: at most one copy of itself at a time."""
+
+    pid: int | None = None
+    terminated: bool = False
+
+    def terminate(self, number: int, frame: object) -> None:
+        """Hand SIGTERM on to the copy, which may not be in reach of whoever sent it; a signal handler."""
+        self.terminated = True
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def run(self, train_one: Callable[[], int]) -> int:
+        """Have a copy train one run or pack; returns its exit status, negative for signals."""
+        # Held back until the number of the copy is known: a signal in between would not reach it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        self.pid = os.fork()
+        if self.pid == 0:
+            _be_copy(train_one)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = None
+        return os.waitstatus_to_exitcode(status)
+
+
+def _be_copy(train_one: Callable[[], int]) -> None:
+    """Train, and end without what the worker would do at its end."""
+    status = 1
+    try:
+        status = train_one()
+    except BaseException:  # the copy ends here, whatever a user's code raised
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def train_apart(train_one: Callable[[], int]) -> int:
+    """Train run after run, each in a copy of this process, until nothing is left or the end is asked for.
+
+    Args:
+        train_one: Claims and trains one run or pack; 0 where there may be more, EXIT_NOTHING_LEFT where there is not.
+            It unblocks SIGTERM as soon as it handles it.
+
+    Returns:
+        The worker's exit status.
+    """
+    copies = Copies()
+    signal.signal(signal.SIGTERM, copies.terminate)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while not copies.terminated:
+        status = copies.run(train_one)
+        if status == EXIT_NOTHING_LEFT:
+            return 0
+        if status != 0:
+            return status if status > 0 else 128 - status
+    return 0

@@ -1,0 +1,123 @@
+"""Users' modules that keep state: which run comes before which must change no bit, and every change of code is seen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from real_study import Study, kill, protocol_text, wait_for
+
+NETS = """
+import functools, torch
+from torch import nn
+import helper
+
+def plain(input_shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, helper.WIDTH), nn.Linear(helper.WIDTH, classes))
+
+@functools.cache
+def cached(input_shape, classes): return plain(input_shape, classes)
+
+CALLS = []
+def counting(input_shape, classes):
+    CALLS.append(1)
+    width = 4 + len(CALLS)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, classes))
+
+def double(input_shape, classes, wide=False):
+    if wide: torch.set_default_dtype(torch.float64)
+    return plain(input_shape, classes).float()
+"""
+
+DATA = """
+import numpy as np
+from sklearn.datasets import load_digits
+CALLS = []
+def load(root):
+    CALLS.append(1)
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8) * len(CALLS)
+    return dict(train_inputs=x[:200], train_labels=y[:200], test_inputs=x[200:400], test_labels=y[200:400])
+"""
+
+
+def write(study: Study, target: str, *, data: bool = False) -> None:
+    folder = study.file.parent
+    (folder / "nets.py").write_text(NETS)
+    (folder / "helper.py").write_text("WIDTH = 8\n")
+    (folder / "userdata.py").write_text(DATA)
+    text = protocol_text("Init", "Shuffle").replace('preset = "resnet6"\nwidth = 0.25', f'target = "nets:{target}"')
+    if data:
+        text = text.replace('preset = "digits"\ntrain_size = 200', 'target = "userdata:load"')
+    study.file.write_text(text)
+
+
+@pytest.mark.parametrize(("target", "data"), [("cached", False), ("counting", True)])
+def test_order_of_runs_changes_no_bit(study: Study, target: str, data: bool, tmp_path: Path) -> None:
+    write(study, target, data=data)
+    alone = Study(study.file, tmp_path / "alone")
+    assert study.run("--slots", "2").returncode == 0
+    done = alone.run("--slots", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(study.digests()) == 5
+    assert study.digests() == alone.digests()
+    assert set(study.attempts().values()) == {1}
+
+
+def test_default_type_of_one_arm_does_not_reach_another(study: Study) -> None:
+    write(study, "double")
+    arms = '[[arm]]\nname = "Wide"\nvary = ["init"]\nmodel = { args = { wide = true } }\n'
+    study.file.write_text(study.file.read_text() + arms)
+    done = study.run("--slots", "1", "--replicas", "2")
+    assert done.returncode == 0, done.stderr
+    assert [arm["n"] for arm in study.metrics()] == [2, 2, 2]
+
+
+def test_changed_helper_makes_new_runs(study: Study) -> None:
+    write(study, "plain")
+    assert study.run("--replicas", "2").returncode == 0
+    before = study.digests()
+    (study.file.parent / "helper.py").write_text("WIDTH = 64\n")
+    done = study.run("--replicas", "2")
+    assert done.returncode == 0
+    assert "0 of them already done" in done.stderr
+    assert len(set(study.digests()) - set(before)) == len(before)
+
+
+def test_code_that_changes_while_it_is_trained_is_named(study: Study) -> None:
+    write(study, "plain")
+    study.file.write_text(study.file.read_text().replace("epochs = 6", "epochs = 300"))
+    process = study.start("--slots", "1", "--replicas", "2")
+    wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
+    (study.file.parent / "helper.py").write_text("WIDTH = 9\n")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "have changed since this run was planned" in err
+
+
+def test_import_that_cannot_be_seen_is_refused_before_anything_is_written(study: Study) -> None:
+    write(study, "plain")
+    nets = (study.file.parent / "nets.py").read_text()
+    (study.file.parent / "nets.py").write_text(
+        nets.replace("import helper", "import importlib\nhelper = importlib.import_module('helper')")
+    )
+    done = study.run()
+    assert done.returncode == 2
+    assert "add `import helper`" in done.stderr
+    assert not study.store.exists()
+
+
+def test_run_is_finished_although_the_worker_above_it_is_killed(study: Study) -> None:
+    """The copy that trains holds the slot and the claim: nothing is trained twice, nothing is lost."""
+    write(study, "plain")
+    study.file.write_text(study.file.read_text().replace("epochs = 6", "epochs = 200"))
+    process = study.start("--slots", "1", "--replicas", "2")
+    wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
+    workers = study.workers()
+    parents = [pid for pid in workers if os.getpgid(pid) == pid]
+    assert (len(workers), len(parents)) == (2, 1)
+    kill(parents)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert set(study.attempts().values()) == {1}
