@@ -325,15 +325,17 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
 
 
 def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start: int, rows: int) -> None:
-    """Each label beside its curve's end, the highest first, moved to the nearest free row."""
+    """Each label beside its curve's end, the highest first, moved to the nearest free row; without a curve, below."""
     taken: set[int] = set()
-    ends = {}
+    ends: dict[int, float] = {}
     for curve in curves:
         drawn = [value for value in curve.middle if value is not None and (value > 0 or not scale.log)]
-        if drawn and curve.label:
-            ends[curve.colour] = (-drawn[-1], curve.colour)
-    for curve in sorted((curve for curve in curves if curve.colour in ends), key=lambda curve: ends[curve.colour]):
-        wanted = min(rows - 1, max(0, int(scale.row(-ends[curve.colour][0], rows))))
+        if curve.label:
+            ends[curve.colour] = drawn[-1] if drawn else -math.inf
+    labelled = [curve for curve in curves if curve.colour in ends]
+    for curve in sorted(labelled, key=lambda curve: (-ends[curve.colour], curve.colour)):
+        end = ends[curve.colour]
+        wanted = min(rows - 1, max(0, int(scale.row(end, rows)))) if math.isfinite(end) else rows - 1
         order = sorted(range(rows), key=lambda row: (abs(row - wanted), row))
         row = next((row for row in order if row not in taken), None)
         if row is not None:

@@ -296,6 +296,55 @@ def test_figures_that_are_no_numbers_are_gaps() -> None:
     assert make_curve(series, "accuracy", 0).middle == [1.0, None, 2.0]
 
 
+def add_runs(series: ArmSeries, *runs: list[float]) -> ArmSeries:
+    for run in runs:
+        series.add(record(epoch, value) for epoch, value in enumerate(run, start=1))
+    return series
+
+
+def test_arm_that_one_replica_is_left_of_is_drawn_and_named() -> None:
+    series = add_runs(ArmSeries("a"), [1.0, 2.0, 3.0], [3.0, 6.0])
+    curve = make_curve(series, "accuracy", 0)
+    assert curve.middle == [2.0, 4.0, 3.0]
+    assert curve.outer == [(1.0, 3.0), (2.0, 6.0), None]
+    assert curve.label == "n=1"
+    spread = make_curve(series, "accuracy", 0, spread=True)
+    assert spread.middle == [1.0, 2.0, None]
+    assert spread.label == "n=1"
+    alone = make_curve(add_runs(ArmSeries("a"), [1.0, 2.0]), "accuracy", 0, spread=True)
+    assert alone.middle == [None, None]
+    pictures = [to_text(draw_plot([one, spread], fit_scale([spread]), 60, 12)) for one in (curve, alone)]
+    assert all(picture.count("n=1") == 2 for picture in pictures), "in the legend, drawn or not"
+
+
+def test_arm_whose_replicas_all_diverged_shows_no_spread() -> None:
+    """Networks that fail alike have an accuracy, that of guessing, and no SD: 0 would look deterministic."""
+    series = add_runs(ArmSeries("a"), [40.0, 9.91], [50.0, 9.91], [9.91])
+    ends = {2: 2, 1: 1}
+    curve = make_curve(series, "accuracy", 0, diverged=ends)
+    assert curve.middle[-1] == pytest.approx(9.91)
+    assert curve.outer == [(9.91, 50.0), None]
+    assert curve.inner[1] is None
+    assert make_curve(series, "accuracy", 0, spread=True, diverged=ends).middle[1] is None
+    assert curve.label == "3 diverged"
+    assert make_curve(series, "cross-entropy", 0, spread=True, diverged=ends).middle == [0.0, 0.0], "of what is finite"
+
+
+@pytest.mark.parametrize(
+    ("runs", "ends", "label"),
+    [
+        ([[1.0, 2.0], [1.0, 4.0], [9.91]], {1: 1}, "±1 ~1"),
+        ([[1.0, 2.0], [9.91], [9.91]], {1: 2}, "n=1 ~2"),
+        ([[1.0, 9.91], [9.91], [9.91]], {2: 1, 1: 2}, "3 diverged"),
+        ([[1.0, 9.91], [1.0, 3.0]], {2: 1}, "±3.5 ~1"),
+        ([], {1: 2}, "2 diverged"),
+        ([], {}, ""),
+    ],
+)
+def test_label_counts_the_replicas_that_diverged(runs: list[list[float]], ends: dict[int, int], label: str) -> None:
+    assert make_curve(add_runs(ArmSeries("a"), *runs), "accuracy", 0, diverged=ends).label == label
+
+
 def test_labels_stand_from_the_highest_end_down_whatever_is_drawn_on_top() -> None:
     curves = [Curve(name, number, [1.0, 5.0 - number * 1e-3], label=name) for number, name in enumerate("abc")]
     pictures = []
