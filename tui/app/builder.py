@@ -30,13 +30,21 @@ from tui.document import (
     default_of,
     find_value_fault,
     format_value,
-    name_sources,
     parse_value,
     remedy_of,
 )
-from tui.format import UNICODE
 
-from .builder_lines import ARM_EXAMPLES, arm_lines, data_rows, fault_lines, model_rows, plan_lines, setting_lines
+from .builder_lines import (
+    ARM_EXAMPLES,
+    arm_lines,
+    data_rows,
+    fault_lines,
+    first_fault,
+    model_rows,
+    plan_lines,
+    setting_lines,
+    title_text,
+)
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
@@ -165,28 +173,14 @@ class BuilderScreen(Screen[None]):
 
     def show(self) -> None:
         """Every part as it is now."""
-        self._show_title()
+        title = title_text(self.document, self.path.stem, saved=self.saved, plan=self.plan, faults=self.faults)
+        self.query_one("#title", TextLine).show(title)
         arms = self.query_one("#arms", LinesView)
         width = max(12, min(32, arms.size.width - 48))
         arms.set_lines(arm_lines(self.document, self.plan, self.faults, column=self.column, width=width))
         self.query_one("#settings", LinesView).set_lines(setting_lines(self.document, self.faults))
         self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
         self.query_one("#text", LinesView).set_lines([Line(Text(printable(row))) for row in self.latest.splitlines()])
-
-    def _show_title(self) -> None:
-        name = printable(str(self.document.get("protocol.name") or self.path.stem))
-        mark = "" if self.document.text() == self.saved else " (not saved)"
-        state = f"valid, {len(self.plan.recipes)} runs" if self.plan is not None else self._first_fault()
-        style = "bold" if self.plan is not None else "bold red"
-        title = Text.assemble((f" {name}{mark}   ", "bold"), (state, style), no_wrap=True, overflow="ellipsis")
-        self.query_one("#title", TextLine).show(title)
-
-    def _first_fault(self) -> str:
-        if not self.faults:
-            return "not checked"
-        first = self.faults[0]
-        more = f"   and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
-        return f"{UNICODE.failed} {printable(first.key)}: {printable(first.problem)}{more}"
 
     def _make_plan_lines(self) -> list[Line]:
         if self.plan is None or self.protocol is None:
@@ -220,13 +214,7 @@ class BuilderScreen(Screen[None]):
         if "ensemble" in table or "crossed" in table:
             self.notify("this arm says otherwise what varies; edit the file for that (v shows it)", severity="warning")
             return
-        before = name_sources([str(v) for v in table.get("vary", [])])
         self.document.toggle(self.arm, list(SOURCES)[number])
-        # An arm that is called after its sources keeps being called so.
-        if str(table.get("name")) in (before, "") or str(table.get("name")).startswith("Control"):
-            wanted = name_sources([str(v) for v in table.get("vary", [])])
-            if wanted != str(table.get("name")):
-                self.document.set_arm(self.arm, "name", self.document.free_name(wanted))
         self.changed()
 
     def action_add(self) -> None:
@@ -398,7 +386,7 @@ class BuilderScreen(Screen[None]):
     def action_run(self) -> None:
         """Save, and train what is missing."""
         if self.plan is None:
-            self.notify(self._first_fault(), severity="error", markup=False)
+            self.notify(first_fault(self.faults), severity="error", markup=False)
             return
         if self.document.text() != self.saved:
             self.save(lambda path: host(self).run_protocol(path))
