@@ -57,6 +57,7 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
         assert screen_of(app).document.names == NAMES[1:]
         await press(pilot, "shift+tab", "d", "a")
         assert screen_of(app).document.names == NAMES[1:], "the plan has no arms to delete either"
+        assert "Open" not in footer(app), "and no line to open"
 
 
 async def test_palette_and_help_offer_what_acts(make_app: Make) -> None:
