@@ -7,6 +7,7 @@ own checks judge the text.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import tomli
@@ -15,8 +16,11 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item
 
 from engine.errors import NondetError
-from engine.protocol.fields import SECTIONS
+from engine.protocol.fields import MAX_ARM_NAME, SECTIONS
 from engine.sources import SOURCES
+
+NUMBER_COLUMNS = 4
+"""Of an arm's name, for a number behind it."""
 
 
 class Document:
@@ -32,6 +36,10 @@ class Document:
             self._content = tomlkit.parse(text)
         except (ParseError, TOMLKitError) as error:
             raise NondetError(f"{file}: not valid TOML: {error}") from error
+        self._named: dict[tuple[int, frozenset[str]], str] = {}
+        """(arm, its sources) → the name that the arm last had with them."""
+        self._given: set[str] = set()
+        """Names that were made here."""
 
     def text(self) -> str:
         """Exactly what is saved."""
@@ -69,12 +77,42 @@ class Document:
         found = self._content.get("arm")
         return list(found) if isinstance(found, (AoT, list)) else []
 
+    @property
+    def names(self) -> list[str]:
+        """The arms' names."""
+        return [str(arm.get("name", "")) for arm in self.arms]
+
     def toggle(self, number: int, source: str) -> None:
-        """Let a source vary in an arm, or hold it; sources keep the order in which the paper names them."""
-        arm = self.arms[number]
-        vary = [str(name) for name in arm.get("vary", [])]
+        """Let a source vary in an arm, or hold it; sources keep the order in which the paper names them.
+
+        An arm that is called after its sources keeps being called so, and is called again what it was called before
+        with the same sources. A name that somebody chose stays.
+        """
+        arm, vary = self.arms[number], self._sources(number)
+        follows = self._is_named_after_sources(number)
+        self._named[number, frozenset(vary)] = str(arm.get("name", ""))
         chosen = set(vary) ^ {source}
         arm["vary"] = [name for name in SOURCES if name in chosen] + [name for name in vary if name not in SOURCES]
+        if follows:
+            arm["name"] = self._name_for_sources(number)
+            self._given.add(str(arm["name"]))
+
+    def _sources(self, number: int) -> list[str]:
+        return [str(name) for name in self.arms[number].get("vary", [])]
+
+    def _name_for_sources(self, number: int) -> str:
+        """The name that the arm had with these sources, or the first that is free."""
+        vary = self._sources(number)
+        known = self._named.get((number, frozenset(vary)))
+        if known is not None and self.free_name(known, leave_out=number) == known:
+            return known
+        return self.free_name(name_sources(vary), leave_out=number)
+
+    def _is_named_after_sources(self, number: int) -> bool:
+        """Whether the arm has no name, one that was made here, or the one that would be."""
+        name = str(self.arms[number].get("name", ""))
+        automatic = self.free_name(name_sources(self._sources(number)), leave_out=number)
+        return name in ("", automatic) or name in self._given
 
     def set_arm(self, number: int, key: str, value: Any) -> None:
         """Write one key of an arm; None takes it out."""
@@ -89,6 +127,7 @@ class Document:
         table = tomlkit.table()
         table["name"], table["vary"] = name, []
         self._append(table)
+        self._given.add(name)
 
     def copy_arm(self, number: int, name: str) -> None:
         """The same arm under another name, at the end."""
@@ -113,10 +152,13 @@ class Document:
                 self._content.remove("arm")
             else:
                 del found[number]
+        self._named = {
+            (arm - (arm > number), sources): name for (arm, sources), name in self._named.items() if arm != number
+        }
 
-    def free_name(self, wanted: str) -> str:
-        """The name, with a number behind it where another arm has it."""
-        taken = {str(arm.get("name")) for arm in self.arms}
+    def free_name(self, wanted: str, *, leave_out: int | None = None) -> str:
+        """The name, with a number behind it where another arm has it; `leave_out` is an arm that may have it."""
+        taken = {name for number, name in enumerate(self.names) if number != leave_out}
         number, name = 1, wanted
         while name in taken:
             number += 1
@@ -124,15 +166,32 @@ class Document:
         return name
 
 
+def find_arm(number: int | None, names: Sequence[str], now: Sequence[str]) -> int | None:
+    """The place, from 0, of an arm after others were added or taken out; None where it is gone.
+
+    Args:
+        number: Its place before; None for none.
+        names: Of all arms before.
+        now: Of all arms after it.
+    """
+    if number is None or number >= len(names):
+        return None
+    if len(names) == len(now):
+        return number
+    return now.index(names[number]) if names[number] in now else None
+
+
 def name_sources(vary: list[str]) -> str:
-    """What the paper calls a combination of sources."""
+    """What the paper calls a combination of sources; the protocol's words for them where that is too long a name."""
     if set(vary) >= {"init", "shuffle", "lowlevel"}:
         return "All nondeterminism sources"
     names = {
         "init": "Parameter Initialization", "shuffle": "Data shuffling", "augment": "Data Augmentation",
         "stochastic": "Stochastic Operations", "lowlevel": "Low-level operations", "bit": "Random Bit Change",
     }  # fmt: skip
-    return " + ".join(names[source] for source in vary if source in names) or "Control"
+    known = [source for source in vary if source in names]
+    name = " + ".join(names[source] for source in known)
+    return (name if len(name) <= MAX_ARM_NAME - NUMBER_COLUMNS else " + ".join(known)) or "Control"
 
 
 def parse_value(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -129,6 +130,33 @@ def format_bytes(count: float) -> str:
 def fit_name(name: str, width: int) -> str:
     """A name from outside in `width` columns of one cell each, for pictures made of cells."""
     return shorten("".join(c if cell_len(c) == 1 else "?" for c in printable(name)), width).ljust(width)
+
+
+def shorten_apart(texts: Sequence[str], width: int, symbols: Symbols = UNICODE) -> list[str]:
+    """Cut texts to a width so that those which differ still do.
+
+    What would be cut to the same beginning as another text is cut in its middle; where the ends are the same too, the
+    text's place, from 1, stands behind its beginning.
+    """
+
+    def cut_middle(number: int) -> str:
+        left = max(0, width - len(symbols.ellipsis))
+        text, tail = texts[number], left // 2
+        return text[: left - tail] + symbols.ellipsis + text[len(text) - tail :]
+
+    def count(number: int) -> str:
+        place = str(number + 1)
+        return shorten(texts[number], width - len(place), symbols) + place
+
+    shown = [shorten(text, width, symbols) for text in texts]
+    for cut in (cut_middle, count):
+        meant: dict[str, set[str]] = {}
+        for text, one in zip(texts, shown, strict=True):
+            meant.setdefault(one, set()).add(text)
+        alike = [n for n, text in enumerate(texts) if len(meant[shown[n]]) > 1 and len(text) > width]
+        for number in alike:
+            shown[number] = cut(number)
+    return shown
 
 
 def shorten(text: str, width: int, symbols: Symbols = UNICODE) -> str:

@@ -1,13 +1,14 @@
 """A plot of curves with bands as characters: a pure function from series and a size to cells.
 
-Every cell holds one character, whose it is (the arm's colour), and nothing else; lines that meet in a cell share its
-dots, so no line loses any. Bands are shades, which read without colour: light from least to most, dark for one SD.
+Every cell holds one character, whose it is (the arm's colour), and nothing else. Lines that meet in a cell share its
+dots, so no line loses any; the cell has the colour that `choose_arm` gives it. Bands are shades, which read without
+colour: light from least to most, dark for one SD; they are drawn below all lines.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,9 @@ RIGHT_DOTS = (0x08, 0x10, 0x20, 0x80)
 """Bits of a braille cell from top to bottom."""
 
 BLOCKS = {1: "▀", 2: "▄", 3: "█"}
+DOTS: dict[GlyphSet, tuple[int, int]] = {"braille": (2, 4), "block": (1, 2), "ascii": (1, 1)}
+"""Dots of a cell: columns and rows."""
+
 SHADES: dict[GlyphSet, tuple[str, str]] = {"braille": ("░", "▒"), "block": ("░", "▒"), "ascii": (".", ":")}
 AXIS: dict[GlyphSet, tuple[str, str, str, str, str]] = {
     "braille": ("│", "┤", "└", "─", "┬"),
@@ -47,6 +51,8 @@ class Cell:
 
 BLANK = Cell(" ")
 Row = list[Cell]
+Dot = tuple[int, int]
+"""Row and column inside a cell, from the top left."""
 
 
 @dataclass(frozen=True)
@@ -191,21 +197,49 @@ def _draw_area(curves: Sequence[Curve], scale: Scale, columns: int, rows: int, g
         _draw_band(area, curve.outer, curve.colour, light, scale)
     for curve in curves:
         _draw_band(area, curve.inner, curve.colour, dark, scale)
-    across, down = {"braille": (2, 4), "block": (1, 2), "ascii": (1, 1)}[glyphs]
-    dots: dict[tuple[int, int], int] = {}
-    owner: dict[tuple[int, int], int] = {}
-    for curve in curves:
-        for x, y in _trace(curve.middle, scale, columns * across, rows * down):
-            place = (y // down, x // across)
-            bits = {"braille": (LEFT_DOTS, RIGHT_DOTS)[x % 2][y % 4] if glyphs == "braille" else 0}.get(glyphs)
-            dots[place] = dots.get(place, 0) | (bits if bits is not None else 1 << (y % down))
-            owner[place] = curve.colour
-    for (row, column), bits in dots.items():
-        char = {"braille": chr(0x2800 + bits), "block": BLOCKS.get(bits, "█"), "ascii": "*"}[glyphs]
-        area[row][column] = Cell(char, owner[row, column], strong=True)
-    for curve in curves:
+    _draw_lines(area, curves, scale, glyphs)
+    for curve in reversed(curves):  # a place that is taken is left alone: the curve on top comes first
         _draw_reference(area, curve, scale, glyphs)
     return area
+
+
+def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: GlyphSet) -> None:
+    """The middles of all curves, over whatever is there."""
+    across, down = DOTS[glyphs]
+    shares: dict[tuple[int, int], dict[int, set[Dot]]] = {}
+    for curve in curves:
+        for x, y in _trace(curve.middle, scale, len(area[0]) * across, len(area) * down):
+            share = shares.setdefault((y // down, x // across), {})
+            share.setdefault(curve.colour, set()).add((y % down, x % across))
+    for (row, column), share in shares.items():
+        char = _make_glyph(set().union(*share.values()), glyphs)
+        area[row][column] = Cell(char, choose_arm(share, glyphs), strong=True)
+
+
+def choose_arm(share: Mapping[int, Collection[Dot]], glyphs: GlyphSet) -> int:
+    """Choose the arm whose colour a cell takes: the one with the dot nearest the cell's middle.
+
+    Of arms that are equally near, the one with the higher dot is chosen, then the one that is drawn last. A flat line
+    at the lower edge of the plot, as a control's SD of 0, thus never colours what another arm has above it.
+
+    Args:
+        share: Dots of each arm that has any in the cell, in the order in which the arms are drawn.
+        glyphs: What the dots are made of.
+    """
+    across, down = DOTS[glyphs]
+
+    def rank(number: int, dots: Collection[Dot]) -> tuple[float, int, int]:
+        nearest = min((2 * row + 1 - down) ** 2 + (2 * column + 1 - across) ** 2 for row, column in dots)
+        return nearest, min(row for row, _ in dots), -number
+
+    return min((rank(number, dots), arm) for number, (arm, dots) in enumerate(share.items()))[1]
+
+
+def _make_glyph(dots: Collection[Dot], glyphs: GlyphSet) -> str:
+    """The character that has these dots."""
+    if glyphs == "braille":
+        return chr(0x2800 + sum((LEFT_DOTS, RIGHT_DOTS)[column][row] for row, column in dots))
+    return BLOCKS[sum(1 << row for row, _ in dots)] if glyphs == "block" else "*"
 
 
 def _draw_reference(area: list[Row], curve: Curve, scale: Scale, glyphs: GlyphSet) -> None:
@@ -291,15 +325,17 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
 
 
 def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start: int, rows: int) -> None:
-    """Each label beside its curve's end, the highest first, moved to the nearest free row."""
+    """Each label beside its curve's end, the highest first, moved to the nearest free row; without a curve, below."""
     taken: set[int] = set()
-    ends = {}
+    ends: dict[int, float] = {}
     for curve in curves:
         drawn = [value for value in curve.middle if value is not None and (value > 0 or not scale.log)]
-        if drawn and curve.label:
-            ends[curve.colour] = (-drawn[-1], curve.colour)
-    for curve in sorted((curve for curve in curves if curve.colour in ends), key=lambda curve: ends[curve.colour]):
-        wanted = min(rows - 1, max(0, int(scale.row(-ends[curve.colour][0], rows))))
+        if curve.label:
+            ends[curve.colour] = drawn[-1] if drawn else -math.inf
+    labelled = [curve for curve in curves if curve.colour in ends]
+    for curve in sorted(labelled, key=lambda curve: (-ends[curve.colour], curve.colour)):
+        end = ends[curve.colour]
+        wanted = min(rows - 1, max(0, int(scale.row(end, rows)))) if math.isfinite(end) else rows - 1
         order = sorted(range(rows), key=lambda row: (abs(row - wanted), row))
         row = next((row for row in order if row not in taken), None)
         if row is not None:

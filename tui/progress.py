@@ -25,22 +25,33 @@ def count_lost(arm: ArmView) -> int:
     return sum(arm.counts.get(status, 0) for status in ("failed", "lost", "stale"))
 
 
-def format_spread(spread: Spread | None, symbols: Symbols = UNICODE) -> str:
-    """The accuracy of an arm's replicas at the last epoch that two of them reached."""
+def format_spread(arm: ArmView, symbols: Symbols = UNICODE, *, tight: bool = False) -> str:
+    """Describe an arm's figures at the last epoch that two of its replicas reached.
+
+    One replica has no SD, and neither have replicas that all diverged: that they fail alike is not agreement.
+
+    Args:
+        arm: Any.
+        symbols: What can be shown.
+        tight: Take fewer columns.
+    """
+    spread = arm.spread
     if spread is None:
-        return symbols.missing
-    return (
-        f"epoch {spread.epoch}  n={spread.n}  {spread.minimum:.2f} / {spread.mean:.2f} / {spread.maximum:.2f}  "
-        f"SD {spread.sd:.2f}"
-    )
+        return f"{arm.diverged} diverged" if arm.diverged else symbols.missing
+    slash, gap = ("/", " ") if tight else (" / ", "  ")
+    low, middle, high = (f"{value:.2f}" for value in (spread.minimum, spread.mean, spread.maximum))
+    parts = [f"{'ep' if tight else 'epoch'} {spread.epoch}", _format_n(spread)]
+    parts.append(middle if spread.n == 1 else slash.join((low, middle, high)))
+    parts += [f"SD {spread.sd:.2f}"] if spread.n > max(1, spread.diverged) else []
+    parts += [f"{arm.diverged} diverged"] if arm.diverged > spread.diverged else []
+    return gap.join(parts)
 
 
-def format_spread_tightly(spread: Spread | None, symbols: Symbols = UNICODE) -> str:
-    """The same in fewer columns."""
-    if spread is None:
-        return symbols.missing
-    figures = f"{spread.minimum:.2f}/{spread.mean:.2f}/{spread.maximum:.2f}"
-    return f"ep {spread.epoch} n={spread.n} {figures} SD {spread.sd:.2f}"
+def _format_n(spread: Spread) -> str:
+    """The replicas that the figures are of, and how many of them diverged."""
+    if not spread.diverged:
+        return f"n={spread.n}"
+    return f"n={spread.n} diverged" if spread.diverged == spread.n else f"n={spread.n} ({spread.diverged} diverged)"
 
 
 def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
@@ -94,11 +105,12 @@ def render(
     for arm in snapshot.arms:
         name = shorten(printable(arm.name), 26 if wide else 16, symbols)
         bar = format_bar(arm, symbols, BAR_WIDTH if wide else NARROW_BAR_WIDTH)
-        spread = format_spread(arm.spread, symbols) if wide else format_spread_tightly(arm.spread, symbols)
+        spread = format_spread(arm, symbols, tight=not wide)
         table.add_row(*map(Text, (name, bar, format_counts(arm, symbols), spread)))
     head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow=cut)
     measure = next((arm.spread.measure for arm in snapshot.arms if arm.spread), "accuracy %")
-    key = Text(f"{measure}: min / mean / max over replicas", style="dim", no_wrap=True, overflow=cut)
+    explained = f"; {symbols.diverged} diverged: loss or predictions not finite" if snapshot.diverged else ""
+    key = Text(f"{measure}: min / mean / max over replicas{explained}", style="dim", no_wrap=True, overflow=cut)
     notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
     return Group(head, table, key, *notes)
 
@@ -111,7 +123,7 @@ def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
 def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
     """One arm in one line."""
     name = shorten(printable(arm.name), 26, symbols)
-    return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm.spread, symbols)}"
+    return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm, symbols)}"
 
 
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:

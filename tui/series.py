@@ -7,7 +7,7 @@ curves.json, already added up.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,21 +119,66 @@ class Curve:
     """Behind the curve's end."""
 
 
+def count_ended(measure: str, epoch: int, diverged: Mapping[int, int]) -> int:
+    """Count the figures of a measure at an epoch that come from networks which diverged in it.
+
+    Their accuracy is a number, which says what guessing gives. Their cross-entropy and perplexity are not finite, and
+    so are not among the figures.
+    """
+    return diverged.get(epoch, 0) if measure == "accuracy" else 0
+
+
+def has_spread(found: Sum, ended: int) -> bool:
+    """Whether an epoch has an SD: two replicas at least, not all of them diverged, who would agree on nothing."""
+    return found.n > max(1, ended)
+
+
 def make_curve(
-    series: ArmSeries, measure: str, colour: int, *, spread: bool = False, reference: Sequence[float | None] = ()
+    series: ArmSeries,
+    measure: str,
+    colour: int,
+    *,
+    spread: bool = False,
+    reference: Sequence[float | None] = (),
+    diverged: Mapping[int, int] | None = None,
 ) -> Curve:
-    """An arm's curve of a measure; or of the SD over replicas where `spread` is set."""
+    """Make an arm's curve of a measure.
+
+    Args:
+        series: The arm's epochs.
+        measure: Key of MEASURES.
+        colour: Number of the arm.
+        spread: Make it of the SD over replicas instead.
+        reference: The measure of replica 1, by epoch from 1.
+        diverged: Epoch → how many replicas diverged in it.
+    """
+    ends = diverged or {}
     sums: list[Sum | None] = [found if found.n else None for found in series.sums.get(measure, [])]
-    last = next((found for found in reversed(sums) if found is not None), None)
-    label = "" if last is None or last.n < 2 else f"±{last.sd:.2g}"
+    spreads = [
+        s if s is not None and has_spread(s, count_ended(measure, epoch, ends)) else None
+        for epoch, s in enumerate(sums, start=1)
+    ]
+    label = _make_label(sums, ends)
     if spread:
-        return Curve(series.name, colour, [None if s is None or s.n < 2 else s.sd for s in sums], label=label)
+        return Curve(series.name, colour, [None if s is None else s.sd for s in spreads], label=label)
     return Curve(
         series.name,
         colour,
         [None if s is None else s.mean for s in sums],
-        [None if s is None or s.n < 2 else (s.mean - s.sd, s.mean + s.sd) for s in sums],
-        [None if s is None or s.n < 2 else (s.low, s.high) for s in sums],
+        [None if s is None else (s.mean - s.sd, s.mean + s.sd) for s in spreads],
+        [None if s is None else (s.low, s.high) for s in spreads],
         reference,
         label,
     )
+
+
+def _make_label(sums: Sequence[Sum | None], diverged: Mapping[int, int]) -> str:
+    """The SD at the curve's end and how many replicas diverged before; or why there is no SD."""
+    epoch = max((number for number, found in enumerate(sums, start=1) if found is not None), default=0)
+    last, total = sums[epoch - 1] if epoch else None, sum(diverged.values())
+    if total and (last is None or last.n <= sum(n for end, n in diverged.items() if end >= epoch)):
+        return f"{total} diverged"
+    if last is None:
+        return ""
+    text = "n=1" if last.n < 2 else f"±{last.sd:.2g}"
+    return f"{text} ~{total}" if total else text

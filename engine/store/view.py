@@ -39,6 +39,14 @@ class RunView:
     training: bool = False
     """Whether an attempt has begun: a run that waits for its first epoch counts too."""
 
+    @property
+    def diverged_epoch(self) -> int | None:
+        """Epoch in which the run diverged, its last one; None where it did not."""
+        if not self.state.diverged:
+            return None
+        said = (self.state.result or {}).get("diverged_epoch")
+        return said if isinstance(said, int) else len(self.epochs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
@@ -53,6 +61,8 @@ class Spread:
     """ddof 0, as in the paper."""
     measure: str = "accuracy %"
     """What is spread: accuracy %, or perplexity."""
+    diverged: int = 0
+    """How many of the `n` diverged, at this epoch or later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +77,11 @@ class ArmView:
     diverged: int
     spread: Spread | None
     """At the last epoch that at least two replicas have reached, or one where there is only one."""
+
+    @property
+    def diverged_epochs(self) -> dict[int, int]:
+        """Epoch → how many replicas diverged in it."""
+        return dict(Counter(run.diverged_epoch for run in self.runs if run.diverged_epoch is not None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +217,7 @@ def _view_arm(name: str, vary: tuple[str, ...], empty: dict[str, str], runs: lis
         runs=tuple(runs),
         counts=_count(runs),
         diverged=sum(run.state.diverged for run in runs),
-        spread=measure_spread(run.epochs for run in runs),
+        spread=measure_spread(runs),
     )
 
 
@@ -210,21 +225,22 @@ def _count(runs: Iterable[RunView]) -> dict[Status, int]:
     return dict(Counter(run.state.status for run in runs))
 
 
-def measure_spread(curves: Iterable[tuple[EpochRecord, ...]]) -> Spread | None:
+def measure_spread(runs: Iterable[RunView]) -> Spread | None:
     """Spread over the replicas at the last epoch that two of them reached: of accuracy, or of text's perplexity.
 
     Returns:
         None where no replica has a finite figure yet.
     """
-    curves = [curve for curve in curves if curve]
-    lengths = sorted((len(curve) for curve in curves), reverse=True)
+    runs = [run for run in runs if run.epochs]
+    lengths = sorted((len(run.epochs) for run in runs), reverse=True)
     if not lengths:
         return None
     epoch = lengths[min(1, len(lengths) - 1)]
-    records = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
-    text = any(record.test_perplexity is not None for record in records)
-    values = [record.test_perplexity if text else record.test_accuracy for record in records]
-    finite = [value for value in values if value is not None and math.isfinite(value)]
+    records = [(run.epochs[epoch - 1], run.state.diverged) for run in runs if len(run.epochs) >= epoch]
+    text = any(record.test_perplexity is not None for record, _ in records)
+    values = [(record.test_perplexity if text else record.test_accuracy, diverged) for record, diverged in records]
+    counted = [(value, diverged) for value, diverged in values if value is not None and math.isfinite(value)]
+    finite = [value for value, _ in counted]
     if not finite:
         return None
     return Spread(
@@ -235,6 +251,7 @@ def measure_spread(curves: Iterable[tuple[EpochRecord, ...]]) -> Spread | None:
         maximum=max(finite),
         sd=statistics.pstdev(finite),
         measure="perplexity" if text else "accuracy %",
+        diverged=sum(diverged for _, diverged in counted),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,9 @@ from engine.processes import current_owner
 from engine.store.epochs import EpochRecord, append_epoch
 from engine.store.files import make_folder, write_json
 from engine.store.paths import StudyPaths
+from engine.store.status import RunState
 from engine.store.study import find_study, read_plan
-from engine.store.view import StudyView, measure_spread
+from engine.store.view import RunView, StudyView, measure_spread
 
 
 def record(epoch: int, accuracy: float, seconds: float = 2.0) -> EpochRecord:
@@ -33,9 +35,13 @@ def begin(study: StudyPaths, run: str, *accuracies: float, attempt: int = 1) -> 
         append_epoch(paths.epochs, record(epoch, accuracy))
 
 
-def finish(study: StudyPaths, run: str) -> None:
+def finish(study: StudyPaths, run: str, **result: Any) -> None:
     study.run(run).predictions.write_bytes(b"x")
-    write_json(study.run(run).result, {"v": 1, "run": run, "diverged": False, "weights_sha256": "0"})
+    write_json(study.run(run).result, {"v": 1, "run": run, "diverged": False, "weights_sha256": "0"} | result)
+
+
+def ended(*records: EpochRecord, diverged: bool = False) -> RunView:
+    return RunView(id="r", state=RunState(status="done", diverged=diverged), epochs=records, planned_epochs=9)
 
 
 def test_fresh_study_has_nothing_but_queued_runs(study: StudyPaths, plan: Plan) -> None:
@@ -119,8 +125,7 @@ def test_study_is_found_by_name_and_by_path(study: StudyPaths) -> None:
 
 @given(st.lists(st.lists(st.floats(0, 100), max_size=4), max_size=5))
 def test_spread_of_any_curves(curves: list[list[float]]) -> None:
-    records = [tuple(record(i, value) for i, value in enumerate(curve, start=1)) for curve in curves]
-    spread = measure_spread(records)
+    spread = measure_spread(ended(*(record(i, value) for i, value in enumerate(curve, start=1))) for curve in curves)
     if not any(curves):
         assert spread is None
         return
@@ -132,7 +137,33 @@ def test_spread_of_any_curves(curves: list[list[float]]) -> None:
 
 
 def test_spread_leaves_out_what_is_not_finite() -> None:
-    spread = measure_spread([(record(1, math.nan),), (record(1, 5.0),)])
+    spread = measure_spread([ended(record(1, math.nan)), ended(record(1, 5.0))])
     assert spread is not None
     assert (spread.n, spread.mean) == (1, 5.0)
-    assert measure_spread([(record(1, math.nan),)]) is None
+    assert measure_spread([ended(record(1, math.nan))]) is None
+
+
+@pytest.mark.parametrize(
+    ("lengths", "epoch", "n", "diverged"),
+    [((1, 1, 1), 1, 3, 3), ((3, 1, 2), 2, 2, 2), ((1, 1, -1), 1, 3, 2), ((1, -4, -4), 4, 2, 0), ((-4, 1), 1, 2, 1)],
+)
+def test_spread_counts_the_replicas_that_diverged(lengths: tuple[int, ...], epoch: int, n: int, diverged: int) -> None:
+    """Negative lengths are of runs that did not diverge."""
+    spread = measure_spread(
+        ended(*(record(i, 9.91) for i in range(1, abs(length) + 1)), diverged=length > 0) for length in lengths
+    )
+    assert spread is not None
+    assert (spread.epoch, spread.n, spread.diverged) == (epoch, n, diverged)
+
+
+def test_arm_says_in_which_epochs_replicas_diverged(study: StudyPaths, plan: Plan) -> None:
+    one, other = plan.arms[1].runs
+    for run, epochs in ((one, 2), (other, 1)):
+        begin(study, run, *[9.91] * epochs)
+        finish(study, run, diverged=True, diverged_epoch=epochs)
+    arm = StudyView(study).refresh().arms[1]
+    assert arm.diverged_epochs == {2: 1, 1: 1}
+    known = StudyView(study, added_up=frozenset((one, other))).refresh().arms[1]
+    assert known.runs[0].epochs == (), "its epochs are not read"
+    assert known.diverged_epochs == {2: 1, 1: 1}
+    assert StudyView(study).refresh().arms[0].diverged_epochs == {}

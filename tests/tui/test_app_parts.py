@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import NondetError
+from engine.protocol.fields import arm_name
 from engine.protocol.load import parse_protocol
+from engine.sources import SOURCES
 from tui.catalogue import describe_protocol, find_protocols, read_head, shipped_folder
 from tui.clipboard import encode_notice, encode_osc52
 from tui.compare import compare_arms, format_differences
@@ -25,6 +29,7 @@ from tui.document import (
     name_sources,
     parse_value,
 )
+from tui.format import shorten_apart
 from tui.settings import Settings, find_locations, note_recent, read_recent, read_settings
 from tui.terminal import describe_terminal, find_obstacle
 
@@ -93,6 +98,89 @@ def test_combinations_are_named_as_the_paper_names_them() -> None:
     assert name_sources(["bit"]) == "Random Bit Change"
     assert name_sources(["shuffle", "augment"]) == "Data shuffling + Data Augmentation"
     assert name_sources(["init", "shuffle", "augment", "lowlevel"]) == "All nondeterminism sources"
+
+
+def follow(document: Document, number: int, *sources: str) -> list[str]:
+    """Names that an arm has one after another while sources are toggled."""
+    names = []
+    for source in sources:
+        document.toggle(number, source)
+        names.append(str(document.arms[number]["name"]))
+    return names
+
+
+def write_arms(*arms: tuple[str, list[str]]) -> Document:
+    tables = [f'[[arm]]\nname = "{name}"\nvary = {json.dumps(vary)}\n' for name, vary in arms]
+    return Document("\n".join(tables), file="a.toml")
+
+
+def test_arm_is_called_after_its_sources_while_it_was_before() -> None:
+    document = write_arms(("Parameter Initialization", ["init"]), ("Control", []))
+    assert follow(document, 1, "init", "init") == ["Parameter Initialization 2", "Control"]
+    assert follow(document, 1, "init", "shuffle", "bit") == [
+        "Parameter Initialization 2",
+        "Parameter Initialization + Data shuffling",
+        "Parameter Initialization + Data shuffling + Random Bit Change",
+    ]
+    assert follow(document, 1, "lowlevel", "init", "shuffle", "bit", "lowlevel")[-1] == "Control"
+
+
+@pytest.mark.parametrize("name", ["Mine", "Controlled", "Control 1", "Control 7", "Data shuffling", "Control, 5 runs"])
+def test_name_that_somebody_chose_stays(name: str) -> None:
+    document = write_arms((name, []), ("Parameter Initialization", ["init"]))
+    assert follow(document, 0, "init", "bit", "init", "bit") == [name] * 4
+
+
+def test_numbered_names_come_back_when_the_arm_that_had_the_name_is_gone() -> None:
+    document = write_arms(("Control", []))
+    document.add_arm(document.free_name("Control"))
+    document.add_arm(document.free_name("Control"))
+    document.remove_arm(0)
+    assert [str(arm["name"]) for arm in document.arms] == ["Control 2", "Control 3"]
+    assert follow(document, 1, "bit", "bit") == ["Random Bit Change", "Control 3"]
+    document.toggle(1, "bit")
+    document.set_arm(0, "name", "Control 3")
+    assert follow(document, 1, "bit") == ["Control"], "unless another arm has that name by now"
+
+
+@given(
+    st.lists(st.sampled_from(["Control", "Control 2", "Mine", "Parameter Initialization", ""]), min_size=1, max_size=4,
+             unique=True),
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(list(SOURCES))), max_size=12),
+)  # fmt: skip
+def test_toggling_forth_and_back_gives_every_name_again(names: list[str], toggles: list[tuple[int, str]]) -> None:
+    document = write_arms(*((name or "Control 3", []) for name in names))
+    before = document.text()
+    for number, source in toggles:
+        document.toggle(number % len(names), source)
+        shown = [str(arm["name"]) for arm in document.arms]
+        assert len(set(shown)) == len(shown), "no two arms are called the same"
+        assert len(set(shorten_apart(shown, 12))) == len(shown), "or look the same in a narrow table"
+    for number, source in reversed(toggles):
+        document.toggle(number % len(names), source)
+    assert document.text() == before
+
+
+def test_every_combination_has_a_name_that_a_protocol_may_have() -> None:
+    for size in range(len(SOURCES) + 1):
+        for vary in itertools.combinations(SOURCES, size):
+            assert arm_name(f"{name_sources(list(vary))} 99") is None
+    most = [source for source in SOURCES if source != "lowlevel"]
+    assert name_sources(most) == "init + shuffle + augment + stochastic + bit"
+
+
+@given(st.lists(st.text("ab", max_size=20), max_size=9, unique=True), st.integers(6, 16))
+def test_texts_that_are_cut_stay_different(texts: list[str], width: int) -> None:
+    shown = shorten_apart(texts, width)
+    assert all(len(one) <= width for one in shown)
+    assert len(set(shown)) == len(texts)
+    assert all(one == text for one, text in zip(shown, texts, strict=True) if len(text) <= width)
+
+
+def test_texts_are_cut_at_their_end_where_that_is_enough() -> None:
+    texts = ["Parameter Initialization", "Parameter Initialization 2", "Data shuffling", "Control"]
+    assert shorten_apart(texts, 12) == ["Parame…ation", "Parame…ion 2", "Data shuffl…", "Control"]
+    assert shorten_apart(["a" * 9 + "x" + "b" * 9, "a" * 9 + "y" + "b" * 9], 7) == ["aaaaa…1", "aaaaa…2"]
 
 
 @given(st.text(max_size=3000))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,7 +13,20 @@ from hypothesis import strategies as st
 
 from engine.store.epochs import EpochRecord
 from tui.format import fit_name
-from tui.plot import Scale, draw_plot, fit_scale, format_tick, log_ticks, ticks, to_text
+from tui.plot import (
+    DOTS,
+    LABEL_COLUMNS,
+    Cell,
+    GlyphSet,
+    Scale,
+    choose_arm,
+    draw_plot,
+    fit_scale,
+    format_tick,
+    log_ticks,
+    ticks,
+    to_text,
+)
 from tui.series import ArmSeries, Curve, make_curve
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
@@ -93,6 +108,118 @@ def test_arm_keeps_its_colour_and_the_last_is_on_top() -> None:
     assert {cell.colour for cell in cells} == {2}
 
 
+GLYPHS: list[GlyphSet] = ["braille", "block", "ascii"]
+
+
+def area(picture: list[list[Cell]], curves: list[Curve]) -> list[list[Cell]]:
+    """What lies between the axes: without numbers, axes and labels."""
+    right = max(len(curve.label) for curve in curves) + 2
+    return [row[LABEL_COLUMNS + 1 : len(row) - right] for row in picture[:-2]]
+
+
+def count_dots(cell: Cell) -> int:
+    """Dots of a braille cell or halves of a block; a character of ASCII is one."""
+    return {"▀": 1, "▄": 1, "█": 2, "*": 1}.get(cell.char) or (ord(cell.char) - 0x2800).bit_count()
+
+
+@pytest.mark.parametrize("size", [(24, 6), (60, 11), (100, 20), (181, 44)])
+@pytest.mark.parametrize("glyphs", GLYPHS)
+@pytest.mark.parametrize("on_top", ["control", "rising arm"])
+@pytest.mark.parametrize("exponent", [1, 2, 6])
+def test_control_without_spread_colours_its_zero_line_alone(
+    size: tuple[int, int], glyphs: GlyphSet, on_top: str, exponent: int
+) -> None:
+    """Another arm that rises from the same line must not make the control look as if it varied."""
+    control = Curve("Control", 0, [0.0] * 30, label="±0")
+    rising = Curve("Init", 1, [(epoch / 30) ** exponent for epoch in range(30)], label="±1")
+    curves = [rising, control] if on_top == "control" else [control, rising]
+    scale = fit_scale(curves)
+    both = area(draw_plot(curves, scale, *size, glyphs=glyphs), curves)
+    alone = area(draw_plot([control], scale, *size, glyphs=glyphs), curves)
+    assert all(cell.colour != 0 for row in both[:-1] for cell in row)
+    assert all(cell.colour == 0 for cell in alone[-1]), "a flat line fills its row"
+    for cell, flat in zip(both[-1], alone[-1], strict=True):
+        assert cell.colour == 1 or cell == flat, "what has the control's colour is its flat line and nothing more"
+    taken = sum(cell.colour == 1 for cell in both[-1])
+    dots = sum(count_dots(cell) for cell in both[-1] if cell.colour == 0)
+    assert dots == sum(map(count_dots, alone[-1])) - taken * count_dots(alone[-1][0])
+    assert taken < len(both[-1]), "where the arms lie together the control is not lost"
+
+
+SHARES = {glyphs: st.dictionaries(
+    st.integers(0, 9), st.sets(st.tuples(st.integers(0, down - 1), st.integers(0, across - 1)), min_size=1), min_size=1,
+    max_size=5,
+) for glyphs, (across, down) in DOTS.items()}  # fmt: skip
+
+
+@given(st.sampled_from(GLYPHS).flatmap(lambda glyphs: st.tuples(st.just(glyphs), SHARES[glyphs])))
+def test_cell_has_the_colour_of_the_nearest_dot(case: tuple[GlyphSet, dict[int, set[tuple[int, int]]]]) -> None:
+    glyphs, share = case
+    across, down = DOTS[glyphs]
+    middle = complex((down - 1) / 2, (across - 1) / 2)
+
+    def distance(arm: int) -> float:
+        return min(abs(complex(*dot) - middle) for dot in share[arm])
+
+    chosen = choose_arm(share, glyphs)
+    assert chosen in share
+    assert all(distance(chosen) <= distance(arm) + 1e-9 for arm in share)
+    equal = [arm for arm in share if abs(distance(arm) - distance(chosen)) < 1e-9]
+    highest = min(min(share[arm])[0] for arm in equal)
+    assert chosen == [arm for arm in equal if min(share[arm])[0] == highest][-1], "the last drawn of equal ones"
+
+
+@pytest.mark.parametrize(
+    ("share", "chosen"),
+    [
+        ({0: {(3, 0)}, 1: {(1, 0)}}, 1),
+        ({1: {(1, 0)}, 0: {(3, 0)}}, 1),
+        ({0: {(3, 0), (3, 1)}, 1: {(0, 1)}}, 1),
+        ({1: {(0, 1)}, 0: {(3, 0), (3, 1)}}, 1),
+        ({0: {(3, 0)}, 1: {(3, 0)}}, 1),
+        ({1: {(2, 0)}, 0: {(2, 1)}}, 0),
+    ],
+)
+def test_colour_of_a_shared_cell(share: dict[int, set[tuple[int, int]]], chosen: int) -> None:
+    assert choose_arm(share, "braille") == chosen
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 10), min_size=2, max_size=12), min_size=1, max_size=4),
+    st.sampled_from(GLYPHS),
+    st.randoms(use_true_random=False),
+)
+@settings(deadline=None, max_examples=60)
+def test_line_keeps_its_colour_whatever_bands_lie_over_it(
+    series: list[list[float]], glyphs: GlyphSet, random: Random
+) -> None:
+    """Cells with a dot of some line have the colour of one of these lines; no band is seen there."""
+    scale = Scale(1, 12, 0, 10)
+    lines = [Curve(str(n), n, one) for n, one in enumerate(series)]
+    banded = [replace(c, inner=[(v - 1, v + 1) for v in c.middle], outer=[(0, 10)] * len(c.middle)) for c in lines]  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    order = random.sample(range(len(lines)), len(lines))
+    alone = [draw_plot([line], scale, 60, 14, glyphs=glyphs) for line in lines]
+    without, within = (
+        area(draw_plot([chosen[n] for n in order], scale, 60, 14, glyphs=glyphs), lines) for chosen in (lines, banded)
+    )
+    owners = [area(picture, lines) for picture in alone]
+    for y, row in enumerate(without):
+        for x, cell in enumerate(row):
+            here = {n for n, picture in enumerate(owners) if picture[y][x].strong}
+            assert cell.strong == bool(here)
+            if here:
+                assert cell.colour in here
+                assert within[y][x] == cell
+            else:
+                assert not within[y][x].strong
+
+
+def test_first_replicas_dots_have_the_colour_of_the_arm_on_top() -> None:
+    curves = [Curve(str(n), n, [None] * 5, reference=[5.0] * 5) for n in (3, 1)]
+    cells = [c for row in area(draw_plot(curves, Scale(1, 5, 0, 10), 60, 14), curves) for c in row if c.char == "·"]
+    assert {cell.colour for cell in cells} == {1}
+
+
 def test_bands_are_shades_behind_the_line() -> None:
     curve = Curve("a", 0, [5.0] * 4, [(4.0, 6.0)] * 4, [(0.0, 10.0)] * 4)
     text = to_text(draw_plot([curve], fit_scale([curve]), 40, 14))
@@ -167,6 +294,55 @@ def test_figures_that_are_no_numbers_are_gaps() -> None:
     series = ArmSeries("a")
     series.add([record(1, 1.0), record(2, math.nan), record(3, 2.0)])
     assert make_curve(series, "accuracy", 0).middle == [1.0, None, 2.0]
+
+
+def add_runs(series: ArmSeries, *runs: list[float]) -> ArmSeries:
+    for run in runs:
+        series.add(record(epoch, value) for epoch, value in enumerate(run, start=1))
+    return series
+
+
+def test_arm_that_one_replica_is_left_of_is_drawn_and_named() -> None:
+    series = add_runs(ArmSeries("a"), [1.0, 2.0, 3.0], [3.0, 6.0])
+    curve = make_curve(series, "accuracy", 0)
+    assert curve.middle == [2.0, 4.0, 3.0]
+    assert curve.outer == [(1.0, 3.0), (2.0, 6.0), None]
+    assert curve.label == "n=1"
+    spread = make_curve(series, "accuracy", 0, spread=True)
+    assert spread.middle == [1.0, 2.0, None]
+    assert spread.label == "n=1"
+    alone = make_curve(add_runs(ArmSeries("a"), [1.0, 2.0]), "accuracy", 0, spread=True)
+    assert alone.middle == [None, None]
+    pictures = [to_text(draw_plot([one, spread], fit_scale([spread]), 60, 12)) for one in (curve, alone)]
+    assert all(picture.count("n=1") == 2 for picture in pictures), "in the legend, drawn or not"
+
+
+def test_arm_whose_replicas_all_diverged_shows_no_spread() -> None:
+    """Networks that fail alike have an accuracy, that of guessing, and no SD: 0 would look deterministic."""
+    series = add_runs(ArmSeries("a"), [40.0, 9.91], [50.0, 9.91], [9.91])
+    ends = {2: 2, 1: 1}
+    curve = make_curve(series, "accuracy", 0, diverged=ends)
+    assert curve.middle[-1] == pytest.approx(9.91)
+    assert curve.outer == [(9.91, 50.0), None]
+    assert curve.inner[1] is None
+    assert make_curve(series, "accuracy", 0, spread=True, diverged=ends).middle[1] is None
+    assert curve.label == "3 diverged"
+    assert make_curve(series, "cross-entropy", 0, spread=True, diverged=ends).middle == [0.0, 0.0], "of what is finite"
+
+
+@pytest.mark.parametrize(
+    ("runs", "ends", "label"),
+    [
+        ([[1.0, 2.0], [1.0, 4.0], [9.91]], {1: 1}, "±1 ~1"),
+        ([[1.0, 2.0], [9.91], [9.91]], {1: 2}, "n=1 ~2"),
+        ([[1.0, 9.91], [9.91], [9.91]], {2: 1, 1: 2}, "3 diverged"),
+        ([[1.0, 9.91], [1.0, 3.0]], {2: 1}, "±3.5 ~1"),
+        ([], {1: 2}, "2 diverged"),
+        ([], {}, ""),
+    ],
+)
+def test_label_counts_the_replicas_that_diverged(runs: list[list[float]], ends: dict[int, int], label: str) -> None:
+    assert make_curve(add_runs(ArmSeries("a"), *runs), "accuracy", 0, diverged=ends).label == label
 
 
 def test_labels_stand_from_the_highest_end_down_whatever_is_drawn_on_top() -> None:

@@ -69,8 +69,37 @@ def test_counts_name_what_is_there() -> None:
 
 
 def test_spread_shows_epoch_n_and_the_four_figures() -> None:
-    assert format_spread(SPREAD) == "epoch 3  n=2  88.50 / 89.00 / 89.50  SD 0.50"
-    assert format_spread(None) == "–"
+    assert format_spread(ARM) == "epoch 3  n=2  88.50 / 89.00 / 89.50  SD 0.50"
+    assert format_spread(ARM, tight=True) == "ep 3 n=2 88.50/89.00/89.50 SD 0.50"
+    assert format_spread(arm("x")) == "–"
+
+
+FAILING_ALIKE: dict[str, Any] = {"minimum": 9.91, "mean": 9.91, "maximum": 9.91, "sd": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("diverged", "spread", "text"),
+    [
+        (3, Spread(epoch=1, n=3, diverged=3, **FAILING_ALIKE), "epoch 1  n=3 diverged  9.91 / 9.91 / 9.91"),
+        (3, None, "3 diverged"),
+        (
+            2,
+            Spread(epoch=1, n=3, diverged=2, minimum=9.91, mean=20.0, maximum=40.18, sd=14.27),
+            "epoch 1  n=3 (2 diverged)  9.91 / 20.00 / 40.18  SD 14.27",
+        ),
+        (1, SPREAD, "epoch 3  n=2  88.50 / 89.00 / 89.50  SD 0.50  1 diverged"),
+        (0, Spread(epoch=2, n=1, **FAILING_ALIKE), "epoch 2  n=1  9.91"),
+    ],
+)
+def test_replicas_that_diverged_are_no_agreement(diverged: int, spread: Spread | None, text: str) -> None:
+    """No SD of 0 is shown that comes from replicas failing alike, or from one alone."""
+    runs = [run(name, "done", 1, diverged=number < diverged) for number, name in enumerate("abc")]
+    one = arm("x", *runs, spread=spread)
+    assert format_spread(one) == text
+    shown = draw(render(snapshot(one, diverged=diverged), [], width=120), 120)
+    assert text in shown
+    assert ("~ diverged: loss or predictions not finite" in shown) == bool(diverged)
+    assert text in describe_line(snapshot(one, diverged=diverged))
 
 
 @pytest.mark.parametrize("width", [10, 40, 80, 120, 200])

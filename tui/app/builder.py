@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,15 +29,25 @@ from tui.document import (
     allowed_of,
     check_value,
     default_of,
+    find_arm,
     find_value_fault,
     format_value,
-    name_sources,
     parse_value,
     remedy_of,
 )
-from tui.format import UNICODE
 
-from .builder_lines import ARM_EXAMPLES, arm_lines, data_rows, fault_lines, model_rows, plan_lines, setting_lines
+from .builder_keys import ARM_ACTIONS, ARM_BINDINGS
+from .builder_lines import (
+    ARM_EXAMPLES,
+    arm_lines,
+    data_rows,
+    fault_lines,
+    first_fault,
+    model_rows,
+    plan_lines,
+    setting_lines,
+    title_text,
+)
 from .dialogs import Choose, Confirm, Prompt
 from .host import host
 from .lines import Line, LinesView
@@ -45,29 +56,24 @@ from .titles import Keys, TextLine
 NARROW_COLUMNS = 100
 
 
+@dataclass(frozen=True)
+class Step:
+    """A change that can be taken back."""
+
+    text: str
+    """The protocol before it."""
+    before: int | None
+    """The arm under the cursor before it."""
+    after: int | None
+    """The same after it."""
+
+
 class BuilderScreen(Screen[None]):
     """See the module."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Back"),
-        Binding("space", "switch", "Toggle"),
-        Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]"),
-        Binding("right_square_bracket,full_stop", "column(1)", "Next source", show=False),
-        *[
-            Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}", show=False)
-            for n, name in enumerate(SOURCES, start=1)
-        ],
-        Binding("a", "add", "Add arm"),
-        Binding("c", "copy", "Copy arm"),
-        Binding("d", "delete", "Delete arm"),
-        Binding("o", "onset", "Onset", show=False),
-        Binding("e", "ensemble", "Ensemble", show=False),
-        Binding("R", "replicas", "Replicas of arm", show=False),
-        Binding("T", "override('train')", "Arm's own training", show=False),
-        Binding("M", "override('model')", "Arm's own model", show=False),
-        Binding("D", "override('data')", "Arm's own data settings", show=False),
-        Binding("E", "override('evaluate')", "Arm's own evaluation", show=False),
-        Binding("X", "override('crossed')", "Crossed sources", show=False),
+        *ARM_BINDINGS,
         Binding("u", "undo", "Undo"),
         Binding("tab", "page", "Arms/Settings"),
         Binding("v", "view_text", "TOML"),
@@ -89,8 +95,8 @@ class BuilderScreen(Screen[None]):
         self.faults: list[Fault] = []
         self.timing: list[str] = []
         self.latest = document.text()
-        self.history: list[str] = []
-        """Texts before each change, oldest first."""
+        self.history: list[Step] = []
+        """Changes, oldest first."""
 
     def compose(self) -> ComposeResult:
         """Title, arms beside settings, plan, keys."""
@@ -144,49 +150,41 @@ class BuilderScreen(Screen[None]):
             self.faults = [Fault("dispatch", str(error), "choose other devices", None)]
         self.show()
 
-    def changed(self) -> None:
-        """Something was edited."""
+    def changed(self, *, to_last_arm: bool = False) -> None:
+        """Something was edited; `to_last_arm` moves the cursor to the arm that was added."""
+        text, before = self.latest, self.arm
         self.timing = []
-        self.history.append(self.latest)
         self.latest = self.document.text()
         self.check()
+        if to_last_arm:
+            self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+        self.history.append(Step(text, before, self.arm))
 
     def action_undo(self) -> None:
-        """Take the last change back."""
+        """Take the last change back; the cursor goes back with it, or stays on its arm where it was moved since."""
         if not self.history:
             self.notify("nothing to take back")
             return
-        self.latest = self.history.pop()
+        step, here, names = self.history.pop(), self.arm, self.document.names
+        self.latest = step.text
         self.document = Document(self.latest, file=str(self.path))
         self.timing = []
         self.check()
+        place = step.before if here == step.after else find_arm(here, names, self.document.names)
+        self.query_one("#arms", LinesView).move_to(str(place))
 
     # What is shown -------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
         """Every part as it is now."""
-        self._show_title()
+        title = title_text(self.document, self.path.stem, saved=self.saved, plan=self.plan, faults=self.faults)
+        self.query_one("#title", TextLine).show(title)
         arms = self.query_one("#arms", LinesView)
         width = max(12, min(32, arms.size.width - 48))
         arms.set_lines(arm_lines(self.document, self.plan, self.faults, column=self.column, width=width))
         self.query_one("#settings", LinesView).set_lines(setting_lines(self.document, self.faults))
         self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
         self.query_one("#text", LinesView).set_lines([Line(Text(printable(row))) for row in self.latest.splitlines()])
-
-    def _show_title(self) -> None:
-        name = printable(str(self.document.get("protocol.name") or self.path.stem))
-        mark = "" if self.document.text() == self.saved else " (not saved)"
-        state = f"valid, {len(self.plan.recipes)} runs" if self.plan is not None else self._first_fault()
-        style = "bold" if self.plan is not None else "bold red"
-        title = Text.assemble((f" {name}{mark}   ", "bold"), (state, style), no_wrap=True, overflow="ellipsis")
-        self.query_one("#title", TextLine).show(title)
-
-    def _first_fault(self) -> str:
-        if not self.faults:
-            return "not checked"
-        first = self.faults[0]
-        more = f"   and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
-        return f"{UNICODE.failed} {printable(first.key)}: {printable(first.problem)}{more}"
 
     def _make_plan_lines(self) -> list[Line]:
         if self.plan is None or self.protocol is None:
@@ -195,6 +193,10 @@ class BuilderScreen(Screen[None]):
         return plan_lines(self.plan, done=len(done_runs(paths, self.plan)), timing=self.timing)
 
     # Arms ----------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of the arms act, and are shown, while the arms have the focus."""
+        return action not in ARM_ACTIONS or self.query_one("#arms").has_focus
 
     @property
     def arm(self) -> int | None:
@@ -220,28 +222,20 @@ class BuilderScreen(Screen[None]):
         if "ensemble" in table or "crossed" in table:
             self.notify("this arm says otherwise what varies; edit the file for that (v shows it)", severity="warning")
             return
-        before = name_sources([str(v) for v in table.get("vary", [])])
         self.document.toggle(self.arm, list(SOURCES)[number])
-        # An arm that is called after its sources keeps being called so.
-        if str(table.get("name")) in (before, "") or str(table.get("name")).startswith("Control"):
-            wanted = name_sources([str(v) for v in table.get("vary", [])])
-            if wanted != str(table.get("name")):
-                self.document.set_arm(self.arm, "name", self.document.free_name(wanted))
         self.changed()
 
     def action_add(self) -> None:
         """A new arm, a control until sources are toggled."""
         self.document.add_arm(self.document.free_name("Control"))
-        self.changed()
-        self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+        self.changed(to_last_arm=True)
 
     def action_copy(self) -> None:
         """The arm again, to be changed."""
         if self.arm is not None:
             name = self.document.free_name(str(self.document.arms[self.arm].get("name", "arm")))
             self.document.copy_arm(self.arm, name)
-            self.changed()
-            self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+            self.changed(to_last_arm=True)
 
     def action_delete(self) -> None:
         """Take the arm out; nothing that was trained is lost."""
@@ -323,6 +317,8 @@ class BuilderScreen(Screen[None]):
         self.page = "settings" if focused == "arms" else "arms"
         self.lay_out()
         self.query_one(f"#{self.page}", LinesView).focus()
+        # What was hidden knows its width, which names are cut to, once it has been laid out.
+        self.call_after_refresh(self.show)
 
     def action_view_text(self) -> None:
         """The TOML as it would be saved."""
@@ -398,7 +394,7 @@ class BuilderScreen(Screen[None]):
     def action_run(self) -> None:
         """Save, and train what is missing."""
         if self.plan is None:
-            self.notify(self._first_fault(), severity="error", markup=False)
+            self.notify(first_fault(self.faults), severity="error", markup=False)
             return
         if self.document.text() != self.saved:
             self.save(lambda path: host(self).run_protocol(path))

@@ -11,7 +11,7 @@ from engine.plan import Plan
 from engine.protocol.faults import Fault, printable
 from engine.sources import SOURCES
 from tui.document import SETTINGS, Document, default_of, format_value
-from tui.format import UNICODE, shorten
+from tui.format import UNICODE, shorten_apart
 
 from .lines import Line
 
@@ -42,12 +42,13 @@ def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *,
         head.append(f"{HEADS[source]:>6}", "reverse" if number == column else "dim")
     lines = [Line(head)]
     planned = {arm.name: arm for arm in (plan.arms if plan is not None else ())}
+    shown = shorten_apart([printable(str(arm.get("name", "?"))) for arm in document.arms], width)
     faulty = {fault.key.split("]")[0] for fault in faults if fault.key.startswith("arm[")}
     for number, arm in enumerate(document.arms):
         name = printable(str(arm.get("name", "?")))
         row = Text(no_wrap=True)
         row.append(UNICODE.failed + " " if f"arm[{number + 1}" in faulty else "  ", "bold red")
-        row.append(f"{shorten(name, width):{width}}")
+        row.append(f"{shown[number]:{width}}")
         vary = [str(v) for v in arm.get("vary", [])] if isinstance(arm.get("vary", []), list) else []
         vary = vary or [str(v) for v in arm.get("crossed", {})]
         empty = planned[name].empty if name in planned else {}
@@ -80,6 +81,23 @@ def setting_lines(document: Document, faults: Sequence[Fault]) -> list[Line]:
             row.append(f"   {UNICODE.failed} {printable(problems[key].problem)}", "bold red")
         lines.append(Line(row, key))
     return lines
+
+
+def title_text(document: Document, name: str, *, saved: str, plan: Plan | None, faults: Sequence[Fault]) -> Text:
+    """The protocol's name, or `name` where it has none, whether it is saved, and what comes of it."""
+    name = printable(str(document.get("protocol.name") or name))
+    mark = "" if document.text() == saved else " (not saved)"
+    state = f"valid, {len(plan.recipes)} runs" if plan is not None else first_fault(faults)
+    style = "bold" if plan is not None else "bold red"
+    return Text.assemble((f" {name}{mark}   ", "bold"), (state, style), no_wrap=True, overflow="ellipsis")
+
+
+def first_fault(faults: Sequence[Fault]) -> str:
+    """What is wrong, in one line."""
+    if not faults:
+        return "not checked"
+    more = f"   and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"{UNICODE.failed} {printable(faults[0].key)}: {printable(faults[0].problem)}{more}"
 
 
 def fault_lines(faults: Sequence[Fault]) -> list[Line]:

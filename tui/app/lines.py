@@ -146,6 +146,10 @@ class LinesView(ScrollView, can_focus=True):
         self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)
         self.refresh()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to open a line only where there is a cursor to say which."""
+        return self.has_cursor or action != "choose"
+
     def _moves(self) -> bool:
         return self.has_cursor and any(line.key is not None for line in self.lines)
 

@@ -24,12 +24,12 @@ from tui.follow import Follower, Picture
 from tui.format import UNICODE, fit_name, format_seconds, shorten
 from tui.gpus import describe_gpus
 from tui.listing import describe_state
-from tui.series import MEASURES, Curve, make_curve
+from tui.series import MEASURES, Curve, count_ended, make_curve
 
 from .dialogs import Choose, Confirm
 from .host import host
 from .lines import LinesView, wrap_lines
-from .monitor_lines import arm_lines, describe_run, run_lines
+from .monitor_lines import arm_lines, describe_figures, describe_run, run_lines
 from .plotview import PlotView, arm_style
 from .titles import Keys, TextLine, set_border_title
 
@@ -178,6 +178,9 @@ class MonitorScreen(Screen[None]):
         )
         set_border_title(self.query_one("#plot-box"), what + ("  log" if plot.log_scale else ""))
         arms, runs, theme = self.query_one("#arms", LinesView), self.query_one("#runs", LinesView), self.app.theme
+        explained = f"   {UNICODE.diverged} diverged: loss not finite" if self.picture.snapshot.diverged else ""
+        set_border_title(self.query_one("#arms-box"), f"Arms{explained}")
+        set_border_title(self.query_one("#runs-box"), f"Runs{explained}")
         name_width = max(12, min(30, arms.size.width - 62))
         arms.set_lines(arm_lines(self.picture, hidden=self.hidden, width=name_width, theme=theme))
         plot.show_curves(self.make_curves(self.picture))
@@ -192,7 +195,8 @@ class MonitorScreen(Screen[None]):
             if arm.name not in self.hidden:
                 reference = picture.references.get(arm.name, ()) if self.measure == "accuracy" else ()
                 series = picture.series[arm.name]
-                one = make_curve(series, self.measure, number, spread=self.spread, reference=reference)
+                ends = arm.diverged_epochs
+                one = make_curve(series, self.measure, number, spread=self.spread, reference=reference, diverged=ends)
                 curves.append(replace(one, label=f"{fit_name(arm.name, room)} {one.label}" if one.label else ""))
         return sorted(curves, key=lambda curve: curve.name == top)
 
@@ -227,7 +231,7 @@ class MonitorScreen(Screen[None]):
                 continue
             text.append("   ")
             text.append(shorten(printable(arm.name), 14), arm_style(number, self.app.theme))
-            text.append(f" {found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}")
+            text.append(f" {describe_figures(found, count_ended(self.measure, epoch, arm.diverged_epochs))}")
         self.query_one("#readout", TextLine).show(text)
 
     # What keys do --------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
@@ -11,6 +12,7 @@ from engine.store.view import ArmView, RunView
 from tui.follow import Picture
 from tui.format import UNICODE, format_number, shorten
 from tui.listing import find_obstacles
+from tui.series import Sum, has_spread
 
 from .lines import Line
 from .plotview import arm_style
@@ -44,11 +46,33 @@ def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: s
         mark = " " if arm.name not in hidden else "·"
         row.append(f"{shorten(printable(arm.name), width):{width}}", arm_style(number, theme, strong=True))
         row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
-        for title, field in columns:
-            decimals = 4 if title == "CE SD" else 3 if title == "corr" else 2
-            row.append(f" {format_number(entry.get(field), decimals):>8}")
+        row.append(_format_figures(arm, entry, columns))
         lines.append(Line(row, arm.name))
     return lines
+
+
+def _format_figures(arm: ArmView, entry: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> str:
+    """An arm's measures and how many replicas diverged; that alone where all did: failing alike is no agreement."""
+    if arm.diverged and arm.diverged == arm.counts.get("done", 0):
+        return f"  {arm.diverged} diverged"
+    row = ""
+    for title, field in columns:
+        decimals = 4 if title == "CE SD" else 3 if title == "corr" else 2
+        row += f" {format_number(entry.get(field), decimals):>8}"
+    return f"{row} {UNICODE.diverged}{arm.diverged}" if arm.diverged else row
+
+
+def describe_figures(found: Sum, ended: int) -> str:
+    """Describe the replicas of an arm at one epoch.
+
+    Args:
+        found: Their figures.
+        ended: How many of these come from replicas that diverged in this epoch.
+    """
+    note = f" ({ended} diverged)" if ended else ""
+    if not has_spread(found, ended):
+        return f"{found.mean:.2f} n={found.n}{note}"
+    return f"{found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}{note}"
 
 
 def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -> list[Line]:
@@ -62,7 +86,7 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -
     """
     lines = []
     for number, arm in enumerate(picture.snapshot.arms):
-        glyphs = "".join("~" if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
+        glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
         rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
         for place, part in enumerate(rows):
             name = shorten(printable(arm.name), 7) if place == 0 else ""
@@ -94,9 +118,10 @@ def arm_glyph(arm: ArmView) -> str:
 def describe_run(number: int, run: RunView) -> str:
     """One run in one line."""
     accuracy = run.epochs[-1].test_accuracy if run.epochs else (run.state.result or {}).get("test_accuracy")
-    done = run.planned_epochs if run.state.status == "done" else len(run.epochs)
+    finished = run.diverged_epoch or run.planned_epochs
+    done = finished if run.state.status == "done" else len(run.epochs)
     reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
-    diverged = "  ~ diverged" if run.state.diverged else ""
+    diverged = f"  {UNICODE.diverged} diverged" if run.state.diverged else ""
     glyph = GLYPHS[run.state.status]
     at = f"{done:>4}/{run.planned_epochs}"
     return f"{number:>4}  {glyph} {run.state.status:9} {at:>9}  {format_number(accuracy, 2):>7}{diverged}{reason}"

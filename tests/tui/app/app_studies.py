@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.processes import current_owner
-from engine.store.epochs import EpochRecord, append_epoch
-from engine.store.files import make_folder, write_json
+from engine.store.epochs import EpochRecord, append_epoch, read_epochs
+from engine.store.files import make_folder, read_json, write_json
 from engine.store.paths import StudyPaths
 from tui.app.app import NondetApp
 from tui.settings import Locations, Settings
@@ -92,6 +93,20 @@ def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, sess
         write_json(paths.run(run).result, result | {"test_cross_entropy": 0.1, "weights_sha256": run, "seconds": 1.0})
     if state == "failed":
         write_json(attempt.exit, {"v": 1, "outcome": "failed", "kind": "fault", "reason": "ValueError: [bad] input"})
+
+
+def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
+    """Make a finished run one that diverged in an epoch."""
+    epochs = paths.run(run).attempt(1).epochs
+    kept = read_epochs(epochs).records[: epoch - 1]
+    epochs.unlink()
+    lost = EpochRecord(
+        epoch=epoch, train_loss=math.nan, test_accuracy=9.91, test_cross_entropy=math.nan, lr=0.1, seconds=0.5
+    )
+    for record in (*kept, lost):
+        append_epoch(epochs, record)
+    result = {"diverged": True, "diverged_epoch": epoch, "epochs": epoch, "test_accuracy": 9.91}
+    write_json(paths.run(run).result, (read_json(paths.run(run).result) or {}) | result)
 
 
 def measured(name: str, vary: list[str], n: int) -> dict[str, Any]:

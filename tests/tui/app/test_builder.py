@@ -1,0 +1,132 @@
+"""The builder's arms: whose keys act, what arms are called, and where the cursor is after a change was taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app_studies import screen_text
+from test_screens import settle
+from textual.pilot import Pilot
+
+from tui.app.app import NondetApp
+from tui.app.builder import BuilderScreen
+
+Make = Callable[..., NondetApp]
+SIZES = [(80, 24), (120, 40)]
+FILE = Path("protocols/mine.toml")
+NAMES = ["Parameter Initialization", "Control", "Mine"]
+
+
+def open_builder(make_app: Make) -> NondetApp:
+    """An app with three arms in its builder: two that are called after their sources, and one that is not."""
+    FILE.write_text(FILE.read_text() + "".join(f'[[arm]]\nname = "{name}"\nvary = []\n' for name in NAMES[1:]))
+    return make_app(opened=FILE)
+
+
+def screen_of(app: NondetApp) -> BuilderScreen:
+    assert isinstance(app.screen, BuilderScreen)
+    return app.screen
+
+
+def footer(app: NondetApp) -> str:
+    return screen_text(app).splitlines()[-1]
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Make, size: tuple[int, int]) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        before = screen_of(app).document.text()
+        arm_keys = ("space Toggle", "[ ] Source", "a Add arm")
+        assert all(key in footer(app) for key in arm_keys[: 2 if size[0] < 100 else 3])
+        await press(pilot, "tab")
+        for key in ("d", "1", "6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "e", "X"):
+            await press(pilot, key)
+            assert screen_of(app).document.text() == before, key
+        assert not any(key in footer(app) for key in (*arm_keys, "c Copy arm", "d Delete arm"))
+        assert all(key in footer(app) for key in ("tab Arms/Settings", "esc Back", "u Undo", "v TOML", "t Time it"))
+        await press(pilot, "tab", "d")
+        assert screen_of(app).document.names == NAMES[1:]
+        await press(pilot, "shift+tab", "d", "a")
+        assert screen_of(app).document.names == NAMES[1:], "the plan has no arms to delete either"
+        assert "Open" not in footer(app), "and no line to open"
+
+
+async def test_palette_and_help_offer_what_acts(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert "Delete arm" in {command.title for command in app.get_system_commands(app.screen)}
+        await press(pilot, "tab")
+        assert "Delete arm" not in {command.title for command in app.get_system_commands(app.screen)}
+
+
+async def test_narrower_terminal_shows_the_page_that_has_the_focus(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab")
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "Settings" in screen_text(app).splitlines()[1]
+        before = screen_of(app).document.text()
+        await press(pilot, "d")
+        assert screen_of(app).document.text() == before
+
+
+async def test_control_toggled_forth_and_back_is_a_control(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        before = screen_of(app).document.text()
+        await press(pilot, "j", "space")
+        assert screen_of(app).document.names == [NAMES[0], "Parameter Initialization 2", "Mine"]
+        await press(pilot, "space")
+        assert screen_of(app).document.text() == before
+        await press(pilot, "j", "space")
+        assert screen_of(app).document.names == NAMES, "a name that somebody chose stays"
+
+
+async def test_names_that_begin_alike_are_told_apart_in_the_table(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "j", "1")
+        rows = [row[1:26].strip(" │") for row in screen_text(app).splitlines()[3:6]]
+        assert rows == ["Parameter I…ialization", "Parameter I…lization 2", "Mine"]
+
+
+async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "a", "tab", "u", "tab")
+        assert "Parameter Initialization " in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("keys", "arm"),
+    [
+        (("a", "u"), 0), (("j", "c", "u"), 1), (("j", "j", "d", "u"), 2), (("d", "u"), 0),
+        (("j", "d", "d", "u", "u"), 1), (("j", "1", "u"), 1), (("1", "j", "j", "u"), 2), (("d", "j", "u"), 2),
+        (("a", "k", "u"), 2), (("u",), 0),
+    ],
+)  # fmt: skip
+async def test_cursor_stays_on_its_arm_when_a_change_is_taken_back(
+    make_app: Make, size: tuple[int, int], keys: tuple[str, ...], arm: int
+) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, *keys)
+        assert screen_of(app).document.names == NAMES
+        assert screen_of(app).arm == arm
