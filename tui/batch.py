@@ -20,6 +20,7 @@ from rich.live import Live
 from engine.dispatch.choice import Decided, decide, recall
 from engine.dispatch.launch import done_runs, plan_protocol, prepare_study, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED
+from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.store.control import request
 from engine.store.paths import StudyPaths, find_store
@@ -107,8 +108,10 @@ def make_console() -> Console:
 
 
 def tell_notes(console: Console, decided: Decided) -> None:
-    """What there is to say about sources and choices, once data and models were tried out."""
+    """What there is to say about devices, choices and sources, once data and models were tried out."""
     plan, facts = decided.plan, decided.facts
+    for line in decided.notes:
+        print_text(console, f"note: {printable(line)}")
     for line in describe_choices(plan, decided.chosen):
         print_text(console, f"note: {line}")
     for arm in plan.arms:

@@ -29,7 +29,7 @@ from engine.store.view import is_supervised
 from engine.targets import digest_source
 
 from .children import command, start_detached
-from .devices import choose_devices, describe_gpus, device_type, list_gpus
+from .devices import choose_devices, describe_gpus, device_type, list_devices
 
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""
@@ -168,7 +168,7 @@ def _provenance() -> dict[str, Any]:
         "git_commit": _git_commit(Path(__file__).parent),
         "machine": platform.machine(),
         "host": platform.node(),
-        "gpus": describe_gpus(list_gpus()),
+        "gpus": describe_gpus(list_devices().gpus),
     }
 
 

@@ -56,7 +56,9 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
     started: list[Path] = []
     monkeypatch.setattr(
         "tui.app.app.decide",
-        lambda protocol, store, timed: Decided(plan=plan_protocol(protocol), facts=(), chosen=NOTHING),
+        lambda protocol, store, timed: Decided(
+            plan=plan_protocol(protocol), facts=(), chosen=NOTHING, notes=("the CPU is used: no driver",)
+        ),
     )
     monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
     app = make_app()
@@ -80,6 +82,7 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
         assert 'vary = ["bit"]' in saved
         assert isinstance(app.screen, MonitorScreen)
         assert "mine-2" in screen_text(app)
+        assert "the CPU is used: no driver" in [note.message for note in app._notifications]
         await pilot.press("r")
         await settle(pilot)
         assert isinstance(app.screen, ResultsScreen)
