@@ -40,6 +40,8 @@ TIMED_S = 1.0
 KERNEL_REPEATS = 20
 """Repetitions of one step among which free kernels have to differ once to count as a source."""
 
+_NAMES = {"cuda": "GPU", "cpu": "CPU"}
+
 REMEDIES: dict[type[NondetError], tuple[str, str]] = {
     DataError: ("data", "repair the data, or choose another data.preset or target"),
     ModelError: ("model", "repair the function, or choose another model"),
@@ -114,7 +116,7 @@ def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], gra
     placed = try_in_memory(lambda: data.to(device))
     if placed is None:
         name = recipe.data.preset or recipe.data.target
-        raise DataError(f"{name}: does not fit into the memory of the {device.type.upper()}: use a smaller train_size")
+        raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
     return Place(placed, device, search_path, graphs, seconds_load=time.perf_counter() - started)
 
 
@@ -177,7 +179,7 @@ def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
     """
     done = try_in_memory(work)
     if done is None:
-        name, device = recipe.model.preset or recipe.model.target, recipe.device.upper()
+        name, device = recipe.model.preset or recipe.model.target, _NAMES[recipe.device]
         problem = f"does not fit into the memory of the {device} with batch_size = {recipe.train.batch_size}"
         raise BatchError(f"{name}: {problem}")
     return done
@@ -200,7 +202,7 @@ def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> 
             break
         smaller //= 2
     name = recipe.model.preset or recipe.model.target
-    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {place.device.type.upper()}"
+    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[place.device.type]}"
     raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
 
 
