@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -76,6 +78,26 @@ def test_real_lack_of_memory_gives_back_what_was_taken() -> None:
     with pytest.raises(ZeroDivisionError):
         try_in_memory(lambda: 1 / 0)
     assert try_in_memory(lambda: 3) == 3
+
+
+FIRST_TRAINING = """
+import gc, weakref
+import torch
+from engine.training.seeding import set_kernels
+
+def train():
+    weights = torch.zeros(1000)
+    set_kernels("deterministic", "fp32")
+    return weakref.ref(weights)
+
+gc.disable()
+assert train()() is None, "the weights are still there"
+"""
+
+
+def test_first_training_of_a_process_leaves_nothing_in_memory() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_TRAINING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def fail_above(limit: int, work: Callable[..., Any]) -> Callable[..., Any]:
