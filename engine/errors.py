@@ -35,6 +35,10 @@ class ModelError(NondetError):
     """A model that cannot be built for the data, or is not usable as a classifier."""
 
 
+class BatchError(NondetError):
+    """A training step that does not fit into the memory of its device."""
+
+
 class PerturbationError(NondetError):
     """A bit change that would have no effect, or names no parameter of the model."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,19 @@ def test_top_level_is_the_designs() -> None:
     allowed = {"pyproject.toml", "README.md", "Makefile", "tui", "engine", "protocols", "tests"}
     assert allowed <= names
     assert names - allowed <= {"studies", "build", "dist", "LICENSE"}
+
+
+def test_benchmark_on_a_gpu_takes_the_environment_that_is_there(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    plan = ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "--dry-run", "bench-gpu"]
+    without = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "pip install" in without
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").touch()
+    there = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "pip" not in there
+    assert there.strip() == without.splitlines()[-1].strip()
 
 
 def test_test_files_have_unique_names() -> None:

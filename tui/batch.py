@@ -24,6 +24,7 @@ from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.plan import Plan
+from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.protocol.settings import Protocol
 from engine.store.control import request
@@ -170,8 +171,10 @@ def make_console() -> Console:
 
 
 def tell_notes(console: Console, decided: Decided) -> None:
-    """What there is to say about sources and choices, once data and models were tried out."""
+    """What there is to say about devices, choices and sources, once data and models were tried out."""
     plan, facts = decided.plan, decided.facts
+    for line in decided.notes:
+        print_text(console, f"note: {printable(line)}")
     for line in describe_choices(plan, decided.chosen):
         print_text(console, f"note: {line}")
     for arm in plan.arms:

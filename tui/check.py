@@ -49,7 +49,7 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
         print_text(console, line)
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
-    for line in describe_notes(plan, facts):
+    for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
         print_text(console, f"note: {line}")
     return EXIT_OK
 

@@ -14,7 +14,7 @@ from engine.store.chosen import NOTHING, Chosen
 from engine.store.files import read_json
 from engine.store.paths import StudyPaths, find_store
 
-from .devices import choose_devices, make_slots
+from .devices import choose_devices, explain_devices, make_slots
 from .launch import plan_protocol
 from .probe import ProbeFacts, Workload, ask, probe_plan
 from .rivals import race
@@ -32,6 +32,8 @@ class Decided:
     plan: Plan
     facts: tuple[ProbeFacts, ...]
     chosen: Chosen
+    notes: tuple[str, ...] = ()
+    """What is to be said of the devices: GPUs left out, or why the CPU is used."""
 
     def count_slots(self, protocol: Protocol) -> int:
         """Runs or packs that are trained side by side."""
@@ -54,7 +56,12 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
     chosen = choose_packings(protocol, recall(protocol, store=store))
     plan = plan_protocol(protocol, chosen.packings)
     facts = probe_plan(protocol, plan, timed=timed)
-    return Decided(plan=plan, facts=facts, chosen=choose_slots(protocol, plan, facts, chosen))
+    return Decided(
+        plan=plan,
+        facts=facts,
+        chosen=choose_slots(protocol, plan, facts, chosen),
+        notes=explain_devices(protocol.dispatch.devices),
+    )
 
 
 def recall(protocol: Protocol, *, store: str | None) -> Chosen:

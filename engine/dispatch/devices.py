@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import pynvml
-
 from engine.errors import NondetError
 from engine.plan import DeviceType
+
+from .nvml import take_inventory
+from .visible import VARIABLE, DeviceList, Gpu, list_visible
 
 THREADS_ENVIRONMENT = {
     # One thread per run: more slots beat more threads for small networks, and rounding depends on the count.
@@ -20,15 +22,6 @@ THREADS_ENVIRONMENT = {
     "OMP_DYNAMIC": "FALSE",
     "MKL_DYNAMIC": "FALSE",
 }
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One CUDA device as the driver lists it."""
-
-    index: int
-    uuid: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -43,54 +36,44 @@ class Slot:
     """What a worker in this slot needs to have in its environment from its start on."""
 
 
-def list_gpus() -> tuple[Gpu, ...]:
-    """The NVIDIA devices of this machine; empty where there is no driver."""
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return tuple(
-            Gpu(i, str(pynvml.nvmlDeviceGetUUID(handle)), str(pynvml.nvmlDeviceGetName(handle)))
-            for i, handle in enumerate(handles)
-        )
-    except pynvml.NVMLError:
-        return ()
-    finally:
-        pynvml.nvmlShutdown()
+def list_devices() -> DeviceList:
+    """The NVIDIA devices that this process may use, and what there is to be said of others."""
+    return list_visible(take_inventory(), os.environ)
 
 
 def is_cuda_torch() -> bool:
     """Whether the installed torch was built for CUDA, told from its version without importing it."""
-    return not metadata.version("torch").endswith("+cpu")
+    build = metadata.version("torch").partition("+")[2]
+    return sys.platform != "darwin" and not build.startswith(("cpu", "rocm", "xpu"))
 
 
-def choose_devices(devices: tuple[str, ...] | str, *, gpus: tuple[Gpu, ...] | None = None) -> tuple[str, ...]:
+def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None = None) -> tuple[str, ...]:
     """Resolve the protocol's dispatch.devices.
 
     Args:
-        devices: "auto", "cpu" or CUDA device names.
-        gpus: What `list_gpus` found; looked up where not given.
+        devices: "auto", "cpu" or CUDA device names, counted among the visible devices.
+        found: What `list_devices` found; looked up where not given.
 
     Returns:
-        ("cpu",) or CUDA device names.
+        ("cpu",) or CUDA device names; `explain_devices` says why.
 
     Raises:
         NondetError: If a named device is not there.
     """
     if devices == "cpu":
         return ("cpu",)
-    found = list_gpus() if gpus is None else gpus
-    names = tuple(f"cuda:{gpu.index}" for gpu in found)
+    found = list_devices() if found is None else found
     if devices == "auto":
-        return names if names and is_cuda_torch() else ("cpu",)
-    missing = [name for name in devices if name not in names]
+        return found.names if found.names and is_cuda_torch() else ("cpu",)
+    missing = [name for name in devices if name not in found.names]
     if missing:
-        there = ", ".join(names) or "none"
+        there = ", ".join(found.names) or "none"
+        shown = f" and {found.setting}" if found.variable is not None else ""
+        why = "".join(f"; {note}" for note in found.notes)
+        remedy = f"change {VARIABLE}, " if found.variable is not None else ""
         raise NondetError(
-            f"dispatch.devices: {', '.join(missing)} not found on this machine (CUDA devices here: {there}): "
-            'use --devices cpu or devices = "auto"'
+            f"dispatch.devices: {', '.join(missing)} not found on this machine{shown} (CUDA devices here: {there}"
+            f'{why}): {remedy}use --devices cpu or devices = "auto"'
         )
     if not is_cuda_torch():
         version = metadata.version("torch")
@@ -98,38 +81,63 @@ def choose_devices(devices: tuple[str, ...] | str, *, gpus: tuple[Gpu, ...] | No
     return tuple(devices)
 
 
+def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None = None) -> tuple[str, ...]:
+    """What is to be said of the devices that `choose_devices` takes: GPUs left out, and why the CPU is used.
+
+    A CPU build of torch on a machine without a GPU is what its owner wanted, and needs no word.
+
+    Args:
+        devices: The protocol's dispatch.devices.
+        found: What `list_devices` found; looked up where not given.
+    """
+    if devices == "cpu":
+        return ()
+    found = list_devices() if found is None else found
+    if devices != "auto" or (found.gpus and is_cuda_torch()):
+        return found.notes
+    version = metadata.version("torch")
+    reason, remedy = "; ".join(found.notes) or "this machine has no NVIDIA GPU", "check the driver"
+    if "+rocm" in version:
+        reason, remedy = f"torch {version} is a build for AMD's GPUs, which are not supported", "install a CUDA build"
+    elif not is_cuda_torch():
+        if not found.gpus:
+            return ()
+        reason, remedy = f"torch {version} has no CUDA, although there is {found.gpus[0].name}", "install a CUDA build"
+    elif found.variable is not None and not found.failed:
+        remedy = f"change {VARIABLE}"
+    return (f"the CPU is used: {reason}: {remedy}, or use --devices cpu to say so",)
+
+
 def device_type(devices: tuple[str, ...]) -> DeviceType:
     """The kind of device that a study's runs are trained on: one kind, as the bits differ between kinds."""
     return "cpu" if devices == ("cpu",) else "cuda"
 
 
-def make_slots(
-    devices: tuple[str, ...], per_device: int | str, *, gpus: tuple[Gpu, ...] | None = None
-) -> tuple[Slot, ...]:
+def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: DeviceList | None = None) -> tuple[Slot, ...]:
     """The slots on some devices.
 
     Args:
         devices: From `choose_devices`.
         per_device: Slots on each device; "auto" is one per usable core on CPU and one on a GPU.
-        gpus: What `list_gpus` found; looked up where not given.
+        found: What `list_devices` found; looked up where not given.
     """
     if devices == ("cpu",):
         count = len(os.sched_getaffinity(0)) if per_device == "auto" else int(per_device)
-        environment = THREADS_ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}
+        environment = THREADS_ENVIRONMENT | {VARIABLE: ""}
         return tuple(Slot(f"cpu:{i}", f"cpu-{i}", environment) for i in range(count))
-    uuids = {f"cuda:{gpu.index}": gpu.uuid for gpu in (list_gpus() if gpus is None else gpus)}
+    found = list_devices() if found is None else found
+    gpus = dict(zip(found.names, found.gpus, strict=True))
     count = 1 if per_device == "auto" else int(per_device)
     return tuple(
-        Slot(f"{device}/{i}", f"{uuids[device]}-{i}", _gpu_environment(uuids[device]))
+        Slot(f"{device}/{i}", f"{gpus[device].uuid}-{i}", _gpu_environment(gpus[device]))
         for i in range(count)
         for device in devices
     )
 
 
-def _gpu_environment(uuid: str) -> dict[str, str]:
+def _gpu_environment(gpu: Gpu) -> dict[str, str]:
     return THREADS_ENVIRONMENT | {
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "CUDA_VISIBLE_DEVICES": uuid,
+        VARIABLE: gpu.entry or gpu.uuid,
         # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }

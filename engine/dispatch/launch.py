@@ -26,7 +26,7 @@ from engine.store.study import digest_work, plan_content
 from engine.store.view import is_supervised
 from engine.targets import digest_source
 
-from .devices import choose_devices, describe_gpus, device_type, list_gpus
+from .devices import choose_devices, describe_gpus, device_type, list_devices
 
 SPEC_FORMAT = 1
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
@@ -166,7 +166,7 @@ def _provenance() -> dict[str, Any]:
         "git_commit": _git_commit(Path(__file__).parent),
         "machine": platform.machine(),
         "host": platform.node(),
-        "gpus": describe_gpus(list_gpus()),
+        "gpus": describe_gpus(list_devices().gpus),
     }
 
 

@@ -185,6 +185,8 @@ def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
     part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
     if answer["part"] == "device":
         return Fault("dispatch.devices", answer["error"], answer["remedy"])
+    if answer["part"] == "batch":
+        return Fault("train.batch_size", answer["error"], answer["remedy"], str(recipe.train.batch_size))
     if answer["part"] == "pack":
         return Fault("dispatch.pack", answer["error"], answer["remedy"], str(protocol.dispatch.pack))
     if part is None:

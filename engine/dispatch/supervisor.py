@@ -24,7 +24,7 @@ from engine.store.view import StudySnapshot, StudyView
 
 from .children import command
 from .claims import remove_stray_claims
-from .devices import choose_devices, make_slots
+from .devices import Slot, choose_devices, device_type, explain_devices, make_slots
 from .leases import Lease
 from .record import SupervisorRecord, SupervisorState
 from .slots import EXIT_STORE_FULL, SlotWorker
@@ -162,7 +162,7 @@ def supervise(paths: StudyPaths) -> int:
     if not lease.acquire({"study": paths.name, "pid": current_owner().pid}):
         return 0
     view = StudyView(paths)
-    slots = make_slots(choose_devices(view.plan.devices), view.plan.slots_per_device)
+    slots = _find_slots(view)
     supervisor = Supervisor(paths=paths, view=view, workers=[SlotWorker(slot) for slot in slots])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: setattr(supervisor, "stop_asked", True))
@@ -176,6 +176,24 @@ def supervise(paths: StudyPaths) -> int:
         if state != "cancelled" or read_control(paths).cancelled:
             return 0
         supervisor.write("running")
+
+
+def _find_slots(view: StudyView) -> tuple[Slot, ...]:
+    """The slots on the study's devices, as they are now.
+
+    Raises:
+        NondetError: If they are not there, or of another kind than the runs are planned for.
+    """
+    plan = view.plan
+    devices = choose_devices(plan.devices)
+    kind = device_type(devices)
+    if kind != plan.device:
+        why = "".join(f": {note}" for note in explain_devices(plan.devices))
+        raise StudyError(
+            f"{view.paths.folder}: its runs are planned for {plan.device}, and {kind} is what there is now{why}: "
+            "repair that, or run the protocol again to plan them anew"
+        )
+    return make_slots(devices, plan.slots_per_device)
 
 
 def _loop(supervisor: Supervisor) -> SupervisorState:

@@ -8,19 +8,21 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from engine.errors import DataError, ModelError, NondetError, PackError, PerturbationError
+from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
 from engine.recipe import Recipe
 
 from . import images
 from .data import Dataset
 from .evaluation import make_views
 from .language import task as language
+from .memory import release, try_in_memory
 from .models import count_parameters
 from .packs.timing import time_pack
 from .packs.trial import Place, Question, answer_question
@@ -31,11 +33,24 @@ from .seeding import set_kernels, use_one_thread
 from .stopping import Stopped
 from .targets import refuse_unseen
 
+T = TypeVar("T")
+
 TIMED_S = 1.0
 """How long training steps are timed for."""
 
 KERNEL_REPEATS = 20
 """Repetitions of one step among which free kernels have to differ once to count as a source."""
+
+_NAMES = {"cuda": "GPU", "cpu": "CPU"}
+
+REMEDIES: dict[type[NondetError], tuple[str, str]] = {
+    DataError: ("data", "repair the data, or choose another data.preset or target"),
+    ModelError: ("model", "repair the function, or choose another model"),
+    BatchError: ("batch", "use a smaller train.batch_size, a smaller model, or fewer dispatch.slots_per_device"),
+    PackError: ("pack", ""),  # which names its own
+    PerturbationError: ("bit", 'use "first", or the full name of a parameter'),
+}
+"""Errors that trying may end in: the part of the recipe that causes each, and what to do."""
 
 
 def answer_request() -> int:
@@ -44,20 +59,22 @@ def answer_request() -> int:
     answers_to = os.dup(1)
     os.dup2(2, 1)
     with contextlib.redirect_stdout(sys.stderr):
-        answers = [
-            answer_recipe(
-                Recipe.from_dict(content["recipe"]),
-                root=Path(request["root"]),
-                search_path=tuple(map(Path, request["search_path"])),
-                timed=request["timed"],
-                graphs=request["graphs"],
-                trial=content["trial"],
-            )
-            for content in request["workloads"]
-        ]
+        answers = [_answer_workload(content, request) for content in request["workloads"]]
     with os.fdopen(answers_to, "w") as out:
         json.dump({"answers": answers}, out)
     return 0
+
+
+def _answer_workload(content: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    release()  # what an earlier workload has left behind is not to be missing here
+    return answer_recipe(
+        Recipe.from_dict(content["recipe"]),
+        root=Path(request["root"]),
+        search_path=tuple(map(Path, request["search_path"])),
+        timed=request["timed"],
+        graphs=request["graphs"],
+        trial=content["trial"],
+    )
 
 
 def answer_recipe(
@@ -88,18 +105,9 @@ def answer_recipe(
         answer = probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
         refuse_unseen(recipe, search_path=search_path, before=before)
         return answer
-    except DataError as error:
-        return {
-            "part": "data",
-            "error": str(error),
-            "remedy": "repair the data, or choose another data.preset or target",
-        }
-    except ModelError as error:
-        return {"part": "model", "error": str(error), "remedy": "repair the function, or choose another model"}
-    except PackError as error:
-        return {"part": "pack", "error": str(error), "remedy": error.remedy}
-    except PerturbationError as error:
-        return {"part": "bit", "error": str(error), "remedy": 'use "first", or the full name of a parameter'}
+    except tuple(REMEDIES) as error:
+        part, remedy = REMEDIES[type(error)]
+        return {"part": part, "error": str(error), "remedy": error.remedy if isinstance(error, PackError) else remedy}
 
 
 def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
@@ -108,18 +116,26 @@ def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], gra
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
     started = time.perf_counter()
-    data = load(recipe.data, root=root, search_path=search_path).to(device)
-    return Place(data, device, search_path, graphs, seconds_load=time.perf_counter() - started)
+    data = load(recipe.data, root=root, search_path=search_path)
+    placed = try_in_memory(lambda: data.to(device))
+    if placed is None:
+        name = recipe.data.preset or recipe.data.target
+        raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
+    return Place(placed, device, search_path, graphs, seconds_load=time.perf_counter() - started)
 
 
 def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
-    """How to train runs like this one in packs."""
-    task, _ = prepare(recipe, place.data, device=place.device, search_path=place.search_path)
+    """How to train runs like this one in packs.
+
+    Raises:
+        NondetError: Whatever training one of them would raise at its start.
+    """
+    task = _prepare(recipe, place)
     _try_step(task)
     return answer_question(
         Question(recipe=recipe, **trial),
         place,
-        lambda: time_epoch(task, place.device),
+        lambda: _in_room(recipe, lambda: time_epoch(task, place.device)),
         parameters=count_parameters(task.model),
     )
 
@@ -130,8 +146,7 @@ def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
     Raises:
         NondetError: Whatever training the recipe would raise at its start.
     """
-    data, device, search_path = place.data, place.device, place.search_path
-    task, _ = prepare(recipe, data, device=device, search_path=search_path)
+    data, task = place.data, _prepare(recipe, place)
     if recipe.bit is not None:
         find_parameter(task.model, recipe.bit.parameter)
     if recipe.evaluate is not None and isinstance(data, Dataset):
@@ -149,28 +164,73 @@ def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
         "size_invariant": None if report is None else report.size_invariant,
         "seconds_load": place.seconds_load,
         "memory_bytes": data.memory_bytes(),
-        "lowlevel_empty": kernels_repeat(recipe, task) if recipe.lowlevel == "kernels" else None,
+        "lowlevel_empty": (
+            _in_room(recipe, lambda: kernels_repeat(recipe, task)) if recipe.lowlevel == "kernels" else None
+        ),
     }
+
+
+def _prepare(recipe: Recipe, place: Place) -> Task:
+    task, _ = _in_room(recipe, lambda: prepare(recipe, place.data, device=place.device, search_path=place.search_path))
+    return task
+
+
+def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
+    """What some steps of a run alone return.
+
+    Raises:
+        BatchError: If they do not fit into memory.
+    """
+    done = try_in_memory(work)
+    if done is None:
+        name, device = recipe.model.preset or recipe.model.target, _NAMES[recipe.device]
+        problem = f"does not fit into the memory of the {device} with batch_size = {recipe.train.batch_size}"
+        raise BatchError(f"{name}: {problem}")
+    return done
+
+
+def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> T:
+    """What some steps of a pack return.
+
+    Raises:
+        PackError: If they do not fit into memory; with the largest of the halved sizes for which they do.
+    """
+    assert recipe.pack is not None, "only packs are too large"
+    done = try_in_memory(lambda: work(recipe))
+    if done is not None:
+        return done
+    smaller = recipe.pack.size // 2
+    while smaller > 1:
+        candidate = replace(recipe, pack=replace(recipe.pack, size=smaller))
+        if try_in_memory(lambda candidate=candidate: [work(candidate)]) is not None:
+            break
+        smaller //= 2
+    name = recipe.model.preset or recipe.model.target
+    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[place.device.type]}"
+    raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
 
 
 def _time(recipe: Recipe, place: Place, task: Task) -> float:
     """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
-        return time_epoch(task, place.device)
-    return time_pack(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
+        return _in_room(recipe, lambda: time_epoch(task, place.device))
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
+    return _in_pack_room(recipe, place, lambda candidate: time_pack(candidate, place.data, **where))
 
 
 def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
     """The self-test of a recipe's packs; None where it is trained alone.
 
     Raises:
-        PackError: If a recorded step gives other bits than the same step taken by itself.
+        PackError: If packs do not fit into memory, or a recorded step gives other bits than the same step taken by
+            itself.
     """
     if recipe.pack is None:
         return None
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
     try:
-        report = check_pack(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
-    except (NondetError, torch.OutOfMemoryError):
+        report = _in_pack_room(recipe, place, lambda candidate: check_pack(candidate, place.data, **where))
+    except NondetError:
         raise
     except Exception as cause:  # torch.compile needs a compiler, and may fail on any network
         if not recipe.pack.compiled:
@@ -192,9 +252,7 @@ def _try_step(training: Task) -> None:
     """One training step, whose failure is the model's fault and not the machine's."""
     recipe = training.recipe
     try:
-        _train_steps(training, steps=1)
-    except torch.OutOfMemoryError:
-        raise
+        _in_room(recipe, lambda: [_train_steps(training, steps=1)])
     except NondetError:
         raise
     except Exception as cause:  # a user's model may raise anything in training mode

@@ -16,6 +16,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+# `use_deterministic_algorithms` imports it: in the midst of the first training, whose frames, and with them its
+# tensors, this import would keep in a cycle until the collector comes by.
+import torch._inductor.config
+
 from engine.recipe import LowLevel
 
 Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic"]

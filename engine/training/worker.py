@@ -35,6 +35,7 @@ from .claimed import Claimed, Datasets, attempt_content, load_data, read_recipe,
 from .data import Dataset
 from .isolation import EXIT_NOTHING_LEFT, train_apart
 from .language.corpus import Corpus
+from .memory import breaks_context, explain_shortage, is_out_of_memory
 from .packs.work import ClaimMore, gather, train_company
 from .patience import patiently
 from .resumption import find_start, make_fork
@@ -194,15 +195,13 @@ def _end(company: Sequence[Claimed], outcome: Ending, kind: Kind, reason: str) -
 
 def _record_exception(company: Sequence[Claimed], error: Exception) -> int | None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        _end(company, "failed", "infrastructure", f"out of memory: {reason}")
-        return None
-    if "CUDA error" in str(error):
-        # The CUDA context is unusable after such an error, and so is this process.
-        _end(company, "failed", "infrastructure", reason)
-        return 1
-    _end(company, "failed", "fault", reason)
-    return None
+    broken = breaks_context(error)  # and with the context this process
+    if is_out_of_memory(error):
+        kind, reason = explain_shortage(read_recipe(company[0].run, company[0].run_id), reason)
+        _end(company, "failed", kind, reason)
+    else:
+        _end(company, "failed", "infrastructure" if broken else "fault", reason)
+    return 1 if broken else None
 
 
 @contextlib.contextmanager

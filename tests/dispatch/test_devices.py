@@ -7,43 +7,49 @@ import os
 import pytest
 
 from engine.dispatch import devices
-from engine.dispatch.devices import Gpu, choose_devices, device_type, make_slots
+from engine.dispatch.devices import choose_devices, device_type, explain_devices, make_slots
+from engine.dispatch.visible import DeviceList, Gpu
 from engine.errors import NondetError
 
-GPUS = (Gpu(0, "GPU-aaa", "H100"), Gpu(1, "GPU-bbb", "H100"))
+TWO = DeviceList((Gpu(0, "GPU-aaa", "H100"), Gpu(1, "GPU-bbb", "H100")))
+NONE = DeviceList()
+
+
+def install_torch(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(devices.metadata, "version", lambda package: version)
 
 
 @pytest.fixture
 def cuda_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "is_cuda_torch", lambda: True)
+    install_torch(monkeypatch, "2.13.0+cu130")
 
 
 @pytest.fixture
 def cpu_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "is_cuda_torch", lambda: False)
+    install_torch(monkeypatch, "2.13.0+cpu")
 
 
 @pytest.mark.usefixtures("cuda_torch")
 def test_auto_takes_all_gpus_and_the_cpu_where_there_are_none() -> None:
-    assert choose_devices("auto", gpus=GPUS) == ("cuda:0", "cuda:1")
-    assert choose_devices("auto", gpus=()) == ("cpu",)
-    assert choose_devices("cpu", gpus=GPUS) == ("cpu",)
-    assert choose_devices(("cuda:1",), gpus=GPUS) == ("cuda:1",)
+    assert choose_devices("auto", found=TWO) == ("cuda:0", "cuda:1")
+    assert choose_devices("auto", found=NONE) == ("cpu",)
+    assert choose_devices("cpu", found=TWO) == ("cpu",)
+    assert choose_devices(("cuda:1",), found=TWO) == ("cuda:1",)
 
 
 @pytest.mark.usefixtures("cpu_torch")
 def test_cpu_build_of_torch_leaves_gpus_alone() -> None:
-    assert choose_devices("auto", gpus=GPUS) == ("cpu",)
+    assert choose_devices("auto", found=TWO) == ("cpu",)
     with pytest.raises(NondetError, match="install a CUDA build"):
-        choose_devices(("cuda:1",), gpus=GPUS)
+        choose_devices(("cuda:1",), found=TWO)
 
 
 @pytest.mark.usefixtures("cuda_torch")
 def test_missing_gpu_is_named_with_those_there_are() -> None:
     with pytest.raises(NondetError, match=r"cuda:2 not found.*cuda:0, cuda:1.*--devices cpu"):
-        choose_devices(("cuda:0", "cuda:2"), gpus=GPUS)
+        choose_devices(("cuda:0", "cuda:2"), found=TWO)
     with pytest.raises(NondetError, match="here: none"):
-        choose_devices(("cuda:0",), gpus=())
+        choose_devices(("cuda:0",), found=NONE)
 
 
 def test_cpu_slots_have_one_thread_each_and_no_gpu() -> None:
@@ -55,14 +61,85 @@ def test_cpu_slots_have_one_thread_each_and_no_gpu() -> None:
 
 
 def test_gpu_slots_fill_all_gpus_before_a_second_round_and_see_one_gpu_each() -> None:
-    slots = make_slots(("cuda:0", "cuda:1"), 2, gpus=GPUS)
+    slots = make_slots(("cuda:0", "cuda:1"), 2, found=TWO)
     assert [slot.name for slot in slots] == ["cuda:0/0", "cuda:1/0", "cuda:0/1", "cuda:1/1"]
     assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in slots] == ["GPU-aaa", "GPU-bbb", "GPU-aaa", "GPU-bbb"]
     assert len({slot.key for slot in slots}) == 4
     assert {slot.environment["CUBLAS_WORKSPACE_CONFIG"] for slot in slots} == {":4096:8"}
-    assert len(make_slots(("cuda:0",), "auto", gpus=GPUS)) == 1
+    assert len(make_slots(("cuda:0",), "auto", found=TWO)) == 1
 
 
 def test_a_study_has_one_kind_of_device() -> None:
     assert device_type(("cpu",)) == "cpu"
     assert device_type(("cuda:0", "cuda:1")) == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("version", "has_cuda"),
+    [("2.13.0", True), ("2.13.0+cu130", True), ("2.13.0+cpu", False), ("2.13.0+rocm7.0", False), ("2.13.0+xpu", False)],
+)
+def test_builds_of_torch_are_told_apart(monkeypatch: pytest.MonkeyPatch, version: str, has_cuda: bool) -> None:
+    monkeypatch.setattr(devices.sys, "platform", "linux")
+    install_torch(monkeypatch, version)
+    assert devices.is_cuda_torch() is has_cuda
+    monkeypatch.setattr(devices.sys, "platform", "darwin")
+    assert not devices.is_cuda_torch()
+
+
+FAILED = DeviceList(notes=("NVML cannot list the GPUs (Driver Not Loaded)",), failed=True)
+HIDDEN = DeviceList(notes=('CUDA_VISIBLE_DEVICES="" hides every GPU of this machine (4)',), variable="")
+FAILED_AND_SET = DeviceList(notes=FAILED.notes, variable="0", failed=True)
+LOST = DeviceList((Gpu(0, "GPU-aaa", "H100"),), ("cuda:1 is left out: lost",))
+
+
+@pytest.mark.parametrize(
+    ("version", "found", "said"),
+    [
+        ("2.13.0", FAILED, "the CPU is used: NVML cannot list the GPUs (Driver Not Loaded): check the driver"),
+        ("2.13.0", FAILED_AND_SET, "Driver Not Loaded): check the driver"),
+        ("2.13.0", NONE, "the CPU is used: this machine has no NVIDIA GPU: check the driver"),
+        ("2.13.0", HIDDEN, 'CUDA_VISIBLE_DEVICES="" hides every GPU of this machine (4): change CUDA_VISIBLE_DEVICES'),
+        ("2.13.0+rocm7.0", FAILED, "torch 2.13.0+rocm7.0 is a build for AMD's GPUs, which are not supported"),
+        ("2.13.0+cpu", TWO, "torch 2.13.0+cpu has no CUDA, although there is H100: install a CUDA build"),
+    ],
+)
+def test_cpu_in_place_of_a_gpu_is_said(
+    monkeypatch: pytest.MonkeyPatch, version: str, found: DeviceList, said: str
+) -> None:
+    install_torch(monkeypatch, version)
+    (note,) = explain_devices("auto", found=found)
+    assert choose_devices("auto", found=found) == ("cpu",)
+    assert note.startswith("the CPU is used: ")
+    assert said in note
+    assert note.endswith("or use --devices cpu to say so")
+    assert explain_devices("cpu", found=found) == ()
+
+
+def test_what_was_asked_for_or_is_all_there_is_needs_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_torch(monkeypatch, "2.13.0+cpu")
+    assert explain_devices("auto", found=NONE) == explain_devices("auto", found=FAILED) == ()
+    install_torch(monkeypatch, "2.13.0")
+    assert explain_devices("auto", found=TWO) == ()
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_gpu_that_is_left_out_is_said() -> None:
+    assert choose_devices("auto", found=LOST) == ("cuda:0",)
+    assert explain_devices("auto", found=LOST) == explain_devices(("cuda:0",), found=LOST) == LOST.notes
+    with pytest.raises(NondetError, match=r"cuda:1 not found.*here: cuda:0; cuda:1 is left out: lost"):
+        choose_devices(("cuda:1",), found=LOST)
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_device_that_the_variable_hides_names_it_and_its_value() -> None:
+    shown = DeviceList(TWO.gpus, variable="4,5")
+    with pytest.raises(NondetError, match=r'cuda:2 not found.*CUDA_VISIBLE_DEVICES="4,5".*change CUDA_VISIBLE_DEVICES'):
+        choose_devices(("cuda:2",), found=shown)
+
+
+def test_worker_gets_the_entry_of_its_device_where_a_uuid_is_not_it() -> None:
+    found = DeviceList((Gpu(0, "GPU-aaa", "H100", entry="3"),))
+    (slot,) = make_slots(("cuda:0",), 1, found=found)
+    assert slot.environment["CUDA_VISIBLE_DEVICES"] == "3"
+    assert slot.key == "GPU-aaa-0"
+    assert "CUDA_DEVICE_ORDER" not in slot.environment, "a number is counted in the order that its owner had in mind"

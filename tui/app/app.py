@@ -223,6 +223,8 @@ class NondetApp(App[None]):
         except NondetError as error:
             self.call_from_thread(self.notify, printable(str(error)), severity="error", markup=False, timeout=30)
             return
+        for note in decided.notes:
+            self.call_from_thread(self.notify, printable(note), severity="warning", markup=False, timeout=30)
         self.call_from_thread(self.open_monitor, study.paths)
 
     @work(thread=True, group="run")

@@ -346,7 +346,7 @@ class BuilderScreen(Screen[None]):
             done = done_runs(StudyPaths(find_store(host(self).store) / protocol.name), plan)
             rows = [describe_workload(fact) for fact in facts]
             rows += describe_cost(plan, facts, done, slots=slots, kind=plan.device)
-            rows += describe_choices(plan, decided.chosen)
+            rows += [*describe_choices(plan, decided.chosen), *(f"note: {printable(line)}" for line in decided.notes)]
         except NondetError as error:
             rows = str(error).splitlines()
         self.app.call_from_thread(self._take_timing, rows)

@@ -55,6 +55,11 @@ class ForgetPooling(torch.autograd.Function):
 
 
 def pool(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:
-    """States of every token; see `ForgetPooling`."""
-    states: Tensor = ForgetPooling.apply(candidates, forget, initial)  # pyright: ignore[reportAssignmentType]
+    """States of every token, in the type of c_0; see `ForgetPooling`.
+
+    Under autocast the gates come in bfloat16 and the state is float32: a state that is rounded to eight bits at every
+    token forgets what the gates tell it to keep.
+    """
+    kind = initial.dtype
+    states: Tensor = ForgetPooling.apply(candidates.to(kind), forget.to(kind), initial)  # pyright: ignore[reportAssignmentType]
     return states

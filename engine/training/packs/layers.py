@@ -94,7 +94,14 @@ class _StackedLinear(torch.autograd.Function):
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """X W' + b for (…, F), with a rule for stacked parameters."""
+    """X W' + b for (…, F), with a rule for stacked parameters.
+
+    Under autocast all three are rounded first, as `functional.linear` rounds them: what the rule keeps for its own
+    backward pass is then of the gradient's type.
+    """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        x, weight, bias = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (x, weight, bias))
     rows: Tensor = _StackedLinear.apply(x.flatten(0, -2), weight, bias)  # pyright: ignore[reportAssignmentType]
     return rows.unflatten(0, x.shape[:-1])
 

@@ -167,9 +167,10 @@ class Pack(nn.Module):
                 self.stacked[name].copy_(value)
             for name, value in buffers.items():
                 self.stacked_buffers[name].copy_(value)
+        numbered = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         state = {
             number: {
-                name: torch.stack([other[number][name] for other in states]) if value.dim() else value
+                name: _stack_like(numbered[number], [other[number][name] for other in states]) if value.dim() else value
                 for name, value in values.items()
             }
             for number, values in states[0].items()
@@ -179,6 +180,11 @@ class Pack(nn.Module):
 
 def _classify(network: nn.Module, inputs: Tensor) -> Tensor:
     return network(inputs)
+
+
+def _stack_like(parameter: Tensor, values: Sequence[Tensor]) -> Tensor:
+    """Replicas' tensors stacked in the layout of a stacked parameter: CUDA's fused optimisers refuse any other."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(torch.stack(list(values)))
 
 
 def _find_names(model: nn.Module) -> dict[str, str]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.recipe import TrainRecipe
+from engine.training.memory import is_out_of_memory
 
 from .network import Pack
 
@@ -56,9 +57,12 @@ class CudaRecorder:
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         """See `Recorder`."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
-            result = work()
+        graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                result = work()
+        finally:
+            torch.cuda.set_stream(usual)  # a recording that fails leaves its own stream as the current one
         return graph.replay, result
 
 
@@ -115,6 +119,8 @@ class Stepper:
         try:
             self._replay, self._result = recorder.record(lambda: self._take(losses, self._places))
         except RuntimeError as error:  # a user's network may do what cannot be recorded: copy to the CPU, say
+            if is_out_of_memory(error):
+                raise
             LOG.warning("steps are launched kernel by kernel, as they cannot be recorded: %s", error)
             self.recorder = None
             return self._take(losses, tensors)

@@ -14,6 +14,7 @@ import torch
 from engine.recipe import PackRecipe, Recipe
 from engine.training.data import Dataset
 from engine.training.language.corpus import Corpus
+from engine.training.memory import try_in_memory
 
 from .timing import time_pack
 from .validity import check_pack, find_stacking_fault
@@ -26,6 +27,8 @@ LEAST_GAIN = 0.9
 
 PATIENCE = 2
 """Sizes in a row that are no better than the best, after which larger ones are not tried."""
+
+NO_ROOM = "packs do not fit into memory here"
 
 COPIES = 8
 """Sizes of a network's parameters that a replica takes: weights, gradients, momentum, its model; and activations."""
@@ -84,18 +87,25 @@ def answer_question(
         time_alone: Seconds per epoch of a run by itself.
         parameters: Of the network.
     """
-    fault = find_stacking_fault(question.pack(2), place.data, device=place.device, search_path=place.search_path)
+    pair = question.pack(2)
+    found = try_in_memory(
+        lambda: [find_stacking_fault(pair, place.data, device=place.device, search_path=place.search_path)]
+    )
+    fault = NO_ROOM if found is None else found[0]
     if fault is not None:
         return _answer(reason=fault)
     if question.sizes is not None and len(question.sizes) == 1:
         return _answer(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
     room = _count_replicas_in_memory(place.device, parameters)
-    sizes = [s for s in question.sizes or propose_sizes(question.runs, question.slots) if s <= room]
-    trials = [(1, time_alone()), *_try_sizes(question, place, sizes)]
-    size = choose_size(trials, runs=question.runs, slots=question.slots)
-    if size == 1:
-        return _answer(reason="packs are not faster here", trials=trials)
-    return _refine(question, place, size, trials)
+    sizes = question.sizes or propose_sizes(question.runs, question.slots)
+    trials = [(1, time_alone()), *_try_sizes(question, place, [size for size in sizes if size <= room])]
+    fitting = trials
+    while (size := choose_size(fitting, runs=question.runs, slots=question.slots)) > 1:
+        answer = _refine(question, place, size, trials)
+        if answer is not None:
+            return answer
+        fitting = [trial for trial in fitting if trial[0] < size]
+    return _answer(reason=NO_ROOM if sizes and len(fitting) == 1 else "packs are not faster here", trials=trials)
 
 
 def propose_sizes(runs: int, slots: int) -> list[int]:
@@ -126,10 +136,8 @@ def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[t
     """Seconds per epoch and replica of growing sizes, until they do not get better."""
     best, worse = math.inf, 0
     for size in sizes:
-        try:
-            seconds = place.time(question.pack(size))
-        except (torch.OutOfMemoryError, MemoryError):
-            torch.cuda.empty_cache()
+        seconds = try_in_memory(lambda size=size: place.time(question.pack(size)))
+        if seconds is None:
             return
         yield size, seconds
         worse = 0 if seconds < best else worse + 1
@@ -138,16 +146,22 @@ def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[t
             return
 
 
-def _refine(question: Question, place: Place, size: int, trials: list[tuple[int, float]]) -> dict[str, Any]:
-    """Memory format and validity of a size that was chosen."""
+def _refine(question: Question, place: Place, size: int, trials: list[tuple[int, float]]) -> dict[str, Any] | None:
+    """Memory format and validity of a size that was chosen; None where its self-test does not fit into memory."""
     channels_last = question.memory_format == "channels-last"
     if question.memory_format == "auto" and _has_convolutions(question):
-        seconds = place.time(question.pack(size, channels_last=True))
-        channels_last = seconds <= LEAST_GAIN * dict(trials)[size]
+        seconds = try_in_memory(lambda: place.time(question.pack(size, channels_last=True)))
+        channels_last = seconds is not None and seconds <= LEAST_GAIN * dict(trials)[size]
     recipe = question.pack(size, channels_last=channels_last)
-    if question.strict:
-        report = check_pack(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
-        if not report.slot_invariant:
+    if question.strict or place.device.type == "cuda":  # what is tested before training has to fit, too
+        report = try_in_memory(
+            lambda: check_pack(
+                recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
+            )
+        )
+        if report is None:
+            return None
+        if question.strict and not report.slot_invariant:
             return _answer(reason="packs give other bits in other slots on this device", trials=trials)
     return _answer(size=size, channels_last=channels_last, trials=trials)
 

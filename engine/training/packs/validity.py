@@ -15,6 +15,7 @@ from engine.recipe import Recipe
 from engine.training import images as alone
 from engine.training.data import Dataset
 from engine.training.language.corpus import Corpus
+from engine.training.memory import is_out_of_memory
 
 from . import images
 from .step import WARM_UP_STEPS
@@ -107,9 +108,11 @@ def find_stacking_fault(
         assert isinstance(task, images.ImagePack), "the data are images"
         train_steps(task, 1)
         difference = _compare_logits(task, data)
-    except (NondetError, torch.OutOfMemoryError):
+    except NondetError:
         raise
     except Exception as cause:  # whatever a user's module or torch.func makes of the other
+        if is_out_of_memory(cause):
+            raise
         first = (str(cause).splitlines() or [""])[0]
         return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
     if difference > CLOSE:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -19,6 +21,7 @@ from engine.training.packs.network import Pack
 from engine.training.packs.run import prepare_pack, train_pack
 from engine.training.run import Outcome, train_run
 from engine.training.seeding import use_one_thread
+from engine.training.snapshot import CheckpointPolicy, load_checkpoint
 
 CPU = torch.device("cpu")
 PRESETS = [
@@ -176,6 +179,41 @@ def test_diverged_replica_ends_and_leaves_the_others_alone() -> None:
     losses = task.train_epoch(1)
     assert torch.isfinite(losses).tolist() == [True, False, True]
     assert digests(train_pack(recipes, data, device=CPU)[0]) == wanted
+
+
+@pytest.mark.parametrize("preset", ["linear", "hidden-fc"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_bfloat16_packs_are_float32_ones_within_its_precision(preset: str, shared: bool) -> None:
+    data, recipe = make_data(8), make_recipe(preset, shared=shared)
+    half = replace(recipe, train=replace(recipe.train, precision="bf16"))
+    packed = train_pack([vary_init(half, seed) for seed in (1, 2, 3)], data, device=CPU)
+    for outcome, r in zip(packed, [vary_init(recipe, seed) for seed in (1, 2, 3)], strict=True):
+        alone = train_run(replace(r, pack=None), data, device=CPU).predictions
+        assert not np.array_equal(outcome.predictions, alone), "the products are rounded to eight bits"
+        np.testing.assert_allclose(outcome.predictions, alone, rtol=0, atol=0.03 * np.abs(alone).max())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("last", [True, False])
+def test_restored_optimiser_is_laid_out_as_its_weights(optimizer: str, last: bool, tmp_path: Path) -> None:
+    """Fused optimisers of CUDA refuse weights and state of unlike strides."""
+    data, recipe = make_data(8), make_recipe("resnet6", epochs=1, optimizer=optimizer)
+    recipe = replace(recipe, pack=PackRecipe(size=2, shared_batch=True, channels_last=last))
+    recipes = [vary_init(recipe, seed) for seed in (1, 2)]
+    task, again = prepare_pack(recipes, data, device=CPU), prepare_pack(recipes, data, device=CPU)
+    task.train_epoch(1)
+    starts = []
+    for slot, r in enumerate(recipes):
+        policy = CheckpointPolicy(path=tmp_path / str(slot), every_s=0.0, recipe_id=r.id)
+        policy.save(*task.pack.member(slot, task.models[slot], r.train), epoch=1, seconds=0.0, members={})
+        starts.append(load_checkpoint(policy.path, recipe_id=r.id))
+    again.pack.restore(starts, again.models, recipe.train)
+    assert any(parameter.dim() == 5 for parameter in again.pack.stacked.values())
+    for name, parameter in again.pack.stacked.items():
+        before = task.pack.optimiser.state[task.pack.stacked[name]]
+        for kind, value in again.pack.optimiser.state[parameter].items():
+            assert torch.equal(value, before[kind])
+            assert value.dim() == 0 or value.stride() == parameter.stride()
 
 
 @pytest.mark.parametrize("other", [{"epochs": 3}, {"lr": 0.1}])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.recipe import PackRecipe, TrainRecipe
 from engine.training.packs.network import Pack
-from engine.training.packs.step import WARM_UP_STEPS, Stepper
+from engine.training.packs.step import WARM_UP_STEPS, CudaRecorder, Stepper
 
 
 @dataclass
@@ -87,3 +87,38 @@ def test_what_cannot_be_recorded_is_taken_step_by_step() -> None:
     assert recorder.warmed == WARM_UP_STEPS
     assert all(torch.equal(one, other) for one, other in zip(seen, expected, strict=True))
     assert all(torch.equal(state[name], wanted[name]) for name in wanted)
+
+
+def test_lack_of_memory_is_not_taken_for_a_step_that_cannot_be_recorded() -> None:
+    recorder = FakeRecorder()
+
+    def run_out(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    recorder.record = run_out
+    with pytest.raises(torch.OutOfMemoryError):
+        train(recorder, [8] * 6)
+
+
+def test_failed_recording_leaves_the_usual_stream_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `torch.cuda.graph` does not put it back where the end of the recording fails."""
+    current = ["usual"]
+
+    class Graph:
+        def __init__(self, graph: object, stream: str) -> None:
+            self.stream = stream
+
+        def __enter__(self) -> None:
+            current[0] = self.stream
+
+        def __exit__(self, *_: object) -> None:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: "side")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", Graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: current[0])
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.__setitem__(0, stream))
+    with pytest.raises(RuntimeError, match="previous error"):
+        CudaRecorder().record(lambda: torch.zeros(1))
+    assert current == ["usual"]

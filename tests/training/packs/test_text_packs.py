@@ -126,3 +126,16 @@ def test_segments_are_part_of_what_a_pack_has_in_common() -> None:
     other = replace(recipe, seeds=replace(recipe.seeds, stochastic=2))
     assert recipe.companions != other.companions
     assert recipe.companions == replace(recipe, seeds=replace(recipe.seeds, lowlevel=2)).companions
+
+
+def test_bfloat16_language_models_are_float32_ones_within_its_precision() -> None:
+    """Alone and in packs; the recurrence itself stays in float32, which the carried state is in."""
+    recipe = make_recipe()
+    half = replace(recipe, train=replace(recipe.train, precision="bf16"))
+    packed = train_pack(replicas(half), CORPUS, device=CPU)
+    for outcome, r in zip(packed, replicas(recipe), strict=True):
+        exact = train_run(replace(r, pack=None), CORPUS, device=CPU)
+        alone = train_run(replace(r, pack=None, train=half.train), CORPUS, device=CPU)
+        assert outcome.test_cross_entropy != exact.test_cross_entropy != alone.test_cross_entropy
+        assert outcome.test_cross_entropy == pytest.approx(exact.test_cross_entropy, rel=0.01)
+        assert alone.test_cross_entropy == pytest.approx(exact.test_cross_entropy, rel=0.01)

@@ -18,6 +18,7 @@ from textual.worker import WorkerCancelled
 
 from engine.dispatch.choice import Decided
 from engine.dispatch.launch import plan_protocol
+from engine.dispatch.start import PreparedStudy
 from engine.store.chosen import NOTHING
 from engine.store.files import make_folder
 from tui.app.app import NondetApp, TooSmall
@@ -56,9 +57,11 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
     started: list[Path] = []
     monkeypatch.setattr(
         "tui.app.app.decide",
-        lambda protocol, store, timed: Decided(plan=plan_protocol(protocol), facts=(), chosen=NOTHING),
+        lambda protocol, store, timed: Decided(
+            plan=plan_protocol(protocol), facts=(), chosen=NOTHING, notes=("the CPU is used: no driver",)
+        ),
     )
-    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
+    monkeypatch.setattr(PreparedStudy, "start", lambda study: started.append(study.paths.folder))
     app = make_app()
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
@@ -80,6 +83,7 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
         assert 'vary = ["bit"]' in saved
         assert isinstance(app.screen, MonitorScreen)
         assert "mine-2" in screen_text(app)
+        assert "the CPU is used: no driver" in [note.message for note in app._notifications]
         await pilot.press("r")
         await settle(pilot)
         assert isinstance(app.screen, ResultsScreen)
@@ -170,6 +174,7 @@ async def test_requests_are_confirmed_and_written(make_app: Make, store: Path) -
 async def test_readonly_changes_nothing(make_app: Make, store: Path, monkeypatch: Any) -> None:
     paths = write_study(store / "live")
     monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: pytest.fail("started"))
+    monkeypatch.setattr(PreparedStudy, "start", lambda study: pytest.fail("started"))
     app = make_app(readonly=True)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)

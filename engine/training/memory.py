@@ -1,0 +1,80 @@
+"""What running out of memory looks like, and which errors leave a process that is of no further use."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar
+
+import torch
+
+from engine.recipe import Recipe
+
+T = TypeVar("T")
+
+MEMORY_PHRASES = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""Of torch's allocator on CPUs, of CUDA outside torch's allocator, of cuBLAS and cuDNN: plain RuntimeErrors."""
+
+CONTEXT_PHRASES = ("CUDA error", "cuDNN error")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or what led to it, is a lack of memory.
+
+    A CUDA graph whose recording runs out of memory ends in another error, raised while the first was handled.
+    """
+    return any(
+        isinstance(one, (MemoryError, torch.OutOfMemoryError))
+        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in MEMORY_PHRASES))
+        for one in _chain(error)
+    )
+
+
+def breaks_context(error: BaseException) -> bool:
+    """Whether the CUDA context cannot be trusted after an error: not where torch's own allocator found no room."""
+    return any(
+        isinstance(one, torch.AcceleratorError)
+        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in CONTEXT_PHRASES))
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, its cause, that one's cause, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def try_in_memory(work: Callable[[], T]) -> T | None:
+    """What some work returns; None where memory runs out, after giving back what the work had taken."""
+    try:
+        return work()
+    except Exception as error:  # what torch.compile and users' modules make of a lack of memory is of many types
+        if not is_out_of_memory(error):
+            raise
+    release()  # not while the error is handled, as its frames hold on to the tensors
+    return None
+
+
+def release() -> None:
+    """Give memory back that nothing refers to."""
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["fault", "infrastructure"], str]:
+    """Whether a run that ran out of memory is to be tried again, and what to say of it.
+
+    A run alone may have met another process's memory. A pack is not tried again: its size is part of each run's
+    identity, so no worker can make it smaller.
+
+    Args:
+        recipe: Of the run.
+        reason: The error, in a line.
+    """
+    if recipe.pack is None:
+        remedy = f"use a smaller train.batch_size than {recipe.train.batch_size}, or fewer dispatch.slots_per_device"
+        return "infrastructure", f"out of memory: {reason}: {remedy}"
+    size = recipe.pack.size
+    return "fault", f"out of memory: a pack of {size} does not fit: use pack = {size // 2} ({reason})"

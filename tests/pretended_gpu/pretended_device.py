@@ -1,0 +1,181 @@
+"""A CUDA device that is not there: tensors that say they are on cuda:0, and are computed on the CPU.
+
+Every operation is looked at on its way to the kernels: see `pretended_rules` for what is refused, and
+`pretended_graphs` for steps that are recorded. Rounding, speed, streams and cuDNN cannot be shown so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pretended_rules import Call, RefusedError, aten, find_wait, refuse
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+
+CUDA, CPU = torch.device("cuda:0"), torch.device("cpu")
+
+
+class PretendedTensor(Tensor):
+    """Says that it is on cuda:0; its numbers are in `elem`, on the CPU."""
+
+    elem: Tensor
+
+    @staticmethod
+    def __new__(cls, elem: Tensor) -> PretendedTensor:
+        made = Tensor._make_wrapper_subclass(  # pyright: ignore[reportAttributeAccessIssue] - made in C++
+            cls,
+            elem.size(),
+            strides=elem.stride(),
+            storage_offset=elem.storage_offset(),
+            dtype=elem.dtype,
+            layout=elem.layout,
+            device=CUDA,
+            requires_grad=False,
+        )
+        made.elem = elem
+        return made
+
+    def __tensor_flatten__(self) -> tuple[list[str], None]:
+        return ["elem"], None
+
+    @staticmethod
+    def __tensor_unflatten__(inner: Any, meta: Any, size: Any, stride: Any) -> PretendedTensor:
+        return PretendedTensor(inner["elem"])
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore[reportAssignmentType] - made in C++
+
+    def tolist(self) -> Any:
+        """As a copy on the CPU, which is waited for."""
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return DEVICE.compute(func, args, kwargs or {})
+
+
+class Watch(TorchDispatchMode):
+    """Sees operations that make tensors out of nothing, too."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return DEVICE.compute(func, args, kwargs or {})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of a recorded step."""
+
+    func: Any
+    args: Any
+    kwargs: dict[str, Any]
+    result: Any
+    made: tuple[bool, ...]
+    """Which tensors of the result have memory of their own."""
+
+
+class Device:
+    """What is done on cuda:0, and what the CPU has waited for."""
+
+    def __init__(self) -> None:
+        self.waits: Counter[str] = Counter()
+        self.recording: list[Step] | None = None
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        """By address, memory that a recording would have written, and what was in it."""
+        self.largest_bytes: float = float("inf")
+        """Memory of one tensor, above which there is no room."""
+
+    def compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Do an operation as CUDA would, or refuse it.
+
+        Raises:
+            RefusedError: If CUDA would refuse it.
+            OutOfMemoryError: If its result is larger than there is room for.
+        """
+        tensors = [t for t in pytree.arg_tree_leaves(*args, **kwargs) if isinstance(t, Tensor)]
+        here = tuple(t for t in tensors if isinstance(t, PretendedTensor))
+        call = Call(func, args, kwargs, here, tuple(t for t in tensors if not isinstance(t, PretendedTensor)))
+        if not here and not call.makes:
+            return func(*args, **kwargs)
+        refuse(call)
+        waited = find_wait(call)
+        if waited is not None:
+            self.wait(waited)
+        inner_args, inner_kwargs = _put_on_cpu(call)
+        if self.recording is not None:
+            self._keep(func, inner_args, inner_kwargs)
+        result = func(*inner_args, **inner_kwargs)
+        if self.recording is not None:
+            self.recording.append(_note(func, inner_args, inner_kwargs, result))
+        if call.leaves:
+            return result
+        if call.packet is aten.copy_ and not isinstance(args[0], PretendedTensor):
+            return args[0]
+        self._find_room(result)
+        wrapped = pytree.tree_map_only(Tensor, PretendedTensor, result)
+        return return_and_correct_aliasing(func, args, kwargs, wrapped) if here else wrapped
+
+    def wait(self, what: str) -> None:
+        """Have the CPU wait, which it may not while a step is recorded."""
+        if self.recording is not None:
+            raise RefusedError(f"CUDA error: operation not permitted when stream is capturing: {what}")
+        self.waits[what] += 1
+
+    def _find_room(self, result: Any) -> None:
+        for tensor in pytree.tree_leaves(result):
+            if isinstance(tensor, Tensor) and tensor.untyped_storage().nbytes() > self.largest_bytes:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def _keep(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Remember the memory that an operation is about to write."""
+        for tensor in _find_written(func, args, kwargs):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self.kept:
+                whole = torch.empty(0, dtype=torch.uint8).set_(storage)
+                self.kept[storage.data_ptr()] = (whole, whole.clone())
+
+
+def _put_on_cpu(call: Call) -> tuple[Any, dict[str, Any]]:
+    """The arguments of an operation as the CPU is to see them."""
+    args, kwargs = pytree.tree_map_only(PretendedTensor, lambda t: t.elem, (call.args, dict(call.kwargs)))
+    if call.makes:
+        kwargs["device"] = CPU
+    return _widen_batch_norm(call.packet, args), kwargs
+
+
+def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Step:
+    inputs = {t.untyped_storage().data_ptr() for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor)}
+    made = (isinstance(t, Tensor) and t.untyped_storage().data_ptr() not in inputs for t in pytree.tree_leaves(result))
+    return Step(func, args, kwargs, result, tuple(made))
+
+
+def _find_written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that an operation writes into, by its schema."""
+    found: list[Tensor] = []
+    packet = func.overloadpacket
+    if packet is aten._batch_norm_with_update or (packet is aten.native_batch_norm and args[5]):
+        found += [t for t in args[3:5] if t is not None]  # its schema does not say that it writes the statistics
+    for number, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[number] if number < len(args) else kwargs.get(argument.name)
+            found += [t for t in pytree.arg_tree_leaves(value) if isinstance(t, Tensor)]
+    return found
+
+
+def _widen_batch_norm(packet: Any, args: Any) -> Any:
+    """Batch norm in bfloat16 with statistics in float32, as CUDA computes it: the CPU wants scales in float32, too."""
+    if packet not in (aten.native_batch_norm, aten.native_batch_norm_backward):
+        return args
+    forward = packet is aten.native_batch_norm
+    statistics = args[3:5] if forward else args[3:7]
+    if args[0 if forward else 1].dtype == torch.float32:
+        return args
+    if not any(t is not None and t.dtype == torch.float32 for t in statistics):
+        return args
+    scales = (1, 2) if forward else (2,)
+    return type(args)(a.float() if i in scales and a is not None else a for i, a in enumerate(args))
+
+
+DEVICE = Device()

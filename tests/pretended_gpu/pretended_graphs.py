@@ -1,0 +1,84 @@
+"""Streams and graphs of a pretended GPU: what is recorded has no effect until it is replayed, on the same memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pretended_device import DEVICE, Step
+from torch.utils import _pytree as pytree
+
+
+class Stream:
+    """Stands for `torch.cuda.Stream`, and for its context manager."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.before: list[Stream] = []
+
+    def wait_stream(self, other: Stream) -> None:
+        """Do nothing: everything is done in order."""
+
+    def is_capturing(self) -> bool:
+        """Whether a step is being recorded."""
+        return DEVICE.recording is not None
+
+    def __enter__(self) -> None:
+        self.before.append(CURRENT[0])
+        CURRENT[0] = self
+
+    def __exit__(self, *_: object) -> None:
+        CURRENT[0] = self.before.pop()
+
+
+USUAL = Stream()
+CURRENT = [USUAL]
+"""Holds the stream that is current."""
+
+
+def set_stream(stream: Stream) -> None:
+    """Stand for `torch.cuda.set_stream`."""
+    CURRENT[0] = stream
+
+
+class Graph:
+    """Stands for `torch.cuda.CUDAGraph`."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.steps: list[Step] | None = None
+
+    def replay(self) -> None:
+        """Repeat what was recorded, into the memory that it was recorded with."""
+        assert self.steps is not None, "only what was recorded is replayed"
+        with torch.no_grad():
+            for step in self.steps:
+                again = step.func(*step.args, **step.kwargs)
+                for old, new, made in zip(
+                    pytree.tree_leaves(step.result), pytree.tree_leaves(again), step.made, strict=True
+                ):
+                    if made:
+                        old.copy_(new)
+
+
+class Capture:
+    """Stands for `torch.cuda.graph`, which leaves its stream current where the recording fails."""
+
+    def __init__(self, graph: Graph, stream: Stream) -> None:
+        self.graph, self.stream = graph, stream
+
+    def __enter__(self) -> None:
+        assert DEVICE.recording is None, "one recording at a time"
+        DEVICE.recording, DEVICE.kept = [], {}
+        self.stream.__enter__()
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        steps, DEVICE.recording = DEVICE.recording, None
+        for whole, before in DEVICE.kept.values():  # what is recorded has not been done
+            whole.copy_(before)
+        if kind is not None:
+            raise torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
+        self.stream.__exit__()
+        self.graph.steps = steps
+        for step in steps or []:
+            for tensor, made in zip(pytree.tree_leaves(step.result), step.made, strict=True):
+                if made and tensor.is_floating_point():
+                    tensor.fill_(torch.nan)  # nobody may look before the first replay

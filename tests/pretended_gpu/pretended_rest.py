@@ -1,0 +1,150 @@
+"""Checks of what surrounds the training on a pretended GPU: other settings, measures, trials, lack of memory, waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from pretended_cases import Checks, make_images, make_recipe, make_replicas
+from pretended_cuda import pretend_cuda
+from pretended_device import CUDA
+from pretended_rules import RefusedError
+
+from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
+from engine.training import probe, similarity
+from engine.training.evaluation import Evaluation
+from engine.training.packs.run import make_recorder, prepare_pack
+from engine.training.run import evaluate_run, prepare, train_run
+from engine.training.seeding import set_kernels
+
+
+def check_settings() -> None:
+    """Averaging, snapshots, noise, views, orders and free kernels train."""
+    plain = make_recipe("resnet6")
+    seeds = plain.seeds
+    recipes = [
+        make_recipe("resnet6", epochs=4, averaging="swa"),
+        make_recipe("resnet6", epochs=4, averaging="aswa"),
+        make_recipe("resnet6", epochs=4, schedule="snapshot", cycles=2),
+        replace(make_recipe("resnet6", weight_noise=0.1), seeds=replace(seeds, stochastic=1)),
+        replace(plain, lowlevel="order", seeds=replace(seeds, lowlevel=2)),
+        replace(plain, lowlevel="kernels"),
+    ]
+    with pretend_cuda():
+        for recipe in recipes:
+            train_run(recipe, make_images(), device=CUDA)
+
+
+def check_views() -> None:
+    """Weights are evaluated on crops and flips."""
+    views = replace(make_recipe("resnet6"), evaluate=EvaluateRecipe(flip=True, crops=25))
+    with pretend_cuda():
+        outcome = train_run(views, make_images(), device=CUDA)
+        found = evaluate_run(views, make_images(), outcome.state, device=CUDA, search_path=())
+    assert isinstance(found, Evaluation)
+
+
+def check_similarity() -> None:
+    """Inner layers are compared."""
+    recipe = make_recipe("resnet6")
+    with pretend_cuda():
+        set_kernels("deterministic", "fp32")
+        data = make_images().to(CUDA)
+        task, _ = prepare(recipe, data, device=CUDA, search_path=())
+        layers = similarity.find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
+        for features in similarity.read_activations(task.model, data, recipe, layers, 8):  # pyright: ignore[reportArgumentType] - images
+            similarity.gram_vector(features)
+
+
+def answer(recipe: Recipe, *, question: dict[str, Any] | None = None, largest_bytes: float = float("inf")) -> Any:
+    """What the probe says of a recipe on small images."""
+    with patch.object(probe, "load", lambda *_, **__: make_images()), pretend_cuda(largest_bytes=largest_bytes):
+        return probe.answer_recipe(recipe, root=Path(), search_path=(), timed=True, trial=question)
+
+
+def check_probe() -> None:
+    """Facts are found of runs alone and of both kinds of packs."""
+    for pack in (None, PackRecipe(size=2, shared_batch=True), PackRecipe(size=2, shared_batch=False)):
+        facts = answer(replace(make_recipe("linear"), pack=pack))
+        assert facts["parameters"] == 30730, facts
+        assert facts["seconds_per_epoch"] > 0
+
+
+LINEAR_BYTES = 4 * 3072 * 10
+"""Of the weights of the linear preset."""
+
+
+def check_memory() -> None:
+    """What does not fit is said, and smaller packs are taken where their size is open."""
+    linear = make_recipe("linear")
+    packed = replace(linear, pack=PackRecipe(size=8, shared_batch=True))
+    assert answer(linear, largest_bytes=LINEAR_BYTES - 1)["part"] == "batch"
+    found = answer(packed, largest_bytes=5 * LINEAR_BYTES)
+    assert found["error"] == "linear: packs of 8 do not fit into the memory of the GPU", found
+    assert found["remedy"].startswith("use pack = 4, which fits")
+    question = {
+        "shared_batch": True, "sizes": (4, 8, 16), "runs": 16, "slots": 1, "compiled": False, "memory_format": "auto",
+        "strict": True,
+    }  # fmt: skip
+    found = answer(linear, question=question, largest_bytes=5 * LINEAR_BYTES)
+    assert [size for size, _ in found["trials"]] == [1, 4]
+
+
+def count_waits(*, shared: bool) -> float:
+    """How often the CPU waits for the GPU in a recorded step."""
+    linear = make_recipe("linear")
+    recipes = make_replicas(replace(linear, train=replace(linear.train, batch_size=512)), shared=shared)
+    with pretend_cuda() as device:
+        set_kernels("deterministic", "fp32")
+        recorder = make_recorder(CUDA, graphs=True)
+        task = prepare_pack(recipes, make_images(4096, 8).to(CUDA), device=CUDA, recorder=recorder)
+        task.train_epoch(1)
+        device.waits.clear()
+        task.train_epoch(2)
+        return device.waits.total() / 8
+
+
+def check_waits() -> None:
+    """A step waits for the GPU no more often than its batch's few copies need."""
+    assert count_waits(shared=True) <= 5.0
+    assert count_waits(shared=False) <= 10.0
+
+
+def check_refused(wrong: Callable[[torch.Tensor], object], *, recording: bool) -> None:
+    """What CUDA would not do is refused here."""
+    with pretend_cuda():
+        x = torch.zeros(3, device="cuda")
+        try:
+            if recording:
+                recorder = make_recorder(CUDA, graphs=True)
+                assert recorder is not None
+                recorder.record(lambda: wrong(x))  # pyright: ignore[reportArgumentType] - whatever it returns
+            else:
+                wrong(x)
+        except (RefusedError, torch.AcceleratorError):
+            return
+    raise AssertionError("it was done")
+
+
+REST: Checks = {
+    "averaging, snapshots, noise, order, kernels": check_settings,
+    "views": check_views,
+    "similarity of layers": check_similarity,
+    "probe": check_probe,
+    "memory": check_memory,
+    "waits": check_waits,
+    "two devices in a sum": lambda: check_refused(lambda x: x + torch.ones(3), recording=False),
+    "two devices in a selection": lambda: check_refused(
+        lambda x: x[:2].index_select(0, torch.arange(2)), recording=False
+    ),
+    "two devices in a stack": lambda: check_refused(lambda x: torch.stack([x, x.cpu()]), recording=False),
+    "item while recording": lambda: check_refused(lambda x: x.sum().item(), recording=True),
+    "constant while recording": lambda: check_refused(
+        lambda x: torch.tensor([1.0, 2.0, 3.0], device="cuda") + x, recording=True
+    ),
+    "copy while recording": lambda: check_refused(lambda x: x.cpu(), recording=True),
+}
