@@ -23,6 +23,7 @@ from engine.dispatch.choice import Decided, decide, recall
 from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.packing import Packings
 from engine.plan import Plan
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
@@ -94,6 +95,9 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
         names = ", ".join(sorted(trained.lost))
         print_text(console, f"finished runs whose files are damaged are trained again: {names}")
         trained = train(protocol, console, store=store)
+    while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
+        print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")
+        trained = train(protocol, console, store=store)
     if trained.metrics is None:
         return trained.code
     print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
@@ -106,6 +110,8 @@ class Trained:
 
     code: int
     """The exit code."""
+    packings: Packings
+    """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
     metrics: dict[str, Any] | None = None
@@ -136,13 +142,18 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
             code = follow(study, console, symbols, begun=held.close)
         held.close()
     if code == EXIT_INTERRUPTED:
-        return Trained(code)
+        return Trained(code, chosen.packings)
     finished = done_runs(paths, plan)
     refresh_metrics(paths)
     metrics = read_metrics(paths)
     if not shows_plan(metrics, plan):
         raise StudyError(describe_other_plan(study))
-    return Trained(code, frozenset(finished - done_runs(paths, plan)), metrics)
+    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), metrics)
+
+
+def has_smaller(packings: Packings, before: Packings) -> bool:
+    """Tell whether packs of some runs are smaller than they were."""
+    return any(kind in before and packing.size < before[kind].size for kind, packing in packings.items())
 
 
 def shows_plan(metrics: dict[str, Any], plan: Plan) -> bool:

@@ -13,6 +13,7 @@ from engine.recipe import Recipe
 from engine.store.chosen import NOTHING, Chosen
 from engine.store.files import read_json
 from engine.store.paths import StudyPaths, find_store
+from engine.store.status import is_out_of_memory
 
 from .devices import choose_devices, explain_devices, make_slots
 from .launch import plan_protocol
@@ -81,7 +82,34 @@ def recall(protocol: Protocol, *, store: str | None) -> Chosen:
         known = replace(known, settings=settings, packings={})
     if dispatch.slots_per_device != "auto" or known.devices != devices:
         known = replace(known, devices=devices, slots_per_device=None, slot_trials=())
+    return shrink_packs(protocol, known, store=store)
+
+
+def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Chosen:
+    """Halve packs whose runs ran out of memory while they were trained, where their size was not asked for.
+
+    A pack's size is part of its runs' identity: the smaller pack's are other runs.
+    """
+    paths = StudyPaths(find_store(store) / protocol.name)
+    while protocol.dispatch.pack == "auto" and known.packings:
+        plan = plan_protocol(protocol, known.packings)
+        short = {
+            arm.kind: known.packings[arm.kind]
+            for arm in plan.arms
+            if arm.kind is not None
+            and arm.kind in known.packings
+            and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
+        }
+        smaller = {kind: _halve(packing) for kind, packing in short.items() if packing.size > 1}
+        if not smaller:
+            break
+        known = replace(known, packings={**known.packings, **smaller})
     return known
+
+
+def _halve(packing: Packing) -> Packing:
+    size = packing.size // 2
+    return replace(packing, size=size, reason=f"packs of {packing.size} ran out of memory" if size == 1 else None)
 
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:

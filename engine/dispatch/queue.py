@@ -15,7 +15,7 @@ from .claims import claim
 FORMAT = 1
 
 Outcome = Literal["failed", "cancelled"]
-Kind = Literal["fault", "infrastructure", "request"]
+Kind = Literal["fault", "infrastructure", "request", "memory"]
 
 
 def claim_next(
@@ -100,7 +100,8 @@ def write_exit(attempt: AttemptPaths, outcome: Outcome, kind: Kind, reason: str)
     Args:
         attempt: The attempt.
         outcome: failed or cancelled.
-        kind: fault where trying again would end the same way; infrastructure where it may not.
+        kind: fault where trying again would end the same way, memory where a smaller pack would not;
+            infrastructure where trying again may end otherwise.
         reason: One line for people.
     """
     write_json(attempt.exit, {"v": FORMAT, "outcome": outcome, "kind": kind, "reason": reason})

@@ -68,6 +68,12 @@ def find_result(run: RunPaths) -> Found:
     return Found(result if damage is None else None, damage, attempt)
 
 
+def is_out_of_memory(run: RunPaths) -> bool:
+    """Tell whether a run's last attempt ended because its pack did not fit into memory."""
+    attempts = run.list_attempts()
+    return bool(attempts) and (read_json(attempts[-1].exit) or {}).get("kind") == "memory"
+
+
 def read_result(run: RunPaths) -> dict[str, Any] | None:
     """Read a run's result; None unless it is complete and undamaged."""
     return find_result(run).result

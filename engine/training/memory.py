@@ -63,7 +63,7 @@ def release() -> None:
     torch.cuda.empty_cache()
 
 
-def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["fault", "infrastructure"], str]:
+def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "infrastructure"], str]:
     """Whether a run that ran out of memory is to be tried again, and what to say of it.
 
     A run alone may have met another process's memory. A pack is not tried again: its size is part of each run's
@@ -77,4 +77,4 @@ def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["fault", "inf
         remedy = f"use a smaller train.batch_size than {recipe.train.batch_size}, or fewer dispatch.slots_per_device"
         return "infrastructure", f"out of memory: {reason}: {remedy}"
     size = recipe.pack.size
-    return "fault", f"out of memory: a pack of {size} does not fit: use pack = {size // 2} ({reason})"
+    return "memory", f"out of memory: a pack of {size} does not fit: use pack = {size // 2} ({reason})"

@@ -9,15 +9,26 @@ from typing import Any
 import pytest
 
 from engine.dispatch import choice
-from engine.dispatch.choice import choose_count, choose_packings, choose_slots, count_slots, decide, recall
+from engine.dispatch.choice import (
+    choose_count,
+    choose_packings,
+    choose_slots,
+    count_slots,
+    decide,
+    recall,
+    shrink_packs,
+)
+from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.probe import ProbeFacts, Workload, probe_plan
+from engine.dispatch.queue import write_exit
 from engine.packing import Packing, shows_rounding
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.protocol.settings import Protocol
 from engine.store.chosen import NOTHING, Chosen
 from engine.store.study import read_plan
+from tui import batch
 
 TEXT = """
 [protocol]
@@ -101,6 +112,31 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     assert read_plan(again).slots_per_device == 2, "a choice alone is written too"
     paths.plan.write_text("{}")
     assert recall(protocol, store=store).packings == {}
+
+
+def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: list[Workload], tmp_path: Path) -> None:
+    store = str(tmp_path / "studies")
+    protocol = parse()
+    chosen = choose_packings(protocol, recall(protocol, store=store))
+    assert {packing.size for packing in chosen.packings.values()} == {3}
+    plan = plan_protocol(protocol, chosen.packings)
+    paths = prepare_study(protocol, plan, store=store, chosen=chosen)
+    short = next(arm for arm in plan.arms if arm.name == "shuffle")
+    attempt = claim(paths.run(short.runs[0]), 1, {})
+    assert attempt is not None
+    write_exit(attempt, "failed", "memory", "out of memory: a pack of 3 does not fit: use pack = 1")
+    found = recall(protocol, store=store)
+    assert {kind: packing.size for kind, packing in found.packings.items()} == {
+        kind: 1 if kind == short.kind else 3 for kind in chosen.packings
+    }
+    assert short.kind is not None
+    assert found.packings[short.kind].reason == "packs of 3 ran out of memory"
+    again = plan_protocol(protocol, found.packings)
+    assert set(next(arm for arm in again.arms if arm.name == "shuffle").runs).isdisjoint(short.runs)
+    assert batch.has_smaller(found.packings, chosen.packings)
+    assert not batch.has_smaller(chosen.packings, chosen.packings)
+    fixed = replace(chosen, settings=(3, *chosen.settings[1:]))
+    assert shrink_packs(parse(pack=3), fixed, store=store) == fixed, "a size that was asked for stays"
 
 
 def test_real_trial_ends_in_a_plan(tmp_path: Path) -> None:
