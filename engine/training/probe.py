@@ -32,11 +32,9 @@ from .run import load, prepare
 from .seeding import set_kernels, use_one_thread
 from .stopping import Stopped
 from .targets import refuse_unseen
+from .timer import TIMED_S, time_epoch
 
 T = TypeVar("T")
-
-TIMED_S = 1.0
-"""How long training steps are timed for."""
 
 KERNEL_REPEATS = 20
 """Repetitions of one step among which free kernels have to differ once to count as a source."""
@@ -135,7 +133,7 @@ def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[s
     return answer_question(
         Question(recipe=recipe, **trial),
         place,
-        lambda: _in_room(recipe, lambda: time_epoch(task, place.device)),
+        lambda: _in_room(recipe, lambda: time_alone(task, place.device)),
         parameters=count_parameters(task.model),
     )
 
@@ -213,7 +211,7 @@ def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> 
 def _time(recipe: Recipe, place: Place, task: Task) -> float:
     """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
-        return _in_room(recipe, lambda: time_epoch(task, place.device))
+        return _in_room(recipe, lambda: time_alone(task, place.device))
     where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
     return _in_pack_room(recipe, place, lambda candidate: time_pack(candidate, place.data, **where))
 
@@ -268,29 +266,15 @@ def _train_steps(training: Task, *, steps: int) -> None:
         replace(training, should_stop=lambda: next(stops, True)).train_epoch(1)
 
 
-def time_epoch(training: Task, device: torch.device) -> float:
-    """Seconds that an epoch and its evaluation take, from about a second of steps and a part of the test set."""
-    steps = training.count_steps()
-    taken, started = 0, time.perf_counter()
-
-    def stop() -> bool:
-        nonlocal taken
-        taken += 1
-        return taken > 1 and time.perf_counter() - started > TIMED_S
-
-    with contextlib.suppress(Stopped):
-        replace(training, should_stop=stop).train_epoch(1)
-    _wait_for(device)
-    seconds_per_step = (time.perf_counter() - started) / min(taken, steps)
-    started = time.perf_counter()
-    share = training.evaluate_part()
-    _wait_for(device)
-    return seconds_per_step * steps + (time.perf_counter() - started) / share
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def time_alone(training: Task, device: torch.device) -> float:
+    """Time an epoch of a single run and its evaluation, in seconds; see `timer.time_epoch`."""
+    return time_epoch(
+        lambda stop: replace(training, should_stop=stop).train_epoch(1),
+        training.evaluate_part,
+        steps=training.count_steps(),
+        device=device,
+        timed_s=TIMED_S,
+    )
 
 
 def kernels_repeat(recipe: Recipe, training: Task) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from engine.recipe import Recipe
 
-from .packs.timing import TIMED_S, prepare_replicas, time_task, warm_up
+from .packs.timing import prepare_replicas, time_task, warm_up
 from .packs.trial import Place
-from .probe import load_place, time_epoch
+from .probe import load_place, time_alone
 from .run import prepare
 
 
@@ -45,8 +45,8 @@ def _prepare(recipe: Recipe, place: Place) -> Callable[[], float]:
     """What times an epoch of a run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
         single, _ = prepare(recipe, place.data, device=place.device, search_path=place.search_path)
-        return lambda: time_epoch(single, place.device)
+        return lambda: time_alone(single, place.device)
     size = recipe.pack.size
     task = prepare_replicas(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
     warm_up(task, place.device)
-    return lambda: time_task(task, place.device, TIMED_S) / size
+    return lambda: time_task(task, place.device) / size

@@ -123,7 +123,7 @@ def linear(base: Recipe) -> Recipe:
 
 
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()])
-@pytest.mark.parametrize("place", ["_train_steps", "prepare", "time_epoch"])
+@pytest.mark.parametrize("place", ["_train_steps", "prepare", "time_alone"])
 def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:

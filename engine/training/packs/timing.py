@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,11 @@ from engine.recipe import Recipe
 from engine.training.data import Dataset
 from engine.training.language.corpus import Corpus
 from engine.training.stopping import Stopped
+from engine.training.timer import TIMED_S, time_epoch
 
 from . import images, text
 from .run import make_recorder, prepare_pack
 from .step import WARM_UP_STEPS
-
-TIMED_S = 1.0
-"""How long steps are timed for."""
 
 Task = images.ImagePack | text.TextPack
 
@@ -68,7 +65,7 @@ def time_pack(
         device: Where the steps are trained.
         search_path: Where a user's model is looked for.
         graphs: Whether steps on CUDA are recorded and replayed.
-        timed_s: How long to train for; at least two steps.
+        timed_s: How long to train for; at least one step.
     """
     task = prepare_replicas(recipe, data, device=device, search_path=search_path, graphs=graphs)
     warm_up(task, device)
@@ -85,7 +82,7 @@ def prepare_replicas(
 
 
 def warm_up(task: Task, device: torch.device) -> None:
-    """Have over what is recorded, compiled or chosen at first."""
+    """Take the first steps, in which kernels are recorded, compiled or chosen, so that they are not timed."""
     train_steps(task, 1 if device.type == "cpu" else WARM_UP_STEPS + 2)
 
 
@@ -102,28 +99,12 @@ def prepare_task(
     return prepare_pack(recipes, data, device=device, search_path=search_path, recorder=recorder)
 
 
-def time_task(task: Task, device: torch.device, timed_s: float) -> float:
-    """Seconds of an epoch and its evaluation."""
-    taken, started = 0, time.perf_counter()
-
-    def stop() -> bool:
-        nonlocal taken
-        taken += 1
-        return taken > 2 and time.perf_counter() - started > timed_s
-
-    with contextlib.suppress(Stopped):
-        replace(task, should_stop=stop).train_epoch(1)
-    _wait_for(device)
-    steps = task.count_steps()
-    # The call that says stop comes before a step that is not taken.
-    done = max(1, taken - 1) if taken <= steps else steps
-    seconds_per_step = (time.perf_counter() - started) / done
-    started = time.perf_counter()
-    share = task.evaluate_part()
-    _wait_for(device)
-    return seconds_per_step * steps + (time.perf_counter() - started) / share
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def time_task(task: Task, device: torch.device, timed_s: float = TIMED_S) -> float:
+    """Time an epoch of a whole pack and its evaluation, in seconds; see `timer.time_epoch`."""
+    return time_epoch(
+        lambda stop: replace(task, should_stop=stop).train_epoch(1),
+        task.evaluate_part,
+        steps=task.count_steps(),
+        device=device,
+        timed_s=timed_s,
+    )
