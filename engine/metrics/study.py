@@ -6,7 +6,7 @@ Everything may be damaged; what is, is named in the arm's entry, and the rest is
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from engine.errors import StudyError
@@ -85,8 +85,11 @@ def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:
 def _reuse(
     earlier: dict[str, Any] | None, found: list[Replica], arm: dict[str, Any], bootstrap: int, files: str | None
 ) -> dict[str, Any] | None:
-    """Take the earlier entry if it was over the same files."""
-    if earlier is None or "diagnostics" not in earlier:
+    """Take the earlier entry if it was over the same files, and holds every measure that this version has."""
+    kind = TextDiversity if (earlier or {}).get("text") else Diversity
+    expected = {field.name for field in fields(kind)} - {"reasons"}
+    known = {field.name for field in fields(Diagnostics)}
+    if earlier is None or not expected <= set(earlier) or not known <= set(earlier.get("diagnostics") or ()):
         return None
     same = (
         earlier.get("planned") == len(arm["runs"]) // arm.get("group", 1)

@@ -223,6 +223,14 @@ def test_unchanged_arm_is_taken_over_and_a_changed_one_is_not(paths: StudyPaths)
     assert measure(paths, first)["arms"][1]["disagreement"] != "taken over"
 
 
+@pytest.mark.parametrize("missing", ["pearson", "ensemble_delta_ci", "diagnostics"])
+def test_entry_without_a_measure_of_this_version_is_measured_anew(paths: StudyPaths, missing: str) -> None:
+    first = measure(paths)
+    older = json.loads(json.dumps(first))
+    del older["arms"][1][missing]
+    assert measure(paths, older) == first
+
+
 @pytest.mark.parametrize("content", [None, "{", '{"v": 1}'])
 def test_damaged_plan_is_a_clear_error(paths: StudyPaths, content: str | None) -> None:
     paths.plan.unlink()
