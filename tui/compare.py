@@ -12,6 +12,8 @@ from .tables import Entry, make_columns
 Z = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -73,4 +75,10 @@ def format_differences(differences: list[Difference], symbols: Symbols = UNICODE
         mark = " *" if d.is_seen else ""
         one, other = (format_number(value, 3, symbols) for value in (d.one, d.other))
         lines.append(f"{d.title:{width}}  {one:>10}  {other:>10}  {ends:>26}{mark}")
-    return [*lines, "", "* the 95 % interval of the difference leaves zero out; six measures at once find one in four"]
+    compared = sum(d.difference is not None and d.half_width is not None for d in differences)
+    by_chance = 100.0 * (1.0 - CONFIDENCE**compared)
+    note = (
+        f"* the 95 % interval of the difference leaves zero out; with {compared} measures compared at once, at least "
+        f"one does so by chance in about {by_chance:.0f} % of comparisons without any difference"
+    )
+    return [*lines, "", note]

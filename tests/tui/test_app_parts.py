@@ -278,6 +278,14 @@ def test_differences_have_intervals_and_marks() -> None:
     assert next(line for line in lines if "accuracy SD" in line).endswith("*")
 
 
+@pytest.mark.parametrize(("known", "chance"), [({}, "3 measures compared at once"), ({"accuracy_mean": None}, "2 ")])
+def test_footnote_counts_the_measures_that_were_compared(known: dict[str, Any], chance: str) -> None:
+    """Accuracy, its SD and disagreement have intervals here: 1 − 0.95³ = 14 %, and 1 − 0.95² = 10 % of two."""
+    note = format_differences(compare_arms(entry(**known), entry(**known)))[-1]
+    assert chance in note
+    assert ("10 %" if known else "14 %") in note
+
+
 def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> None:
     (tmp_path / "protocols").mkdir()
     good, bad = tmp_path / "protocols" / "good.toml", tmp_path / "bad.toml"
