@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.dispatch.choice import decide
-from engine.dispatch.launch import done_runs
+from engine.dispatch.launch import done_runs, find_folder
 from engine.dispatch.probe import ProbeFacts
-from engine.errors import EXIT_OK
+from engine.errors import EXIT_OK, NondetError
 from engine.plan import Plan
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
+from engine.protocol.settings import Protocol
 from engine.store.chosen import Chosen
-from engine.store.paths import StudyPaths, find_store
 
 from .format import format_bytes, format_seconds
 from .output import print_text, results_console
@@ -38,7 +38,7 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     protocol = load_protocol(path, overrides=overrides)
     decided = decide(protocol, store=store, timed=True)
     plan, facts = decided.plan, decided.facts
-    paths = StudyPaths(find_store(store) / protocol.name)
+    paths = find_folder(protocol, store=store)
     done = done_runs(paths, plan)
     slots = decided.count_slots(protocol)
     print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder}")
@@ -52,6 +52,19 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
         print_text(console, f"note: {line}")
     return EXIT_OK
+
+
+def describe_timing(protocol: Protocol, store: str | None) -> list[str]:
+    """Train for about a second per workload, and say how large, long and costly it is, or what is wrong."""
+    try:
+        decided = decide(protocol, store=store, timed=True)
+    except NondetError as error:
+        return str(error).splitlines()
+    plan, facts = decided.plan, decided.facts
+    done = done_runs(find_folder(protocol, store=store), plan)
+    rows = describe_facts(facts)
+    rows += describe_cost(plan, facts, done, slots=decided.count_slots(protocol), kind=plan.device)
+    return [*rows, *describe_choices(plan, decided.chosen), *(f"note: {printable(line)}" for line in decided.notes)]
 
 
 def _plan_table(plan: Plan, done: set[str]) -> Table:

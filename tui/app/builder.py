@@ -13,8 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from engine.dispatch.choice import decide, recall
-from engine.dispatch.launch import done_runs, plan_protocol
+from engine.dispatch.choice import recall
+from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.errors import NondetError
 from engine.plan import Plan
 from engine.protocol.faults import Fault, ProtocolError, printable
@@ -22,8 +22,8 @@ from engine.protocol.load import parse_protocol
 from engine.protocol.settings import Protocol
 from engine.sources import SOURCES
 from engine.store.files import write_bytes
-from engine.store.paths import StudyPaths, enter_path, find_store
-from tui.check import describe_choices, describe_cost, describe_workload
+from engine.store.paths import enter_path
+from tui.check import describe_timing
 from tui.document import (
     Document,
     allowed_of,
@@ -92,6 +92,7 @@ class BuilderScreen(Screen[None]):
         self.page = "arms"
         self.protocol: Protocol | None = None
         self.plan: Plan | None = None
+        self.done: int | None = None
         self.faults: list[Fault] = []
         self.timing: list[str] = []
         self.latest = document.text()
@@ -139,11 +140,12 @@ class BuilderScreen(Screen[None]):
 
     def check(self) -> None:
         """Have the engine judge the text as it stands."""
-        self.protocol, self.plan, self.faults = None, None, []
+        self.protocol, self.plan, self.done, self.faults = None, None, None, []
         try:
             self.protocol = parse_protocol(self.document.text(), file=str(self.path))
             known = recall(self.protocol, store=host(self).store)
             self.plan = plan_protocol(self.protocol, known.packings)
+            self.count_done(self.protocol, self.plan)
         except ProtocolError as error:
             self.faults = list(error.faults)
         except NondetError as error:
@@ -187,10 +189,20 @@ class BuilderScreen(Screen[None]):
         self.query_one("#text", LinesView).set_lines([Line(Text(printable(row))) for row in self.latest.splitlines()])
 
     def _make_plan_lines(self) -> list[Line]:
-        if self.plan is None or self.protocol is None:
+        if self.plan is None:
             return fault_lines(self.faults)
-        paths = StudyPaths(find_store(host(self).store) / self.protocol.name)
-        return plan_lines(self.plan, done=len(done_runs(paths, self.plan)), timing=self.timing)
+        return plan_lines(self.plan, done=self.done, timing=self.timing)
+
+    @work(thread=True, exclusive=True, group="count")
+    def count_done(self, protocol: Protocol, plan: Plan) -> None:
+        """Count the runs that are done, outside the event loop: each one's result is read."""
+        done = len(done_runs(find_folder(protocol, store=host(self).store), plan))
+        self.app.call_from_thread(self._take_done, plan, done)
+
+    def _take_done(self, plan: Plan, done: int) -> None:
+        if self.plan is plan:
+            self.done = done
+            self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
 
     # Arms ----------------------------------------------------------------------------------------------------------
 
@@ -340,16 +352,7 @@ class BuilderScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="time")
     def time(self, protocol: Protocol) -> None:
         """Ask a training process, outside the event loop."""
-        try:
-            decided = decide(protocol, store=host(self).store, timed=True)
-            plan, facts, slots = decided.plan, decided.facts, decided.count_slots(protocol)
-            done = done_runs(StudyPaths(find_store(host(self).store) / protocol.name), plan)
-            rows = [describe_workload(fact) for fact in facts]
-            rows += describe_cost(plan, facts, done, slots=slots, kind=plan.device)
-            rows += [*describe_choices(plan, decided.chosen), *(f"note: {printable(line)}" for line in decided.notes)]
-        except NondetError as error:
-            rows = str(error).splitlines()
-        self.app.call_from_thread(self._take_timing, rows)
+        self.app.call_from_thread(self._take_timing, describe_timing(protocol, host(self).store))
 
     def _take_timing(self, rows: list[str]) -> None:
         self.timing = rows

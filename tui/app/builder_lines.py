@@ -108,23 +108,28 @@ def fault_lines(faults: Sequence[Fault]) -> list[Line]:
     return [Line(Text(printable(row))) for row in rows]
 
 
-def plan_lines(plan: Plan, *, done: int, timing: Sequence[str]) -> list[Line]:
+def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str]) -> list[Line]:
     """What would be trained.
 
     Args:
         plan: Of the protocol.
-        done: Runs that the study has already.
+        done: Runs that the study has already; None while they are counted.
         timing: The estimate, or nothing where it has not been asked for.
     """
     rows = [
         f"{len(plan.recipes)} runs in {len(plan.arms)} {'arm' if len(plan.arms) == 1 else 'arms'} on {plan.device}",
-        f"{len(plan.recipes) - done} to train, {done} already done, {len(plan.shared)} shared between arms",
+        f"{count_left(len(plan.recipes), done)}, {len(plan.shared)} shared between arms",
     ]
     rows += timing or ["t trains for a second and estimates time and disk"]
     rows += [f"{arm.name}: {reason}" for arm in plan.arms for reason in arm.empty.values()]
     names = {recipe.model.preset for recipe in plan.recipes.values()}
     rows += [f"{name}: {catalog.MODELS[name]}" for name in sorted(n for n in names if n in catalog.MODELS)]
     return [Line(Text(printable(row))) for row in rows]
+
+
+def count_left(total: int, done: int | None) -> str:
+    """Say how many runs are to be trained."""
+    return f"counting what is done of {total}" if done is None else f"{total - done} to train, {done} already done"
 
 
 def data_rows() -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_studies import write_study
+from app_studies import screen_text, write_study
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
@@ -99,3 +99,27 @@ async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, stor
         await pilot.press("j")
         await pilot.pause()
         assert plot.curves[-1].name == arms.key == "Parameter Initialization"
+
+
+async def test_runs_that_are_done_are_counted_beside_the_event_loop_and_once_per_change(
+    make_app: Make, monkeypatch: Any
+) -> None:
+    counted: list[str] = []
+
+    def count(paths: object, plan: object) -> set[str]:
+        counted.append(threading.current_thread().name)
+        return {"one"}
+
+    monkeypatch.setattr("tui.app.builder.done_runs", count)
+    app = make_app(opened=Path("protocols/mine.toml"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "1 already done" in screen_text(app)
+        assert len(counted) == 1
+        await pilot.press("right_square_bracket", "left_square_bracket", "tab", "tab")
+        await settle(pilot)
+        assert len(counted) == 1, "moving a cursor reads nothing"
+        await pilot.press("a", "6")
+        await settle(pilot)
+        assert len(counted) > 1
+        assert threading.main_thread().name not in counted
