@@ -157,10 +157,10 @@ class MonitorScreen(Screen[None]):
             done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
             host(self).tell_end(picture.snapshot.study, done, total)
         self.was_finished = ended
-        self.picture, self.looked_at = picture, time.monotonic()
+        first, self.picture, self.looked_at = self.picture is None, picture, time.monotonic()
         if picture.measures and self.measure not in picture.measures:
             self.measure = picture.measures[0]
-        if "perplexity" in picture.measures and self.measure == "accuracy" and not self.looked_at:
+        if first and "perplexity" in picture.measures:
             self.measure = "perplexity"
         self.show()
 

@@ -18,7 +18,7 @@ from engine.store.paths import StudyPaths, enter_path
 from engine.store.study import read_plan
 from tui.compare import compare_arms, format_differences
 from tui.diagnostics import make_diagnostics_panel
-from tui.export import export_study
+from tui.export import SUFFIXES, export_study
 from tui.figures import list_pairs, make_figure_panels
 from tui.format import UNICODE
 from tui.measures import read_metrics, refresh_metrics
@@ -171,7 +171,7 @@ class ResultsScreen(Screen[None]):
         if self.metrics is not None:
             reference = self.reference if self.published else None
             text = FORMATS[kind](printable(str(self.metrics["study"])), self.entries, reference)
-            host(self).copy(text, f"{self.paths.name}.{'tex' if kind == 'latex' else 'md'}")
+            host(self).copy(text, f"{self.paths.name}.{SUFFIXES[kind]}")
 
     def action_export(self) -> None:
         """Everything that `report --out` writes, into a folder."""
