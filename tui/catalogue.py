@@ -15,13 +15,9 @@ import tui
 from engine.protocol.faults import printable
 from engine.store.summary import StudySummary
 
-from .format import UNICODE, Symbols, format_number, format_seconds
+from .format import UNICODE, Symbols, describe_state, format_number, format_seconds
 
 MAX_BYTES = 200_000
-STATE_GLYPHS = {
-    "done": UNICODE.done, "running": UNICODE.running, "paused": UNICODE.paused, "cancelled": UNICODE.queued,
-    "incomplete": UNICODE.lost, "damaged": UNICODE.failed,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def read_head(path: Path, origin: str) -> ProtocolFile | None:
 def describe_study(summary: StudySummary, now: float | None = None, symbols: Symbols = UNICODE) -> str:
     """One study in a line: state, progress, age, last result."""
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
-    state = f"{STATE_GLYPHS[summary.state]} {summary.state}"
+    state = describe_state(summary.state, summary.failed, symbols)
     head = f"{printable(summary.paths.name):24} {state:12} {summary.done:>5}/{summary.total:<5} {age:>12} ago"
     if summary.fault is not None:
         return f"{printable(summary.paths.name):24} {state:12} {printable(summary.fault)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from engine.protocol.faults import printable
+from engine.store.state import StudyState
 
 MISSING = "–"
 
@@ -36,6 +37,14 @@ class Symbols:
     """Heights of one character, lowest first."""
     ellipsis: str = "…"
 
+    @property
+    def states(self) -> dict[StudyState, str]:
+        """State of a study → its glyph."""
+        return {
+            "done": self.done, "running": self.running, "paused": self.paused, "stopping": self.running,
+            "cancelled": self.queued, "failed": self.failed, "incomplete": self.lost, "damaged": self.failed,
+        }  # fmt: skip
+
 
 UNICODE = Symbols()
 ASCII = Symbols(
@@ -52,6 +61,12 @@ def choose_symbols(encoding: str | None) -> Symbols:
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
+
+
+def describe_state(state: StudyState, failed: int, symbols: Symbols = UNICODE) -> str:
+    """Say a study's state in a word with its glyph; how many runs failed, where that is the state."""
+    word = f"{failed} failed" if state == "failed" else state
+    return f"{symbols.states[state]} {word}"
 
 
 def digits_for(error: float) -> int:

@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
 from engine.protocol.faults import printable
 from engine.store.control import request
 from engine.store.files import read_json
 from engine.store.paths import StudyPaths, find_store, iterate_studies
+from engine.store.summary import summarise_study
 from engine.store.view import RunView, StudySnapshot, StudyView, is_supervised
 
-from .format import Symbols, choose_symbols, format_number, format_seconds
+from .format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 from .output import print_text, results_console
 from .progress import describe_line, find_obstacles, list_failures
 
@@ -43,37 +44,12 @@ def list_studies(store: str | None) -> int:
 
 
 def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str, str]:
+    summary = summarise_study(paths)
     name = printable(paths.name)
-    try:
-        snapshot = StudyView(paths).refresh()
-    except StudyError as error:
-        return name, printable(str(error)), symbols.missing, symbols.missing
-    runs = f"{snapshot.counts.get('done', 0)}/{len(snapshot.runs)}"
-    return name, describe_state(snapshot, symbols), runs, f"{format_seconds(time.time() - last_change(paths))} ago"
-
-
-def describe_state(snapshot: StudySnapshot, symbols: Symbols) -> str:
-    """A study's state in a word, with its glyph."""
-    done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
-    if done == total:
-        return f"{symbols.done} done"
-    if snapshot.supervised or snapshot.counts.get("running"):
-        return f"{symbols.paused} paused" if snapshot.control.paused else f"{symbols.running} running"
-    if snapshot.control.cancelled:
-        return f"{symbols.queued} cancelled"
-    failed = snapshot.counts.get("failed", 0)
-    return f"{symbols.failed} {failed} failed" if failed else f"{symbols.lost} incomplete"
-
-
-def last_change(paths: StudyPaths) -> float:
-    """Unix time of the newest of the files that change while a study runs."""
-    newest = 0.0
-    for path in (paths.plan, paths.supervisor, paths.metrics, paths.supervisor_log):
-        try:
-            newest = max(newest, path.stat().st_mtime)
-        except OSError:
-            continue
-    return newest
+    if summary.fault is not None:
+        return name, printable(summary.fault), symbols.missing, symbols.missing
+    age = f"{format_seconds(max(0.0, time.time() - summary.changed))} ago"
+    return name, describe_state(summary.state, summary.failed, symbols), f"{summary.done}/{summary.total}", age
 
 
 def show_status(paths: StudyPaths) -> int:
@@ -81,7 +57,7 @@ def show_status(paths: StudyPaths) -> int:
     console = results_console()
     symbols = choose_symbols(console.encoding)
     snapshot = StudyView(paths).refresh()
-    print_text(console, f"{paths.folder}  {describe_state(snapshot, symbols)}")
+    print_text(console, f"{paths.folder}  {describe_state(snapshot.state, snapshot.counts.get('failed', 0), symbols)}")
     print_text(console, describe_line(snapshot, symbols).partition("\n")[2])
     for line in (*_running_lines(snapshot), *find_obstacles(snapshot), *_damage_lines(paths, snapshot)):
         print_text(console, line)

@@ -9,7 +9,7 @@ from rich.text import Text
 from engine.protocol.faults import printable
 from engine.store.view import ArmView, Spread, StudySnapshot
 
-from .format import UNICODE, Symbols, format_seconds, shorten
+from .format import UNICODE, Symbols, describe_state, format_seconds, shorten
 
 BAR_WIDTH = 18
 NARROW_BAR_WIDTH = 8
@@ -75,15 +75,12 @@ def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
 def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
     """The whole study in one line."""
     done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
-    state = "paused" if snapshot.control.paused else "running"
-    if snapshot.control.cancelled:
-        state = "stopping"
-    glyph = symbols.paused if state == "paused" else symbols.running
     left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
     slots = snapshot.supervisor.get("slots", [])
     training = sum(slot.get("state") == "training" for slot in slots)
     name, used = printable(snapshot.study), f"{training} of {len(slots)} slots"
-    return f"{name}  {glyph} {state}  {done} of {total} runs  {used}  about {left} left"
+    state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), symbols)
+    return f"{name}  {state}  {done} of {total} runs  {used}  about {left} left"
 
 
 def find_obstacles(snapshot: StudySnapshot) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 from engine.errors import StudyError
 
-from .control import read_control
+from .control import Control, read_control
 from .files import read_json
 from .paths import StudyPaths
+from .state import StudyState, derive_state
+from .status import Status, read_result, read_state
 from .study import read_plan
 from .view import is_supervised
-
-State = Literal["done", "running", "paused", "cancelled", "incomplete", "damaged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +23,11 @@ class StudySummary:
     """What a list of studies shows."""
 
     paths: StudyPaths
-    state: State
+    state: StudyState
     done: int = 0
     total: int = 0
+    failed: int = 0
+    """Runs whose last attempt failed; not counted while a supervisor is alive."""
     changed: float = 0.0
     """Unix time of the last change."""
     fault: str | None = None
@@ -32,25 +36,58 @@ class StudySummary:
     """Name, accuracy SD or perplexity SD, and disagreement of the arm that varies most sources."""
 
 
+class StudySummaries:
+    """Makes summaries again and again, and reads each finished run's result only once."""
+
+    def __init__(self) -> None:
+        """Nothing has been read."""
+        self._done: dict[Path, set[str]] = {}
+
+    def summarise(self, paths: StudyPaths) -> StudySummary:
+        """Look at a study: its plan, which runs are done, and whether it is being trained."""
+        changed = _newest(paths)
+        try:
+            plan = read_plan(paths)
+        except StudyError as error:
+            return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
+        known = self._done.setdefault(paths.folder, set())
+        done, left = set(), []
+        for run_id in plan.order:
+            run = paths.run(run_id)
+            if (run_id in known and not run.damage.exists()) or read_result(run) is not None:
+                done.add(run_id)
+            else:
+                left.append(run_id)
+        self._done[paths.folder] = done
+        control, supervised = read_control(paths), is_supervised(read_json(paths.supervisor) or {})
+        # Whether single runs fail or train says nothing more where a supervisor is alive.
+        counts = Counter() if supervised else _count(paths, left, control)
+        state = derive_state(
+            total=len(plan.order),
+            done=len(done),
+            failed=counts["failed"],
+            running=counts["running"],
+            supervised=supervised,
+            control=control,
+        )
+        return StudySummary(
+            paths=paths,
+            state=state,
+            done=len(done),
+            total=len(plan.order),
+            failed=counts["failed"],
+            changed=changed,
+            headline=_headline(paths),
+        )
+
+
 def summarise_study(paths: StudyPaths) -> StudySummary:
-    """Look at a study: its plan, which results there are, whether it is being trained."""
-    changed = _newest(paths)
-    try:
-        plan = read_plan(paths)
-    except StudyError as error:
-        return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
-    done = sum(run.result.exists() and not run.damage.exists() for run in map(paths.run, plan.order))
-    control, supervised = read_control(paths), is_supervised(read_json(paths.supervisor) or {})
-    state: State = "incomplete"
-    if done == len(plan.order):
-        state = "done"
-    elif supervised:
-        state = "paused" if control.paused else "running"
-    elif control.cancelled:
-        state = "cancelled"
-    return StudySummary(
-        paths=paths, state=state, done=done, total=len(plan.order), changed=changed, headline=_headline(paths)
-    )
+    """Look at a study once; see `StudySummaries`."""
+    return StudySummaries().summarise(paths)
+
+
+def _count(paths: StudyPaths, runs: Iterable[str], control: Control) -> Counter[Status]:
+    return Counter(read_state(paths.run(run), control=control, session=None, run_id=run).status for run in runs)
 
 
 def _newest(paths: StudyPaths) -> float:

@@ -19,6 +19,7 @@ from .control import Control, read_control
 from .epochs import EpochRecord, read_epochs
 from .files import read_json
 from .paths import RunPaths, StudyPaths
+from .state import StudyState, derive_state
 from .status import RunState, Status, read_state
 from .study import StudyPlan, read_plan
 
@@ -101,6 +102,18 @@ class StudySnapshot:
     """Whether the supervisor is alive; False too where that cannot be told."""
     seconds_left: float | None
     """Estimate until the last run is done; None without a finished run or epoch to judge by."""
+
+    @property
+    def state(self) -> StudyState:
+        """The study's state in a word."""
+        return derive_state(
+            total=len(self.runs),
+            done=self.counts.get("done", 0),
+            failed=self.counts.get("failed", 0),
+            running=self.counts.get("running", 0),
+            supervised=self.supervised,
+            control=self.control,
+        )
 
     @property
     def finished(self) -> bool:

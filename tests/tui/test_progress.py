@@ -12,9 +12,16 @@ from engine.store.control import Control
 from engine.store.epochs import EpochRecord
 from engine.store.status import RunState
 from engine.store.view import ArmView, RunView, Spread, StudySnapshot
-from tui.format import ASCII, UNICODE
-from tui.listing import describe_state
-from tui.progress import describe_line, format_bar, format_counts, format_spread, list_failures, render
+from tui.format import ASCII, UNICODE, describe_state
+from tui.progress import (
+    describe_line,
+    format_bar,
+    format_counts,
+    format_spread,
+    format_summary,
+    list_failures,
+    render,
+)
 
 EPOCH = EpochRecord(epoch=1, train_loss=1, test_accuracy=50.0, test_cross_entropy=1, lr=0.1, seconds=1.0)
 
@@ -131,10 +138,14 @@ def test_plain_lines_hold_the_same() -> None:
         ({"supervised": False, "counts": {"failed": 1, "done": 3}}, "1 failed"),
         ({"supervised": False, "counts": {"lost": 1, "done": 3}}, "incomplete"),
         ({"supervised": False, "counts": {"done": 4}}, "done"),
+        ({"control": Control(cancelled=True)}, "stopping"),
+        ({"supervised": False, "counts": {"running": 1, "done": 3}}, "running"),
     ],
 )
 def test_state_of_a_study_in_a_word(changes: dict[str, Any], word: str) -> None:
-    assert describe_state(snapshot(ARM, **changes), UNICODE).endswith(word)
+    seen = snapshot(ARM, **changes)
+    assert describe_state(seen.state, seen.counts.get("failed", 0), UNICODE).endswith(word)
+    assert word in format_summary(seen), "the line of --batch says the same"
 
 
 def test_failures_say_what_happened_and_where_the_log_is() -> None:

@@ -21,9 +21,8 @@ from engine.store.control import Verb, request
 from engine.store.paths import StudyPaths
 from engine.store.view import ArmView
 from tui.follow import Follower, Picture
-from tui.format import UNICODE, fit_name, format_seconds, shorten
+from tui.format import UNICODE, describe_state, fit_name, format_seconds, shorten
 from tui.gpus import describe_gpus
-from tui.listing import describe_state
 from tui.series import MEASURES, Curve, count_ended, make_curve
 
 from .dialogs import Choose, Confirm
@@ -206,7 +205,11 @@ class MonitorScreen(Screen[None]):
         snapshot = self.picture.snapshot
         done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
         slots = snapshot.supervisor.get("slots", [])
-        parts = [printable(snapshot.study), describe_state(snapshot, UNICODE), f"{done} of {total} runs"]
+        parts = [
+            printable(snapshot.study),
+            describe_state(snapshot.state, snapshot.counts.get("failed", 0)),
+            f"{done} of {total} runs",
+        ]
         if snapshot.supervised:
             parts.append(f"{sum(s.get('state') == 'training' for s in slots)} of {len(slots)} slots")
         if done < total and snapshot.seconds_left is not None and snapshot.supervised:

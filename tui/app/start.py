@@ -16,7 +16,7 @@ from textual.widgets import Input
 from engine.protocol.faults import printable
 from engine.store.control import request
 from engine.store.paths import StudyPaths, find_store, iterate_studies
-from engine.store.summary import StudySummary, summarise_study
+from engine.store.summary import StudySummaries, StudySummary
 from tui.catalogue import ProtocolFile, describe_protocol, describe_study, find_protocols
 from tui.settings import read_recent
 
@@ -55,7 +55,7 @@ class StartScreen(Screen[None]):
         self.store = store
         self.studies: dict[str, StudySummary] = {}
         self.protocols: dict[str, ProtocolFile] = {}
-        self.loaded = False
+        self.summaries = StudySummaries()
 
     def compose(self) -> ComposeResult:
         """Title, filter, list, keys."""
@@ -78,12 +78,11 @@ class StartScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="read")
     def read(self) -> None:
         """Look at the store and at the protocol files."""
-        studies = [summarise_study(paths) for paths in iterate_studies(find_store(self.store))]
+        studies = [self.summaries.summarise(paths) for paths in iterate_studies(find_store(self.store))]
         protocols = find_protocols(Path.cwd(), read_recent(host(self).locations.recent))
         self.app.call_from_thread(self._take, studies, protocols)
 
     def _take(self, studies: list[StudySummary], protocols: list[ProtocolFile]) -> None:
-        self.loaded = True
         self.studies = {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)}
         self.protocols = {f"file:{p.path}": p for p in protocols}
         self.show()
@@ -176,7 +175,7 @@ class StartScreen(Screen[None]):
         if not host(self).may_change() or (paths := self.chosen_study) is None:
             return
         summary = self.studies[self.key]
-        if summary.state in ("running", "paused"):
+        if summary.state in ("running", "paused", "stopping"):
             self.notify("it is running: cancel it first (x)", severity="warning")
             return
 
