@@ -14,9 +14,7 @@ from typing import Any, Self
 from engine import catalog
 from engine.protocol.settings import Arm, Protocol
 from engine.recipe import NO_SEEDS, PackRecipe, Recipe
-
-STREAMS = {"shuffle", "augment", "stochastic", "lowlevel"}
-"""Sources that give each replica batches of its own."""
+from engine.sources import SOURCES
 
 
 def shows_rounding(vary: Collection[str]) -> bool:
@@ -96,7 +94,7 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     obstacle = _find_obstacle(arm, recipe, varying)
     if obstacle is not None:
         return Stacking(kind=None, alone=obstacle)
-    shared = not varying & STREAMS
+    shared = not any(SOURCES[source].own_batches for source in varying)
     kind = _name_kind(recipe, shared_batch=shared)
     found = packings.get(kind)
     if found is None and dispatch.pack == "auto":

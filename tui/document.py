@@ -185,12 +185,8 @@ def name_sources(vary: list[str]) -> str:
     """What the paper calls a combination of sources; the protocol's words for them where that is too long a name."""
     if set(vary) >= {"init", "shuffle", "lowlevel"}:
         return "All nondeterminism sources"
-    names = {
-        "init": "Parameter Initialization", "shuffle": "Data shuffling", "augment": "Data Augmentation",
-        "stochastic": "Stochastic Operations", "lowlevel": "Low-level operations", "bit": "Random Bit Change",
-    }  # fmt: skip
-    known = [source for source in vary if source in names]
-    name = " + ".join(names[source] for source in known)
+    known = [source for source in vary if source in SOURCES]
+    name = " + ".join(SOURCES[source].title for source in known)
     return (name if len(name) <= MAX_ARM_NAME - NUMBER_COLUMNS else " + ".join(known)) or "Control"
 
 

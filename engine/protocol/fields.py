@@ -239,7 +239,8 @@ SECTIONS: dict[str, dict[str, Field]] = {
     },
     "seeds": {
         name: Field(whole(0, MAX_SEED), 1, "the constant of a source while it does not vary; 1 in the paper")
-        for name in ("init", "shuffle", "augment", "stochastic", "lowlevel")
+        for name, source in SOURCES.items()
+        if source.has_base_seed
     },
     "lowlevel": {
         "mode": Field(choice(("auto", "kernels", "order")), "auto", "auto is kernels on CUDA and order on CPU"),

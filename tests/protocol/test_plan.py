@@ -153,6 +153,20 @@ def test_ensembles_are_disjoint_groups_of_another_arms_runs() -> None:
     assert made.shared == {}
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_declared_source_is_wired(source: str) -> None:
+    """A source that is declared and acts nowhere would give a valid plan of two equal replicas."""
+    head = HEAD.format(replicas=3, data="cifar10").replace('preset = "resnet6"', 'target = "nets:build"')
+    made = make_plan(parse_protocol(head + arm(source), file="plan.toml"), device="cpu")
+    runs = [made.recipes[run] for run in made.arms[0].runs]
+    assert len(set(made.arms[0].runs)) == 3
+    assert made.arms[0].empty == {}
+    base = parse_protocol(head + arm(source), file="plan.toml").seeds
+    assert (source in base) is SOURCES[source].has_base_seed
+    unlike = {name for name in SOURCES if name != "bit" and len({getattr(run.seeds, name) for run in runs}) > 1}
+    assert unlike == ({source} if source != "bit" else set()), "and no other source moves with it"
+
+
 def test_run_ids_are_what_they_were() -> None:
     """Ids name folders of studies that exist: they change with RECIPE_VERSION only."""
     made = plan(arm("init"), replicas=2)

@@ -11,8 +11,8 @@ ARM_BINDINGS = (
     Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]"),
     Binding("right_square_bracket,full_stop", "column(1)", "Next source", show=False),
     *(
-        Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}", show=False)
-        for n, name in enumerate(SOURCES, start=1)
+        Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
+        for n, (name, source) in enumerate(SOURCES.items(), start=1)
     ),
     Binding("a", "add", "Add arm"),
     Binding("c", "copy", "Copy arm"),

@@ -16,7 +16,6 @@ from tui.format import UNICODE, shorten_apart
 from .lines import Line
 
 ON, OFF, EMPTY = "■", "·", "–"
-HEADS = {"init": "init", "shuffle": "shuf", "augment": "augm", "stochastic": "stoch", "lowlevel": "low", "bit": "bit"}
 ARM_EXAMPLES = {
     "train": '{ schedule = "snapshot", cycles = 5 }',
     "model": '{ preset = "linear" }',
@@ -38,8 +37,8 @@ def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *,
         width: Columns for the name.
     """
     head = Text(f"  {'name':{width}}", style="dim")
-    for number, source in enumerate(SOURCES):
-        head.append(f"{HEADS[source]:>6}", "reverse" if number == column else "dim")
+    for number, source in enumerate(SOURCES.values()):
+        head.append(f"{source.short:>6}", "reverse" if number == column else "dim")
     lines = [Line(head)]
     planned = {arm.name: arm for arm in (plan.arms if plan is not None else ())}
     shown = shorten_apart([printable(str(arm.get("name", "?"))) for arm in document.arms], width)
