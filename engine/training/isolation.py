@@ -7,7 +7,7 @@ would import torch for seconds; it is made before any thread or CUDA context exi
 
 from __future__ import annotations
 
-import logging
+import ctypes
 import os
 import signal
 import sys
@@ -15,7 +15,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LOG = logging.getLogger(__name__)
+PR_SET_PDEATHSIG = 1
+"""Of <linux/prctl.h>: the signal that a process gets when its parent ends."""
 
 EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""
@@ -38,20 +39,26 @@ class Copies:
         """Have a copy train one run or pack; returns its exit status, negative for signals."""
         # Held back until the number of the copy is known: a signal in between would not reach it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        worker = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _be_copy(train_one)
+            _be_copy(train_one, worker)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         _, status = os.waitpid(self.pid, 0)
         self.pid = None
         return os.waitstatus_to_exitcode(status)
 
 
-def _be_copy(train_one: Callable[[], int]) -> None:
-    """Train, and end without what the worker would do at its end."""
+def _be_copy(train_one: Callable[[], int], worker: int) -> None:
+    """Train, and end without what the worker would do at its end; end with the worker, however that ends.
+
+    A copy that outlived its worker would hold the slot where nobody can end it, were the user's code to hang.
+    """
     status = 1
     try:
-        status = train_one()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == worker:  # otherwise the worker had ended before
+            status = train_one()
     except BaseException:  # the copy ends here, whatever a user's code raised
         traceback.print_exc()
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -108,16 +109,34 @@ def test_import_that_cannot_be_seen_is_refused_before_anything_is_written(study:
     assert not study.store.exists()
 
 
-def test_run_is_finished_although_the_worker_above_it_is_killed(study: Study) -> None:
-    """The copy that trains holds the slot and the claim: nothing is trained twice, nothing is lost."""
+def test_copy_ends_with_its_worker_and_its_run_is_tried_again(study: Study) -> None:
+    """Also one that hangs in a user's code: it would hold the slot for ever."""
     write(study, "plain")
-    study.file.write_text(study.file.read_text().replace("epochs = 6", "epochs = 200"))
+    nets = (study.file.parent / "nets.py").read_text()
+    hang = "\nimport os, time\nif os.path.exists(os.path.dirname(__file__) + '/hang'): time.sleep(1000)\n"
+    (study.file.parent / "nets.py").write_text(nets + hang)
     process = study.start("--slots", "1", "--replicas", "2")
-    wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
-    workers = study.workers()
-    parents = [pid for pid in workers if os.getpgid(pid) == pid]
-    assert (len(workers), len(parents)) == (2, 1)
-    kill(parents)
+    wait_for((study.folder / "supervisor.json").exists)
+    (study.file.parent / "hang").touch()
+    wait_for(lambda: len(study.workers()) == 2)
+    time.sleep(2.0)
+    (study.file.parent / "hang").unlink()
+    kill([pid for pid in study.workers() if os.getpgid(pid) == pid])
     _, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
-    assert set(study.attempts().values()) == {1}
+    assert sorted(study.attempts().values()) == [1, 1, 2]
+    assert study.workers() == []
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "raise SystemExit", "os.kill(os.getpid(), 11)"])
+def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study, end: str) -> None:
+    write(study, "plain")
+    arms = '[[arm]]\nname = "Ends"\nvary = ["init"]\nmodel = { target = "ends:build" }\n'
+    study.file.write_text(study.file.read_text() + arms)
+    build = f"    if torch.initial_seed() == 2: {end}\n    return plain(input_shape, classes)\n"
+    head = "import os\nimport torch\nfrom nets import plain\ndef build(input_shape, classes):\n"
+    (study.file.parent / "ends.py").write_text(head + build)
+    done = study.run("--slots", "1", "--replicas", "2")
+    assert done.returncode == 1, done.stderr
+    assert [arm["n"] for arm in study.metrics()] == [2, 2, 1]
+    assert study.workers() == []
