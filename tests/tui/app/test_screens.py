@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import re
 from collections.abc import Callable
@@ -248,36 +247,6 @@ async def test_results_pages_sort_publish_and_copy(
         await pilot.press("j", "enter")
         await settle(pilot)
         assert "first − second" in screen_text(app)
-
-
-@pytest.mark.parametrize(("kind", "suffix"), [("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("json", "json")])
-async def test_copies_are_called_after_their_format(make_app: Make, store: Path, kind: str, suffix: str) -> None:
-    paths = write_study(store / "live")
-    app = make_app()
-    names: list[str] = []
-    app.copy = lambda text, name: names.append(name)
-    async with app.run_test(size=(120, 40)) as pilot:
-        app.open_results(paths)
-        await settle(pilot)
-        await app.run_action(f"copy('{kind}')", default_namespace=app.screen)
-        assert names == [f"live.{suffix}"]
-
-
-async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_app: Make, store: Path) -> None:
-    paths = write_study(store / "live")
-    for file in paths.runs.glob("*/attempts/01/epochs.jsonl"):
-        lines = [json.loads(line) | {"test_perplexity": 48.0} for line in file.read_text().splitlines()]
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    app = make_app(opened=paths.folder)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        screen = app.screen
-        assert isinstance(screen, MonitorScreen)
-        assert screen.measure == "perplexity"
-        screen.measure = "accuracy"
-        screen.look()
-        await settle(pilot)
-        assert screen.measure == "accuracy"
 
 
 async def test_builder_keeps_comments_and_shows_faults_beside_their_values(make_app: Make) -> None:

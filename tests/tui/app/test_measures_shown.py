@@ -1,0 +1,46 @@
+"""Which measure a study opens on, and what copies of its table are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app_studies import write_study
+from test_screens import settle
+
+from tui.app.app import NondetApp
+from tui.app.monitor import MonitorScreen
+
+Make = Callable[..., NondetApp]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("json", "json")])
+async def test_copies_are_called_after_their_format(make_app: Make, store: Path, kind: str, suffix: str) -> None:
+    paths = write_study(store / "live")
+    app = make_app()
+    names: list[str] = []
+    app.copy = lambda text, name: names.append(name)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_results(paths)
+        await settle(pilot)
+        await app.run_action(f"copy('{kind}')", default_namespace=app.screen)
+        assert names == [f"live.{suffix}"]
+
+
+async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "live")
+    for file in paths.runs.glob("*/attempts/01/epochs.jsonl"):
+        lines = [json.loads(line) | {"test_perplexity": 48.0} for line in file.read_text().splitlines()]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, MonitorScreen)
+        assert screen.measure == "perplexity"
+        screen.measure = "accuracy"
+        screen.look()
+        await settle(pilot)
+        assert screen.measure == "accuracy"
