@@ -143,7 +143,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
         held.close()
     if code == EXIT_INTERRUPTED:
         return Trained(code, chosen.packings)
-    finished = done_runs(paths, plan)
+    finished = study.done | done_runs(paths, plan)
     refresh_metrics(paths)
     metrics = read_metrics(paths)
     if not shows_plan(metrics, plan):

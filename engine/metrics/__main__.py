@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
-from engine.errors import EXIT_USAGE, NondetError
+from engine.errors import EXIT_USAGE, NondetError, StudyError
 from engine.store.files import read_json, write_json
 from engine.store.paths import StudyPaths
 
@@ -28,7 +29,8 @@ def main() -> int:
         if content != known:
             write_json(paths.metrics, content)
         if seen != before:
-            write_json(paths.checked, format_seen(seen), compact=True)
+            with contextlib.suppress(StudyError):  # it saves time, and a study that can only be read has none
+                write_json(paths.checked, format_seen(seen), compact=True)
         curves = read_json(paths.curves) if paths.curves.exists() else None
         now = measure_curves(paths, read_json(paths.plan) or {}, curves)
         if now != curves:

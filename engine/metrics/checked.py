@@ -1,7 +1,7 @@
 """Predictions that were compared with their digests: kept beside the measures, so that none is read without need.
 
-A file that looks as it did (size and time of its last change) and whose result names the same digest is not read
-again; a study that was copied is compared once more.
+A file that looks as it did (size and times of its last change) and whose result names the same digest is not read
+again for measures that are there already. Whatever is measured anew is compared again when it is read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from engine.store.files import read_json
 
 FORMAT = 1
 
-Look = tuple[int, int]
-"""Size in bytes and time of the last change in nanoseconds."""
+Look = tuple[int, int, int]
+"""Size in bytes, times of the last change of content and of anything in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def look_at(path: Path) -> Look:
         OSError: If it is not there.
     """
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_seen(path: Path) -> Seen:
@@ -58,10 +58,11 @@ def read_seen(path: Path) -> Seen:
 
 def _parse(entry: Any) -> Checked | None:
     try:
-        size, changed, sha256, shape, dtype, finite = entry
+        size, changed, touched, sha256, shape, dtype, finite = entry
         # A structured type is written as its list of (name, type) pairs.
         kind = np.dtype([tuple(pair) for pair in dtype]) if isinstance(dtype, list) else np.dtype(dtype)
-        return Checked((int(size), int(changed)), str(sha256), tuple(int(n) for n in shape), kind, finite is True)
+        look = (int(size), int(changed), int(touched))
+        return Checked(look, str(sha256), tuple(int(n) for n in shape), kind, finite is True)
     except (TypeError, ValueError):
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,27 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
         sha256=checked.sha256,
         result=result,
     )
+
+
+def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], labels: Labels | str) -> None:
+    """Have one run trained again where labels.npy is none of any finished run's: that writes it anew.
+
+    Args:
+        paths: The study.
+        replicas: By run id, None for runs that have not finished.
+        labels: The study's, or what is wrong with them.
+    """
+    if any(replica is not None and replica.predictions is not None for replica in replicas.values()):
+        return
+    results = {run: read_json(paths.run(run).result) for run, replica in replicas.items() if replica is not None}
+    found = {run: result for run, result in results.items() if result is not None}
+    if not isinstance(labels, str) and any(
+        result.get("labels_sha256", labels.sha256) == labels.sha256 for result in found.values()
+    ):
+        return
+    if found and not any(paths.run(run).damage.exists() for run in found):
+        run, result = next(iter(found.items()))
+        note_damage(paths.run(run), result, "labels.npy is missing or damaged: this run, trained again, writes it anew")
 
 
 def _check(run: RunPaths, result: dict[str, Any], seen: Seen) -> Checked | str:

@@ -26,6 +26,7 @@ from .replicas import (
     average_groups,
     digest_all,
     find_usable,
+    note_lost_labels,
     read_labels,
     read_replica,
     stack_predictions,
@@ -57,17 +58,25 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None, seen: S
     earlier = {arm["name"]: arm for arm in (previous or {}).get("arms", [])}
     replicas: dict[str, Replica | None] = {}
     seen = {} if seen is None else seen
+    before = dict(seen)
     entries = []
     for arm in plan["arms"]:
         for run in arm["runs"]:
             if run not in replicas:
                 replicas[run] = read_replica(paths, run, labels, seen)
-        found = [replica for run in arm["runs"] if (replica := replicas[run]) is not None]
-        if arm.get("group", 1) > 1:
-            found = average_groups([replicas[run] for run in arm["runs"]], arm["group"])
+        found = _find_replicas(arm, replicas)
         entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap, digest_files(found, labels))
+        if entry is None or arm.get("crossed"):
+            # Their bytes are about to be used: how a file looks from outside is not enough.
+            for run in arm["runs"]:
+                if run in seen and seen[run] is before.pop(run, None):
+                    del seen[run]
+                    replicas[run] = read_replica(paths, run, labels, seen)
+            found = _find_replicas(arm, replicas)
+            entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap, digest_files(found, labels))
         # A copy: whether anything changed is seen by comparing with what was there before.
         entries.append(dict(entry) if entry else measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
+    note_lost_labels(paths, replicas, labels)
     finished = {run: replica.result for run, replica in replicas.items() if replica is not None and replica.result}
     for entry, arm in zip(entries, plan["arms"], strict=True):
         entry["condition_number"] = find_condition_numbers(paths, arm, finished)
@@ -75,6 +84,13 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None, seen: S
         entry["crossed"] = measure_grid(arm, replicas)
         entry["cka"] = summarise_cka(paths, arm["name"])
     return {"v": FORMAT, "study": plan["study"], "arms": entries}
+
+
+def _find_replicas(arm: dict[str, Any], replicas: dict[str, Replica | None]) -> list[Replica]:
+    """List an arm's finished runs, or the ensembles of them that are complete."""
+    if arm.get("group", 1) > 1:
+        return average_groups([replicas[run] for run in arm["runs"]], arm["group"])
+    return [replica for run in arm["runs"] if (replica := replicas[run]) is not None]
 
 
 def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:

@@ -22,6 +22,10 @@ EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""
 
 
+ENDED_OTHERWISE = 1
+"""A copy's status when it ended without saying how."""
+
+
 @dataclass
 class Copies:
     """The worker's side: at most one copy of itself at a time."""
@@ -36,20 +40,38 @@ class Copies:
             os.kill(self.pid, signal.SIGTERM)
 
     def run(self, train_one: Callable[[], int]) -> int:
-        """Have a copy train one run or pack; returns its exit status, negative for signals."""
+        """Have a copy train one run or pack.
+
+        Returns:
+            What `train_one` returned, told through a pipe; ENDED_OTHERWISE where a user's code ended the process,
+            whose exit status then means nothing.
+        """
+        reading, writing = os.pipe()
         # Held back until the number of the copy is known: a signal in between would not reach it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         worker = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _be_copy(train_one, worker)
+            _be_copy(train_one, worker, writing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        _, status = os.waitpid(self.pid, 0)
+        os.waitpid(self.pid, 0)
         self.pid = None
-        return os.waitstatus_to_exitcode(status)
+        os.close(writing)
+        said = _read_now(reading)
+        os.close(reading)
+        return said[0] if said else ENDED_OTHERWISE
 
 
-def _be_copy(train_one: Callable[[], int], worker: int) -> None:
+def _read_now(reading: int) -> bytes:
+    """Read what a pipe holds; a process that the user's code left behind may keep it open for ever."""
+    os.set_blocking(reading, False)
+    try:
+        return os.read(reading, 1)
+    except BlockingIOError:
+        return b""
+
+
+def _be_copy(train_one: Callable[[], int], worker: int, writing: int) -> None:
     """Train, and end without what the worker would do at its end; end with the worker, however that ends.
 
     A copy that outlived its worker would hold the slot where nobody can end it, were the user's code to hang.
@@ -59,6 +81,7 @@ def _be_copy(train_one: Callable[[], int], worker: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == worker:  # otherwise the worker had ended before
             status = train_one()
+            os.write(writing, bytes([status]))
     except BaseException:  # the copy ends here, whatever a user's code raised
         traceback.print_exc()
     finally:
@@ -85,5 +108,5 @@ def train_apart(train_one: Callable[[], int]) -> int:
         if status == EXIT_NOTHING_LEFT:
             return 0
         if status != 0:
-            return status if status > 0 else 128 - status
+            return status
     return 0

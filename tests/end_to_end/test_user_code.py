@@ -128,7 +128,7 @@ def test_copy_ends_with_its_worker_and_its_run_is_tried_again(study: Study) -> N
     assert study.workers() == []
 
 
-@pytest.mark.parametrize("end", ["os._exit(3)", "raise SystemExit", "os.kill(os.getpid(), 11)"])
+@pytest.mark.parametrize("end", ["os._exit(3)", "os._exit(73)", "raise SystemExit", "os.kill(os.getpid(), 11)"])
 def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study, end: str) -> None:
     write(study, "plain")
     arms = '[[arm]]\nname = "Ends"\nvary = ["init"]\nmodel = { target = "ends:build" }\n'

@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from engine.errors import StudyError
 from engine.metrics import __main__ as command
 from engine.metrics import diversity
-from engine.metrics.checked import Seen, format_seen, read_seen
+from engine.metrics.checked import Seen, format_seen, look_at, read_seen
 from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
 from engine.store.control import Control
@@ -324,3 +325,34 @@ def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytes
     with pytest.raises(StudyError, match="ulimit -n"):
         read_replica(paths, "r1", labels, {})
     assert not paths.run("r1").damage.exists()
+
+
+@pytest.mark.parametrize("content", [None, b"PK", "other"])
+def test_lost_labels_cost_one_run_that_writes_them_anew(paths: StudyPaths, content: bytes | str | None) -> None:
+    digest = hashlib.sha256(paths.labels.read_bytes()).hexdigest()
+    for run in ("c1", "c2"):
+        put(paths, run, LOGITS[5], labels_sha256=digest)
+    for number in range(4):
+        put(paths, f"r{number}", LOGITS[number], labels_sha256=digest)
+    measure(paths)
+    assert not list(paths.runs.glob("*/damage.json"))
+    if content == "other":
+        np.save(paths.labels, LABELS[::-1])
+    else:
+        paths.labels.unlink()
+        paths.labels.write_bytes(content) if isinstance(content, bytes) else None
+    for _ in range(2):
+        measure(paths)
+        assert [path.parent.name for path in paths.runs.glob("*/damage.json")] == ["c1"], "one, however often"
+    assert "labels.npy" in paths.run("c1").damage.read_text()
+
+
+def test_file_that_looks_unchanged_is_compared_again_before_it_is_measured(paths: StudyPaths) -> None:
+    """As damage on a disk, or in a copy that keeps times: size and times are those of the file that was compared."""
+    seen: Seen = {}
+    first = measure_study(paths, previous=None, seen=seen)
+    damage_signs(paths)
+    stale = seen | {"r1": replace(seen["r1"], look=look_at(paths.run("r1").predictions))}
+    assert measure_study(paths, previous=first, seen=dict(stale)) == first, "nothing is measured, nothing is read"
+    init = measure_study(paths, previous=None, seen=dict(stale))["arms"][1]
+    assert (init["n"], init["damaged"]) == (3, 1)
