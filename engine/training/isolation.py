@@ -7,6 +7,7 @@ would import torch for seconds; it is made before any thread or CUDA context exi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -37,7 +38,8 @@ class Copies:
         """Hand SIGTERM on to the copy, which may not be in reach of whoever sent it; a signal handler."""
         self.terminated = True
         if self.pid is not None:
-            os.kill(self.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+                os.kill(self.pid, signal.SIGTERM)
 
     def run(self, train_one: Callable[[], int]) -> int:
         """Have a copy train one run or pack.
