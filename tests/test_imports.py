@@ -12,12 +12,12 @@ HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "safetensors", "ma
 
 CASES = {
     "command line": ("import tui.cli", (*HEAVY, "textual")),
-    "batch": ("import tui.batch", (*HEAVY, "textual")),
+    "batch": ("import tui.commands.batch", (*HEAVY, "textual")),
     "ls": ("import tui.cli; tui.cli.main(['ls'])", (*HEAVY, "textual")),
     "app": ("import tui.app.app", HEAVY),
     "supervisor": ("import engine.dispatch.supervisor", (*HEAVY, "textual", "rich")),
     "worker before it has its slot": ("import engine.training.__main__", (*HEAVY, "textual", "rich")),
-    "export": ("import engine.export.__main__", ("torch", "scipy", "textual", "rich", "sklearn")),
+    "export": ("import engine.report.__main__", ("torch", "scipy", "textual", "rich", "sklearn")),
     "measures": ("import engine.metrics.study", ("torch", "textual", "rich", "sklearn")),
     "training": ("import engine.training.worker", ("textual",)),
 }

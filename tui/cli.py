@@ -16,18 +16,17 @@ from rich.console import Console
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
 from engine.protocol.faults import printable
-from engine.store.paths import enter_path, find_store
-from engine.store.study import find_study, read_plan
-
-from .batch import run_batch
-from .catalogue import shipped_folder
-from .check import check_protocol
-from .export import export_study
-from .listing import cancel_study, list_studies, show_status
-from .measures import read_metrics, refresh_metrics
-from .output import print_results, print_text
-from .report import FORMATS
-from .settings import here, read_settings
+from engine.study.paths import enter_path, find_store
+from engine.study.study_plan import find_study, read_plan
+from tui.app.listed_files import shipped_folder
+from tui.app.settings import here, read_settings
+from tui.commands.batch import run_batch
+from tui.commands.check import check_protocol
+from tui.commands.export import export_study
+from tui.commands.listing import cancel_study, list_studies, show_status
+from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.output import print_results, print_text
+from tui.text.report import FORMATS
 
 USAGE = """\
 nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]

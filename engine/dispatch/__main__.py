@@ -6,10 +6,9 @@ import logging
 import sys
 from pathlib import Path
 
+from engine.dispatch.supervisor import supervise
 from engine.errors import EXIT_USAGE, NondetError
-from engine.store.paths import StudyPaths
-
-from .supervisor import supervise
+from engine.study.paths import StudyPaths
 
 
 def main() -> int:

@@ -12,8 +12,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from engine.store.files import explain_write_errors, write_json
-from engine.store.paths import AttemptPaths, RunPaths
+from engine.study.files import explain_write_errors, write_json
+from engine.study.paths import AttemptPaths, RunPaths
 
 FORMAT = 1
 

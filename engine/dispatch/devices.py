@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from engine.dispatch.nvml import take_inventory
+from engine.dispatch.visible import VARIABLE, DeviceList, Gpu, list_visible
 from engine.errors import NondetError
-from engine.plan import DeviceType
-
-from .nvml import take_inventory
-from .visible import VARIABLE, DeviceList, Gpu, list_visible
+from engine.plan.plan import DeviceType
 
 THREADS_ENVIRONMENT = {
     # One thread per run: more slots beat more threads for small networks, and rounding depends on the count.

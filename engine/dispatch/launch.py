@@ -11,22 +11,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from engine import catalog
-from engine.corpora import digest_corpus
+from engine.catalog import presets
+from engine.dispatch.devices import choose_devices, describe_gpus, device_type, list_devices
 from engine.errors import StudyError
-from engine.packing import Packings
-from engine.plan import Digest, Plan, make_plan
-from engine.protocol.settings import Protocol
+from engine.plan.corpora import digest_corpus
+from engine.plan.packing import Packings
+from engine.plan.plan import Digest, Plan, make_plan
+from engine.plan.source_files import digest_source
+from engine.protocol.definition import Protocol
 from engine.recipe import DataRecipe, ModelRecipe
-from engine.store.chosen import NOTHING, Chosen
-from engine.store.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
-from engine.store.paths import StudyPaths, find_store
-from engine.store.status import read_result
-from engine.store.study import digest_work, plan_content
-from engine.store.view import is_supervised
-from engine.targets import digest_source
-
-from .devices import choose_devices, describe_gpus, device_type, list_devices
+from engine.study.choices import NOTHING, Chosen
+from engine.study.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
+from engine.study.paths import StudyPaths, find_store
+from engine.study.run_state import read_result
+from engine.study.study_plan import digest_work, plan_content
+from engine.study.view import is_supervised
 
 SPEC_FORMAT = 1
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
@@ -48,7 +47,7 @@ def make_digest(protocol: Protocol) -> Digest:
 
     @cache
     def digest(part: DataRecipe | ModelRecipe) -> str | None:
-        if part.preset in catalog.LANGUAGE:
+        if part.preset in presets.LANGUAGE:
             return digest_corpus(part.preset, root)
         return digest_source(part.target, search_path=path)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from engine.store.control import Control
-from engine.store.files import write_json
-from engine.store.paths import AttemptPaths, StudyPaths
-from engine.store.status import read_state
-
-from .claims import claim
+from engine.dispatch.claims import claim
+from engine.study.control import Control
+from engine.study.files import write_json
+from engine.study.paths import AttemptPaths, StudyPaths
+from engine.study.run_state import read_state
 
 FORMAT = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from engine.processes import Owner
+from engine.study.processes import Owner
 
 FORMAT = 1
 

@@ -7,12 +7,11 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from engine.store.paths import StudyPaths
-
-from .children import command, start_detached
-from .devices import Slot
-from .leases import Lease
-from .record import SlotRecord
+from engine.dispatch.children import command, start_detached
+from engine.dispatch.devices import Slot
+from engine.dispatch.leases import Lease
+from engine.dispatch.record import SlotRecord
+from engine.study.paths import StudyPaths
 
 MAX_FRUITLESS = 3
 """Workers that may end in a row without having claimed a run before the slot is given up."""

@@ -15,18 +15,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.dispatch.children import command, start_detached
+from engine.dispatch.launch import done_runs, find_folder, prepare_study
 from engine.errors import StudyError
-from engine.plan import Plan
-from engine.protocol.settings import Protocol
-from engine.store.chosen import NOTHING, Chosen
-from engine.store.control import request
-from engine.store.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder, read_json
-from engine.store.paths import StudyPaths
-from engine.store.study import read_plan
-from engine.store.view import is_supervised
-
-from .children import command, start_detached
-from .launch import done_runs, find_folder, prepare_study
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.study.choices import NOTHING, Chosen
+from engine.study.control import request
+from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder, read_json
+from engine.study.paths import StudyPaths
+from engine.study.study_plan import read_plan
+from engine.study.view import is_supervised
 
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""

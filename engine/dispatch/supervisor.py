@@ -15,19 +15,18 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from engine.dispatch.children import command
+from engine.dispatch.claims import remove_stray_claims
+from engine.dispatch.devices import Slot, choose_devices, device_type, explain_devices, make_slots
+from engine.dispatch.leases import Lease
+from engine.dispatch.record import SupervisorRecord, SupervisorState
+from engine.dispatch.slots import EXIT_STORE_FULL, SlotWorker
 from engine.errors import StudyError
-from engine.processes import current_owner
-from engine.store.control import read_control
-from engine.store.files import write_json
-from engine.store.paths import StudyPaths
-from engine.store.view import StudySnapshot, StudyView
-
-from .children import command
-from .claims import remove_stray_claims
-from .devices import Slot, choose_devices, device_type, explain_devices, make_slots
-from .leases import Lease
-from .record import SupervisorRecord, SupervisorState
-from .slots import EXIT_STORE_FULL, SlotWorker
+from engine.study.control import read_control
+from engine.study.files import write_json
+from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
+from engine.study.view import StudySnapshot, StudyView
 
 LOG = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 from engine.errors import EXIT_USAGE, NondetError, StudyError
-from engine.store.files import read_json, write_json
-from engine.store.paths import StudyPaths
-
-from .checked import format_seen, read_seen
-from .curves import measure_curves
-from .study import FORMAT, measure_study
+from engine.metrics.checked import format_seen, read_seen
+from engine.metrics.curves import measure_curves
+from engine.metrics.study import FORMAT, measure_study
+from engine.study.files import read_json, write_json
+from engine.study.paths import StudyPaths
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.store.files import read_json
+from engine.study.files import read_json
 
 FORMAT = 1
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from engine.recipe import Recipe
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
 
 
 def find_condition_numbers(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .replicas import Replica, stack_predictions
+from engine.metrics.replicas import Replica, stack_predictions
 
 CONFIDENCE = 0.95
 GRAM_COLUMNS = 2**16

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.store.epochs import EpochRecord, read_epochs
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths
-
-from .conditioning import find_twin
-from .spread import standard_deviation
+from engine.metrics.conditioning import find_twin
+from engine.metrics.spread import standard_deviation
+from engine.study.epochs import EpochRecord, read_epochs
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
 
 FORMAT = 1
 MIDDLE = (2.5, 97.5)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .parallel import each_in_parallel
+from engine.metrics.parallel import each_in_parallel
 
 Matrix = np.ndarray
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import jackknife_interval, mean_over_pairs
-from .parallel import each_in_parallel
-from .spread import bootstrap_sd_error, standard_deviation
+from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.parallel import each_in_parallel
+from engine.metrics.spread import bootstrap_sd_error, standard_deviation
 
 Interval = tuple[float, float]
 

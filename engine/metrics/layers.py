@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths
-
-from .intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
 
 
 def summarise_cka(paths: StudyPaths, arm: str) -> list[dict[str, Any]] | None:

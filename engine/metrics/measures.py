@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .ensembles import ensemble_accuracies, ensemble_cross_entropies
-from .intervals import jackknife_interval, mean_over_pairs
-from .pairwise import correlation_matrix, disagreement_matrix, rank_correlation_matrix
-from .parallel import each_in_parallel
-from .spread import bootstrap_sd_error, standard_deviation
+from engine.metrics.ensembles import ensemble_accuracies, ensemble_cross_entropies
+from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.pairwise import correlation_matrix, disagreement_matrix, rank_correlation_matrix
+from engine.metrics.parallel import each_in_parallel
+from engine.metrics.spread import bootstrap_sd_error, standard_deviation
 
 Interval = tuple[float, float]
 

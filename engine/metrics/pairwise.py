@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from .parallel import each_in_parallel
+from engine.metrics.parallel import each_in_parallel
 
 Matrix = np.ndarray
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.store.damage import compare_digest, note_damage
-from engine.store.files import read_json, refuse_exhaustion
-from engine.store.paths import RunPaths, StudyPaths
-
-from .checked import Checked, Seen, look_at
+from engine.metrics.checked import Checked, Seen, look_at
+from engine.study.damage import compare_digest, note_damage
+from engine.study.files import read_json, refuse_exhaustion
+from engine.study.paths import RunPaths, StudyPaths
 
 TEXT_FIELDS = ("argmax", "log_probability")
 """Of the predictions of language models."""

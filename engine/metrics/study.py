@@ -10,17 +10,21 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from engine.errors import StudyError
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths
-
-from .checked import Seen
-from .conditioning import find_condition_numbers
-from .crossed import measure_grid
-from .diagnostics import Diagnostics, diagnose
-from .language import TEXT_INTERVALS, TEXT_MEANS, TEXT_PAIRWISE, TEXT_SPREADS, TextDiversity, text_diversity
-from .layers import summarise_cka
-from .measures import INTERVALS, MEANS, PAIRWISE, SPREADS, Diversity, diversity
-from .replicas import (
+from engine.metrics.checked import Seen
+from engine.metrics.conditioning import find_condition_numbers
+from engine.metrics.crossed import measure_grid
+from engine.metrics.diagnostics import Diagnostics, diagnose
+from engine.metrics.language import (
+    TEXT_INTERVALS,
+    TEXT_MEANS,
+    TEXT_PAIRWISE,
+    TEXT_SPREADS,
+    TextDiversity,
+    text_diversity,
+)
+from engine.metrics.layers import summarise_cka
+from engine.metrics.measures import INTERVALS, MEANS, PAIRWISE, SPREADS, Diversity, diversity
+from engine.metrics.replicas import (
     Labels,
     Replica,
     average_groups,
@@ -31,6 +35,8 @@ from .replicas import (
     read_replica,
     stack_predictions,
 )
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
 
 FORMAT = 1
 FIGURES = MEANS + SPREADS + PAIRWISE + INTERVALS

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engine import catalog
-from engine.published.rows import read_tables
-from engine.sources import SOURCES
+from engine.catalog import presets
+from engine.catalog.published import read_tables
+from engine.catalog.sources import SOURCES
 
 Check = Callable[[Any], str | None]
 
@@ -183,15 +183,15 @@ def crossed(value: Any) -> str | None:
     return f"must be two of {', '.join(SOURCES)}, each with 2 or more seeds, at most {MAX_REPLICAS} pairs"
 
 
-DATA_NAMES = (*catalog.DATA, *catalog.LANGUAGE)
-MODEL_NAMES = (*catalog.MODELS, *catalog.LANGUAGE_MODELS, f"{catalog.TORCHVISION_PREFIX}NAME")
+DATA_NAMES = (*presets.DATA, *presets.LANGUAGE)
+MODEL_NAMES = (*presets.MODELS, *presets.LANGUAGE_MODELS, f"{presets.TORCHVISION_PREFIX}NAME")
 
 
 def model_preset(value: Any) -> str | None:
     """A preset's name, or a name that torchvision may know: that is found out where it can be imported."""
-    if isinstance(value, str) and catalog.TORCHVISION_PATTERN.fullmatch(value):
+    if isinstance(value, str) and presets.TORCHVISION_PATTERN.fullmatch(value):
         return None
-    known = isinstance(value, str) and (value in catalog.MODELS or value in catalog.LANGUAGE_MODELS)
+    known = isinstance(value, str) and (value in presets.MODELS or value in presets.LANGUAGE_MODELS)
     return None if known else f"must be one of {', '.join(MODEL_NAMES)}"
 
 
@@ -210,7 +210,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         "target": Field(target, None, 'your function, e.g. "mypkg.data:load", instead of preset'),
         "root": Field(text(1000), "~/datasets", "the folder of the data files"),
         "train_size": Field(whole(0, 10**9), 0, "0 keeps every training example"),
-        "augment": Field(choice(("auto", *catalog.AUGMENTATIONS)), "auto", "auto is what the preset's paper used"),
+        "augment": Field(choice(("auto", *presets.AUGMENTATIONS)), "auto", "auto is what the preset's paper used"),
     },
     "model": {
         "preset": Field(model_preset, None, f"available: {', '.join(MODEL_NAMES)}"),

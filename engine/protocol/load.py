@@ -9,15 +9,14 @@ from typing import Any
 
 import tomli
 
-from engine import catalog
+from engine.catalog import presets
+from engine.catalog.sources import SOURCES
+from engine.protocol.definition import Arm, Dispatch, Ensemble, Protocol
+from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
+from engine.protocol.fields import ARM, ARM_OVERRIDES, SECTIONS, Field
+from engine.protocol.overrides import apply_overrides
+from engine.protocol.rules import check_cka, check_onsets, check_together, link_ensembles
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
-from engine.sources import SOURCES
-
-from .faults import Fault, ProtocolError, show_value, suggest
-from .fields import ARM, ARM_OVERRIDES, SECTIONS, Field
-from .overrides import apply_overrides
-from .rules import check_cka, check_onsets, check_together, link_ensembles
-from .settings import Arm, Dispatch, Ensemble, Protocol
 
 MAX_FILE_BYTES = 1_000_000
 Table = dict[str, Any]
@@ -208,7 +207,7 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
         crossed=grid,
         data=_data_recipe(merged["data"]),
         model=_model_recipe(merged["model"]),
-        train=_train_recipe(merged["train"], text=merged["data"]["preset"] in catalog.LANGUAGE),
+        train=_train_recipe(merged["train"], text=merged["data"]["preset"] in presets.LANGUAGE),
         evaluate=_evaluate_recipe(merged["evaluate"]),
     )
     if not isinstance(own["onset"], list):
@@ -242,7 +241,7 @@ def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults:
 def _exclusive(override: Any, merged: Table) -> Table:
     """An arm that names a preset replaces the protocol's target and its settings, and vice versa."""
     if isinstance(override, dict) and "preset" in override and "target" not in override:
-        width = merged["width"] if merged["preset"] in catalog.WIDTH_MODELS else override.get("width", 1.0)
+        width = merged["width"] if merged["preset"] in presets.WIDTH_MODELS else override.get("width", 1.0)
         return merged | {"target": None, "args": override.get("args", {}), "width": width}
     if isinstance(override, dict) and "target" in override and "preset" not in override:
         return merged | {"preset": None}
@@ -265,7 +264,7 @@ def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) 
 
 
 def _data_recipe(data: Table) -> DataRecipe:
-    facts = catalog.DATA.get(data["preset"] or "")
+    facts = presets.DATA.get(data["preset"] or "")
     automatic = "none" if facts is None else facts.augment
     augment = automatic if data["augment"] == "auto" else data["augment"]
     return DataRecipe(preset=data["preset"], target=data["target"], train_size=data["train_size"], augment=augment)
@@ -273,7 +272,7 @@ def _data_recipe(data: Table) -> DataRecipe:
 
 def _model_recipe(model: Table) -> ModelRecipe:
     # A text model's settings are written out, so that another default is another recipe.
-    defaults = catalog.QRNN_ARGS if model["preset"] in catalog.LANGUAGE_MODELS else {}
+    defaults = presets.QRNN_ARGS if model["preset"] in presets.LANGUAGE_MODELS else {}
     args = tuple(sorted((defaults | model["args"]).items()))
     return ModelRecipe(preset=model["preset"], target=model["target"], width=float(model["width"]), args=args)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import tomli
 
-from .faults import Fault, show_value, suggest
-from .fields import SECTIONS
+from engine.protocol.faults import Fault, show_value, suggest
+from engine.protocol.fields import SECTIONS
 
 
 def apply_overrides(document: dict[str, Any], overrides: tuple[str, ...]) -> list[Fault]:

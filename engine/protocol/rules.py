@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from engine import catalog
-
-from .faults import Fault, show_value, suggest
-from .fields import SECTIONS
-from .settings import Arm
+from engine.catalog import presets
+from engine.protocol.definition import Arm
+from engine.protocol.faults import Fault, show_value, suggest
+from engine.protocol.fields import SECTIONS
 
 Table = dict[str, Any]
 
@@ -35,16 +34,16 @@ def check_together(
             problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
             report(section, "target", problem, "leave one of the two out", part["target"])
     data, model, train = merged["data"], merged["model"], merged["train"]
-    facts = catalog.DATA.get(data["preset"] or "")
+    facts = presets.DATA.get(data["preset"] or "")
     if facts is not None and data["train_size"] > facts.train_size:
         problem = f"is more than the {facts.train_size:,} training examples of {data['preset']}"
         report("data", "train_size", problem, "0 keeps them all", data["train_size"])
-    if model["width"] != 1.0 and model["preset"] not in catalog.WIDTH_MODELS:
-        problem = f"acts on {', '.join(catalog.WIDTH_MODELS)} only"
+    if model["width"] != 1.0 and model["preset"] not in presets.WIDTH_MODELS:
+        problem = f"acts on {', '.join(presets.WIDTH_MODELS)} only"
         report("model", "width", problem, "leave it out for this model", model["width"])
     check_text(merged, report)
     check_views(merged, report)
-    if model["args"] and model["target"] is None and model["preset"] not in catalog.LANGUAGE_MODELS:
+    if model["args"] and model["target"] is None and model["preset"] not in presets.LANGUAGE_MODELS:
         report(
             "model",
             "args",
@@ -70,13 +69,13 @@ def check_together(
 
 def check_views(merged: dict[str, Table], report: Report) -> None:
     """Test-time crops need a grid that fits the padding of the data's images."""
-    facts = catalog.DATA.get(merged["data"]["preset"] or "")
+    facts = presets.DATA.get(merged["data"]["preset"] or "")
     crops = merged["evaluate"]["crops"]
     if facts is None or crops == 1:
         return
-    padding = catalog.crop_padding(facts.shape[-1])
-    if catalog.crop_steps(crops, padding) is None:
-        fitting = [n for side in range(1, 2 * padding + 2) if catalog.crop_steps(n := side * side, padding) is not None]
+    padding = presets.crop_padding(facts.shape[-1])
+    if presets.crop_steps(crops, padding) is None:
+        fitting = [n for side in range(1, 2 * padding + 2) if presets.crop_steps(n := side * side, padding) is not None]
         problem = f"makes no regular grid over the {padding} pixels of padding of {merged['data']['preset']}"
         remedy = f"choose one of {', '.join(map(str, fitting))}"
         report("evaluate", "crops", problem, remedy, crops)
@@ -85,8 +84,8 @@ def check_views(merged: dict[str, Table], report: Report) -> None:
 def check_text(merged: dict[str, Table], report: Report) -> None:
     """Text needs a model for text, and has no images' settings; and the other way round."""
     data, model, train = merged["data"], merged["model"], merged["train"]
-    is_text, reads_text = data["preset"] in catalog.LANGUAGE, model["preset"] in catalog.LANGUAGE_MODELS
-    texts, readers = ", ".join(catalog.LANGUAGE), ", ".join(catalog.LANGUAGE_MODELS)
+    is_text, reads_text = data["preset"] in presets.LANGUAGE, model["preset"] in presets.LANGUAGE_MODELS
+    texts, readers = ", ".join(presets.LANGUAGE), ", ".join(presets.LANGUAGE_MODELS)
     if is_text and not reads_text and (model["preset"] or model["target"]):
         key = "preset" if model["preset"] else "target"
         report("model", key, f"does not read text, and data.preset is {data['preset']}", f"use {readers}", model[key])
@@ -97,7 +96,7 @@ def check_text(merged: dict[str, Table], report: Report) -> None:
         if train["optimizer"] == "nt-asgd":
             report("train", "optimizer", f"is for {readers} only", "use sgd or adam", train["optimizer"])
         return
-    known = catalog.QRNN_ARGS
+    known = presets.QRNN_ARGS
     for key, value in model["args"].items():
         rate = key.startswith(("dropout", "weight_drop"))
         if key not in known:
@@ -139,7 +138,7 @@ def check_cka(values: dict[str, Table], arms: tuple[Arm, ...], faults: list[Faul
     if not values["dispatch"]["keep_weights"]:
         problem, remedy = "needs the runs' weights, and dispatch.keep_weights is false", "keep them, or leave cka out"
         faults.append(Fault("metrics.cka", problem, remedy, "true"))
-    if any(arm.data.preset in catalog.LANGUAGE for arm in arms):
+    if any(arm.data.preset in presets.LANGUAGE for arm in arms):
         problem, remedy = "is not defined for language models, as in the paper", "leave it out"
         faults.append(Fault("metrics.cka", problem, remedy, "true"))
 
@@ -181,7 +180,7 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
                 remedy = suggest(arm.ensemble.of, trained)
                 faults.append(Fault(f"{key}.of", "is no arm that is trained", remedy, show_value(arm.ensemble.of)))
             continue
-        if members.data.preset in catalog.LANGUAGE:
+        if members.data.preset in presets.LANGUAGE:
             problem = "is an arm of language models, whose predictions are not kept whole"
             remedy = "leave the ensemble out: the ensemble perplexity change of pairs is measured in every arm"
             faults.append(Fault(f"{key}.of", problem, remedy, show_value(members.name)))

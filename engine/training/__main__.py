@@ -19,10 +19,10 @@ from pathlib import Path
 
 from engine.dispatch.leases import Lease
 from engine.errors import EXIT_USAGE, NondetError
-from engine.store.control import read_control
-from engine.store.paths import StudyPaths
-from engine.store.status import read_state
-from engine.store.study import read_plan
+from engine.study.control import read_control
+from engine.study.paths import StudyPaths
+from engine.study.run_state import read_state
+from engine.study.study_plan import read_plan
 
 LEASE_PERIOD_S = 0.5
 """How often a waiting worker tries to get its slot."""
@@ -45,9 +45,9 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         if arguments.command == "probe":
-            return importlib.import_module("engine.training.probe").answer_request()
+            return importlib.import_module("engine.training.trials.facts").answer_request()
         if arguments.command == "rival":
-            return importlib.import_module("engine.training.rival").answer()
+            return importlib.import_module("engine.training.trials.side_by_side").answer()
         if arguments.command == "similarity":
             similarity_module = importlib.import_module("engine.training.similarity")
             return similarity_module.measure_similarity(StudyPaths(arguments.study))

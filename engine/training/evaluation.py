@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.catalog import crop_padding, crop_steps
+from engine.catalog.presets import crop_padding, crop_steps
 from engine.errors import DataError
 from engine.recipe import EvaluateRecipe, Recipe
-
-from .data import Dataset
+from engine.training.data.datasets import Dataset
 
 EVALUATION_BATCH = 1000
 """Examples per forward pass on the test set; fixed, as rounding depends on it."""

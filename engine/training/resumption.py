@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.recipe import Recipe
-from engine.store.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
-from engine.store.files import make_folder, write_bytes
-from engine.store.paths import AttemptPaths, ForkPaths, RunPaths, StudyPaths
-
-from .patience import patiently
-from .snapshot import Checkpoint, CheckpointPolicy, load_checkpoint
+from engine.study.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
+from engine.study.files import make_folder, write_bytes
+from engine.study.paths import AttemptPaths, ForkPaths, RunPaths, StudyPaths
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
+from engine.training.full_store import patiently
 
 LOG = logging.getLogger(__name__)
 

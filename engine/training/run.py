@@ -13,18 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import catalog
+from engine.catalog import presets
 from engine.recipe import DataRecipe, Recipe
-from engine.store.epochs import EpochRecord
-
-from . import images
-from .data import Dataset, load_data
-from .evaluation import Evaluation, evaluate
-from .language import task as language
-from .language.corpus import Corpus, load_corpus
-from .perturb import BitRecord, move_bit
-from .seeding import set_kernels, use_one_thread
-from .snapshot import Checkpoint, CheckpointPolicy, restore
+from engine.study.epochs import EpochRecord
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy, restore
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.data.text import Corpus, load_corpus
+from engine.training.evaluation import Evaluation, evaluate
+from engine.training.random.bit_change import BitRecord, move_bit
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.tasks import images
+from engine.training.tasks import text as language
 
 
 class Judgement(Protocol):
@@ -86,7 +85,7 @@ class Outcome:
 
 def load(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) -> Dataset | Corpus:
     """A recipe's data: text or images; see `data.load_data` and `corpus.load_corpus`."""
-    if recipe.preset in catalog.LANGUAGE:
+    if recipe.preset in presets.LANGUAGE:
         return load_corpus(recipe.preset, root)
     return load_data(recipe, root=root, search_path=search_path)
 

@@ -24,17 +24,16 @@ from torch import Tensor, nn
 
 from engine.errors import NondetError
 from engine.recipe import Recipe
-from engine.store.files import read_json, write_json
-from engine.store.paths import StudyPaths
-from engine.store.study import StudyArm, StudyPlan, read_plan
-
-from .data import Dataset, load_data
-from .evaluation import EVALUATION_BATCH, autocast
-from .images import prepare
-from .models import ResNet
-from .seeding import set_kernels, use_one_thread
-from .shufflenet import ShuffleNet
-from .weights import read_weights
+from engine.study.files import read_json, write_json
+from engine.study.paths import StudyPaths
+from engine.study.study_plan import StudyArm, StudyPlan, read_plan
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.evaluation import EVALUATION_BATCH, autocast
+from engine.training.models.definitions import ResNet
+from engine.training.models.shufflenet import ShuffleNet
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.tasks.images import prepare
+from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
 

@@ -10,15 +10,14 @@ import torch
 
 from engine.errors import StudyError
 from engine.recipe import Recipe
-from engine.store.epochs import append_epoch, read_epochs
-from engine.store.files import read_json
-from engine.store.paths import AttemptPaths, RunPaths
-
-from .data import Dataset
-from .patience import patiently
-from .perturb import BitRecord
-from .run import Outcome, evaluate_run
-from .weights import read_weights
+from engine.study.epochs import append_epoch, read_epochs
+from engine.study.files import read_json
+from engine.study.paths import AttemptPaths, RunPaths
+from engine.training.data.datasets import Dataset
+from engine.training.full_store import patiently
+from engine.training.random.bit_change import BitRecord
+from engine.training.run import Outcome, evaluate_run
+from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
 

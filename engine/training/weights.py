@@ -11,8 +11,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.errors import StudyError
-from engine.store.damage import compare_digest, note_damage
-from engine.store.paths import RunPaths
+from engine.study.damage import compare_digest, note_damage
+from engine.study.paths import RunPaths
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:

@@ -25,25 +25,32 @@ from engine.dispatch.queue import Outcome as Ending
 from engine.dispatch.slots import EXIT_STORE_FULL
 from engine.errors import NondetError, StoreFullError
 from engine.recipe import Recipe
-from engine.store.control import Control, read_control
-from engine.store.epochs import append_epoch
-from engine.store.files import explain_write_errors
-from engine.store.paths import StudyPaths
-from engine.store.study import read_plan
-
-from .claimed import Claimed, Datasets, attempt_content, load_data, read_recipe, write_labels, write_result
-from .data import Dataset
-from .isolation import EXIT_NOTHING_LEFT, train_apart
-from .language.corpus import Corpus
-from .memory import breaks_context, explain_shortage, is_out_of_memory
-from .packs.work import ClaimMore, gather, train_company
-from .patience import patiently
-from .resumption import find_start, make_fork
-from .run import Outcome, train_run
-from .snapshot import CheckpointPolicy
-from .stopping import Stopped
-from .targets import check_unchanged
-from .twins import evaluate_twin
+from engine.study.control import Control, read_control
+from engine.study.epochs import append_epoch
+from engine.study.files import explain_write_errors
+from engine.study.paths import StudyPaths
+from engine.study.study_plan import read_plan
+from engine.training.checkpoint import CheckpointPolicy
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
+from engine.training.full_store import patiently
+from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
+from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
+from engine.training.resumption import find_start, make_fork
+from engine.training.run import Outcome, train_run
+from engine.training.run_files import (
+    Claimed,
+    Datasets,
+    attempt_content,
+    load_data,
+    read_recipe,
+    write_labels,
+    write_result,
+)
+from engine.training.stacked.pack_work import ClaimMore, gather, train_company
+from engine.training.stopping import Stopped
+from engine.training.twins import evaluate_twin
+from engine.training.user_functions import check_unchanged
 
 LOG = logging.getLogger(__name__)
 

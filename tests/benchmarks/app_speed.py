@@ -16,9 +16,9 @@ from app_studies import write_study  # noqa: E402
 from measurement import Measurement, best_s  # noqa: E402
 from terminal_process import AppProcess  # noqa: E402
 
-from engine.store.epochs import EpochRecord, append_epoch  # noqa: E402
-from engine.store.paths import StudyPaths  # noqa: E402
-from tui.follow import Follower  # noqa: E402
+from engine.study.epochs import EpochRecord, append_epoch  # noqa: E402
+from engine.study.paths import StudyPaths  # noqa: E402
+from tui.app.follow import Follower  # noqa: E402
 
 ARMS, REPLICAS, EPOCHS, RUNNING = 7, 100, 500, 14
 FIRST_PAINT_S, OPEN_S, LOOK_S, BYTES_PER_S = 0.6, 1.5, 0.020, 10_000

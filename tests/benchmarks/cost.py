@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from measurement import Measurement
 
-from engine.export.figures import METADATA, PALETTE, STYLE
+from engine.report.figures import METADATA, PALETTE, STYLE
 
 REPLICAS = (1, 2, 5, 10, 20, 50, 100)
 SLOTS = (1, 2)

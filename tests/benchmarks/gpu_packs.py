@@ -27,14 +27,14 @@ from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.dispatch.rivals import race
 from engine.protocol.load import load_protocol
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset, load_data
-from engine.training.packs.images import ImagePack
-from engine.training.packs.timing import prepare_replicas, time_task, train_steps, warm_up
-from engine.training.packs.validity import check_pack
-from engine.training.seeding import set_kernels, use_one_thread
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.tasks.stacked_images import ImagePack
+from engine.training.trials.pack_validity import check_pack
+from engine.training.trials.step_times import prepare_replicas, time_task, train_steps, warm_up
+from engine.tuning.slot_trial import race
 
 TABLE_ROW = 100 * 500
 """Epochs of a row: 100 replicas, 500 epochs each."""

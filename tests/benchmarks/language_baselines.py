@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from measurement import Measurement
 
-from engine.plan import make_plan
+from engine.plan.plan import make_plan
 from engine.protocol.load import load_protocol
-from engine.training.language.corpus import load_corpus
+from engine.training.data.text import load_corpus
 from engine.training.run import train_run
 
 PROTOCOL = Path(__file__).parents[2] / "protocols" / "small" / "table2.toml"

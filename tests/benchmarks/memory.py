@@ -12,7 +12,7 @@ BARE = """
 import torch
 from torch import nn
 from torch.nn import functional
-from engine.training.models import BUILDERS, ModelShape
+from engine.training.models.definitions import BUILDERS, ModelShape
 images = torch.randint(256, (60_000, 3, 32, 32), dtype=torch.uint8)
 labels = torch.randint(10, (60_000,))
 model = BUILDERS["resnet14"](ModelShape(input_shape=(3, 32, 32), classes=10, width=0.25))
@@ -31,7 +31,7 @@ TRAIN = """
 from pathlib import Path
 import torch
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import load_data
+from engine.training.data.datasets import load_data
 from engine.training.run import train_run
 recipe = Recipe(
     data=DataRecipe(preset="synthetic", augment="crop-flip"),

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from measurement import Measurement
 
-from engine.catalog import QRNN_ARGS
+from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset
-from engine.training.language.corpus import load_corpus
-from engine.training.models import BUILDERS
-from engine.training.packs.validity import PackReport, check_pack
-from engine.training.seeding import set_kernels, use_one_thread
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import load_corpus
+from engine.training.models.definitions import BUILDERS
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.trials.pack_validity import PackReport, check_pack
 
 SIZE, BATCH_SIZE = 4, 16
 

@@ -20,10 +20,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
-from engine.training.data import Dataset, load_data
-from engine.training.models import BUILDERS, ModelShape
-from engine.training.packs.run import prepare_pack
-from engine.training.seeding import set_kernels, use_one_thread
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.stacked.pack_run import prepare_pack
 
 TRAIN, TEST = 10_000, 2_000
 SLOTS = 2

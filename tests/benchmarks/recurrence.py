@@ -8,7 +8,7 @@ import torch
 from measurement import Measurement, best_s
 from torch import Tensor
 
-from engine.training.language.recurrence import pool
+from engine.training.models.recurrence import pool
 
 TOKENS, STREAMS, UNITS = 70, 20, 512
 BUDGET = 2.0

@@ -19,8 +19,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset, load_data
-from engine.training.models import BUILDERS, ModelShape
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.models.definitions import BUILDERS, ModelShape
 from engine.training.run import train_run
 
 REPLICAS, EPOCHS, SLOTS = 16, 3, 2

@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.processes import current_owner
 from engine.protocol.load import load_protocol
 from engine.recipe import Recipe
-from engine.store.study import read_plan
+from engine.study.processes import current_owner
+from engine.study.study_plan import read_plan
 from engine.training import worker
-from engine.training.build import build_network
-from engine.training.data import Dataset, load_data
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.models.build import build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
-from engine.training.seeding import epoch_order, set_kernels
+from engine.training.random.seeding import epoch_order, set_kernels
 from engine.training.worker import Claimed, Requests
 
 EPOCHS = 30

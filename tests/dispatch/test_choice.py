@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from engine.dispatch import choice
-from engine.dispatch.choice import (
+from engine.dispatch.claims import claim
+from engine.dispatch.launch import plan_protocol, prepare_study
+from engine.dispatch.queue import write_exit
+from engine.plan.packing import Packing, shows_rounding
+from engine.protocol.definition import Protocol
+from engine.protocol.faults import ProtocolError
+from engine.protocol.load import parse_protocol
+from engine.study.choices import NOTHING, Chosen
+from engine.study.study_plan import read_plan
+from engine.tuning import choice
+from engine.tuning.choice import (
     choose_count,
     choose_packings,
     choose_slots,
@@ -18,17 +27,8 @@ from engine.dispatch.choice import (
     recall,
     shrink_packs,
 )
-from engine.dispatch.claims import claim
-from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.dispatch.probe import ProbeFacts, Workload, probe_plan
-from engine.dispatch.queue import write_exit
-from engine.packing import Packing, shows_rounding
-from engine.protocol.faults import ProtocolError
-from engine.protocol.load import parse_protocol
-from engine.protocol.settings import Protocol
-from engine.store.chosen import NOTHING, Chosen
-from engine.store.study import read_plan
-from tui import batch
+from engine.tuning.probe import ProbeFacts, Workload, probe_plan
+from tui.commands import batch
 
 TEXT = """
 [protocol]
@@ -160,7 +160,7 @@ def test_slots_are_raced_where_there_is_much_to_train(monkeypatch: pytest.Monkey
     protocol = parse(dispatch='slots_per_device = "auto"', pack=1)
     plan = plan_protocol(protocol)
     facts = probe_plan(protocol, plan, timed=False)
-    monkeypatch.setattr("engine.dispatch.choice.WORTH_S", 0.0)
+    monkeypatch.setattr("engine.tuning.choice.WORTH_S", 0.0)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1})
     chosen = choose_slots(protocol, plan, facts, NOTHING)
     assert [slots for slots, _ in chosen.slot_trials] == [1, 2]
@@ -204,7 +204,7 @@ def test_arms_that_show_rounding_are_refused_where_slots_leave_traces(monkeypatc
         "seconds_per_epoch": None, "seconds_guess": 0.1, "seconds_load": 0.1, "memory_bytes": 1, "lowlevel_empty": None,
         "slot_invariant": False, "size_invariant": False,
     }  # fmt: skip
-    monkeypatch.setattr("engine.dispatch.probe.ask", lambda protocol, workloads, timed: [facts] * len(workloads))
+    monkeypatch.setattr("engine.tuning.probe.ask", lambda protocol, workloads, timed: [facts] * len(workloads))
     protocol = parse(pack=3)
     with pytest.raises(ProtocolError, match="other bits in other slots") as caught:
         probe_plan(protocol, plan_protocol(protocol), timed=False)

@@ -11,10 +11,10 @@ import pytest
 
 from engine.dispatch.claims import claim, remove_stray_claims
 from engine.dispatch.queue import claim_next, write_exit
-from engine.processes import current_owner
-from engine.store.control import Control
-from engine.store.files import make_folder, read_json
-from engine.store.paths import RunPaths, StudyPaths
+from engine.study.control import Control
+from engine.study.files import make_folder, read_json
+from engine.study.paths import RunPaths, StudyPaths
+from engine.study.processes import current_owner
 
 CONTENT = {"owner": current_owner().to_dict(), "session": "s"}
 

@@ -9,13 +9,13 @@ import pytest
 
 from engine.dispatch.launch import data_root, done_runs, plan_protocol, prepare_study
 from engine.errors import StudyError
-from engine.processes import current_owner
+from engine.protocol.definition import Protocol
 from engine.protocol.load import load_protocol
-from engine.protocol.settings import Protocol
 from engine.recipe import Recipe
-from engine.store.files import read_json, write_json
-from engine.store.paths import StudyPaths
-from engine.store.study import read_plan
+from engine.study.files import read_json, write_json
+from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
+from engine.study.study_plan import read_plan
 
 
 @pytest.fixture

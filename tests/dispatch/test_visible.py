@@ -16,10 +16,10 @@ from engine.dispatch.nvml import Card, Inventory, take_inventory
 from engine.dispatch.supervisor import supervise
 from engine.dispatch.visible import DeviceList, list_visible
 from engine.errors import NondetError, StudyError
-from engine.plan import make_plan
+from engine.plan.plan import make_plan
 from engine.protocol.load import load_protocol
-from tui import batch
-from tui.check import check_protocol
+from tui.commands import batch
+from tui.commands.check import check_protocol
 
 PARTS = (Card("MIG-11aa", "H100 MIG 3g"), Card("MIG-22bb", "H100 MIG 3g"))
 FOUR = tuple(Card(f"GPU-{letter * 4}", "H100", index) for index, letter in enumerate("abcd"))

@@ -13,9 +13,9 @@ from engine.metrics.curves import measure_curves, spread_by_epoch
 from engine.metrics.intervals import jackknife_interval
 from engine.metrics.layers import summarise_cka
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.store.epochs import EpochRecord, append_epoch
-from engine.store.files import make_folder, write_json
-from engine.store.paths import StudyPaths
+from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.files import make_folder, write_json
+from engine.study.paths import StudyPaths
 
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"),

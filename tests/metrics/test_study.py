@@ -22,10 +22,10 @@ from engine.metrics import diversity
 from engine.metrics.checked import Seen, format_seen, look_at, read_seen
 from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
-from engine.store.control import Control
-from engine.store.files import make_folder, read_json, write_json
-from engine.store.paths import StudyPaths
-from engine.store.status import read_state
+from engine.study.control import Control
+from engine.study.files import make_folder, read_json, write_json
+from engine.study.paths import StudyPaths
+from engine.study.run_state import read_state
 
 LABELS = np.arange(60) % 5
 LOGITS = np.random.default_rng(3).normal(size=(6, 60, 5)).astype(np.float32) + 2 * np.eye(5, dtype=np.float32)[LABELS]

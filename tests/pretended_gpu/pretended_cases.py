@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset
+from engine.training.data.datasets import Dataset
 from engine.training.run import Outcome
 from engine.training.weights import weights_bytes
 
@@ -57,7 +57,7 @@ def hear_refusals() -> Iterator[list[str]]:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
-    log = logging.getLogger("engine.training.packs.step")
+    log = logging.getLogger("engine.training.stacked.step")
     log.addHandler(handler)
     try:
         yield lines

@@ -13,11 +13,12 @@ from pretended_cases import Checks
 from pretended_images import check_alone, check_own_network, check_pack, check_resumed
 from torch import Tensor
 
-from engine.training.data import Dataset
-from engine.training.packs import images, network, step
-from engine.training.packs.images import ImagePack
-from engine.training.packs.network import Pack
-from engine.training.packs.step import Stepper
+from engine.training.data.datasets import Dataset
+from engine.training.stacked import network, step
+from engine.training.stacked.network import Pack
+from engine.training.stacked.step import Stepper
+from engine.training.tasks import stacked_images
+from engine.training.tasks.stacked_images import ImagePack
 
 
 def expect_fault(plant: Any, check: Callable[[], None], message: str) -> None:
@@ -53,7 +54,7 @@ def leave_keys(task: ImagePack, epoch: int) -> Tensor:
     return draw(task, epoch).cpu()
 
 
-compute = images.replica_losses
+compute = stacked_images.replica_losses
 
 
 def look_at_losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ FAULTS: Checks = {
         expect_fault, patch.object(ImagePack, "draw_keys", leave_keys), own, "same device"
     ),
     "a look at a number in a step": partial(
-        expect_fault, patch.object(images, "replica_losses", look_at_losses), packs, "cannot be recorded"
+        expect_fault, patch.object(stacked_images, "replica_losses", look_at_losses), packs, "cannot be recorded"
     ),
     "a learning rate that is a number": partial(
         expect_fault, patch.object(Pack, "set_learning_rate", set_number), packs, "other bits"

@@ -20,10 +20,10 @@ from pretended_graphs import CURRENT, USUAL
 from torch import Tensor, nn
 
 from engine.recipe import ModelRecipe, Recipe
-from engine.training.packs import step
-from engine.training.packs.run import train_pack
+from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.run import train_run
-from engine.training.snapshot import CheckpointPolicy, load_checkpoint
+from engine.training.stacked import step
+from engine.training.stacked.pack_run import train_pack
 from engine.training.stopping import Stopped
 
 SMALL = ("linear", "hidden-fc", "hidden-conv", "resnet6")

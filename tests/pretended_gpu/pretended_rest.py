@@ -15,11 +15,12 @@ from pretended_device import CUDA
 from pretended_rules import RefusedError
 
 from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
-from engine.training import probe, similarity
+from engine.training import similarity
 from engine.training.evaluation import Evaluation
-from engine.training.packs.run import make_recorder, prepare_pack
+from engine.training.random.seeding import set_kernels
 from engine.training.run import evaluate_run, prepare, train_run
-from engine.training.seeding import set_kernels
+from engine.training.stacked.pack_run import make_recorder, prepare_pack
+from engine.training.trials import facts
 
 
 def check_settings() -> None:
@@ -62,8 +63,8 @@ def check_similarity() -> None:
 
 def answer(recipe: Recipe, *, question: dict[str, Any] | None = None, largest_bytes: float = float("inf")) -> Any:
     """What the probe says of a recipe on small images."""
-    with patch.object(probe, "load", lambda *_, **__: make_images()), pretend_cuda(largest_bytes=largest_bytes):
-        return probe.answer_recipe(recipe, root=Path(), search_path=(), timed=True, trial=question)
+    with patch.object(facts, "load", lambda *_, **__: make_images()), pretend_cuda(largest_bytes=largest_bytes):
+        return facts.answer_recipe(recipe, root=Path(), search_path=(), timed=True, trial=question)
 
 
 def check_probe() -> None:

@@ -12,12 +12,12 @@ from pretended_cases import Checks, digest, make_replicas
 from pretended_cuda import pretend_cuda
 from pretended_device import CUDA
 
-from engine.catalog import QRNN_ARGS
+from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.language import task
-from engine.training.language.corpus import Corpus, load_corpus
-from engine.training.packs.run import train_pack
+from engine.training.data.text import Corpus, load_corpus
 from engine.training.run import train_run
+from engine.training.stacked.pack_run import train_pack
+from engine.training.tasks import text
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sgd": {},
@@ -53,7 +53,7 @@ def check_text(**train: Any) -> None:
     """A language model trains alone, and in packs with the same bits whether or not they share batches."""
     recipe = make_text_recipe(**train)
     # Averaged SGD begins at once, and not after epochs without progress.
-    with patch.object(task, "stagnates", lambda losses, loss: len(losses) >= 1), pretend_cuda():
+    with patch.object(text, "stagnates", lambda losses, loss: len(losses) >= 1), pretend_cuda():
         train_run(recipe, make_corpus(), device=CUDA)
         one, other = (
             digest(train_pack(make_replicas(recipe, shared=shared), make_corpus(), device=CUDA))

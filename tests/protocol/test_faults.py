@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan import make_plan
+from engine.plan.plan import make_plan
 from engine.protocol.faults import ProtocolError, printable, show_value
 from engine.protocol.load import load_protocol, parse_protocol
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.packing import Packing
-from engine.plan import Plan, make_plan
+from engine.plan.packing import Packing
+from engine.plan.plan import Plan, make_plan
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import PackRecipe, Recipe

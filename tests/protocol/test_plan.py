@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalog import QRNN_ARGS
-from engine.plan import Plan, make_plan
+from engine.catalog.presets import QRNN_ARGS
+from engine.catalog.sources import SOURCES
+from engine.plan.plan import Plan, make_plan
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import BitChange, DataRecipe, EvaluateRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.sources import SOURCES
-from engine.store.study import plan_content
+from engine.study.study_plan import plan_content
 
 HEAD = """
 [protocol]

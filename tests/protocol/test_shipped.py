@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan import make_plan
+from engine.catalog.published import find_rows
+from engine.plan.plan import make_plan
 from engine.protocol.load import load_protocol
-from engine.published.rows import find_rows
 
 FOLDER = Path(__file__).parents[2] / "protocols"
 FILES = sorted(FOLDER.rglob("*.toml"))

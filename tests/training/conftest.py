@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset, load_data
+from engine.training.data.datasets import Dataset, load_data
 from engine.training.run import Outcome, train_run
 
 BASE = Recipe(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from engine.catalog import crop_padding
-from engine.training.augment import augment
-from engine.training.seeding import draw_augmentation
+from engine.catalog.presets import crop_padding
+from engine.training.data.augmentation import augment
+from engine.training.random.seeding import draw_augmentation
 
 
 def plain(image: torch.Tensor, top: int, left: int, flip: bool, pad: int) -> torch.Tensor:

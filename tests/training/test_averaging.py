@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.catalog import crop_steps
+from engine.catalog.presets import crop_steps
 from engine.errors import DataError
 from engine.recipe import EvaluateRecipe, Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
-from engine.training.data import Dataset
+from engine.training.data.datasets import Dataset
 from engine.training.evaluation import evaluate, make_views
-from engine.training.images import Training, prepare, train_epoch
-from engine.training.noise import noisy_weights
+from engine.training.random.weight_noise import noisy_weights
 from engine.training.run import Outcome, evaluate_run
+from engine.training.tasks.images import Training, prepare, train_epoch
 from engine.training.weights import array_bytes, weights_bytes
 
 Train = Callable[..., Outcome]

@@ -14,12 +14,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as load_sklearn_digits
 
-from engine import catalog
+from engine.catalog import presets
 from engine.errors import DataError
 from engine.recipe import DataRecipe
-from engine.training import downloads
-from engine.training.data import CIFAR_MEAN, CIFAR_STD, LOADERS, Dataset, keep_examples, load_data
-from engine.training.digits import load_digits
+from engine.training.data import downloads
+from engine.training.data.datasets import CIFAR_MEAN, CIFAR_STD, LOADERS, Dataset, keep_examples, load_data
+from engine.training.data.digits import load_digits
 
 
 def load(preset: str, root: Path, **settings: Any) -> Dataset:
@@ -108,7 +108,7 @@ def test_cifar_loads_from_its_original_files(root: Path, monkeypatch: pytest.Mon
     assert data.train_inputs.dtype == torch.uint8
     assert np.array_equal(data.train_inputs.numpy(), pixels.reshape(-1, 3, 32, 32))
     assert data.test_labels.shape == (20,)
-    assert data.classes == catalog.DATA[name].classes
+    assert data.classes == presets.DATA[name].classes
     shown = data.normalise(data.train_inputs[:3])
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CIFAR_MEAN, CIFAR_STD))
     expected = (torch.from_numpy(pixels[:3].reshape(3, 3, 32, 32)).float() / 255 - mean) / std
@@ -187,12 +187,12 @@ def test_train_size_keeps_the_same_examples_in_their_order(root: Path) -> None:
 
 def test_synthetic_data_is_cifar_shaped_and_repeats(root: Path) -> None:
     one, two = load("synthetic", root), load("synthetic", root)
-    facts = catalog.DATA["synthetic"]
+    facts = presets.DATA["synthetic"]
     assert one.train_inputs.shape == (facts.train_size, *facts.shape)
     assert torch.equal(one.train_inputs, two.train_inputs)
     assert torch.bincount(one.train_labels).min() > 4500
 
 
-@pytest.mark.parametrize("name", list(catalog.DATA))
+@pytest.mark.parametrize("name", list(presets.DATA))
 def test_catalog_knows_the_presets(name: str) -> None:
     assert name in LOADERS

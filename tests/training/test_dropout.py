@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine.training.dropout import KeyedDropout, MaskContext, key_dropout
-from engine.training.seeding import mask_keys
+from engine.training.random.dropout import KeyedDropout, MaskContext, key_dropout
+from engine.training.random.seeding import mask_keys
 
 
 def context(examples: int, seed: int = 1, epoch: int = 1) -> MaskContext:

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from engine.recipe import BitChange, ModelRecipe, PackRecipe, Recipe
-from engine.training.data import Dataset
-from engine.training.packs.run import train_pack
-from engine.training.packs.validity import check_pack
-from engine.training.probe import answer_recipe
+from engine.training.data.datasets import Dataset
+from engine.training.random.seeding import set_kernels
 from engine.training.run import Outcome
-from engine.training.seeding import set_kernels
+from engine.training.stacked.pack_run import train_pack
+from engine.training.trials.facts import answer_recipe
+from engine.training.trials.pack_validity import check_pack
 from engine.training.weights import weights_bytes
 
 pytestmark = [

@@ -13,22 +13,22 @@ from typing import Any
 import pytest
 import torch
 
-from engine.dispatch import probe as dispatch_probe
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.queue import claim_next
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
-from engine.store.control import Control
-from engine.store.files import read_json
-from engine.store.status import read_state
-from engine.store.study import read_plan
-from engine.training import probe, worker
-from engine.training.claimed import Claimed, attempt_content
-from engine.training.data import Dataset
+from engine.study.control import Control
+from engine.study.files import read_json
+from engine.study.run_state import read_state
+from engine.study.study_plan import read_plan
+from engine.training import worker
+from engine.training.data.datasets import Dataset
 from engine.training.memory import breaks_context, is_out_of_memory, try_in_memory
-from engine.training.packs import trial
-from engine.training.packs.trial import Place
+from engine.training.run_files import Claimed, attempt_content
+from engine.training.trials import facts, pack_sizes
+from engine.training.trials.pack_sizes import Place
+from engine.tuning import probe as dispatch_probe
 
 CUDA_OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 CPU_OUT = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
@@ -83,7 +83,7 @@ def test_real_lack_of_memory_gives_back_what_was_taken() -> None:
 FIRST_TRAINING = """
 import gc, weakref
 import torch
-from engine.training.seeding import set_kernels
+from engine.training.random.seeding import set_kernels
 
 def train():
     weights = torch.zeros(1000)
@@ -114,7 +114,7 @@ def fail_above(limit: int, work: Callable[..., Any]) -> Callable[..., Any]:
 def answer(
     recipe: Recipe, tmp_path: Path, *, timed: bool = False, question: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    return probe.answer_recipe(recipe, root=tmp_path, search_path=(), timed=timed, trial=question)
+    return facts.answer_recipe(recipe, root=tmp_path, search_path=(), timed=timed, trial=question)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(probe, place, fail)
+    monkeypatch.setattr(facts, place, fail)
     found = answer(linear, tmp_path, timed=True)
     assert found["part"] == "batch"
     assert found["error"] == "linear: does not fit into the memory of the CPU with batch_size = 40"
@@ -155,8 +155,8 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: tuple[int, int], work: str
 ) -> None:
     limit, fits = room
-    monkeypatch.setattr(probe, work, fail_above(limit, getattr(probe, work)))
-    monkeypatch.setattr(probe, "TIMED_S", 0.01)
+    monkeypatch.setattr(facts, work, fail_above(limit, getattr(facts, work)))
+    monkeypatch.setattr(facts, "TIMED_S", 0.01)
     packed = replace(linear, pack=PackRecipe(size=16, shared_batch=True))
     found = answer(packed, tmp_path, timed=True)
     assert found["part"] == "pack"
@@ -202,7 +202,7 @@ def test_size_whose_self_test_does_not_fit_gives_way_to_the_next_smaller_one(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, size: int
 ) -> None:
     monkeypatch.setattr(Place, "time", time_by_size)
-    monkeypatch.setattr(trial, "check_pack", fail_above(limit, trial.check_pack))
+    monkeypatch.setattr(pack_sizes, "check_pack", fail_above(limit, pack_sizes.check_pack))
     found = ask_auto(linear, tmp_path)
     assert (found["size"], found["reason"]) == (size, "packs do not fit into memory here" if size == 1 else None)
 

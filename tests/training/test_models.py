@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from engine import catalog
+from engine.catalog import presets
 from engine.errors import ModelError
 from engine.recipe import ModelRecipe
-from engine.training.build import Network, build_network
-from engine.training.models import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
+from engine.training.models.build import Network, build_network
+from engine.training.models.definitions import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
+from engine.training.models.shufflenet import shuffle_channels
 from engine.training.optimiser import is_slow, make_groups
-from engine.training.seeding import initialised_under
-from engine.training.shufflenet import shuffle_channels
+from engine.training.random.seeding import initialised_under
 
 CIFAR = (3, 32, 32)
 
@@ -57,7 +57,7 @@ def test_mnist_network_has_the_published_count_on_mnist() -> None:
 
 
 def test_catalog_names_the_builders() -> None:
-    assert set(catalog.MODELS) == set(BUILDERS)
+    assert set(presets.MODELS) == set(BUILDERS)
 
 
 @pytest.mark.parametrize("name", list(BUILDERS))

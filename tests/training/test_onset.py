@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from engine.recipe import BitChange, Onset, Recipe, TrainRecipe
-from engine.store.epochs import EpochRecord, append_epoch
-from engine.store.paths import RunPaths, StudyPaths
-from engine.training.data import Dataset
+from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.paths import RunPaths, StudyPaths
+from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.data.datasets import Dataset
 from engine.training.optimiser import learning_rate
 from engine.training.resumption import find_start, make_fork
 from engine.training.run import Outcome
-from engine.training.snapshot import CheckpointPolicy, load_checkpoint
 from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 

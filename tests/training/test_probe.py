@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe
-from engine.training.packs import images
-from engine.training.probe import answer_recipe
+from engine.training.tasks import stacked_images
+from engine.training.trials.facts import answer_recipe
 
 
 def answer(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> dict:
@@ -72,12 +72,12 @@ def test_packs_that_change_bits_by_slot_are_found_out(
     base: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As sums over a strided axis do, whose last columns are rounded otherwise."""
-    original = images.replica_losses
+    original = stacked_images.replica_losses
 
     def round_by_slot(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         losses = original(logits, labels)
         return losses * (1 + 1e-6 * (torch.arange(len(losses)) == 2))
 
-    monkeypatch.setattr(images, "replica_losses", round_by_slot)
+    monkeypatch.setattr(stacked_images, "replica_losses", round_by_slot)
     packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
     assert answer(packed, tmp_path)["slot_invariant"] is False

@@ -14,10 +14,10 @@ from scipy import special
 
 from engine.errors import PerturbationError
 from engine.recipe import BitChange, ModelRecipe, Recipe, TrainRecipe
-from engine.store.epochs import EpochRecord
-from engine.training.data import Dataset
+from engine.study.epochs import EpochRecord
+from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.data.datasets import Dataset
 from engine.training.run import Outcome
-from engine.training.snapshot import CheckpointPolicy, load_checkpoint
 from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.recipe import Recipe
-from engine.store.files import make_folder, write_bytes, write_json
-from engine.store.paths import StudyPaths
+from engine.study.files import make_folder, write_bytes, write_json
+from engine.study.paths import StudyPaths
 from engine.training import similarity
-from engine.training.data import Dataset, load_data
-from engine.training.images import prepare
-from engine.training.models import BUILDERS, ModelShape
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.models.definitions import BUILDERS, ModelShape
 from engine.training.run import Outcome
 from engine.training.similarity import (
     find_layers,
@@ -28,6 +27,7 @@ from engine.training.similarity import (
     pair_products,
     read_activations,
 )
+from engine.training.tasks.images import prepare
 from engine.training.weights import weights_bytes
 
 CIFAR = ModelShape(input_shape=(3, 32, 32), classes=10, width=0.125)

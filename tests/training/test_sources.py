@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn import functional
 
 from engine.recipe import BitChange, ModelRecipe, Recipe
-from engine.training.batches import epoch_batches, example_order
-from engine.training.data import Dataset
-from engine.training.images import key_masks, prepare, train_epoch
+from engine.training.data.batches import epoch_batches, example_order
+from engine.training.data.datasets import Dataset
+from engine.training.random.seeding import PURPOSES, draw_augmentation, epoch_order, keyed_generator, set_kernels
 from engine.training.run import Outcome
-from engine.training.seeding import PURPOSES, draw_augmentation, epoch_order, keyed_generator, set_kernels
+from engine.training.tasks.images import key_masks, prepare, train_epoch
 
 MODULE = """
 import torch

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from engine.errors import DataError, ModelError
+from engine.plan.source_files import digest_source, find_sources, find_unseen
 from engine.recipe import DataRecipe, ModelRecipe
-from engine.targets import digest_source, find_sources, find_unseen
-from engine.training.build import Network, build_network
-from engine.training.data import Dataset, load_data
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.models.build import Network, build_network
 
 DATA_HEAD = """
 import numpy as np

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.training.stopping import Stopped
-from engine.training.timer import time_epoch
+from engine.training.trials.timer import time_epoch
 
 
 @pytest.fixture

@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
 from engine.protocol.fields import arm_name
 from engine.protocol.load import parse_protocol
-from engine.sources import SOURCES
-from tui.catalogue import describe_protocol, find_protocols, read_head, shipped_folder
-from tui.clipboard import encode_notice, encode_osc52
-from tui.compare import compare_arms, format_differences
-from tui.document import (
+from tui.app.clipboard import encode_notice, encode_osc52
+from tui.app.document import (
     SETTINGS,
     Document,
     allowed_of,
@@ -29,9 +27,11 @@ from tui.document import (
     name_sources,
     parse_value,
 )
-from tui.format import shorten_apart
-from tui.settings import Settings, find_locations, note_recent, read_recent, read_settings
-from tui.terminal import describe_terminal, find_obstacle
+from tui.app.listed_files import describe_protocol, find_protocols, read_head, shipped_folder
+from tui.app.settings import Settings, find_locations, note_recent, read_recent, read_settings
+from tui.app.terminal import describe_terminal, find_obstacle
+from tui.text.compare import compare_arms, format_differences
+from tui.text.format import shorten_apart
 
 SHIPPED = sorted((Path(__file__).parents[2] / "protocols").rglob("*.toml"))
 

@@ -11,15 +11,15 @@ import pytest
 from rich.console import Console
 
 from engine.dispatch.start import PreparedStudy
-from engine.plan import Plan, make_plan
+from engine.plan.plan import Plan, make_plan
 from engine.protocol.load import parse_protocol
-from engine.store.control import Control, read_control
-from engine.store.paths import StudyPaths
-from engine.store.status import RunState
-from engine.store.view import RunView, StudySnapshot
-from tui import batch
-from tui.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts, tell_end, tell_failures, tell_plainly
-from tui.format import UNICODE
+from engine.study.control import Control, read_control
+from engine.study.paths import StudyPaths
+from engine.study.run_state import RunState
+from engine.study.view import RunView, StudySnapshot
+from tui.commands import batch
+from tui.commands.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts, tell_end, tell_failures, tell_plainly
+from tui.text.format import UNICODE
 
 
 def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, **changes: Any) -> StudySnapshot:

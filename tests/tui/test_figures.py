@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tui.diagnostics import make_diagnostics_panel
-from tui.figures import (
+from tui.text.diagnostics import make_diagnostics_panel
+from tui.text.format import ASCII, UNICODE
+from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
+from tui.text.tables import make_notes, make_panel, make_rows
+from tui.text.text_figures import (
     draw_bar,
     draw_levels,
     list_crossed,
@@ -18,9 +21,6 @@ from tui.figures import (
     list_pairs,
     make_figure_panels,
 )
-from tui.format import ASCII, UNICODE
-from tui.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
-from tui.tables import make_notes, make_panel, make_rows
 
 PART = {"variance": 0.25, "ci": [0.1, 0.4], "share": 0.5}
 EMPTY = {"variance": 0.0, "ci": None, "share": None}

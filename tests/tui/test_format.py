@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.format import (
+from tui.text.format import (
     ASCII,
     UNICODE,
     choose_symbols,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui import gpus
+from tui.app import gpus
 
 
 def make_library(*, count: int = 2, power: bool = True, gone: int | None = None) -> Any:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.store.epochs import EpochRecord
-from tui.format import fit_name
-from tui.plot import (
+from engine.study.epochs import EpochRecord
+from tui.text.format import fit_name
+from tui.text.plot import (
     DOTS,
     LABEL_COLUMNS,
     Cell,
@@ -27,7 +27,7 @@ from tui.plot import (
     ticks,
     to_text,
 )
-from tui.series import ArmSeries, Curve, make_curve
+from tui.text.series import ArmSeries, Curve, make_curve
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
 

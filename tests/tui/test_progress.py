@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from engine.store.control import Control
-from engine.store.epochs import EpochRecord
-from engine.store.status import RunState
-from engine.store.view import ArmView, RunView, Spread, StudySnapshot
-from tui.format import ASCII, UNICODE, describe_state
-from tui.progress import (
+from engine.study.control import Control
+from engine.study.epochs import EpochRecord
+from engine.study.run_state import RunState
+from engine.study.view import ArmView, RunView, Spread, StudySnapshot
+from tui.commands.progress import (
     describe_line,
     format_bar,
     format_counts,
@@ -22,6 +21,7 @@ from tui.progress import (
     list_failures,
     render,
 )
+from tui.text.format import ASCII, UNICODE, describe_state
 
 EPOCH = EpochRecord(epoch=1, train_loss=1, test_accuracy=50.0, test_cross_entropy=1, lr=0.1, seconds=1.0)
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tui.format import ASCII, UNICODE
-from tui.report import DIAGNOSTICS, FORMATS, NUMBERS, escape_latex, escape_markdown
-from tui.tables import make_notes, make_panel, make_rows
+from tui.text.format import ASCII, UNICODE
+from tui.text.report import DIAGNOSTICS, FORMATS, NUMBERS, escape_latex, escape_markdown
+from tui.text.tables import make_notes, make_panel, make_rows
 
 HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
 

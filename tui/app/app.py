@@ -15,26 +15,25 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.dispatch.choice import decide
 from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
-from engine.store.control import request
-from engine.store.files import read_json
-from engine.store.paths import StudyPaths, enter_path, find_store, iterate_studies
-from tui.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
-from tui.document import Document
-from tui.settings import Locations, Settings, note_recent, read_settings
-from tui.settings import here as own_locations
-from tui.terminal import Terminal, describe_terminal, find_obstacle
-
-from .builder import BuilderScreen
-from .dialogs import Choose, Help, Reader
-from .monitor import MonitorScreen
-from .patches import end_on_hangup, end_without_terminal, survive_stray_bytes
-from .results import ResultsScreen
-from .start import StartScreen
+from engine.study.control import request
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
+from engine.tuning.choice import decide
+from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
+from tui.app.document import Document
+from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
+from tui.app.screens.builder import BuilderScreen
+from tui.app.screens.dialogs import Choose, Help, Reader
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.results import ResultsScreen
+from tui.app.screens.start import StartScreen
+from tui.app.settings import Locations, Settings, note_recent, read_settings
+from tui.app.settings import here as own_locations
+from tui.app.terminal import Terminal, describe_terminal, find_obstacle
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
-    from .app import NondetApp
+    from tui.app.app import NondetApp
 
 
 def host(node: DOMNode) -> NondetApp:

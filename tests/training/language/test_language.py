@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.catalog import QRNN_ARGS
-from engine.corpora import digest_corpus, find_files, read_corpus
+from engine.catalog.presets import QRNN_ARGS
 from engine.errors import DataError
+from engine.plan.corpora import digest_corpus, find_files, read_corpus
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.store.epochs import EpochRecord
-from engine.training.language.corpus import (
+from engine.study.epochs import EpochRecord
+from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.data.text import (
     Corpus,
     cut_segments,
     load_corpus,
@@ -25,12 +26,11 @@ from engine.training.language.corpus import (
     split_lines,
     split_topics,
 )
-from engine.training.language.qrnn import Qrnn, QrnnLayer
-from engine.training.language.recurrence import pool
-from engine.training.language.task import evaluate, prepare, regularise, segment_sizes, train_epoch
-from engine.training.models import count_parameters
+from engine.training.models.definitions import count_parameters
+from engine.training.models.qrnn import Qrnn, QrnnLayer
+from engine.training.models.recurrence import pool
 from engine.training.run import Outcome, train_run
-from engine.training.snapshot import CheckpointPolicy, load_checkpoint
+from engine.training.tasks.text import evaluate, prepare, regularise, segment_sizes, train_epoch
 from engine.training.weights import array_bytes, weights_bytes
 
 CPU = torch.device("cpu")

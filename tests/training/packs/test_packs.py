@@ -12,16 +12,16 @@ import torch
 from torch.nn import functional
 
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training import images
-from engine.training.batches import epoch_batches
-from engine.training.data import Dataset
+from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.data.batches import epoch_batches
+from engine.training.data.datasets import Dataset
 from engine.training.optimiser import make_optimiser
-from engine.training.packs.images import replica_losses
-from engine.training.packs.network import Pack
-from engine.training.packs.run import prepare_pack, train_pack
+from engine.training.random.seeding import use_one_thread
 from engine.training.run import Outcome, train_run
-from engine.training.seeding import use_one_thread
-from engine.training.snapshot import CheckpointPolicy, load_checkpoint
+from engine.training.stacked.network import Pack
+from engine.training.stacked.pack_run import prepare_pack, train_pack
+from engine.training.tasks import images
+from engine.training.tasks.stacked_images import replica_losses
 
 CPU = torch.device("cpu")
 PRESETS = [

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.recipe import PackRecipe, TrainRecipe
-from engine.training.packs.network import Pack
-from engine.training.packs.step import WARM_UP_STEPS, CudaRecorder, Stepper
+from engine.training.stacked.network import Pack
+from engine.training.stacked.step import WARM_UP_STEPS, CudaRecorder, Stepper
 
 
 @dataclass

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from engine.catalog import QRNN_ARGS
+from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.language.corpus import Corpus
-from engine.training.language.task import prepare as prepare_alone
-from engine.training.packs.run import train_pack
-from engine.training.packs.text import prepare
-from engine.training.packs.timing import time_pack
-from engine.training.packs.validity import check_pack, find_stacking_fault
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
+from engine.training.data.text import Corpus
 from engine.training.run import Outcome, train_run
-from engine.training.snapshot import Checkpoint, CheckpointPolicy, load_checkpoint
+from engine.training.stacked.pack_run import train_pack
+from engine.training.tasks.stacked_text import prepare
+from engine.training.tasks.text import prepare as prepare_alone
+from engine.training.trials.pack_validity import check_pack, find_stacking_fault
+from engine.training.trials.step_times import time_pack
 
 CPU = torch.device("cpu")
 WORDS = torch.from_numpy(np.random.default_rng(0).integers(0, 20, 900) ** 2 // 20)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.recipe import Recipe
-from engine.training.data import Dataset
-from engine.training.packs import trial
-from engine.training.packs.trial import Place, Question, answer_question, choose_size, count_rounds, propose_sizes
+from engine.training.data.datasets import Dataset
+from engine.training.trials import pack_sizes
+from engine.training.trials.pack_sizes import Place, Question, answer_question, choose_size, count_rounds, propose_sizes
 
 CPU = torch.device("cpu")
 
@@ -107,11 +107,11 @@ def test_packs_that_leave_traces_of_slots_are_not_chosen_for_arms_that_show_roun
     question: Question, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Place, "time", lambda place, recipe: 0.1)
-    report = trial.check_pack
+    report = pack_sizes.check_pack
 
     def differing(*args: object, **kwargs: object) -> object:
         return replace(report(*args, **kwargs), slot_invariant=False)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(trial, "check_pack", differing)
+    monkeypatch.setattr(pack_sizes, "check_pack", differing)
     assert answer(question, data)["reason"] == "packs give other bits in other slots on this device"
     assert answer(replace(question, strict=False), data)["size"] > 1

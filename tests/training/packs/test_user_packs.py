@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data import Dataset
-from engine.training.packs.run import prepare_pack, train_pack
-from engine.training.packs.validity import check_pack, find_stacking_fault
+from engine.training.data.datasets import Dataset
 from engine.training.run import Outcome, train_run
+from engine.training.stacked.pack_run import prepare_pack, train_pack
+from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 
 CPU = torch.device("cpu")
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from engine.processes import current_owner
-from engine.store.epochs import EpochRecord, append_epoch, read_epochs
-from engine.store.files import make_folder, read_json, write_json
-from engine.store.paths import StudyPaths
+from engine.study.epochs import EpochRecord, append_epoch, read_epochs
+from engine.study.files import make_folder, read_json, write_json
+from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
 from tui.app.app import NondetApp
-from tui.settings import Locations, Settings
-from tui.terminal import Terminal
+from tui.app.settings import Locations, Settings
+from tui.app.terminal import Terminal
 
 TERMINAL = Terminal(glyphs="braille", remote=False, tmux=False, few_colours=False)
 HOSTILE = "[red]all[/] \x1b[31mx"
@@ -150,8 +150,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "protocols").mkdir()
     (tmp_path / "protocols" / "mine.toml").write_text(PROTOCOL)
-    monkeypatch.setattr("tui.app.results.refresh_metrics", lambda paths: None)
-    monkeypatch.setattr("tui.catalogue.shipped_folder", lambda: None)
+    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: None)
+    monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: None)
     return tmp_path / "studies"
 
 

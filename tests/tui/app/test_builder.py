@@ -11,7 +11,7 @@ from test_screens import settle
 from textual.pilot import Pilot
 
 from tui.app.app import NondetApp
-from tui.app.builder import BuilderScreen
+from tui.app.screens.builder import BuilderScreen
 
 Make = Callable[..., NondetApp]
 SIZES = [(80, 24), (120, 40)]

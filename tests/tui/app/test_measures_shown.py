@@ -11,7 +11,7 @@ from app_studies import write_study
 from test_screens import settle
 
 from tui.app.app import NondetApp
-from tui.app.monitor import MonitorScreen
+from tui.app.screens.monitor import MonitorScreen
 
 Make = Callable[..., NondetApp]
 

@@ -16,19 +16,19 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
-from engine.dispatch.choice import Decided
 from engine.dispatch.launch import plan_protocol
 from engine.dispatch.start import PreparedStudy
-from engine.store.chosen import NOTHING
-from engine.store.files import make_folder
+from engine.study.choices import NOTHING
+from engine.study.files import make_folder
+from engine.tuning.choice import Decided
 from tui.app.app import NondetApp, TooSmall
-from tui.app.builder import BuilderScreen
-from tui.app.dialogs import Help, Reader
-from tui.app.lines import LinesView
-from tui.app.monitor import MonitorScreen
-from tui.app.plotview import PlotView
-from tui.app.results import ResultsScreen
-from tui.app.start import StartScreen
+from tui.app.screens.builder import BuilderScreen
+from tui.app.screens.dialogs import Help, Reader
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.results import ResultsScreen
+from tui.app.screens.start import StartScreen
+from tui.app.widgets.lines import LinesView
+from tui.app.widgets.plotview import PlotView
 
 Make = Callable[..., NondetApp]
 SIZES = [(80, 24), (120, 40), (200, 60)]

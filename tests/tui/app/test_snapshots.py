@@ -15,7 +15,7 @@ from app_studies import screen_text, write_study
 from test_screens import settle
 from textual.pilot import Pilot
 
-from engine.store.files import make_folder, write_json
+from engine.study.files import make_folder, write_json
 from tui.app.app import NondetApp
 
 FOLDER = Path(__file__).parent / "snapshots"

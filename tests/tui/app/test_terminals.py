@@ -13,8 +13,8 @@ import pytest
 from app_studies import write_study
 from terminal_process import COMMAND, AppProcess
 
-from engine.store.epochs import EpochRecord, append_epoch
-from engine.store.paths import StudyPaths
+from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.paths import StudyPaths
 
 MOUSE_ON = b"\x1b[?1000h"
 

@@ -15,11 +15,11 @@ from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
 from tui.app.app import NondetApp
-from tui.app.lines import LinesView
-from tui.app.monitor import MonitorScreen
-from tui.app.plotview import PlotView
-from tui.app.start import StartScreen
-from tui.follow import Follower, Picture
+from tui.app.follow import Follower, Picture
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.start import StartScreen
+from tui.app.widgets.lines import LinesView
+from tui.app.widgets.plotview import PlotView
 
 Make = Callable[..., NondetApp]
 
@@ -70,8 +70,8 @@ async def test_screen_may_be_left_while_it_reads(make_app: Make, store: Path, mo
     def wait(*_: Any) -> None:
         let_go.wait(10)
 
-    monkeypatch.setattr("tui.app.results.refresh_metrics", wait)
-    monkeypatch.setattr("tui.app.monitor.describe_gpus", lambda: wait() or [])
+    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", wait)
+    monkeypatch.setattr("tui.app.screens.monitor.describe_gpus", lambda: wait() or [])
     app = make_app()
     paths = write_study(store / "s", done=3, running=0)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -110,7 +110,7 @@ async def test_runs_that_are_done_are_counted_beside_the_event_loop_and_once_per
         counted.append(threading.current_thread().name)
         return {"one"}
 
-    monkeypatch.setattr("tui.app.builder.done_runs", count)
+    monkeypatch.setattr("tui.app.screens.builder.done_runs", count)
     app = make_app(opened=Path("protocols/mine.toml"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

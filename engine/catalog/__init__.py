@@ -1,0 +1,1 @@
+"""Facts that several parts of the program need, each stated once: sources, presets, published figures."""

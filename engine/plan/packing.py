@@ -1,0 +1,129 @@
+"""Which runs of a protocol are trained in packs, and in which.
+
+Of some networks that is known at once; of a user's own, and of `pack = "auto"`, it is found out by trying, and what
+was found is handed in here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from engine.catalog import presets
+from engine.catalog.sources import SOURCES
+from engine.protocol.definition import Arm, Protocol
+from engine.recipe import NO_SEEDS, PackRecipe, Recipe
+
+
+def shows_rounding(vary: Collection[str]) -> bool:
+    """Whether an arm's point is a difference in rounding, which slots must not add to: controls, moved bits, order."""
+    return "bit" in vary or set(vary) <= {"lowlevel"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How the runs of one kind are trained, as found out by trying."""
+
+    size: int
+    """Replicas at once; 1 is each by itself."""
+    channels_last: bool = False
+    reason: str | None = None
+    """Why each is trained by itself."""
+    trials: tuple[tuple[int, float], ...] = ()
+    """Sizes that were tried, with seconds per epoch and replica; empty where nothing was timed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; inverse of `from_dict`."""
+        return {
+            "size": self.size,
+            "channels_last": self.channels_last,
+            "reason": self.reason,
+            "trials": [list(trial) for trial in self.trials],
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """Read back.
+
+        Raises:
+            KeyError: If a key is missing.
+        """
+        trials = tuple((int(size), float(seconds)) for size, seconds in content["trials"])
+        return cls(
+            size=int(content["size"]),
+            channels_last=bool(content["channels_last"]),
+            reason=content["reason"],
+            trials=trials,
+        )
+
+
+Packings = Mapping[str, Packing]
+"""By the key of `name_kind`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacking:
+    """What becomes of an arm's runs."""
+
+    kind: str | None
+    """Key of the runs that may be trained together; None where a setting rules it out."""
+    shared_batch: bool = False
+    """Whether they see the same batches."""
+    pack: PackRecipe | None = None
+    alone: str | None = None
+    """Why they are trained one by one although packs are asked for; None where they are not."""
+
+
+def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], packings: Packings) -> Stacking:
+    """How an arm's runs are trained.
+
+    The same for all of its replicas: a row never mixes runs whose kernels round differently.
+
+    Args:
+        protocol: With its settings of packs.
+        arm: Not an ensemble.
+        recipe: Of one of its replicas, without a pack.
+        varying: Its sources that are not empty.
+        packings: What was found out.
+    """
+    dispatch = protocol.dispatch
+    if dispatch.pack == 1:
+        return Stacking(kind=None)
+    obstacle = _find_obstacle(arm, recipe, varying)
+    if obstacle is not None:
+        return Stacking(kind=None, alone=obstacle)
+    shared = not any(SOURCES[source].own_batches for source in varying)
+    kind = _name_kind(recipe, shared_batch=shared)
+    found = packings.get(kind)
+    if found is None and dispatch.pack == "auto":
+        return Stacking(kind=kind, shared_batch=shared)
+    if found is None:
+        found = Packing(size=int(dispatch.pack), channels_last=dispatch.memory_format == "channels-last")
+    if found.size == 1:
+        return Stacking(kind=kind, shared_batch=shared, alone=found.reason)
+    pack = PackRecipe(
+        size=found.size, shared_batch=shared, channels_last=found.channels_last, compiled=dispatch.compile
+    )
+    return Stacking(kind=kind, shared_batch=shared, pack=pack)
+
+
+def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
+    """What rules packs out without a trial."""
+    text = recipe.data.preset in presets.LANGUAGE
+    obstacles = {
+        "free kernels need a process of their own for each run": recipe.lowlevel == "kernels",
+        "a late onset goes on from a beginning that was trained alone": arm.onset > 0 or arm.listed_onset is not None,
+        "averaged weights are not available in packs": recipe.train.averaging is not None,
+        "noise on the weights is not available in packs": recipe.train.weight_noise is not None,
+        "test-time views look at the weights of a run that was trained alone": recipe.evaluate is not None,
+        "text is cut into segments by stochastic, and a pack reads the same ones": text and "stochastic" in varying,
+    }
+    return next((reason for reason, holds in obstacles.items() if holds), None)
+
+
+def _name_kind(recipe: Recipe, *, shared_batch: bool) -> str:
+    """Equal for runs that are alike in everything but seeds and bits."""
+    alike = replace(recipe, seeds=NO_SEEDS, bit=None, repeat=None, pack=None)
+    return hashlib.sha256(f"{alike.canonical_json()} {shared_batch}".encode()).hexdigest()[:16]

@@ -1,0 +1,267 @@
+"""From a protocol to its runs: every seed and setting fixed, runs shared between arms, ids from the recipes.
+
+Pure: the same protocol, device type and target digests always give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+from engine.catalog import presets
+from engine.catalog.sources import SOURCES
+from engine.plan.packing import Packings, Stacking, stack_arm
+from engine.protocol.definition import Arm, Protocol
+from engine.protocol.faults import Fault, ProtocolError
+from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
+
+DeviceType = Literal["cpu", "cuda"]
+Digest = Callable[[DataRecipe | ModelRecipe], str | None]
+"""Of what a recipe names but does not hold: a user's source file, a corpus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedArm:
+    """One arm with the run of each replica."""
+
+    name: str
+    vary: tuple[str, ...]
+    runs: tuple[str, ...]
+    """Run ids, replica 1 first; other arms may hold the same ids."""
+    empty: dict[str, str]
+    """Sources in `vary` that change nothing for this data and model, with the reason."""
+    group: int = 1
+    """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
+    onset: int | None = None
+    """Of an arm that lists onsets, 0 included; None for others."""
+    alone: str | None = None
+    """Why its runs are not trained in packs although the protocol asks for them."""
+    kind: str | None = None
+    """Of its runs, as `packing.Packings` names them; None where none of them can be in a pack."""
+    shared_batch: bool = False
+    """Whether its replicas see the same batches."""
+    crossed: tuple[tuple[str, int], ...] = ()
+    """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a study trains."""
+
+    study: str
+    device: DeviceType
+    arms: tuple[PlannedArm, ...]
+    recipes: dict[str, Recipe]
+    """By run id, in the order in which they are trained: all arms' replica 1, then all arms' replica 2, …"""
+
+    @property
+    def shared(self) -> dict[str, int]:
+        """Run id → number of arms that use it, for the runs that more than one arm uses."""
+        uses: dict[str, int] = {}
+        for arm in self.arms:
+            if arm.group > 1:
+                continue
+            for run in set(arm.runs):
+                uses[run] = uses.get(run, 0) + 1
+        return {run: count for run, count in uses.items() if count > 1}
+
+
+def make_plan(
+    protocol: Protocol,
+    *,
+    device: DeviceType,
+    digest: Digest = lambda part: None,
+    packings: Packings = MappingProxyType({}),
+) -> Plan:
+    """Fix every seed of every run of a protocol.
+
+    Args:
+        protocol: A checked protocol.
+        device: The kind of device that all runs are trained on; part of each recipe.
+        digest: Gives the SHA-256 of a user's target, or of a corpus.
+        packings: What trying packs has shown; where it says nothing, `pack = "auto"` counts as 1.
+
+    Raises:
+        ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
+    """
+    lowlevel = _lowlevel_mode(protocol, device)
+    trained = [arm for arm in protocol.arms if arm.ensemble is None]
+    empty = {arm.name: _empty_sources(arm, device) for arm in trained}
+    faults = _device_faults(protocol, device) + _empty_faults(protocol, empty)
+    if faults:
+        raise ProtocolError(protocol.file, faults)
+    recipes = {
+        arm.name: [
+            _recipe(protocol, _digested(arm, digest), empty[arm.name], numbers, lowlevel=lowlevel, device=device)
+            for numbers in number_replicas(arm)
+        ]
+        for arm in trained
+    }
+    stackings: dict[str, Stacking] = {}
+    for arm in trained:
+        varying = set(arm.vary) - set(empty[arm.name])
+        stacking = stack_arm(protocol, arm, recipes[arm.name][0], varying, packings)
+        stackings[arm.name] = stacking
+        recipes[arm.name] = [replace(recipe, pack=stacking.pack) for recipe in recipes[arm.name]]
+    arms = tuple(_plan_arm(arm, recipes, empty, stackings) for arm in protocol.arms)
+    return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
+
+
+def number_replicas(arm: Arm) -> list[dict[str, int]]:
+    """Source → seed for each replica of an arm: the replica's number, or every pair of a crossed arm's seeds."""
+    if not arm.crossed:
+        return [dict.fromkeys(SOURCES, replica) for replica in range(1, arm.replicas + 1)]
+    (one, rows), (other, columns) = arm.crossed
+    return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
+
+
+def _plan_arm(
+    arm: Arm,
+    recipes: dict[str, list[Recipe]],
+    empty: dict[str, dict[str, str]],
+    stackings: dict[str, Stacking],
+) -> PlannedArm:
+    if arm.ensemble is None:
+        runs = tuple(recipe.id for recipe in recipes[arm.name])
+        return PlannedArm(
+            name=arm.name,
+            vary=arm.vary,
+            runs=runs,
+            empty=empty[arm.name],
+            crossed=arm.crossed,
+            onset=arm.listed_onset,
+            alone=stackings[arm.name].alone,
+            kind=stackings[arm.name].kind,
+            shared_batch=stackings[arm.name].shared_batch,
+        )
+    # Disjoint groups: ensembles that shared members would not be independent replicas.
+    members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
+    runs = tuple(recipe.id for recipe in members)
+    return PlannedArm(name=arm.name, vary=(), runs=runs, empty={}, group=arm.ensemble.size)
+
+
+def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
+    """Replica by replica, so that every arm has a first comparison early."""
+    longest = max(len(recipes) for recipes in by_arm)
+    ordered = [recipes[i] for i in range(longest) for recipes in by_arm if i < len(recipes)]
+    return {recipe.id: recipe for recipe in ordered}
+
+
+def _lowlevel_mode(protocol: Protocol, device: DeviceType) -> LowLevel:
+    if protocol.lowlevel_mode == "auto":
+        return "kernels" if device == "cuda" else "order"
+    return "kernels" if protocol.lowlevel_mode == "kernels" else "order"
+
+
+def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
+    faults = []
+    if device == "cpu" and protocol.lowlevel_mode == "kernels":
+        remedy = 'use mode = "order" or "auto", or run on a CUDA device'
+        faults.append(Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"'))
+    for number, arm in enumerate(protocol.arms, start=1):
+        if device == "cpu" and arm.train.precision == "tf32":
+            problem = f"exists on CUDA devices only, and arm[{number}] goes to the CPU"
+            faults.append(Fault("train.precision", problem, 'use precision = "fp32"', '"tf32"'))
+            break
+    for number, arm in enumerate(protocol.arms, start=1):
+        if device == "cuda" and protocol.lowlevel_mode != "order" and "lowlevel" in dict(arm.crossed):
+            problem = "crosses lowlevel, whose free kernels have no seed that could be repeated"
+            remedy = 'use lowlevel.mode = "order", or cross another source'
+            faults.append(Fault(f"arm[{number}].crossed", problem, remedy, str(dict(arm.crossed))))
+    return faults
+
+
+def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
+    """The varying sources that cannot change anything, each with the reason."""
+    reasons = {}
+    if "augment" in arm.vary and arm.data.augment == "none":
+        reasons["augment"] = f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
+    if "shuffle" in arm.vary and arm.data.preset in presets.LANGUAGE:
+        reasons["shuffle"] = "text is read in its own order, so this source is empty"
+    if "stochastic" in arm.vary and not _may_be_stochastic(arm):
+        reasons["stochastic"] = f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
+    if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
+        reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
+    return reasons
+
+
+def _may_be_stochastic(arm: Arm) -> bool:
+    return arm.train.weight_noise is not None or presets.may_be_stochastic(arm.model.preset)
+
+
+def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[Fault]:
+    return [
+        Fault(
+            f"arm[{number}].vary",
+            f"varies nothing: {'; '.join(empty[arm.name].values())}",
+            "remove the arm, vary another source, or write vary = [] for a control",
+            "[" + ", ".join(f'"{name}"' for name in arm.vary) + "]",
+        )
+        for number, arm in enumerate(protocol.arms, start=1)
+        if arm.name in empty and _is_idle(arm, empty[arm.name])
+    ]
+
+
+def _is_idle(arm: Arm, empty: dict[str, str]) -> bool:
+    """Whether an arm that is to vary something does not: all of its sources are empty, or one of a crossed pair."""
+    return bool(empty) if arm.crossed else bool(arm.vary) and set(arm.vary) == set(empty)
+
+
+def _digested(arm: Arm, digest: Digest) -> Arm:
+    return replace(
+        arm,
+        data=replace(arm.data, target_sha256=digest(arm.data)),
+        model=replace(arm.model, target_sha256=digest(arm.model)),
+    )
+
+
+def _recipe(
+    protocol: Protocol,
+    arm: Arm,
+    empty: dict[str, str],
+    numbers: dict[str, int],
+    *,
+    lowlevel: LowLevel,
+    device: DeviceType,
+) -> Recipe:
+    """The recipe of one replica: varying sources take the replica's number of them as seed, others their base seed.
+
+    Source: section 3.1 of the paper, whose runs have the seeds (i, 1, 1), (1, i, 1), …
+    """
+    varying = [source for source in arm.vary if source not in empty]
+    seed = {source: numbers[source] if source in varying else base for source, base in protocol.seeds.items()}
+    free_kernels = lowlevel == "kernels" and "lowlevel" in varying
+    held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
+    bit = _bit_change(protocol, numbers["bit"]) if "bit" in varying else None
+    seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
+    # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
+    late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
+    return Recipe(
+        data=arm.data,
+        model=arm.model,
+        train=arm.train,
+        seeds=seeds,
+        lowlevel=lowlevel if free_kernels else held,
+        device=device,
+        onset=Onset(epoch=arm.onset, seeds=before, lowlevel=held) if late else None,
+        bit=bit,
+        # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
+        repeat=numbers["init"] if free_kernels or not arm.vary else None,
+        evaluate=arm.evaluate,
+    )
+
+
+def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:
+    return Seeds(
+        init=seed["init"],
+        shuffle=seed["shuffle"],
+        augment=None if arm.data.augment == "none" else seed["augment"],
+        stochastic=seed["stochastic"] if _may_be_stochastic(arm) else None,
+        lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
+    )
+
+
+def _bit_change(protocol: Protocol, replica: int) -> BitChange:
+    return BitChange(seed=replica, parameter=protocol.bit_parameter, ulps=protocol.bit_ulps)

@@ -1,0 +1,100 @@
+"""Requests to a running study: cancel, pause, resume, of the whole study or of single runs.
+
+Each request is a file of its own that is never changed; what holds is the fold over all of them in the order of
+their numbers. A request takes the number behind the highest that is there: no clock decides which one came last.
+Whoever views a study may write one; workers and the supervisor read them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.study.files import create_file, make_folder, read_json
+from engine.study.paths import StudyPaths
+
+Verb = Literal["cancel", "pause", "resume"]
+VERBS = ("cancel", "pause", "resume")
+FORMAT = 1
+NUMBERED = re.compile(r"([0-9]{1,40})\.json")
+"""Names of requests."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the requests so far add up to."""
+
+    cancelled: bool = False
+    """The whole study is to stop."""
+    paused: bool = False
+    """No run is to be started or continued."""
+    cancelled_runs: frozenset[str] = field(default_factory=frozenset)
+    paused_runs: frozenset[str] = field(default_factory=frozenset)
+
+    def stops(self, run_id: str) -> bool:
+        """Whether this run is to end."""
+        return self.cancelled or run_id in self.cancelled_runs
+
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is to wait."""
+        return self.paused or run_id in self.paused_runs
+
+
+def request(paths: StudyPaths, verb: Verb, *, runs: Iterable[str] | None = None) -> None:
+    """Leave a request in the study's control folder.
+
+    Args:
+        paths: The study.
+        verb: resume takes back both cancel and pause.
+        runs: The run ids that it is about; None for the whole study.
+    """
+    make_folder(paths.control)
+    content = {"v": FORMAT, "verb": verb, "runs": None if runs is None else sorted(runs), "time": time.time()}
+    encoded = (json.dumps(content, indent=1) + "\n").encode()
+    number = max(_list_requests(paths), default=0) + 1
+    while not create_file(paths.control / f"{number:08d}.json", encoded):
+        number += 1
+
+
+def _list_requests(paths: StudyPaths) -> dict[int, str]:
+    """Number → name of every request that was left."""
+    try:
+        names = os.listdir(paths.control)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    return {int(match[1]): name for name in names if (match := NUMBERED.fullmatch(name))}
+
+
+def read_control(paths: StudyPaths) -> Control:
+    """Fold the requests in the order of their numbers; unreadable ones count for nothing."""
+    control = Control()
+    for _, name in sorted(_list_requests(paths).items()):
+        content = read_json(paths.control / name)
+        if content is not None and content.get("verb") in VERBS:
+            control = apply(control, content)
+    return control
+
+
+def apply(control: Control, content: dict[str, Any]) -> Control:
+    """Return the state after one more request; one whose runs are no list of names changes nothing."""
+    verb, runs = content["verb"], content.get("runs")
+    if runs is not None and not isinstance(runs, list):
+        return control
+    cancelled, paused = control.cancelled_runs, control.paused_runs
+    if runs is None:
+        if verb == "resume":
+            return Control()
+        return Control(control.cancelled or verb == "cancel", control.paused or verb == "pause", cancelled, paused)
+    chosen = frozenset(str(run) for run in runs)
+    if verb == "resume":
+        cancelled, paused = cancelled - chosen, paused - chosen
+    elif verb == "cancel":
+        cancelled = cancelled | chosen
+    else:
+        paused = paused | chosen
+    return Control(control.cancelled, control.paused, cancelled, paused)

@@ -1,0 +1,180 @@
+"""What state a run is in: derived from its files and from live processes, never stored."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.study.control import Control
+from engine.study.damage import read_damage
+from engine.study.files import read_json
+from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.processes import Owner, is_alive
+
+Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
+STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "lost", "cancelled", "stale")
+
+STALE_AFTER_S = 600.0
+"""Silence after which a run on another host, whose process cannot be asked, no longer counts as running."""
+
+MAX_RETRIES = 2
+"""How often one session tries a run again after an infrastructure failure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """One run as its files and processes show it."""
+
+    status: Status
+    attempts: int = 0
+    """Tries so far, the present one included."""
+    reason: str | None = None
+    """Why it failed, was lost or counts as stale."""
+    diverged: bool = False
+    """Done, with a loss or predictions that are not finite."""
+    result: dict[str, Any] | None = None
+    retriable: bool = False
+    """Whether the present session may try it (again)."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's result as it was at one moment."""
+
+    result: dict[str, Any] | None = None
+    """Complete and undamaged; None otherwise."""
+    damage: str | None = None
+    """Why a result that is there does not count."""
+    attempt: int | None = None
+    """Which attempt wrote it; None where there is none or it does not say."""
+
+
+def find_result(run: RunPaths) -> Found:
+    """Read a run's result once: whole, with the predictions beside it, and nothing found wrong with its files."""
+    if not run.result.exists():
+        return Found()
+    result = read_json(run.result)
+    if result is None:
+        return Found(damage="result.json is empty or damaged")
+    number = result.get("attempt")
+    attempt = number if isinstance(number, int) else None
+    if not run.predictions.is_file():
+        return Found(damage="predictions.npy is missing", attempt=attempt)
+    damage = read_damage(run, result)
+    if damage is None and not isinstance(result.get("weights_sha256"), str):
+        damage = "result.json is of another version"
+    return Found(result if damage is None else None, damage, attempt)
+
+
+def is_out_of_memory(run: RunPaths) -> bool:
+    """Tell whether a run's last attempt ended because its pack did not fit into memory."""
+    attempts = run.list_attempts()
+    return bool(attempts) and (read_json(attempts[-1].exit) or {}).get("kind") == "memory"
+
+
+def read_result(run: RunPaths) -> dict[str, Any] | None:
+    """Read a run's result; None unless it is complete and undamaged."""
+    return find_result(run).result
+
+
+def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: str) -> RunState:
+    """Derive the state of one run.
+
+    Args:
+        run: The run's folder.
+        control: Requests of the study.
+        session: The supervisor session whose retries are counted; None counts all.
+        run_id: The run's id, for requests about single runs.
+    """
+    found = find_result(run)
+    attempts = run.list_attempts()
+    if found.result is not None:
+        return _done(found.result, len(attempts))
+    stopped = control.stops(run_id)
+    if not attempts:
+        if stopped:
+            return RunState(status="cancelled", reason=found.damage)
+        return RunState(status="failed" if found.damage else "queued", reason=found.damage, retriable=True)
+    damage = None if _is_later(attempts[-1], run, found) else found.damage
+    state = _attempt_state(attempts[-1], len(attempts), damage=damage)
+    if state.status == "lost" and (result := read_result(run)) is not None:  # written between the two looks
+        return _done(result, len(attempts))
+    if state.status == "running" or stopped:
+        return state if state.status == "running" else _stop(state)
+    return _with_retries(state, attempts, session)
+
+
+def _done(result: dict[str, Any], attempts: int) -> RunState:
+    return RunState(status="done", attempts=attempts, result=result, diverged=result.get("diverged") is True)
+
+
+def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
+    """Tell whether an attempt began after a result was written, so that the result's damage says nothing about it."""
+    if found.attempt is not None:
+        return attempt.number > found.attempt
+    try:
+        return attempt.attempt.stat().st_mtime_ns > run.result.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:
+    """State by the last attempt alone; retries are judged later."""
+    ended = read_json(attempt.exit)
+    if ended is not None:
+        cancelled = ended.get("outcome") == "cancelled"
+        reason = str(ended.get("reason") or "no reason recorded")
+        infrastructure = cancelled or ended.get("kind") == "infrastructure"
+        status: Status = "cancelled" if cancelled else "failed"
+        return RunState(status=status, attempts=count, reason=reason, retriable=infrastructure)
+    if damage is not None:
+        return RunState(status="failed", attempts=count, reason=damage, retriable=True)
+    content = read_json(attempt.attempt) or {}
+    owner = Owner.from_dict(content.get("owner"))
+    alive = None if owner is None else is_alive(owner)
+    if alive:
+        return RunState(status="running", attempts=count)
+    if alive is False:
+        reason = f"process {owner.pid if owner else '?'} on {owner.host if owner else '?'} ended without a result"
+        return RunState(status="lost", attempts=count, reason=reason, retriable=True)
+    silence_s = time.time() - _last_sign(attempt)
+    if silence_s < STALE_AFTER_S:
+        return RunState(status="running", attempts=count)
+    host = owner.host if owner else "an unknown host"
+    return RunState(status="stale", attempts=count, reason=f"no sign from {host} for {silence_s:.0f} s", retriable=True)
+
+
+def _last_sign(attempt: AttemptPaths) -> float:
+    """Unix time of the attempt's last written epoch, or of its claim."""
+    for path in (attempt.epochs, attempt.attempt, attempt.folder):
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _stop(state: RunState) -> RunState:
+    """A run that is not to go on is cancelled, unless it failed by itself."""
+    status: Status = "failed" if state.status == "failed" else "cancelled"
+    return RunState(status=status, attempts=state.attempts, reason=state.reason)
+
+
+def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | None) -> RunState:
+    """Whether this session may try the run again: always the first time, then after infrastructure failures.
+
+    An attempt that another session made, or that was cancelled on request, does not count: whoever starts the
+    study again wants what is missing.
+    """
+    own = [a for a in attempts if (read_json(a.attempt) or {}).get("session") == session]
+    cancelled = [a for a in own if (read_json(a.exit) or {}).get("outcome") == "cancelled"]
+    tries = len(own) - len(cancelled)
+    retriable = tries == 0 or (state.retriable and tries <= MAX_RETRIES)
+    return RunState(
+        status=state.status,
+        attempts=state.attempts,
+        reason=state.reason,
+        diverged=state.diverged,
+        retriable=retriable,
+    )

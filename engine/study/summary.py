@@ -1,0 +1,114 @@
+"""A study in one line, cheap enough to be made for every study of a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import StudyError
+from engine.study.control import Control, read_control
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
+from engine.study.run_state import Status, read_result, read_state
+from engine.study.study_plan import read_plan
+from engine.study.study_state import StudyState, derive_state
+from engine.study.view import is_supervised
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySummary:
+    """What a list of studies shows."""
+
+    paths: StudyPaths
+    state: StudyState
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    """Runs whose last attempt failed; not counted while a supervisor is alive."""
+    changed: float = 0.0
+    """Unix time of the last change."""
+    fault: str | None = None
+    """Why it cannot be read."""
+    headline: tuple[str, float, float | None] | None = None
+    """Name, accuracy SD or perplexity SD, and disagreement of the arm that varies most sources."""
+
+
+class StudySummaries:
+    """Makes summaries again and again, and reads each finished run's result only once."""
+
+    def __init__(self) -> None:
+        """Nothing has been read."""
+        self._done: dict[Path, set[str]] = {}
+
+    def summarise(self, paths: StudyPaths) -> StudySummary:
+        """Look at a study: its plan, which runs are done, and whether it is being trained."""
+        changed = _newest(paths)
+        try:
+            plan = read_plan(paths)
+        except StudyError as error:
+            return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
+        known = self._done.setdefault(paths.folder, set())
+        done, left = set(), []
+        for run_id in plan.order:
+            run = paths.run(run_id)
+            if (run_id in known and not run.damage.exists()) or read_result(run) is not None:
+                done.add(run_id)
+            else:
+                left.append(run_id)
+        self._done[paths.folder] = done
+        control, supervised = read_control(paths), is_supervised(read_json(paths.supervisor) or {})
+        # Whether single runs fail or train says nothing more where a supervisor is alive.
+        counts = Counter() if supervised else _count(paths, left, control)
+        state = derive_state(
+            total=len(plan.order),
+            done=len(done),
+            failed=counts["failed"],
+            running=counts["running"],
+            supervised=supervised,
+            control=control,
+        )
+        return StudySummary(
+            paths=paths,
+            state=state,
+            done=len(done),
+            total=len(plan.order),
+            failed=counts["failed"],
+            changed=changed,
+            headline=_headline(paths),
+        )
+
+
+def summarise_study(paths: StudyPaths) -> StudySummary:
+    """Look at a study once; see `StudySummaries`."""
+    return StudySummaries().summarise(paths)
+
+
+def _count(paths: StudyPaths, runs: Iterable[str], control: Control) -> Counter[Status]:
+    return Counter(read_state(paths.run(run), control=control, session=None, run_id=run).status for run in runs)
+
+
+def _newest(paths: StudyPaths) -> float:
+    newest = 0.0
+    for path in (paths.plan, paths.supervisor, paths.metrics):
+        try:
+            newest = max(newest, path.stat().st_mtime)
+        except OSError:
+            continue
+    return newest
+
+
+def _headline(paths: StudyPaths) -> tuple[str, float, float | None] | None:
+    arms = (read_json(paths.metrics) or {}).get("arms")
+    if not isinstance(arms, list):
+        return None
+    found = [
+        (len(arm.get("vary") or ()), str(arm.get("name")), spread, arm.get("disagreement"))
+        for arm in arms
+        if isinstance(arm, dict) and (spread := arm.get("accuracy_sd", arm.get("perplexity_sd"))) is not None
+    ]
+    if not found:
+        return None
+    _, name, spread, disagreement = max(found, key=lambda row: row[0])
+    return name, spread, disagreement

@@ -1,0 +1,295 @@
+"""A study as its viewers see it: one frozen snapshot per refresh, read from the files alone.
+
+Nothing is read twice: finished runs never change, and the epochs of the others are read from where the last
+refresh stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.study.control import Control, read_control
+from engine.study.epochs import EpochRecord, read_epochs
+from engine.study.files import read_json
+from engine.study.paths import RunPaths, StudyPaths
+from engine.study.processes import Owner, is_alive
+from engine.study.run_state import RunState, Status, read_state
+from engine.study.study_plan import StudyPlan, read_plan
+from engine.study.study_state import StudyState, derive_state
+
+PACE_EPOCHS = 10
+"""Latest epochs of a run that its pace is judged by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """One run: its state and its curve."""
+
+    id: str
+    state: RunState
+    epochs: tuple[EpochRecord, ...]
+    planned_epochs: int
+    bad_lines: int = 0
+    """Lines of epochs.jsonl that could not be read."""
+    training: bool = False
+    """Whether an attempt has begun: a run that waits for its first epoch counts too."""
+
+    @property
+    def diverged_epoch(self) -> int | None:
+        """Epoch in which the run diverged, its last one; None where it did not."""
+        if not self.state.diverged:
+            return None
+        said = (self.state.result or {}).get("diverged_epoch")
+        return said if isinstance(said, int) else len(self.epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Test accuracy, or another figure, of an arm's replicas at one epoch."""
+
+    epoch: int
+    n: int
+    minimum: float
+    mean: float
+    maximum: float
+    sd: float
+    """ddof 0, as in the paper."""
+    measure: str = "accuracy %"
+    """What is spread: accuracy %, or perplexity."""
+    diverged: int = 0
+    """How many of the `n` diverged, at this epoch or later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmView:
+    """One arm: how many of its replicas are in which state, and how far they lie apart by now."""
+
+    name: str
+    vary: tuple[str, ...]
+    empty: dict[str, str]
+    runs: tuple[RunView, ...]
+    counts: dict[Status, int]
+    diverged: int
+    spread: Spread | None
+    """At the last epoch that at least two replicas have reached, or one where there is only one."""
+
+    @property
+    def diverged_epochs(self) -> dict[int, int]:
+        """Epoch → how many replicas diverged in it."""
+        return dict(Counter(run.diverged_epoch for run in self.runs if run.diverged_epoch is not None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySnapshot:
+    """A whole study at one moment."""
+
+    study: str
+    arms: tuple[ArmView, ...]
+    runs: dict[str, RunView]
+    """By id, each once, in training order."""
+    counts: dict[Status, int]
+    diverged: int
+    control: Control
+    supervisor: dict[str, Any]
+    """Content of supervisor.json; empty where there is none."""
+    supervised: bool
+    """Whether the supervisor is alive; False too where that cannot be told."""
+    seconds_left: float | None
+    """Estimate until the last run is done; None without a finished run or epoch to judge by."""
+
+    @property
+    def state(self) -> StudyState:
+        """The study's state in a word."""
+        return derive_state(
+            total=len(self.runs),
+            done=self.counts.get("done", 0),
+            failed=self.counts.get("failed", 0),
+            running=self.counts.get("running", 0),
+            supervised=self.supervised,
+            control=self.control,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing runs and nothing is left that would be tried (again)."""
+        return not any(run.state.status == "running" or run.state.retriable for run in self.runs.values())
+
+
+@dataclass
+class _Curve:
+    """What was read of one run so far."""
+
+    attempt: int = 0
+    offset: int = 0
+    bad_lines: int = 0
+    epochs: list[EpochRecord] = field(default_factory=list)
+    final: RunView | None = None
+
+
+class StudyView:
+    """Follows one study folder."""
+
+    def __init__(self, paths: StudyPaths, *, added_up: frozenset[str] = frozenset()) -> None:
+        """Read the plan; runs are read by `refresh`.
+
+        Args:
+            paths: The study.
+            added_up: Finished runs whose epochs the viewer knows already: they are not read.
+        """
+        self.paths, self.added_up = paths, added_up
+        self.plan: StudyPlan = read_plan(paths)
+        self._plan_stamp = _stamp(paths)
+        self._curves: dict[str, _Curve] = {}
+
+    def refresh(self) -> StudySnapshot:
+        """Read what is new.
+
+        Raises:
+            StudyError: If the plan has gone or is damaged.
+        """
+        stamp = _stamp(self.paths)
+        if stamp != self._plan_stamp:
+            self.plan, self._plan_stamp = read_plan(self.paths), stamp
+        control = read_control(self.paths)
+        supervisor = read_json(self.paths.supervisor) or {}
+        session = supervisor.get("session")
+        runs = {run: self._read_run(run, control, session) for run in self.plan.order}
+        supervised = is_supervised(supervisor)
+        trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
+        arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in trained)
+        return StudySnapshot(
+            study=self.plan.study,
+            arms=arms,
+            runs=runs,
+            counts=_count(runs.values()),
+            diverged=sum(run.state.diverged for run in runs.values()),
+            control=control,
+            supervisor=supervisor,
+            supervised=supervised,
+            seconds_left=estimate_seconds_left(arms, slots=len(supervisor.get("slots", [])) or 1),
+        )
+
+    def _read_run(self, run_id: str, control: Control, session: str | None) -> RunView:
+        curve = self._curves.setdefault(run_id, _Curve())
+        if curve.final is not None:
+            return curve.final
+        run = self.paths.run(run_id)
+        state = read_state(run, control=control, session=session, run_id=run_id)
+        if state.status != "done" or run_id not in self.added_up:
+            _read_curve(curve, run, state)
+        view = RunView(
+            id=run_id,
+            state=state,
+            epochs=tuple(curve.epochs),
+            planned_epochs=self.plan.epochs[run_id],
+            bad_lines=curve.bad_lines,
+            training=state.attempts > 0,
+        )
+        if state.status == "done":
+            curve.final = view
+        return view
+
+
+def is_supervised(supervisor: dict[str, Any]) -> bool:
+    """Whether the process that supervisor.json names is alive and has not said that it is through."""
+    owner = Owner.from_dict(supervisor.get("owner"))
+    return owner is not None and is_alive(owner) is True
+
+
+def _stamp(paths: StudyPaths) -> tuple[int, int]:
+    try:
+        status = paths.plan.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_ino)
+
+
+def _read_curve(curve: _Curve, run: RunPaths, state: RunState) -> None:
+    """Add the epochs written since the last look; a new attempt starts the curve anew."""
+    number = run.list_attempts()[-1].number if state.attempts else 0
+    if number != curve.attempt:
+        curve.attempt, curve.offset, curve.bad_lines, curve.epochs = number, 0, 0, []
+    if number:
+        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset)
+        curve.offset = chunk.offset
+        curve.bad_lines += chunk.bad_lines
+        curve.epochs.extend(chunk.records)
+
+
+def _view_arm(name: str, vary: tuple[str, ...], empty: dict[str, str], runs: list[RunView]) -> ArmView:
+    return ArmView(
+        name=name,
+        vary=vary,
+        empty=empty,
+        runs=tuple(runs),
+        counts=_count(runs),
+        diverged=sum(run.state.diverged for run in runs),
+        spread=measure_spread(runs),
+    )
+
+
+def _count(runs: Iterable[RunView]) -> dict[Status, int]:
+    return dict(Counter(run.state.status for run in runs))
+
+
+def measure_spread(runs: Iterable[RunView]) -> Spread | None:
+    """Spread over the replicas at the last epoch that two of them reached: of accuracy, or of text's perplexity.
+
+    Returns:
+        None where no replica has a finite figure yet.
+    """
+    runs = [run for run in runs if run.epochs]
+    lengths = sorted((len(run.epochs) for run in runs), reverse=True)
+    if not lengths:
+        return None
+    epoch = lengths[min(1, len(lengths) - 1)]
+    records = [(run.epochs[epoch - 1], run.state.diverged) for run in runs if len(run.epochs) >= epoch]
+    text = any(record.test_perplexity is not None for record, _ in records)
+    values = [(record.test_perplexity if text else record.test_accuracy, diverged) for record, diverged in records]
+    counted = [(value, diverged) for value, diverged in values if value is not None and math.isfinite(value)]
+    finite = [value for value, _ in counted]
+    if not finite:
+        return None
+    return Spread(
+        epoch=epoch,
+        n=len(finite),
+        minimum=min(finite),
+        mean=statistics.fmean(finite),
+        maximum=max(finite),
+        sd=statistics.pstdev(finite),
+        measure="perplexity" if text else "accuracy %",
+        diverged=sum(diverged for _, diverged in counted),
+    )
+
+
+def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | None:
+    """Time for the epochs that are still to train, at the pace of each arm's epochs so far, over all slots."""
+    arms = list(arms)
+    overall = _pace_s(run for arm in arms for run in arm.runs)
+    if overall is None:
+        return None
+    left_s = 0.0
+    counted: set[str] = set()
+    for arm in arms:
+        own = [run for run in arm.runs if run.id not in counted]
+        counted.update(run.id for run in own)
+        pace_s = _pace_s(arm.runs)
+        left_s += sum(_epochs_left(run) for run in own) * (overall if pace_s is None else pace_s)
+    return left_s / slots
+
+
+def _pace_s(runs: Iterable[RunView]) -> float | None:
+    """Mean seconds of each run's latest epochs; None before the first."""
+    paces = [r.seconds for run in runs for r in run.epochs[-PACE_EPOCHS:] if math.isfinite(r.seconds)]
+    return statistics.fmean(paces) if paces else None
+
+
+def _epochs_left(run: RunView) -> int:
+    if run.state.status == "running":
+        return max(0, run.planned_epochs - len(run.epochs))
+    return run.planned_epochs if run.state.retriable else 0

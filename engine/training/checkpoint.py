@@ -1,0 +1,117 @@
+"""Checkpoints: the state at the end of an epoch, from which going on equals never having stopped.
+
+Weights, buffers and the optimiser's state are all there is to save: every random draw is keyed by epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from engine.errors import StoreFullError
+from engine.study.files import write_bytes
+
+LOG = logging.getLogger(__name__)
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state at the end of an epoch, on the CPU."""
+
+    epoch: int
+    seconds: float
+    """Training time that led here."""
+    model: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    """"<parameter number>.<name of the state>" → value."""
+    members: dict[str, Tensor] = field(default_factory=dict)
+    """What the ends of the snapshot schedule's cycles added up to; see `run.Members`."""
+
+
+class CheckpointPolicy:
+    """Where checkpoints go, and when one is due."""
+
+    def __init__(self, *, path: Path, every_s: float, recipe_id: str) -> None:
+        """Start counting the time now."""
+        self.path, self.every_s, self.recipe_id = path, every_s, recipe_id
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether enough time has gone by since the last one."""
+        return time.monotonic() - self._last >= self.every_s
+
+    def save(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        *,
+        epoch: int,
+        seconds: float,
+        members: dict[str, Tensor],
+    ) -> None:
+        """Replace the checkpoint; where there is no room for it, the earlier one stays and the training goes on."""
+        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        tensors |= {f"optimiser.{name}": tensor for name, tensor in _optimiser_tensors(optimiser).items()}
+        tensors |= {f"members.{name}": tensor for name, tensor in members.items()}
+        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
+        try:
+            write_bytes(self.path, save(content, metadata=metadata))
+        except StoreFullError as error:
+            LOG.warning("no checkpoint at the end of epoch %d: %s", epoch, error)
+        self._last = time.monotonic()
+
+
+def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
+    """A run's checkpoint; None where there is none, or it is damaged or another run's."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType] - accepts paths
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        if metadata.get("format") != FORMAT or metadata.get("recipe") != recipe_id:
+            return None
+        return Checkpoint(
+            epoch=int(metadata["epoch"]),
+            seconds=float(metadata["seconds"]),
+            model=_without_prefix("model.", tensors),
+            optimiser=_without_prefix("optimiser.", tensors),
+            members=_without_prefix("members.", tensors),
+        )
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
+def _without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state: dict[int, dict[str, Any]] = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{name}": value
+        for number, values in state.items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Put a model and an optimiser into a checkpoint's state."""
+    model.load_state_dict(checkpoint.model)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in checkpoint.optimiser.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,1 +1,0 @@
-"""Language models: corpora as streams of words, the QRNN, and its training."""

@@ -1,0 +1,1 @@
+"""Every random draw and perturbation of a training."""

@@ -1,0 +1,155 @@
+"""A claimed run: what is read before it is trained, and what is written once it is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.errors import NondetError
+from engine.recipe import DataRecipe, Recipe
+from engine.study.files import read_json, write_bytes, write_json
+from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
+from engine.study.processes import current_owner
+from engine.study.study_plan import StudyPlan
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
+from engine.training.full_store import patiently
+from engine.training.run import Outcome, load
+from engine.training.weights import array_bytes, weights_bytes
+
+RESULT_FORMAT = 1
+
+Datasets = dict[DataRecipe, Dataset | Corpus]
+"""The set of the last run, kept for the next."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One run that this process trains now."""
+
+    study: StudyPaths
+    plan: StudyPlan
+    run_id: str
+    attempt: AttemptPaths
+
+    @property
+    def run(self) -> RunPaths:
+        return self.study.run(self.run_id)
+
+    @property
+    def search_path(self) -> tuple[Path, ...]:
+        return tuple(Path(folder) for folder in self.plan.search_path)
+
+
+def attempt_content(session: str, slot: str) -> dict[str, Any]:
+    """Who trains, where, and with what: everything that may be the reason of a difference."""
+    cuda = torch.cuda.is_available()
+    return {
+        "owner": current_owner().to_dict(),
+        "session": session,
+        "slot": slot,
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "device": torch.cuda.get_device_name(0) if cuda else _cpu_name(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version() if cuda else None,
+            "numpy": np.__version__,
+        },
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "environment": {
+            name: os.environ.get(name)
+            for name in (
+                "CUDA_VISIBLE_DEVICES",
+                "CUBLAS_WORKSPACE_CONFIG",
+                "OMP_NUM_THREADS",
+                "MKL_NUM_THREADS",
+            )
+        },
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def read_recipe(run: RunPaths, run_id: str) -> Recipe:
+    """The run's recipe; its id proves that it is the one that was planned."""
+    content = read_json(run.spec)
+    remedy = "run the protocol again to write it anew"
+    if content is None:
+        raise NondetError(f"{run.spec}: is missing or damaged: {remedy}")
+    try:
+        recipe = Recipe.from_dict(content["recipe"])
+    except (KeyError, ValueError) as error:
+        raise NondetError(f"{run.spec}: {error}: {remedy}") from error
+    if recipe.id != run_id:
+        raise NondetError(f"{run.spec}: holds the recipe of run {recipe.id}, not of {run_id}: {remedy}")
+    return recipe
+
+
+def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
+    """The run's data; the set of the last run stays in memory."""
+    if recipe.data not in datasets:
+        datasets.clear()
+        root = Path(claimed.plan.data_root)
+        datasets[recipe.data] = load(recipe.data, root=root, search_path=claimed.search_path)
+    return datasets[recipe.data]
+
+
+def write_labels(paths: StudyPaths, data: Dataset | Corpus) -> None:
+    """Write the test labels, unless they are there: data that changed leave other labels than earlier data did."""
+    content = labels_bytes(data)
+    if not paths.labels.is_file() or paths.labels.read_bytes() != content:
+        patiently(lambda: write_bytes(paths.labels, content))
+
+
+def labels_bytes(data: Dataset | Corpus) -> bytes:
+    """Return the test labels as a .npy file, int64 (N,)."""
+    return array_bytes(data.test_labels.cpu().numpy().astype(np.int64))
+
+
+def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> None:
+    """Write predictions and weights first, the result last: it alone says that the run is done."""
+    run = claimed.run
+    predictions = array_bytes(outcome.predictions)
+    weights = weights_bytes(outcome.state)
+    patiently(lambda: write_bytes(run.predictions, predictions))
+    if claimed.plan.keep_weights:
+        patiently(lambda: write_bytes(run.model, weights))
+    result = {
+        "v": RESULT_FORMAT,
+        "run": claimed.run_id,
+        "attempt": claimed.attempt.number,
+        "epochs": outcome.epochs,
+        "test_accuracy": outcome.test_accuracy,
+        "test_cross_entropy": _finite(outcome.test_cross_entropy),
+        **({} if outcome.test_perplexity is None else {"test_perplexity": _finite(outcome.test_perplexity)}),
+        "diverged": outcome.diverged,
+        "diverged_epoch": outcome.diverged_epoch,
+        "bit": None if outcome.bit is None else outcome.bit.to_dict(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "predictions_sha256": hashlib.sha256(predictions).hexdigest(),
+        "labels_sha256": hashlib.sha256(labels_bytes(data)).hexdigest(),
+        "seconds": outcome.seconds,
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+    patiently(lambda: write_json(run.result, result))
+    run.damage.unlink(missing_ok=True)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

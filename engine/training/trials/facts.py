@@ -1,0 +1,293 @@
+"""Trying a recipe out before a study is written: does it load and train, how large is it, how long does it take."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
+from engine.recipe import Recipe
+from engine.training.data.datasets import Dataset
+from engine.training.evaluation import make_views
+from engine.training.memory import release, try_in_memory
+from engine.training.models.definitions import count_parameters
+from engine.training.random.bit_change import find_parameter
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.run import load, prepare
+from engine.training.stopping import Stopped
+from engine.training.tasks import images
+from engine.training.tasks import text as language
+from engine.training.trials.pack_sizes import Place, Question, answer_question
+from engine.training.trials.pack_validity import PackReport, check_pack
+from engine.training.trials.step_times import time_pack
+from engine.training.trials.timer import TIMED_S, time_epoch
+from engine.training.user_functions import refuse_unseen
+
+T = TypeVar("T")
+
+KERNEL_REPEATS = 20
+"""Repetitions of one step among which free kernels have to differ once to count as a source."""
+
+_NAMES = {"cuda": "GPU", "cpu": "CPU"}
+
+REMEDIES: dict[type[NondetError], tuple[str, str]] = {
+    DataError: ("data", "repair the data, or choose another data.preset or target"),
+    ModelError: ("model", "repair the function, or choose another model"),
+    BatchError: ("batch", "use a smaller train.batch_size, a smaller model, or fewer dispatch.slots_per_device"),
+    PackError: ("pack", ""),  # which names its own
+    PerturbationError: ("bit", 'use "first", or the full name of a parameter'),
+}
+"""Errors that trying may end in: the part of the recipe that causes each, and what to do."""
+
+
+def answer_request() -> int:
+    """Answer the request on standard input, in JSON, on standard output; what a user's code prints goes elsewhere."""
+    request = json.load(sys.stdin)
+    answers_to = os.dup(1)
+    os.dup2(2, 1)
+    with contextlib.redirect_stdout(sys.stderr):
+        answers = [_answer_workload(content, request) for content in request["workloads"]]
+    with os.fdopen(answers_to, "w") as out:
+        json.dump({"answers": answers}, out)
+    return 0
+
+
+def _answer_workload(content: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    release()  # what an earlier workload has left behind is not to be missing here
+    return answer_recipe(
+        Recipe.from_dict(content["recipe"]),
+        root=Path(request["root"]),
+        search_path=tuple(map(Path, request["search_path"])),
+        timed=request["timed"],
+        graphs=request["graphs"],
+        trial=content["trial"],
+    )
+
+
+def answer_recipe(
+    recipe: Recipe,
+    *,
+    root: Path,
+    search_path: tuple[Path, ...],
+    timed: bool,
+    graphs: bool = True,
+    trial: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Facts about a recipe, or the error that it would end in with the part that causes it.
+
+    Args:
+        recipe: With a pack or without.
+        root: The folder of the data files.
+        search_path: Where the user's targets are looked for.
+        timed: Whether to time steps.
+        graphs: Whether a pack's steps on CUDA are recorded and replayed.
+        trial: A `packs.trial.Question` but for its recipe, which is answered instead.
+    """
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        error = "torch finds no usable CUDA device"
+        return {"part": "device", "error": error, "remedy": "check the driver, or use --devices cpu"}
+    before = frozenset(sys.modules)
+    try:
+        place = load_place(recipe, root=root, search_path=search_path, graphs=graphs)
+        answer = probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
+        refuse_unseen(recipe, search_path=search_path, before=before)
+        return answer
+    except tuple(REMEDIES) as error:
+        part, remedy = REMEDIES[type(error)]
+        return {"part": part, "error": str(error), "remedy": error.remedy if isinstance(error, PackError) else remedy}
+
+
+def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
+    """The data on the device, which computes as the recipe says."""
+    device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
+    set_kernels(recipe.lowlevel, recipe.train.precision)
+    use_one_thread()
+    started = time.perf_counter()
+    data = load(recipe.data, root=root, search_path=search_path)
+    placed = try_in_memory(lambda: data.to(device))
+    if placed is None:
+        name = recipe.data.preset or recipe.data.target
+        raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
+    return Place(placed, device, search_path, graphs, seconds_load=time.perf_counter() - started)
+
+
+def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
+    """How to train runs like this one in packs.
+
+    Raises:
+        NondetError: Whatever training one of them would raise at its start.
+    """
+    task = _prepare(recipe, place)
+    _try_step(task)
+    return answer_question(
+        Question(recipe=recipe, **trial),
+        place,
+        lambda: _in_room(recipe, lambda: time_alone(task, place.device)),
+        parameters=count_parameters(task.model),
+    )
+
+
+def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
+    """Build the model, try a step; see `answer_recipe`.
+
+    Raises:
+        NondetError: Whatever training the recipe would raise at its start.
+    """
+    data, task = place.data, _prepare(recipe, place)
+    if recipe.bit is not None:
+        find_parameter(task.model, recipe.bit.parameter)
+    if recipe.evaluate is not None and isinstance(data, Dataset):
+        for _ in make_views(data.test_inputs[:1], recipe.evaluate):  # raises where the crops do not fit
+            pass
+    started = time.perf_counter()
+    _try_step(task)
+    guess = (time.perf_counter() - started) * task.count_steps()
+    report = _test_pack(recipe, place)
+    return task.describe() | {
+        "parameters": count_parameters(task.model),
+        "seconds_per_epoch": _time(recipe, place, task) if timed else None,
+        "seconds_guess": guess,
+        "slot_invariant": None if report is None else report.slot_invariant,
+        "size_invariant": None if report is None else report.size_invariant,
+        "seconds_load": place.seconds_load,
+        "memory_bytes": data.memory_bytes(),
+        "lowlevel_empty": (
+            _in_room(recipe, lambda: kernels_repeat(recipe, task)) if recipe.lowlevel == "kernels" else None
+        ),
+    }
+
+
+def _prepare(recipe: Recipe, place: Place) -> Task:
+    task, _ = _in_room(recipe, lambda: prepare(recipe, place.data, device=place.device, search_path=place.search_path))
+    return task
+
+
+def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
+    """What some steps of a run alone return.
+
+    Raises:
+        BatchError: If they do not fit into memory.
+    """
+    done = try_in_memory(work)
+    if done is None:
+        name, device = recipe.model.preset or recipe.model.target, _NAMES[recipe.device]
+        problem = f"does not fit into the memory of the {device} with batch_size = {recipe.train.batch_size}"
+        raise BatchError(f"{name}: {problem}")
+    return done
+
+
+def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> T:
+    """What some steps of a pack return.
+
+    Raises:
+        PackError: If they do not fit into memory; with the largest of the halved sizes for which they do.
+    """
+    assert recipe.pack is not None, "only packs are too large"
+    done = try_in_memory(lambda: work(recipe))
+    if done is not None:
+        return done
+    smaller = recipe.pack.size // 2
+    while smaller > 1:
+        candidate = replace(recipe, pack=replace(recipe.pack, size=smaller))
+        if try_in_memory(lambda candidate=candidate: [work(candidate)]) is not None:
+            break
+        smaller //= 2
+    name = recipe.model.preset or recipe.model.target
+    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[place.device.type]}"
+    raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
+
+
+def _time(recipe: Recipe, place: Place, task: Task) -> float:
+    """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
+    if recipe.pack is None:
+        return _in_room(recipe, lambda: time_alone(task, place.device))
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
+    return _in_pack_room(recipe, place, lambda candidate: time_pack(candidate, place.data, **where))
+
+
+def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
+    """The self-test of a recipe's packs; None where it is trained alone.
+
+    Raises:
+        PackError: If packs do not fit into memory, or a recorded step gives other bits than the same step taken by
+            itself.
+    """
+    if recipe.pack is None:
+        return None
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
+    try:
+        report = _in_pack_room(recipe, place, lambda candidate: check_pack(candidate, place.data, **where))
+    except NondetError:
+        raise
+    except Exception as cause:  # torch.compile needs a compiler, and may fail on any network
+        if not recipe.pack.compiled:
+            raise
+        first = (str(cause).splitlines() or [""])[0]
+        raise PackError(f"torch.compile failed: {type(cause).__name__}: {first}", "use compile = false") from cause
+    if report.replay_equal is False:
+        name = recipe.model.preset or recipe.model.target
+        raise PackError(
+            f"{name}: recorded steps give other bits than steps taken one by one here", "use graphs = false"
+        )
+    return report
+
+
+Task = images.Training | language.Training
+
+
+def _try_step(training: Task) -> None:
+    """One training step, whose failure is the model's fault and not the machine's."""
+    recipe = training.recipe
+    try:
+        _in_room(recipe, lambda: [_train_steps(training, steps=1)])
+    except NondetError:
+        raise
+    except Exception as cause:  # a user's model may raise anything in training mode
+        name = recipe.model.preset or recipe.model.target
+        batch = f"a training step with batch_size = {recipe.train.batch_size}"
+        raise ModelError(f"{name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
+
+
+def _train_steps(training: Task, *, steps: int) -> None:
+    """The first steps of the first epoch."""
+    stops = iter([False] * steps)
+    with contextlib.suppress(Stopped):
+        replace(training, should_stop=lambda: next(stops, True)).train_epoch(1)
+
+
+def time_alone(training: Task, device: torch.device) -> float:
+    """Time an epoch of a single run and its evaluation, in seconds; see `timer.time_epoch`."""
+    return time_epoch(
+        lambda stop: replace(training, should_stop=stop).train_epoch(1),
+        training.evaluate_part,
+        steps=training.count_steps(),
+        device=device,
+        timed_s=TIMED_S,
+    )
+
+
+def kernels_repeat(recipe: Recipe, training: Task) -> bool:
+    """Whether free kernels give the same gradients every time: then they are no source on this device.
+
+    The same step from the same weights is repeated; its gradients are compared by digest.
+    """
+    set_kernels("kernels", recipe.train.precision)
+    return len({_hash_gradients(training) for _ in range(KERNEL_REPEATS)}) == 1
+
+
+def _hash_gradients(training: Task) -> str:
+    training.model.zero_grad(set_to_none=True)
+    training.repeatable_loss().backward()
+    gradients = [parameter.grad for parameter in training.model.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients]).float().cpu()
+    return hashlib.sha256(flat.numpy().tobytes()).hexdigest()

@@ -1,0 +1,187 @@
+"""Trying packs of several sizes, to find the fastest: what `pack = "auto"` stands for."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.recipe import PackRecipe, Recipe
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
+from engine.training.memory import try_in_memory
+from engine.training.trials.pack_validity import check_pack, find_stacking_fault
+from engine.training.trials.step_times import time_pack
+
+TRIAL_S = 0.5
+"""How long the steps of a size are timed for."""
+
+LEAST_GAIN = 0.9
+"""Share of the time of single runs that a pack has to stay below: otherwise runs keep the bits that they have alone."""
+
+PATIENCE = 2
+"""Sizes in a row that are no better than the best, after which larger ones are not tried."""
+
+NO_ROOM = "packs do not fit into memory here"
+
+COPIES = 8
+"""Sizes of a network's parameters that a replica takes: weights, gradients, momentum, its model; and activations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is to be found out about runs of one kind."""
+
+    recipe: Recipe
+    """Of one of them, without a pack."""
+    shared_batch: bool
+    sizes: tuple[int, ...] | None
+    """Sizes to choose from; None tries what fits the number of runs."""
+    runs: int
+    """How many there are."""
+    slots: int
+    """How many are trained side by side."""
+    compiled: bool
+    memory_format: str
+    strict: bool
+    """Whether an arm shows rounding alone, so that slots must leave no trace."""
+
+    def pack(self, size: int, *, channels_last: bool | None = None) -> Recipe:
+        """The recipe in a pack."""
+        last = self.memory_format == "channels-last" if channels_last is None else channels_last
+        kind = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
+        return replace(self.recipe, pack=kind)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where packs are tried."""
+
+    data: Dataset | Corpus
+    device: torch.device
+    search_path: tuple[Path, ...]
+    graphs: bool
+    seconds_load: float = 0.0
+
+    def time(self, recipe: Recipe) -> float:
+        """See `time_pack`."""
+        return time_pack(
+            recipe, self.data, device=self.device, search_path=self.search_path, graphs=self.graphs, timed_s=TRIAL_S
+        )
+
+
+def answer_question(
+    question: Question, place: Place, time_alone: Callable[[], float], *, parameters: int
+) -> dict[str, Any]:
+    """How to train some runs: size, channels_last, reason and trials, as `packing.Packing` has them.
+
+    Args:
+        question: Which runs.
+        place: Where.
+        time_alone: Seconds per epoch of a run by itself.
+        parameters: Of the network.
+    """
+    pair = question.pack(2)
+    found = try_in_memory(
+        lambda: [find_stacking_fault(pair, place.data, device=place.device, search_path=place.search_path)]
+    )
+    fault = NO_ROOM if found is None else found[0]
+    if fault is not None:
+        return _answer(reason=fault)
+    if question.sizes is not None and len(question.sizes) == 1:
+        return _answer(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
+    room = _count_replicas_in_memory(place.device, parameters)
+    sizes = question.sizes or propose_sizes(question.runs, question.slots)
+    trials = [(1, time_alone()), *_try_sizes(question, place, [size for size in sizes if size <= room])]
+    fitting = trials
+    while (size := choose_size(fitting, runs=question.runs, slots=question.slots)) > 1:
+        answer = _refine(question, place, size, trials)
+        if answer is not None:
+            return answer
+        fitting = [trial for trial in fitting if trial[0] < size]
+    return _answer(reason=NO_ROOM if sizes and len(fitting) == 1 else "packs are not faster here", trials=trials)
+
+
+def propose_sizes(runs: int, slots: int) -> list[int]:
+    """Sizes in growing order that leave no slot idle at the end: all runs in 1, 2, 4, 8, … rounds."""
+    sizes = {math.ceil(runs / (slots * 2**halvings)) for halvings in range(12)}
+    return sorted(size for size in sizes if 1 < size <= 1024)
+
+
+def choose_size(trials: list[tuple[int, float]], *, runs: int, slots: int) -> int:
+    """The size that ends first.
+
+    Args:
+        trials: Size, and seconds per epoch and replica; 1 is a run alone.
+        runs: How many have to be trained.
+        slots: How many packs are trained side by side.
+    """
+    cost = {size: count_rounds(runs, size, slots) * size * seconds for size, seconds in trials}
+    best = min(cost, key=lambda size: (cost[size], size))
+    return best if cost[best] <= LEAST_GAIN * cost[1] else 1
+
+
+def count_rounds(runs: int, size: int, slots: int) -> int:
+    """Packs that the busiest slot trains one after another; one that is not full takes as long."""
+    return math.ceil(math.ceil(runs / size) / slots)
+
+
+def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[tuple[int, float]]:
+    """Seconds per epoch and replica of growing sizes, until they do not get better."""
+    best, worse = math.inf, 0
+    for size in sizes:
+        seconds = try_in_memory(lambda size=size: place.time(question.pack(size)))
+        if seconds is None:
+            return
+        yield size, seconds
+        worse = 0 if seconds < best else worse + 1
+        best = min(best, seconds)
+        if worse == PATIENCE:
+            return
+
+
+def _refine(question: Question, place: Place, size: int, trials: list[tuple[int, float]]) -> dict[str, Any] | None:
+    """Memory format and validity of a size that was chosen; None where its self-test does not fit into memory."""
+    channels_last = question.memory_format == "channels-last"
+    if question.memory_format == "auto" and _has_convolutions(question):
+        seconds = try_in_memory(lambda: place.time(question.pack(size, channels_last=True)))
+        channels_last = seconds is not None and seconds <= LEAST_GAIN * dict(trials)[size]
+    recipe = question.pack(size, channels_last=channels_last)
+    if question.strict or place.device.type == "cuda":  # what is tested before training has to fit, too
+        report = try_in_memory(
+            lambda: check_pack(
+                recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
+            )
+        )
+        if report is None:
+            return None
+        if question.strict and not report.slot_invariant:
+            return _answer(reason="packs give other bits in other slots on this device", trials=trials)
+    return _answer(size=size, channels_last=channels_last, trials=trials)
+
+
+def _has_convolutions(question: Question) -> bool:
+    return question.recipe.model.preset not in ("linear", "hidden-fc") and question.recipe.train.bptt is None
+
+
+def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:
+    """How many replicas half of the free memory holds; on CUDA a size that does not fit says so by itself."""
+    if device.type == "cuda":
+        return 1024
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, free // 2 // (4 * COPIES * parameters))
+
+
+def _answer(
+    *,
+    size: int = 1,
+    channels_last: bool = False,
+    reason: str | None = None,
+    trials: list[tuple[int, float]] | None = None,
+) -> dict[str, Any]:
+    return {"size": size, "channels_last": channels_last, "reason": reason, "trials": trials or []}

@@ -1,0 +1,160 @@
+"""Whether packs may stand for single runs on this machine: a self-test of a few steps, before a study is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from engine.catalog import presets
+from engine.errors import NondetError
+from engine.recipe import Recipe
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
+from engine.training.memory import is_out_of_memory
+from engine.training.stacked.step import WARM_UP_STEPS
+from engine.training.tasks import images as alone
+from engine.training.tasks import stacked_images
+from engine.training.trials.step_times import number_replica, prepare_task, train_steps
+
+STEPS = 3
+
+RECORDED_STEPS = WARM_UP_STEPS + 3
+
+CLOSE = 1e-2
+"""Relative difference between a replica's logits in a pack and alone that kernels may be apart, TF32's too."""
+
+Weights = list[dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What the self-test of a pack saw."""
+
+    slot_invariant: bool
+    """The same run has the same bits in every slot, whatever is trained beside it."""
+    size_invariant: bool
+    """… and in a pack of one: then packs of all sizes are one protocol here."""
+    replay_equal: bool | None
+    """Recorded steps give the bits of steps taken one by one; None where steps are not recorded."""
+
+
+def check_pack(
+    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
+) -> PackReport:
+    """Train the first steps of some replicas in other slots, in other company, and by themselves.
+
+    Args:
+        recipe: With a pack.
+        data: The recipe's data, on the device.
+        device: Where the steps are trained.
+        search_path: Where a user's model is looked for.
+        graphs: Whether steps on CUDA will be recorded and replayed.
+    """
+    assert recipe.pack is not None, "only packs are tested"
+    size = recipe.pack.size
+    replicas = [number_replica(recipe, seed) for seed in range(1, size + 1)]
+
+    def weights(recipes: Sequence[Recipe], *, steps: int = STEPS, recorded: bool = False) -> Weights:
+        task = prepare_task(recipes, data, device=device, search_path=search_path, graphs=recorded)
+        train_steps(task, steps)
+        return [task.pack.state_of(slot) for slot in range(task.pack.size)]
+
+    usual = weights(replicas)
+    moved = weights([*replicas[1:], replicas[0]])
+    filled = weights(replicas[:1])
+    one = weights([replace(replicas[0], pack=replace(recipe.pack, size=1))])
+    slots = all(_equal(usual[slot], moved[slot - 1]) for slot in range(size))
+    replay = None
+    if graphs and device.type == "cuda" and isinstance(data, Dataset):
+        by_hand, repeated = (weights(replicas, steps=RECORDED_STEPS, recorded=recorded) for recorded in (False, True))
+        replay = all(map(_equal, by_hand, repeated))
+    return PackReport(
+        slot_invariant=slots and all(_equal(usual[0], other) for other in filled),
+        size_invariant=_equal(usual[0], one[0]),
+        replay_equal=replay,
+    )
+
+
+def find_stacking_fault(
+    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...]
+) -> str | None:
+    """Why a network cannot be stacked; None where it can.
+
+    The project's own can. Another is tried: a step of two replicas, and their logits against those that each
+    computes alone. What a module holds beside parameters and buffers is not stacked, and would be the first one's.
+
+    Args:
+        recipe: With a pack of any size.
+        data: The recipe's data, on the device.
+        device: Where the step is trained.
+        search_path: Where the user's model is looked for.
+    """
+    if not presets.may_be_stochastic(recipe.model.preset) or isinstance(data, Corpus):
+        return None
+    assert recipe.pack is not None, "only packs are tested"
+    two = replace(recipe, pack=replace(recipe.pack, size=2))
+    state = _find_state(two, data, device=device, search_path=search_path)
+    if state is not None:
+        return state
+    try:
+        task = prepare_task(
+            [number_replica(two, seed) for seed in (1, 2)], data, device=device, search_path=search_path, graphs=False
+        )
+        assert isinstance(task, stacked_images.ImagePack), "the data are images"
+        train_steps(task, 1)
+        difference = _compare_logits(task, data)
+    except NondetError:
+        raise
+    except Exception as cause:  # whatever a user's module or torch.func makes of the other
+        if is_out_of_memory(cause):
+            raise
+        first = (str(cause).splitlines() or [""])[0]
+        return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
+    if difference > CLOSE:
+        return "its model computes something else when stacked: replicas differ in more than parameters and buffers"
+    return None
+
+
+def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_path: tuple[Path, ...]) -> str | None:
+    """Say why a user's function cannot build several replicas in one process; None where it can.
+
+    A replica is built before and after another one: it must have the same weights both times, in memory of its own.
+    """
+    models = [
+        alone.prepare(number_replica(recipe, seed), data, device=device, search_path=search_path)[0].network.model
+        for seed in (1, 2, 1)
+    ]
+    places = [{parameter.data_ptr() for parameter in model.parameters()} for model in models]
+    if places[0] & places[1] or places[0] & places[2] or places[1] & places[2]:
+        return "its function gives the same parameters to several replicas"
+    first, again = models[0].state_dict(), models[2].state_dict()
+    if first.keys() != again.keys() or not _equal(first, again):
+        return "its function gives other weights when it is called again with the same seed"
+    return None
+
+
+def _compare_logits(task: stacked_images.ImagePack, data: Dataset) -> float:
+    """Largest relative difference between stacked and single networks on some test examples."""
+    inputs = data.normalise(data.test_inputs[:8])
+    task.pack.eval()
+    with torch.no_grad():
+        stacked = task.pack(inputs)
+        return max(_relative(stacked[slot], _single(task, slot)(inputs)) for slot in range(task.pack.size))
+
+
+def _single(task: stacked_images.ImagePack, slot: int) -> nn.Module:
+    model, _ = task.pack.member(slot, task.models[slot], task.recipe.train)
+    return model.eval()
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    scale = float(other.abs().max()) or 1.0
+    return float((one - other).abs().max()) / scale
+
+
+def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())

@@ -1,0 +1,198 @@
+"""Finding out what a protocol leaves open: which packs are fastest, and how many slots a device carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.dispatch.devices import choose_devices, explain_devices, make_slots
+from engine.dispatch.launch import plan_protocol
+from engine.plan.packing import Packing, shows_rounding
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.recipe import Recipe
+from engine.study.choices import NOTHING, Chosen
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths, find_store
+from engine.study.run_state import is_out_of_memory
+from engine.tuning.probe import ProbeFacts, Workload, ask, probe_plan
+from engine.tuning.slot_trial import race
+
+WORTH_S = 120.0
+"""Seconds of training on one slot below which slots are not measured: it would take longer than it saves."""
+
+MOST_SLOTS_PER_GPU = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A protocol with nothing left open."""
+
+    plan: Plan
+    facts: tuple[ProbeFacts, ...]
+    chosen: Chosen
+    notes: tuple[str, ...] = ()
+    """What is to be said of the devices: GPUs left out, or why the CPU is used."""
+
+    def count_slots(self, protocol: Protocol) -> int:
+        """Runs or packs that are trained side by side."""
+        return count_slots(protocol, self.chosen)
+
+
+def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
+    """Find out what is open, then look at the plan that follows; see `probe_plan`.
+
+    What was measured for the study before is not measured again.
+
+    Args:
+        protocol: What is to be trained.
+        store: The folder of all studies.
+        timed: Whether the facts are to hold the time of an epoch.
+
+    Raises:
+        NondetError: If the protocol, its data or its models do not work.
+    """
+    chosen = choose_packings(protocol, recall(protocol, store=store))
+    plan = plan_protocol(protocol, chosen.packings)
+    facts = probe_plan(protocol, plan, timed=timed)
+    return Decided(
+        plan=plan,
+        facts=facts,
+        chosen=choose_slots(protocol, plan, facts, chosen),
+        notes=explain_devices(protocol.dispatch.devices),
+    )
+
+
+def recall(protocol: Protocol, *, store: str | None) -> Chosen:
+    """What was measured for this study, as far as its settings are what they were.
+
+    Other slots leave packs as they are: runs that are done stay of use.
+    """
+    content = read_json(StudyPaths(find_store(store) / protocol.name).plan) or {}
+    try:
+        known = Chosen.from_dict(content["dispatch"]["chosen"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        known = NOTHING
+    dispatch = protocol.dispatch
+    devices = dispatch.devices if isinstance(dispatch.devices, str) else " ".join(dispatch.devices)
+    settings = (dispatch.pack, dispatch.memory_format, dispatch.compile)
+    if known.settings != settings:
+        known = replace(known, settings=settings, packings={})
+    if dispatch.slots_per_device != "auto" or known.devices != devices:
+        known = replace(known, devices=devices, slots_per_device=None, slot_trials=())
+    return shrink_packs(protocol, known, store=store)
+
+
+def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Chosen:
+    """Halve packs whose runs ran out of memory while they were trained, where their size was not asked for.
+
+    A pack's size is part of its runs' identity: the smaller pack's are other runs.
+    """
+    paths = StudyPaths(find_store(store) / protocol.name)
+    while protocol.dispatch.pack == "auto" and known.packings:
+        plan = plan_protocol(protocol, known.packings)
+        short = {
+            arm.kind: known.packings[arm.kind]
+            for arm in plan.arms
+            if arm.kind is not None
+            and arm.kind in known.packings
+            and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
+        }
+        smaller = {kind: _halve(packing) for kind, packing in short.items() if packing.size > 1}
+        if not smaller:
+            break
+        known = replace(known, packings={**known.packings, **smaller})
+    return known
+
+
+def _halve(packing: Packing) -> Packing:
+    size = packing.size // 2
+    return replace(packing, size=size, reason=f"packs of {packing.size} ran out of memory" if size == 1 else None)
+
+
+def count_slots(protocol: Protocol, chosen: Chosen) -> int:
+    """Runs or packs that are trained side by side."""
+    per_device = chosen.slots_per_device or protocol.dispatch.slots_per_device
+    return len(make_slots(choose_devices(protocol.dispatch.devices), per_device))
+
+
+def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
+    """Try packs of the runs of which nothing is known yet.
+
+    Raises:
+        NondetError: If data or models do not work.
+    """
+    questions = _find_questions(protocol, plan_protocol(protocol, known.packings), known)
+    if not questions:
+        return known
+    slots = count_slots(protocol, known)
+    workloads = [Workload(recipe, question | {"slots": slots}) for recipe, question in questions.values()]
+    answers = ask(protocol, workloads, timed=True)
+    found = {kind: Packing.from_dict(answer) for kind, answer in zip(questions, answers, strict=True)}
+    return replace(known, packings={**known.packings, **found})
+
+
+def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[str, tuple[Recipe, dict[str, Any]]]:
+    """Kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
+    pack = protocol.dispatch.pack
+    questions: dict[str, tuple[Recipe, dict[str, Any]]] = {}
+    for kind in dict.fromkeys(arm.kind for arm in plan.arms if arm.kind is not None):
+        arms = [arm for arm in plan.arms if arm.kind == kind]
+        recipe = plan.recipes[arms[0].runs[0]]
+        if kind in known.packings or (pack != "auto" and not _may_refuse(recipe)):
+            continue
+        runs = {run for arm in arms for run in arm.runs}
+        questions[kind] = (
+            replace(recipe, pack=None),
+            {
+                "shared_batch": arms[0].shared_batch,
+                "sizes": None if pack == "auto" else [int(pack)],
+                "runs": len(runs),
+                "compiled": protocol.dispatch.compile,
+                "memory_format": protocol.dispatch.memory_format,
+                "strict": any(shows_rounding(arm.vary) for arm in arms),
+            },
+        )
+    return questions
+
+
+def _may_refuse(recipe: Recipe) -> bool:
+    """Whether it takes a trial to know that a network can be stacked: one that is not the project's own."""
+    return recipe.model.target is not None or ":" in (recipe.model.preset or "")
+
+
+def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], chosen: Chosen) -> Chosen:
+    """Try how many slots a device carries, with the workload that takes most of the time.
+
+    Only where that is left open, was not measured before, and there is enough to train for it to matter.
+    """
+    if protocol.dispatch.slots_per_device != "auto" or chosen.slots_per_device is not None:
+        return chosen
+    devices = choose_devices(protocol.dispatch.devices)
+    most = len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU
+    seconds, longest = max(((estimate_s(plan, fact), fact) for fact in facts), key=lambda pair: pair[0])
+    if most == 1 or seconds < WORTH_S:
+        return chosen
+    recipe = plan.recipes[longest.runs[0]]
+    packs = max(1, len(longest.runs) // (recipe.pack.size if recipe.pack else 1))
+    trials = race(protocol, recipe, propose_counts(min(most, packs)))
+    if not trials:
+        return chosen
+    return replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
+
+
+def estimate_s(plan: Plan, fact: ProbeFacts) -> float:
+    """Seconds that a workload takes on one slot."""
+    return sum(plan.recipes[run].train.epochs for run in fact.runs) * (fact.seconds_per_epoch or fact.seconds_guess)
+
+
+def propose_counts(most: int) -> list[int]:
+    """1, 2, 4, … and the most."""
+    return sorted({2**i for i in range(9) if 2**i < most} | {most})
+
+
+def choose_count(trials: Sequence[tuple[int, float]]) -> int:
+    """The fewest slots that come within 5 % of the best."""
+    best = max(rate for _, rate in trials)
+    return next(slots for slots, rate in sorted(trials) if rate >= 0.95 * best)

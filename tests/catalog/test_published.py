@@ -1,0 +1,72 @@
+"""The published figures: what the paper prints, found under the names that arms have."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.catalog.published import (
+    COLUMNS,
+    TEXT_COLUMNS,
+    find_rows,
+    read_condition_numbers,
+    read_replication,
+    read_tables,
+)
+
+
+def test_tables_are_there_in_full() -> None:
+    assert {name: len(rows) for name, rows in read_tables().items()} == {
+        "table1": 7, "table2": 3, "table3": 1, "table4": 1, "table5": 6, "table6": 24, "table7": 18, "table8": 9,
+    }  # fmt: skip
+    assert len(read_replication()) == 9
+
+
+def test_names_are_unique_within_a_table() -> None:
+    for rows in read_tables().values():
+        assert len({row.name for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "arm", "kind", "field", "value"),
+    [
+        ("table1", "Parameter Initialization", "published", "accuracy_sd", 0.22),
+        ("table1", "all  nondeterminism SOURCES", "replicated", "ensemble_delta", 1.84),
+        ("table1", "Control", "replicated", "correlation", 1.0),
+        ("table2", "Stochastic Operations", "published", "ensemble_perplexity_delta", -2.08),
+        ("table4", "random bit change", "published", "perplexity_sd", 0.19),
+        ("table3", "Random Bit Change", "published", "disagreement", 10.6),
+        ("table3", "Random Bit Change", "replicated", "accuracy_sd_error", 0.014),
+        ("table5", "Vanilla (N=5)", "published", "cross_entropy_sd", 0.0028),
+        ("table6", "vgg11: Random Bit Change", "published", "disagreement", 6.5),
+        ("table7", "all, lr 0.40, 2000 epochs", "published", "correlation", 0.828),
+        ("table8", "linear: Random bit change", "published", "disagreement", 0.0),
+    ],
+)
+def test_rows_are_found_by_the_arms_name(table: str, arm: str, kind: str, field: str, value: float) -> None:
+    rows = {row.kind: row for row in find_rows(table, arm)}
+    assert rows[kind].figures[field] == value
+
+
+def test_nothing_is_found_where_nothing_was_published() -> None:
+    assert find_rows("table1", "Weather") == ()
+    assert find_rows("table99", "Control") == ()
+
+
+def test_figures_lie_where_such_figures_can_lie() -> None:
+    for row in [*read_replication(), *(row for rows in read_tables().values() for row in rows)]:
+        assert row.replicas in (20, 100)
+        if "perplexity_sd" in row.figures:
+            assert set(row.figures) == set(TEXT_COLUMNS)
+            assert row.figures["ensemble_perplexity_delta"] < 0 < row.figures["perplexity_sd"] < 1
+            continue
+        assert set(row.figures) == set(COLUMNS)
+        assert 0 <= row.figures["accuracy_sd"] < 1
+        assert 0 <= row.figures["disagreement"] < 30
+        assert 0.6 < row.figures["correlation"] <= 1
+
+
+def test_condition_numbers_follow_from_the_published_run() -> None:
+    numbers = read_condition_numbers()
+    change = 2.0**-31
+    assert numbers["cross_entropy"] == pytest.approx((0.3519 - 0.34335) / change, rel=0.03)
+    assert numbers["accuracy"] == pytest.approx((90.12 - 90.0) / change, rel=0.02)

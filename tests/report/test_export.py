@@ -1,0 +1,97 @@
+"""Figures and Parquet out of a study's files: every format, names that are markup elsewhere, equal bytes again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet as pq
+
+from engine.errors import StudyError
+from engine.report import __main__ as command
+from engine.report.figures import draw_figures
+from engine.report.parquet import convert_tables
+from engine.study.files import make_folder, write_json
+from engine.study.paths import StudyPaths
+
+HOSTILE = "_cost $x^2 & <b>"
+
+
+def make_arms() -> list[dict[str, Any]]:
+    layers = [{"layer": name, "n": 3, "cka": 0.9, "cka_ci": [0.8, 1.0]} for name in ("Conv1", "Logits")]
+    layers.append({"layer": "odd", "n": 0, "cka": None, "cka_ci": None})
+    part = {"variance": 0.1, "ci": [0.0, 0.2], "share": 0.5}
+    grid = {"sources": ["init", "shuffle"], "levels": [3, 3]}
+    grid |= {name: {"first": part, "second": part, "interaction": part} for name in ("accuracy", "logits")}
+    figures = {"disagreement": 3.0, "disagreement_ci": [2.0, 4.0], "accuracy_sd": 0.5, "accuracy_sd_error": 0.1,
+               "ensemble_delta": 0.3, "ensemble_delta_ci": None}  # fmt: skip
+    onsets = [figures | {"name": f"Shuffle, onset {onset}", "onset": onset} for onset in (0, 5, 1)]
+    return [{"name": HOSTILE, "cka": layers, "onset": None, "crossed": grid} | figures, *onsets]
+
+
+def make_curves() -> list[dict[str, Any]]:
+    columns = {key: [1.0, 2.0, None] for key in ("mean", "sd", "low", "high", "min", "max")} | {"n": [3, 3, 0]}
+    return [{"name": HOSTILE, "epochs": [1, 2, 3], "test_accuracy": columns, "first_epochs": None}]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StudyPaths:
+    paths = StudyPaths(tmp_path / "study")
+    make_folder(paths.folder)
+    write_json(paths.metrics, {"v": 1, "study": "study", "arms": make_arms()})
+    write_json(paths.curves, {"v": 1, "study": "study", "arms": make_curves()})
+    return paths
+
+
+MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
+NAMES = ("figure1-cka", "figure2-onset", "figure3-instability", "crossed")
+
+
+def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPaths, tmp_path: Path) -> None:
+    contents = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        written = draw_figures(paths, folder)
+        assert {path.name for path in written} == {f"{stem}{kind}" for stem in NAMES for kind in MAGIC}
+        assert all(path.read_bytes().startswith(MAGIC[path.suffix]) for path in written)
+        contents.append([path.read_bytes() for path in written])
+    assert contents[0] == contents[1]
+    text = (tmp_path / "one" / "figure1-cka.svg").read_text()
+    assert "Conv1" in text
+    assert "mathdefault" not in (tmp_path / "one" / "figure3-instability.svg").read_text()
+
+
+def test_study_without_measures_has_no_figures(tmp_path: Path) -> None:
+    paths = StudyPaths(tmp_path)
+    assert draw_figures(paths, tmp_path) == []
+    write_json(paths.metrics, {"v": 1, "study": "s", "arms": [{"name": "a", "cka": None, "crossed": None}]})
+    write_json(paths.curves, {"v": 1, "study": "s", "arms": [{"name": "a", "epochs": []}]})
+    assert draw_figures(paths, tmp_path) == []
+
+
+def test_parquet_holds_what_the_csv_holds(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text('source,n,sd\n"a, [b]",3,0.125\n"",4,\n')
+    (written,) = convert_tables(tmp_path)
+    rows = pq.read_table(written).to_pylist()
+    assert rows == [{"source": "a, [b]", "n": 3, "sd": 0.125}, {"source": "", "n": 4, "sd": None}]
+    assert math.isclose(rows[0]["sd"], 0.125)
+
+
+def test_folder_that_cannot_be_written_is_named(paths: StudyPaths, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(StudyError, match="cannot be written"):
+        draw_figures(paths, blocked)
+
+
+def test_command_prints_what_it_wrote(
+    paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["export", str(paths.folder), str(tmp_path)])
+    assert command.main() == 0
+    assert len(capsys.readouterr().out.split()) == 12
+    monkeypatch.setattr("sys.argv", ["export"])
+    assert command.main() == 2

@@ -1,0 +1,1 @@
+"""The commands without a screen of their own: batch, check, ls, status, cancel, report."""

@@ -1,0 +1,329 @@
+"""`--batch`: train what a protocol lacks and follow it, as one viewer among others.
+
+The training does not depend on this process. Ctrl-C asks the supervisor to stop; once more takes that back and
+leaves it running; any other end of this process changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from engine.dispatch.launch import done_runs, find_folder, plan_protocol
+from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
+from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.plan.packing import Packings
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.protocol.faults import printable
+from engine.protocol.load import load_protocol
+from engine.study.control import request
+from engine.study.paths import StudyPaths
+from engine.study.view import StudySnapshot, StudyView
+from engine.tuning.choice import Decided, decide, recall
+from tui.commands.check import describe_choices
+from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.output import print_results, print_text
+from tui.commands.progress import describe_line, list_failures, render
+from tui.text.format import Symbols, choose_symbols, format_bytes
+
+PERIOD_S = 0.25
+PLAIN_PERIOD_S = 30.0
+"""Without a terminal, a line is written at least this often while something changes."""
+MAX_RESTARTS = 3
+LITTLE_ROOM_BYTES = 1_000_000
+
+
+@dataclass
+class Viewer:
+    """What following a study needs, and what it remembers between two looks."""
+
+    study: PreparedStudy
+    console: Console
+    symbols: Symbols
+    start: Callable[[StudyPaths], None] = start_supervisor
+    """Has the study trained; joins the supervisor that runs."""
+    interrupts: int = 0
+    """How often Ctrl-C was pressed."""
+    stop_sent: bool = False
+    left_running: bool = False
+    restarts: int = 0
+    told: set[str] = field(default_factory=set)
+    """Runs whose failure was told."""
+    last_line: str = ""
+    last_line_at: float = -1e9
+    last_done: int = -1
+
+    @property
+    def paths(self) -> StudyPaths:
+        """The study's folder."""
+        return self.study.paths
+
+    def note_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler."""
+        self.interrupts += 1
+
+    def tell(self, text: str) -> None:
+        """A message on stderr."""
+        print_text(self.console, text)
+
+
+def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_json: bool) -> int:
+    """Train a protocol headless.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        NondetError: If the protocol is faulty, or the store cannot be used.
+    """
+    console = make_console()
+    protocol = load_protocol(path, overrides=overrides)
+    trained = train(protocol, console, store=store)
+    if trained.lost:
+        names = ", ".join(sorted(trained.lost))
+        print_text(console, f"finished runs whose files are damaged are trained again: {names}")
+        trained = train(protocol, console, store=store)
+    while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
+        print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")
+        trained = train(protocol, console, store=store)
+    if trained.metrics is None:
+        return trained.code
+    print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
+    return EXIT_RUNS_FAILED if trained.lost else trained.code
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How the training of a protocol ended."""
+
+    code: int
+    """The exit code."""
+    packings: Packings
+    """How packs were chosen."""
+    lost: frozenset[str] = frozenset()
+    """Finished runs whose files turned out to be damaged when they were measured."""
+    metrics: dict[str, Any] | None = None
+    """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
+
+
+def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained:
+    """Train what a protocol lacks, and have it measured.
+
+    Raises:
+        NondetError: If the store cannot be used, or another command gave the study another plan meanwhile.
+    """
+    chosen = recall(protocol, store=store)
+    plan = plan_protocol(protocol, chosen.packings)
+    if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
+        decided = decide(protocol, store=store, timed=False)
+        plan, chosen = decided.plan, decided.chosen
+        tell_notes(console, decided)
+    symbols = choose_symbols(console.encoding)
+    with ExitStack() as held:
+        study = held.enter_context(preparing(protocol, plan, store=store, chosen=chosen))
+        paths, done, total = study.paths, len(study.done), len(plan.recipes)
+        if done == total and (paths.cka.exists() or not protocol.cka):
+            print_text(console, f"{paths.folder}: all {total} runs are already done")
+            code = EXIT_OK
+        else:
+            print_text(console, f"{paths.folder}: {total} runs, {done} of them already done")
+            code = follow(study, console, symbols, begun=held.close)
+        held.close()
+    if code == EXIT_INTERRUPTED:
+        return Trained(code, chosen.packings)
+    finished = study.done | done_runs(paths, plan)
+    refresh_metrics(paths)
+    metrics = read_metrics(paths)
+    if not shows_plan(metrics, plan):
+        raise StudyError(describe_other_plan(study))
+    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), metrics)
+
+
+def has_smaller(packings: Packings, before: Packings) -> bool:
+    """Tell whether packs of some runs are smaller than they were."""
+    return any(kind in before and packing.size < before[kind].size for kind, packing in packings.items())
+
+
+def shows_plan(metrics: dict[str, Any], plan: Plan) -> bool:
+    """Tell whether measures are a plan's: of its arms, over its runs, whose ids stand for every setting."""
+    entries = metrics["arms"]
+    if [entry["name"] for entry in entries] != [arm.name for arm in plan.arms]:
+        return False
+    used = [{run for part in entry["runs_used"] for run in part.split("+")} for entry in entries]
+    return all(
+        entry["planned"] == len(arm.runs) // arm.group and runs <= set(arm.runs)
+        for entry, arm, runs in zip(entries, plan.arms, used, strict=True)
+    )
+
+
+def describe_other_plan(study: PreparedStudy) -> str:
+    """Say that a study was given another plan since this command wrote its own."""
+    return (
+        f"{study.paths.folder}: another command has given this study another plan meanwhile, so its results are not "
+        "the ones asked for here: run this command again, or name a study of its own with --set protocol.name=NAME"
+    )
+
+
+def make_console() -> Console:
+    """Progress goes to stderr; stdout is for results."""
+    return Console(stderr=True, highlight=False)
+
+
+def tell_notes(console: Console, decided: Decided) -> None:
+    """What there is to say about devices, choices and sources, once data and models were tried out."""
+    plan, facts = decided.plan, decided.facts
+    for line in decided.notes:
+        print_text(console, f"note: {printable(line)}")
+    for line in describe_choices(plan, decided.chosen):
+        print_text(console, f"note: {line}")
+    for arm in plan.arms:
+        for reason in arm.empty.values():
+            print_text(console, f"note: {arm.name}: {reason}")
+    for fact in facts:
+        if fact.lowlevel_empty:
+            print_text(console, f"note: {fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty")
+
+
+def follow(study: PreparedStudy, console: Console, symbols: Symbols, *, begun: Callable[[], None]) -> int:
+    """Have a study trained and show how it goes, until nothing more is to come.
+
+    Args:
+        study: Kept from other commands.
+        console: For progress.
+        symbols: That it can show.
+        begun: Called once the supervisor is there: others may look at the study then.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        StudyError: If another command gave the study another plan meanwhile.
+    """
+    viewer = Viewer(study=study, console=console, symbols=symbols)
+    previous = signal.signal(signal.SIGINT, viewer.note_interrupt)
+    try:
+        study.start()
+        begun()
+        with Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else _NoLive() as live:
+            code, snapshot = _watch(viewer, live)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    tell_end(viewer, snapshot, code)
+    return code
+
+
+class _NoLive:
+    """Stands for rich's live display where there is no terminal."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
+    view = StudyView(viewer.paths)
+    while True:
+        snapshot = view.refresh()
+        if view.plan.work != viewer.study.work:
+            raise StudyError(describe_other_plan(viewer.study))
+        react_to_interrupts(viewer)
+        tell_failures(viewer, snapshot)
+        if live is not None:
+            picture = render(snapshot, warn(viewer.paths), viewer.symbols, width=viewer.console.width)
+            live.update(picture, refresh=True)
+        else:
+            tell_plainly(viewer, snapshot)
+        code = judge(viewer, snapshot)
+        if code is not None:
+            return code, snapshot
+        if not snapshot.supervised:
+            viewer.restarts += 1
+            viewer.tell("the supervisor has ended before the study; starting it again")
+            viewer.start(viewer.paths)
+        time.sleep(PERIOD_S)
+
+
+def react_to_interrupts(viewer: Viewer) -> None:
+    """First Ctrl-C: ask for the end. Second: take that back."""
+    if viewer.interrupts >= 1 and not viewer.stop_sent:
+        request(viewer.paths, "cancel")
+        viewer.stop_sent = True
+        viewer.tell("stopping; Ctrl-C again leaves it running in the background instead")
+    if viewer.interrupts >= 2 and not viewer.left_running:
+        viewer.start(viewer.paths)
+        viewer.left_running = True
+
+
+def judge(viewer: Viewer, snapshot: StudySnapshot) -> int | None:
+    """The exit code, or None while there is more to come."""
+    if viewer.left_running:
+        return EXIT_INTERRUPTED
+    if snapshot.supervised:
+        return None
+    if viewer.stop_sent:
+        return EXIT_INTERRUPTED
+    complete = snapshot.counts.get("done", 0) == len(snapshot.runs)
+    if snapshot.finished:
+        return EXIT_OK if complete else EXIT_RUNS_FAILED
+    hopeless = snapshot.control.cancelled or snapshot.supervisor.get("failure") or viewer.restarts >= MAX_RESTARTS
+    return EXIT_RUNS_FAILED if hopeless else None
+
+
+def tell_failures(viewer: Viewer, snapshot: StudySnapshot) -> None:
+    """Say each failure once, when nothing more will be tried."""
+    for run_id, text in list_failures(snapshot, str(viewer.paths.folder)).items():
+        if run_id not in viewer.told and not snapshot.runs[run_id].state.retriable:
+            viewer.told.add(run_id)
+            viewer.tell(text)
+
+
+def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
+    """A line now and then: at each tenth of the runs, or every half minute while something changes."""
+    now, done, total = time.monotonic(), snapshot.counts.get("done", 0), max(1, len(snapshot.runs))
+    if 10 * done // total == 10 * viewer.last_done // total and now - viewer.last_line_at < PLAIN_PERIOD_S:
+        return
+    text = describe_line(snapshot, viewer.symbols)
+    if text != viewer.last_line:
+        viewer.tell(text)
+    viewer.last_line, viewer.last_line_at, viewer.last_done = text, now, done
+
+
+def warn(paths: StudyPaths) -> list[str]:
+    """What a viewer can see coming: a store without room."""
+    try:
+        free = shutil.disk_usage(paths.folder).free
+    except OSError:
+        return []
+    if free >= LITTLE_ROOM_BYTES:
+        return []
+    return [f"{paths.folder}: {format_bytes(free)} free: runs wait for room, and stop if none comes"]
+
+
+def tell_end(viewer: Viewer, snapshot: StudySnapshot, code: int) -> None:
+    """How it ended, and how to go on."""
+    name, folder = viewer.paths.name, viewer.paths.folder
+    if viewer.left_running:
+        again = f"`nondet-tui status {folder}` shows it, `nondet-tui cancel {folder}` stops it"
+        viewer.tell(f"{name} is left running in the background: {again}; the same command follows it again")
+    elif code == EXIT_INTERRUPTED:
+        done = snapshot.counts.get("done", 0)
+        viewer.tell(f"{name} is stopped; {done} finished runs are kept: the same command trains the rest")
+    elif snapshot.control.cancelled:
+        viewer.tell(f"{name} was cancelled by somebody else: the same command trains the rest")
+    elif failure := snapshot.supervisor.get("failure"):
+        viewer.tell(f"{name}: {failure}")
+    elif code == EXIT_RUNS_FAILED and not snapshot.finished:
+        viewer.tell(f"{name}: the supervisor keeps ending; see {viewer.paths.supervisor_log}")

@@ -1,0 +1,165 @@
+"""`check`: validate a protocol and show what running it would mean; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from engine.dispatch.launch import done_runs, find_folder
+from engine.errors import EXIT_OK, NondetError
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.protocol.faults import printable
+from engine.protocol.load import load_protocol
+from engine.study.choices import Chosen
+from engine.tuning.choice import decide
+from engine.tuning.probe import ProbeFacts
+from tui.commands.output import print_text, results_console
+from tui.text.format import format_bytes, format_seconds
+
+BYTES_PER_EPOCH = 200
+"""One line of epochs.jsonl."""
+BYTES_PER_RUN = 4_000
+"""Recipe, attempt and result of a run."""
+
+
+def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...]) -> int:
+    """Print the plan of a protocol with an estimate of its cost.
+
+    Raises:
+        NondetError: If the protocol, its data or its models do not work.
+    """
+    console = results_console()
+    protocol = load_protocol(path, overrides=overrides)
+    decided = decide(protocol, store=store, timed=True)
+    plan, facts = decided.plan, decided.facts
+    paths = find_folder(protocol, store=store)
+    done = done_runs(paths, plan)
+    slots = decided.count_slots(protocol)
+    print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder}")
+    console.print(_plan_table(plan, done))
+    for line in describe_facts(facts):
+        print_text(console, line)
+    for line in describe_cost(plan, facts, done, slots=slots, kind=plan.device):
+        print_text(console, line)
+    for line in describe_choices(plan, decided.chosen):
+        print_text(console, line)
+    for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
+        print_text(console, f"note: {line}")
+    return EXIT_OK
+
+
+def describe_timing(protocol: Protocol, store: str | None) -> list[str]:
+    """Train for about a second per workload, and say how large, long and costly it is, or what is wrong."""
+    try:
+        decided = decide(protocol, store=store, timed=True)
+    except NondetError as error:
+        return str(error).splitlines()
+    plan, facts = decided.plan, decided.facts
+    done = done_runs(find_folder(protocol, store=store), plan)
+    rows = describe_facts(facts)
+    rows += describe_cost(plan, facts, done, slots=decided.count_slots(protocol), kind=plan.device)
+    return [*rows, *describe_choices(plan, decided.chosen), *(f"note: {printable(line)}" for line in decided.notes)]
+
+
+def _plan_table(plan: Plan, done: set[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("arm", "varies", "runs", "shared", "done", "epochs"):
+        table.add_column(title, justify="left" if title in ("arm", "varies") else "right", overflow="fold")
+    shared = plan.shared
+    for arm in plan.arms:
+        varies = " + ".join(arm.vary) or "nothing (control)"
+        if arm.group > 1:
+            varies = f"ensembles of {arm.group}, nothing to train"
+        counts = (len(arm.runs), sum(r in shared for r in arm.runs), sum(r in done for r in arm.runs))
+        epochs = plan.recipes[arm.runs[0]].train.epochs
+        table.add_row(*map(Text, (printable(arm.name), varies, *map(str, counts), str(epochs))))
+    return table
+
+
+def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
+    """A line per workload: what is trained on what, and how fast."""
+    return [describe_workload(fact) for fact in facts]
+
+
+def describe_workload(fact: ProbeFacts) -> str:
+    """One workload's line."""
+    speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
+    if fact.pack_size is not None:
+        speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch and replica in packs of {fact.pack_size} (timed)"
+    head = f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and"
+    if not fact.input_shape:
+        return f"{head} {fact.test_examples:,} test words, vocabulary of {fact.classes:,}, {speed}"
+    shape = "x".join(map(str, fact.input_shape))
+    return f"{head} {fact.test_examples:,} test examples of shape {shape}, {fact.classes} classes, {speed}"
+
+
+def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:
+    """Runs, time and disk."""
+    total, missing = len(plan.recipes), [run for run in plan.recipes if run not in done]
+    shared = plan.shared
+    most = max(shared.values(), default=0)
+    sharing = f", {len(shared)} shared by up to {most} arms" if shared else ""
+    seconds = sum(estimate_run_s(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
+    disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
+    return [
+        f"{total} runs: {len(missing)} to train, {len(done)} already done{sharing}",
+        f"about {format_seconds(seconds / slots)} on {slots} {kind} {'slot' if slots == 1 else 'slots'}, "
+        f"about {format_bytes(disk)} on disk",
+    ]
+
+
+def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
+    """What was measured and chosen where the protocol says auto."""
+    lines = []
+    for kind, packing in chosen.packings.items():
+        names = ", ".join(printable(arm.name) for arm in plan.arms if arm.kind == kind)
+        tried = ", ".join(f"{size}: {seconds:.3g} s" for size, seconds in packing.trials)
+        if not names or not tried:
+            continue
+        took = "one by one" if packing.size == 1 else f"packs of {packing.size}"
+        last = ", channels last" if packing.channels_last else ""
+        lines.append(f"pack = auto: {took}{last} for {names} (per epoch and replica, by size: {tried})")
+    if chosen.slots_per_device is not None:
+        tried = ", ".join(f"{slots}: {rate:.3g}" for slots, rate in chosen.slot_trials)
+        lines.append(
+            f"slots_per_device = auto: {chosen.slots_per_device} (epochs of a run per second, by slots: {tried})"
+        )
+    return lines
+
+
+def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
+    """Seconds of one run: its epochs at the timed pace."""
+    return plan.recipes[run].train.epochs * (fact.seconds_per_epoch or 0.0)
+
+
+def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
+    """Bytes of one run: float32 weights and logits, a line per epoch, and the small files."""
+    # Of text, a word's number and a log-probability are kept, not a logit per word.
+    values = fact.parameters + fact.test_examples * (fact.classes if fact.input_shape else 2)
+    return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
+
+
+def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
+    """Sources that change nothing, as far as that can be known beforehand."""
+    notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
+    notes += [f"{printable(arm.name)}: trained one by one: {arm.alone}" for arm in plan.arms if arm.alone]
+    for fact in facts:
+        if fact.slot_invariant is False:
+            notes.append(f"{fact.model}: in packs of {fact.pack_size} a run's bits depend on its slot (tested)")
+        elif fact.size_invariant is not None:
+            same = "are the same" if fact.size_invariant else "differ from those"
+            notes.append(
+                f"{fact.model}: packs of {fact.pack_size} keep a run's bits in every slot (tested); they {same} "
+                f"{'as ' if fact.size_invariant else ''}in packs of one"
+            )
+        arms = [arm for arm in plan.arms if arm.name in fact.arms]
+        if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
+            notes.append(f"{fact.model} has no dropout layer: stochastic varies only other random layers of its own")
+        if fact.lowlevel_empty:
+            notes.append(f"{fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty here")
+    return notes

@@ -1,0 +1,36 @@
+"""A study's metrics.json, brought up to date by the process that measures; nothing is computed here."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from engine.dispatch.children import command
+from engine.errors import StudyError
+from engine.study.files import read_json
+from engine.study.paths import StudyPaths
+
+
+def refresh_metrics(paths: StudyPaths) -> None:
+    """Have the measures of everything that is there computed; quick where nothing changed.
+
+    Raises:
+        StudyError: If that fails, with what the process said.
+    """
+    done = subprocess.run(
+        command("engine.metrics", str(paths.folder)), capture_output=True, text=True, cwd="/", check=False
+    )
+    if done.returncode != 0:
+        raise StudyError(done.stderr.strip() or f"measuring {paths.folder} ended with exit status {done.returncode}")
+
+
+def read_metrics(paths: StudyPaths) -> dict[str, Any]:
+    """The content of metrics.json.
+
+    Raises:
+        StudyError: If it is missing or damaged.
+    """
+    content = read_json(paths.metrics)
+    if content is None or not isinstance(content.get("arms"), list):
+        raise StudyError(f"{paths.metrics}: is missing or damaged: `nondet-tui report {paths.folder}` writes it anew")
+    return content

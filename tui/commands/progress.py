@@ -1,0 +1,136 @@
+"""A running study as lines of text and as a rich renderable: pure functions of a snapshot."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from engine.protocol.faults import printable
+from engine.study.view import ArmView, Spread, StudySnapshot
+from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
+
+BAR_WIDTH = 18
+NARROW_BAR_WIDTH = 8
+
+
+def count_done(arm: ArmView) -> int:
+    """Replicas that have their result."""
+    return arm.counts.get("done", 0)
+
+
+def count_lost(arm: ArmView) -> int:
+    """Replicas that ended without a result."""
+    return sum(arm.counts.get(status, 0) for status in ("failed", "lost", "stale"))
+
+
+def format_spread(arm: ArmView, symbols: Symbols = UNICODE, *, tight: bool = False) -> str:
+    """Describe an arm's figures at the last epoch that two of its replicas reached.
+
+    One replica has no SD, and neither have replicas that all diverged: that they fail alike is not agreement.
+
+    Args:
+        arm: Any.
+        symbols: What can be shown.
+        tight: Take fewer columns.
+    """
+    spread = arm.spread
+    if spread is None:
+        return f"{arm.diverged} diverged" if arm.diverged else symbols.missing
+    slash, gap = ("/", " ") if tight else (" / ", "  ")
+    low, middle, high = (f"{value:.2f}" for value in (spread.minimum, spread.mean, spread.maximum))
+    parts = [f"{'ep' if tight else 'epoch'} {spread.epoch}", _format_n(spread)]
+    parts.append(middle if spread.n == 1 else slash.join((low, middle, high)))
+    parts += [f"SD {spread.sd:.2f}"] if spread.n > max(1, spread.diverged) else []
+    parts += [f"{arm.diverged} diverged"] if arm.diverged > spread.diverged else []
+    return gap.join(parts)
+
+
+def _format_n(spread: Spread) -> str:
+    """The replicas that the figures are of, and how many of them diverged."""
+    if not spread.diverged:
+        return f"n={spread.n}"
+    return f"n={spread.n} diverged" if spread.diverged == spread.n else f"n={spread.n} ({spread.diverged} diverged)"
+
+
+def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
+    """Epochs trained of all epochs of an arm."""
+    planned = sum(run.planned_epochs for run in arm.runs)
+    trained = sum(run.planned_epochs if run.state.status == "done" else len(run.epochs) for run in arm.runs)
+    filled = width * min(trained, planned) // max(1, planned)
+    return symbols.bar * filled + symbols.bar_rest * (width - filled)
+
+
+def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
+    """Done of all, then what else there is."""
+    parts = [f"{symbols.done}{count_done(arm)}/{len(arm.runs)}"]
+    running, lost = arm.counts.get("running", 0), count_lost(arm)
+    parts += [f"{symbols.running}{running}"] if running else []
+    parts += [f"{symbols.failed}{lost}"] if lost else []
+    parts += [f"{symbols.diverged}{arm.diverged}"] if arm.diverged else []
+    return " ".join(parts)
+
+
+def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
+    """The whole study in one line."""
+    done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
+    left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
+    slots = snapshot.supervisor.get("slots", [])
+    training = sum(slot.get("state") == "training" for slot in slots)
+    name, used = printable(snapshot.study), f"{training} of {len(slots)} slots"
+    state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), symbols)
+    return f"{name}  {state}  {done} of {total} runs  {used}  about {left} left"
+
+
+def find_obstacles(snapshot: StudySnapshot) -> list[str]:
+    """Why slots are not training, where there is something to say."""
+    slots = snapshot.supervisor.get("slots", [])
+    return [f"slot {slot['name']}: {printable(slot['message'])}" for slot in slots if slot.get("message")]
+
+
+def render(
+    snapshot: StudySnapshot, warnings: list[str], symbols: Symbols = UNICODE, *, width: int = 120
+) -> RenderableType:
+    """One line per arm between the study's line and what stands in its way."""
+    wide = width >= 100
+    # rich marks a cut with a character that not every stream can show.
+    cut = "ellipsis" if symbols is UNICODE else "crop"
+    table = Table.grid(padding=(0, 1))
+    for _ in range(4):
+        table.add_column(no_wrap=True, overflow=cut)
+    for arm in snapshot.arms:
+        name = shorten(printable(arm.name), 26 if wide else 16, symbols)
+        bar = format_bar(arm, symbols, BAR_WIDTH if wide else NARROW_BAR_WIDTH)
+        spread = format_spread(arm, symbols, tight=not wide)
+        table.add_row(*map(Text, (name, bar, format_counts(arm, symbols), spread)))
+    head = Text(format_summary(snapshot, symbols), style="bold", no_wrap=True, overflow=cut)
+    measure = next((arm.spread.measure for arm in snapshot.arms if arm.spread), "accuracy %")
+    explained = f"; {symbols.diverged} diverged: loss or predictions not finite" if snapshot.diverged else ""
+    key = Text(f"{measure}: min / mean / max over replicas{explained}", style="dim", no_wrap=True, overflow=cut)
+    notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
+    return Group(head, table, key, *notes)
+
+
+def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
+    """The study's line with each arm's spread, for where there is no terminal to draw on."""
+    return "\n".join([format_summary(snapshot, symbols), *(describe_arm(arm, symbols) for arm in snapshot.arms)])
+
+
+def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
+    """One arm in one line."""
+    name = shorten(printable(arm.name), 26, symbols)
+    return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm, symbols)}"
+
+
+def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
+    """Run id → what happened and where its log is, for every run that ended without a result."""
+    failures = {}
+    for arm in snapshot.arms:
+        for replica, run in enumerate(arm.runs, start=1):
+            if run.state.status in ("failed", "lost", "stale") and run.id not in failures:
+                attempt = f"{run.state.attempts:02d}"
+                log = f"{folder}/runs/{run.id}/attempts/{attempt}/log.txt" if run.state.attempts else "no attempt"
+                reason = printable(run.state.reason or "no reason recorded")
+                head = f"{printable(arm.name)}, replica {replica}: {run.state.status}"
+                failures[run.id] = f"{head}: {reason} (attempt {run.state.attempts}; {log})"
+    return failures

@@ -1,0 +1,1 @@
+"""Tables, figures and plots as text: pure functions of what was measured."""

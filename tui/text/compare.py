@@ -1,0 +1,84 @@
+"""Two arms side by side: what differs between them, with intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tui.text.format import UNICODE, Symbols, format_number
+from tui.text.tables import Entry, make_columns
+
+Z = 1.959963984540054
+"""97.5 % quantile of the normal distribution."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One measure of two arms."""
+
+    title: str
+    one: float | None
+    other: float | None
+    difference: float | None
+    half_width: float | None
+    """Of the 95 % interval around the difference; None where an arm has none."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.difference is not None and self.half_width is not None and abs(self.difference) > self.half_width
+
+
+def compare_arms(one: Entry, other: Entry, symbols: Symbols = UNICODE) -> list[Difference]:
+    """The differences, first less second.
+
+    Arms are taken as independent: their half widths are added in quadrature. An arm that shares runs or seeds with the
+    other makes this interval wider than it need be, not narrower, where they correlate positively.
+    """
+    text = bool(one.get("text")) and bool(other.get("text"))
+    found = []
+    for column in make_columns(symbols, text=text):
+        a, b = one.get(column.value), other.get(column.value)
+        halves = [_half_width(entry, column.value, column.error, column.interval) for entry in (one, other)]
+        known = [half for half in halves if half is not None]
+        half = math.hypot(*known) if len(known) == 2 else None
+        difference = None if a is None or b is None else a - b
+        found.append(Difference(f"{column.title}, {column.unit}", a, b, difference, half))
+    return found
+
+
+def _half_width(entry: dict[str, Any], value: str, error: str | None, interval: str | None) -> float | None:
+    if interval is not None:
+        ends = entry.get(interval)
+        return None if ends is None else (ends[1] - ends[0]) / 2
+    if error is not None:
+        found = entry.get(error)
+        return None if found is None else Z * found
+    spread, n = entry.get(value.replace("_mean", "_sd")), entry.get("n", 0)
+    # A mean's standard error, from the SD with ddof 0.
+    return Z * spread / math.sqrt(n - 1) if value.endswith("_mean") and spread is not None and n > 1 else None
+
+
+def format_differences(differences: list[Difference], symbols: Symbols = UNICODE) -> list[str]:
+    """One line per measure; a mark where the interval leaves zero out."""
+    width = max((len(d.title) for d in differences), default=0)
+    lines = [f"{'measure':{width}}  {'first':>10}  {'second':>10}  {'first − second':>26}"]
+    for d in differences:
+        ends = ""
+        if d.difference is not None:
+            ends = f"{d.difference:+.3f}"
+            if d.half_width is not None:
+                ends += f" [{d.difference - d.half_width:+.3f} {d.difference + d.half_width:+.3f}]"
+        mark = " *" if d.is_seen else ""
+        one, other = (format_number(value, 3, symbols) for value in (d.one, d.other))
+        lines.append(f"{d.title:{width}}  {one:>10}  {other:>10}  {ends:>26}{mark}")
+    compared = sum(d.difference is not None and d.half_width is not None for d in differences)
+    by_chance = 100.0 * (1.0 - CONFIDENCE**compared)
+    note = (
+        f"* the 95 % interval of the difference leaves zero out; with {compared} measures compared at once, at least "
+        f"one does so by chance in about {by_chance:.0f} % of comparisons without any difference"
+    )
+    return [*lines, "", note]

@@ -1,0 +1,181 @@
+"""Numbers as text: pure functions, without knowledge of where a number comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from engine.protocol.faults import printable
+from engine.study.study_state import StudyState
+
+MISSING = "–"
+
+MAX_DECIMALS = 6
+"""A number that needs more is written with an exponent."""
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Characters beyond ASCII that a stream may not be able to show."""
+
+    missing: str = MISSING
+    plus_minus: str = "±"
+    delta: str = "Δ"
+    running: str = "●"
+    done: str = "✓"
+    failed: str = "✗"
+    queued: str = "◌"
+    lost: str = "!"
+    diverged: str = "~"
+    paused: str = "⏸"
+    bar: str = "━"
+    bar_rest: str = "─"
+    levels: str = "▁▂▃▄▅▆▇█"
+    """Heights of one character, lowest first."""
+    ellipsis: str = "…"
+
+    @property
+    def states(self) -> dict[StudyState, str]:
+        """State of a study → its glyph."""
+        return {
+            "done": self.done, "running": self.running, "paused": self.paused, "stopping": self.running,
+            "cancelled": self.queued, "failed": self.failed, "incomplete": self.lost, "damaged": self.failed,
+        }  # fmt: skip
+
+
+UNICODE = Symbols()
+ASCII = Symbols(
+    missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
+    bar="#", bar_rest="-", levels="_.-=+*%#", ellipsis="...",
+)  # fmt: skip
+
+
+def choose_symbols(encoding: str | None) -> Symbols:
+    """Unicode where the stream's encoding holds all of it, else ASCII."""
+    text = "".join(str(value) for value in vars(UNICODE).values()) + "╭╮╰╯│"
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def describe_state(state: StudyState, failed: int, symbols: Symbols = UNICODE) -> str:
+    """Say a study's state in a word with its glyph; how many runs failed, where that is the state."""
+    word = f"{failed} failed" if state == "failed" else state
+    return f"{symbols.states[state]} {word}"
+
+
+def digits_for(error: float) -> int:
+    """Decimals that show an error with two significant digits."""
+    if error <= 0 or not math.isfinite(error):
+        return 2
+    return min(12, max(0, 1 - math.floor(math.log10(error))))
+
+
+def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
+    """A number with fixed decimals; exactly 0 and exactly 1 without any, so that they differ from rounded ones."""
+    if value is None or not math.isfinite(value):
+        return symbols.missing
+    if value in (0, 1):
+        return str(int(value))
+    return _round(value, decimals)
+
+
+def _round(value: float, decimals: int) -> str:
+    """Fixed decimals; what is rounded to 0 has no sign."""
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def format_with_error(value: float | None, error: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
+    """A number and its error, both with the decimals that give the error two significant digits.
+
+    Args:
+        value: None is missing.
+        error: None or 0 leaves the number alone, with `decimals`.
+        decimals: Where there is no error to go by.
+        symbols: What can be shown.
+    """
+    if value is None or not error:
+        return format_number(value, decimals, symbols)
+    places = digits_for(error)
+    if places > MAX_DECIMALS:
+        return f"{value:.1e} {symbols.plus_minus} {error:.0e}"
+    return f"{_round(value, places)} {symbols.plus_minus} {error:.{places}f}"
+
+
+def format_interval(
+    value: float | None, interval: list[float] | None, decimals: int, symbols: Symbols = UNICODE
+) -> str:
+    """A number and its interval in brackets, where it is wide enough to be seen."""
+    if value is None or interval is None or interval[0] == interval[1]:
+        return format_number(value, decimals, symbols)
+    places = min(digits_for((interval[1] - interval[0]) / 2), decimals + 1)
+    low, middle, high = (_round(number, places) for number in (interval[0], value, interval[1]))
+    return middle if low == middle == high else f"{middle} [{low} {high}]"
+
+
+def format_seconds(seconds: float | None, symbols: Symbols = UNICODE) -> str:
+    """A duration in its two largest fitting units."""
+    if seconds is None or not math.isfinite(seconds):
+        return symbols.missing
+    whole = round(max(0.0, seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if minutes < 10 else f"{round(whole / 60)} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} d"
+
+
+def format_bytes(count: float) -> str:
+    """A size in the unit that leaves it below 1,000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def fit_name(name: str, width: int) -> str:
+    """A name from outside in `width` columns of one cell each, for pictures made of cells."""
+    return shorten("".join(c if cell_len(c) == 1 else "?" for c in printable(name)), width).ljust(width)
+
+
+def shorten_apart(texts: Sequence[str], width: int, symbols: Symbols = UNICODE) -> list[str]:
+    """Cut texts to a width so that those which differ still do.
+
+    What would be cut to the same beginning as another text is cut in its middle; where the ends are the same too, the
+    text's place, from 1, stands behind its beginning.
+    """
+
+    def cut_middle(number: int) -> str:
+        left = max(0, width - len(symbols.ellipsis))
+        text, tail = texts[number], left // 2
+        return text[: left - tail] + symbols.ellipsis + text[len(text) - tail :]
+
+    def count(number: int) -> str:
+        place = str(number + 1)
+        return shorten(texts[number], width - len(place), symbols) + place
+
+    shown = [shorten(text, width, symbols) for text in texts]
+    for cut in (cut_middle, count):
+        meant: dict[str, set[str]] = {}
+        for text, one in zip(texts, shown, strict=True):
+            meant.setdefault(one, set()).add(text)
+        alike = [n for n, text in enumerate(texts) if len(meant[shown[n]]) > 1 and len(text) > width]
+        for number in alike:
+            shown[number] = cut(number)
+    return shown
+
+
+def shorten(text: str, width: int, symbols: Symbols = UNICODE) -> str:
+    """The text cut to a width, its loss shown."""
+    if len(text) <= width:
+        return text
+    return text[: max(0, width - len(symbols.ellipsis))] + symbols.ellipsis

@@ -1,0 +1,219 @@
+"""The paper's figures as text: CKA by layer, measures against onset, SD by epoch, shares of a crossed design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from engine.protocol.faults import printable
+from tui.text.format import UNICODE, Symbols, format_interval, format_number, format_with_error, shorten
+from tui.text.tables import Entry, arm_name
+
+BAR_WIDTH = 24
+NARROW_BAR_WIDTH = 10
+NARROW = 100
+"""Columns below which bars are short."""
+
+FRAME = 4
+"""Columns of a panel's border and padding."""
+
+NAME_WIDTH = 28
+NARROW_NAME_WIDTH = 18
+
+
+def draw_bar(value: float, symbols: Symbols, width: int) -> str:
+    """A share of 0…1 as a bar."""
+    filled = round(width * min(1.0, max(0.0, value)))
+    return symbols.bar * filled + symbols.bar_rest * (width - filled)
+
+
+def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) -> str:
+    """Values as heights of characters, the largest full; a space where there is none.
+
+    Longer series are cut into `width` parts of which each shows its largest value.
+    """
+    parts = [list(values)[i * len(values) // width : (i + 1) * len(values) // width] for i in range(width)]
+    cells = values if len(values) <= width else [max((v for v in p if v is not None), default=None) for p in parts]
+    top = max((value for value in cells if value is not None), default=0.0)
+    steps = symbols.levels
+    return "".join(
+        " " if value is None else steps[min(len(steps) - 1, int(len(steps) * value / top))] if top > 0 else steps[0]
+        for value in cells
+    )
+
+
+def list_similarity(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
+    """Figure 1: a line per arm and layer."""
+    lines = []
+    for entry in entries:
+        layers: list[dict[str, Any]] = entry.get("cka") or []
+        if layers:
+            lines.append(f"{arm_name(entry)}, n = {layers[0]['n']}")
+        room = max((len(str(layer["layer"])) for layer in layers), default=0)
+        for layer in layers:
+            figure = format_interval(layer["cka"], layer["cka_ci"], 3, symbols)
+            name = printable(str(layer["layer"]))
+            lines.append(f"  {name:{room}}  {draw_bar(layer['cka'] or 0.0, symbols, bar)}  {figure}")
+    return lines
+
+
+def list_onsets(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
+    """Figure 2: a line per onset, its bar the disagreement."""
+    families: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.get("onset") is not None:
+            families.setdefault(arm_name(entry).removesuffix(f", onset {entry['onset']}"), []).append(entry)
+    top = max((entry.get("disagreement") or 0.0 for family in families.values() for entry in family), default=0.0)
+    lines = []
+    for name, family in families.items():
+        lines.append(f"{name}: disagreement %, accuracy SD %")
+        for entry in sorted(family, key=lambda entry: entry["onset"]):
+            share = (entry.get("disagreement") or 0.0) / top if top else 0.0
+            disagreement = format_interval(entry.get("disagreement"), entry.get("disagreement_ci"), 2, symbols)
+            spread = format_with_error(entry.get("accuracy_sd"), entry.get("accuracy_sd_error"), 2, symbols)
+            lines.append(f"  onset {entry['onset']:>4}  {draw_bar(share, symbols, bar)}  {disagreement}   SD {spread}")
+    return lines
+
+
+def list_instability(curves: list[dict[str, Any]], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
+    """Figure 3: a line per arm with the SD over replicas by epoch; below, one bit's first epochs."""
+    lines = []
+    for arm in curves:
+        found = arm.get("test_perplexity") or arm.get("test_accuracy")
+        if not found or max(found["n"], default=0) < 2:
+            continue
+        name = shorten(printable(str(arm["name"])), name_width, symbols)
+        spread = [value for value in found["sd"] if value is not None]
+        first, last, most = (format_number(v, 2, symbols) for v in (found["sd"][0], found["sd"][-1], max(spread)))
+        figures = f"SD {first} first, {last} last, {most} most"
+        room = max(8, width - FRAME - name_width - len(figures) - 4)
+        picture = draw_levels(found["sd"], symbols, min(room, len(found["sd"])))
+        lines.append(f"{name:{name_width}}  {picture}  {figures}")
+    for arm in curves:
+        first = arm.get("first_epochs") or []
+        if first:
+            lines.append(
+                f"{printable(str(arm['name']))}: accuracy % without the moved bit, and with it (least to most)"
+            )
+        for row in first:
+            ends: tuple[float | None, ...] = (min(row["moved"]), max(row["moved"])) if row["moved"] else (None, None)
+            low, high = (format_number(end, 2, symbols) for end in ends)
+            lines.append(f"  epoch {row['epoch']}  {format_number(row['unmoved'], 2, symbols):>6}   {low} to {high}")
+    return lines
+
+
+HEAT = " ░▒▓█"
+HEAT_ASCII = " .:+#"
+
+
+def list_pairs(arms: list[dict[str, Any]], symbols: Symbols = UNICODE, *, width: int) -> list[str]:
+    """CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
+
+    Args:
+        arms: Of cka.json.
+        symbols: What can be shown.
+        width: Columns; squares stand side by side as far as there is room, replicas beyond it are left out.
+    """
+    steps = HEAT if symbols is UNICODE else HEAT_ASCII
+    lines = []
+    for arm in arms:
+        lines.append(
+            f"{printable(str(arm['name']))}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})"
+        )
+        squares = []
+        for layer in arm["layers"]:
+            matrix = [row[: width // 2] for row in layer["cka"][: width // 2]]
+            rows = ["".join(steps[min(4, int(5 * value))] for value in row) for row in matrix]
+            title = printable(str(layer["name"]))
+            room = max(len(title), len(matrix), 6)
+            values = [v for i, row in enumerate(matrix) for v in row[i + 1 :]]
+            least = f"≥ {min(values):.2f}" if values else symbols.missing
+            least = least if symbols is UNICODE else least.replace("≥", ">=")
+            squares.append([f"{text:{room}}" for text in (title, *rows, least)])
+        lines += _place_side_by_side(squares, width)
+    return lines
+
+
+def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
+    """Blocks of lines in rows that fit the width, an empty line below each row of blocks."""
+    lines: list[str] = []
+    row: list[list[str]] = []
+    for square in [*squares, None]:
+        taken = sum(len(s[0]) + 2 for s in row)
+        if row and (square is None or taken + len(square[0]) > width):
+            height = max(map(len, row))
+            for number in range(height):
+                cells = [s[number] if number < len(s) else " " * len(s[0]) for s in row]
+                lines.append("  ".join(cells).rstrip())
+            lines.append("")
+            row = []
+        if square is not None:
+            row.append(square)
+    return lines
+
+
+FIGURE_NAMES = {
+    "accuracy": "accuracy",
+    "cross_entropy": "cross-entropy",
+    "logits": "logits",
+    "log_probability": "log-probabilities",
+}
+
+
+def list_crossed(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
+    """Shares of main effects and interaction in the variance of each figure."""
+    lines = []
+    for entry in entries:
+        grid: dict[str, Any] = entry.get("crossed") or {}
+        if not grid:
+            continue
+        size = " x ".join(f"{level} {source}" for source, level in zip(grid["sources"], grid["levels"], strict=True))
+        lines.append(f"{arm_name(entry)}: {size}")
+        if "reason" in grid:
+            lines.append(f"  {grid['reason']}")
+        labels = (*grid["sources"], "interaction")
+        room = max(map(len, labels))
+        for key, name in FIGURE_NAMES.items():
+            for label, part in zip(labels, ("first", "second", "interaction"), strict=True) if key in grid else ():
+                found = grid[key][part]
+                share = found["share"]
+                percent = symbols.missing if share is None else f"{100 * share:.0f} %"
+                ends = "" if found["ci"] is None else f" [{found['ci'][0]:.2g} {found['ci'][1]:.2g}]"
+                head = f"  {name:17} {label:{room}}  {draw_bar(share or 0.0, symbols, bar)}"
+                lines.append(f"{head} {percent:>5}  variance {found['variance']:.2g}{ends}")
+    return lines
+
+
+def make_figure_panels(
+    study: str,
+    entries: list[Entry],
+    curves: list[dict[str, Any]],
+    symbols: Symbols = UNICODE,
+    *,
+    width: int = 120,
+) -> list[RenderableType]:
+    """A panel for each figure that the study has."""
+    bar = BAR_WIDTH if width >= NARROW else NARROW_BAR_WIDTH
+    name_width = NAME_WIDTH if width >= NARROW else NARROW_NAME_WIDTH
+    figures = {
+        "figure 1, CKA by layer, mean over pairs": list_similarity(entries, symbols, bar=bar),
+        "figure 2, onset": list_onsets(entries, symbols, bar=bar),
+        "figure 3, spread by epoch": list_instability(curves, symbols, name_width=name_width, width=width),
+        "crossed design, shares of variance": list_crossed(entries, symbols, bar=bar),
+    }
+    frame = box.ROUNDED if symbols is UNICODE else box.ASCII
+    return [
+        Panel(
+            Group(*(Text(line) for line in lines)),
+            title=Text(f" {printable(study)}: {title} "),
+            title_align="left",
+            box=frame,
+        )
+        for title, lines in figures.items()
+        if lines
+    ]
