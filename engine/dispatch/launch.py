@@ -150,9 +150,9 @@ def _plan_extras(protocol: Protocol, chosen: Chosen) -> dict[str, Any]:
             "chosen": chosen.to_dict(),
         },
         "metrics": {
-            "bootstrap": protocol.bootstrap,
-            "cka": protocol.cka,
-            "cka_examples": protocol.cka_examples,
+            "bootstrap": protocol.metrics.bootstrap,
+            "cka": protocol.metrics.cka,
+            "cka_examples": protocol.metrics.cka_examples,
         },
         "reference": protocol.reference,
         "provenance": _provenance(),

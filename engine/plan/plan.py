@@ -150,14 +150,14 @@ def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
 
 
 def _lowlevel_mode(protocol: Protocol, device: DeviceType) -> LowLevel:
-    if protocol.lowlevel_mode == "auto":
+    if protocol.lowlevel.mode == "auto":
         return "kernels" if device == "cuda" else "order"
-    return "kernels" if protocol.lowlevel_mode == "kernels" else "order"
+    return "kernels" if protocol.lowlevel.mode == "kernels" else "order"
 
 
 def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
     faults = []
-    if device == "cpu" and protocol.lowlevel_mode == "kernels":
+    if device == "cpu" and protocol.lowlevel.mode == "kernels":
         remedy = 'use mode = "order" or "auto", or run on a CUDA device'
         faults.append(Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"'))
     for number, arm in enumerate(protocol.arms, start=1):
@@ -166,7 +166,7 @@ def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
             faults.append(Fault("train.precision", problem, 'use precision = "fp32"', '"tf32"'))
             break
     for number, arm in enumerate(protocol.arms, start=1):
-        if device == "cuda" and protocol.lowlevel_mode != "order" and "lowlevel" in dict(arm.crossed):
+        if device == "cuda" and protocol.lowlevel.mode != "order" and "lowlevel" in dict(arm.crossed):
             problem = "crosses lowlevel, whose free kernels have no seed that could be repeated"
             remedy = 'use lowlevel.mode = "order", or cross another source'
             faults.append(Fault(f"arm[{number}].crossed", problem, remedy, str(dict(arm.crossed))))
@@ -264,4 +264,4 @@ def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:
 
 
 def _bit_change(protocol: Protocol, replica: int) -> BitChange:
-    return BitChange(seed=replica, parameter=protocol.bit_parameter, ulps=protocol.bit_ulps)
+    return BitChange(seed=replica, parameter=protocol.bit.parameter, ulps=protocol.bit.ulps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.protocol.sections import Bit, Dispatch, LowLevel, Metrics
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 
@@ -39,25 +40,6 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dispatch:
-    """Where and how runs are trained; only packs and how they compute change a result."""
-
-    devices: tuple[str, ...] | str = "auto"
-    """auto, cpu, or CUDA device names."""
-    slots_per_device: int | str = "auto"
-    keep_weights: bool = True
-    checkpoint_s: float = 60.0
-    pack: int | str = 1
-    """Replicas that one slot trains at once, or auto."""
-    memory_format: str = "auto"
-    """Of convolutions in packs: auto, contiguous or channels-last."""
-    compile: bool = False
-    """Whether torch.compile makes the kernels of packs."""
-    graphs: bool = True
-    """Whether a pack's step is recorded and replayed on CUDA; changes no result."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """A whole protocol file."""
 
@@ -72,15 +54,10 @@ class Protocol:
     reference: str | None
     """Published table whose rows are shown beside the arms."""
     arms: tuple[Arm, ...]
+    data_root: str
     seeds: dict[str, int]
     """Base seed of every source that can be seeded, bit excluded: while it does not vary nothing is moved."""
-    lowlevel_mode: str
-    """auto, kernels or order."""
-    bit_parameter: str
-    bit_ulps: int
-    bootstrap: int
-    cka: bool
-    """Whether inner layers are compared once an arm's runs are done."""
-    cka_examples: int
-    data_root: str
+    lowlevel: LowLevel
+    bit: Bit
+    metrics: Metrics
     dispatch: Dispatch

@@ -1,4 +1,4 @@
-"""Reading a protocol file: TOML to a frozen `Protocol`, with all faults of the file at once."""
+"""Reads a protocol file: TOML to a frozen `Protocol`, with all faults of the file at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import tomli
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
-from engine.protocol.definition import Arm, Dispatch, Ensemble, Protocol
+from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
+from engine.protocol.definition import Arm, Ensemble, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
-from engine.protocol.fields import ARM, ARM_OVERRIDES, SECTIONS, Field
+from engine.protocol.keys import Key
 from engine.protocol.overrides import apply_overrides
 from engine.protocol.rules import check_cka, check_onsets, check_together, link_ensembles
+from engine.protocol.sections import SECTIONS, Data, Dispatch, Evaluate, Model, Sections, Train, make_section
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 MAX_FILE_BYTES = 1_000_000
@@ -36,7 +38,7 @@ def load_protocol(path: Path, *, overrides: tuple[str, ...] = ()) -> Protocol:
 
 
 def read_text(path: Path) -> str:
-    """The file's text, or a fault that says why there is none."""
+    """Return the file's text, or raise a fault that says why there is none."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise _file_fault(path, f"is larger than {MAX_FILE_BYTES:,} bytes", "give the TOML file of a protocol")
@@ -72,43 +74,36 @@ def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> 
 
 def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]) -> Protocol | None:
     faults.extend(_unknown_keys("", document, [*SECTIONS, "arm"]))
-    values = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
-    if values["protocol"]["name"] is None:
+    tables = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
+    sections = Sections(**{name: make_section(name, values) for name, values in tables.items()})
+    name = sections.protocol.name
+    if name is None:
         _missing("protocol.name", SECTIONS["protocol"]["name"].remedy, faults)
-    arms = _build_arms(document.get("arm"), values, faults)
-    check_cka(values, arms, faults)
-    name = values["protocol"]["name"]
+    arms = _build_arms(document.get("arm"), sections, faults)
+    check_cka(sections, arms, faults)
     if faults or name is None:
         return None
-    dispatch = values["dispatch"]
-    devices = dispatch["devices"]
     return Protocol(
         file=file,
         text=text,
         overrides=overrides,
         name=name,
-        description=values["protocol"]["description"],
-        reference=values["protocol"]["reference"],
+        description=sections.protocol.description,
+        reference=sections.protocol.reference,
         arms=arms,
-        seeds=values["seeds"],
-        lowlevel_mode=values["lowlevel"]["mode"],
-        bit_parameter=values["bit"]["parameter"],
-        bit_ulps=values["bit"]["ulps"],
-        bootstrap=values["metrics"]["bootstrap"],
-        cka=values["metrics"]["cka"],
-        cka_examples=values["metrics"]["cka_examples"],
-        data_root=values["data"]["root"],
-        dispatch=Dispatch(
-            devices=tuple(devices) if isinstance(devices, list) else devices,
-            slots_per_device=dispatch["slots_per_device"],
-            keep_weights=dispatch["keep_weights"],
-            checkpoint_s=float(dispatch["checkpoint_s"]),
-            pack=dispatch["pack"],
-            memory_format=dispatch["memory_format"],
-            compile=dispatch["compile"],
-            graphs=dispatch["graphs"],
-        ),
+        data_root=sections.data.root,
+        seeds=sections.seeds,
+        lowlevel=sections.lowlevel,
+        bit=sections.bit,
+        metrics=sections.metrics,
+        dispatch=_settle(sections.dispatch),
     )
+
+
+def _settle(dispatch: Dispatch) -> Dispatch:
+    """Return the section with a list of devices that cannot change, and seconds with a fraction."""
+    devices = dispatch.devices if isinstance(dispatch.devices, str) else tuple(dispatch.devices)
+    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s))
 
 
 def _unknown_keys(prefix: str, table: Table, valid: list[str]) -> list[Fault]:
@@ -125,8 +120,8 @@ def _missing(key: str, remedy: str, faults: list[Fault]) -> None:
 
 
 def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
-    """The section with defaults filled in; a faulty value becomes its default so that checking goes on."""
-    fields = SECTIONS[name]
+    """Return the section's values; a faulty one becomes its default, so that checking goes on."""
+    keys = SECTIONS[name]
     if not isinstance(table, dict):
         faults.append(Fault(name, "must be a section", f"write [{name}] on a line of its own", show_value(table)))
         table = {}
@@ -134,53 +129,49 @@ def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
         remedy = "leave it out: while bit does not vary, nothing is moved"
         faults.append(Fault("seeds.bit", "has no base seed", remedy, show_value(table["bit"])))
         table = {key: value for key, value in table.items() if key != "bit"}
-    faults.extend(_unknown_keys(f"{name}.", table, list(fields)))
-    return _check_fields(f"{name}.", table, fields, faults)
+    faults.extend(_unknown_keys(f"{name}.", table, list(keys)))
+    return _check_keys(f"{name}.", table, keys, faults)
 
 
-def _check_fields(prefix: str, table: Table, fields: dict[str, Field], faults: list[Fault]) -> Table:
+def _check_keys(prefix: str, table: Table, keys: dict[str, Key], faults: list[Fault]) -> Table:
+    """Return a value for every key: the table's, or the default where it is left out or faulty."""
     checked: Table = {}
-    for key, field in fields.items():
-        problem = field.check(table[key]) if key in table else None
+    for name, key in keys.items():
+        problem = key.check.find_problem(table[name]) if name in table else None
         if problem is not None:
-            faults.append(Fault(f"{prefix}{key}", problem, _remedy(table[key], field), show_value(table[key])))
-        checked[key] = table[key] if key in table and problem is None else field.default
+            faults.append(Fault(f"{prefix}{name}", problem, _remedy(table[name], key), show_value(table[name])))
+        checked[name] = table[name] if name in table and problem is None else key.default
     return checked
 
 
-def _remedy(value: Any, field: Field) -> str:
-    """The field's own remedy, with the nearest word in front where a word was mistyped."""
-    problem = field.check(value) or ""
-    if isinstance(value, str) and problem.startswith("must be one of "):
-        names = problem.removeprefix("must be one of ").split(", ")
-        return suggest(value, names)
-    return field.remedy
+def _remedy(value: Any, key: Key) -> str:
+    """Return the key's own remedy, or the nearest allowed word where one was mistyped."""
+    return suggest(value, key.check.names) if key.check.is_unknown_name(value) else key.remedy
 
 
-def _build_arms(tables: Any, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
+def _build_arms(tables: Any, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
         shown = None if tables is None else show_value(tables)
         faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
         return ()
-    built = [_build_arm(f"arm[{number}].", table, values, faults) for number, table in enumerate(tables, start=1)]
+    built = [_build_arm(f"arm[{number}].", table, sections, faults) for number, table in enumerate(tables, start=1)]
     names = [table.get("name") for table in tables]
     for number, name in enumerate(names, start=1):
         if isinstance(name, str) and name in names[: number - 1]:
-            first = names.index(name) + 1
-            fault = Fault(f"arm[{number}].name", f"is the name of arm[{first}] too", "give each arm its own name")
-            faults.append(Fault(fault.key, fault.problem, fault.remedy, show_value(name)))
+            problem = f"is the name of arm[{names.index(name) + 1}] too"
+            faults.append(Fault(f"arm[{number}].name", problem, "give each arm its own name", show_value(name)))
     arms = tuple(arm for expanded in built for arm in expanded)
     return link_ensembles(arms, names, faults)
 
 
-def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
-    """The arms of one [[arm]] table: several where it lists onsets, none where it is faulty."""
+def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
+    """Return the arms of one [[arm]] table: several where it lists onsets, none where it is faulty."""
     before = len(faults)
     if "ensemble" in table:
-        return _build_ensemble(prefix, table, values, faults)
+        return _build_ensemble(prefix, table, sections, faults)
     faults.extend(_unknown_keys(prefix, table, [*ARM, *ARM_OVERRIDES]))
-    own = _check_fields(prefix, table, ARM, faults)
+    own = _check_keys(prefix, table, ARM, faults)
     grid = tuple((own["crossed"] or {}).items())
     for key in ("vary", "replicas", "onset") if "crossed" in table else ():
         if key in table:
@@ -189,26 +180,22 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
     for key in ("name",) if "crossed" in table else ("name", "vary"):
         if key not in table:
             _missing(f"{prefix}{key}", ARM[key].remedy, faults)
-    merged = {
-        section: values[section] | _check_override(f"{prefix}{section}", section, table.get(section, {}), faults)
-        for section in ARM_OVERRIDES
-    }
-    merged["model"] = _exclusive(table.get("model", {}), merged["model"])
+    merged = _override(prefix, table, sections, faults)
     vary = tuple(name for name in SOURCES if name in (own["vary"] or dict(grid)))
     check_together(prefix, table, merged, vary, faults)
     onsets = own["onset"] if isinstance(own["onset"], list) else [own["onset"]]
-    check_onsets(prefix, onsets, vary, merged["train"]["epochs"], faults)
+    check_onsets(prefix, onsets, vary, merged.train.epochs, faults)
     if len(faults) > before or own["name"] is None or (own["vary"] is None and not grid):
         return ()
     arm = Arm(
         name=own["name"],
         vary=vary,
-        replicas=math.prod(levels for _, levels in grid) if grid else own["replicas"] or values["protocol"]["replicas"],
+        replicas=math.prod(levels for _, levels in grid) if grid else own["replicas"] or sections.protocol.replicas,
         crossed=grid,
-        data=_data_recipe(merged["data"]),
-        model=_model_recipe(merged["model"]),
-        train=_train_recipe(merged["train"], text=merged["data"]["preset"] in presets.LANGUAGE),
-        evaluate=_evaluate_recipe(merged["evaluate"]),
+        data=_data_recipe(merged.data),
+        model=_model_recipe(merged.model),
+        train=_train_recipe(merged.train, text=merged.data.preset in presets.LANGUAGE),
+        evaluate=_evaluate_recipe(merged.evaluate),
     )
     if not isinstance(own["onset"], list):
         return (replace(arm, onset=own["onset"]),)
@@ -216,8 +203,8 @@ def _build_arm(prefix: str, table: Table, values: dict[str, Table], faults: list
     return tuple(replace(arm, name=name, onset=onset, listed_onset=onset) for onset, name in names.items())
 
 
-def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults: list[Fault]) -> tuple[Arm, ...]:
-    """An arm of ensembles; which arm its members come from is looked up when all arms are known."""
+def _build_ensemble(prefix: str, table: Table, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
+    """Return an arm of ensembles; which arm its members come from is looked up when all arms are known."""
     before = len(faults)
     valid = {"name": ARM["name"], "ensemble": ARM["ensemble"]}
     for key in table:
@@ -226,30 +213,42 @@ def _build_ensemble(prefix: str, table: Table, values: dict[str, Table], faults:
             faults.append(Fault(f"{prefix}{key}", "has no meaning beside ensemble", remedy, show_value(table[key])))
     known = {key: value for key, value in table.items() if key not in (*ARM, *ARM_OVERRIDES) or key in valid}
     faults.extend(_unknown_keys(prefix, known, list(valid)))
-    own = _check_fields(prefix, known, valid, faults)
+    own = _check_keys(prefix, known, valid, faults)
     if "name" not in table:
         _missing(f"{prefix}name", ARM["name"].remedy, faults)
     if len(faults) > before or own["name"] is None:
         return ()
     ensemble = Ensemble(own["ensemble"]["of"], own["ensemble"]["size"])
     # Placeholders: an ensemble has the settings of its members' arm.
-    data, model = _data_recipe(values["data"]), _model_recipe(values["model"])
-    train = _train_recipe(values["train"], text=False)
+    data, model = _data_recipe(sections.data), _model_recipe(sections.model)
+    train = _train_recipe(sections.train, text=False)
     return (Arm(name=own["name"], vary=(), replicas=0, data=data, model=model, train=train, ensemble=ensemble),)
 
 
-def _exclusive(override: Any, merged: Table) -> Table:
-    """An arm that names a preset replaces the protocol's target and its settings, and vice versa."""
+def _override(prefix: str, table: Table, sections: Sections, faults: list[Fault]) -> Sections:
+    """Return the sections as they hold in one arm: with what the arm sets for itself."""
+    own = {name: _check_override(f"{prefix}{name}", name, table.get(name, {}), faults) for name in ARM_OVERRIDES}
+    return replace(
+        sections,
+        train=replace(sections.train, **own["train"]),
+        data=replace(sections.data, **own["data"]),
+        evaluate=replace(sections.evaluate, **own["evaluate"]),
+        model=_exclusive(table.get("model", {}), replace(sections.model, **own["model"])),
+    )
+
+
+def _exclusive(override: Any, merged: Model) -> Model:
+    """Take out what an arm replaces by naming a preset, or a target: the protocol's other one, and its settings."""
     if isinstance(override, dict) and "preset" in override and "target" not in override:
-        width = merged["width"] if merged["preset"] in presets.WIDTH_MODELS else override.get("width", 1.0)
-        return merged | {"target": None, "args": override.get("args", {}), "width": width}
+        width = merged.width if merged.preset in presets.WIDTH_MODELS else override.get("width", 1.0)
+        return replace(merged, target=None, args=override.get("args", {}), width=width)
     if isinstance(override, dict) and "target" in override and "preset" not in override:
-        return merged | {"preset": None}
+        return replace(merged, preset=None)
     return merged
 
 
 def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) -> Table:
-    """An arm's own settings of one section: only the keys that it sets."""
+    """Return an arm's own settings of one section: only the keys that it sets."""
     if not isinstance(table, dict):
         faults.append(Fault(prefix, "must be a table", f"write {section} = {{ key = value }}", show_value(table)))
         return {}
@@ -260,45 +259,45 @@ def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) 
         remedy = f"set {section}.{key} for the whole protocol, or write a second protocol"
         faults.append(Fault(f"{prefix}.{key}", problem, remedy, show_value(table[key])))
     faults.extend(_unknown_keys(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid)))
-    return {key: value for key, value in _check_fields(f"{prefix}.", table, valid, faults).items() if key in table}
+    return {key: value for key, value in _check_keys(f"{prefix}.", table, valid, faults).items() if key in table}
 
 
-def _data_recipe(data: Table) -> DataRecipe:
-    facts = presets.DATA.get(data["preset"] or "")
+def _data_recipe(data: Data) -> DataRecipe:
+    facts = presets.DATA.get(data.preset or "")
     automatic = "none" if facts is None else facts.augment
-    augment = automatic if data["augment"] == "auto" else data["augment"]
-    return DataRecipe(preset=data["preset"], target=data["target"], train_size=data["train_size"], augment=augment)
+    augment = automatic if data.augment == "auto" else data.augment
+    return DataRecipe(preset=data.preset, target=data.target, train_size=data.train_size, augment=augment)
 
 
-def _model_recipe(model: Table) -> ModelRecipe:
+def _model_recipe(model: Model) -> ModelRecipe:
     # A text model's settings are written out, so that another default is another recipe.
-    defaults = presets.QRNN_ARGS if model["preset"] in presets.LANGUAGE_MODELS else {}
-    args = tuple(sorted((defaults | model["args"]).items()))
-    return ModelRecipe(preset=model["preset"], target=model["target"], width=float(model["width"]), args=args)
+    defaults = presets.QRNN_ARGS if model.preset in presets.LANGUAGE_MODELS else {}
+    args = tuple(sorted((defaults | model.args).items()))
+    return ModelRecipe(preset=model.preset, target=model.target, width=float(model.width), args=args)
 
 
-def _evaluate_recipe(evaluate: Table) -> EvaluateRecipe | None:
-    recipe = EvaluateRecipe(flip=evaluate["flip"], crops=evaluate["crops"])
+def _evaluate_recipe(evaluate: Evaluate) -> EvaluateRecipe | None:
+    recipe = EvaluateRecipe(flip=evaluate.flip, crops=evaluate.crops)
     return None if recipe == EvaluateRecipe() else recipe
 
 
-def _train_recipe(train: Table, *, text: bool) -> TrainRecipe:
+def _train_recipe(train: Train, *, text: bool) -> TrainRecipe:
     return TrainRecipe(
-        epochs=train["epochs"],
-        batch_size=train["batch_size"],
-        optimizer=train["optimizer"],
-        lr=float(train["lr"]),
-        momentum=float(train["momentum"]),
-        weight_decay=float(train["weight_decay"]),
-        bias_bn_lr_scale=float(train["bias_bn_lr_scale"]),
-        schedule=train["schedule"],
-        warmup_epochs=float(train["warmup_epochs"]),
-        clip_grad_norm=float(train["clip_grad_norm"]),
-        precision=train["precision"],
-        cycles=train["cycles"] if train["schedule"] == "snapshot" else None,
-        weight_noise=float(train["weight_noise"]) or None,
-        averaging=None if train["averaging"] == "none" else train["averaging"],
-        bptt=train["bptt"] if text else None,
-        activation_reg=float(train["activation_reg"]) if text else None,
-        slowness_reg=float(train["slowness_reg"]) if text else None,
+        epochs=train.epochs,
+        batch_size=train.batch_size,
+        optimizer=train.optimizer,
+        lr=float(train.lr),
+        momentum=float(train.momentum),
+        weight_decay=float(train.weight_decay),
+        bias_bn_lr_scale=float(train.bias_bn_lr_scale),
+        schedule=train.schedule,
+        warmup_epochs=float(train.warmup_epochs),
+        clip_grad_norm=float(train.clip_grad_norm),
+        precision=train.precision,
+        cycles=train.cycles if train.schedule == "snapshot" else None,
+        weight_noise=float(train.weight_noise) or None,
+        averaging=None if train.averaging == "none" else train.averaging,
+        bptt=train.bptt if text else None,
+        activation_reg=float(train.activation_reg) if text else None,
+        slowness_reg=float(train.slowness_reg) if text else None,
     )

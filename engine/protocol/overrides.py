@@ -7,7 +7,7 @@ from typing import Any
 import tomli
 
 from engine.protocol.faults import Fault, show_value, suggest
-from engine.protocol.fields import SECTIONS
+from engine.protocol.sections import SECTIONS
 
 
 def apply_overrides(document: dict[str, Any], overrides: tuple[str, ...]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Rules between the keys of a protocol, once each key is right by itself."""
+"""Checks the keys of a protocol against each other, once each is right by itself."""
 
 from __future__ import annotations
 
@@ -7,112 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from engine.catalog import presets
+from engine.protocol.checks import is_number, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
-from engine.protocol.fields import SECTIONS
+from engine.protocol.sections import SECTIONS, Sections
 
 Table = dict[str, Any]
-
-
-def check_together(
-    prefix: str, table: Table, merged: dict[str, Table], vary: tuple[str, ...], faults: list[Fault]
-) -> None:
-    """Rules that hold between keys; reported once, at the protocol's key unless the arm set its own."""
-    seen = {(fault.key, fault.problem) for fault in faults}
-
-    def report(section: str, key: str, problem: str, remedy: str, value: object = None) -> None:
-        own = isinstance(table.get(section), dict) and key in table[section]
-        where = f"{prefix}{section}.{key}" if own else f"{section}.{key}"
-        if (where, problem) not in seen:
-            faults.append(Fault(where, problem, remedy, None if value is None else show_value(value)))
-
-    for section in ("data", "model"):
-        part = merged[section]
-        if part["preset"] is None and part["target"] is None and not any(k[0] == f"{section}.preset" for k in seen):
-            report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
-        if part["preset"] is not None and part["target"] is not None:
-            problem = f"stands beside {section}.preset = {show_value(part['preset'])}: only one can be used"
-            report(section, "target", problem, "leave one of the two out", part["target"])
-    data, model, train = merged["data"], merged["model"], merged["train"]
-    facts = presets.DATA.get(data["preset"] or "")
-    if facts is not None and data["train_size"] > facts.train_size:
-        problem = f"is more than the {facts.train_size:,} training examples of {data['preset']}"
-        report("data", "train_size", problem, "0 keeps them all", data["train_size"])
-    if model["width"] != 1.0 and model["preset"] not in presets.WIDTH_MODELS:
-        problem = f"acts on {', '.join(presets.WIDTH_MODELS)} only"
-        report("model", "width", problem, "leave it out for this model", model["width"])
-    check_text(merged, report)
-    check_views(merged, report)
-    if model["args"] and model["target"] is None and model["preset"] not in presets.LANGUAGE_MODELS:
-        report(
-            "model",
-            "args",
-            "are for a model of your own",
-            "leave them out, or set model.target",
-            model["args"],
-        )
-    cycles = train["cycles"] if train["schedule"] == "snapshot" else 1
-    if train["epochs"] % cycles:
-        problem = f"does not divide train.epochs = {train['epochs']} into cycles of equal length"
-        report("train", "cycles", problem, "choose epochs that are a multiple of cycles", cycles)
-    elif train["warmup_epochs"] > train["epochs"] // cycles:
-        what = "a cycle" if train["schedule"] == "snapshot" else "train.epochs"
-        problem = f"is more than {what} = {train['epochs'] // cycles}: the learning rate would never be reached"
-        report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train["warmup_epochs"])
-    if train["averaging"] != "none" and train["schedule"] == "snapshot":
-        problem = "stands beside the snapshot schedule, whose members are not averaged weights"
-        report("train", "averaging", problem, 'use averaging = "none" in this arm', train["averaging"])
-    if "bit" in vary and train["precision"] != "fp32":
-        problem = "swallows a change of one ulp, and an arm varies bit"
-        report("train", "precision", problem, 'use precision = "fp32" in this arm', train["precision"])
-
-
-def check_views(merged: dict[str, Table], report: Report) -> None:
-    """Test-time crops need a grid that fits the padding of the data's images."""
-    facts = presets.DATA.get(merged["data"]["preset"] or "")
-    crops = merged["evaluate"]["crops"]
-    if facts is None or crops == 1:
-        return
-    padding = presets.crop_padding(facts.shape[-1])
-    if presets.crop_steps(crops, padding) is None:
-        fitting = [n for side in range(1, 2 * padding + 2) if presets.crop_steps(n := side * side, padding) is not None]
-        problem = f"makes no regular grid over the {padding} pixels of padding of {merged['data']['preset']}"
-        remedy = f"choose one of {', '.join(map(str, fitting))}"
-        report("evaluate", "crops", problem, remedy, crops)
-
-
-def check_text(merged: dict[str, Table], report: Report) -> None:
-    """Text needs a model for text, and has no images' settings; and the other way round."""
-    data, model, train = merged["data"], merged["model"], merged["train"]
-    is_text, reads_text = data["preset"] in presets.LANGUAGE, model["preset"] in presets.LANGUAGE_MODELS
-    texts, readers = ", ".join(presets.LANGUAGE), ", ".join(presets.LANGUAGE_MODELS)
-    if is_text and not reads_text and (model["preset"] or model["target"]):
-        key = "preset" if model["preset"] else "target"
-        report("model", key, f"does not read text, and data.preset is {data['preset']}", f"use {readers}", model[key])
-    if reads_text and not is_text and (data["preset"] or data["target"]):
-        key = "preset" if data["preset"] else "target"
-        report("data", key, f"is no text, and model.preset is {model['preset']}", f"use {texts}", data[key])
-    if not reads_text:
-        if train["optimizer"] == "nt-asgd":
-            report("train", "optimizer", f"is for {readers} only", "use sgd or adam", train["optimizer"])
-        return
-    known = presets.QRNN_ARGS
-    for key, value in model["args"].items():
-        rate = key.startswith(("dropout", "weight_drop"))
-        if key not in known:
-            report("model", "args", f"holds {key}, which {model['preset']} has not", suggest(key, known), value)
-        elif rate and not (_is_number(value) and 0 <= value < 1):
-            report("model", "args", f"{key} must be a number from 0 to below 1", f"default {known[key]}", value)
-        elif not rate and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000):
-            report("model", "args", f"{key} must be a whole number from 1", f"default {known[key]}", value)
-    for section, key, off in TEXT_OFF:
-        value = merged[section][key]
-        if value not in off:
-            problem = f"has no meaning for {model['preset']}"
-            report(section, key, problem, f"use {' or '.join(map(show_value, off))}", value)
-
-
 Report = Callable[..., None]
+"""Called with section, key, problem, remedy and value of one fault."""
 
 TEXT_OFF: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("data", "augment", ("auto", "none")),
@@ -127,15 +29,117 @@ TEXT_OFF: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
 """Settings of image classifiers and the values that they may have for text."""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str, ...], faults: list[Fault]) -> None:
+    """Check an arm's settings against each other; each fault is reported once, at the protocol's key or the arm's own.
+
+    Args:
+        prefix: Of the arm's keys, e.g. "arm[2].".
+        table: The [[arm]] table as it was written.
+        merged: The sections as they hold in this arm.
+        vary: Its sources.
+        faults: Extended.
+    """
+    seen = {(fault.key, fault.problem) for fault in faults}
+
+    def report(section: str, key: str, problem: str, remedy: str, value: object = None) -> None:
+        own = isinstance(table.get(section), dict) and key in table[section]
+        where = f"{prefix}{section}.{key}" if own else f"{section}.{key}"
+        if (where, problem) not in seen:
+            faults.append(Fault(where, problem, remedy, None if value is None else show_value(value)))
+
+    for section, part in (("data", merged.data), ("model", merged.model)):
+        if part.preset is None and part.target is None and not any(k[0] == f"{section}.preset" for k in seen):
+            report(section, "preset", "is missing", SECTIONS[section]["preset"].remedy)
+        if part.preset is not None and part.target is not None:
+            problem = f"stands beside {section}.preset = {show_value(part.preset)}: only one can be used"
+            report(section, "target", problem, "leave one of the two out", part.target)
+    data, model, train = merged.data, merged.model, merged.train
+    facts = presets.DATA.get(data.preset or "")
+    if facts is not None and data.train_size > facts.train_size:
+        problem = f"is more than the {facts.train_size:,} training examples of {data.preset}"
+        report("data", "train_size", problem, "0 keeps them all", data.train_size)
+    if model.width != 1.0 and model.preset not in presets.WIDTH_MODELS:
+        problem = f"acts on {', '.join(presets.WIDTH_MODELS)} only"
+        report("model", "width", problem, "leave it out for this model", model.width)
+    check_text(merged, report)
+    check_views(merged, report)
+    if model.args and model.target is None and model.preset not in presets.LANGUAGE_MODELS:
+        report(
+            "model",
+            "args",
+            "are for a model of your own",
+            "leave them out, or set model.target",
+            model.args,
+        )
+    cycles = train.cycles if train.schedule == "snapshot" else 1
+    if train.epochs % cycles:
+        problem = f"does not divide train.epochs = {train.epochs} into cycles of equal length"
+        report("train", "cycles", problem, "choose epochs that are a multiple of cycles", cycles)
+    elif train.warmup_epochs > train.epochs // cycles:
+        what = "a cycle" if train.schedule == "snapshot" else "train.epochs"
+        problem = f"is more than {what} = {train.epochs // cycles}: the learning rate would never be reached"
+        report("train", "warmup_epochs", problem, "shorten the warm-up or train longer", train.warmup_epochs)
+    if train.averaging != "none" and train.schedule == "snapshot":
+        problem = "stands beside the snapshot schedule, whose members are not averaged weights"
+        report("train", "averaging", problem, 'use averaging = "none" in this arm', train.averaging)
+    if "bit" in vary and train.precision != "fp32":
+        problem = "swallows a change of one ulp, and an arm varies bit"
+        report("train", "precision", problem, 'use precision = "fp32" in this arm', train.precision)
 
 
-def check_cka(values: dict[str, Table], arms: tuple[Arm, ...], faults: list[Fault]) -> None:
-    """Inner layers are compared from kept weights, on images."""
-    if not values["metrics"]["cka"]:
+def check_views(merged: Sections, report: Report) -> None:
+    """Check that test-time crops make a regular grid over the padding of the data's images."""
+    facts = presets.DATA.get(merged.data.preset or "")
+    crops = merged.evaluate.crops
+    if facts is None or crops == 1:
         return
-    if not values["dispatch"]["keep_weights"]:
+    padding = presets.crop_padding(facts.shape[-1])
+    if presets.crop_steps(crops, padding) is None:
+        squares = [side * side for side in range(1, 2 * padding + 2)]
+        fitting = [square for square in squares if presets.crop_steps(square, padding) is not None]
+        problem = f"makes no regular grid over the {padding} pixels of padding of {merged.data.preset}"
+        remedy = f"choose one of {', '.join(map(str, fitting))}"
+        report("evaluate", "crops", problem, remedy, crops)
+
+
+def check_text(merged: Sections, report: Report) -> None:
+    """Check that text has a model for text and no settings of images, and the other way round."""
+    data, model, train = merged.data, merged.model, merged.train
+    is_text, reads_text = data.preset in presets.LANGUAGE, model.preset in presets.LANGUAGE_MODELS
+    texts, readers = ", ".join(presets.LANGUAGE), ", ".join(presets.LANGUAGE_MODELS)
+    if is_text and not reads_text and (model.preset or model.target):
+        key = "preset" if model.preset else "target"
+        problem = f"does not read text, and data.preset is {data.preset}"
+        report("model", key, problem, f"use {readers}", model.preset or model.target)
+    if reads_text and not is_text and (data.preset or data.target):
+        key = "preset" if data.preset else "target"
+        problem = f"is no text, and model.preset is {model.preset}"
+        report("data", key, problem, f"use {texts}", data.preset or data.target)
+    if not reads_text:
+        if train.optimizer == "nt-asgd":
+            report("train", "optimizer", f"is for {readers} only", "use sgd or adam", train.optimizer)
+        return
+    known = presets.QRNN_ARGS
+    for key, value in model.args.items():
+        rate = key.startswith(("dropout", "weight_drop"))
+        if key not in known:
+            report("model", "args", f"holds {key}, which {model.preset} has not", suggest(key, known), value)
+        elif rate and not (is_number(value) and 0 <= value < 1):
+            report("model", "args", f"{key} must be a number from 0 to below 1", f"default {known[key]}", value)
+        elif not rate and not (is_whole(value) and 1 <= value <= 100_000):
+            report("model", "args", f"{key} must be a whole number from 1", f"default {known[key]}", value)
+    for section, key, off in TEXT_OFF:
+        value = getattr(getattr(merged, section), key)
+        if value not in off:
+            problem = f"has no meaning for {model.preset}"
+            report(section, key, problem, f"use {' or '.join(map(show_value, off))}", value)
+
+
+def check_cka(sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]) -> None:
+    """Check that inner layers are compared from kept weights, and on images."""
+    if not sections.metrics.cka:
+        return
+    if not sections.dispatch.keep_weights:
         problem, remedy = "needs the runs' weights, and dispatch.keep_weights is false", "keep them, or leave cka out"
         faults.append(Fault("metrics.cka", problem, remedy, "true"))
     if any(arm.data.preset in presets.LANGUAGE for arm in arms):
@@ -144,7 +148,7 @@ def check_cka(values: dict[str, Table], arms: tuple[Arm, ...], faults: list[Faul
 
 
 def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: int, faults: list[Fault]) -> None:
-    """An onset needs something that can begin to differ in the middle of a training."""
+    """Check that an onset has something that can begin to differ in the middle of a training."""
     key = f"{prefix}onset"
     late = [onset for onset in onsets if onset > 0]
     if late and not vary:

@@ -189,7 +189,7 @@ def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
     if answer["part"] == "pack":
         return Fault("dispatch.pack", answer["error"], answer["remedy"], str(protocol.dispatch.pack))
     if part is None:
-        return Fault("bit.parameter", answer["error"], answer["remedy"], json.dumps(protocol.bit_parameter))
+        return Fault("bit.parameter", answer["error"], answer["remedy"], json.dumps(protocol.bit.parameter))
     kind = "target" if part.target is not None else "preset"
     return Fault(f"{answer['part']}.{kind}", answer["error"], answer["remedy"], json.dumps(part.target or part.preset))
 

@@ -219,7 +219,7 @@ def test_override_takes_toml_values_and_plain_words() -> None:
     assert protocol.arms[0].train.epochs == 3
     assert protocol.arms[0].data.preset == "mnist"
     assert protocol.dispatch.devices == ("cuda:1",)
-    assert protocol.lowlevel_mode == "order"
+    assert protocol.lowlevel.mode == "order"
 
 
 def test_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

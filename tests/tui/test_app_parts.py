@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
-from engine.protocol.fields import arm_name
+from engine.protocol.checks import arm_name
 from engine.protocol.load import parse_protocol
 from tui.app.clipboard import encode_notice, encode_osc52
 from tui.app.document import (
@@ -164,7 +164,7 @@ def test_toggling_forth_and_back_gives_every_name_again(names: list[str], toggle
 def test_every_combination_has_a_name_that_a_protocol_may_have() -> None:
     for size in range(len(SOURCES) + 1):
         for vary in itertools.combinations(SOURCES, size):
-            assert arm_name(f"{name_sources(list(vary))} 99") is None
+            assert arm_name.accepts(f"{name_sources(list(vary))} 99")
     most = [source for source in SOURCES if source != "lowlevel"]
     assert name_sources(most) == "init + shuffle + augment + stochastic + bit"
 

@@ -17,7 +17,8 @@ from tomlkit.items import AoT, Item
 
 from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
-from engine.protocol.fields import MAX_ARM_NAME, SECTIONS
+from engine.protocol.checks import MAX_ARM_NAME
+from engine.protocol.sections import SECTIONS, find_key
 
 NUMBER_COLUMNS = 4
 """Of an arm's name, for a number behind it."""
@@ -241,29 +242,24 @@ SETTINGS: tuple[str, ...] = tuple(
 
 
 def default_of(key: str) -> Any:
-    """A setting's default."""
-    section, _, name = key.partition(".")
-    return SECTIONS[section][name].default
+    """Return a setting's default."""
+    return find_key(key).default
 
 
 def remedy_of(key: str) -> str:
-    """What is allowed, or an example."""
-    section, _, name = key.partition(".")
-    return SECTIONS[section][name].remedy
+    """Return an example of a setting, or the reason of its limits."""
+    return find_key(key).remedy
 
 
 def allowed_of(key: str) -> str:
-    """What a setting may be, as its own check says it: "a number at least 0 and below 1"."""
-    section, _, name = key.partition(".")
-    said = SECTIONS[section][name].check(object()) or ""
-    return said.removeprefix("must be ")
+    """Return what a setting may be, in words: "a number at least 0 and below 1"."""
+    return find_key(key).check.allowed
 
 
 def check_value(key: str, text: str) -> str | None:
-    """What is wrong with a typed value for a setting by itself; None where nothing is."""
-    section, _, name = key.partition(".")
+    """Return what is wrong with a typed value for a setting by itself, or None where nothing is."""
     try:
         value = parse_value(text)
     except ValueError as error:
         return str(error)
-    return None if value is None else SECTIONS[section][name].check(value)
+    return None if value is None else find_key(key).check.find_problem(value)

@@ -133,7 +133,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     with ExitStack() as held:
         study = held.enter_context(preparing(protocol, plan, store=store, chosen=chosen))
         paths, done, total = study.paths, len(study.done), len(plan.recipes)
-        if done == total and (paths.cka.exists() or not protocol.cka):
+        if done == total and (paths.cka.exists() or not protocol.metrics.cka):
             print_text(console, f"{paths.folder}: all {total} runs are already done")
             code = EXIT_OK
         else:

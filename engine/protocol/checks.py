@@ -1,0 +1,206 @@
+"""What a key of a protocol may be: each check judges a TOML value and says in words what it allows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.catalog import presets
+from engine.catalog.published import read_tables
+from engine.catalog.sources import SOURCES
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
+MAX_REPLICAS = 10_000
+MAX_SEED = 2**31 - 1
+MAX_ARM_NAME = 80
+MAX_PACK = 1024
+MAX_SLOTS = 256
+MAX_EPOCHS = 100_000
+
+
+def no_names() -> tuple[str, ...]:
+    """Return no name, for checks of values that are not chosen from a list."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a value may be."""
+
+    accepts: Callable[[Any], bool]
+    """Tells whether a TOML value is allowed."""
+    describe: Callable[[], str]
+    """Says what is allowed, as it goes on after "must be"."""
+    list_names: Callable[[], tuple[str, ...]] = no_names
+    """Lists the allowed names; none where the value is no name out of a list."""
+    later: frozenset[str] = frozenset()
+    """Known words that this version cannot act on."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words: "a whole number from 1 to 10"."""
+        return self.describe()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The allowed names; empty where the value is no name out of a list."""
+        return self.list_names()
+
+    def find_problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value, or None where it is allowed."""
+        if self.accepts(value):
+            return None
+        if isinstance(value, str) and value in self.later:
+            return "is not available in this version"
+        return f"must be {self.allowed}"
+
+    def is_unknown_name(self, value: Any) -> bool:
+        """Tell whether the value is a word that is none of the allowed names, perhaps a mistyped one."""
+        return isinstance(value, str) and bool(self.names) and value not in self.later and not self.accepts(value)
+
+
+def allow(allowed: str, accepts: Callable[[Any], bool]) -> Check:
+    """Make a check from a judgement and its words."""
+    return Check(accepts, lambda: allowed)
+
+
+def whole(low: int, high: int) -> Check:
+    """Allow a whole number within limits, both included."""
+    return allow(f"a whole number from {low} to {high}", lambda value: is_whole(value) and low <= value <= high)
+
+
+def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Check:
+    """Allow a finite number within limits; `above` and `below` leave the limit itself out."""
+
+    def accepts(value: Any) -> bool:
+        inside = is_number(value) and low <= value <= high
+        return inside and not (above and value == low) and not (below and value == high)
+
+    bounds = f"{'above' if above else 'at least'} {low:g} and {'below' if below else 'at most'} {high:g}"
+    return allow(f"a number {bounds}", accepts)
+
+
+def choice(names: Iterable[str], later: Iterable[str] = ()) -> Check:
+    """Allow one of some names; those in `later` are known words whose function this version does not have."""
+    valid = tuple(names)
+    return Check(
+        lambda value: isinstance(value, str) and value in valid,
+        lambda: f"one of {', '.join(valid)}",
+        lambda: valid,
+        frozenset(later),
+    )
+
+
+def text(limit: int) -> Check:
+    """Allow printable text up to a length."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, str) and len(value) <= limit and all(c.isprintable() or c in "\n\t" for c in value)
+
+    return allow(f"text of at most {limit} printable characters", accepts)
+
+
+def automatic(count: Check) -> Check:
+    """Allow the word auto, or what the check of a count allows."""
+    return allow(f'"auto" or {count.allowed}', lambda value: value == "auto" or count.accepts(value))
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def differ(values: list[Any]) -> bool:
+    """Tell whether no value is listed twice."""
+    return len(set(values)) == len(values)
+
+
+def _is_folder_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(NAME_PATTERN.fullmatch(value)) and not value.endswith(".")
+
+
+def _is_arm_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= MAX_ARM_NAME and value.isprintable()
+
+
+def _is_source_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) and v in SOURCES for v in value) and differ(value)
+
+
+def _are_devices(value: Any) -> bool:
+    if value in ("auto", "cpu"):
+        return True
+    listed = isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+    return listed and differ(value) and all(DEVICE_PATTERN.fullmatch(v) for v in value)
+
+
+def _are_arguments(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        key.isidentifier() and isinstance(v, (str, int, float, bool)) and (not isinstance(v, float) or math.isfinite(v))
+        for key, v in value.items()
+    )
+
+
+def _is_square(value: Any) -> bool:
+    return is_whole(value) and 1 <= value <= 10_000 and math.isqrt(value) ** 2 == value
+
+
+def _is_onset(value: Any) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed) and differ(listed)
+
+
+def _is_ensemble(value: Any) -> bool:
+    keys = isinstance(value, dict) and set(value) == {"of", "size"} and isinstance(value["of"], str)
+    return keys and is_whole(value["size"]) and 1 <= value["size"] <= MAX_REPLICAS
+
+
+def _is_crossed(value: Any) -> bool:
+    named = isinstance(value, dict) and len(value) == 2 and all(name in SOURCES for name in value)
+    counted = named and all(is_whole(levels) and 2 <= levels <= MAX_REPLICAS for levels in value.values())
+    return counted and math.prod(value.values()) <= MAX_REPLICAS
+
+
+def _is_model_preset(value: Any) -> bool:
+    known = isinstance(value, str) and (value in presets.MODELS or value in presets.LANGUAGE_MODELS)
+    return known or (isinstance(value, str) and bool(presets.TORCHVISION_PATTERN.fullmatch(value)))
+
+
+DATA_NAMES = (*presets.DATA, *presets.LANGUAGE)
+MODEL_NAMES = (*presets.MODELS, *presets.LANGUAGE_MODELS, f"{presets.TORCHVISION_PREFIX}NAME")
+
+flag = allow("true or false", lambda value: isinstance(value, bool))
+folder_name = allow("1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit", _is_folder_name)
+arm_name = allow(f"one line of 1 to {MAX_ARM_NAME} printable characters", _is_arm_name)
+target = allow('"module:function"', lambda value: isinstance(value, str) and bool(TARGET_PATTERN.fullmatch(value)))
+source_list = allow(f"a list of different sources out of {', '.join(SOURCES)}; empty for a control", _is_source_list)
+devices = allow('"auto", "cpu" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
+slots = automatic(whole(1, MAX_SLOTS))
+pack = automatic(whole(1, MAX_PACK))
+arguments = allow("a table of plain values (text, numbers, true, false) under Python names", _are_arguments)
+# The tables are read from a file when the first value is checked, not when the program starts.
+reference = Check(
+    lambda value: isinstance(value, str) and value in read_tables(),
+    lambda: f"one of {', '.join(read_tables())}",
+    lambda: tuple(read_tables()),
+)
+square = allow("a square number from 1 to 10000", _is_square)
+onset = allow("a whole number from 0, or different ones in a list", _is_onset)
+ensemble = allow("{ of = an arm's name, size = members }", _is_ensemble)
+crossed = allow(
+    f"two of {', '.join(SOURCES)}, each with 2 or more seeds, at most {MAX_REPLICAS} pairs",
+    _is_crossed,
+)
+data_preset = choice(DATA_NAMES)
+# Whether torchvision knows a name is found out where it can be imported.
+model_preset = Check(_is_model_preset, lambda: f"one of {', '.join(MODEL_NAMES)}", lambda: MODEL_NAMES)
