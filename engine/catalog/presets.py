@@ -1,4 +1,4 @@
-"""Facts about the presets that are needed without importing torch: names, shapes, sizes, empty sources."""
+"""States the facts about the presets that are needed without importing torch: names, shapes, sizes, what they hold."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
+class Download:
+    """Where the files of a data preset come from: one of torchvision's loaders, which knows addresses and checksums."""
+
+    loader: str
+    """Class in `torchvision.datasets`."""
+    layout: str
+    """What to put where by hand on a machine without a network, as the rest of "to repair this, …"."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """What is known of a data preset before it is loaded."""
+    """What is known of an image data preset before it is loaded."""
 
     shape: tuple[int, int, int]
     """Channels, height, width of one example."""
     classes: int
     train_size: int
     test_size: int
+    mean: tuple[float, ...]
+    """Per channel, of pixels scaled to 0…1."""
+    std: tuple[float, ...]
     augment: str
     """What "auto" augmentation means for this preset."""
     note: str
+    download: Download | None = None
+    """None where the data are embedded or made: they have a function of their own in `training.data.datasets`."""
 
+
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+"""The published code's constants: the widely copied ones, not the true deviations of CIFAR-10."""
 
 DATA: dict[str, DataFacts] = {
     "digits": DataFacts(
@@ -27,6 +45,9 @@ DATA: dict[str, DataFacts] = {
         classes=10,
         train_size=1000,
         test_size=797,
+        # Of all 1,797 images, pixels 0…16 scaled to 0…1.
+        mean=(0.3053,),
+        std=(0.3761,),
         augment="none",
         note="scikit-learn's handwritten digits, embedded; the first 1,000 train",
     ),
@@ -35,30 +56,41 @@ DATA: dict[str, DataFacts] = {
         classes=10,
         train_size=60_000,
         test_size=10_000,
+        mean=(0.1307,),
+        std=(0.3081,),
         augment="none",
         note="torchvision's MNIST",
+        download=Download(loader="MNIST", layout="put the four .gz archives into DATA_ROOT/MNIST/raw"),
     ),
     "cifar10": DataFacts(
         shape=(3, 32, 32),
         classes=10,
         train_size=50_000,
         test_size=10_000,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
         augment="crop-flip",
         note="torchvision's CIFAR-10",
+        download=Download(loader="CIFAR10", layout="unpack cifar-10-python.tar.gz into DATA_ROOT"),
     ),
     "cifar100": DataFacts(
         shape=(3, 32, 32),
         classes=100,
         train_size=50_000,
         test_size=10_000,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
         augment="crop-flip",
         note="torchvision's CIFAR-100",
+        download=Download(loader="CIFAR100", layout="unpack cifar-100-python.tar.gz into DATA_ROOT"),
     ),
     "synthetic": DataFacts(
         shape=(3, 32, 32),
         classes=10,
         train_size=50_000,
         test_size=10_000,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
         augment="crop-flip",
         note="CIFAR-shaped class prototypes with noise, for tests and benchmarks",
     ),
@@ -69,56 +101,65 @@ DATA: dict[str, DataFacts] = {
 class LanguageFacts:
     """What is known of a text data preset before it is loaded."""
 
-    files: tuple[str, ...]
-    """Training, validation and test text below the data's root; empty where the text is embedded."""
     note: str
 
 
 LANGUAGE: dict[str, LanguageFacts] = {
     "ptb": LanguageFacts(
-        files=("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
         note="Penn Treebank in Mikolov's layout, one sentence per line, from your files",
     ),
     "wikitext2": LanguageFacts(
-        files=("wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"),
         note="WikiText-2 in its usual layout, from your files",
     ),
-    "pydoc": LanguageFacts(files=(), note="the help topics of the Python running this, real English, embedded"),
+    "pydoc": LanguageFacts(note="the help topics of the Python running this, real English, embedded"),
 }
 
 AUGMENTATIONS = ("none", "crop", "flip", "crop-flip")
 
-MODELS: dict[str, str] = {
-    "linear": "logistic regression on the pixels",
-    "hidden-fc": "512 hidden units, ReLU",
-    "hidden-conv": "one 5x5 convolution, stride 2, 64 channels, ReLU",
-    "resnet6": "residual network, 1 stage of 16 channels",
-    "resnet10": "residual network, 2 stages of 16 and 32 channels",
-    "resnet14": "residual network, 3 stages of 16, 32 and 64 channels",
-    "resnet18": "residual network, 4 stages of 64, 128, 256 and 512 channels",
-    "shufflenetv2-50": "ShuffleNetV2 at half width",
-    "vgg11": "VGG-11 with batch norm",
-    "mnist-cnn": "two convolutions and two linear layers",
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What is known of a model preset before it is built."""
+
+    note: str
+    parameters: int
+    """At the published size, for people who choose: on CIFAR-10, MNIST for mnist-cnn, 10,000 words for qrnn."""
+    flat: bool = False
+    """Whether it takes examples of any shape and has no convolutions; other image presets need (C, H, W)."""
+    has_width: bool = False
+    """Whether `model.width` acts on it."""
+    stochastic: bool = False
+    """Whether it holds dropout or other random layers."""
+
+
+MODELS: dict[str, ModelFacts] = {
+    "linear": ModelFacts(note="logistic regression on the pixels", parameters=30_730, flat=True),
+    "hidden-fc": ModelFacts(note="512 hidden units, ReLU", parameters=1_578_506, flat=True),
+    "hidden-conv": ModelFacts(note="one 5x5 convolution, stride 2, 64 channels, ReLU", parameters=168_714),
+    "resnet6": ModelFacts(note="residual network, 1 stage of 16 channels", parameters=9_978, has_width=True),
+    "resnet10": ModelFacts(note="residual network, 2 stages of 16 and 32 channels", parameters=42_682, has_width=True),
+    "resnet14": ModelFacts(
+        note="residual network, 3 stages of 16, 32 and 64 channels", parameters=172_602, has_width=True
+    ),
+    "resnet18": ModelFacts(
+        note="residual network, 4 stages of 64, 128, 256 and 512 channels", parameters=11_001_034, has_width=True
+    ),
+    "shufflenetv2-50": ModelFacts(note="ShuffleNetV2 at half width", parameters=352_042),
+    "vgg11": ModelFacts(note="VGG-11 with batch norm", parameters=9_231_114),
+    "mnist-cnn": ModelFacts(note="two convolutions and two linear layers", parameters=1_199_882),
+}
+"""Each has its builder in `training.models.definitions`."""
+
+LANGUAGE_MODELS: dict[str, ModelFacts] = {
+    "qrnn": ModelFacts(
+        note="quasi-recurrent network with tied weights and the regularisers of AWD-LSTM, for text",
+        parameters=4_539_920,
+        stochastic=True,
+    ),
 }
 
-PARAMETERS: dict[str, str] = {
-    "linear": "30,730",
-    "hidden-fc": "1,578,506",
-    "hidden-conv": "168,714",
-    "resnet6": "9,978",
-    "resnet10": "42,682",
-    "resnet14": "172,602",
-    "resnet18": "11,001,034",
-    "shufflenetv2-50": "352,042",
-    "vgg11": "9,231,114",
-    "mnist-cnn": "1,199,882",
-    "qrnn": "4,539,920",
-}
-"""Parameters at the published sizes, for people who choose: on CIFAR-10, MNIST for mnist-cnn, 10,000 words for qrnn."""
-
-LANGUAGE_MODELS: dict[str, str] = {
-    "qrnn": "quasi-recurrent network with tied weights and the regularisers of AWD-LSTM, for text",
-}
+WIDTH_MODELS = tuple(name for name, facts in MODELS.items() if facts.has_width)
+"""The presets on which `model.width` acts."""
 
 QRNN_ARGS: dict[str, int | float] = {
     "embedding": 256,
@@ -139,27 +180,29 @@ TORCHVISION_PREFIX = "torchvision:"
 TORCHVISION_PATTERN = re.compile(rf"{TORCHVISION_PREFIX}[a-z0-9_]{{1,60}}")
 
 
+def find_model(preset: str | None) -> ModelFacts | None:
+    """Return the facts of one of the project's own model presets; None for torchvision's and for a user's model."""
+    return (MODELS | LANGUAGE_MODELS).get(preset or "")
+
+
 def may_be_stochastic(preset: str | None) -> bool:
-    """Whether a model may hold dropout or other random layers: none of the project's own image presets does.
+    """Tell whether a model may hold dropout or other random layers; of models that are not ours nothing is known.
 
     Args:
-        preset: None for a user's model, of which nothing is known.
+        preset: None for a user's model.
     """
-    return preset is None or preset in LANGUAGE_MODELS or preset.startswith(TORCHVISION_PREFIX)
+    facts = find_model(preset)
+    return facts is None or facts.stochastic
 
 
 def crop_padding(size: int) -> int:
-    """Pixels of zero padding around an image: 4 for CIFAR's 32, in proportion for others, at least 1."""
+    """Return the pixels of zero padding around an image: 4 for CIFAR's 32, in proportion for others, at least 1."""
     return max(1, size // 8)
 
 
 def crop_steps(crops: int, padding: int) -> int | None:
-    """Pixels between neighbouring crops of a regular grid of `crops` over the padding; None where there is no such."""
+    """Return the pixels between neighbouring crops of a regular grid over the padding; None where there is no such."""
     side = math.isqrt(crops)
     if side * side != crops or (side > 1 and (2 * padding) % (side - 1)):
         return None
     return 2 * padding // (side - 1) if side > 1 else 0
-
-
-WIDTH_MODELS = ("resnet6", "resnet10", "resnet14", "resnet18")
-"""The presets on which `model.width` acts."""

@@ -11,10 +11,11 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from engine.catalog.presets import CIFAR_MEAN, CIFAR_STD
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training import vision  # noqa: F401 - lets torchvision be imported beside a CPU build of torch
 from engine.training.data.batches import epoch_batches
-from engine.training.data.datasets import CIFAR_MEAN, CIFAR_STD, Dataset, load_data
+from engine.training.data.datasets import Dataset, load_data
 
 BATCH_SIZE = 512
 BASELINE_IMAGES = 10_000

@@ -15,10 +15,11 @@ import torch
 from sklearn.datasets import load_digits as load_sklearn_digits
 
 from engine.catalog import presets
+from engine.catalog.presets import CIFAR_MEAN, CIFAR_STD
 from engine.errors import DataError
 from engine.recipe import DataRecipe
 from engine.training.data import downloads
-from engine.training.data.datasets import CIFAR_MEAN, CIFAR_STD, LOADERS, Dataset, keep_examples, load_data
+from engine.training.data.datasets import LOADERS, Dataset, keep_examples, load_data
 from engine.training.data.digits import load_digits
 
 
@@ -195,4 +196,6 @@ def test_synthetic_data_is_cifar_shaped_and_repeats(root: Path) -> None:
 
 @pytest.mark.parametrize("name", list(presets.DATA))
 def test_catalog_knows_the_presets(name: str) -> None:
-    assert name in LOADERS
+    assert set(LOADERS) == set(presets.DATA)
+    facts = presets.DATA[name]
+    assert len(facts.mean) == len(facts.std) == facts.shape[0]

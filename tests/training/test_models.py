@@ -60,6 +60,18 @@ def test_catalog_names_the_builders() -> None:
     assert set(presets.MODELS) == set(BUILDERS)
 
 
+@pytest.mark.parametrize("name", list(presets.MODELS))
+def test_catalog_has_the_facts_of_the_builders(name: str) -> None:
+    facts = presets.MODELS[name]
+    shape = (1, 28, 28) if name == "mnist-cnn" else CIFAR
+    assert facts.parameters == count_parameters(build(name, shape=shape))
+    model = build(name, shape=(3, 32, 32))
+    assert facts.flat != any(isinstance(module, nn.Conv2d) for module in model.modules())
+    assert facts.has_width == (count_parameters(build(name, shape=shape, width=0.5)) != facts.parameters)
+    random = (nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    assert facts.stochastic == any(isinstance(module, random) for module in model.modules())
+
+
 @pytest.mark.parametrize("name", list(BUILDERS))
 @pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 10), ((3, 32, 32), 100), ((1, 28, 28), 3), ((2, 9, 7), 2)])
 def test_input_shape_and_classes_come_from_the_data(name: str, shape: tuple[int, ...], classes: int) -> None:

@@ -6,7 +6,6 @@ the published order of things: crops reach into zeros *before* normalisation.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,15 +71,6 @@ class Dataset:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-"""The published code's constants: the widely copied ones, not the true deviations of CIFAR-10."""
-
-MNIST_MEAN, MNIST_STD = (0.1307,), (0.3081,)
-
-DIGITS_MEAN, DIGITS_STD = (0.3053,), (0.3761,)
-"""Of all 1,797 images, pixels 0…16 scaled to 0…1."""
-
-
 def load_data(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) -> Dataset:
     """Load a recipe's data set into the CPU's memory.
 
@@ -111,19 +101,21 @@ def keep_examples(dataset: Dataset, train_size: int) -> Dataset:
 
 def _digits(root: Path) -> Dataset:
     images, labels = load_digits()
-    size = presets.DATA["digits"].train_size
-    mean, std = torch.tensor(DIGITS_MEAN), torch.tensor(DIGITS_STD)
+    facts = presets.DATA["digits"]
+    size, mean, std = facts.train_size, torch.tensor(facts.mean), torch.tensor(facts.std)
     inputs = (torch.from_numpy(images).float().unsqueeze(1) / 16 - mean) / std
     targets = torch.from_numpy(labels)
     return Dataset(inputs[:size], targets[:size], inputs[size:], targets[size:], classes=10)
 
 
-def _torchvision(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Path], Dataset]:
+def _torchvision(name: str) -> Callable[[Path], Dataset]:
     def load(root: Path) -> Dataset:
-        # Imported where it is needed: torchvision takes a second, and most workers never touch it.
-        load_torchvision = importlib.import_module("engine.training.data.downloads").load_torchvision
+        # torchvision takes a second to import, and most workers never touch it.
+        from engine.training.data.downloads import load_torchvision  # noqa: PLC0415
+
         train, test = (load_torchvision(name, root, train=part) for part in (True, False))
-        return Dataset(*train, *test, classes=presets.DATA[name].classes, mean=mean, std=std)
+        facts = presets.DATA[name]
+        return Dataset(*train, *test, classes=facts.classes, mean=facts.mean, std=facts.std)
 
     return load
 
@@ -143,16 +135,14 @@ def _synthetic(root: Path) -> Dataset:
         return torch.from_numpy(inputs), torch.from_numpy(labels)
 
     return Dataset(
-        *draw(facts.train_size), *draw(facts.test_size), classes=facts.classes, mean=CIFAR_MEAN, std=CIFAR_STD
+        *draw(facts.train_size), *draw(facts.test_size), classes=facts.classes, mean=facts.mean, std=facts.std
     )
 
 
 LOADERS: dict[str, Callable[[Path], Dataset]] = {
     "digits": _digits,
-    "mnist": _torchvision("mnist", MNIST_MEAN, MNIST_STD),
-    "cifar10": _torchvision("cifar10", CIFAR_MEAN, CIFAR_STD),
-    "cifar100": _torchvision("cifar100", CIFAR_MEAN, CIFAR_STD),
     "synthetic": _synthetic,
+    **{name: _torchvision(name) for name, facts in presets.DATA.items() if facts.download is not None},
 }
 
 

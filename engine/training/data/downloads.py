@@ -1,4 +1,4 @@
-"""The files behind the downloaded presets: torchvision's checksummed data sets."""
+"""Fetches and checks the files behind the downloaded presets: torchvision's checksummed data sets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.catalog import presets
 from engine.errors import DataError
 from engine.training.vision import datasets
 
@@ -21,14 +22,13 @@ Example = tuple[Tensor, Tensor]
 
 
 LOADERS: dict[str, Any] = {
-    "mnist": datasets.MNIST,
-    "cifar10": datasets.CIFAR10,
-    "cifar100": datasets.CIFAR100,
+    name: getattr(datasets, facts.download.loader) for name, facts in presets.DATA.items() if facts.download is not None
 }
+"""Preset → torchvision's class for it."""
 
 
 def load_torchvision(name: str, root: Path, *, train: bool) -> Example:
-    """One part of a torchvision data set, as (N, C, H, W) bytes and int64 labels.
+    """Return one part of a torchvision data set, as (N, C, H, W) bytes and int64 labels.
 
     Every file is compared with the publisher's checksum before it is read.
 
@@ -50,9 +50,12 @@ def load_torchvision(name: str, root: Path, *, train: bool) -> Example:
 
 
 def _files(name: str, root: Path) -> dict[Path, str]:
-    """The files that the checksums are for → MD5 as the publisher gives it."""
+    """Return the files that the checksums are for → MD5 as the publisher gives it.
+
+    Loaders in MNIST's manner list archives, those in CIFAR's list the files inside.
+    """
     loader = LOADERS[name]
-    if name == "mnist":
+    if hasattr(loader, "resources"):
         folder = root / loader.__name__ / "raw"
         return {folder / file: md5 for file, md5 in loader.resources}
     folder = root / loader.base_folder
@@ -65,7 +68,7 @@ def _missing(name: str, root: Path) -> list[Path]:
 
 
 def _check(name: str, root: Path) -> None:
-    """Refuse files that are not the published ones; unpack MNIST's archives anew where they were changed."""
+    """Refuse files that are not the published ones; unpack archives anew where what was unpacked was changed."""
     for path, expected in _files(name, root).items():
         content = path.read_bytes()
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -79,7 +82,7 @@ def _check(name: str, root: Path) -> None:
 
 
 def _unpack(archive: Path, content: bytes) -> None:
-    """Have the unpacked file, which nobody publishes a checksum of, be what its archive holds."""
+    """Write the unpacked file anew where it is not what its archive holds: nobody publishes a checksum of it."""
     target = archive.with_suffix("")
     if not target.is_file() or target.read_bytes() != content:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -102,17 +105,14 @@ def _download(name: str, root: Path) -> None:
 
 
 def _remedy(name: str) -> str:
-    layouts = {
-        "mnist": "put the four .gz archives into DATA_ROOT/MNIST/raw",
-        "cifar10": "unpack cifar-10-python.tar.gz into DATA_ROOT",
-        "cifar100": "unpack cifar-100-python.tar.gz into DATA_ROOT",
-    }
-    return f"{layouts[name]}, where DATA_ROOT is data.root of the protocol, or run once where there is a network"
+    download = presets.DATA[name].download
+    layout = "" if download is None else f"{download.layout}, "
+    return f"{layout}where DATA_ROOT is data.root of the protocol, or run once where there is a network"
 
 
 @contextmanager
 def _lock(root: Path, name: str) -> Iterator[None]:
-    """One process at a time downloads and unpacks."""
+    """Let one process at a time download and unpack."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / f".{name}.lock").open("w")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def build_network(
     name = recipe.target or recipe.preset or ""
     masks = MaskContext()
     layers = key_dropout(model, masks)
-    if presets.may_be_stochastic(recipe.preset):  # not one of the project's own
+    if presets.find_model(recipe.preset) is None:
         check_output(model, name, example, classes)
     return Network(model, masks, layers)
 
@@ -70,9 +69,11 @@ def _build_preset(recipe: ModelRecipe, input_shape: tuple[int, ...], classes: in
             raise ModelError(
                 f"{name}: needs images of three channels, and the data's examples have shape {input_shape}"
             )
-        build_torchvision = importlib.import_module("engine.training.vision").build_torchvision
+        # torchvision takes a second to import, and most workers never touch it.
+        from engine.training.vision import build_torchvision  # noqa: PLC0415
+
         return build_torchvision(name.removeprefix(presets.TORCHVISION_PREFIX), classes)
-    if len(input_shape) != 3 and name not in ("linear", "hidden-fc"):
+    if len(input_shape) != 3 and not presets.MODELS[name].flat:
         raise ModelError(f"{name}: needs images (C, H, W), and the data's examples have shape {input_shape}")
     return BUILDERS[name](ModelShape(input_shape=input_shape, classes=classes, width=recipe.width))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from engine.catalog import presets
 from engine.recipe import PackRecipe, Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
@@ -166,7 +167,8 @@ def _refine(question: Question, place: Place, size: int, trials: list[tuple[int,
 
 
 def _has_convolutions(question: Question) -> bool:
-    return question.recipe.model.preset not in ("linear", "hidden-fc") and question.recipe.train.bptt is None
+    facts = presets.find_model(question.recipe.model.preset)
+    return question.recipe.train.bptt is None and not (facts is not None and facts.flat)
 
 
 def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:

@@ -121,7 +121,7 @@ def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str]) -> list[L
     rows += timing or ["t trains for a second and estimates time and disk"]
     rows += [f"{arm.name}: {reason}" for arm in plan.arms for reason in arm.empty.values()]
     names = {recipe.model.preset for recipe in plan.recipes.values()}
-    rows += [f"{name}: {presets.MODELS[name]}" for name in sorted(n for n in names if n in presets.MODELS)]
+    rows += [f"{name}: {presets.MODELS[name].note}" for name in sorted(n for n in names if n in presets.MODELS)]
     return [Line(Text(printable(row))) for row in rows]
 
 
@@ -144,4 +144,4 @@ def data_rows() -> list[tuple[str, str]]:
 def model_rows() -> list[tuple[str, str]]:
     """Model presets to choose from, with their facts."""
     models = presets.MODELS | presets.LANGUAGE_MODELS
-    return [(name, f"{name:16} {presets.PARAMETERS.get(name, ''):>12}  {note}") for name, note in models.items()]
+    return [(name, f"{name:16} {facts.parameters:>12,}  {facts.note}") for name, facts in models.items()]
