@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from engine.catalog import presets
-from engine.catalog.sources import SOURCES
+from engine.catalog.sources import SOURCES, Circumstances
 from engine.plan.packing import Packings, Stacking, stack_arm
 from engine.protocol.definition import Arm, Protocol
 from engine.protocol.faults import Fault, ProtocolError
@@ -174,21 +173,13 @@ def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
 
 
 def _empty_sources(arm: Arm, device: DeviceType) -> dict[str, str]:
-    """The varying sources that cannot change anything, each with the reason."""
-    reasons = {}
-    if "augment" in arm.vary and arm.data.augment == "none":
-        reasons["augment"] = f"{arm.data.preset or arm.data.target} has no augmentation, so this source is empty"
-    if "shuffle" in arm.vary and arm.data.preset in presets.LANGUAGE:
-        reasons["shuffle"] = "text is read in its own order, so this source is empty"
-    if "stochastic" in arm.vary and not _may_be_stochastic(arm):
-        reasons["stochastic"] = f"{arm.model.preset} has no dropout or other random layer, so this source is empty"
-    if "lowlevel" in arm.vary and device == "cpu" and arm.train.batch_size == 1:
-        reasons["lowlevel"] = "batches of one example have a single order, so this source is empty"
-    return reasons
+    """Return the varying sources that cannot change anything, each with the reason."""
+    reasons = {name: SOURCES[name].why_empty(_circumstances(arm, device)) for name in arm.vary}
+    return {name: f"{reason}, so this source is empty" for name, reason in reasons.items() if reason is not None}
 
 
-def _may_be_stochastic(arm: Arm) -> bool:
-    return arm.train.weight_noise is not None or presets.may_be_stochastic(arm.model.preset)
+def _circumstances(arm: Arm, device: DeviceType) -> Circumstances:
+    return Circumstances(data=arm.data, model=arm.model, train=arm.train, device=device)
 
 
 def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[Fault]:
@@ -235,7 +226,7 @@ def _recipe(
     free_kernels = lowlevel == "kernels" and "lowlevel" in varying
     held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
     bit = _bit_change(protocol, numbers["bit"]) if "bit" in varying else None
-    seeds, before = _seeds(arm, seed, lowlevel), _seeds(arm, protocol.seeds, lowlevel)
+    seeds, before = (_seeds(arm, values, lowlevel, device) for values in (seed, protocol.seeds))
     # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
     return Recipe(
@@ -253,14 +244,16 @@ def _recipe(
     )
 
 
-def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel) -> Seeds:
-    return Seeds(
-        init=seed["init"],
-        shuffle=seed["shuffle"],
-        augment=None if arm.data.augment == "none" else seed["augment"],
-        stochastic=seed["stochastic"] if _may_be_stochastic(arm) else None,
-        lowlevel=seed["lowlevel"] if lowlevel == "order" else None,
-    )
+def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel, device: DeviceType) -> Seeds:
+    """Return the seeds that act on an arm: every source that has one, but for those that are off.
+
+    A source without a field of its name in `Seeds` cannot get lost here: that is a TypeError.
+    """
+    now = _circumstances(arm, device)
+    off = {name for name, source in SOURCES.items() if not source.seed_when_empty and source.why_empty(now) is not None}
+    if lowlevel != "order":  # free kernels have no seed
+        off.add("lowlevel")
+    return Seeds(**{name: None if name in off else value for name, value in seed.items()})  # pyright: ignore[reportArgumentType] - init and shuffle are never off
 
 
 def _bit_change(protocol: Protocol, replica: int) -> BitChange:

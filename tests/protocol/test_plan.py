@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -90,6 +90,18 @@ def test_empty_sources_are_named_and_change_nothing() -> None:
     made = plan(arm("init", "augment", "stochastic") + arm("init"), data="digits")
     assert set(made.arms[0].empty) == {"augment", "stochastic"}
     assert made.arms[0].runs == made.arms[1].runs
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_declared_source_tells_replicas_apart(source: str) -> None:
+    text = HEAD.replace('preset = "resnet6"', 'target = "nets:build"').format(replicas=3, data="cifar10")
+    made = make_plan(parse_protocol(text + arm(source), file="x"), device="cpu")
+    assert not made.arms[0].empty
+    assert len(set(made.arms[0].runs)) == 3
+
+
+def test_every_seeded_source_has_its_place_in_a_recipe() -> None:
+    assert {field.name for field in fields(Seeds)} == {n for n, source in SOURCES.items() if source.has_base_seed}
 
 
 def test_training_order_is_replica_by_replica() -> None:

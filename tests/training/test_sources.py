@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from engine.catalog.sources import SOURCES
 from engine.recipe import BitChange, ModelRecipe, Recipe
 from engine.training.data.batches import epoch_batches, example_order
 from engine.training.data.datasets import Dataset
@@ -96,7 +97,7 @@ def dropping(base: Recipe) -> Recipe:
     return replace(base, model=model, seeds=replace(base.seeds, stochastic=1))
 
 
-@pytest.mark.parametrize("source", EXPECTED)
+@pytest.mark.parametrize("source", SOURCES)
 def test_source_changes_its_own_and_nothing_else(source: str, dropping: Recipe, data: Dataset, module: Path) -> None:
     if source == "bit":
         other = replace(dropping, bit=BitChange(seed=2))
@@ -107,6 +108,7 @@ def test_source_changes_its_own_and_nothing_else(source: str, dropping: Recipe, 
     if source == "shuffle":
         differing -= {"rounding"}  # other examples in the batch have other gradients altogether
     assert differing == EXPECTED[source]
+    assert SOURCES[source].own_batches == bool(differing - {"weights"}), "stacked replicas share all but their weights"
     assert facts(dropping, data, module) == one, "the same seeds give the same facts"
 
 
