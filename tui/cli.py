@@ -22,10 +22,12 @@ from tui.app.listed_files import shipped_folder
 from tui.app.settings import here, read_settings
 from tui.commands.batch import run_batch
 from tui.commands.check import check_protocol
+from tui.commands.completion import WRITERS
 from tui.commands.export import export_study
 from tui.commands.listing import cancel_study, list_studies, show_status
 from tui.commands.measuring import read_metrics, refresh_metrics
 from tui.commands.output import print_results, print_text
+from tui.text.reference import list_keys
 from tui.text.report import FORMATS
 
 USAGE = """\
@@ -36,15 +38,15 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui ls [--store DIR]
        nondet-tui status STUDY [--store DIR]
        nondet-tui cancel STUDY [--store DIR]
+       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json] [--out DIR]
+       nondet-tui keys
        nondet-tui locate
-       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json] [--out DIR]"""
+       nondet-tui completion bash|zsh|fish"""
 
 EPILOG = """\
 STUDY is a study's name in the store, or the path of its folder.
 The store is --store, else $NONDET_STORE, else ./studies.
 exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault, 130 interrupted"""
-
-COMMANDS = ("check", "ls", "status", "cancel", "report", "locate")
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +84,7 @@ def run(arguments: list[str]) -> int:
     Raises:
         NondetError: For every fault that the user can repair.
     """
-    if arguments and arguments[0] in COMMANDS:
+    if arguments and arguments[0] in RUNNERS:
         options = make_command_parser(arguments[0]).parse_args(arguments[1:])
         return RUNNERS[arguments[0]](options)
     options = make_main_parser().parse_args(arguments)
@@ -130,12 +132,15 @@ def make_command_parser(name: str) -> Parser:
     if name == "check":
         parser.add_argument("protocol", metavar="PROTOCOL.toml")
         add_overrides(parser)
-    elif name not in ("ls", "locate"):
+    elif name in ("status", "cancel", "report"):
         parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
     if name == "report":
         parser.add_argument("--format", choices=("table", *FORMATS), default="table")
         parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
-    add_store(parser)
+    if name == "completion":
+        parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
+    if name not in ("keys", "completion"):
+        add_store(parser)
     return parser
 
 
@@ -229,11 +234,26 @@ def run_locate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def run_keys(options: argparse.Namespace) -> int:
+    """List every key of a protocol with its default, what is allowed and what it does."""
+    sys.stdout.write(list_keys())
+    return EXIT_OK
+
+
+def run_completion(options: argparse.Namespace) -> int:
+    """Print the script that completes nondet-tui's command line in a shell."""
+    parsers = {"": make_main_parser()} | {name: make_command_parser(name) for name in RUNNERS}
+    sys.stdout.write(WRITERS[options.shell](parsers))
+    return EXIT_OK
+
+
 RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": run_check,
     "ls": run_ls,
     "status": run_status,
     "cancel": run_cancel,
     "report": run_report,
+    "keys": run_keys,
     "locate": run_locate,
+    "completion": run_completion,
 }
