@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
+from tests.helpers.real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
 
 
 def make(tmp_path: Path, name: str, *arms: str, head: str = HEAD) -> Study:

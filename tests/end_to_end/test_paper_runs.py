@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from real_study import HEAD, Study
+from tests.helpers.real_study import HEAD, Study
 
 ARMS = """
 [metrics]

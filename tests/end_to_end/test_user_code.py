@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from real_study import Study, kill, protocol_text, wait_for
+
+from tests.helpers.real_study import Study, kill, protocol_text, wait_for
 
 NETS = """
 import functools, torch

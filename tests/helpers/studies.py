@@ -1,25 +1,18 @@
-"""Studies made of files alone, and the app on top of them."""
+"""Studies made of files alone."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
 from engine.study.files import make_folder, read_json, write_json
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
-from tui.app.app import NondetApp
-from tui.app.settings import Locations, Settings
-from tui.app.terminal import Terminal
 
-TERMINAL = Terminal(glyphs="braille", remote=False, tmux=False, few_colours=False)
 HOSTILE = "[red]all[/] \x1b[31mx"
 
 
@@ -142,33 +135,6 @@ batch_size = 100
 name = "Parameter Initialization"
 vary = ["init"]
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store, and a working folder with one protocol; nothing of the user's is looked at."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "protocols").mkdir()
-    (tmp_path / "protocols" / "mine.toml").write_text(PROTOCOL)
-    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: None)
-    monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: None)
-    return tmp_path / "studies"
-
-
-@pytest.fixture
-def make_app(store: Path, tmp_path: Path) -> Callable[..., NondetApp]:
-    def make(**arguments: Any) -> NondetApp:
-        locations = Locations(tmp_path / "c" / "config.toml", tmp_path / "s" / "recent", tmp_path / "s" / "copies")
-        options: dict[str, Any] = {"settings": Settings(refresh_s=0.2), "terminal": TERMINAL}
-        return NondetApp(**({"store": str(store), "locations": locations} | options | arguments))
-
-    return make
-
-
-def screen_text(app: NondetApp) -> str:
-    """What stands on the screen, row by row."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
 def read_requests(paths: StudyPaths) -> list[tuple[str, Any]]:
