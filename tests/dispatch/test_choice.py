@@ -139,6 +139,7 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: lis
     assert shrink_packs(parse(pack=3), fixed, store=store) == fixed, "a size that was asked for stays"
 
 
+@pytest.mark.slow
 def test_real_trial_ends_in_a_plan(tmp_path: Path) -> None:
     decided = decide(parse(), store=str(tmp_path), timed=True)
     assert len(decided.chosen.packings) == 2
@@ -156,6 +157,7 @@ def test_fewest_slots_that_come_close_to_the_best_are_chosen() -> None:
     assert choose_count([(1, 10.0)]) == 1
 
 
+@pytest.mark.slow
 def test_slots_are_raced_where_there_is_much_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     protocol = parse(dispatch='slots_per_device = "auto"', pack=1)
     plan = plan_protocol(protocol)
@@ -189,6 +191,7 @@ def branching(input_shape, classes):
 """
 
 
+@pytest.mark.slow
 def test_network_that_cannot_be_stacked_is_trained_alone_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "choicenets.py").write_text(NETS)
     text = TEXT.format(pack=3, dispatch="").replace('preset = "hidden-fc"', 'target = "choicenets:branching"')

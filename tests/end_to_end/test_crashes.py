@@ -10,6 +10,8 @@ import pytest
 from tests.helpers.crash_drill import VICTIMS, drill
 from tests.helpers.real_study import Study, finish, stop_everything, wait_for
 
+pytestmark = pytest.mark.slow
+
 MOMENTS = 3
 WINDOW_S = (3.0, 8.0)
 """Where most of the training of the small study lies."""

@@ -14,6 +14,8 @@ import pytest
 from tests.helpers.real_study import COMMAND
 from tests.helpers.terminal_process import AppProcess
 
+pytestmark = pytest.mark.slow
+
 STORES = {"default": ((), "studies"), "relative": (("--store", "./a/../some"), "some")}
 """Options on the command line, and the folder that they mean, seen from the working directory."""
 

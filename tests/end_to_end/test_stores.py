@@ -10,6 +10,8 @@ import pytest
 
 from tests.helpers.real_study import Study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 UNSHARE = ["unshare", "--mount", "--map-root-user"]
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.helpers.real_study import Study, kill, protocol_text, wait_for
 
+pytestmark = pytest.mark.slow
+
 NETS = """
 import functools, torch
 from torch import nn

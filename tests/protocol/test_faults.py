@@ -245,6 +245,7 @@ def test_deeply_nested_document_is_refused() -> None:
         parse_protocol("x = " + "[" * 5000, file="x.toml")
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_a_protocol_or_a_fault(text: str) -> None:
     with pytest.raises(ProtocolError) as caught:

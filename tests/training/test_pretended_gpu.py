@@ -15,7 +15,11 @@ from tests.helpers.pretended_gpu.groups import GROUPS
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(torch.version.cuda is not None, reason="pretends a GPU to CPU builds of torch alone")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(torch.version.cuda is not None, reason="pretends a GPU to CPU builds of torch alone"),
+]
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -194,6 +194,7 @@ def test_regularisers_by_hand() -> None:
     assert regularise(reading, BASE).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_recipes_give_equal_bits_and_each_source_others() -> None:
     one = train(BASE)
     assert array_bytes(one.predictions) == array_bytes(train(BASE).predictions)
@@ -211,6 +212,7 @@ def test_order_inside_the_batch_changes_rounding_alone() -> None:
     assert one.predictions["log_probability"] == pytest.approx(two.predictions["log_probability"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     recipe = replace(BASE, train=replace(BASE.train, epochs=12, optimizer="nt-asgd", lr=40.0))
     policy = CheckpointPolicy(path=tmp_path / "c.safetensors", every_s=0.0, recipe_id=recipe.id)
