@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
-from engine.study.files import make_folder, read_json, write_json
+from engine.study.files import make_folder, write_json
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
+from engine.study.records import write_record
+from engine.study.study_plan import StudyArm
+from engine.study.supervisor_record import SlotRecord
+from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
 
 HOSTILE = "[red]all[/] \x1b[31mx"
 
@@ -30,49 +33,34 @@ def write_study(
     rng = random.Random(1)
     paths = StudyPaths(folder)
     arms = arms or {"Control": [], "Parameter Initialization": ["init"], HOSTILE: ["init", "shuffle"]}
-    order: list[str] = []
-    entries = []
-    session = "s"
+    planned: list[StudyArm] = []
     for number, (name, vary) in enumerate(arms.items()):
         runs = [f"{number:08x}{replica:08x}" for replica in range(replicas)]
-        order += runs
-        entries.append(
-            {"name": name, "vary": vary, "runs": runs, "empty": {}, "group": 1, "onset": None, "crossed": []}
-        )
+        planned.append(make_arm(name, runs, vary=tuple(vary)))
         for replica, run in enumerate(runs):
             if replica < done:
-                write_run(paths, run, epochs, rng, session, state="done")
+                write_run(paths, run, epochs, rng, state="done")
             elif replica < done + running:
-                write_run(paths, run, epochs // 2, rng, session, state="running")
+                write_run(paths, run, epochs // 2, rng, state="running")
             elif replica < done + running + failed:
-                write_run(paths, run, 1, rng, session, state="failed")
+                write_run(paths, run, 1, rng, state="failed")
             else:
                 make_folder(paths.run(run).attempts)
-    dispatch = {"devices": "cpu", "slots_per_device": 2, "keep_weights": True, "checkpoint_s": 60}
     make_folder(paths.control)
-    write_json(paths.plan, {
-        "v": 1, "study": folder.name, "device": "cpu", "text": False, "arms": entries, "order": order,
-        "epochs": dict.fromkeys(order, epochs), "forks": {}, "reuses": {}, "data_root": "/x", "search_path": [],
-        "dispatch": dispatch, "provenance": {}, "reference": "table1",
-        "metrics": {"bootstrap": 0, "cka": False, "cka_examples": 10},
-    })  # fmt: skip
-    slots = [
-        {"name": "cpu:0", "state": "training", "message": None},
-        {"name": "cpu:1", "state": "idle", "message": None},
-    ]
-    supervisor = {"v": 1, "owner": current_owner().to_dict(), "session": session, "state": "running", "slots": slots}
-    write_json(paths.supervisor, supervisor | {"failure": None})
+    lengths = dict.fromkeys((run for arm in planned for run in arm.runs), epochs)
+    write_record(paths.plan, make_study(planned, study=folder.name, epochs=lengths, reference="table1"))
+    slots = (SlotRecord("cpu:0", "training"), SlotRecord("cpu:1", "idle"))
+    write_record(paths.supervisor, make_supervisor(slots=slots))
     write_json(paths.metrics, {"v": 1, "study": folder.name, "arms": [measured(n, v, done) for n, v in arms.items()]})
     return paths
 
 
-def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, session: str, *, state: str) -> None:
+def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, *, state: str) -> None:
     attempt = paths.run(run).attempt(1)
     make_folder(attempt.folder)
-    owner = {"owner": current_owner().to_dict(), "session": session, "slot": "cpu:0"}
-    write_json(attempt.attempt, {"v": 1} | owner)
+    write_record(attempt.attempt, make_attempt())
     attempt.log.write_text("first line\nneedle in it\n\x1b[31mred?\x1b[0m [bold]not markup[/bold]\n" * 30)
-    write_json(paths.run(run).spec, {"v": 1, "run": run, "recipe": {}})
+    paths.run(run).spec.write_text("{}")
     lift = rng.gauss(0, 0.5)
     for epoch in range(1, epochs + 1):
         accuracy = 98 - 60 / epoch + lift
@@ -82,10 +70,10 @@ def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, sess
         ))  # fmt: skip
     if state == "done":
         paths.run(run).predictions.write_bytes(b"x")
-        result = {"v": 1, "run": run, "attempt": 1, "epochs": epochs, "test_accuracy": 98.0 + lift, "diverged": False}
-        write_json(paths.run(run).result, result | {"test_cross_entropy": 0.1, "weights_sha256": run, "seconds": 1.0})
+        result = make_result(run=run, epochs=epochs, test_accuracy=98.0 + lift, weights_sha256=run)
+        write_record(paths.run(run).result, result)
     if state == "failed":
-        write_json(attempt.exit, {"v": 1, "outcome": "failed", "kind": "fault", "reason": "ValueError: [bad] input"})
+        write_record(attempt.exit, make_exit(reason="ValueError: [bad] input"))
 
 
 def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
@@ -98,8 +86,8 @@ def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
     )
     for record in (*kept, lost):
         append_epoch(epochs, record)
-    result = {"diverged": True, "diverged_epoch": epoch, "epochs": epoch, "test_accuracy": 9.91}
-    write_json(paths.run(run).result, (read_json(paths.run(run).result) or {}) | result)
+    result = make_result(run=run, diverged=True, diverged_epoch=epoch, epochs=epoch, test_accuracy=9.91)
+    write_record(paths.run(run).result, result)
 
 
 def measured(name: str, vary: list[str], n: int) -> dict[str, Any]:
