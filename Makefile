@@ -2,10 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test bench bench-gpu clean
+.PHONY: quickstart quick test bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
+
+# Everything that needs no more than a minute and a half on two cores.
+quick: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 -m "not slow"
 
 test: .venv/.installed
 	$(BIN)/ruff format --check .

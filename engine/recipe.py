@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 RECIPE_VERSION = 1
 """Raised by hand whenever the training code changes results for an unchanged recipe."""
 
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
-
-LATER_KEYS = ("onset", "evaluate", "pack")
-LATER_TRAIN_KEYS = ("cycles", "weight_noise", "averaging", "bptt", "activation_reg", "slowness_reg")
-"""Settings that are left out of the canonical JSON while they are off."""
 
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
@@ -168,18 +164,12 @@ class Recipe:
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:ID_LENGTH]
 
     def canonical_json(self) -> str:
-        """Sorted keys, no white space, shortest round-trip floats; the text that the id hashes."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Return the text that the id hashes: sorted keys without white space, and the shortest floats.
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; inverse of `from_dict`."""
-        content: dict[str, Any] = {"recipe_version": RECIPE_VERSION} | asdict(self)
-        content["model"] |= {"args": dict(self.model.args)}
-        for table, names in ((content, LATER_KEYS), (content["train"], LATER_TRAIN_KEYS)):
-            for name in names:
-                if table[name] is None:  # settings that came later leave older ids as they are
-                    del table[name]
-        return content
+        What is None is left out, so that a setting which is off where it came later leaves older ids as they are.
+        """
+        content = {"recipe_version": RECIPE_VERSION} | asdict(self, dict_factory=_drop_none)
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def prefix(self) -> Recipe:
@@ -218,40 +208,6 @@ class Recipe:
         """The recipe that holds in an epoch."""
         return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Self:
-        """Rebuild a recipe.
 
-        Raises:
-            ValueError: If the content has another recipe version or other keys than this version writes.
-        """
-        version = content.get("recipe_version")
-        if version != RECIPE_VERSION:
-            raise ValueError(f"recipe_version = {version!r}, this version of nondet-tui reads {RECIPE_VERSION}")
-        expected = {field.name for field in fields(cls)} | {"recipe_version"}
-        if set(content) | set(LATER_KEYS) != expected:
-            raise ValueError(f"recipe keys {sorted(content)}, expected {sorted(expected)}")
-        model = dict(content["model"])
-        model["args"] = tuple(sorted(model["args"].items()))
-        try:
-            return cls(
-                data=DataRecipe(**content["data"]),
-                model=ModelRecipe(**model),
-                train=TrainRecipe(**content["train"]),
-                seeds=Seeds(**content["seeds"]),
-                lowlevel=content["lowlevel"],
-                device=content["device"],
-                bit=None if content["bit"] is None else BitChange(**content["bit"]),
-                repeat=content["repeat"],
-                onset=_read_onset(content.get("onset")),
-                evaluate=EvaluateRecipe(**content["evaluate"]) if "evaluate" in content else None,
-                pack=PackRecipe(**content["pack"]) if "pack" in content else None,
-            )
-        except TypeError as error:
-            raise ValueError(f"recipe of another version: {error}") from error
-
-
-def _read_onset(content: dict[str, Any] | None) -> Onset | None:
-    if content is None:
-        return None
-    return Onset(epoch=content["epoch"], seeds=Seeds(**content["seeds"]), lowlevel=content["lowlevel"])
+def _drop_none(items: list[tuple[str, object]]) -> dict[str, object]:
+    return {key: value for key, value in items if value is not None}

@@ -10,21 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
-from engine.study.files import explain_write_errors, write_json
+from engine.study.files import explain_write_errors
 from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.records import write_record
+from engine.study.run_records import AttemptRecord
 
-FORMAT = 1
 
-
-def claim(run: RunPaths, number: int, content: dict[str, Any]) -> AttemptPaths | None:
+def claim(run: RunPaths, number: int, record: AttemptRecord) -> AttemptPaths | None:
     """Claim attempt `number` of a run.
 
     Args:
         run: The run.
         number: One more than the attempts seen so far.
-        content: What attempt.json is to hold: the owner, the session and the environment.
+        record: What attempt.json is to hold.
 
     Returns:
         The attempt, or None where another process was faster.
@@ -37,7 +36,7 @@ def claim(run: RunPaths, number: int, content: dict[str, Any]) -> AttemptPaths |
     with explain_write_errors(run.attempts):
         private.mkdir(parents=True, exist_ok=True)
     try:
-        write_json(private / attempt.attempt.name, {"v": FORMAT} | content)
+        write_record(private / attempt.attempt.name, record)
         # An attempt folder is never empty, and rename refuses to replace a folder that is not.
         private.rename(attempt.folder)
     except FileExistsError:

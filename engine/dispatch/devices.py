@@ -6,7 +6,6 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 from engine.dispatch.nvml import take_inventory
 from engine.dispatch.visible import VARIABLE, DeviceList, Gpu, list_visible
@@ -140,8 +139,3 @@ def _gpu_environment(gpu: Gpu) -> dict[str, str]:
         # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
-
-
-def describe_gpus(gpus: tuple[Gpu, ...]) -> list[dict[str, Any]]:
-    """For the provenance in plan.json."""
-    return [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]

@@ -9,10 +9,11 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+
+import msgspec
 
 from engine.catalog import presets
-from engine.dispatch.devices import choose_devices, describe_gpus, device_type, list_devices
+from engine.dispatch.devices import choose_devices, device_type, list_devices
 from engine.errors import StudyError
 from engine.plan.corpora import digest_corpus
 from engine.plan.packing import Packings
@@ -21,13 +22,22 @@ from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
-from engine.study.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
+from engine.study.files import explain_write_errors, make_folder, write_bytes
 from engine.study.paths import StudyPaths, find_store
+from engine.study.records import find_record, write_record
+from engine.study.run_records import write_spec
 from engine.study.run_state import read_result
-from engine.study.study_plan import digest_work, plan_content
-from engine.study.view import is_supervised
+from engine.study.study_plan import (
+    DispatchSettings,
+    GpuRecord,
+    MetricsSettings,
+    ProtocolOrigin,
+    Provenance,
+    StudyPlan,
+    make_study_plan,
+)
+from engine.study.supervisor_record import is_supervised
 
-SPEC_FORMAT = 1
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
 
 
@@ -82,10 +92,10 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
         StudyError: If the store cannot be written, or the study runs at this moment with another plan.
     """
     paths = find_folder(protocol, store=store)
-    content = plan_content(plan, _plan_extras(protocol, chosen))
-    known = read_json(paths.plan)
-    running = is_supervised(read_json(paths.supervisor) or {})
-    if known is not None and _same_work(known, content) and (running or _same_choices(known, content)):
+    wanted = _plan_study(protocol, plan, chosen)
+    known = find_record(paths.plan, StudyPlan)
+    running = is_supervised(paths)
+    if known is not None and _is_same(known, wanted, choices=not running):
         _write_missing_specs(paths, plan)
         return paths
     if running:
@@ -98,23 +108,21 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
     _keep_earlier_protocol(paths, protocol.text)
     _write_missing_specs(paths, plan)
     write_bytes(paths.protocol, protocol.text.encode())
-    write_json(paths.plan, content)
+    write_record(paths.plan, wanted)
     return paths
 
 
-def _same_work(known: dict[str, Any], content: dict[str, Any]) -> bool:
-    """Tell whether two plans differ in nothing but when, by what versions and with which trials they were made."""
-    return digest_work(known) == digest_work(content) and (
-        _without(known.get("dispatch"), {"chosen"}) == _without(content["dispatch"], {"chosen"})
-    )
+def _is_same(known: StudyPlan, wanted: StudyPlan, *, choices: bool) -> bool:
+    """Tell whether two plans differ in nothing but when and by what versions they were made.
 
-
-def _same_choices(known: dict[str, Any], content: dict[str, Any]) -> bool:
-    return known["dispatch"].get("chosen") == content["dispatch"]["chosen"]
-
-
-def _without(table: Any, names: set[str]) -> Any:
-    return {k: v for k, v in table.items() if k not in names} if isinstance(table, dict) else table
+    Args:
+        known: The plan that is there.
+        wanted: The plan that is asked for.
+        choices: Whether what was measured for them, such as slots, has to be the same too.
+    """
+    chosen = wanted.dispatch.chosen if choices else known.dispatch.chosen
+    dispatch = msgspec.structs.replace(wanted.dispatch, chosen=chosen)
+    return known.work == wanted.work and known.dispatch == dispatch
 
 
 def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
@@ -131,42 +139,43 @@ def _write_missing_specs(paths: StudyPaths, plan: Plan) -> None:
         run = paths.run(run_id)
         if not run.spec.is_file():
             make_folder(run.attempts)
-            write_json(run.spec, {"v": SPEC_FORMAT, "run": run_id, "recipe": recipe.to_dict()})
+            write_spec(run, recipe)
 
 
-def _plan_extras(protocol: Protocol, chosen: Chosen) -> dict[str, Any]:
+def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
     dispatch = protocol.dispatch
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "protocol": {"file": protocol.file, "overrides": list(protocol.overrides)},
-        "data_root": str(data_root(protocol)),
-        "search_path": [str(folder) for folder in search_path(protocol)],
-        "dispatch": {
-            "devices": dispatch.devices if isinstance(dispatch.devices, str) else list(dispatch.devices),
-            "slots_per_device": dispatch.slots_per_device,
-            "keep_weights": dispatch.keep_weights,
-            "checkpoint_s": dispatch.checkpoint_s,
-            "graphs": dispatch.graphs,
-            "chosen": chosen.to_dict(),
-        },
-        "metrics": {
-            "bootstrap": protocol.metrics.bootstrap,
-            "cka": protocol.metrics.cka,
-            "cka_examples": protocol.metrics.cka_examples,
-        },
-        "reference": protocol.reference,
-        "provenance": _provenance(),
-    }
+    return make_study_plan(
+        plan,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        protocol=ProtocolOrigin(file=protocol.file, overrides=protocol.overrides),
+        data_root=str(data_root(protocol)),
+        search_path=tuple(str(folder) for folder in search_path(protocol)),
+        dispatch=DispatchSettings(
+            devices=dispatch.devices,
+            slots_per_device=dispatch.slots_per_device,
+            keep_weights=dispatch.keep_weights,
+            checkpoint_s=dispatch.checkpoint_s,
+            graphs=dispatch.graphs,
+            chosen=chosen,
+        ),
+        metrics=MetricsSettings(
+            bootstrap=protocol.metrics.bootstrap,
+            cka=protocol.metrics.cka,
+            cka_examples=protocol.metrics.cka_examples,
+        ),
+        reference=protocol.reference,
+        provenance=_find_provenance(),
+    )
 
 
-def _provenance() -> dict[str, Any]:
-    return {
-        "versions": {name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "git_commit": _git_commit(Path(__file__).parent),
-        "machine": platform.machine(),
-        "host": platform.node(),
-        "gpus": describe_gpus(list_devices().gpus),
-    }
+def _find_provenance() -> Provenance:
+    return Provenance(
+        versions={name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        git_commit=_git_commit(Path(__file__).parent),
+        machine=platform.machine(),
+        host=platform.node(),
+        gpus=tuple(GpuRecord(index=gpu.index, uuid=gpu.uuid, name=gpu.name) for gpu in list_devices().gpus),
+    )
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Which run a worker takes next, and the record it leaves when an attempt ends without a result."""
+"""Which run a worker takes next."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any, Literal
 
 from engine.dispatch.claims import claim
 from engine.study.control import Control
-from engine.study.files import write_json
 from engine.study.paths import AttemptPaths, StudyPaths
+from engine.study.run_records import AttemptRecord
 from engine.study.run_state import read_state
-
-FORMAT = 1
-
-Outcome = Literal["failed", "cancelled"]
-Kind = Literal["fault", "infrastructure", "request", "memory"]
 
 
 def claim_next(
@@ -23,7 +18,7 @@ def claim_next(
     *,
     control: Control,
     session: str,
-    content: dict[str, Any],
+    record: AttemptRecord,
     done: set[str],
     forks: Mapping[str, tuple[str, int]] | None = None,
     reuses: Mapping[str, str] | None = None,
@@ -35,7 +30,7 @@ def claim_next(
         order: All run ids, in training order.
         control: Requests that hold.
         session: The supervisor session that the attempt belongs to.
-        content: What attempt.json is to hold.
+        record: What attempt.json is to hold.
         done: Runs known to be done, which are not looked at again; extended here.
         forks: Runs with an onset → the id of their common beginning and its last epoch.
         reuses: Runs that evaluate another run's weights → that run.
@@ -64,7 +59,7 @@ def claim_next(
                 continue
             attempts = run.list_attempts()
             number = attempts[-1].number + 1 if attempts else 1
-            attempt = claim(run, number, content)
+            attempt = claim(run, number, record)
             if attempt is not None:
                 return run_id, attempt
     return "wait" if waiting else None
@@ -91,16 +86,3 @@ def _busy_beginnings(
 def _must_wait(paths: StudyPaths, fork: tuple[str, int], busy: set[str]) -> bool:
     """Whether a run's beginning is being trained right now, so that training it here too would be a waste."""
     return fork[0] in busy and not paths.fork(*fork).checkpoint.exists()
-
-
-def write_exit(attempt: AttemptPaths, outcome: Outcome, kind: Kind, reason: str) -> None:
-    """Say why an attempt ended without a result.
-
-    Args:
-        attempt: The attempt.
-        outcome: failed or cancelled.
-        kind: fault where trying again would end the same way, memory where a smaller pack would not;
-            infrastructure where trying again may end otherwise.
-        reason: One line for people.
-    """
-    write_json(attempt.exit, {"v": FORMAT, "outcome": outcome, "kind": kind, "reason": reason})

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from engine.dispatch.children import command, start_detached
 from engine.dispatch.devices import Slot
 from engine.dispatch.leases import Lease
-from engine.dispatch.record import SlotRecord
 from engine.study.paths import StudyPaths
+from engine.study.supervisor_record import SlotRecord
 
 MAX_FRUITLESS = 3
 """Workers that may end in a row without having claimed a run before the slot is given up."""

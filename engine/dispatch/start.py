@@ -22,10 +22,10 @@ from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.study.choices import NOTHING, Chosen
 from engine.study.control import request
-from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder, read_json
+from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
-from engine.study.view import is_supervised
+from engine.study.supervisor_record import find_supervisor
 
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""
@@ -130,11 +130,11 @@ def _start(paths: StudyPaths) -> None:
     child: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        supervisor = read_json(paths.supervisor) or {}
-        alive = is_supervised(supervisor)
+        supervisor = find_supervisor(paths)
+        alive = supervisor is not None and supervisor.alive
         # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
         # is gone in a moment and another is needed.
-        if alive and supervisor.get("state") == "running":
+        if supervisor is not None and alive and supervisor.state == "running":
             return
         if child is None and not alive:
             with explain_write_errors(paths.supervisor_log):

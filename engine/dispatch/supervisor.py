@@ -19,13 +19,13 @@ from engine.dispatch.children import command
 from engine.dispatch.claims import remove_stray_claims
 from engine.dispatch.devices import Slot, choose_devices, device_type, explain_devices, make_slots
 from engine.dispatch.leases import Lease
-from engine.dispatch.record import SupervisorRecord, SupervisorState
 from engine.dispatch.slots import EXIT_STORE_FULL, SlotWorker
 from engine.errors import StudyError
 from engine.study.control import read_control
-from engine.study.files import write_json
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
+from engine.study.records import write_record
+from engine.study.supervisor_record import SupervisorRecord, SupervisorState
 from engine.study.view import StudySnapshot, StudyView
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Supervisor:
         if record == self.written:
             return
         try:
-            write_json(self.paths.supervisor, record.to_dict())
+            write_record(self.paths.supervisor, record)
             self.written = record
         except StudyError as error:
             LOG.warning("%s", error)
@@ -135,7 +135,7 @@ class Supervisor:
 
     def compare_layers(self) -> None:
         """Measure CKA where the protocol asks for it, then the intervals of its means; ends early when asked to."""
-        if not self.view.plan.cka:
+        if not self.view.plan.metrics.cka:
             return
         arguments = command("engine.training", "similarity", str(self.paths.folder))
         environment = dict(os.environ) | self.workers[0].slot.environment
@@ -184,15 +184,15 @@ def _find_slots(view: StudyView) -> tuple[Slot, ...]:
         NondetError: If they are not there, or of another kind than the runs are planned for.
     """
     plan = view.plan
-    devices = choose_devices(plan.devices)
+    devices = choose_devices(plan.dispatch.devices)
     kind = device_type(devices)
     if kind != plan.device:
-        why = "".join(f": {note}" for note in explain_devices(plan.devices))
+        why = "".join(f": {note}" for note in explain_devices(plan.dispatch.devices))
         raise StudyError(
             f"{view.paths.folder}: its runs are planned for {plan.device}, and {kind} is what there is now{why}: "
             "repair that, or run the protocol again to plan them anew"
         )
-    return make_slots(devices, plan.slots_per_device)
+    return make_slots(devices, plan.dispatch.count_slots())
 
 
 def _loop(supervisor: Supervisor) -> SupervisorState:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from engine.recipe import Recipe
-from engine.study.files import read_json
+from engine.errors import StudyError
 from engine.study.paths import StudyPaths
+from engine.study.run_records import ResultRecord, read_recipe
 
 
 def find_condition_numbers(
-    paths: StudyPaths, arm: dict[str, Any], finished: dict[str, dict[str, Any]]
+    paths: StudyPaths, arm: dict[str, Any], finished: dict[str, ResultRecord]
 ) -> dict[str, float] | None:
     """Those of an arm in which one bit varies and nothing else; None for others, or without its unperturbed twin.
 
@@ -29,7 +29,7 @@ def find_condition_numbers(
     return condition_numbers([finished[run] for run in arm["runs"] if run in finished], finished[twin])
 
 
-def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, dict[str, Any]]) -> str | None:
+def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, ResultRecord]) -> str | None:
     """A finished run that differs from an arm's runs in nothing but their moved bit; None where there is none."""
     if arm["vary"] != ["bit"] or arm.get("group", 1) > 1:
         return None
@@ -37,17 +37,16 @@ def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, dict[s
     if len(twins) != 1 or None in twins:
         return None
     for run, result in finished.items():
-        if not result.get("bit") and _unperturbed(paths, run) in twins:
+        if result.bit is None and _unperturbed(paths, run) in twins:
             return run
     return None
 
 
 def _unperturbed(paths: StudyPaths, run: str) -> str | None:
     """Id of the training without the moved bit, whichever repetition; None where the recipe cannot be read."""
-    content = read_json(paths.run(run).spec)
     try:
-        recipe = Recipe.from_dict((content or {})["recipe"])
-    except (KeyError, ValueError):
+        recipe = read_recipe(paths.run(run), run)
+    except StudyError:
         return None
     # Free kernels have no unperturbed twin: nothing repeats there.
     if recipe.lowlevel == "kernels":
@@ -57,7 +56,7 @@ def _unperturbed(paths: StudyPaths, run: str) -> str | None:
     return replace(recipe, bit=None, repeat=None).id
 
 
-def condition_numbers(moved: list[dict[str, Any]], plain: dict[str, Any]) -> dict[str, float] | None:
+def condition_numbers(moved: list[ResultRecord], plain: ResultRecord) -> dict[str, float] | None:
     """Lower bounds of the condition number: |Δf| / ‖Δx‖, the largest over the runs with a moved bit.
 
     Absolute: f is cross-entropy in nats or accuracy in percent, x one weight. The relative ones divide both sides by
@@ -71,15 +70,17 @@ def condition_numbers(moved: list[dict[str, Any]], plain: dict[str, Any]) -> dic
     """
     numbers: dict[str, float] = {}
     for result in moved:
-        bit = result.get("bit") or {}
-        change, old = bit.get("change"), bit.get("old")
-        for name, key in (("cross_entropy", "test_cross_entropy"), ("accuracy", "test_accuracy")):
-            value, before = result.get(key), plain.get(key)
-            if not change or value is None or before is None:
+        if result.bit is None or not result.bit.change:
+            continue
+        for name, value, before in (
+            ("cross_entropy", result.test_cross_entropy, plain.test_cross_entropy),
+            ("accuracy", result.test_accuracy, plain.test_accuracy),
+        ):
+            if value is None or before is None:
                 continue
-            ratio = abs(value - before) / change
+            ratio = abs(value - before) / result.bit.change
             numbers[name] = max(numbers.get(name, 0.0), ratio)
-            if before and old:
-                relative = ratio * abs(old) / abs(before)
+            if before and result.bit.old:
+                relative = ratio * abs(result.bit.old) / abs(before)
                 numbers[f"{name}_relative"] = max(numbers.get(f"{name}_relative", 0.0), relative)
     return numbers or None

@@ -87,9 +87,10 @@ def measure_grid(arm: dict[str, Any], replicas: dict[str, Replica | None]) -> di
     usable = [r for r in found if r is not None and r.predictions is not None and not r.diverged]
     if len(usable) < len(found):
         return head | {"reason": f"{len(found) - len(usable)} of {len(found)} runs of the grid are missing"}
+    results = [replica.result for replica in usable if replica.result is not None]
     figures = {
-        "accuracy": np.array([replica.result["test_accuracy"] for replica in usable]),
-        "cross_entropy": np.array([replica.result["test_cross_entropy"] for replica in usable]),
+        "accuracy": np.array([result.test_accuracy for result in results]),
+        "cross_entropy": np.array([result.test_cross_entropy for result in results]),
     }
     predictions = stack_predictions([replica.predictions for replica in usable if replica.predictions is not None])
     if predictions.dtype.names is None:

@@ -14,8 +14,9 @@ import numpy as np
 from engine.metrics.conditioning import find_twin
 from engine.metrics.spread import standard_deviation
 from engine.study.epochs import EpochRecord, read_epochs
-from engine.study.files import read_json
 from engine.study.paths import StudyPaths
+from engine.study.records import find_record
+from engine.study.run_records import ResultRecord
 
 FORMAT = 1
 MIDDLE = (2.5, 97.5)
@@ -35,10 +36,10 @@ def measure_curves(paths: StudyPaths, plan: dict[str, Any], previous: dict[str, 
     """
     known = (previous or {}).get("arms", []) if (previous or {}).get("v") == FORMAT else []
     earlier = {arm["name"]: arm for arm in known}
-    finished: dict[str, dict[str, Any]] = {}
+    finished: dict[str, ResultRecord] = {}
     records: dict[str, tuple[EpochRecord, ...]] = {}
     for run in dict.fromkeys(run for arm in plan["arms"] for run in arm["runs"]):
-        result = read_json(paths.run(run).result) if paths.run(run).result.exists() else None
+        result = find_record(paths.run(run).result, ResultRecord)
         if result is not None:
             finished[run] = result
     arms = []
@@ -58,9 +59,9 @@ def measure_curves(paths: StudyPaths, plan: dict[str, Any], previous: dict[str, 
     return {"v": FORMAT, "study": plan["study"], "arms": arms}
 
 
-def read_run(paths: StudyPaths, run: str, result: dict[str, Any]) -> tuple[EpochRecord, ...]:
+def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> tuple[EpochRecord, ...]:
     """The epochs of the attempt that gave the run's result."""
-    return read_epochs(paths.run(run).attempt(int(result.get("attempt", 1))).epochs).records
+    return read_epochs(paths.run(run).attempt(result.attempt).epochs).records
 
 
 def spread_by_epoch(runs: Sequence[tuple[EpochRecord, ...]]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _summarise(values: list[float]) -> dict[str, float | int | None]:
 
 
 def compare_first_epochs(
-    paths: StudyPaths, arm: dict[str, Any], runs: list[str], finished: dict[str, dict[str, Any]]
+    paths: StudyPaths, arm: dict[str, Any], runs: list[str], finished: dict[str, ResultRecord]
 ) -> list[dict[str, Any]] | None:
     """Test accuracies of the first epochs with one bit moved and without, percent; None for other arms.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from engine.metrics.checked import Checked, Seen, look_at
-from engine.study.damage import compare_digest, note_damage
-from engine.study.files import read_json, refuse_exhaustion
+from engine.study.files import refuse_exhaustion
 from engine.study.paths import RunPaths, StudyPaths
+from engine.study.records import Damage, find_record, read_record
+from engine.study.run_records import ResultRecord, compare_digest, note_damage
 
 TEXT_FIELDS = ("argmax", "log_probability")
 """Of the predictions of language models."""
@@ -70,8 +70,8 @@ class Replica:
     predictions: Predictions | None = None
     sha256: str = ""
     """Of the predictions; of an ensemble one that stands for all of its members'."""
-    result: dict[str, Any] = field(default_factory=dict)
-    """The content of result.json."""
+    result: ResultRecord | None = None
+    """What the run left, where its predictions can be used."""
 
 
 def read_labels(path: Path) -> Labels | str:
@@ -113,11 +113,11 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
         StudyError: If the process has too many files open to look.
     """
     run = paths.run(run_id)
-    if not run.result.exists():
-        return None
-    result = read_json(run.result)
+    result = read_record(run.result, ResultRecord)
     if result is None:
-        return Replica(run_id, fault="result.json is empty or damaged")
+        return None
+    if isinstance(result, Damage):
+        return Replica(run_id, fault=f"{run.result.name} {result.reason}")
     if isinstance(labels, str):
         return Replica(run_id)
     checked = _check(run, result, seen)
@@ -127,9 +127,9 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
     seen[run_id] = checked
     return Replica(
         run_id,
-        diverged=result.get("diverged") is True,
+        diverged=result.diverged,
         finite=checked.finite,
-        weights_sha256=result.get("weights_sha256"),
+        weights_sha256=result.weights_sha256,
         predictions=Predictions((run.predictions,), checked.shape, checked.dtype),
         sha256=checked.sha256,
         result=result,
@@ -146,20 +146,18 @@ def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], 
     """
     if any(replica is not None and replica.predictions is not None for replica in replicas.values()):
         return
-    results = {run: read_json(paths.run(run).result) for run, replica in replicas.items() if replica is not None}
+    results = {run: find_record(paths.run(run).result, ResultRecord) for run, replica in replicas.items() if replica}
     found = {run: result for run, result in results.items() if result is not None}
-    if not isinstance(labels, str) and any(
-        result.get("labels_sha256", labels.sha256) == labels.sha256 for result in found.values()
-    ):
+    if not isinstance(labels, str) and any(result.labels_sha256 == labels.sha256 for result in found.values()):
         return
     if found and not any(paths.run(run).damage.exists() for run in found):
         run, result = next(iter(found.items()))
         note_damage(paths.run(run), result, "labels.npy is missing or damaged: this run, trained again, writes it anew")
 
 
-def _check(run: RunPaths, result: dict[str, Any], seen: Seen) -> Checked | str:
+def _check(run: RunPaths, result: ResultRecord, seen: Seen) -> Checked | str:
     """Compare a run's predictions with their digest, unless that was done and the file is as it was then."""
-    expected = result.get("predictions_sha256")
+    expected = result.predictions_sha256
     try:
         look = look_at(run.predictions)
         known = seen.get(run.folder.name)
@@ -177,19 +175,19 @@ def _check(run: RunPaths, result: dict[str, Any], seen: Seen) -> Checked | str:
         if isinstance(error, OSError):
             refuse_exhaustion(error, run.predictions)
         return f"predictions.npy is damaged ({error})"
-    return Checked(look, str(expected), array.shape, array.dtype, is_finite(array))
+    return Checked(look, expected, array.shape, array.dtype, is_finite(array))
 
 
-def _find_misfit(checked: Checked, result: dict[str, Any], labels: Labels) -> str | None:
+def _find_misfit(checked: Checked, result: ResultRecord, labels: Labels) -> str | None:
     """Say why predictions are none for the study's test examples; None where they are."""
-    if result.get("labels_sha256", labels.sha256) != labels.sha256:
+    if result.labels_sha256 != labels.sha256:
         return "was tested on other labels than labels.npy holds"
     examples = len(labels.values)
     words = checked.dtype.names == TEXT_FIELDS and checked.shape == (examples,)
     logits = len(checked.shape) == 2 and checked.shape[0] == examples and checked.dtype == np.float32
     if not words and not logits:
         return f"predictions.npy holds {checked.dtype} {checked.shape}, not float32 ({examples}, C)"
-    if not checked.finite and result.get("diverged") is not True:
+    if not checked.finite and not result.diverged:
         return "predictions.npy holds values that are not finite"
     return None
 

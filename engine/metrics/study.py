@@ -83,7 +83,9 @@ def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None, seen: S
         # A copy: whether anything changed is seen by comparing with what was there before.
         entries.append(dict(entry) if entry else measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
     note_lost_labels(paths, replicas, labels)
-    finished = {run: replica.result for run, replica in replicas.items() if replica is not None and replica.result}
+    finished = {
+        run: replica.result for run, replica in replicas.items() if replica is not None and replica.result is not None
+    }
     for entry, arm in zip(entries, plan["arms"], strict=True):
         entry["condition_number"] = find_condition_numbers(paths, arm, finished)
         entry["onset"] = arm.get("onset")

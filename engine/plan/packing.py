@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
@@ -33,30 +32,6 @@ class Packing:
     """Why each is trained by itself."""
     trials: tuple[tuple[int, float], ...] = ()
     """Sizes that were tried, with seconds per epoch and replica; empty where nothing was timed."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; inverse of `from_dict`."""
-        return {
-            "size": self.size,
-            "channels_last": self.channels_last,
-            "reason": self.reason,
-            "trials": [list(trial) for trial in self.trials],
-        }
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Self:
-        """Read back.
-
-        Raises:
-            KeyError: If a key is missing.
-        """
-        trials = tuple((int(size), float(seconds)) for size, seconds in content["trials"])
-        return cls(
-            size=int(content["size"]),
-            channels_last=bool(content["channels_last"]),
-            reason=content["reason"],
-            trials=trials,
-        )
 
 
 Packings = Mapping[str, Packing]

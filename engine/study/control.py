@@ -7,22 +7,30 @@ Whoever views a study may write one; workers and the supervisor read them.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from engine.study.files import create_file, make_folder, read_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
+from engine.study.records import Record, create_record, find_record
 
 Verb = Literal["cancel", "pause", "resume"]
-VERBS = ("cancel", "pause", "resume")
-FORMAT = 1
 NUMBERED = re.compile(r"([0-9]{1,40})\.json")
 """Names of requests."""
+
+
+class RequestRecord(Record, frozen=True, kw_only=True, tag=1):
+    """One file of the control folder."""
+
+    verb: Verb
+    runs: tuple[str, ...] | None
+    """The run ids that it is about; None for the whole study."""
+    time: float = 0.0
+    """Unix time; for people only."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,9 @@ def request(paths: StudyPaths, verb: Verb, *, runs: Iterable[str] | None = None)
         runs: The run ids that it is about; None for the whole study.
     """
     make_folder(paths.control)
-    content = {"v": FORMAT, "verb": verb, "runs": None if runs is None else sorted(runs), "time": time.time()}
-    encoded = (json.dumps(content, indent=1) + "\n").encode()
+    record = RequestRecord(verb=verb, runs=None if runs is None else tuple(sorted(runs)), time=time.time())
     number = max(_list_requests(paths), default=0) + 1
-    while not create_file(paths.control / f"{number:08d}.json", encoded):
+    while not create_record(paths.control / f"{number:08d}.json", record):
         number += 1
 
 
@@ -74,23 +81,21 @@ def read_control(paths: StudyPaths) -> Control:
     """Fold the requests in the order of their numbers; unreadable ones count for nothing."""
     control = Control()
     for _, name in sorted(_list_requests(paths).items()):
-        content = read_json(paths.control / name)
-        if content is not None and content.get("verb") in VERBS:
-            control = apply(control, content)
+        found = find_record(paths.control / name, RequestRecord)
+        if found is not None:
+            control = apply(control, found)
     return control
 
 
-def apply(control: Control, content: dict[str, Any]) -> Control:
-    """Return the state after one more request; one whose runs are no list of names changes nothing."""
-    verb, runs = content["verb"], content.get("runs")
-    if runs is not None and not isinstance(runs, list):
-        return control
+def apply(control: Control, request: RequestRecord) -> Control:
+    """Return the state after one more request."""
+    verb, runs = request.verb, request.runs
     cancelled, paused = control.cancelled_runs, control.paused_runs
     if runs is None:
         if verb == "resume":
             return Control()
         return Control(control.cancelled or verb == "cancel", control.paused or verb == "pause", cancelled, paused)
-    chosen = frozenset(str(run) for run in runs)
+    chosen = frozenset(runs)
     if verb == "resume":
         cancelled, paused = cancelled - chosen, paused - chosen
     elif verb == "cancel":

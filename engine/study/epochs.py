@@ -6,29 +6,26 @@ skipped and counted.
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from engine.study.files import explain_write_errors, refuse_exhaustion
+from engine.study.records import JSON_FAULTS, Record, encode_record, name_nonfinite
 
-FORMAT = 1
 
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """Figures at the end of one epoch."""
+class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
+    """Figures at the end of one epoch; one that is not finite is read back as None."""
 
     epoch: int
     """1 after the first pass over the training data."""
-    train_loss: float
+    train_loss: float | None
     """Nats, mean over the epoch's examples."""
     test_accuracy: float
     """Percent."""
-    test_cross_entropy: float
+    test_cross_entropy: float | None
     """Nats."""
     test_perplexity: float | None = None
     """exp of the cross-entropy, for text; None for images."""
@@ -37,22 +34,26 @@ class EpochRecord:
     seconds: float
     """Training and evaluation together."""
 
+    nonfinite: tuple[str, ...] = ()
+    """Names of the figures that were not finite: their None is not the absence of a figure."""
 
-NUMBERS = ("train_loss", "test_accuracy", "test_cross_entropy", "lr", "seconds")
-OPTIONAL = ("test_perplexity",)
+    @property
+    def is_text(self) -> bool:
+        """Whether the run is a language model."""
+        return self.test_perplexity is not None or "test_perplexity" in self.nonfinite
+
+
+FIGURES = ("train_loss", "test_cross_entropy", "test_perplexity")
+"""The figures that may not be finite."""
+
+_DECODER = msgspec.json.Decoder(EpochRecord)
 
 
 def format_epoch(record: EpochRecord) -> bytes:
-    """One line; numbers that are not finite are null and named under "nonfinite"."""
-    content: dict[str, Any] = {"v": FORMAT} | asdict(record)
-    if content["test_perplexity"] is None:
-        del content["test_perplexity"]
-    nonfinite = [name for name in (*NUMBERS, *OPTIONAL) if name in content and not math.isfinite(content[name])]
-    for name in nonfinite:
-        content[name] = None
-    if nonfinite:
-        content["nonfinite"] = nonfinite
-    return (json.dumps(content, allow_nan=False) + "\n").encode()
+    """Return one line; numbers that are not finite are null and named under "nonfinite"."""
+    nonfinite = name_nonfinite(record, FIGURES)
+    named = msgspec.structs.replace(record, nonfinite=nonfinite) if nonfinite else record
+    return encode_record(named, compact=True)
 
 
 def append_epoch(path: Path, record: EpochRecord) -> None:
@@ -71,15 +72,11 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
 
 
 def parse_epoch(line: bytes) -> EpochRecord | None:
-    """The record of one complete line; None where it is none of ours."""
+    """Return the record of one complete line; None where it is none of ours."""
     try:
-        content = json.loads(line)
-        epoch = content["epoch"]
-        names = [*NUMBERS, *(name for name in OPTIONAL if name in content)]
-        numbers = {name: math.nan if content[name] is None else float(content[name]) for name in names}
-    except (ValueError, KeyError, TypeError):
+        return _DECODER.decode(line)
+    except JSON_FAULTS:
         return None
-    return EpochRecord(epoch=epoch, **numbers) if isinstance(epoch, int) else None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 PROC = Path("/proc")
 
@@ -24,22 +23,6 @@ class Owner:
     pid: int
     start_ticks: int
     """Clock ticks between boot and the start of the process, field 22 of /proc/PID/stat."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; inverse of `from_dict`."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: Any) -> Self | None:
-        """Rebuild an owner; None for anything else than what `to_dict` writes."""
-        try:
-            owner = cls(**content)
-        except TypeError:
-            return None
-        texts = (owner.host, owner.boot_id, owner.pid_namespace)
-        numbers = (owner.pid, owner.start_ticks)
-        good = all(isinstance(t, str) for t in texts) and all(isinstance(n, int) for n in numbers)
-        return owner if good else None
 
 
 def current_owner() -> Owner:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.study.control import Control
-from engine.study.damage import read_damage
-from engine.study.files import read_json
 from engine.study.paths import AttemptPaths, RunPaths
-from engine.study.processes import Owner, is_alive
+from engine.study.processes import is_alive
+from engine.study.records import Damage, find_record, read_record
+from engine.study.run_records import AttemptRecord, ExitRecord, ResultRecord, read_damage
 
 Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
-STATUSES: tuple[Status, ...] = ("queued", "running", "done", "failed", "lost", "cancelled", "stale")
 
 STALE_AFTER_S = 600.0
 """Silence after which a run on another host, whose process cannot be asked, no longer counts as running."""
@@ -33,7 +32,7 @@ class RunState:
     """Why it failed, was lost or counts as stale."""
     diverged: bool = False
     """Done, with a loss or predictions that are not finite."""
-    result: dict[str, Any] | None = None
+    result: ResultRecord | None = None
     retriable: bool = False
     """Whether the present session may try it (again)."""
 
@@ -42,38 +41,35 @@ class RunState:
 class Found:
     """A run's result as it was at one moment."""
 
-    result: dict[str, Any] | None = None
+    result: ResultRecord | None = None
     """Complete and undamaged; None otherwise."""
     damage: str | None = None
     """Why a result that is there does not count."""
     attempt: int | None = None
-    """Which attempt wrote it; None where there is none or it does not say."""
+    """Which attempt wrote it; None where there is none or that cannot be read."""
 
 
 def find_result(run: RunPaths) -> Found:
     """Read a run's result once: whole, with the predictions beside it, and nothing found wrong with its files."""
-    if not run.result.exists():
-        return Found()
-    result = read_json(run.result)
+    result = read_record(run.result, ResultRecord)
     if result is None:
-        return Found(damage="result.json is empty or damaged")
-    number = result.get("attempt")
-    attempt = number if isinstance(number, int) else None
+        return Found()
+    if isinstance(result, Damage):
+        return Found(damage=f"{run.result.name} {result.reason}")
     if not run.predictions.is_file():
-        return Found(damage="predictions.npy is missing", attempt=attempt)
+        return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
-    if damage is None and not isinstance(result.get("weights_sha256"), str):
-        damage = "result.json is of another version"
-    return Found(result if damage is None else None, damage, attempt)
+    return Found(result if damage is None else None, damage, result.attempt)
 
 
 def is_out_of_memory(run: RunPaths) -> bool:
     """Tell whether a run's last attempt ended because its pack did not fit into memory."""
     attempts = run.list_attempts()
-    return bool(attempts) and (read_json(attempts[-1].exit) or {}).get("kind") == "memory"
+    ended = find_record(attempts[-1].exit, ExitRecord) if attempts else None
+    return ended is not None and ended.cause == "memory"
 
 
-def read_result(run: RunPaths) -> dict[str, Any] | None:
+def read_result(run: RunPaths) -> ResultRecord | None:
     """Read a run's result; None unless it is complete and undamaged."""
     return find_result(run).result
 
@@ -105,8 +101,8 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
     return _with_retries(state, attempts, session)
 
 
-def _done(result: dict[str, Any], attempts: int) -> RunState:
-    return RunState(status="done", attempts=attempts, result=result, diverged=result.get("diverged") is True)
+def _done(result: ResultRecord, attempts: int) -> RunState:
+    return RunState(status="done", attempts=attempts, result=result, diverged=result.diverged)
 
 
 def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
@@ -121,17 +117,16 @@ def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
 
 def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:
     """State by the last attempt alone; retries are judged later."""
-    ended = read_json(attempt.exit)
+    ended = find_record(attempt.exit, ExitRecord)
     if ended is not None:
-        cancelled = ended.get("outcome") == "cancelled"
-        reason = str(ended.get("reason") or "no reason recorded")
-        infrastructure = cancelled or ended.get("kind") == "infrastructure"
+        cancelled = ended.outcome == "cancelled"
+        infrastructure = cancelled or ended.cause == "infrastructure"
         status: Status = "cancelled" if cancelled else "failed"
-        return RunState(status=status, attempts=count, reason=reason, retriable=infrastructure)
+        return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
     if damage is not None:
         return RunState(status="failed", attempts=count, reason=damage, retriable=True)
-    content = read_json(attempt.attempt) or {}
-    owner = Owner.from_dict(content.get("owner"))
+    claimed = find_record(attempt.attempt, AttemptRecord)
+    owner = None if claimed is None else claimed.owner
     alive = None if owner is None else is_alive(owner)
     if alive:
         return RunState(status="running", attempts=count)
@@ -167,14 +162,16 @@ def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | 
     An attempt that another session made, or that was cancelled on request, does not count: whoever starts the
     study again wants what is missing.
     """
-    own = [a for a in attempts if (read_json(a.attempt) or {}).get("session") == session]
-    cancelled = [a for a in own if (read_json(a.exit) or {}).get("outcome") == "cancelled"]
-    tries = len(own) - len(cancelled)
-    retriable = tries == 0 or (state.retriable and tries <= MAX_RETRIES)
-    return RunState(
-        status=state.status,
-        attempts=state.attempts,
-        reason=state.reason,
-        diverged=state.diverged,
-        retriable=retriable,
-    )
+    own = [a for a in attempts if _read_session(a) == session]
+    tries = sum(not _was_cancelled(attempt) for attempt in own)
+    return replace(state, retriable=tries == 0 or (state.retriable and tries <= MAX_RETRIES))
+
+
+def _read_session(attempt: AttemptPaths) -> str | None:
+    claimed = find_record(attempt.attempt, AttemptRecord)
+    return None if claimed is None else claimed.session
+
+
+def _was_cancelled(attempt: AttemptPaths) -> bool:
+    ended = find_record(attempt.exit, ExitRecord)
+    return ended is not None and ended.outcome == "cancelled"

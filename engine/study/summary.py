@@ -14,7 +14,7 @@ from engine.study.paths import StudyPaths
 from engine.study.run_state import Status, read_result, read_state
 from engine.study.study_plan import read_plan
 from engine.study.study_state import StudyState, derive_state
-from engine.study.view import is_supervised
+from engine.study.supervisor_record import is_supervised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class StudySummaries:
             else:
                 left.append(run_id)
         self._done[paths.folder] = done
-        control, supervised = read_control(paths), is_supervised(read_json(paths.supervisor) or {})
+        control, supervised = read_control(paths), is_supervised(paths)
         # Whether single runs fail or train says nothing more where a supervisor is alive.
         counts = Counter() if supervised else _count(paths, left, control)
         state = derive_state(

@@ -11,16 +11,14 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.study.control import Control, read_control
 from engine.study.epochs import EpochRecord, read_epochs
-from engine.study.files import read_json
 from engine.study.paths import RunPaths, StudyPaths
-from engine.study.processes import Owner, is_alive
 from engine.study.run_state import RunState, Status, read_state
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.study.study_state import StudyState, derive_state
+from engine.study.supervisor_record import SlotRecord, SupervisorRecord, find_supervisor
 
 PACE_EPOCHS = 10
 """Latest epochs of a run that its pace is judged by."""
@@ -42,10 +40,7 @@ class RunView:
     @property
     def diverged_epoch(self) -> int | None:
         """Epoch in which the run diverged, its last one; None where it did not."""
-        if not self.state.diverged:
-            return None
-        said = (self.state.result or {}).get("diverged_epoch")
-        return said if isinstance(said, int) else len(self.epochs)
+        return None if self.state.result is None else self.state.result.diverged_epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +90,22 @@ class StudySnapshot:
     counts: dict[Status, int]
     diverged: int
     control: Control
-    supervisor: dict[str, Any]
-    """Content of supervisor.json; empty where there is none."""
+    supervisor: SupervisorRecord | None
+    """What the latest supervisor said last; None where there was none."""
     supervised: bool
     """Whether the supervisor is alive; False too where that cannot be told."""
     seconds_left: float | None
     """Estimate until the last run is done; None without a finished run or epoch to judge by."""
+
+    @property
+    def slots(self) -> tuple[SlotRecord, ...]:
+        """What the supervisor said of its slots; none where there was no supervisor."""
+        return () if self.supervisor is None else self.supervisor.slots
+
+    @property
+    def failure(self) -> str | None:
+        """Why the supervisor gave up; None where it did not."""
+        return None if self.supervisor is None else self.supervisor.failure
 
     @property
     def state(self) -> StudyState:
@@ -156,10 +161,11 @@ class StudyView:
         if stamp != self._plan_stamp:
             self.plan, self._plan_stamp = read_plan(self.paths), stamp
         control = read_control(self.paths)
-        supervisor = read_json(self.paths.supervisor) or {}
-        session = supervisor.get("session")
+        supervisor = find_supervisor(self.paths)
+        session = None if supervisor is None else supervisor.session
+        slots = 0 if supervisor is None else len(supervisor.slots)
         runs = {run: self._read_run(run, control, session) for run in self.plan.order}
-        supervised = is_supervised(supervisor)
+        supervised = supervisor is not None and supervisor.alive
         trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
         arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in trained)
         return StudySnapshot(
@@ -171,7 +177,7 @@ class StudyView:
             control=control,
             supervisor=supervisor,
             supervised=supervised,
-            seconds_left=estimate_seconds_left(arms, slots=len(supervisor.get("slots", [])) or 1),
+            seconds_left=estimate_seconds_left(arms, slots=slots or 1),
         )
 
     def _read_run(self, run_id: str, control: Control, session: str | None) -> RunView:
@@ -193,12 +199,6 @@ class StudyView:
         if state.status == "done":
             curve.final = view
         return view
-
-
-def is_supervised(supervisor: dict[str, Any]) -> bool:
-    """Whether the process that supervisor.json names is alive and has not said that it is through."""
-    owner = Owner.from_dict(supervisor.get("owner"))
-    return owner is not None and is_alive(owner) is True
 
 
 def _stamp(paths: StudyPaths) -> tuple[int, int]:
@@ -249,7 +249,7 @@ def measure_spread(runs: Iterable[RunView]) -> Spread | None:
         return None
     epoch = lengths[min(1, len(lengths) - 1)]
     records = [(run.epochs[epoch - 1], run.state.diverged) for run in runs if len(run.epochs) >= epoch]
-    text = any(record.test_perplexity is not None for record, _ in records)
+    text = any(record.is_text for record, _ in records)
     values = [(record.test_perplexity if text else record.test_accuracy, diverged) for record, diverged in records]
     counted = [(value, diverged) for value, diverged in values if value is not None and math.isfinite(value)]
     finite = [value for value, _ in counted]

@@ -8,16 +8,16 @@ import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from engine.errors import NondetError
 from engine.recipe import DataRecipe, Recipe
-from engine.study.files import read_json, write_bytes, write_json
+from engine.study.files import write_bytes
 from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
+from engine.study.records import write_record
+from engine.study.run_records import AttemptRecord, ResultRecord, Versions
 from engine.study.study_plan import StudyPlan
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
@@ -25,7 +25,8 @@ from engine.training.full_store import patiently
 from engine.training.run import Outcome, load
 from engine.training.weights import array_bytes, weights_bytes
 
-RESULT_FORMAT = 1
+NUMERIC_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that change how numbers are computed."""
 
 Datasets = dict[DataRecipe, Dataset | Corpus]
 """The set of the last run, kept for the next."""
@@ -49,33 +50,25 @@ class Claimed:
         return tuple(Path(folder) for folder in self.plan.search_path)
 
 
-def attempt_content(session: str, slot: str) -> dict[str, Any]:
-    """Who trains, where, and with what: everything that may be the reason of a difference."""
+def describe_attempt(session: str, slot: str) -> AttemptRecord:
+    """Return who trains, where, and with what: everything that may be the reason of a difference."""
     cuda = torch.cuda.is_available()
-    return {
-        "owner": current_owner().to_dict(),
-        "session": session,
-        "slot": slot,
-        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "device": torch.cuda.get_device_name(0) if cuda else _cpu_name(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version() if cuda else None,
-            "numpy": np.__version__,
-        },
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "environment": {
-            name: os.environ.get(name)
-            for name in (
-                "CUDA_VISIBLE_DEVICES",
-                "CUBLAS_WORKSPACE_CONFIG",
-                "OMP_NUM_THREADS",
-                "MKL_NUM_THREADS",
-            )
-        },
-    }
+    return AttemptRecord(
+        owner=current_owner(),
+        session=session,
+        slot=slot,
+        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        device=torch.cuda.get_device_name(0) if cuda else _cpu_name(),
+        versions=Versions(
+            python=platform.python_version(),
+            torch=str(torch.__version__),
+            cuda=torch.version.cuda,
+            cudnn=torch.backends.cudnn.version() if cuda else None,
+            numpy=np.__version__,
+        ),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        environment={name: os.environ.get(name) for name in NUMERIC_VARIABLES},
+    )
 
 
 def _cpu_name() -> str:
@@ -84,21 +77,6 @@ def _cpu_name() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
-
-
-def read_recipe(run: RunPaths, run_id: str) -> Recipe:
-    """The run's recipe; its id proves that it is the one that was planned."""
-    content = read_json(run.spec)
-    remedy = "run the protocol again to write it anew"
-    if content is None:
-        raise NondetError(f"{run.spec}: is missing or damaged: {remedy}")
-    try:
-        recipe = Recipe.from_dict(content["recipe"])
-    except (KeyError, ValueError) as error:
-        raise NondetError(f"{run.spec}: {error}: {remedy}") from error
-    if recipe.id != run_id:
-        raise NondetError(f"{run.spec}: holds the recipe of run {recipe.id}, not of {run_id}: {remedy}")
-    return recipe
 
 
 def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
@@ -128,28 +106,23 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
     predictions = array_bytes(outcome.predictions)
     weights = weights_bytes(outcome.state)
     patiently(lambda: write_bytes(run.predictions, predictions))
-    if claimed.plan.keep_weights:
+    if claimed.plan.dispatch.keep_weights:
         patiently(lambda: write_bytes(run.model, weights))
-    result = {
-        "v": RESULT_FORMAT,
-        "run": claimed.run_id,
-        "attempt": claimed.attempt.number,
-        "epochs": outcome.epochs,
-        "test_accuracy": outcome.test_accuracy,
-        "test_cross_entropy": _finite(outcome.test_cross_entropy),
-        **({} if outcome.test_perplexity is None else {"test_perplexity": _finite(outcome.test_perplexity)}),
-        "diverged": outcome.diverged,
-        "diverged_epoch": outcome.diverged_epoch,
-        "bit": None if outcome.bit is None else outcome.bit.to_dict(),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "predictions_sha256": hashlib.sha256(predictions).hexdigest(),
-        "labels_sha256": hashlib.sha256(labels_bytes(data)).hexdigest(),
-        "seconds": outcome.seconds,
-        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
-    }
-    patiently(lambda: write_json(run.result, result))
+    result = ResultRecord(
+        run=claimed.run_id,
+        attempt=claimed.attempt.number,
+        epochs=outcome.epochs,
+        test_accuracy=outcome.test_accuracy,
+        test_cross_entropy=outcome.test_cross_entropy,
+        test_perplexity=outcome.test_perplexity,
+        diverged=outcome.diverged,
+        diverged_epoch=outcome.diverged_epoch,
+        bit=outcome.bit,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        predictions_sha256=hashlib.sha256(predictions).hexdigest(),
+        labels_sha256=hashlib.sha256(labels_bytes(data)).hexdigest(),
+        seconds=outcome.seconds,
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    patiently(lambda: write_record(run.result, result))
     run.damage.unlink(missing_ok=True)
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

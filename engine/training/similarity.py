@@ -26,6 +26,8 @@ from engine.errors import NondetError
 from engine.recipe import Recipe
 from engine.study.files import read_json, write_json
 from engine.study.paths import StudyPaths
+from engine.study.records import find_record, read_record
+from engine.study.run_records import ResultRecord, read_recipe
 from engine.study.study_plan import StudyArm, StudyPlan, read_plan
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
@@ -166,14 +168,14 @@ def compare_arm(
     paths: StudyPaths, plan: StudyPlan, arm: StudyArm, runs: list[str], datasets: dict[Any, Dataset]
 ) -> Any:
     """One arm's entry of cka.json."""
-    recipes = [_read_recipe(paths, run) for run in runs]
+    recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
     search_path = tuple(Path(folder) for folder in plan.search_path)
     if recipes[0].data not in datasets:
         datasets.clear()
         datasets[recipes[0].data] = load_data(recipes[0].data, root=Path(plan.data_root), search_path=search_path)
     data = datasets[recipes[0].data].to(device)
-    examples = min(plan.cka_examples, len(data.test_labels))
+    examples = min(plan.metrics.cka_examples, len(data.test_labels))
     packed_bytes = 4 * examples * (examples + 1) // 2
     kept = runs[: max(2, GRAM_BYTES // packed_bytes)]
     task, _ = prepare(recipes[0], data, device=device, search_path=search_path)
@@ -184,13 +186,19 @@ def compare_arm(
         group = layers[first : first + at_once]
         vectors: list[list[Tensor | None]] = [[] for _ in group]
         for run in kept:
-            task.model.load_state_dict(read_weights(paths.run(run), read_json(paths.run(run).result) or {}))
+            task.model.load_state_dict(read_weights(paths.run(run), _require_result(paths, run)))
             for held, features in zip(
                 vectors, read_activations(task.model, data, recipes[0], group, examples), strict=True
             ):
                 held.append(gram_vector(features))
         entries += [_describe(layer, kept, held) for layer, held in zip(group, vectors, strict=True)]
-    return {"name": arm.name, "runs": runs, "wanted": plan.cka_examples, "examples": examples, "layers": entries}
+    return {
+        "name": arm.name,
+        "runs": runs,
+        "wanted": plan.metrics.cka_examples,
+        "examples": examples,
+        "layers": entries,
+    }
 
 
 def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> dict[str, Any]:
@@ -200,20 +208,19 @@ def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> di
     return {"name": layer.name, "runs": defined, "cka": [[round(v, DECIMALS) for v in row] for row in matrix.tolist()]}
 
 
-def _read_recipe(paths: StudyPaths, run: str) -> Recipe:
-    content = read_json(paths.run(run).spec) or {}
-    try:
-        return Recipe.from_dict(content["recipe"])
-    except (KeyError, ValueError) as error:
-        raise NondetError(f"{paths.run(run).spec}: {error}") from error
+def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
+    result = read_record(paths.run(run).result, ResultRecord)
+    if isinstance(result, ResultRecord):
+        return result
+    raise NondetError(str(result or f"{paths.run(run).result}: has gone"))
 
 
 def find_runs(paths: StudyPaths, arm: StudyArm) -> list[str]:
     """An arm's finished runs whose weights are there, without those that diverged."""
     found = []
     for run in arm.runs:
-        result = read_json(paths.run(run).result) if paths.run(run).result.exists() else None
-        if result is not None and not result.get("diverged") and paths.run(run).model.is_file():
+        result = find_record(paths.run(run).result, ResultRecord)
+        if result is not None and not result.diverged and paths.run(run).model.is_file():
             found.append(run)
     return found
 
@@ -235,7 +242,7 @@ def measure_similarity(paths: StudyPaths) -> int:
         if arm.group > 1 or len(runs) < 2:
             continue
         before = earlier.get(arm.name)
-        if before is not None and before["runs"] == runs and before["wanted"] == plan.cka_examples:
+        if before is not None and before["runs"] == runs and before["wanted"] == plan.metrics.cka_examples:
             arms.append(before)
             continue
         set_kernels("deterministic", "fp32")

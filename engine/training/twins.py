@@ -11,11 +11,11 @@ import torch
 from engine.errors import StudyError
 from engine.recipe import Recipe
 from engine.study.epochs import append_epoch, read_epochs
-from engine.study.files import read_json
 from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.records import find_record
+from engine.study.run_records import ResultRecord
 from engine.training.data.datasets import Dataset
 from engine.training.full_store import patiently
-from engine.training.random.bit_change import BitRecord
 from engine.training.run import Outcome, evaluate_run
 from engine.training.weights import read_weights
 
@@ -44,8 +44,8 @@ def evaluate_twin(
     Returns:
         None where the twin's weights are not there: it failed, diverged, or kept none.
     """
-    result = read_json(twin.result) if twin.result.exists() else None
-    if result is None or result.get("diverged"):
+    result = find_record(twin.result, ResultRecord)
+    if result is None or result.diverged:
         return None
     try:
         state = read_weights(twin, result)
@@ -54,19 +54,19 @@ def evaluate_twin(
         return None
     evaluation = evaluate_run(recipe, data, state, device=device, search_path=search_path)
     for other in twin.list_attempts():
-        if other.number == result["attempt"]:
+        if other.number == result.attempt:
             for record in read_epochs(other.epochs).records:
                 patiently(partial(append_epoch, attempt.epochs, record))
     LOG.info("evaluated the weights of run %s", twin.folder.name)
     return Outcome(
         predictions=evaluation.to_array(),
         state=state,
-        epochs=result["epochs"],
+        epochs=result.epochs,
         test_accuracy=evaluation.accuracy,
         test_cross_entropy=evaluation.cross_entropy,
         test_perplexity=None,
         diverged=False,
         diverged_epoch=None,
-        bit=None if result.get("bit") is None else BitRecord(**result["bit"]),
-        seconds=result["seconds"],
+        bit=result.bit,
+        seconds=result.seconds,
     )

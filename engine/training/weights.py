@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -11,8 +10,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.errors import StudyError
-from engine.study.damage import compare_digest, note_damage
 from engine.study.paths import RunPaths
+from engine.study.run_records import ResultRecord, compare_digest, note_damage
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
@@ -27,7 +26,7 @@ def array_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def read_weights(run: RunPaths, result: dict[str, Any]) -> dict[str, Tensor]:
+def read_weights(run: RunPaths, result: ResultRecord) -> dict[str, Tensor]:
     """Read a finished run's weights; ones that are not what was written are noted beside the run.
 
     Args:
@@ -41,7 +40,7 @@ def read_weights(run: RunPaths, result: dict[str, Any]) -> dict[str, Tensor]:
         content = run.model.read_bytes()
     except OSError as error:
         raise StudyError(f"{run.model}: cannot be read ({error.strerror})") from error
-    fault = compare_digest(run.model.name, content, result.get("weights_sha256"))
+    fault = compare_digest(run.model.name, content, result.weights_sha256)
     if fault is not None:
         note_damage(run, result, fault)
         raise StudyError(f"{run.model}: {fault}: run the same protocol again to train this run once more")

@@ -20,8 +20,7 @@ from typing import Literal
 
 import torch
 
-from engine.dispatch.queue import Kind, claim_next, write_exit
-from engine.dispatch.queue import Outcome as Ending
+from engine.dispatch.queue import claim_next
 from engine.dispatch.slots import EXIT_STORE_FULL
 from engine.errors import NondetError, StoreFullError
 from engine.recipe import Recipe
@@ -29,6 +28,8 @@ from engine.study.control import Control, read_control
 from engine.study.epochs import append_epoch
 from engine.study.files import explain_write_errors
 from engine.study.paths import StudyPaths
+from engine.study.run_records import Cause, read_recipe, write_exit
+from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.checkpoint import CheckpointPolicy
 from engine.training.data.datasets import Dataset
@@ -41,9 +42,8 @@ from engine.training.run import Outcome, train_run
 from engine.training.run_files import (
     Claimed,
     Datasets,
-    attempt_content,
+    describe_attempt,
     load_data,
-    read_recipe,
     write_labels,
     write_result,
 )
@@ -136,13 +136,12 @@ def _claim(
     control = requests.look()
     if control.cancelled:
         return None
-    content = attempt_content(session, slot)
     claimed = claim_next(
         paths,
         plan.order if wanted is None else wanted,
         control=control,
         session=session,
-        content=content,
+        record=describe_attempt(session, slot),
         done=done,
         forks=plan.forks,
         reuses=plan.reuses,
@@ -195,17 +194,17 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     return 0 if recipe.lowlevel == "kernels" else None
 
 
-def _end(company: Sequence[Claimed], outcome: Ending, kind: Kind, reason: str) -> None:
+def _end(company: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
     for member in company:
-        write_exit(member.attempt, outcome, kind, reason)
+        write_exit(member.attempt, outcome, cause, reason)
 
 
 def _record_exception(company: Sequence[Claimed], error: Exception) -> int | None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     broken = breaks_context(error)  # and with the context this process
     if is_out_of_memory(error):
-        kind, reason = explain_shortage(read_recipe(company[0].run, company[0].run_id), reason)
-        _end(company, "failed", kind, reason)
+        cause, reason = explain_shortage(read_recipe(company[0].run, company[0].run_id), reason)
+        _end(company, "failed", cause, reason)
     else:
         _end(company, "failed", "infrastructure" if broken else "fault", reason)
     return 1 if broken else None
@@ -252,7 +251,7 @@ def _train(claimed: Claimed, recipe: Recipe, data: Dataset | Corpus, requests: R
         on_epoch=lambda record: patiently(lambda: append_epoch(epochs, record)),
         resume_from=find_start(claimed.study, claimed.run, claimed.attempt, recipe),
         checkpoints=CheckpointPolicy(
-            path=claimed.attempt.checkpoint, every_s=claimed.plan.checkpoint_s, recipe_id=claimed.run_id
+            path=claimed.attempt.checkpoint, every_s=claimed.plan.dispatch.checkpoint_s, recipe_id=claimed.run_id
         ),
         fork=make_fork(claimed.study, claimed.attempt, recipe),
         should_stop=lambda: requests.must_stop(claimed.run_id),

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from engine.dispatch.devices import choose_devices, explain_devices, make_slots
-from engine.dispatch.launch import plan_protocol
+from engine.dispatch.launch import find_folder, plan_protocol
 from engine.plan.packing import Packing, shows_rounding
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
 from engine.study.choices import NOTHING, Chosen
-from engine.study.files import read_json
-from engine.study.paths import StudyPaths, find_store
+from engine.study.records import find_record
 from engine.study.run_state import is_out_of_memory
+from engine.study.study_plan import StudyPlan
 from engine.tuning.probe import ProbeFacts, Workload, ask, probe_plan
 from engine.tuning.slot_trial import race
 
@@ -69,18 +71,15 @@ def recall(protocol: Protocol, *, store: str | None) -> Chosen:
 
     Other slots leave packs as they are: runs that are done stay of use.
     """
-    content = read_json(StudyPaths(find_store(store) / protocol.name).plan) or {}
-    try:
-        known = Chosen.from_dict(content["dispatch"]["chosen"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        known = NOTHING
+    plan = find_record(find_folder(protocol, store=store).plan, StudyPlan)
+    known = NOTHING if plan is None else plan.dispatch.chosen
     dispatch = protocol.dispatch
     devices = dispatch.devices if isinstance(dispatch.devices, str) else " ".join(dispatch.devices)
     settings = (dispatch.pack, dispatch.memory_format, dispatch.compile)
     if known.settings != settings:
-        known = replace(known, settings=settings, packings={})
+        known = msgspec.structs.replace(known, settings=settings, packings={})
     if dispatch.slots_per_device != "auto" or known.devices != devices:
-        known = replace(known, devices=devices, slots_per_device=None, slot_trials=())
+        known = msgspec.structs.replace(known, devices=devices, slots_per_device=None, slot_trials=())
     return shrink_packs(protocol, known, store=store)
 
 
@@ -89,7 +88,7 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
 
     A pack's size is part of its runs' identity: the smaller pack's are other runs.
     """
-    paths = StudyPaths(find_store(store) / protocol.name)
+    paths = find_folder(protocol, store=store)
     while protocol.dispatch.pack == "auto" and known.packings:
         plan = plan_protocol(protocol, known.packings)
         short = {
@@ -102,7 +101,7 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
         smaller = {kind: _halve(packing) for kind, packing in short.items() if packing.size > 1}
         if not smaller:
             break
-        known = replace(known, packings={**known.packings, **smaller})
+        known = msgspec.structs.replace(known, packings={**known.packings, **smaller})
     return known
 
 
@@ -129,8 +128,8 @@ def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
     slots = count_slots(protocol, known)
     workloads = [Workload(recipe, question | {"slots": slots}) for recipe, question in questions.values()]
     answers = ask(protocol, workloads, timed=True)
-    found = {kind: Packing.from_dict(answer) for kind, answer in zip(questions, answers, strict=True)}
-    return replace(known, packings={**known.packings, **found})
+    found = {kind: msgspec.convert(answer, Packing) for kind, answer in zip(questions, answers, strict=True)}
+    return msgspec.structs.replace(known, packings={**known.packings, **found})
 
 
 def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[str, tuple[Recipe, dict[str, Any]]]:
@@ -179,7 +178,7 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
     trials = race(protocol, recipe, propose_counts(min(most, packs)))
     if not trials:
         return chosen
-    return replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
+    return msgspec.structs.replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
 
 
 def estimate_s(plan: Plan, fact: ProbeFacts) -> float:

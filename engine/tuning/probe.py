@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from engine.dispatch.children import command
 from engine.dispatch.devices import choose_devices, make_slots
 from engine.dispatch.launch import data_root, search_path
@@ -101,7 +103,7 @@ def ask(protocol: Protocol, workloads: Sequence[Workload], *, timed: bool) -> li
     environment = _environment(protocol)
     found: dict[int, dict[str, Any]] = {}
     for numbers in _separate(workloads):
-        asked = [{"recipe": workloads[n].recipe.to_dict(), "trial": workloads[n].trial} for n in numbers]
+        asked = [{"recipe": msgspec.to_builtins(workloads[n].recipe), "trial": workloads[n].trial} for n in numbers]
         found |= zip(numbers, _ask(request | {"workloads": asked}, environment), strict=True)
     answers = [found[number] for number in range(len(workloads))]
     faults = [_fault(protocol, w.recipe, a) for w, a in zip(workloads, answers, strict=True) if "error" in a]

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO, Any
 
+import msgspec
+
 from engine.dispatch.children import command
 from engine.dispatch.devices import choose_devices, make_slots
 from engine.dispatch.launch import data_root, search_path
@@ -29,7 +31,7 @@ def race(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> list[tupl
     """
     slots = make_slots(choose_devices(protocol.dispatch.devices)[:1], max(counts))
     request = {
-        "recipe": recipe.to_dict(),
+        "recipe": msgspec.to_builtins(recipe),
         "root": str(data_root(protocol)),
         "search_path": [str(folder) for folder in search_path(protocol)],
         "graphs": protocol.dispatch.graphs,

@@ -9,16 +9,13 @@ import threading
 import time
 from pathlib import Path
 
-APP_TESTS = Path(__file__).parents[1] / "tui" / "app"
-sys.path.insert(0, str(APP_TESTS))
+from measurement import Measurement, best_s
 
-from app_studies import write_study  # noqa: E402
-from measurement import Measurement, best_s  # noqa: E402
-from terminal_process import AppProcess  # noqa: E402
-
-from engine.study.epochs import EpochRecord, append_epoch  # noqa: E402
-from engine.study.paths import StudyPaths  # noqa: E402
-from tui.app.follow import Follower  # noqa: E402
+from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.paths import StudyPaths
+from tests.helpers.studies import write_study
+from tests.helpers.terminal_process import AppProcess
+from tui.app.follow import Follower
 
 ARMS, REPLICAS, EPOCHS, RUNNING = 7, 100, 500, 14
 FIRST_PAINT_S, OPEN_S, LOOK_S, BYTES_PER_S = 0.6, 1.5, 0.020, 10_000

@@ -14,13 +14,13 @@ from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.protocol.load import load_protocol
 from engine.recipe import Recipe
-from engine.study.processes import current_owner
 from engine.study.study_plan import read_plan
 from engine.training import worker
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.build import build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
 from engine.training.random.seeding import epoch_order, set_kernels
+from engine.training.run_files import describe_attempt
 from engine.training.worker import Claimed, Requests
 
 EPOCHS = 30
@@ -64,7 +64,7 @@ def measure() -> Measurement:
         attempts = iter(range(1, 1000))
 
         def by_worker() -> None:
-            attempt = claim(paths.run(run_id), next(attempts), {"owner": current_owner().to_dict(), "session": "b"})
+            attempt = claim(paths.run(run_id), next(attempts), describe_attempt("b", "cpu:0"))
             assert attempt is not None
             claimed = Claimed(paths, read_plan(paths), run_id, attempt)
             worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: None)

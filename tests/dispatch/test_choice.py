@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.dispatch.queue import write_exit
 from engine.plan.packing import Packing, shows_rounding
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.study.choices import NOTHING, Chosen
+from engine.study.run_records import write_exit
 from engine.study.study_plan import read_plan
 from engine.tuning import choice
 from engine.tuning.choice import (
@@ -28,6 +29,7 @@ from engine.tuning.choice import (
     shrink_packs,
 )
 from engine.tuning.probe import ProbeFacts, Workload, probe_plan
+from tests.helpers.records import make_attempt
 from tui.commands import batch
 
 TEXT = """
@@ -71,7 +73,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
     def answer(protocol: Protocol, workloads: list[Workload], *, timed: bool) -> list[dict[str, Any]]:
         questions.extend(workloads)
         found = Packing(size=3, trials=((1, 0.2), (3, 0.1)))
-        return [found.to_dict() for _ in workloads]
+        return [msgspec.to_builtins(found) for _ in workloads]
 
     monkeypatch.setattr(choice, "ask", answer)
     return questions
@@ -101,7 +103,7 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     plan = plan_protocol(protocol, chosen.packings)
     paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     assert recall(protocol, store=store) == chosen
-    assert read_plan(paths).slots_per_device == 1
+    assert read_plan(paths).dispatch.count_slots() == 1
     more = parse(extra='[[arm]]\nname = "bit"\nvary = ["bit"]\n')
     assert recall(more, store=store) == chosen, "new arms and replicas go on with what was chosen"
     for other in (parse(pack=3), parse(dispatch="compile = true"), parse(dispatch='memory_format = "contiguous"')):
@@ -109,7 +111,7 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     fixed = recall(parse(dispatch="slots_per_device = 2"), store=store)
     assert (fixed.packings, fixed.slots_per_device) == (chosen.packings, None)
     again = prepare_study(protocol, plan, store=store, chosen=replace(chosen, slots_per_device=2))
-    assert read_plan(again).slots_per_device == 2, "a choice alone is written too"
+    assert read_plan(again).dispatch.count_slots() == 2, "a choice alone is written too"
     paths.plan.write_text("{}")
     assert recall(protocol, store=store).packings == {}
 
@@ -122,7 +124,7 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: lis
     plan = plan_protocol(protocol, chosen.packings)
     paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     short = next(arm for arm in plan.arms if arm.name == "shuffle")
-    attempt = claim(paths.run(short.runs[0]), 1, {})
+    attempt = claim(paths.run(short.runs[0]), 1, make_attempt())
     assert attempt is not None
     write_exit(attempt, "failed", "memory", "out of memory: a pack of 3 does not fit: use pack = 1")
     found = recall(protocol, store=store)
@@ -135,10 +137,11 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: lis
     assert set(next(arm for arm in again.arms if arm.name == "shuffle").runs).isdisjoint(short.runs)
     assert batch.has_smaller(found.packings, chosen.packings)
     assert not batch.has_smaller(chosen.packings, chosen.packings)
-    fixed = replace(chosen, settings=(3, *chosen.settings[1:]))
+    fixed = replace(chosen, settings=(3, "auto", False))
     assert shrink_packs(parse(pack=3), fixed, store=store) == fixed, "a size that was asked for stays"
 
 
+@pytest.mark.slow
 def test_real_trial_ends_in_a_plan(tmp_path: Path) -> None:
     decided = decide(parse(), store=str(tmp_path), timed=True)
     assert len(decided.chosen.packings) == 2
@@ -156,6 +159,7 @@ def test_fewest_slots_that_come_close_to_the_best_are_chosen() -> None:
     assert choose_count([(1, 10.0)]) == 1
 
 
+@pytest.mark.slow
 def test_slots_are_raced_where_there_is_much_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     protocol = parse(dispatch='slots_per_device = "auto"', pack=1)
     plan = plan_protocol(protocol)
@@ -189,6 +193,7 @@ def branching(input_shape, classes):
 """
 
 
+@pytest.mark.slow
 def test_network_that_cannot_be_stacked_is_trained_alone_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "choicenets.py").write_text(NETS)
     text = TEXT.format(pack=3, dispatch="").replace('preset = "hidden-fc"', 'target = "choicenets:branching"')
@@ -235,5 +240,4 @@ def test_what_was_chosen_is_read_back() -> None:
     chosen = Chosen(
         settings=("auto", "auto", False), packings=packings, devices="cpu", slots_per_device=2, slot_trials=trials
     )
-    assert Chosen.from_dict(chosen.to_dict()) == chosen
-    assert Chosen.from_dict({}) == NOTHING
+    assert msgspec.json.decode(msgspec.json.encode(chosen), type=Chosen) == chosen

@@ -10,18 +10,24 @@ from pathlib import Path
 import pytest
 
 from engine.dispatch.claims import claim, remove_stray_claims
-from engine.dispatch.queue import claim_next, write_exit
+from engine.dispatch.queue import claim_next
 from engine.study.control import Control
-from engine.study.files import make_folder, read_json
+from engine.study.files import make_folder
 from engine.study.paths import RunPaths, StudyPaths
-from engine.study.processes import current_owner
+from engine.study.records import find_record
+from engine.study.run_records import AttemptRecord, write_exit
+from tests.helpers.records import make_attempt
 
-CONTENT = {"owner": current_owner().to_dict(), "session": "s"}
+
+def read_attempt(run: RunPaths, number: int) -> AttemptRecord:
+    found = find_record(run.attempt(number).attempt, AttemptRecord)
+    assert found is not None
+    return found
 
 
 def try_claim(arguments: tuple[str, int]) -> int | None:
     folder, number = arguments
-    attempt = claim(RunPaths(Path(folder)), number, {"owner": current_owner().to_dict(), "pid": os.getpid()})
+    attempt = claim(RunPaths(Path(folder)), number, make_attempt())
     return None if attempt is None else os.getpid()
 
 
@@ -31,16 +37,16 @@ def test_one_of_many_processes_wins_each_attempt(tmp_path: Path) -> None:
         for number in range(1, 26):
             won = [pid for pid in pool.map(try_claim, [(str(tmp_path), number)] * 4) if pid is not None]
             assert len(won) == 1
-            assert (read_json(run.attempt(number).attempt) or {})["pid"] == won[0]
+            assert read_attempt(run, number).owner.pid == won[0]
     assert [attempt.number for attempt in run.list_attempts()] == list(range(1, 26))
     assert not list(run.attempts.glob(".claim-*"))
 
 
 def test_existing_attempt_is_left_alone(tmp_path: Path) -> None:
     run = RunPaths(tmp_path)
-    assert claim(run, 1, CONTENT | {"mark": 1}) is not None
-    assert claim(run, 1, CONTENT | {"mark": 2}) is None
-    assert (read_json(run.attempt(1).attempt) or {})["mark"] == 1
+    assert claim(run, 1, make_attempt(slot="first")) is not None
+    assert claim(run, 1, make_attempt(slot="second")) is None
+    assert read_attempt(run, 1).slot == "first"
 
 
 def test_half_made_claim_is_no_attempt_and_is_removed(tmp_path: Path) -> None:
@@ -58,7 +64,7 @@ def paths(tmp_path: Path) -> StudyPaths:
 
 def take(paths: StudyPaths, control: Control = Control(), done: set[str] | None = None) -> str | None:  # noqa: B008
     known = set() if done is None else done
-    claimed = claim_next(paths, ["a", "b"], control=control, session="s", content=CONTENT, done=known)
+    claimed = claim_next(paths, ["a", "b"], control=control, session="s", record=make_attempt(), done=known)
     return None if claimed is None else claimed[0]
 
 

@@ -11,11 +11,11 @@ from engine.dispatch.launch import data_root, done_runs, plan_protocol, prepare_
 from engine.errors import StudyError
 from engine.protocol.definition import Protocol
 from engine.protocol.load import load_protocol
-from engine.recipe import Recipe
-from engine.study.files import read_json, write_json
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
+from engine.study.records import write_record
+from engine.study.run_records import read_recipe
 from engine.study.study_plan import read_plan
+from tests.helpers.records import make_result, make_supervisor
 
 
 @pytest.fixture
@@ -38,9 +38,8 @@ def test_folder_is_the_contracts(file: Path, protocol_text: str) -> None:
     assert read.order == tuple(plan.recipes)
     assert [arm.runs for arm in read.arms] == [arm.runs for arm in plan.arms]
     for run_id, recipe in plan.recipes.items():
-        content = read_json(paths.run(run_id).spec) or {}
-        assert Recipe.from_dict(content["recipe"]) == recipe
-    assert set(read.provenance["versions"]) >= {"torch", "numpy", "python"}
+        assert read_recipe(paths.run(run_id), run_id) == recipe
+    assert set(read.provenance.versions) >= {"torch", "numpy", "python"}
 
 
 def test_preparing_again_changes_nothing(file: Path) -> None:
@@ -55,7 +54,7 @@ def test_raised_replicas_keep_the_runs_that_are_there(file: Path) -> None:
     first = plan_protocol(protocol)
     for run_id in first.recipes:
         paths.run(run_id).predictions.write_bytes(b"x")
-        write_json(paths.run(run_id).result, {"v": 1, "weights_sha256": "0"})
+        write_record(paths.run(run_id).result, make_result(run=run_id))
     _, raised = prepare(file, "protocol.replicas=5")
     plan = plan_protocol(raised)
     assert done_runs(paths, plan) == set(first.recipes)
@@ -74,7 +73,7 @@ def test_earlier_protocol_is_kept(file: Path, protocol_text: str) -> None:
 
 def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None:
     paths, _ = prepare(file)
-    write_json(paths.supervisor, {"v": 1, "owner": current_owner().to_dict()})
+    write_record(paths.supervisor, make_supervisor())
     prepare(file)  # the same plan may be joined
     with pytest.raises(StudyError, match="nondet-tui cancel tiny"):
         prepare(file, "train.epochs=9")

@@ -208,6 +208,7 @@ def open_protocol(tmp_path: Path, protocol_text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_driver")
 def test_check_and_batch_say_why_the_cpu_is_used(
     open_protocol: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

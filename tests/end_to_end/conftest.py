@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from real_study import Study, protocol_text, stop_everything
+from tests.helpers.real_study import Study, protocol_text, stop_everything
 
 
 @pytest.fixture

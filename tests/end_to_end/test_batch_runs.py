@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from real_study import HEAD, Study, finish, protocol_text, wait_for
 
 from engine.dispatch.leases import Lease
+from tests.helpers.real_study import HEAD, Study, finish, protocol_text, wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_study_ends_with_a_true_table(reference: Study) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
+import pytest
+
+from tests.helpers.real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def make(tmp_path: Path, name: str, *arms: str, head: str = HEAD) -> Study:

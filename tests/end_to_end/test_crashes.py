@@ -6,8 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
-from crash_drill import VICTIMS, drill
-from real_study import Study, finish, stop_everything, wait_for
+
+from tests.helpers.crash_drill import VICTIMS, drill
+from tests.helpers.real_study import Study, finish, stop_everything, wait_for
+
+pytestmark = pytest.mark.slow
 
 MOMENTS = 3
 WINDOW_S = (3.0, 8.0)

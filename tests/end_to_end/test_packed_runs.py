@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
+import pytest
+
+from tests.helpers.real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
+
+pytestmark = pytest.mark.slow
 
 PACKED = HEAD.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"').replace(
     "checkpoint_s = 0", "checkpoint_s = 0\npack = 4"

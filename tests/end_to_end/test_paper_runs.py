@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
-from real_study import HEAD, Study
+import pytest
+
+from tests.helpers.real_study import HEAD, Study
+
+pytestmark = pytest.mark.slow
 
 ARMS = """
 [metrics]

@@ -6,16 +6,15 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from real_study import COMMAND
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tui" / "app"))
+from tests.helpers.real_study import COMMAND
+from tests.helpers.terminal_process import AppProcess
 
-from terminal_process import AppProcess
+pytestmark = pytest.mark.slow
 
 STORES = {"default": ((), "studies"), "relative": (("--store", "./a/../some"), "some")}
 """Options on the command line, and the folder that they mean, seen from the working directory."""

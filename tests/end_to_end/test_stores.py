@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from real_study import Study
 
+from tests.helpers.real_study import Study
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
 UNSHARE = ["unshare", "--mount", "--map-root-user"]
 
 
@@ -23,8 +27,8 @@ def can_mount() -> bool:
 @pytest.mark.skipif(not can_mount(), reason="needs mount namespaces (unshare --mount --map-root-user)")
 def test_store_without_room_and_read_only_store_lose_nothing(study: Study, reference: Study) -> None:
     study.store.mkdir()
-    drill = [sys.executable, str(Path(__file__).with_name("store_drill.py"))]
+    drill = [sys.executable, "-m", "tests.helpers.store_drill"]
     arguments = [str(study.store), str(study.file), str(reference.store)]
-    done = subprocess.run([*UNSHARE, *drill, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([*UNSHARE, *drill, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("same table") == 3

@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from real_study import Study, kill, protocol_text, wait_for
+
+from tests.helpers.real_study import Study, kill, protocol_text, wait_for
+
+pytestmark = pytest.mark.slow
 
 NETS = """
 import functools, torch

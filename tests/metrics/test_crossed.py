@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from engine.metrics.crossed import decompose, decompose_with_intervals, measure_grid, reduce_figures
 from engine.metrics.replicas import Predictions, Replica
+from tests.helpers.records import make_result
 
 grids = hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 5)), elements=st.floats(-10, 10))
 
@@ -80,7 +81,7 @@ def test_two_levels_have_no_interval_and_equal_runs_no_variance() -> None:
 def replica(folder: Path, run: str, accuracy: float, logits: np.ndarray) -> Replica:
     np.save(folder / f"{run}.npy", logits)
     predictions = Predictions((folder / f"{run}.npy",), logits.shape, logits.dtype)
-    result = {"test_accuracy": accuracy, "test_cross_entropy": accuracy / 100}
+    result = make_result(test_accuracy=accuracy, test_cross_entropy=accuracy / 100)
     return Replica(run, predictions=predictions, result=result)
 
 

@@ -16,6 +16,9 @@ from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, Tra
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import make_folder, write_json
 from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.run_records import write_spec
+from tests.helpers.records import make_bit, make_result
 
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"),
@@ -25,6 +28,8 @@ RECIPE = Recipe(
     lowlevel="deterministic",
     device="cpu",
 )
+
+MOVED = make_bit(change=0.5, old=1.0)
 
 
 def record(epoch: int, accuracy: float) -> EpochRecord:
@@ -36,11 +41,11 @@ def record(epoch: int, accuracy: float) -> EpochRecord:
 def put(paths: StudyPaths, recipe: Recipe, accuracies: list[float], **result: object) -> str:
     run = paths.run(recipe.id)
     make_folder(run.attempt(1).folder)
-    write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
+    write_spec(run, recipe)
     for epoch, accuracy in enumerate(accuracies, start=1):
         append_epoch(run.attempt(1).epochs, record(epoch, accuracy))
-    content = {"attempt": 1, "test_accuracy": accuracies[-1], "test_cross_entropy": accuracies[-1] / 100}
-    write_json(run.result, content | result)
+    figures = {"test_accuracy": accuracies[-1], "test_cross_entropy": accuracies[-1] / 100}
+    write_record(run.result, make_result(run=recipe.id, **figures, **result))
     return recipe.id
 
 
@@ -73,7 +78,7 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
             paths,
             replace(RECIPE, bit=BitChange(seed=i)),
             [25.5, 33.0 + i, 41.0, 90.0 + i],
-            bit={"change": 0.5, "old": 1},
+            bit=MOVED,
         )
         for i in (1, 2)
     ]
@@ -89,8 +94,8 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
     ]
     assert content["arms"][0]["first_epochs"] is None
     assert measure_curves(paths, plan, content) == content
-    finished = {run: {"test_accuracy": 90.0} for run in (control, other)}
-    finished |= {run: {"test_accuracy": 91.0, "bit": {"change": 0.5, "old": 1.0}} for run in bits}
+    finished = {run: make_result(test_accuracy=90.0) for run in (control, other)}
+    finished |= {run: make_result(test_accuracy=91.0, bit=MOVED) for run in bits}
     numbers = find_condition_numbers(paths, arm, finished)
     assert numbers is not None
     assert numbers["accuracy"] == pytest.approx(2.0)

@@ -18,6 +18,7 @@ from engine.metrics.diagnostics import (
     distribution_variance,
     independent_variance,
 )
+from tests.helpers.records import make_bit, make_result
 
 outcomes = hnp.arrays(bool, st.tuples(st.integers(3, 8), st.integers(2, 12)))
 
@@ -111,8 +112,9 @@ def test_smallest_ratio_of_two_sds(replicas: int, ratio: float) -> None:
 
 
 def test_condition_numbers_are_the_papers_for_its_run() -> None:
-    plain = {"test_cross_entropy": 0.3519, "test_accuracy": 90.0}
-    moved = {"test_cross_entropy": 0.34335, "test_accuracy": 90.12, "bit": {"change": 2**-31, "old": -0.00665}}
+    plain = make_result(test_cross_entropy=0.3519, test_accuracy=90.0)
+    bit = make_bit(change=2**-31, old=-0.00665)
+    moved = make_result(test_cross_entropy=0.34335, test_accuracy=90.12, bit=bit)
     numbers = condition_numbers([moved], plain)
     assert numbers is not None
     assert numbers["cross_entropy"] == pytest.approx(1.8e7, rel=0.03)
@@ -121,14 +123,13 @@ def test_condition_numbers_are_the_papers_for_its_run() -> None:
 
 
 def test_condition_number_is_the_largest_over_the_runs_and_may_not_exist() -> None:
-    plain = {"test_cross_entropy": 1.0, "test_accuracy": 50.0}
-    runs = [
-        {"test_cross_entropy": 1.0 + d, "test_accuracy": 50.0, "bit": {"change": 0.5, "old": 1.0}} for d in (0.1, 0.3)
-    ]
+    plain, bit = make_result(test_cross_entropy=1.0, test_accuracy=50.0), make_bit(change=0.5, old=1.0)
+    runs = [make_result(test_cross_entropy=1.0 + d, test_accuracy=50.0, bit=bit) for d in (0.1, 0.3)]
     numbers = condition_numbers(runs, plain)
     assert numbers is not None
     assert numbers["cross_entropy"] == pytest.approx(0.6)
     assert numbers["accuracy"] == 0.0
     assert condition_numbers([], plain) is None
-    assert condition_numbers([{"bit": None}], plain) is None
-    assert condition_numbers([{"test_cross_entropy": None, "bit": {"change": 1.0, "old": 1.0}}], plain) is None
+    assert condition_numbers([make_result()], plain) is None
+    lost = condition_numbers([make_result(test_cross_entropy=None, test_accuracy=50.0, bit=bit)], plain)
+    assert lost == {"accuracy": 0.0, "accuracy_relative": 0.0}

@@ -25,7 +25,9 @@ from engine.metrics.study import measure_study
 from engine.study.control import Control
 from engine.study.files import make_folder, read_json, write_json
 from engine.study.paths import StudyPaths
+from engine.study.records import write_record
 from engine.study.run_state import read_state
+from tests.helpers.records import make_result
 
 LABELS = np.arange(60) % 5
 LOGITS = np.random.default_rng(3).normal(size=(6, 60, 5)).astype(np.float32) + 2 * np.eye(5, dtype=np.float32)[LABELS]
@@ -38,9 +40,12 @@ ARMS = [
 def put(paths: StudyPaths, run: str, logits: np.ndarray, **result: Any) -> None:
     make_folder(paths.run(run).folder)
     np.save(paths.run(run).predictions, logits)
-    content = {"v": 1, "run": run, "attempt": 1, "diverged": False, "weights_sha256": f"{hash(logits.tobytes()):x}"}
-    digest = hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest()
-    write_json(paths.run(run).result, content | {"predictions_sha256": digest} | result)
+    digests = {
+        "weights_sha256": f"{hash(logits.tobytes()):x}",
+        "predictions_sha256": hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest(),
+        "labels_sha256": hashlib.sha256(paths.labels.read_bytes()).hexdigest(),
+    }
+    write_record(paths.run(run).result, make_result(run=run, **digests | result))
 
 
 @pytest.fixture
@@ -115,7 +120,9 @@ def damage_signs(paths: StudyPaths) -> None:
 
 
 def damage_digest(paths: StudyPaths) -> None:
-    put(paths, "r1", LOGITS[1], predictions_sha256=None)
+    content = json.loads(paths.run("r1").result.read_text())
+    del content["predictions_sha256"]
+    paths.run("r1").result.write_text(json.dumps(content))
 
 
 def damage_labels(paths: StudyPaths) -> None:
@@ -124,7 +131,7 @@ def damage_labels(paths: StudyPaths) -> None:
 
 DAMAGES = {
     "other signs": (damage_signs, "predictions.npy is damaged: its SHA-256 is"),
-    "no digest": (damage_digest, "holds no digest"),
+    "no digest": (damage_digest, "result.json is damaged: Object missing required field `predictions_sha256`"),
     "other labels": (damage_labels, "other labels than labels.npy holds"),
     "empty result": (damage_result, "result.json is empty"),
     "missing predictions": (damage_missing, "predictions.npy is missing"),
@@ -208,6 +215,8 @@ def test_damaged_labels_are_the_reason(paths: StudyPaths, content: bytes | None)
 
 def test_labels_that_do_not_fit_are_the_reason(paths: StudyPaths) -> None:
     np.save(paths.labels, LABELS + 3)
+    for number in range(4):
+        put(paths, f"r{number}", LOGITS[number])
     assert "labels.npy does not fit" in measure(paths)["arms"][1]["reasons"]["disagreement"]
 
 

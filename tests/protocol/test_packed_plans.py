@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from engine.plan.packing import Packing
@@ -69,7 +69,7 @@ def test_arms_with_one_stream_of_data_share_batches_and_companions() -> None:
 
 def test_recipe_with_a_pack_is_read_back() -> None:
     for recipe in plan().recipes.values():
-        assert Recipe.from_dict(recipe.to_dict()) == recipe
+        assert msgspec.convert(msgspec.to_builtins(recipe), Recipe) == recipe
         assert recipe.id != replace(recipe, pack=None).id
 
 
@@ -133,7 +133,7 @@ def test_what_was_found_out_decides() -> None:
     assert made.arms[2].alone == "packs are not faster here"
     assert [arm.kind for arm in made.arms] == [arm.kind for arm in open_plan.arms], "kinds are known before and after"
     for packing in packings.values():
-        assert Packing.from_dict(json.loads(json.dumps(packing.to_dict()))) == packing
+        assert msgspec.json.decode(msgspec.json.encode(packing), type=Packing) == packing
 
 
 def test_settings_of_packs_are_part_of_recipes() -> None:

@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 
 from engine.study.control import request
-from engine.study.damage import note_damage
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, current_owner
+from engine.study.records import write_record
+from engine.study.run_records import note_damage
 from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummaries, summarise_study
 from engine.study.view import StudyView
+from tests.helpers.records import make_attempt, make_exit, make_result, make_supervisor
 
 
 def finish(paths: StudyPaths, *, but: int = 0) -> None:
@@ -22,20 +24,20 @@ def finish(paths: StudyPaths, *, but: int = 0) -> None:
     for run_id in order[: len(order) - but]:
         run = paths.run(run_id)
         run.predictions.write_bytes(b"x")
-        write_json(run.result, {"v": 1, "attempt": 1, "weights_sha256": "0", "diverged": False})
+        write_record(run.result, make_result(run=run_id))
 
 
 def attempt(paths: StudyPaths, owner: Owner, **ended: str) -> None:
     """Have the last run tried."""
     made = paths.run(read_plan(paths).order[-1]).attempt(1)
     make_folder(made.folder)
-    write_json(made.attempt, {"v": 1, "owner": owner.to_dict(), "session": "s"})
+    write_record(made.attempt, make_attempt(owner))
     if ended:
-        write_json(made.exit, {"v": 1} | ended)
+        write_record(made.exit, make_exit(**ended))
 
 
 def supervise(paths: StudyPaths, owner: Owner) -> None:
-    write_json(paths.supervisor, {"v": 1, "owner": owner.to_dict(), "session": "s", "state": "running", "slots": []})
+    write_record(paths.supervisor, make_supervisor(owner, slots=()))
 
 
 DEAD = replace(current_owner(), start_ticks=1)
@@ -43,7 +45,7 @@ DEAD = replace(current_owner(), start_ticks=1)
 
 def fail(paths: StudyPaths) -> None:
     finish(paths, but=1)
-    attempt(paths, DEAD, outcome="failed", kind="fault", reason="no")
+    attempt(paths, DEAD, outcome="failed", cause="fault", reason="no")
 
 
 def leave_workers(paths: StudyPaths) -> None:
@@ -64,7 +66,7 @@ def pause(paths: StudyPaths) -> None:
 def damage(paths: StudyPaths) -> None:
     finish(paths)
     attempt(paths, DEAD)
-    note_damage(paths.run(read_plan(paths).order[-1]), {"attempt": 1}, "predictions.npy is damaged")
+    note_damage(paths.run(read_plan(paths).order[-1]), make_result(), "predictions.npy is damaged")
 
 
 SITUATIONS: dict[str, tuple[Callable[[StudyPaths], None], str]] = {

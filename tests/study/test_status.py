@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from engine.study.control import Control
-from engine.study.damage import note_damage
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import RunPaths
 from engine.study.processes import Owner, current_owner, is_alive
+from engine.study.records import write_record
+from engine.study.run_records import ResultRecord, note_damage
 from engine.study.run_state import MAX_RETRIES, STALE_AFTER_S, RunState, read_state
+from tests.helpers.records import make_attempt, make_exit, make_result
 
 FREE = Control()
-RESULT = {"v": 1, "run": "r", "diverged": False, "weights_sha256": "0" * 64}
 
 
 def dead_owner() -> Owner:
@@ -33,14 +34,14 @@ def foreign_owner() -> Owner:
 def attempt(run: RunPaths, number: int, *, owner: Owner, session: str = "now", **ended: Any) -> None:
     paths = run.attempt(number)
     make_folder(paths.folder)
-    write_json(paths.attempt, {"v": 1, "owner": owner.to_dict(), "session": session})
+    write_record(paths.attempt, make_attempt(owner, session=session))
     if ended:
-        write_json(paths.exit, {"v": 1} | ended)
+        write_record(paths.exit, make_exit(**ended))
 
 
-def finish(run: RunPaths, content: dict[str, Any] | None = None) -> None:
+def finish(run: RunPaths, result: ResultRecord | None = None) -> None:
     run.predictions.write_bytes(b"x")
-    write_json(run.result, RESULT if content is None else content)
+    write_record(run.result, result or make_result())
 
 
 def state(run: RunPaths, *, control: Control = FREE, session: str | None = "now") -> RunState:
@@ -73,7 +74,7 @@ def test_result_alone_means_done(run: RunPaths) -> None:
     attempt(run, 1, owner=dead_owner())
     finish(run)
     assert (state(run).status, state(run).retriable) == ("done", False)
-    finish(run, RESULT | {"diverged": True})
+    finish(run, make_result(diverged=True, diverged_epoch=1))
     assert state(run).diverged
 
 
@@ -96,16 +97,16 @@ def test_missing_predictions_are_a_failure(run: RunPaths) -> None:
 def test_damaged_run_that_is_being_trained_again_is_running(run: RunPaths, written_by: int | None) -> None:
     """Otherwise a second worker would train it at the same time."""
     attempt(run, 1, owner=dead_owner())
-    finish(run, RESULT | {"attempt": 1})
+    finish(run, make_result(attempt=1))
     if written_by is None:
         run.result.write_text("")
     else:
-        note_damage(run, RESULT | {"attempt": written_by}, "predictions.npy is damaged")
+        note_damage(run, make_result(attempt=written_by), "predictions.npy is damaged")
     assert (state(run).status, state(run).retriable) == ("failed", True)
     attempt(run, 2, owner=current_owner())
     os.utime(run.result, (1, 1))
     assert state(run).status == "running"
-    finish(run, RESULT | {"attempt": 2})
+    finish(run, make_result(attempt=2))
     assert state(run).status == "done"
 
 
@@ -123,13 +124,13 @@ def test_result_that_appears_between_two_looks_is_done(run: RunPaths, monkeypatc
 def test_infrastructure_failures_are_retried_twice_and_faults_never(run: RunPaths) -> None:
     for number in range(1, MAX_RETRIES + 2):
         assert state(run).retriable, number
-        attempt(run, number, owner=dead_owner(), outcome="failed", kind="infrastructure", reason="out of memory")
+        attempt(run, number, owner=dead_owner(), outcome="failed", cause="infrastructure", reason="out of memory")
     assert (state(run).status, state(run).retriable, state(run).reason) == ("failed", False, "out of memory")
     assert state(run, session="next").retriable, "another session tries what is missing"
 
 
 def test_fault_is_not_retried_in_its_session(run: RunPaths) -> None:
-    attempt(run, 1, owner=dead_owner(), outcome="failed", kind="fault", reason="ValueError")
+    attempt(run, 1, owner=dead_owner(), outcome="failed", cause="fault", reason="ValueError")
     assert not state(run).retriable
     assert state(run, session="next").retriable
 
@@ -141,7 +142,7 @@ def test_lost_attempts_count_as_tries(run: RunPaths) -> None:
 
 
 def test_cancelled_run_is_cancelled_until_resumed_and_then_queued_again(run: RunPaths) -> None:
-    attempt(run, 1, owner=dead_owner(), outcome="cancelled", kind="request", reason="stopped on request")
+    attempt(run, 1, owner=dead_owner(), outcome="cancelled", cause="request", reason="stopped on request")
     assert state(run, control=Control(cancelled=True)) == RunState(
         status="cancelled", attempts=1, reason="stopped on request"
     )
@@ -196,9 +197,3 @@ def test_zombie_is_not_alive() -> None:
     assert is_alive(owner) is False
     child.wait()
     assert is_alive(owner) is False
-
-
-@pytest.mark.parametrize("content", [None, 3, "x", [], {}, {"host": 1}, {"host": "a", "boot_id": 1}])
-def test_owner_of_damaged_content_is_nobody(content: Any) -> None:
-    assert Owner.from_dict(content) is None
-    assert Owner.from_dict(current_owner().to_dict()) == current_owner()

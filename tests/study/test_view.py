@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
+from engine.study.records import write_record
 from engine.study.run_state import RunState
 from engine.study.study_plan import find_study, read_plan
+from engine.study.supervisor_record import SlotRecord
 from engine.study.view import RunView, StudyView, measure_spread
+from tests.helpers.records import make_attempt, make_result, make_supervisor
 
 
 def record(epoch: int, accuracy: float, seconds: float = 2.0) -> EpochRecord:
@@ -30,14 +32,14 @@ def record(epoch: int, accuracy: float, seconds: float = 2.0) -> EpochRecord:
 def begin(study: StudyPaths, run: str, *accuracies: float, attempt: int = 1) -> None:
     paths = study.run(run).attempt(attempt)
     make_folder(paths.folder)
-    write_json(paths.attempt, {"v": 1, "owner": current_owner().to_dict(), "session": "s"})
+    write_record(paths.attempt, make_attempt())
     for epoch, accuracy in enumerate(accuracies, start=1):
         append_epoch(paths.epochs, record(epoch, accuracy))
 
 
 def finish(study: StudyPaths, run: str, **result: Any) -> None:
     study.run(run).predictions.write_bytes(b"x")
-    write_json(study.run(run).result, {"v": 1, "run": run, "diverged": False, "weights_sha256": "0"} | result)
+    write_record(study.run(run).result, make_result(run=run, **result))
 
 
 def ended(*records: EpochRecord, diverged: bool = False) -> RunView:
@@ -85,7 +87,8 @@ def test_time_left_counts_shared_runs_once_and_divides_by_slots(study: StudyPath
     begin(study, run, 10.0)
     # 4 runs of 2 epochs; one epoch of 2 s is done, none is shared in this plan.
     assert StudyView(study).refresh().seconds_left == pytest.approx((4 * 2 - 1) * 2.0)
-    write_json(study.supervisor, {"v": 1, "slots": [{"name": "cpu:0"}, {"name": "cpu:1"}]})
+    slots = tuple(SlotRecord(f"cpu:{number}", "training") for number in range(2))
+    write_record(study.supervisor, make_supervisor(slots=slots))
     assert StudyView(study).refresh().seconds_left == pytest.approx((4 * 2 - 1) * 2.0 / 2)
 
 

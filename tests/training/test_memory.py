@@ -19,13 +19,14 @@ from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
 from engine.study.control import Control
-from engine.study.files import read_json
+from engine.study.records import find_record
+from engine.study.run_records import ExitRecord
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
 from engine.training import worker
 from engine.training.data.datasets import Dataset
 from engine.training.memory import breaks_context, is_out_of_memory, try_in_memory
-from engine.training.run_files import Claimed, attempt_content
+from engine.training.run_files import Claimed, describe_attempt
 from engine.training.trials import facts, pack_sizes
 from engine.training.trials.pack_sizes import Place
 from engine.tuning import probe as dispatch_probe
@@ -245,16 +246,18 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
     monkeypatch.setattr(worker, "train_run", fail)
     protocol = parse_protocol(protocol_text, file=str(tmp_path / "tiny.toml"), overrides=ending.settings)
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
-    plan, control, content = read_plan(paths), Control(), attempt_content("now", "cpu:0")
+    plan, control, record = read_plan(paths), Control(), describe_attempt("now", "cpu:0")
 
     def claim(wanted: Any = plan.order) -> Claimed | None:
-        found = claim_next(paths, wanted, control=control, session="now", content=content, done=set())
+        found = claim_next(paths, wanted, control=control, session="now", record=record, done=set())
         return Claimed(paths, plan, *found) if isinstance(found, tuple) else None
 
     claimed = claim()
     assert claimed is not None
     assert worker._train_guarded(claimed, worker.Requests(paths), {}, claim) == ending.status
-    assert ending.said in (read_json(claimed.attempt.exit) or {})["reason"]
+    ended = find_record(claimed.attempt.exit, ExitRecord)
+    assert ended is not None
+    assert ending.said in ended.reason
     state = read_state(claimed.run, control=control, session="now", run_id=claimed.run_id)
     assert state.retriable is ending.retried
     told = len(list(paths.runs.glob("*/attempts/*/exit.json")))

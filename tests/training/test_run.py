@@ -140,7 +140,7 @@ def test_divergence_ends_the_run_as_a_result(base: Recipe, train: Callable[..., 
     outcome = train(replace(wild, train=replace(wild.train, weight_decay=100.0)), on_epoch=records.append)
     assert outcome.diverged
     assert outcome.diverged_epoch == outcome.epochs == len(records) < 50
-    assert not (math.isfinite(records[-1].train_loss) and np.isfinite(outcome.predictions).all())
+    assert not (math.isfinite(records[-1].train_loss or 0.0) and np.isfinite(outcome.predictions).all())
 
 
 def test_gradients_are_clipped_to_a_norm(base: Recipe, train: Callable[..., Outcome]) -> None:

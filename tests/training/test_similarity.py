@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.recipe import Recipe
-from engine.study.files import make_folder, write_bytes, write_json
+from engine.study.files import make_folder, write_bytes
 from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.run_records import write_spec
+from engine.study.study_plan import MetricsSettings
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.definitions import BUILDERS, ModelShape
@@ -29,6 +32,8 @@ from engine.training.similarity import (
 )
 from engine.training.tasks.images import prepare
 from engine.training.weights import weights_bytes
+from tests.helpers.records import make_arm, make_result
+from tests.helpers.records import make_study as study_record
 
 CIFAR = ModelShape(input_shape=(3, 32, 32), classes=10, width=0.125)
 MNIST = ModelShape(input_shape=(1, 28, 28), classes=10, width=1.0)
@@ -106,23 +111,19 @@ def test_users_network_is_compared_child_by_child() -> None:
     assert [layer.name for layer in find_layers(model, torch.rand(2, 3, 2, 2))] == ["1", "Logits"]
 
 
-def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], **metrics: object) -> StudyPaths:
+def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], *, cka_examples: int = 50) -> StudyPaths:
     paths = StudyPaths(folder)
     for recipe, outcome in zip(recipes, outcomes, strict=True):
         run = paths.run(recipe.id)
         make_folder(run.folder)
-        write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
+        write_spec(run, recipe)
         write_bytes(run.model, weights_bytes(outcome.state))
         digest = hashlib.sha256(run.model.read_bytes()).hexdigest()
-        write_json(run.result, {"v": 1, "diverged": outcome.diverged, "weights_sha256": digest})
+        write_record(run.result, make_result(run=recipe.id, diverged=outcome.diverged, weights_sha256=digest))
     ids = [recipe.id for recipe in recipes]
-    arms = [{"name": "Init", "vary": ["init"], "runs": ids, "empty": {}}]
-    dispatch = {"devices": "cpu", "slots_per_device": 1, "keep_weights": True, "checkpoint_s": 60}
-    write_json(paths.plan, {
-        "v": 1, "study": "s", "device": "cpu", "arms": arms, "order": ids, "epochs": dict.fromkeys(ids, 1),
-        "data_root": "/nonexistent", "search_path": [], "dispatch": dispatch, "provenance": {},
-        "metrics": {"bootstrap": 0, "cka": True, "cka_examples": 50} | metrics,
-    })  # fmt: skip
+    wanted = MetricsSettings(bootstrap=0, cka=True, cka_examples=cka_examples)
+    arm = make_arm("Init", ids, vary=("init",))
+    write_record(paths.plan, study_record([arm], data_root="/nonexistent", search_path=(), metrics=wanted))
     return paths
 
 

@@ -36,10 +36,11 @@ from tui.text.format import shorten_apart
 SHIPPED = sorted((Path(__file__).parents[2] / "protocols").rglob("*.toml"))
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_document_that_is_not_edited_stays_byte_for_byte(file: Path) -> None:
-    text = file.read_text()
-    assert Document(text, file=str(file)).text() == text
+def test_document_that_is_not_edited_stays_byte_for_byte() -> None:
+    texts = {file: file.read_text() for file in SHIPPED}
+    changed = [file for file, text in texts.items() if Document(text, file=str(file)).text() != text]
+    assert SHIPPED
+    assert changed == []
 
 
 def test_edits_keep_comments_and_order() -> None:

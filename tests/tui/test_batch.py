@@ -17,6 +17,7 @@ from engine.study.control import Control, read_control
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
 from engine.study.view import RunView, StudySnapshot
+from tests.helpers.records import make_supervisor
 from tui.commands import batch
 from tui.commands.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts, tell_end, tell_failures, tell_plainly
 from tui.text.format import UNICODE
@@ -37,7 +38,7 @@ def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, 
         counts[status] = counts.get(status, 0) + 1
     settings: dict[str, Any] = {
         "study": "s", "arms": (), "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
-        "supervisor": {}, "supervised": supervised, "seconds_left": None,
+        "supervisor": None, "supervised": supervised, "seconds_left": None,
     }  # fmt: skip
     return StudySnapshot(**(settings | changes))
 
@@ -68,7 +69,7 @@ def said(viewer: Viewer) -> str:
         (snapshot("done", "lost", retriable=True), None),
         (snapshot("done", "cancelled", control=Control(cancelled=True)), 1),
         (snapshot("done", "queued", retriable=True, control=Control(cancelled=True)), 1),
-        (snapshot("done", "queued", retriable=True, supervisor={"failure": "no room"}), 1),
+        (snapshot("done", "queued", retriable=True, supervisor=make_supervisor(failure="no room")), 1),
     ],
 )
 def test_exit_code(viewer: Viewer, seen: StudySnapshot, code: int | None) -> None:
@@ -138,7 +139,7 @@ def test_full_disk_is_seen_coming(viewer: Viewer, monkeypatch: pytest.MonkeyPatc
 
 
 def test_supervisors_failure_and_anothers_cancel_are_told(viewer: Viewer) -> None:
-    tell_end(viewer, snapshot("queued", supervisor={"failure": "no worker could start"}), 1)
+    tell_end(viewer, snapshot("queued", supervisor=make_supervisor(failure="no worker could start")), 1)
     tell_end(viewer, snapshot("queued", control=Control(cancelled=True)), 1)
     assert "no worker could start" in said(viewer)
     assert "cancelled by somebody else" in said(viewer)

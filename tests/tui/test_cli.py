@@ -136,10 +136,10 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     study.supervisor.write_text("{")
     assert cli.main(["status", "tiny"]) == 1
     out = capsys.readouterr().out
-    assert "result.json is empty or damaged" in out
+    assert "result.json is damaged: Input data was truncated" in out
     assert "1 lines of epochs.jsonl cannot be read" in out
     assert "metrics.json: is empty or damaged" in out
-    assert "supervisor.json: is empty or damaged" in out
+    assert "supervisor.json: is damaged" in out
 
 
 @pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])

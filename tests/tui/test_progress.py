@@ -11,7 +11,9 @@ from rich.console import Console
 from engine.study.control import Control
 from engine.study.epochs import EpochRecord
 from engine.study.run_state import RunState
+from engine.study.supervisor_record import SlotRecord
 from engine.study.view import ArmView, RunView, Spread, StudySnapshot
+from tests.helpers.records import make_supervisor
 from tui.commands.progress import (
     describe_line,
     format_bar,
@@ -38,6 +40,12 @@ def arm(name: str, *runs: RunView, spread: Spread | None = None) -> ArmView:
     return ArmView(name=name, vary=("init",), empty={}, runs=runs, counts=counts, diverged=diverged, spread=spread)
 
 
+SLOTS = (
+    SlotRecord("cpu:0", "training"),
+    SlotRecord("cpu:1", "waiting", message="the slot is held by study [b]other[/b]"),
+)
+
+
 def snapshot(*arms: ArmView, **changes: Any) -> StudySnapshot:
     runs = {one.id: one for a in arms for one in a.runs}
     counts: dict[Any, int] = {}
@@ -45,8 +53,7 @@ def snapshot(*arms: ArmView, **changes: Any) -> StudySnapshot:
         counts[one.state.status] = counts.get(one.state.status, 0) + 1
     settings: dict[str, Any] = {
         "study": "s", "arms": arms, "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
-        "supervisor": {"slots": [{"name": "cpu:0", "state": "training"}, {"name": "cpu:1", "state": "waiting",
-                       "message": "the slot is held by study [b]other[/b]"}]},
+        "supervisor": make_supervisor(slots=SLOTS),
         "supervised": True, "seconds_left": 83.0,
     }  # fmt: skip
     return StudySnapshot(**(settings | changes))

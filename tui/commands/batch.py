@@ -278,7 +278,7 @@ def judge(viewer: Viewer, snapshot: StudySnapshot) -> int | None:
     complete = snapshot.counts.get("done", 0) == len(snapshot.runs)
     if snapshot.finished:
         return EXIT_OK if complete else EXIT_RUNS_FAILED
-    hopeless = snapshot.control.cancelled or snapshot.supervisor.get("failure") or viewer.restarts >= MAX_RESTARTS
+    hopeless = snapshot.control.cancelled or snapshot.failure or viewer.restarts >= MAX_RESTARTS
     return EXIT_RUNS_FAILED if hopeless else None
 
 
@@ -323,7 +323,7 @@ def tell_end(viewer: Viewer, snapshot: StudySnapshot, code: int) -> None:
         viewer.tell(f"{name} is stopped; {done} finished runs are kept: the same command trains the rest")
     elif snapshot.control.cancelled:
         viewer.tell(f"{name} was cancelled by somebody else: the same command trains the rest")
-    elif failure := snapshot.supervisor.get("failure"):
+    elif failure := snapshot.failure:
         viewer.tell(f"{name}: {failure}")
     elif code == EXIT_RUNS_FAILED and not snapshot.finished:
         viewer.tell(f"{name}: the supervisor keeps ending; see {viewer.paths.supervisor_log}")

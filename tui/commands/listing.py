@@ -14,8 +14,10 @@ from engine.protocol.faults import printable
 from engine.study.control import request
 from engine.study.files import read_json
 from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
-from engine.study.view import RunView, StudySnapshot, StudyView, is_supervised
+from engine.study.supervisor_record import SupervisorRecord, is_supervised
+from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.commands.output import print_text, results_console
 from tui.commands.progress import describe_line, find_obstacles, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
@@ -63,8 +65,8 @@ def show_status(paths: StudyPaths) -> int:
     failures = list_failures(snapshot, str(paths.folder))
     for text in failures.values():
         print_text(console, text)
-    if failure := snapshot.supervisor.get("failure"):
-        print_text(console, printable(str(failure)))
+    if snapshot.failure is not None:
+        print_text(console, printable(snapshot.failure))
     return EXIT_RUNS_FAILED if failures else EXIT_OK
 
 
@@ -91,9 +93,10 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     for run in snapshot.runs.values():
         if run.bad_lines:
             lines.append(f"run {run.id}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
-    for path in (paths.metrics, paths.supervisor):
-        if path.exists() and read_json(path) is None:
-            lines.append(f"{path}: is empty or damaged; it is written anew by the next run or report")
+    if paths.metrics.exists() and read_json(paths.metrics) is None:
+        lines.append(f"{paths.metrics}: is empty or damaged; it is written anew by the next run or report")
+    if isinstance(damage := read_record(paths.supervisor, SupervisorRecord), Damage):
+        lines.append(f"{damage}; it is written anew by the next run")
     return lines
 
 
@@ -108,7 +111,7 @@ def cancel_study(paths: StudyPaths) -> int:
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < deadline:
         snapshot = StudyView(paths).refresh()
-        if not is_supervised(read_json(paths.supervisor) or {}) and not snapshot.counts.get("running"):
+        if not is_supervised(paths) and not snapshot.counts.get("running"):
             done = snapshot.counts.get("done", 0)
             print_text(console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept")
             return EXIT_OK

@@ -75,17 +75,15 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
     """The whole study in one line."""
     done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
     left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
-    slots = snapshot.supervisor.get("slots", [])
-    training = sum(slot.get("state") == "training" for slot in slots)
-    name, used = printable(snapshot.study), f"{training} of {len(slots)} slots"
+    training = sum(slot.state == "training" for slot in snapshot.slots)
+    name, used = printable(snapshot.study), f"{training} of {len(snapshot.slots)} slots"
     state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), symbols)
     return f"{name}  {state}  {done} of {total} runs  {used}  about {left} left"
 
 
 def find_obstacles(snapshot: StudySnapshot) -> list[str]:
     """Why slots are not training, where there is something to say."""
-    slots = snapshot.supervisor.get("slots", [])
-    return [f"slot {slot['name']}: {printable(slot['message'])}" for slot in slots if slot.get("message")]
+    return [f"slot {slot.name}: {printable(slot.message)}" for slot in snapshot.slots if slot.message]
 
 
 def render(

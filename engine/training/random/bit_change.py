@@ -7,37 +7,14 @@ from __future__ import annotations
 
 import difflib
 import struct
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import PerturbationError
 from engine.recipe import BitChange
+from engine.study.run_records import BitRecord
 from engine.training.random.seeding import draw_bit_place
-
-
-@dataclass(frozen=True)
-class BitRecord:
-    """What was changed, exactly."""
-
-    parameter: str
-    index: int
-    """In the flattened parameter."""
-    old: float
-    new: float
-    old_bits: str
-    """IEEE 754 binary32, hexadecimal."""
-    new_bits: str
-    ulps: int
-    """Positive where the weight grew."""
-    change: float
-    """|new − old|."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 def move_bit(model: nn.Module, bit: BitChange) -> BitRecord:

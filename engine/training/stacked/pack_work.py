@@ -8,16 +8,16 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from engine.dispatch.queue import write_exit
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import write_bytes
+from engine.study.run_records import read_recipe, write_exit
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.full_store import patiently
 from engine.training.resumption import find_latest_epoch, find_start
-from engine.training.run_files import Claimed, read_recipe, write_result
+from engine.training.run_files import Claimed, write_result
 from engine.training.stacked.pack_run import train_pack
 
 LOG = logging.getLogger(__name__)
@@ -84,10 +84,10 @@ def train_company(company: Sequence[Claimed], data: Dataset | Corpus, requests: 
         on_epoch=on_epoch,
         resume_from=_find_starts(company, recipes),
         checkpoints=[
-            CheckpointPolicy(path=m.attempt.checkpoint, every_s=m.plan.checkpoint_s, recipe_id=m.run_id)
+            CheckpointPolicy(path=m.attempt.checkpoint, every_s=m.plan.dispatch.checkpoint_s, recipe_id=m.run_id)
             for m in company
         ],
-        graphs=company[0].plan.graphs,
+        graphs=company[0].plan.dispatch.graphs,
         should_stop=lambda: requests.must_stop_all(names),
     )
     control = requests.look()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import torch
 
 from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
@@ -65,7 +66,7 @@ def answer_request() -> int:
 def _answer_workload(content: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     release()  # what an earlier workload has left behind is not to be missing here
     return answer_recipe(
-        Recipe.from_dict(content["recipe"]),
+        msgspec.convert(content["recipe"], Recipe),
         root=Path(request["root"]),
         search_path=tuple(map(Path, request["search_path"])),
         timed=request["timed"],

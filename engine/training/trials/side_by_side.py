@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from engine.recipe import Recipe
 from engine.training.run import prepare
 from engine.training.trials.facts import load_place, time_alone
@@ -26,7 +28,7 @@ def answer() -> int:
     answers_to = os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(answers_to, "w", buffering=1) as out, contextlib.redirect_stdout(sys.stderr):
-        recipe = Recipe.from_dict(request["recipe"])
+        recipe = msgspec.convert(request["recipe"], Recipe)
         place = load_place(
             recipe,
             root=Path(request["root"]),

@@ -194,6 +194,7 @@ def test_regularisers_by_hand() -> None:
     assert regularise(reading, BASE).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_recipes_give_equal_bits_and_each_source_others() -> None:
     one = train(BASE)
     assert array_bytes(one.predictions) == array_bytes(train(BASE).predictions)
@@ -211,6 +212,7 @@ def test_order_inside_the_batch_changes_rounding_alone() -> None:
     assert one.predictions["log_probability"] == pytest.approx(two.predictions["log_probability"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     recipe = replace(BASE, train=replace(BASE.train, epochs=12, optimizer="nt-asgd", lr=40.0))
     policy = CheckpointPolicy(path=tmp_path / "c.safetensors", every_s=0.0, recipe_id=recipe.id)
@@ -222,7 +224,7 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     rest: list[EpochRecord] = []
     resumed = train(recipe, resume_from=checkpoint, on_epoch=rest.append)
     assert [record.epoch for record in rest] == [12]
-    assert rest[0].test_perplexity == pytest.approx(math.exp(rest[0].test_cross_entropy))
+    assert rest[0].test_perplexity == pytest.approx(math.exp(rest[0].test_cross_entropy or 0.0))
     assert weights_bytes(whole.state) == weights_bytes(resumed.state)
     assert array_bytes(whole.predictions) == array_bytes(resumed.predictions)
 

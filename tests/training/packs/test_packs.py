@@ -25,9 +25,9 @@ from engine.training.tasks.stacked_images import replica_losses
 
 CPU = torch.device("cpu")
 PRESETS = [
-    "linear", "hidden-fc", "hidden-conv", "resnet6", "resnet10", "resnet14", "resnet18", "shufflenetv2-50", "vgg11",
-    "mnist-cnn",
+    "linear", "hidden-fc", "hidden-conv", "resnet6", "resnet10", "resnet14", "mnist-cnn",
 ]  # fmt: skip
+LARGE_PRESETS = ["resnet18", "shufflenetv2-50", "vgg11"]
 
 
 def make_data(size: int = 32, channels: int = 3, train: int = 60, test: int = 24) -> Dataset:
@@ -58,7 +58,9 @@ def vary_init(recipe: Recipe, seed: int) -> Recipe:
 @pytest.mark.parametrize(
     ("preset", "shared"),
     # Grouped convolutions in float64 are slow on CPUs: the large networks are compared once.
-    [(preset, True) for preset in PRESETS] + [(preset, False) for preset in ("hidden-fc", "hidden-conv", "resnet10")],
+    [(preset, True) for preset in PRESETS]
+    + [(preset, False) for preset in ("hidden-fc", "hidden-conv", "resnet10")]
+    + [pytest.param(preset, True, marks=pytest.mark.slow) for preset in LARGE_PRESETS],
 )
 def test_pack_computes_what_single_networks_compute(preset: str, shared: bool) -> None:
     """Five steps in float64, to 1e-10: the same mathematics, whatever the kernels."""

@@ -87,6 +87,7 @@ def test_slot_and_company_leave_no_trace_in_text(shared: bool) -> None:
     assert digests(train_pack([one], CORPUS, device=CPU)[0]) == wanted
 
 
+@pytest.mark.slow
 def test_averaging_begins_for_each_replica_when_its_own_validation_says_so() -> None:
     """Long enough for some replicas to have switched to the mean, as single runs do within rounding."""
     recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0)
@@ -98,6 +99,7 @@ def test_averaging_begins_for_each_replica_when_its_own_validation_says_so() -> 
         assert np.mean(outcome.predictions["argmax"] == single.predictions["argmax"]) > 0.95
 
 
+@pytest.mark.slow
 def test_interrupted_text_pack_goes_on_in_other_company(tmp_path: Path) -> None:
     recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0)
     recipes = replicas(recipe)
@@ -128,6 +130,7 @@ def test_segments_are_part_of_what_a_pack_has_in_common() -> None:
     assert recipe.companions == replace(recipe, seeds=replace(recipe.seeds, lowlevel=2)).companions
 
 
+@pytest.mark.slow
 def test_bfloat16_language_models_are_float32_ones_within_its_precision() -> None:
     """Alone and in packs; the recurrence itself stays in float32, which the carried state is in."""
     recipe = make_recipe()

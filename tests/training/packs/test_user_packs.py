@@ -177,6 +177,7 @@ def test_what_cannot_be_stacked_is_found_out(name: str, reason: str, data: Datas
     assert reason in fault
 
 
+@pytest.mark.slow
 def test_model_of_torchvision_is_stacked() -> None:
     generator = torch.Generator().manual_seed(3)
     labels = torch.randint(0, 4, (18,), generator=generator)
@@ -202,6 +203,7 @@ def test_channels_last_is_the_same_mathematics(shared: bool, data: Dataset, path
     assert check_pack(recipe, data, device=CPU, search_path=path, graphs=True).slot_invariant in (True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, from within the compiler
 @pytest.mark.parametrize("shared", [True, False])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import screen_text
-from test_screens import settle
 from textual.pilot import Pilot
 
+from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
 from tui.app.screens.builder import BuilderScreen
 
-Make = Callable[..., NondetApp]
 SIZES = [(80, 24), (120, 40)]
 FILE = Path("protocols/mine.toml")
 NAMES = ["Parameter Initialization", "Control", "Mine"]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import diverge, screen_text, write_study
-from test_screens import SIZES, settle
 
-from tui.app.app import NondetApp
-
-Make = Callable[..., NondetApp]
+from tests.helpers.screens import SIZES, Make, screen_text, settle
+from tests.helpers.studies import diverge, write_study
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import write_study
-from test_screens import settle
 
-from tui.app.app import NondetApp
+from tests.helpers.screens import Make, settle
+from tests.helpers.studies import write_study
 from tui.app.screens.monitor import MonitorScreen
-
-Make = Callable[..., NondetApp]
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("json", "json")])

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_studies import PROTOCOL, read_requests, screen_text, write_study
 from textual import events
 from textual.geometry import Size
-from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
 from engine.dispatch.launch import plan_protocol
 from engine.dispatch.start import PreparedStudy
 from engine.study.choices import NOTHING
 from engine.study.files import make_folder
 from engine.tuning.choice import Decided
-from tui.app.app import NondetApp, TooSmall
+from tests.helpers.screens import SIZES, Make, screen_text, settle
+from tests.helpers.studies import PROTOCOL, read_requests, write_study
+from tui.app.app import TooSmall
 from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.dialogs import Help, Reader
 from tui.app.screens.monitor import MonitorScreen
@@ -29,17 +26,6 @@ from tui.app.screens.results import ResultsScreen
 from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
-
-Make = Callable[..., NondetApp]
-SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Until workers have read what there is."""
-    with contextlib.suppress(WorkerCancelled):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.pause()
 
 
 async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:

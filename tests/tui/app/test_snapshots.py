@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from app_studies import screen_text, write_study
-from test_screens import settle
 from textual.pilot import Pilot
 
 from engine.study.files import make_folder, write_json
+from tests.helpers.screens import screen_text, settle
+from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
 
 FOLDER = Path(__file__).parent / "snapshots"

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from app_studies import write_study
-from terminal_process import COMMAND, AppProcess
 
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.paths import StudyPaths
+from tests.helpers.studies import write_study
+from tests.helpers.terminal_process import COMMAND, AppProcess
 
 MOUSE_ON = b"\x1b[?1000h"
 

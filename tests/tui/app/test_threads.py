@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_studies import screen_text, write_study
-from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
-from tui.app.app import NondetApp
+from tests.helpers.screens import Make, screen_text, settle
+from tests.helpers.studies import write_study
 from tui.app.follow import Follower, Picture
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
-
-Make = Callable[..., NondetApp]
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Until workers have read what there is."""
-    with contextlib.suppress(WorkerCancelled):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.pause()
 
 
 async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monkeypatch: Any) -> None:

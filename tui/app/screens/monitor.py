@@ -203,14 +203,14 @@ class MonitorScreen(Screen[None]):
             return
         snapshot = self.picture.snapshot
         done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
-        slots = snapshot.supervisor.get("slots", [])
+        slots = snapshot.slots
         parts = [
             printable(snapshot.study),
             describe_state(snapshot.state, snapshot.counts.get("failed", 0)),
             f"{done} of {total} runs",
         ]
         if snapshot.supervised:
-            parts.append(f"{sum(s.get('state') == 'training' for s in slots)} of {len(slots)} slots")
+            parts.append(f"{sum(s.state == 'training' for s in slots)} of {len(slots)} slots")
         if done < total and snapshot.seconds_left is not None and snapshot.supervised:
             parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
         age = time.monotonic() - self.looked_at

@@ -116,7 +116,8 @@ def arm_glyph(arm: ArmView) -> str:
 
 def describe_run(number: int, run: RunView) -> str:
     """One run in one line."""
-    accuracy = run.epochs[-1].test_accuracy if run.epochs else (run.state.result or {}).get("test_accuracy")
+    result = run.state.result
+    accuracy = run.epochs[-1].test_accuracy if run.epochs else None if result is None else result.test_accuracy
     finished = run.diverged_epoch or run.planned_epochs
     done = finished if run.state.status == "done" else len(run.epochs)
     reason = f"   {printable(run.state.reason)}" if run.state.reason else ""

@@ -1,7 +1,7 @@
 """A CUDA device that is not there: tensors that say they are on cuda:0, and are computed on the CPU.
 
-Every operation is looked at on its way to the kernels: see `pretended_rules` for what is refused, and
-`pretended_graphs` for steps that are recorded. Rounding, speed, streams and cuDNN cannot be shown so.
+Every operation is looked at on its way to the kernels: see `rules` for what is refused, and
+`graphs` for steps that are recorded. Rounding, speed, streams and cuDNN cannot be shown so.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pretended_rules import Call, RefusedError, aten, find_wait, refuse
 from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+
+from tests.helpers.pretended_gpu.rules import Call, RefusedError, aten, find_wait, refuse
 
 CUDA, CPU = torch.device("cuda:0"), torch.device("cpu")
 

@@ -11,23 +11,24 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
+from tests.helpers.pretended_gpu.groups import GROUPS
 
-from run_pretended_checks import GROUPS
+ROOT = Path(__file__).parents[2]
 
-HERE = Path(__file__).parent
-
-pytestmark = pytest.mark.skipif(torch.version.cuda is not None, reason="pretends a GPU to CPU builds of torch alone")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(torch.version.cuda is not None, reason="pretends a GPU to CPU builds of torch alone"),
+]
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_pretended_gpu_finds_no_fault(group: str) -> None:
-    path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     done = subprocess.run(
-        [sys.executable, "-P", str(HERE / "run_pretended_checks.py"), group],
+        [sys.executable, "-P", "-m", "tests.helpers.pretended_gpu", group],
         capture_output=True,
         text=True,
-        env=dict(os.environ) | {"PYTHONPATH": path},
+        env=dict(os.environ) | {"PYTHONPATH": str(ROOT)},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -13,10 +13,6 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from pretended_cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
-from pretended_cuda import pretend_cuda
-from pretended_device import CPU, CUDA
-from pretended_graphs import CURRENT, USUAL
 from torch import Tensor, nn
 
 from engine.recipe import ModelRecipe, Recipe
@@ -25,6 +21,10 @@ from engine.training.run import train_run
 from engine.training.stacked import step
 from engine.training.stacked.pack_run import train_pack
 from engine.training.stopping import Stopped
+from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
+from tests.helpers.pretended_gpu.cuda import pretend_cuda
+from tests.helpers.pretended_gpu.device import CPU, CUDA
+from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL
 
 SMALL = ("linear", "hidden-fc", "hidden-conv", "resnet6")
 LARGE = ("resnet10", "resnet14", "resnet18", "shufflenetv2-50", "vgg11", "mnist-cnn")
@@ -118,7 +118,7 @@ def build(input_shape: tuple[int, ...], classes: int, constant: bool = False) ->
 def check_own_network(*, shared: bool, constant: bool) -> None:
     """A user's network trains alone and in packs; one that copies a constant to the GPU is not recorded."""
     recipe = make_recipe("linear")
-    model = ModelRecipe(target="pretended_images:build", args=(("constant", constant),))
+    model = ModelRecipe(target=f"{__name__}:build", args=(("constant", constant),))
     recipe = replace(recipe, model=model, seeds=replace(recipe.seeds, stochastic=3))
     with pretend_cuda():
         train_run(recipe, make_images(), device=CUDA)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pretended_device import DEVICE, Step
 from torch.utils import _pytree as pytree
+
+from tests.helpers.pretended_gpu.device import DEVICE, Step
 
 
 class Stream:

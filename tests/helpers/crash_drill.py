@@ -1,4 +1,4 @@
-"""Kill -9 at random moments: `python tests/end_to_end/crash_drill.py --moments 20` tries each victim that often.
+"""Kill -9 at random moments: `python -m tests.helpers.crash_drill --moments 20` tries each victim that often.
 
 After every kill the same command is run again; it has to end with exit code 0, every result that was there has to
 be there unchanged and without a further attempt, and the table has to be the reference's to the last digit.
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from real_study import Study, finish, kill, protocol_text, stop_everything
+from tests.helpers.real_study import Study, finish, kill, protocol_text, stop_everything
 
 VICTIMS: dict[str, Callable[[Study, int], list[int | None]]] = {
     "supervisor": lambda study, viewer: [study.supervisor()],

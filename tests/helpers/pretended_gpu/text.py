@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from pretended_cases import Checks, digest, make_replicas
-from pretended_cuda import pretend_cuda
-from pretended_device import CUDA
-
 from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.text import Corpus, load_corpus
 from engine.training.run import train_run
 from engine.training.stacked.pack_run import train_pack
 from engine.training.tasks import text
+from tests.helpers.pretended_gpu.cases import Checks, digest, make_replicas
+from tests.helpers.pretended_gpu.cuda import pretend_cuda
+from tests.helpers.pretended_gpu.device import CUDA
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sgd": {},

@@ -9,8 +9,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from pretended_cases import Checks
-from pretended_images import check_alone, check_own_network, check_pack, check_resumed
 from torch import Tensor
 
 from engine.training.data.datasets import Dataset
@@ -19,6 +17,8 @@ from engine.training.stacked.network import Pack
 from engine.training.stacked.step import Stepper
 from engine.training.tasks import stacked_images
 from engine.training.tasks.stacked_images import ImagePack
+from tests.helpers.pretended_gpu.cases import Checks
+from tests.helpers.pretended_gpu.images import check_alone, check_own_network, check_pack, check_resumed
 
 
 def expect_fault(plant: Any, check: Callable[[], None], message: str) -> None:

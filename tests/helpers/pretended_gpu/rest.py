@@ -9,10 +9,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from pretended_cases import Checks, make_images, make_recipe, make_replicas
-from pretended_cuda import pretend_cuda
-from pretended_device import CUDA
-from pretended_rules import RefusedError
 
 from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
 from engine.training import similarity
@@ -21,6 +17,10 @@ from engine.training.random.seeding import set_kernels
 from engine.training.run import evaluate_run, prepare, train_run
 from engine.training.stacked.pack_run import make_recorder, prepare_pack
 from engine.training.trials import facts
+from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
+from tests.helpers.pretended_gpu.cuda import pretend_cuda
+from tests.helpers.pretended_gpu.device import CUDA
+from tests.helpers.pretended_gpu.rules import RefusedError
 
 
 def check_settings() -> None:

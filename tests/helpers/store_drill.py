@@ -1,6 +1,6 @@
 """A store without room, and one that cannot be written: run inside a mount namespace of its own (see the test).
 
-    unshare --mount --map-root-user python store_drill.py MOUNT_POINT PROTOCOL REFERENCE_STORE
+    unshare --mount --map-root-user python -m tests.helpers.store_drill MOUNT_POINT PROTOCOL REFERENCE_STORE
 
 Mounts a small tmpfs as the store, trains until it is full, makes room, finishes; then the same read-only.
 """
@@ -14,9 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from real_study import Study, finish, wait_for
+from tests.helpers.real_study import Study, finish, wait_for
 
 SMALL, LARGE = "220k", "20m"
 

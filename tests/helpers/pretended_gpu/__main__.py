@@ -12,20 +12,9 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from pretended_cases import Checks
-from pretended_cuda import install
-from pretended_faults import FAULTS
-from pretended_images import ALONE, OWN, PACKS, VARIANTS
-from pretended_rest import REST
-from pretended_text import TEXT
 
-GROUPS: dict[str, Checks] = {
-    "images-alone": ALONE,
-    "images-in-packs": PACKS,
-    "packs-otherwise": {**VARIANTS, **OWN},
-    "rest": {**TEXT, **REST},
-    "planted-faults": FAULTS,
-}
+from tests.helpers.pretended_gpu.cuda import install
+from tests.helpers.pretended_gpu.groups import GROUPS
 
 
 def find_fault(check: Callable[[], None]) -> str | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pretended_device import DEVICE, Device, Watch
-from pretended_graphs import CURRENT, USUAL, Capture, Graph, Stream, set_stream
+
+from tests.helpers.pretended_gpu.device import DEVICE, Device, Watch
+from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL, Capture, Graph, Stream, set_stream
 
 CUDA_PLACE, META_PLACE, PLACES = 1, 14, 21
 """Of the devices in c10's table of device guards."""

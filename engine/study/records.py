@@ -1,0 +1,119 @@
+"""The frame of every JSON file of a study folder: one frozen typed record, one reader, one writer.
+
+A record's class states the file's format number as its tag: `class ExitRecord(Record, tag=1)`. The number is written
+under "v". A file of another number, of another shape, torn or empty is read as `Damage`, which says what is wrong.
+Keys that a record does not know are passed over, so that a later version may add some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from engine.study.files import create_file, refuse_exhaustion, write_bytes
+
+JSON_FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What decoding raises for content that is not the JSON of a record."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="v"):
+    """The content of one kind of JSON file; fields that hold their default are not written."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is there and cannot be read as its record."""
+
+    path: Path
+    reason: str
+    """What is wrong, as the end of a sentence about the file: "is empty"."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def encode_record(record: Record, *, compact: bool = False) -> bytes:
+    """Return a record as the JSON of its file; numbers that are not finite become null.
+
+    Args:
+        record: What is to be written.
+        compact: Whether all of it is to stand on one line, for long lists of numbers.
+    """
+    content = msgspec.json.encode(record)
+    return (content if compact else msgspec.json.format(content, indent=1)) + b"\n"
+
+
+def write_record(path: Path, record: Record, *, compact: bool = False) -> None:
+    """Replace a file by a record as a whole; see `write_bytes` for what is raised, and `encode_record`."""
+    write_bytes(path, encode_record(record, compact=compact))
+
+
+def create_record(path: Path, record: Record) -> bool:
+    """Write a record to a file that must not be there yet; return whether it was written. See `create_file`."""
+    return create_file(path, encode_record(record))
+
+
+def decode_record(content: bytes, record_type: type[R]) -> R | str:
+    """Return the record in a file's content, or what is wrong with it as the end of a sentence about the file."""
+    if not content.strip():
+        return "is empty"
+    try:
+        return msgspec.json.decode(content, type=record_type)
+    except msgspec.ValidationError as error:
+        found, expected = _read_format(content), record_type.__struct_config__.tag
+        if found is not None and found != expected:
+            return f"has format {found}, and this version of nondet-tui reads {expected}"
+        return f"is damaged: {error}"
+    except JSON_FAULTS as error:
+        return f"is damaged: {error}"
+
+
+def read_record(path: Path, record_type: type[R]) -> R | Damage | None:
+    """Read a file as a record.
+
+    Returns:
+        The record, the damage where the file holds no such record, None where there is no file.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        refuse_exhaustion(error, path)
+        return Damage(path, f"cannot be read ({error.strerror})")
+    found = decode_record(content, record_type)
+    return Damage(path, found) if isinstance(found, str) else found
+
+
+def find_record(path: Path, record_type: type[R]) -> R | None:
+    """Read a file as a record; None where it is absent or damaged. See `read_record`."""
+    found = read_record(path, record_type)
+    return found if isinstance(found, record_type) else None
+
+
+def name_nonfinite(record: Record, names: Iterable[str]) -> tuple[str, ...]:
+    """Return which of a record's numbers are neither None nor finite, to be written beside their nulls."""
+    return tuple(name for name in names if (value := getattr(record, name)) is not None and value - value != 0.0)
+
+
+class _Head(msgspec.Struct):
+    """The one key that files of every format have."""
+
+    v: int | None = None
+
+
+def _read_format(content: bytes) -> int | None:
+    try:
+        return msgspec.json.decode(content, type=_Head).v
+    except JSON_FAULTS:
+        return None

@@ -1,0 +1,185 @@
+"""The records of one run's folder: what it is, who tries it, how a try ended, and its result."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from engine.errors import StudyError
+from engine.recipe import RECIPE_VERSION, Recipe
+from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.processes import Owner
+from engine.study.records import Damage, Record, find_record, read_record, write_record
+
+SHOWN_DIGITS = 12
+"""Of a digest, in messages."""
+
+Outcome = Literal["failed", "cancelled"]
+Cause = Literal["fault", "infrastructure", "request", "memory"]
+"""fault where trying again would end the same way, memory where a smaller pack would not, infrastructure where trying
+again may end otherwise, request where somebody asked for the end."""
+
+
+class SpecRecord(Record, frozen=True, kw_only=True, tag=1):
+    """spec.json: everything that determines the run's result."""
+
+    run: str
+    """The run's id, which is the recipe's."""
+    recipe_version: int
+    """Of the training code that the recipe is for; see `engine.recipe.RECIPE_VERSION`."""
+    recipe: Recipe
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions of what a run is trained with; None where it plays no part."""
+
+    python: str
+    torch: str
+    numpy: str
+    cuda: str | None = None
+    cudnn: int | None = None
+
+
+class AttemptRecord(Record, frozen=True, kw_only=True, tag=1):
+    """attempt.json: who trains the run, where and with what; everything that may be the reason of a difference."""
+
+    owner: Owner
+    session: str
+    """Of the supervisor that the attempt belongs to; retries are counted by it."""
+    slot: str
+    started: str
+    """Time with zone, ISO 8601."""
+    device: str
+    versions: Versions
+    cpu_capability: str
+    environment: dict[str, str | None]
+    """The variables that change how numbers are computed; None where one is not set."""
+
+
+class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
+    """exit.json: why an attempt ended without a result."""
+
+    outcome: Outcome
+    cause: Cause
+    reason: str
+    """One line for people."""
+
+
+class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The one weight that was moved before the training started, exactly."""
+
+    parameter: str
+    index: int
+    """In the flattened parameter."""
+    old: float
+    new: float
+    old_bits: str
+    """IEEE 754 binary32, hexadecimal."""
+    new_bits: str
+    ulps: int
+    """Positive where the weight grew."""
+    change: float
+    """|new − old|."""
+
+
+class ResultRecord(Record, frozen=True, kw_only=True, tag=1):
+    """result.json: written last, it alone means that the run is done."""
+
+    run: str
+    attempt: int
+    """Which attempt wrote it."""
+    epochs: int
+    """Epochs that were trained: fewer than planned where the run diverged."""
+    test_accuracy: float
+    """Percent."""
+    test_cross_entropy: float | None
+    """Nats; None where it is not finite."""
+    test_perplexity: float | None = None
+    """Of language models; None for images, and where it is not finite."""
+    diverged: bool
+    diverged_epoch: int | None
+    """The epoch whose loss or predictions were not finite."""
+    bit: BitRecord | None
+    weights_sha256: str
+    predictions_sha256: str
+    labels_sha256: str
+    seconds: float
+    finished: str
+    """Time with zone, ISO 8601."""
+
+
+class DamageRecord(Record, frozen=True, kw_only=True, tag=1):
+    """damage.json: files of a finished run that are not what was written, found by comparing digests.
+
+    Nothing is edited in place: the note names the attempt whose files it is about, so that it says nothing of the
+    result of a later one. Whoever reads a file of a run may write the note; a store that cannot be written has none.
+    """
+
+    attempt: int
+    reason: str
+
+
+def read_recipe(run: RunPaths, run_id: str) -> Recipe:
+    """Read the recipe of a run; its id proves that it is the one that was planned.
+
+    Raises:
+        StudyError: If spec.json is missing, damaged or of another run.
+    """
+    spec = read_record(run.spec, SpecRecord)
+    remedy = "run the protocol again to write it anew"
+    if spec is None:
+        raise StudyError(f"{run.spec}: is missing: {remedy}")
+    if isinstance(spec, Damage):
+        raise StudyError(f"{spec}: {remedy}")
+    if spec.recipe_version != RECIPE_VERSION:
+        raise StudyError(
+            f"{run.spec}: has recipe version {spec.recipe_version}, and this version of nondet-tui trains "
+            f"{RECIPE_VERSION}: {remedy}"
+        )
+    if spec.recipe.id != run_id:
+        raise StudyError(f"{run.spec}: holds the recipe of run {spec.recipe.id}, not of {run_id}: {remedy}")
+    return spec.recipe
+
+
+def write_spec(run: RunPaths, recipe: Recipe) -> None:
+    """Write the recipe of a run: see `SpecRecord`."""
+    write_record(run.spec, SpecRecord(run=recipe.id, recipe_version=RECIPE_VERSION, recipe=recipe))
+
+
+def write_exit(attempt: AttemptPaths, outcome: Outcome, cause: Cause, reason: str) -> None:
+    """Write why an attempt ended without a result: see `ExitRecord`."""
+    write_record(attempt.exit, ExitRecord(outcome=outcome, cause=cause, reason=reason))
+
+
+def compare_digest(name: str, content: bytes, expected: str) -> str | None:
+    """Compare a file with the digest that its run's result holds.
+
+    Args:
+        name: The file's name, for the message.
+        content: All of its bytes.
+        expected: Hexadecimal SHA-256, as in result.json.
+
+    Returns:
+        What is wrong; None where they agree.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found == expected:
+        return None
+    shown, wanted = found[:SHOWN_DIGITS], expected[:SHOWN_DIGITS]
+    return f"{name} is damaged: its SHA-256 is {shown}…, and {wanted}… was written"
+
+
+def note_damage(run: RunPaths, result: ResultRecord, reason: str) -> None:
+    """Note what is wrong with a run's files, so that the run counts as failed and can be trained again."""
+    try:
+        write_record(run.damage, DamageRecord(attempt=result.attempt, reason=reason))
+    except StudyError:
+        return  # a store that cannot be written has no notes
+
+
+def read_damage(run: RunPaths, result: ResultRecord) -> str | None:
+    """Read what was found wrong with the files of a result; None where nothing was."""
+    note = find_record(run.damage, DamageRecord)
+    return note.reason if note is not None and note.attempt == result.attempt else None

@@ -1,0 +1,1 @@
+"""Tests of the program: each folder mirrors one of its rooms."""

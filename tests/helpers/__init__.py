@@ -1,0 +1,1 @@
+"""Means that several test modules share: studies, screens, processes, a pretended GPU, checks of the source."""

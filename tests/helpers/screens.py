@@ -1,0 +1,31 @@
+"""What a test sees of the app, and when it may look."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
+
+from tui.app.app import NondetApp
+
+Make = Callable[..., NondetApp]
+"""The fixture `make_app`."""
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+"""Columns and rows."""
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until workers have read what there is."""
+    with contextlib.suppress(WorkerCancelled):
+        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+
+
+def screen_text(app: NondetApp) -> str:
+    """What stands on the screen, row by row."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)

@@ -1,0 +1,130 @@
+"""Studies made of files alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+from engine.study.epochs import EpochRecord, append_epoch, read_epochs
+from engine.study.files import make_folder, write_json
+from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.study_plan import StudyArm
+from engine.study.supervisor_record import SlotRecord
+from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
+
+HOSTILE = "[red]all[/] \x1b[31mx"
+
+
+def write_study(
+    folder: Path,
+    *,
+    arms: dict[str, list[str]] | None = None,
+    replicas: int = 3,
+    epochs: int = 8,
+    done: int = 2,
+    running: int = 1,
+    failed: int = 0,
+) -> StudyPaths:
+    """A study in the middle of its life: of each arm some runs are done, running, failed and queued."""
+    rng = random.Random(1)
+    paths = StudyPaths(folder)
+    arms = arms or {"Control": [], "Parameter Initialization": ["init"], HOSTILE: ["init", "shuffle"]}
+    planned: list[StudyArm] = []
+    for number, (name, vary) in enumerate(arms.items()):
+        runs = [f"{number:08x}{replica:08x}" for replica in range(replicas)]
+        planned.append(make_arm(name, runs, vary=tuple(vary)))
+        for replica, run in enumerate(runs):
+            if replica < done:
+                write_run(paths, run, epochs, rng, state="done")
+            elif replica < done + running:
+                write_run(paths, run, epochs // 2, rng, state="running")
+            elif replica < done + running + failed:
+                write_run(paths, run, 1, rng, state="failed")
+            else:
+                make_folder(paths.run(run).attempts)
+    make_folder(paths.control)
+    lengths = dict.fromkeys((run for arm in planned for run in arm.runs), epochs)
+    write_record(paths.plan, make_study(planned, study=folder.name, epochs=lengths, reference="table1"))
+    slots = (SlotRecord("cpu:0", "training"), SlotRecord("cpu:1", "idle"))
+    write_record(paths.supervisor, make_supervisor(slots=slots))
+    write_json(paths.metrics, {"v": 1, "study": folder.name, "arms": [measured(n, v, done) for n, v in arms.items()]})
+    return paths
+
+
+def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, *, state: str) -> None:
+    attempt = paths.run(run).attempt(1)
+    make_folder(attempt.folder)
+    write_record(attempt.attempt, make_attempt())
+    attempt.log.write_text("first line\nneedle in it\n\x1b[31mred?\x1b[0m [bold]not markup[/bold]\n" * 30)
+    paths.run(run).spec.write_text("{}")
+    lift = rng.gauss(0, 0.5)
+    for epoch in range(1, epochs + 1):
+        accuracy = 98 - 60 / epoch + lift
+        append_epoch(attempt.epochs, EpochRecord(
+            epoch=epoch, train_loss=1.0, test_accuracy=accuracy, test_cross_entropy=(1 + lift / 9) / epoch, lr=0.1,
+            seconds=0.5,
+        ))  # fmt: skip
+    if state == "done":
+        paths.run(run).predictions.write_bytes(b"x")
+        result = make_result(run=run, epochs=epochs, test_accuracy=98.0 + lift, weights_sha256=run)
+        write_record(paths.run(run).result, result)
+    if state == "failed":
+        write_record(attempt.exit, make_exit(reason="ValueError: [bad] input"))
+
+
+def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
+    """Make a finished run one that diverged in an epoch."""
+    epochs = paths.run(run).attempt(1).epochs
+    kept = read_epochs(epochs).records[: epoch - 1]
+    epochs.unlink()
+    lost = EpochRecord(
+        epoch=epoch, train_loss=math.nan, test_accuracy=9.91, test_cross_entropy=math.nan, lr=0.1, seconds=0.5
+    )
+    for record in (*kept, lost):
+        append_epoch(epochs, record)
+    result = make_result(run=run, diverged=True, diverged_epoch=epoch, epochs=epoch, test_accuracy=9.91)
+    write_record(paths.run(run).result, result)
+
+
+def measured(name: str, vary: list[str], n: int) -> dict[str, Any]:
+    return {
+        "name": name, "vary": vary, "text": False, "planned": 3, "finished": n, "n": n, "diverged": 0, "damaged": 0,
+        "accuracy_mean": 97.5, "accuracy_sd": 0.5 if vary else 0.0, "accuracy_sd_error": 0.1 if vary else 0.0,
+        "cross_entropy_mean": 0.1, "cross_entropy_sd": 0.01, "cross_entropy_sd_error": 0.002, "disagreement": 3.1,
+        "disagreement_ci": [2.5, 3.7], "correlation": 0.87, "correlation_ci": [0.8, 0.94], "ensemble_delta": 0.4,
+        "ensemble_delta_ci": [0.2, 0.6], "identical_weights": not vary, "reasons": {}, "ensemble_size": 1,
+        "diagnostics": {"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4],
+                        "error": 2.5, "sd_ratio": 7.25},
+    }  # fmt: skip
+
+
+PROTOCOL = """\
+# A comment that stays.
+[protocol]
+name = "mine"          # and this one
+replicas = 3
+
+[data]
+preset = "digits"
+
+[model]
+preset = "linear"
+
+[train]
+epochs = 4
+warmup_epochs = 1
+batch_size = 100
+
+[[arm]]
+name = "Parameter Initialization"
+vary = ["init"]
+"""
+
+
+def read_requests(paths: StudyPaths) -> list[tuple[str, Any]]:
+    files = sorted(paths.control.glob("*.json"))
+    return [(content["verb"], content["runs"]) for content in (json.loads(file.read_text()) for file in files)]
