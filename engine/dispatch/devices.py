@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -13,14 +14,17 @@ from engine.dispatch.visible import VARIABLE, DeviceList, Gpu, list_visible
 from engine.errors import NondetError
 from engine.plan.plan import DeviceType
 
-THREADS_ENVIRONMENT = {
+COMPUTE_ENVIRONMENT = {
     # One thread per run: more slots beat more threads for small networks, and rounding depends on the count.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_DYNAMIC": "FALSE",
     "MKL_DYNAMIC": "FALSE",
+    # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+"""What every training process sets for itself before it imports torch, wherever it was started."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Slot:
     key: str
     """Name of its lease, the same for every study and user of this machine."""
     environment: dict[str, str]
-    """What a worker in this slot needs to have in its environment from its start on."""
+    """What a worker in this slot needs to have in its environment from its start on: which GPU it sees."""
 
 
 def list_devices() -> DeviceList:
@@ -122,26 +126,17 @@ def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: Device
     """
     if devices == ("cpu",):
         count = len(os.sched_getaffinity(0)) if per_device == "auto" else int(per_device)
-        environment = THREADS_ENVIRONMENT | {VARIABLE: ""}
-        return tuple(Slot(f"cpu:{i}", f"cpu-{i}", environment) for i in range(count))
+        return tuple(Slot(f"cpu:{i}", f"cpu-{i}", {VARIABLE: ""}) for i in range(count))
     found = list_devices() if found is None else found
     gpus = dict(zip(found.names, found.gpus, strict=True))
     count = 1 if per_device == "auto" else int(per_device)
     return tuple(
-        Slot(f"{device}/{i}", f"{gpus[device].uuid}-{i}", _gpu_environment(gpus[device]))
+        Slot(f"{device}/{i}", f"{gpus[device].uuid}-{i}", {VARIABLE: gpus[device].entry or gpus[device].uuid})
         for i in range(count)
         for device in devices
     )
 
 
-def _gpu_environment(gpu: Gpu) -> dict[str, str]:
-    return THREADS_ENVIRONMENT | {
-        VARIABLE: gpu.entry or gpu.uuid,
-        # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    }
-
-
-def describe_gpus(gpus: tuple[Gpu, ...]) -> list[dict[str, Any]]:
+def describe_gpus(gpus: Sequence[Gpu]) -> list[dict[str, Any]]:
     """For the provenance in plan.json."""
     return [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]

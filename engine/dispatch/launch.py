@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.catalog import presets
-from engine.dispatch.devices import choose_devices, describe_gpus, device_type, list_devices
+from engine.dispatch.devices import describe_gpus
+from engine.dispatch.executors.registry import open_executor
 from engine.errors import StudyError
 from engine.plan.corpora import digest_corpus
 from engine.plan.packing import Packings
@@ -32,13 +33,13 @@ PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
 
 
 def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({})) -> Plan:
-    """The plan of a protocol on this machine's devices; see `make_plan`.
+    """Return the plan of a protocol on the devices of its executor; see `make_plan`.
 
     Raises:
         NondetError: Where a device is missing or the arms do not fit it.
     """
-    devices = choose_devices(protocol.dispatch.devices)
-    return make_plan(protocol, device=device_type(devices), digest=make_digest(protocol), packings=packings)
+    device = open_executor(protocol.dispatch).device
+    return make_plan(protocol, device=device, digest=make_digest(protocol), packings=packings)
 
 
 def make_digest(protocol: Protocol) -> Digest:
@@ -142,6 +143,7 @@ def _plan_extras(protocol: Protocol, chosen: Chosen) -> dict[str, Any]:
         "data_root": str(data_root(protocol)),
         "search_path": [str(folder) for folder in search_path(protocol)],
         "dispatch": {
+            "executor": dispatch.executor,
             "devices": dispatch.devices if isinstance(dispatch.devices, str) else list(dispatch.devices),
             "slots_per_device": dispatch.slots_per_device,
             "keep_weights": dispatch.keep_weights,
@@ -155,17 +157,17 @@ def _plan_extras(protocol: Protocol, chosen: Chosen) -> dict[str, Any]:
             "cka_examples": protocol.cka_examples,
         },
         "reference": protocol.reference,
-        "provenance": _provenance(),
+        "provenance": _provenance(protocol),
     }
 
 
-def _provenance() -> dict[str, Any]:
+def _provenance(protocol: Protocol) -> dict[str, Any]:
     return {
         "versions": {name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "git_commit": _git_commit(Path(__file__).parent),
         "machine": platform.machine(),
         "host": platform.node(),
-        "gpus": describe_gpus(list_devices().gpus),
+        "gpus": describe_gpus(open_executor(protocol.dispatch).gpus),
     }
 
 

@@ -51,6 +51,8 @@ class StudyPlan:
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
     data_root: str
     search_path: tuple[str, ...]
+    executor: str
+    """Name of what starts the workers."""
     devices: tuple[str, ...] | str
     slots_per_device: int | str
     """What was chosen, where the protocol leaves that to a measurement."""
@@ -158,6 +160,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         packs=dict(content.get("packs", {})),
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
+        executor=dispatch["executor"],
         devices=tuple(devices) if isinstance(devices, list) else devices,
         slots_per_device=chosen.slots_per_device or dispatch["slots_per_device"],
         own_process=content.get("own_process", False),

@@ -20,9 +20,9 @@ from typing import Literal
 
 import torch
 
+from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import Kind, claim_next, write_exit
 from engine.dispatch.queue import Outcome as Ending
-from engine.dispatch.slots import EXIT_STORE_FULL
 from engine.errors import NondetError, StoreFullError
 from engine.recipe import Recipe
 from engine.study.control import Control, read_control

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.dispatch.devices import choose_devices, explain_devices, make_slots
+from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import plan_protocol
 from engine.plan.packing import Packing, shows_rounding
 from engine.plan.plan import Plan
@@ -17,12 +17,10 @@ from engine.study.files import read_json
 from engine.study.paths import StudyPaths, find_store
 from engine.study.run_state import is_out_of_memory
 from engine.tuning.probe import ProbeFacts, Workload, ask, probe_plan
-from engine.tuning.slot_trial import race
+from engine.tuning.slot_trial import try_slots
 
 WORTH_S = 120.0
 """Seconds of training on one slot below which slots are not measured: it would take longer than it saves."""
-
-MOST_SLOTS_PER_GPU = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
         plan=plan,
         facts=facts,
         chosen=choose_slots(protocol, plan, facts, chosen),
-        notes=explain_devices(protocol.dispatch.devices),
+        notes=tuple(open_executor(protocol.dispatch).notes),
     )
 
 
@@ -114,7 +112,7 @@ def _halve(packing: Packing) -> Packing:
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:
     """Runs or packs that are trained side by side."""
     per_device = chosen.slots_per_device or protocol.dispatch.slots_per_device
-    return len(make_slots(choose_devices(protocol.dispatch.devices), per_device))
+    return len(open_executor(replace(protocol.dispatch, slots_per_device=per_device)).places)
 
 
 def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
@@ -169,14 +167,13 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
     """
     if protocol.dispatch.slots_per_device != "auto" or chosen.slots_per_device is not None:
         return chosen
-    devices = choose_devices(protocol.dispatch.devices)
-    most = len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU
+    most = open_executor(protocol.dispatch).most_slots
     seconds, longest = max(((estimate_s(plan, fact), fact) for fact in facts), key=lambda pair: pair[0])
     if most == 1 or seconds < WORTH_S:
         return chosen
     recipe = plan.recipes[longest.runs[0]]
     packs = max(1, len(longest.runs) // (recipe.pack.size if recipe.pack else 1))
-    trials = race(protocol, recipe, propose_counts(min(most, packs)))
+    trials = try_slots(protocol, recipe, propose_counts(min(most, packs)))
     if not trials:
         return chosen
     return replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))

@@ -168,7 +168,9 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
 def test_fault_stands_at_the_key_that_repairs_it(protocol_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol = parse_protocol(protocol_text, file="tiny.toml", overrides=("dispatch.devices=cpu",))
     said = {"part": "batch", "error": "linear: does not fit", "remedy": "use less"}
-    monkeypatch.setattr(dispatch_probe, "_ask", lambda request, environment: [said] * len(request["workloads"]))
+    monkeypatch.setattr(
+        dispatch_probe, "ask_job", lambda executor, job, request, key: [said] * len(request["workloads"])
+    )
     with pytest.raises(ProtocolError, match=r"train\.batch_size = 50: linear: does not fit\n.*use less"):
         dispatch_probe.probe_plan(protocol, plan_protocol(protocol), timed=False)
 
