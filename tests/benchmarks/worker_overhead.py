@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
+from engine.dispatch.queue import NotTaken
 from engine.protocol.load import load_protocol
 from engine.recipe import Recipe
 from engine.study.processes import current_owner
@@ -67,7 +68,7 @@ def measure() -> Measurement:
             attempt = claim(paths.run(run_id), next(attempts), {"owner": current_owner().to_dict(), "session": "b"})
             assert attempt is not None
             claimed = Claimed(paths, read_plan(paths), run_id, attempt)
-            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: None)
+            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: NotTaken.NOTHING_LEFT)
 
         train_bare(replace(recipe), data)
         # Taken in turns, so that a slow minute of the machine meets both.

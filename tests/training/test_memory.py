@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.dispatch.queue import claim_next
+from engine.dispatch.queue import NotTaken, RunQueue
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
@@ -249,12 +249,12 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
     plan, control, content = read_plan(paths), Control(), attempt_content("now", "cpu:0")
 
-    def claim(wanted: Any = plan.order) -> Claimed | None:
-        found = claim_next(paths, wanted, control=control, session="now", content=content, done=set())
-        return Claimed(paths, plan, *found) if isinstance(found, tuple) else None
+    def claim(wanted: Any = None) -> Claimed | NotTaken:
+        found = RunQueue(paths, "now").claim_next(plan, control=control, content=content, wanted=wanted)
+        return found if isinstance(found, NotTaken) else Claimed(paths, plan, found.run_id, found.attempt)
 
     claimed = claim()
-    assert claimed is not None
+    assert isinstance(claimed, Claimed)
     assert worker._train_guarded(claimed, worker.Requests(paths), {}, claim) == ending.status
     assert ending.said in (read_json(claimed.attempt.exit) or {})["reason"]
     state = read_state(claimed.run, control=control, session="now", run_id=claimed.run_id)
