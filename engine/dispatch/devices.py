@@ -1,4 +1,4 @@
-"""The machine's devices and the slots on them, found without torch and without a CUDA context."""
+"""Finds the machine's devices and the slots on them, without torch and without a CUDA context."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMPUTE_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one worker trains one run at a time."""
+    """Describes a place where one worker trains one run at a time."""
 
     name: str
     """cpu:0, cpu:1, … or cuda:0/0, cuda:0/1, …: the device, then the place on it."""
@@ -40,12 +40,12 @@ class Slot:
 
 
 def list_devices() -> DeviceList:
-    """The NVIDIA devices that this process may use, and what there is to be said of others."""
+    """Return the NVIDIA devices that this process may use, and what there is to be said of others."""
     return list_visible(take_inventory(), os.environ)
 
 
 def is_cuda_torch() -> bool:
-    """Whether the installed torch was built for CUDA, told from its version without importing it."""
+    """Tell whether the installed torch was built for CUDA, told from its version without importing it."""
     build = metadata.version("torch").partition("+")[2]
     return sys.platform != "darwin" and not build.startswith(("cpu", "rocm", "xpu"))
 
@@ -85,7 +85,7 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
 
 
 def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None = None) -> tuple[str, ...]:
-    """What is to be said of the devices that `choose_devices` takes: GPUs left out, and why the CPU is used.
+    """Say what a user should know of the devices that `choose_devices` takes: GPUs left out, why the CPU is used.
 
     A CPU build of torch on a machine without a GPU is what its owner wanted, and needs no word.
 
@@ -112,12 +112,12 @@ def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None 
 
 
 def device_type(devices: tuple[str, ...]) -> DeviceType:
-    """The kind of device that a study's runs are trained on: one kind, as the bits differ between kinds."""
+    """Return the type of device that a study's runs are trained on: one type, as the bits differ between types."""
     return "cpu" if devices == ("cpu",) else "cuda"
 
 
 def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: DeviceList | None = None) -> tuple[Slot, ...]:
-    """The slots on some devices.
+    """Make the slots on some devices.
 
     Args:
         devices: From `choose_devices`.
@@ -138,5 +138,5 @@ def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: Device
 
 
 def describe_gpus(gpus: Sequence[Gpu]) -> list[dict[str, Any]]:
-    """For the provenance in plan.json."""
+    """Return the GPUs as the provenance in plan.json has them."""
     return [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]

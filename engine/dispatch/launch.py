@@ -1,4 +1,4 @@
-"""From a protocol to a study's folder: write it, or bring one that is there up to the protocol."""
+"""Writes a protocol's study folder, or brings one that is there up to the protocol."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({}))
 
 
 def make_digest(protocol: Protocol) -> Digest:
-    """Digests of the user's targets and of corpora, each read once."""
+    """Make the function that digests the user's targets and corpora, each read once."""
     path, root = search_path(protocol), data_root(protocol)
 
     @cache
@@ -56,12 +56,12 @@ def make_digest(protocol: Protocol) -> Digest:
 
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
-    """Where the user's targets are looked for beside installed packages: the protocol file's folder."""
+    """Return where the user's targets are looked for beside installed packages: the protocol file's folder."""
     return (Path(protocol.file).resolve().parent,)
 
 
 def data_root(protocol: Protocol) -> Path:
-    """The folder of the data files; a relative one is seen from the protocol file."""
+    """Return the folder of the data files; a relative one is seen from the protocol file."""
     return (search_path(protocol)[0] / Path(protocol.data_root).expanduser()).resolve()
 
 
@@ -172,7 +172,7 @@ def _provenance(protocol: Protocol) -> dict[str, Any]:
 
 
 def _git_commit(folder: Path) -> str | None:
-    """Commit of the code, with "+changes" where files differ from it; None outside a checkout."""
+    """Return the commit of the code, with "+changes" where files differ from it; None outside a checkout."""
     try:
         describe = [
             "git",
@@ -191,5 +191,5 @@ def _git_commit(folder: Path) -> str | None:
 
 
 def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
-    """The plan's runs that the study folder already holds the complete results of."""
+    """Return the plan's runs that the study folder already holds the complete results of."""
     return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}

@@ -97,7 +97,7 @@ class Supervisor:
 
     @property
     def workers_left(self) -> bool:
-        """Whether a worker has not ended yet, as far as was seen."""
+        """Tell whether a worker has not ended yet, as far as was seen."""
         return any(place.worker is not None for place in self.places)
 
     def stop_workers(self) -> None:

@@ -1,9 +1,11 @@
-"""`python -P -m engine.training`: the processes that train (worker), compare (similarity) and try out (probe, race).
+"""Runs one of the processes that train (worker), compare (similarity) or try out (probe, race, rival).
+
+The command line is `python -P -m engine.training` and one of
 
     worker STUDY --slot NAME [--lease KEY] --session ID   claims and trains runs of a study
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
-    race                                                  the same, from the rivals that it starts
+    race                                                  reads a request, starts rivals, answers how fast they were
     rival                                                 trains beside others at every line on stdin
 
 A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing. Without a

@@ -1,4 +1,4 @@
-"""Finding out what a protocol leaves open: which packs are fastest, and how many slots a device carries."""
+"""Finds out what a protocol leaves open: which packs are fastest, and how many slots a device carries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORTH_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """A protocol with nothing left open."""
+    """Holds what was found out about a protocol, with nothing left open."""
 
     plan: Plan
     facts: tuple[ProbeFacts, ...]
@@ -34,7 +34,7 @@ class Decided:
     """What is to be said of the devices: GPUs left out, or why the CPU is used."""
 
     def count_slots(self, protocol: Protocol) -> int:
-        """Runs or packs that are trained side by side."""
+        """Return how many runs or packs are trained side by side."""
         return count_slots(protocol, self.chosen)
 
 
@@ -63,7 +63,7 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
 
 
 def recall(protocol: Protocol, *, store: str | None) -> Chosen:
-    """What was measured for this study, as far as its settings are what they were.
+    """Return what was measured for this study, as far as its settings are what they were.
 
     Other slots leave packs as they are: runs that are done stay of use.
     """
@@ -110,7 +110,7 @@ def _halve(packing: Packing) -> Packing:
 
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:
-    """Runs or packs that are trained side by side."""
+    """Return how many runs or packs are trained side by side."""
     per_device = chosen.slots_per_device or protocol.dispatch.slots_per_device
     return len(open_executor(replace(protocol.dispatch, slots_per_device=per_device)).places)
 
@@ -132,7 +132,7 @@ def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
 
 
 def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[str, tuple[Recipe, dict[str, Any]]]:
-    """Kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
+    """Return the kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
     pack = protocol.dispatch.pack
     questions: dict[str, tuple[Recipe, dict[str, Any]]] = {}
     for kind in dict.fromkeys(arm.kind for arm in plan.arms if arm.kind is not None):
@@ -156,7 +156,7 @@ def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[st
 
 
 def _may_refuse(recipe: Recipe) -> bool:
-    """Whether it takes a trial to know that a network can be stacked: one that is not the project's own."""
+    """Tell whether it takes a trial to know that a network can be stacked: one that is not the project's own."""
     return recipe.model.target is not None or ":" in (recipe.model.preset or "")
 
 
@@ -180,16 +180,16 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
 
 
 def estimate_s(plan: Plan, fact: ProbeFacts) -> float:
-    """Seconds that a workload takes on one slot."""
+    """Return the seconds that a workload takes on one slot."""
     return sum(plan.recipes[run].train.epochs for run in fact.runs) * (fact.seconds_per_epoch or fact.seconds_guess)
 
 
 def propose_counts(most: int) -> list[int]:
-    """1, 2, 4, … and the most."""
+    """Return the numbers of slots to try: 1, 2, 4, … and the most."""
     return sorted({2**i for i in range(9) if 2**i < most} | {most})
 
 
 def choose_count(trials: Sequence[tuple[int, float]]) -> int:
-    """The fewest slots that come within 5 % of the best."""
+    """Return the fewest slots that come within 5 % of the best."""
     best = max(rate for _, rate in trials)
     return next(slots for slots, rate in sorted(trials) if rate >= 0.95 * best)

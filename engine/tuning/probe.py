@@ -1,4 +1,4 @@
-"""Asking a training process whether a plan's data and models work, how large they are and how long they take.
+"""Asks a training process whether a plan's data and models work, how large they are and how long they take.
 
 What only torch can tell (a user's module, a data set's files) is found out in a process of its own, before
 anything is written.
@@ -23,7 +23,7 @@ from engine.tuning.asking import ask_job, describe_place
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeFacts:
-    """One workload of a plan: what its runs have in common but seeds."""
+    """Describes one workload of a plan: what its runs have in common but seeds."""
 
     arms: tuple[str, ...]
     runs: tuple[str, ...]
@@ -54,7 +54,7 @@ class ProbeFacts:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a training process is asked about."""
+    """Says what a training process is asked about."""
 
     recipe: Recipe
     trial: dict[str, Any] | None = None
@@ -117,7 +117,7 @@ def _separate(workloads: Sequence[Workload]) -> list[tuple[int, ...]]:
 
 
 def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault]:
-    """Arms that show rounding alone, where a run's bits depend on its slot."""
+    """Return the fault of the first arm that shows rounding alone where a run's bits depend on its slot."""
     return [
         Fault(
             "dispatch.pack",
@@ -132,7 +132,7 @@ def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault
 
 
 def _group(plan: Plan) -> list[tuple[str, ...]]:
-    """Run ids by workload: same data, model, training, and parameter to move."""
+    """Group run ids by workload: same data, model, training, and parameter to move."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for run_id, recipe in plan.recipes.items():
         groups.setdefault(_workload(recipe), []).append(run_id)
@@ -144,13 +144,13 @@ def _workload(recipe: Recipe) -> tuple[Any, ...]:
 
 
 def _representative(plan: Plan, runs: tuple[str, ...]) -> Recipe:
-    """The run of the workload with most that can go wrong: a moved bit's parameter, free kernels."""
+    """Return the run of a workload with most that can go wrong: a moved bit's parameter, free kernels."""
     recipes = [plan.recipes[run] for run in runs]
     return max(recipes, key=lambda recipe: (recipe.lowlevel == "kernels", recipe.bit is not None))
 
 
 def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
-    """The fault at the key that caused it."""
+    """Return the fault at the key that caused it."""
     part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
     if answer["part"] == "device":
         return Fault("dispatch.devices", answer["error"], answer["remedy"])

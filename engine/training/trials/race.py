@@ -1,4 +1,7 @@
-"""Has processes train side by side for a moment, to see how many a device carries; without torch, as they have it."""
+"""Has processes train side by side for a moment, to see how many a device carries.
+
+Only they import torch; the process that starts them uses no device.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from engine.dispatch.children import command
 
 
 def answer_request() -> int:
-    """Answer the request on standard input, in JSON, on standard output: what the rivals are told, and how many."""
+    """Answer the request on standard input, in JSON, on standard output."""
     request = json.load(sys.stdin)
     json.dump({"trials": race(request["told"], request["counts"])}, sys.stdout)
     return 0
