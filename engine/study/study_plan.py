@@ -160,7 +160,7 @@ def _parse(content: dict[str, Any]) -> StudyPlan:
         packs=dict(content.get("packs", {})),
         data_root=content["data_root"],
         search_path=tuple(content["search_path"]),
-        executor=dispatch["executor"],
+        executor=dispatch.get("executor", "local"),
         devices=tuple(devices) if isinstance(devices, list) else devices,
         slots_per_device=chosen.slots_per_device or dispatch["slots_per_device"],
         own_process=content.get("own_process", False),
