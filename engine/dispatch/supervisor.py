@@ -11,6 +11,7 @@ import logging
 import signal
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.dispatch.claims import remove_stray_claims
@@ -20,7 +21,7 @@ from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.leases import Lease
 from engine.dispatch.places import Place
 from engine.dispatch.record import SupervisorRecord, SupervisorState
-from engine.errors import StudyError
+from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
 from engine.study.files import write_json
 from engine.study.paths import StudyPaths
@@ -127,10 +128,17 @@ class Supervisor:
         claimable = sum(run.state.retriable for run in snapshot.runs.values())
         idle = [place for place in self.places if place.worker is None and not place.given_up]
         if self.failure is None and not snapshot.control.paused:
-            for place in idle[:claimable]:
-                place.fill(self.executor, WorkerRequest(self.paths, self.session), attempts)
+            self._fill(idle[:claimable], attempts)
         if claimable and all(place.given_up for place in self.places):
             self.failure = f"no worker could start; see the end of {self.paths.supervisor_log}"
+
+    def _fill(self, places: Sequence[Place], attempts: int) -> None:
+        for place in places:
+            try:
+                place.fill(self.executor, WorkerRequest(self.paths, self.session), attempts)
+            except NondetError as error:  # the executor refuses for good
+                self.failure = str(error)
+                return
 
     def measure(self, snapshot: StudySnapshot, *, at_once: bool = False) -> None:
         """Refresh metrics.json when runs have finished since, not too often."""

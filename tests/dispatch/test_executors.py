@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from engine.catalog.executors import EXECUTORS
+from engine.dispatch.executors.base import WorkerRequest
 from engine.dispatch.executors.registry import OPENERS, open_executor
-from engine.dispatch.launch import prepare_study
+from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.supervisor import supervise
+from engine.errors import NondetError
 from engine.protocol.load import parse_protocol
 from engine.study.files import read_json
 from engine.study.view import StudyView
@@ -82,6 +85,22 @@ def test_study_is_tried_out_trained_and_measured_by_another_executor(
     for attempt in attempts:
         assert attempt["environment"]["OMP_NUM_THREADS"] == "1", "which the executor knows nothing of"
         assert attempt["environment"]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_executor_that_refuses_for_good_ends_the_study_in_its_own_words(
+    queued: QueuedExecutor, protocol_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(place: str, request: WorkerRequest) -> NoReturn:
+        raise NondetError(f"{place}: no such partition")
+
+    monkeypatch.setattr(queued, "start_worker", refuse)
+    parsed = parse_protocol(protocol_text, file=str(tmp_path / "tiny.toml"))
+    protocol = replace(parsed, dispatch=replace(parsed.dispatch, executor="queued"))
+    paths = prepare_study(protocol, plan_protocol(protocol), store=None)
+    assert supervise(paths) == 0
+    record = read_json(paths.supervisor) or {}
+    assert (record["state"], record["failure"]) == ("stopped", "node-a: no such partition")
 
 
 def test_local_places_are_the_slots(protocol_text: str) -> None:

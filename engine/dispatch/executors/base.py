@@ -82,34 +82,34 @@ class Executor(Protocol):
 
     @property
     def device(self) -> DeviceType:
-        """The kind of device that runs are trained on here."""
+        """Return the type of device that runs are trained on here."""
         ...
 
     @property
     def places(self) -> Sequence[str]:
-        """The names of all places: the supervisor keeps a worker in each."""
+        """Return the names of all places: the supervisor keeps a worker in each."""
         ...
 
     @property
     def most_slots(self) -> int:
-        """The most workers side by side on one device that are worth a trial; 1 where there is nothing to choose."""
+        """Return the most workers side by side on a device that are worth a trial; 1 where nothing is to be chosen."""
         ...
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a user should know of the devices: those that are left out, or why the CPU is used."""
+        """Say what a user should know of the devices: which are left out, or why the CPU is used."""
         ...
 
     @property
     def gpus(self) -> Sequence[Gpu]:
-        """The GPUs as far as they are known before anything is started, for the provenance of a study."""
+        """Return the GPUs as far as they are known before anything is started, for the provenance of a study."""
         ...
 
     def start_worker(self, place: str, request: WorkerRequest) -> WorkerHandle:
         """Start a worker in a place, or return the one that is there from an earlier supervisor of the study.
 
         Raises:
-            NondetError: If none can be started, and trying again would not help.
+            NondetError: If none can be started and trying again would not help: the supervisor ends with its words.
         """
         ...
 
