@@ -42,6 +42,8 @@ class Arm:
 class Dispatch:
     """Where and how runs are trained; only packs and how they compute change a result."""
 
+    executor: str = "local"
+    """A name in `catalog.executors`: what starts the workers, and where."""
     devices: tuple[str, ...] | str = "auto"
     """auto, cpu, or CUDA device names."""
     slots_per_device: int | str = "auto"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.catalog import presets
+from engine.catalog.executors import EXECUTORS
 from engine.catalog.published import read_tables
 from engine.catalog.sources import SOURCES
 
@@ -57,16 +58,13 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
     return check
 
 
-def choice(names: Iterable[str], later: Iterable[str] = ()) -> Check:
-    """One of some names; those in `later` are known words whose function this version does not have."""
-    valid, known = tuple(names), tuple(later)
+def choice(names: Iterable[str]) -> Check:
+    """One of some names."""
+    valid = tuple(names)
 
     def check(value: Any) -> str | None:
-        if isinstance(value, str) and value in valid:
-            return None
-        if isinstance(value, str) and value in known:
-            return "is not available in this version"
-        return f"must be one of {', '.join(valid)}"
+        known = isinstance(value, str) and value in valid
+        return None if known else f"must be one of {', '.join(valid)}"
 
     return check
 
@@ -195,8 +193,8 @@ def model_preset(value: Any) -> str | None:
     return None if known else f"must be one of {', '.join(MODEL_NAMES)}"
 
 
+EXECUTOR_REMEDY = "; ".join(f"{name}: {meaning}" for name, meaning in EXECUTORS.items())
 AVERAGINGS = ("swa", "aswa")
-UNAVAILABLE = "leave the key out, or use a value that this version has"
 
 SECTIONS: dict[str, dict[str, Field]] = {
     "protocol": {
@@ -269,7 +267,7 @@ SECTIONS: dict[str, dict[str, Field]] = {
         ),
         "compile": Field(flag, False, "true has torch.compile make the kernels of packs"),
         "graphs": Field(flag, True, "false launches the kernels of a pack's step one by one on CUDA"),
-        "executor": Field(choice(("local",), ("slurm",)), "local", UNAVAILABLE),
+        "executor": Field(choice(EXECUTORS), "local", EXECUTOR_REMEDY),
         "keep_weights": Field(flag, True, "false keeps the digest of the final weights but not the file"),
         "checkpoint_s": Field(number(0, 1e9), 60.0, "seconds between checkpoints; 0 is every epoch"),
     },

@@ -99,6 +99,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         cka_examples=values["metrics"]["cka_examples"],
         data_root=values["data"]["root"],
         dispatch=Dispatch(
+            executor=dispatch["executor"],
             devices=tuple(devices) if isinstance(devices, list) else devices,
             slots_per_device=dispatch["slots_per_device"],
             keep_weights=dispatch["keep_weights"],
