@@ -1,1 +1,4 @@
-"""Supervisor, workers' claims, leases and devices (standard library)."""
+"""Brings a study's runs to its devices: writes the folder, supervises, starts workers, arbitrates their claims.
+
+Nothing here imports torch or numpy; beside the standard library it needs pynvml alone.
+"""

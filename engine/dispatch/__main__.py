@@ -1,4 +1,4 @@
-"""`python -P -m engine.dispatch STUDY`: the supervisor process of one study."""
+"""Runs the supervisor process of one study: `python -P -m engine.dispatch STUDY`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting our own processes: detached, without a pipe to whoever started them, immune to stray modules."""
+"""Starts our own processes: detached, without a pipe to whoever started them, immune to stray modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command line of one of the engine's processes.
+    """Return the command line of one of the engine's processes.
 
     -P keeps the current folder off the path: a folder named engine in the user's working directory would
     otherwise hide ours.

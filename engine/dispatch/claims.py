@@ -1,4 +1,4 @@
-"""Claiming a run: at most one live process trains it.
+"""Claims runs, so that at most one live process trains each.
 
 A claim is a folder that appears whole, with its owner inside: prepared under a private name and renamed to
 attempts/<k>. Renaming onto an existing attempt fails, so of several claimants one wins; and as no attempt is

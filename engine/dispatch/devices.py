@@ -1,4 +1,4 @@
-"""The machine's devices and the slots on them, found without torch and without a CUDA context."""
+"""Finds the machine's devices and the slots on them, without torch and without a CUDA context."""
 
 from __future__ import annotations
 
@@ -8,39 +8,42 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from engine.dispatch.nvml import take_inventory
-from engine.dispatch.visible import VARIABLE, DeviceList, Gpu, list_visible
+from engine.dispatch.visible import VARIABLE, DeviceList, list_visible
 from engine.errors import NondetError
 from engine.plan.plan import DeviceType
 
-THREADS_ENVIRONMENT = {
+COMPUTE_ENVIRONMENT = {
     # One thread per run: more slots beat more threads for small networks, and rounding depends on the count.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_DYNAMIC": "FALSE",
     "MKL_DYNAMIC": "FALSE",
+    # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+"""What every training process sets for itself before it imports torch, wherever it was started."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one worker trains one run at a time."""
+    """Describes a place where one worker trains one run at a time."""
 
     name: str
     """cpu:0, cpu:1, … or cuda:0/0, cuda:0/1, …: the device, then the place on it."""
     key: str
     """Name of its lease, the same for every study and user of this machine."""
     environment: dict[str, str]
-    """What a worker in this slot needs to have in its environment from its start on."""
+    """What a worker in this slot needs to have in its environment from its start on: which GPU it sees."""
 
 
 def list_devices() -> DeviceList:
-    """The NVIDIA devices that this process may use, and what there is to be said of others."""
+    """Return the NVIDIA devices that this process may use, and what there is to be said of others."""
     return list_visible(take_inventory(), os.environ)
 
 
 def is_cuda_torch() -> bool:
-    """Whether the installed torch was built for CUDA, told from its version without importing it."""
+    """Tell whether the installed torch was built for CUDA, told from its version without importing it."""
     build = metadata.version("torch").partition("+")[2]
     return sys.platform != "darwin" and not build.startswith(("cpu", "rocm", "xpu"))
 
@@ -80,7 +83,7 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
 
 
 def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None = None) -> tuple[str, ...]:
-    """What is to be said of the devices that `choose_devices` takes: GPUs left out, and why the CPU is used.
+    """Say what a user should know of the devices that `choose_devices` takes: GPUs left out, why the CPU is used.
 
     A CPU build of torch on a machine without a GPU is what its owner wanted, and needs no word.
 
@@ -107,12 +110,12 @@ def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None 
 
 
 def device_type(devices: tuple[str, ...]) -> DeviceType:
-    """The kind of device that a study's runs are trained on: one kind, as the bits differ between kinds."""
+    """Return the type of device that a study's runs are trained on: one type, as the bits differ between types."""
     return "cpu" if devices == ("cpu",) else "cuda"
 
 
 def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: DeviceList | None = None) -> tuple[Slot, ...]:
-    """The slots on some devices.
+    """Make the slots on some devices.
 
     Args:
         devices: From `choose_devices`.
@@ -121,21 +124,12 @@ def make_slots(devices: tuple[str, ...], per_device: int | str, *, found: Device
     """
     if devices == ("cpu",):
         count = len(os.sched_getaffinity(0)) if per_device == "auto" else int(per_device)
-        environment = THREADS_ENVIRONMENT | {VARIABLE: ""}
-        return tuple(Slot(f"cpu:{i}", f"cpu-{i}", environment) for i in range(count))
+        return tuple(Slot(f"cpu:{i}", f"cpu-{i}", {VARIABLE: ""}) for i in range(count))
     found = list_devices() if found is None else found
     gpus = dict(zip(found.names, found.gpus, strict=True))
     count = 1 if per_device == "auto" else int(per_device)
     return tuple(
-        Slot(f"{device}/{i}", f"{gpus[device].uuid}-{i}", _gpu_environment(gpus[device]))
+        Slot(f"{device}/{i}", f"{gpus[device].uuid}-{i}", {VARIABLE: gpus[device].entry or gpus[device].uuid})
         for i in range(count)
         for device in devices
     )
-
-
-def _gpu_environment(gpu: Gpu) -> dict[str, str]:
-    return THREADS_ENVIRONMENT | {
-        VARIABLE: gpu.entry or gpu.uuid,
-        # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    }

@@ -1,4 +1,4 @@
-"""From a protocol to a study's folder: write it, or bring one that is there up to the protocol."""
+"""Writes a protocol's study folder, or brings one that is there up to the protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import MappingProxyType
 import msgspec
 
 from engine.catalog import presets
-from engine.dispatch.devices import choose_devices, device_type, list_devices
+from engine.dispatch.executors.registry import open_executor
 from engine.errors import StudyError
 from engine.plan.corpora import digest_corpus
 from engine.plan.packing import Packings
@@ -42,17 +42,17 @@ PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
 
 
 def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({})) -> Plan:
-    """The plan of a protocol on this machine's devices; see `make_plan`.
+    """Return the plan of a protocol on the devices of its executor; see `make_plan`.
 
     Raises:
         NondetError: Where a device is missing or the arms do not fit it.
     """
-    devices = choose_devices(protocol.dispatch.devices)
-    return make_plan(protocol, device=device_type(devices), digest=make_digest(protocol), packings=packings)
+    device = open_executor(protocol.dispatch).device
+    return make_plan(protocol, device=device, digest=make_digest(protocol), packings=packings)
 
 
 def make_digest(protocol: Protocol) -> Digest:
-    """Digests of the user's targets and of corpora, each read once."""
+    """Make the function that digests the user's targets and corpora, each read once."""
     path, root = search_path(protocol), data_root(protocol)
 
     @cache
@@ -65,12 +65,12 @@ def make_digest(protocol: Protocol) -> Digest:
 
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
-    """Where the user's targets are looked for beside installed packages: the protocol file's folder."""
+    """Return where the user's targets are looked for beside installed packages: the protocol file's folder."""
     return (Path(protocol.file).resolve().parent,)
 
 
 def data_root(protocol: Protocol) -> Path:
-    """The folder of the data files; a relative one is seen from the protocol file."""
+    """Return the folder of the data files; a relative one is seen from the protocol file."""
     return (search_path(protocol)[0] / Path(protocol.data_root).expanduser()).resolve()
 
 
@@ -151,6 +151,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         data_root=str(data_root(protocol)),
         search_path=tuple(str(folder) for folder in search_path(protocol)),
         dispatch=DispatchSettings(
+            executor=dispatch.executor,
             devices=dispatch.devices,
             slots_per_device=dispatch.slots_per_device,
             keep_weights=dispatch.keep_weights,
@@ -164,22 +165,23 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             cka_examples=protocol.metrics.cka_examples,
         ),
         reference=protocol.reference,
-        provenance=_find_provenance(),
+        provenance=_find_provenance(protocol),
     )
 
 
-def _find_provenance() -> Provenance:
+def _find_provenance(protocol: Protocol) -> Provenance:
+    gpus = open_executor(protocol.dispatch).gpus
     return Provenance(
         versions={name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
         git_commit=_git_commit(Path(__file__).parent),
         machine=platform.machine(),
         host=platform.node(),
-        gpus=tuple(GpuRecord(index=gpu.index, uuid=gpu.uuid, name=gpu.name) for gpu in list_devices().gpus),
+        gpus=tuple(GpuRecord(index=gpu.index, uuid=gpu.uuid, name=gpu.name) for gpu in gpus),
     )
 
 
 def _git_commit(folder: Path) -> str | None:
-    """Commit of the code, with "+changes" where files differ from it; None outside a checkout."""
+    """Return the commit of the code, with "+changes" where files differ from it; None outside a checkout."""
     try:
         describe = [
             "git",
@@ -198,5 +200,5 @@ def _git_commit(folder: Path) -> str | None:
 
 
 def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
-    """The plan's runs that the study folder already holds the complete results of."""
+    """Return the plan's runs that the study folder already holds the complete results of."""
     return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}

@@ -1,4 +1,4 @@
-"""Leases on the machine's slots: two studies on one machine never train in the same slot at once.
+"""Leases the machine's slots: two studies on one machine never train in the same slot at once.
 
 A lease is an advisory lock (flock) on a file that is local to the machine. The kernel releases it when its
 holder ends, however it ends; nothing has to be cleaned up.
@@ -31,7 +31,7 @@ def find_lease_folder() -> Path:
 
 
 class Lease:
-    """One lock file: this process's alone from `acquire` to `release`, or to the end of the process."""
+    """Holds one lock file, this process's alone from `acquire` to `release`, or to the end of the process."""
 
     def __init__(self, key: str) -> None:
         """Name the slot; see `acquire`."""
@@ -67,7 +67,7 @@ class Lease:
             self._descriptor = None
 
     def read_holder(self) -> dict[str, Any]:
-        """Who holds it, as far as can be told; empty where nobody does."""
+        """Return who holds it, as far as can be told; empty where nobody does."""
         try:
             descriptor = _open(self.path)
         except NondetError:

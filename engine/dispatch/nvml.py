@@ -1,7 +1,11 @@
-"""NVIDIA's management library: the GPUs of this machine as the driver lists them, without a CUDA context."""
+"""Asks NVIDIA's management library (NVML) about this machine's GPUs: which there are, and how busy they are.
+
+No CUDA context is made by that.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +14,7 @@ import pynvml
 
 @dataclass(frozen=True)
 class Card:
-    """One GPU, or one part of a GPU that MIG divides."""
+    """Describes one GPU, or one part of a GPU that MIG divides."""
 
     uuid: str
     """Empty where the driver cannot open it."""
@@ -25,11 +29,60 @@ class Card:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What the library says of this machine."""
+    """Lists what the library says of this machine."""
 
     cards: tuple[Card, ...] = ()
     failure: str | None = None
     """Why it says nothing: its own words."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Says how busy one GPU is."""
+
+    index: int
+    """The driver's."""
+    busy_percent: int
+    memory_used: int
+    """Bytes."""
+    memory_total: int
+    watts: float | None
+    """None for cards that do not tell."""
+
+
+class Meters:
+    """Reads the load of all GPUs again and again; the handles are fetched once, which costs more than a look."""
+
+    def __init__(self) -> None:
+        """Open the library; without a driver or a GPU there is nothing to read."""
+        self._handles: dict[int, Any] = {}
+        try:
+            pynvml.nvmlInit()
+            count = pynvml.nvmlDeviceGetCount()
+        except pynvml.NVMLError:
+            return
+        for index in range(count):
+            with contextlib.suppress(pynvml.NVMLError):  # one that cannot be opened has nothing to show
+                self._handles[index] = pynvml.nvmlDeviceGetHandleByIndex(index)
+
+    def read(self) -> list[Load]:
+        """Return the load of every GPU; one that has gone is left out."""
+        loads = (_read_load(index, handle) for index, handle in self._handles.items())
+        return [load for load in loads if load is not None]
+
+
+def _read_load(index: int, handle: Any) -> Load | None:
+    """Return a GPU's load; None where it has gone."""
+    try:
+        busy = int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return None
+    try:
+        watts = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
+    except pynvml.NVMLError:
+        watts = None
+    return Load(index, busy, int(memory.used), int(memory.total), watts)
 
 
 def take_inventory() -> Inventory:
@@ -57,7 +110,7 @@ def _look_at(index: int) -> Card:
 
 
 def _find_parts(handle: Any) -> tuple[Card, ...]:
-    """The parts of a GPU; none where it is not divided, or too old to be."""
+    """Return the parts of a GPU; none where it is not divided, or too old to be."""
     parts = []
     try:
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
@@ -70,7 +123,7 @@ def _find_parts(handle: Any) -> tuple[Card, ...]:
 
 
 def _open_part(handle: Any, number: int) -> Any:
-    """A part's handle; None at a number that no part has."""
+    """Return a part's handle; None at a number that no part has."""
     try:
         return pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
     except pynvml.NVMLError_NotFound:  # pyright: ignore[reportAttributeAccessIssue] - made at import

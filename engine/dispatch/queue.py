@@ -1,88 +1,105 @@
-"""Which run a worker takes next."""
+"""Decides which run a worker takes next."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
 
 from engine.dispatch.claims import claim
 from engine.study.control import Control
 from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.run_records import AttemptRecord
-from engine.study.run_state import read_state
+from engine.study.run_state import RunState, read_state
 
 
-def claim_next(
-    paths: StudyPaths,
-    order: Sequence[str],
-    *,
-    control: Control,
-    session: str,
-    record: AttemptRecord,
-    done: set[str],
-    forks: Mapping[str, tuple[str, int]] | None = None,
-    reuses: Mapping[str, str] | None = None,
-) -> tuple[str, AttemptPaths] | Literal["wait"] | None:
-    """Claim the first run that this session may train.
+class Planned(Protocol):
+    """Says which runs there are and which of them depend on others; a study's plan does."""
 
-    Args:
-        paths: The study.
-        order: All run ids, in training order.
-        control: Requests that hold.
-        session: The supervisor session that the attempt belongs to.
-        record: What attempt.json is to hold.
-        done: Runs known to be done, which are not looked at again; extended here.
-        forks: Runs with an onset → the id of their common beginning and its last epoch.
-        reuses: Runs that evaluate another run's weights → that run.
+    @property
+    def order(self) -> Sequence[str]: ...
+    @property
+    def forks(self) -> Mapping[str, tuple[str, int]]: ...
+    @property
+    def reuses(self) -> Mapping[str, str]: ...
 
-    Returns:
-        The run and the attempt; "wait" where what is left goes on from a beginning that another process is training;
-        None where nothing is left to claim.
-    """
-    waiting = False
-    now: dict[str, Any] = {"control": control, "session": session}
-    busy = _busy_beginnings(paths, forks or {}, control=control, session=session, done=done)
-    for run_id in order:
-        if run_id in done:
-            continue
-        run = paths.run(run_id)
-        state = read_state(run, control=control, session=session, run_id=run_id)
-        if state.status == "done":
-            done.add(run_id)
-        elif state.retriable and state.status != "running" and not control.holds(run_id):
-            if forks and run_id in forks and _must_wait(paths, forks[run_id], busy):
+
+@dataclass(frozen=True)
+class Taken:
+    """Names a run that this process owns from now on."""
+
+    run_id: str
+    attempt: AttemptPaths
+
+
+class NotTaken(Enum):
+    """Says why no run was claimed."""
+
+    WAIT = "what is left goes on from something that another process is training"
+    NOTHING_LEFT = "nothing is left to claim"
+
+
+@dataclass
+class RunQueue:
+    """Keeps a worker's view of a study's runs; see `claim_next`."""
+
+    paths: StudyPaths
+    session: str
+    """The supervisor's, which the worker's attempts belong to."""
+    done: set[str] = field(default_factory=set)
+    """Runs known to be done, which are not looked at again."""
+
+    def claim_next(
+        self, plan: Planned, *, control: Control, record: AttemptRecord, wanted: Sequence[str] | None = None
+    ) -> Taken | NotTaken:
+        """Claim the first run that this session may train.
+
+        Args:
+            plan: The study's runs, as they are planned now.
+            control: Requests that hold.
+            record: What attempt.json is to hold.
+            wanted: The runs that may be claimed, in order; all of the plan where not given.
+        """
+        waiting = False
+        busy = self._find_busy_beginnings(plan, control)
+        for run_id in plan.order if wanted is None else wanted:
+            if not self._may_train(run_id, control):
+                continue
+            if self._must_wait(run_id, plan, control, busy):
                 waiting = True
                 continue
-            twin = (reuses or {}).get(run_id)
-            if twin is not None and read_state(paths.run(twin), **now, run_id=twin).status == "running":
-                waiting = True
-                continue
-            attempts = run.list_attempts()
-            number = attempts[-1].number + 1 if attempts else 1
-            attempt = claim(run, number, record)
+            attempts = self.paths.run(run_id).list_attempts()
+            attempt = claim(self.paths.run(run_id), attempts[-1].number + 1 if attempts else 1, record)
             if attempt is not None:
-                return run_id, attempt
-    return "wait" if waiting else None
+                return Taken(run_id, attempt)
+        return NotTaken.WAIT if waiting else NotTaken.NOTHING_LEFT
 
+    def _read_state(self, run_id: str, control: Control) -> RunState:
+        return read_state(self.paths.run(run_id), control=control, session=self.session, run_id=run_id)
 
-def _busy_beginnings(
-    paths: StudyPaths,
-    forks: Mapping[str, tuple[str, int]],
-    *,
-    control: Control,
-    session: str,
-    done: set[str],
-) -> set[str]:
-    """Common beginnings that some live process has not yet finished."""
-    busy = set()
-    for run_id, (prefix_id, epoch) in forks.items():
-        if run_id in done or prefix_id in busy or paths.fork(prefix_id, epoch).checkpoint.exists():
-            continue
-        if read_state(paths.run(run_id), control=control, session=session, run_id=run_id).status == "running":
-            busy.add(prefix_id)
-    return busy
+    def _may_train(self, run_id: str, control: Control) -> bool:
+        """Tell whether a run is neither done nor held nor trained by another process; note the done ones."""
+        if run_id in self.done:
+            return False
+        state = self._read_state(run_id, control)
+        if state.status == "done":
+            self.done.add(run_id)
+        return state.retriable and state.status not in ("done", "running") and not control.holds(run_id)
 
+    def _must_wait(self, run_id: str, plan: Planned, control: Control, busy: set[str]) -> bool:
+        """Tell whether another process trains what this run goes on from: its beginning, or its twin's weights."""
+        fork, twin = plan.forks.get(run_id), plan.reuses.get(run_id)
+        if fork is not None and fork[0] in busy and not self.paths.fork(*fork).checkpoint.exists():
+            return True
+        return twin is not None and self._read_state(twin, control).status == "running"
 
-def _must_wait(paths: StudyPaths, fork: tuple[str, int], busy: set[str]) -> bool:
-    """Whether a run's beginning is being trained right now, so that training it here too would be a waste."""
-    return fork[0] in busy and not paths.fork(*fork).checkpoint.exists()
+    def _find_busy_beginnings(self, plan: Planned, control: Control) -> set[str]:
+        """Return the common beginnings that some live process has not yet finished."""
+        busy: set[str] = set()
+        for run_id, (prefix_id, epoch) in plan.forks.items():
+            if run_id in self.done or prefix_id in busy or self.paths.fork(prefix_id, epoch).checkpoint.exists():
+                continue
+            if self._read_state(run_id, control).status == "running":
+                busy.add(prefix_id)
+        return busy

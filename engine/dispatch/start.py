@@ -1,4 +1,4 @@
-"""Starting a study: one command at a time looks at its folder, writes it and starts its supervisor.
+"""Starts a study: one command at a time looks at its folder, writes it and starts its supervisor.
 
 Between that look and the moment in which the supervisor is there, nothing else would tell two commands with one
 study's name apart: each would write its own plan, and one would be shown the other's results.
@@ -36,7 +36,7 @@ LOCK_TIMEOUT_S = 4 * START_TIMEOUT_S
 
 @dataclass(frozen=True)
 class PreparedStudy:
-    """A study whose folder holds the plan that was asked for, kept from other commands."""
+    """Keeps other commands from a study whose folder holds the plan that was asked for."""
 
     paths: StudyPaths
     done: frozenset[str]

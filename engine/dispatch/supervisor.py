@@ -1,4 +1,4 @@
-"""The supervisor of one study: keeps a worker in every slot while there is something to train.
+"""Supervises one study: keeps a worker in every place of its executor while there is something to train.
 
 It decides nothing that matters: workers claim runs by themselves, results are written by workers, state is
 derived from files. Killing it at any moment loses nothing; its workers go on, and the next one takes over.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import signal
-import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.dispatch.children import command
 from engine.dispatch.claims import remove_stray_claims
-from engine.dispatch.devices import Slot, choose_devices, device_type, explain_devices, make_slots
+from engine.dispatch.executors.base import Executor, JobHandle, WorkerRequest
+from engine.dispatch.executors.registry import open_executor
+from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.leases import Lease
-from engine.dispatch.slots import EXIT_STORE_FULL, SlotWorker
-from engine.errors import StudyError
+from engine.dispatch.places import Place
+from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
@@ -40,9 +40,10 @@ METRICS_PAUSE_MIN_S = 3.0
 
 @dataclass
 class Measuring:
-    """The process that brings metrics.json up to date."""
+    """Keeps the process that brings metrics.json up to date."""
 
-    process: subprocess.Popen[bytes] | None = None
+    executor: Executor
+    job: JobHandle | None = None
     started: float = 0.0
     next_start: float = 0.0
     covered: int = -1
@@ -50,34 +51,40 @@ class Measuring:
 
     def poll(self) -> None:
         """Note the end of the process, and how long it is to rest."""
-        if self.process is not None and self.process.poll() is not None:
+        if self.job is not None and self.job.poll() is not None:
             now = time.monotonic()
             pause_s = max(METRICS_PAUSE_MIN_S, METRICS_PAUSE_FACTOR * (now - self.started))
-            self.process, self.next_start = None, now + pause_s
+            self.job, self.next_start = None, now + pause_s
 
     def start(self, paths: StudyPaths, finished: int) -> None:
         """Measure what is there now; its faults go to the supervisor's log."""
         self.started, self.covered = time.monotonic(), finished
-        arguments = command("engine.metrics", str(paths.folder))
-        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, cwd="/")
+        self.job = self.executor.start_job(metrics_job(paths))
+
+    def wait(self) -> None:
+        """Wait for the end of the process, where one runs."""
+        while self.job is not None:
+            time.sleep(TICK_S / 4)
+            self.poll()
 
 
 @dataclass
 class Supervisor:
-    """State of the loop; see `supervise`."""
+    """Holds the state of the loop; see `supervise`."""
 
     paths: StudyPaths
     view: StudyView
-    workers: list[SlotWorker]
+    executor: Executor
+    places: list[Place]
+    measuring: Measuring
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
-    measuring: Measuring = field(default_factory=Measuring)
     written: SupervisorRecord | None = None
     stop_asked: bool = False
     failure: str | None = None
 
     def write(self, state: SupervisorState) -> None:
         """Bring supervisor.json up to date; a full disk leaves the older one, which is no reason to end."""
-        slots = tuple(worker.describe() for worker in self.workers)
+        slots = tuple(place.describe() for place in self.places)
         record = SupervisorRecord(
             owner=current_owner(), session=self.session, state=state, slots=slots, failure=self.failure
         )
@@ -89,60 +96,72 @@ class Supervisor:
         except StudyError as error:
             LOG.warning("%s", error)
 
+    @property
+    def workers_left(self) -> bool:
+        """Tell whether a worker has not ended yet, as far as was seen."""
+        return any(place.worker is not None for place in self.places)
+
     def stop_workers(self) -> None:
         """Ask all workers to end, wait for them, then insist."""
-        for worker in self.workers:
-            worker.send(signal.SIGTERM)
+        self._tell_workers(at_once=False)
         deadline = time.monotonic() + STOP_GRACE_S
-        while any(worker.process is not None for worker in self.workers):
+        while self.workers_left:
             if time.monotonic() > deadline:
-                for worker in self.workers:
-                    worker.send(signal.SIGKILL)
-            for worker in self.workers:
-                worker.reap(attempts=0)
+                self._tell_workers(at_once=True)
+            for place in self.places:
+                place.reap(attempts=0)
             time.sleep(TICK_S / 4)
 
-    def fill_slots(self, snapshot: StudySnapshot) -> None:
-        """Reap workers that ended, and start one in every slot that could train something now."""
+    def _tell_workers(self, *, at_once: bool) -> None:
+        for place in self.places:
+            if place.worker is not None:
+                place.worker.stop(at_once=at_once)
+
+    def fill_places(self, snapshot: StudySnapshot) -> None:
+        """Reap workers that ended, and start one in every place that could train something now."""
         attempts = sum(run.state.attempts for run in snapshot.runs.values())
-        for worker in self.workers:
-            if worker.reap(attempts) == EXIT_STORE_FULL:
+        for place in self.places:
+            if place.reap(attempts) == EXIT_STORE_FULL:
                 self.failure = f"{self.paths.folder}: no room left on this file system: make room and run it again"
+            if snapshot.finished:
+                place.dismiss_waiting()
         claimable = sum(run.state.retriable for run in snapshot.runs.values())
-        idle = [worker for worker in self.workers if worker.process is None and not worker.given_up]
+        idle = [place for place in self.places if place.worker is None and not place.given_up]
         if self.failure is None and not snapshot.control.paused:
-            for worker in idle[:claimable]:
-                worker.start(self.paths, self.session, attempts)
-        if claimable and all(worker.given_up for worker in self.workers):
+            self._fill(idle[:claimable], attempts)
+        if claimable and all(place.given_up for place in self.places):
             self.failure = f"no worker could start; see the end of {self.paths.supervisor_log}"
+
+    def _fill(self, places: Sequence[Place], attempts: int) -> None:
+        for place in places:
+            try:
+                place.fill(self.executor, WorkerRequest(self.paths, self.session), attempts)
+            except NondetError as error:  # the executor refuses for good
+                self.failure = str(error)
+                return
 
     def measure(self, snapshot: StudySnapshot, *, at_once: bool = False) -> None:
         """Refresh metrics.json when runs have finished since, not too often."""
         self.measuring.poll()
         finished = snapshot.counts.get("done", 0)
         due = at_once or time.monotonic() >= self.measuring.next_start
-        if due and self.measuring.process is None and finished != self.measuring.covered:
+        if due and self.measuring.job is None and finished != self.measuring.covered:
             self.measuring.start(self.paths, finished)
 
     def finish_measuring(self) -> None:
         """Wait for the measures of everything that is there now."""
-        if self.measuring.process is not None:
-            self.measuring.process.wait()
-            self.measuring.poll()
+        self.measuring.wait()
         self.measure(self.view.refresh(), at_once=True)
-        if self.measuring.process is not None:
-            self.measuring.process.wait()
+        self.measuring.wait()
 
     def compare_layers(self) -> None:
         """Measure CKA where the protocol asks for it, then the intervals of its means; ends early when asked to."""
         if not self.view.plan.metrics.cka:
             return
-        arguments = command("engine.training", "similarity", str(self.paths.folder))
-        environment = dict(os.environ) | self.workers[0].slot.environment
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, cwd="/", env=environment)
-        while process.poll() is None:
+        job = self.executor.start_job(similarity_job(self.paths))
+        while job.poll() is None:
             if self.stop_asked or read_control(self.paths).cancelled:
-                process.terminate()
+                job.stop()
             time.sleep(TICK_S)
         self.measuring.covered = -1
         self.finish_measuring()
@@ -161,8 +180,9 @@ def supervise(paths: StudyPaths) -> int:
     if not lease.acquire({"study": paths.name, "pid": current_owner().pid}):
         return 0
     view = StudyView(paths)
-    slots = _find_slots(view)
-    supervisor = Supervisor(paths=paths, view=view, workers=[SlotWorker(slot) for slot in slots])
+    executor = _find_executor(view)
+    places = [Place(name) for name in executor.places]
+    supervisor = Supervisor(paths, view, executor, places, Measuring(executor))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: setattr(supervisor, "stop_asked", True))
     supervisor.write("running")
@@ -177,22 +197,20 @@ def supervise(paths: StudyPaths) -> int:
         supervisor.write("running")
 
 
-def _find_slots(view: StudyView) -> tuple[Slot, ...]:
-    """The slots on the study's devices, as they are now.
+def _find_executor(view: StudyView) -> Executor:
+    """Return the study's executor, as its devices are now.
 
     Raises:
         NondetError: If they are not there, or of another kind than the runs are planned for.
     """
-    plan = view.plan
-    devices = choose_devices(plan.dispatch.devices)
-    kind = device_type(devices)
-    if kind != plan.device:
-        why = "".join(f": {note}" for note in explain_devices(plan.dispatch.devices))
+    executor = open_executor(view.plan.dispatch.fill_in())
+    if executor.device != view.plan.device:
+        why = "".join(f": {note}" for note in executor.notes)
         raise StudyError(
-            f"{view.paths.folder}: its runs are planned for {plan.device}, and {kind} is what there is now{why}: "
-            "repair that, or run the protocol again to plan them anew"
+            f"{view.paths.folder}: its runs are planned for {view.plan.device}, and {executor.device} is what there "
+            f"is now{why}: repair that, or run the protocol again to plan them anew"
         )
-    return make_slots(devices, plan.dispatch.count_slots())
+    return executor
 
 
 def _loop(supervisor: Supervisor) -> SupervisorState:
@@ -202,14 +220,14 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             supervisor.stop_workers()
             supervisor.finish_measuring()
             return "cancelled" if snapshot.control.cancelled else "stopped"
-        supervisor.fill_slots(snapshot)
+        supervisor.fill_places(snapshot)
         supervisor.measure(snapshot)
         supervisor.write("running")
         if supervisor.failure is not None:
             supervisor.stop_workers()
             supervisor.finish_measuring()
             return "stopped"
-        if snapshot.finished and not any(worker.process for worker in supervisor.workers):
+        if snapshot.finished and not supervisor.workers_left:
             supervisor.finish_measuring()
             supervisor.compare_layers()
             return "finished"

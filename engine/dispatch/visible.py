@@ -1,4 +1,4 @@
-"""Which of a machine's GPUs this process may use: what CUDA_VISIBLE_DEVICES says, read as CUDA reads it.
+"""Finds which of a machine's GPUs this process may use: reads CUDA_VISIBLE_DEVICES as CUDA reads it.
 
 Source: the CUDA C++ Programming Guide, section "CUDA Environment Variables".
 """
@@ -20,7 +20,7 @@ Entries = list[tuple[Card, str | None]]
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device that may be used."""
+    """Describes one CUDA device that may be used."""
 
     index: int
     """Its place among the visible ones: N of cuda:N, as torch counts."""
@@ -33,7 +33,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class DeviceList:
-    """The GPUs that may be used, and what is to be said of those that may not."""
+    """Lists the GPUs that may be used, and says what there is to be said of those that may not."""
 
     gpus: tuple[Gpu, ...] = ()
     notes: tuple[str, ...] = ()
@@ -45,17 +45,17 @@ class DeviceList:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The devices as protocols name them."""
+        """Return the devices as protocols name them."""
         return tuple(f"cuda:{gpu.index}" for gpu in self.gpus)
 
     @property
     def setting(self) -> str:
-        """The variable as one would write it."""
+        """Return the variable as one would write it."""
         return f'{VARIABLE}="{self.variable or ""}"'
 
 
 def list_visible(inventory: Inventory, environment: Mapping[str, str]) -> DeviceList:
-    """The devices that CUDA would show to a process with some environment.
+    """List the devices that CUDA would show to a process with some environment.
 
     Numbers in CUDA_VISIBLE_DEVICES are taken in the driver's order, that of PCI buses. Without
     CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA counts the fastest first, which is the same where all GPUs are of one model;
@@ -87,7 +87,7 @@ def list_visible(inventory: Inventory, environment: Mapping[str, str]) -> Device
 
 
 def _choose(variable: str | None, cards: Cards, order: str | None) -> tuple[Entries, list[str]]:
-    """The cards that are visible, and what is wrong with the variable."""
+    """Return the cards that are visible, and what is wrong with the variable."""
     if variable is None:
         return [(card, None) for card in cards], []
     counted = order == "PCI_BUS_ID" or len({card.name for card in cards if card.name}) < 2
@@ -98,7 +98,7 @@ def _choose(variable: str | None, cards: Cards, order: str | None) -> tuple[Entr
 
 
 def _read_entries(variable: str, cards: Cards, *, counted: bool) -> tuple[Entries, list[str]]:
-    """The cards that the variable names, in its order, with what a worker is to be told; and what was wrong.
+    """Return the cards that the variable names, in order, with what a worker is to be told; and what was wrong.
 
     The list ends at the first entry that names no device, and is empty where a device is in it twice.
     """
@@ -116,7 +116,7 @@ def _read_entries(variable: str, cards: Cards, *, counted: bool) -> tuple[Entrie
 
 
 def _find(entry: str, cards: Cards) -> Card | None:
-    """The card of a number, a UUID or the beginning of one UUID."""
+    """Return the card of a number, a UUID or the beginning of one UUID; None where there is none."""
     number = _number(entry)
     if number is not None:
         return next((card for card in cards if card.index == number), None)
@@ -128,6 +128,6 @@ def _find(entry: str, cards: Cards) -> Card | None:
 
 
 def _number(entry: str) -> int | None:
-    """CUDA reads the digits that an entry begins with."""
+    """Return the digits that an entry begins with, which is how CUDA reads a number."""
     digits = re.match(r"\+?(\d+)", entry)
     return int(digits[1]) if digits else None

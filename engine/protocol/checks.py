@@ -38,8 +38,6 @@ class Check:
     """Says what is allowed, as it goes on after "must be"."""
     list_names: Callable[[], tuple[str, ...]] = no_names
     """Lists the allowed names; none where the value is no name out of a list."""
-    later: frozenset[str] = frozenset()
-    """Known words that this version cannot act on."""
 
     @property
     def allowed(self) -> str:
@@ -53,15 +51,11 @@ class Check:
 
     def find_problem(self, value: Any) -> str | None:
         """Return what is wrong with a value, or None where it is allowed."""
-        if self.accepts(value):
-            return None
-        if isinstance(value, str) and value in self.later:
-            return "is not available in this version"
-        return f"must be {self.allowed}"
+        return None if self.accepts(value) else f"must be {self.allowed}"
 
     def is_unknown_name(self, value: Any) -> bool:
         """Tell whether the value is a word that is none of the allowed names, perhaps a mistyped one."""
-        return isinstance(value, str) and bool(self.names) and value not in self.later and not self.accepts(value)
+        return isinstance(value, str) and bool(self.names) and not self.accepts(value)
 
 
 def allow(allowed: str, accepts: Callable[[Any], bool]) -> Check:
@@ -85,14 +79,13 @@ def number(low: float, high: float, *, above: bool = False, below: bool = False)
     return allow(f"a number {bounds}", accepts)
 
 
-def choice(names: Iterable[str], later: Iterable[str] = ()) -> Check:
-    """Allow one of some names; those in `later` are known words whose function this version does not have."""
+def choice(names: Iterable[str]) -> Check:
+    """Allow one of some names."""
     valid = tuple(names)
     return Check(
         lambda value: isinstance(value, str) and value in valid,
         lambda: f"one of {', '.join(valid)}",
         lambda: valid,
-        frozenset(later),
     )
 
 

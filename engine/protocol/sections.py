@@ -10,13 +10,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.catalog import presets
+from engine.catalog.executors import EXECUTORS
 from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.keys import Key, declared, key
 
 AVERAGINGS = ("swa", "aswa")
-UNAVAILABLE = "leave the key out, or use a value that this version has"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +299,10 @@ class Dispatch:
         "Records a pack's step on CUDA once and replays it; changes no result.",
     )
     executor: str = key(
-        choice(("local",), ("slurm",)), "local", UNAVAILABLE, "Chooses where workers are started: on this machine."
+        choice(EXECUTORS),
+        "local",
+        "; ".join(f"{name}: {meaning}" for name, meaning in EXECUTORS.items()),
+        "Chooses what starts the workers, and where.",
     )
     keep_weights: bool = key(
         flag,

@@ -46,6 +46,8 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how a study's runs are trained, and what was measured where the protocol says auto."""
 
+    executor: str = "local"
+    """Name of what starts the workers."""
     devices: tuple[str, ...] | str
     slots_per_device: int | str
     keep_weights: bool
@@ -54,9 +56,9 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a pack's step is recorded and replayed on CUDA."""
     chosen: Chosen
 
-    def count_slots(self) -> int | str:
-        """Return the slots of each device: what was chosen where the protocol leaves that to a measurement."""
-        return self.chosen.slots_per_device or self.slots_per_device
+    def fill_in(self) -> DispatchSettings:
+        """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""
+        return msgspec.structs.replace(self, slots_per_device=self.chosen.slots_per_device or self.slots_per_device)
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):

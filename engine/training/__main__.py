@@ -1,10 +1,15 @@
-"""`python -P -m engine.training`: the processes that train (worker), compare (similarity) and try out (probe).
+"""Runs one of the processes that train (worker), compare (similarity) or try out (probe, race, rival).
 
-    worker STUDY --slot NAME --lease KEY --session ID     claims and trains runs of a study
+The command line is `python -P -m engine.training` and one of
+
+    worker STUDY --slot NAME [--lease KEY] --session ID   claims and trains runs of a study
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
+    race                                                  reads a request, starts rivals, answers how fast they were
+    rival                                                 trains beside others at every line on stdin
 
-A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing.
+A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing. Without a
+lease its place is its own from the start.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import sys
 import time
 from pathlib import Path
 
+from engine.dispatch.devices import COMPUTE_ENVIRONMENT
 from engine.dispatch.leases import Lease
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.control import read_control
@@ -30,38 +36,51 @@ LEASE_PERIOD_S = 0.5
 
 def main() -> int:
     """Run one of the processes."""
-    parser = argparse.ArgumentParser(prog="python -P -m engine.training")
-    commands = parser.add_subparsers(dest="command", required=True)
-    worker = commands.add_parser("worker")
-    worker.add_argument("study", type=Path)
-    worker.add_argument("--slot", required=True)
-    worker.add_argument("--lease", required=True)
-    worker.add_argument("--session", required=True)
-    similarity = commands.add_parser("similarity")
-    similarity.add_argument("study", type=Path)
-    commands.add_parser("probe")
-    commands.add_parser("rival")
-    arguments = parser.parse_args()
+    arguments = make_parser().parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    # Here and not by whoever starts the process: no executor can forget it, and torch is not imported yet.
+    os.environ.update(COMPUTE_ENVIRONMENT)
     try:
+        if arguments.command == "worker":
+            return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
+        if arguments.command == "similarity":
+            similarity = importlib.import_module("engine.training.similarity")
+            return similarity.measure_similarity(StudyPaths(arguments.study))
         if arguments.command == "probe":
             return importlib.import_module("engine.training.trials.facts").answer_request()
-        if arguments.command == "rival":
-            return importlib.import_module("engine.training.trials.side_by_side").answer()
-        if arguments.command == "similarity":
-            similarity_module = importlib.import_module("engine.training.similarity")
-            return similarity_module.measure_similarity(StudyPaths(arguments.study))
-        return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
+        if arguments.command == "race":
+            return importlib.import_module("engine.training.trials.race").answer_request()
+        return importlib.import_module("engine.training.trials.side_by_side").answer()
     except NondetError as error:
         logging.error("%s", error)
         return EXIT_USAGE
 
 
-def run_worker(paths: StudyPaths, slot: str, lease_key: str, session: str) -> int:
-    """Wait for the slot, then train in it until nothing is left to claim."""
-    lease = Lease(lease_key)
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line, which `engine.dispatch.jobs` writes."""
+    parser = argparse.ArgumentParser(prog="python -P -m engine.training")
+    commands = parser.add_subparsers(dest="command", required=True)
+    worker = commands.add_parser("worker")
+    worker.add_argument("study", type=Path)
+    worker.add_argument("--slot", required=True)
+    worker.add_argument("--lease")
+    worker.add_argument("--session", required=True)
+    similarity = commands.add_parser("similarity")
+    similarity.add_argument("study", type=Path)
+    for name in ("probe", "race", "rival"):
+        commands.add_parser(name)
+    return parser
+
+
+def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str) -> int:
+    """Wait for the slot where it is leased, then train in it until nothing is left to claim.
+
+    Returns:
+        The process's exit status.
+    """
+    lease = None if lease_key is None else Lease(lease_key)
     holder = {"study": paths.name, "pid": os.getpid(), "folder": str(paths.folder)}
-    while not lease.acquire(holder):
+    while lease is not None and not lease.acquire(holder):
         if not has_work(paths, session):
             return 0
         time.sleep(LEASE_PERIOD_S)
@@ -69,7 +88,7 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str, session: str) -> in
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:
-    """Whether a run of the study could be claimed now."""
+    """Tell whether a run of the study could be claimed now."""
     control = read_control(paths)
     plan = read_plan(paths)
     states = (read_state(paths.run(run), control=control, session=session, run_id=run) for run in plan.order)

@@ -16,12 +16,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from engine.dispatch.queue import claim_next
-from engine.dispatch.slots import EXIT_STORE_FULL
+from engine.dispatch.jobs import EXIT_STORE_FULL
+from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreFullError
 from engine.recipe import Recipe
 from engine.study.control import Control, read_control
@@ -105,11 +104,11 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: setattr(requests, "terminated", True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    done: set[str] = set()
+    queue = RunQueue(paths, session)
     datasets: Datasets = {}
 
-    def claim(wanted: Sequence[str] | None = None) -> Claimed | Literal["wait"] | None:
-        return patiently(lambda: _claim(paths, requests, done, wanted, slot=slot, session=session))
+    def claim(wanted: Sequence[str] | None = None) -> Claimed | NotTaken:
+        return patiently(lambda: _claim(queue, requests, wanted, slot=slot))
 
     while not requests.terminated:
         try:
@@ -117,9 +116,9 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
         except StoreFullError as error:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
-        if claimed is None:
+        if claimed is NotTaken.NOTHING_LEFT:
             return EXIT_NOTHING_LEFT if once else 0
-        if isinstance(claimed, str):  # what is left waits for a beginning that another worker trains
+        if claimed is NotTaken.WAIT:
             time.sleep(CONTROL_PERIOD_S)
             continue
         status = _train_claimed(claimed, requests, datasets, claim)
@@ -128,25 +127,14 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     return 0
 
 
-def _claim(
-    paths: StudyPaths, requests: Requests, done: set[str], wanted: Sequence[str] | None, *, slot: str, session: str
-) -> Claimed | Literal["wait"] | None:
-    """The next run of the plan as it stands now, or of some of its runs."""
-    plan = read_plan(paths)
+def _claim(queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, *, slot: str) -> Claimed | NotTaken:
+    """Claim the next run of the plan as it stands now, or one of some of its runs."""
+    plan = read_plan(queue.paths)
     control = requests.look()
     if control.cancelled:
-        return None
-    claimed = claim_next(
-        paths,
-        plan.order if wanted is None else wanted,
-        control=control,
-        session=session,
-        record=describe_attempt(session, slot),
-        done=done,
-        forks=plan.forks,
-        reuses=plan.reuses,
-    )
-    return Claimed(paths, plan, *claimed) if isinstance(claimed, tuple) else claimed
+        return NotTaken.NOTHING_LEFT
+    taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
+    return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 
 def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:

@@ -1,4 +1,4 @@
-"""Finding out what a protocol leaves open: which packs are fastest, and how many slots a device carries."""
+"""Finds out what a protocol leaves open: which packs are fastest, and how many slots a device carries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.dispatch.devices import choose_devices, explain_devices, make_slots
+from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
 from engine.plan.packing import Packing, shows_rounding
 from engine.plan.plan import Plan
@@ -19,17 +19,15 @@ from engine.study.records import find_record
 from engine.study.run_state import is_out_of_memory
 from engine.study.study_plan import StudyPlan
 from engine.tuning.probe import ProbeFacts, Workload, ask, probe_plan
-from engine.tuning.slot_trial import race
+from engine.tuning.slot_trial import try_slots
 
 WORTH_S = 120.0
 """Seconds of training on one slot below which slots are not measured: it would take longer than it saves."""
 
-MOST_SLOTS_PER_GPU = 8
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """A protocol with nothing left open."""
+    """Holds what was found out about a protocol, with nothing left open."""
 
     plan: Plan
     facts: tuple[ProbeFacts, ...]
@@ -38,7 +36,7 @@ class Decided:
     """What is to be said of the devices: GPUs left out, or why the CPU is used."""
 
     def count_slots(self, protocol: Protocol) -> int:
-        """Runs or packs that are trained side by side."""
+        """Return how many runs or packs are trained side by side."""
         return count_slots(protocol, self.chosen)
 
 
@@ -62,12 +60,12 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
         plan=plan,
         facts=facts,
         chosen=choose_slots(protocol, plan, facts, chosen),
-        notes=explain_devices(protocol.dispatch.devices),
+        notes=tuple(open_executor(protocol.dispatch).notes),
     )
 
 
 def recall(protocol: Protocol, *, store: str | None) -> Chosen:
-    """What was measured for this study, as far as its settings are what they were.
+    """Return what was measured for this study, as far as its settings are what they were.
 
     Other slots leave packs as they are: runs that are done stay of use.
     """
@@ -111,9 +109,9 @@ def _halve(packing: Packing) -> Packing:
 
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:
-    """Runs or packs that are trained side by side."""
+    """Return how many runs or packs are trained side by side."""
     per_device = chosen.slots_per_device or protocol.dispatch.slots_per_device
-    return len(make_slots(choose_devices(protocol.dispatch.devices), per_device))
+    return len(open_executor(replace(protocol.dispatch, slots_per_device=per_device)).places)
 
 
 def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
@@ -133,7 +131,7 @@ def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
 
 
 def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[str, tuple[Recipe, dict[str, Any]]]:
-    """Kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
+    """Return the kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
     pack = protocol.dispatch.pack
     questions: dict[str, tuple[Recipe, dict[str, Any]]] = {}
     for kind in dict.fromkeys(arm.kind for arm in plan.arms if arm.kind is not None):
@@ -157,7 +155,7 @@ def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[st
 
 
 def _may_refuse(recipe: Recipe) -> bool:
-    """Whether it takes a trial to know that a network can be stacked: one that is not the project's own."""
+    """Tell whether it takes a trial to know that a network can be stacked: one that is not the project's own."""
     return recipe.model.target is not None or ":" in (recipe.model.preset or "")
 
 
@@ -168,30 +166,29 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
     """
     if protocol.dispatch.slots_per_device != "auto" or chosen.slots_per_device is not None:
         return chosen
-    devices = choose_devices(protocol.dispatch.devices)
-    most = len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU
+    most = open_executor(protocol.dispatch).most_slots
     seconds, longest = max(((estimate_s(plan, fact), fact) for fact in facts), key=lambda pair: pair[0])
     if most == 1 or seconds < WORTH_S:
         return chosen
     recipe = plan.recipes[longest.runs[0]]
     packs = max(1, len(longest.runs) // (recipe.pack.size if recipe.pack else 1))
-    trials = race(protocol, recipe, propose_counts(min(most, packs)))
+    trials = try_slots(protocol, recipe, propose_counts(min(most, packs)))
     if not trials:
         return chosen
     return msgspec.structs.replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
 
 
 def estimate_s(plan: Plan, fact: ProbeFacts) -> float:
-    """Seconds that a workload takes on one slot."""
+    """Return the seconds that a workload takes on one slot."""
     return sum(plan.recipes[run].train.epochs for run in fact.runs) * (fact.seconds_per_epoch or fact.seconds_guess)
 
 
 def propose_counts(most: int) -> list[int]:
-    """1, 2, 4, … and the most."""
+    """Return the numbers of slots to try: 1, 2, 4, … and the most."""
     return sorted({2**i for i in range(9) if 2**i < most} | {most})
 
 
 def choose_count(trials: Sequence[tuple[int, float]]) -> int:
-    """The fewest slots that come within 5 % of the best."""
+    """Return the fewest slots that come within 5 % of the best."""
     best = max(rate for _, rate in trials)
     return next(slots for slots, rate in sorted(trials) if rate >= 0.95 * best)

@@ -1,4 +1,4 @@
-"""Asking a training process whether a plan's data and models work, how large they are and how long they take.
+"""Asks a training process whether a plan's data and models work, how large they are and how long they take.
 
 What only torch can tell (a user's module, a data set's files) is found out in a process of its own, before
 anything is written.
@@ -7,28 +7,25 @@ anything is written.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from engine.dispatch.children import command
-from engine.dispatch.devices import choose_devices, make_slots
-from engine.dispatch.launch import data_root, search_path
-from engine.errors import NondetError
+from engine.dispatch.executors.registry import open_executor
+from engine.dispatch.jobs import probe_job
 from engine.plan.packing import shows_rounding
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import Fault, ProtocolError
 from engine.recipe import Recipe
+from engine.tuning.asking import ask_job, describe_place
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeFacts:
-    """One workload of a plan: what its runs have in common but seeds."""
+    """Describes one workload of a plan: what its runs have in common but seeds."""
 
     arms: tuple[str, ...]
     runs: tuple[str, ...]
@@ -59,11 +56,11 @@ class ProbeFacts:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a training process is asked about."""
+    """Says what a training process is asked about."""
 
     recipe: Recipe
     trial: dict[str, Any] | None = None
-    """How packs of it are to be tried, see `training.packs.trial.Question`; None asks for facts."""
+    """How packs of it are to be tried, see `engine.training.trials.pack_sizes.Question`; None asks for facts."""
 
 
 def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
@@ -94,17 +91,13 @@ def ask(protocol: Protocol, workloads: Sequence[Workload], *, timed: bool) -> li
         ProtocolError: If a data set, model, target or perturbed parameter does not work.
         NondetError: If the training process itself fails.
     """
-    request = {
-        "root": str(data_root(protocol)),
-        "search_path": [str(folder) for folder in search_path(protocol)],
-        "timed": timed,
-        "graphs": protocol.dispatch.graphs,
-    }
-    environment = _environment(protocol)
+    executor = open_executor(protocol.dispatch)
+    request = describe_place(protocol) | {"timed": timed}
     found: dict[int, dict[str, Any]] = {}
     for numbers in _separate(workloads):
         asked = [{"recipe": msgspec.to_builtins(workloads[n].recipe), "trial": workloads[n].trial} for n in numbers]
-        found |= zip(numbers, _ask(request | {"workloads": asked}, environment), strict=True)
+        said = ask_job(executor, probe_job(), request | {"workloads": asked}, "answers")
+        found |= zip(numbers, said, strict=True)
     answers = [found[number] for number in range(len(workloads))]
     faults = [_fault(protocol, w.recipe, a) for w, a in zip(workloads, answers, strict=True) if "error" in a]
     if faults:
@@ -126,7 +119,7 @@ def _separate(workloads: Sequence[Workload]) -> list[tuple[int, ...]]:
 
 
 def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault]:
-    """Arms that show rounding alone, where a run's bits depend on its slot."""
+    """Return the fault of the first arm that shows rounding alone where a run's bits depend on its slot."""
     return [
         Fault(
             "dispatch.pack",
@@ -141,7 +134,7 @@ def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault
 
 
 def _group(plan: Plan) -> list[tuple[str, ...]]:
-    """Run ids by workload: same data, model, training, and parameter to move."""
+    """Group run ids by workload: same data, model, training, and parameter to move."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for run_id, recipe in plan.recipes.items():
         groups.setdefault(_workload(recipe), []).append(run_id)
@@ -153,36 +146,13 @@ def _workload(recipe: Recipe) -> tuple[Any, ...]:
 
 
 def _representative(plan: Plan, runs: tuple[str, ...]) -> Recipe:
-    """The run of the workload with most that can go wrong: a moved bit's parameter, free kernels."""
+    """Return the run of a workload with most that can go wrong: a moved bit's parameter, free kernels."""
     recipes = [plan.recipes[run] for run in runs]
     return max(recipes, key=lambda recipe: (recipe.lowlevel == "kernels", recipe.bit is not None))
 
 
-def _environment(protocol: Protocol) -> dict[str, str]:
-    slots = make_slots(choose_devices(protocol.dispatch.devices), 1)
-    return dict(os.environ) | slots[0].environment
-
-
-def _ask(request: dict[str, Any], environment: dict[str, str]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        command("engine.training", "probe"),
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd="/",
-        check=False,
-    )
-    try:
-        answers = json.loads(done.stdout)["answers"]
-    except (ValueError, KeyError, TypeError):
-        tail = "\n".join(done.stderr.splitlines()[-5:])
-        raise NondetError(f"the training process could not start (exit status {done.returncode}):\n{tail}") from None
-    return answers
-
-
 def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
-    """The fault at the key that caused it."""
+    """Return the fault at the key that caused it."""
     part = {"data": recipe.data, "model": recipe.model}.get(answer["part"])
     if answer["part"] == "device":
         return Fault("dispatch.devices", answer["error"], answer["remedy"])
@@ -192,8 +162,8 @@ def _fault(protocol: Protocol, recipe: Recipe, answer: dict[str, Any]) -> Fault:
         return Fault("dispatch.pack", answer["error"], answer["remedy"], str(protocol.dispatch.pack))
     if part is None:
         return Fault("bit.parameter", answer["error"], answer["remedy"], json.dumps(protocol.bit.parameter))
-    kind = "target" if part.target is not None else "preset"
-    return Fault(f"{answer['part']}.{kind}", answer["error"], answer["remedy"], json.dumps(part.target or part.preset))
+    key = "target" if part.target is not None else "preset"
+    return Fault(f"{answer['part']}.{key}", answer["error"], answer["remedy"], json.dumps(part.target or part.preset))
 
 
 def _facts(plan: Plan, runs: tuple[str, ...], answer: dict[str, Any]) -> ProbeFacts:

@@ -34,7 +34,7 @@ from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.stacked_images import ImagePack
 from engine.training.trials.pack_validity import check_pack
 from engine.training.trials.step_times import prepare_replicas, time_task, train_steps, warm_up
-from engine.tuning.slot_trial import race
+from engine.tuning.slot_trial import try_slots
 
 TABLE_ROW = 100 * 500
 """Epochs of a row: 100 replicas, 500 epochs each."""
@@ -216,7 +216,7 @@ def measure_processes(bench: Bench) -> None:
         file.write_text(text)
         recipe = replace(bench.recipe(1, bench.precisions[0]), pack=None)
         counts = [1, 2, 4, 8] if bench.device.type == "cuda" else [1, 2]
-        for count, rate in race(load_protocol(file), recipe, counts):
+        for count, rate in try_slots(load_protocol(file), recipe, counts):
             print(f"{count} processes: {rate:.3g} epochs of a run per second")
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
+from engine.dispatch.queue import NotTaken
 from engine.protocol.load import load_protocol
 from engine.recipe import Recipe
 from engine.study.study_plan import read_plan
@@ -67,7 +68,7 @@ def measure() -> Measurement:
             attempt = claim(paths.run(run_id), next(attempts), describe_attempt("b", "cpu:0"))
             assert attempt is not None
             claimed = Claimed(paths, read_plan(paths), run_id, attempt)
-            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: None)
+            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: NotTaken.NOTHING_LEFT)
 
         train_bare(replace(recipe), data)
         # Taken in turns, so that a slow minute of the machine meets both.

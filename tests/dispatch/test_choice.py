@@ -103,7 +103,7 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     plan = plan_protocol(protocol, chosen.packings)
     paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     assert recall(protocol, store=store) == chosen
-    assert read_plan(paths).dispatch.count_slots() == 1
+    assert read_plan(paths).dispatch.fill_in().slots_per_device == 1
     more = parse(extra='[[arm]]\nname = "bit"\nvary = ["bit"]\n')
     assert recall(more, store=store) == chosen, "new arms and replicas go on with what was chosen"
     for other in (parse(pack=3), parse(dispatch="compile = true"), parse(dispatch='memory_format = "contiguous"')):
@@ -111,7 +111,7 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     fixed = recall(parse(dispatch="slots_per_device = 2"), store=store)
     assert (fixed.packings, fixed.slots_per_device) == (chosen.packings, None)
     again = prepare_study(protocol, plan, store=store, chosen=replace(chosen, slots_per_device=2))
-    assert read_plan(again).dispatch.count_slots() == 2, "a choice alone is written too"
+    assert read_plan(again).dispatch.fill_in().slots_per_device == 2, "a choice alone is written too"
     paths.plan.write_text("{}")
     assert recall(protocol, store=store).packings == {}
 

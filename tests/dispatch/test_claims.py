@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from engine.dispatch.claims import claim, remove_stray_claims
-from engine.dispatch.queue import claim_next
+from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.paths import RunPaths, StudyPaths
@@ -62,21 +63,33 @@ def paths(tmp_path: Path) -> StudyPaths:
     return StudyPaths(tmp_path / "study")
 
 
-def take(paths: StudyPaths, control: Control = Control(), done: set[str] | None = None) -> str | None:  # noqa: B008
-    known = set() if done is None else done
-    claimed = claim_next(paths, ["a", "b"], control=control, session="s", record=make_attempt(), done=known)
-    return None if claimed is None else claimed[0]
+@dataclass(frozen=True)
+class Runs:
+    """A plan of two runs."""
+
+    order: tuple[str, ...] = ("a", "b")
+    forks: dict[str, tuple[str, int]] = field(default_factory=dict)
+    reuses: dict[str, str] = field(default_factory=dict)
+
+
+def take(
+    paths: StudyPaths, control: Control | None = None, *, done: str = "", plan: Runs | None = None
+) -> str | NotTaken:
+    """The run that is claimed next, or why none is."""
+    queue = RunQueue(paths, "s", done=set(done))
+    taken = queue.claim_next(plan or Runs(), control=control or Control(), record=make_attempt())
+    return taken.run_id if isinstance(taken, Taken) else taken
 
 
 def test_runs_are_claimed_in_order_and_running_ones_are_passed_over(paths: StudyPaths) -> None:
-    assert [take(paths), take(paths), take(paths)] == ["a", "b", None]
+    assert [take(paths), take(paths), take(paths)] == ["a", "b", NotTaken.NOTHING_LEFT]
 
 
 def test_done_cancelled_and_paused_runs_are_passed_over(paths: StudyPaths) -> None:
     assert take(paths, Control(cancelled_runs=frozenset("a"))) == "b"
-    assert take(paths, Control(paused_runs=frozenset("a"))) is None
-    assert take(paths, Control(cancelled=True)) is None
-    assert take(paths, done={"a"}) is None
+    assert take(paths, Control(paused_runs=frozenset("a"))) is NotTaken.NOTHING_LEFT
+    assert take(paths, Control(cancelled=True)) is NotTaken.NOTHING_LEFT
+    assert take(paths, done="a") is NotTaken.NOTHING_LEFT
 
 
 def test_failed_run_is_claimed_again_as_the_next_attempt(paths: StudyPaths) -> None:
@@ -86,3 +99,20 @@ def test_failed_run_is_claimed_again_as_the_next_attempt(paths: StudyPaths) -> N
     write_exit(paths.run("a").attempt(2), "failed", "fault", "ValueError")
     assert take(paths) == "b"
     assert [attempt.number for attempt in paths.run("a").list_attempts()] == [1, 2]
+
+
+def test_run_that_goes_on_from_another_waits_while_that_one_is_trained(paths: StudyPaths) -> None:
+    shared = Runs(forks={"a": ("beginning", 2), "b": ("beginning", 2)})
+    assert take(paths, plan=shared) == "a"
+    assert take(paths, plan=shared) is NotTaken.WAIT
+    paths.fork("beginning", 2).checkpoint.parent.mkdir(parents=True)
+    paths.fork("beginning", 2).checkpoint.touch()
+    assert take(paths, plan=shared) == "b"
+
+
+def test_run_that_reads_its_twins_weights_waits_for_them(paths: StudyPaths) -> None:
+    twins = Runs(reuses={"b": "a"})
+    assert take(paths, plan=twins) == "a"
+    assert take(paths, plan=twins) is NotTaken.WAIT
+    write_exit(paths.run("a").attempt(1), "failed", "fault", "ValueError")
+    assert take(paths, plan=twins) == "b"

@@ -52,12 +52,11 @@ def test_missing_gpu_is_named_with_those_there_are() -> None:
         choose_devices(("cuda:0",), found=NONE)
 
 
-def test_cpu_slots_have_one_thread_each_and_no_gpu() -> None:
+def test_cpu_slots_see_no_gpu() -> None:
     slots = make_slots(("cpu",), "auto")
     assert len(slots) == len(os.sched_getaffinity(0))
     assert [slot.name for slot in make_slots(("cpu",), 3)] == ["cpu:0", "cpu:1", "cpu:2"]
-    assert slots[0].environment["OMP_NUM_THREADS"] == "1"
-    assert slots[0].environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert slots[0].environment == {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_gpu_slots_fill_all_gpus_before_a_second_round_and_see_one_gpu_each() -> None:
@@ -65,7 +64,6 @@ def test_gpu_slots_fill_all_gpus_before_a_second_round_and_see_one_gpu_each() ->
     assert [slot.name for slot in slots] == ["cuda:0/0", "cuda:1/0", "cuda:0/1", "cuda:1/1"]
     assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in slots] == ["GPU-aaa", "GPU-bbb", "GPU-aaa", "GPU-bbb"]
     assert len({slot.key for slot in slots}) == 4
-    assert {slot.environment["CUBLAS_WORKSPACE_CONFIG"] for slot in slots} == {":4096:8"}
     assert len(make_slots(("cuda:0",), "auto", found=TWO)) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.dispatch.queue import claim_next
+from engine.dispatch.queue import NotTaken, RunQueue
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
@@ -169,7 +169,9 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
 def test_fault_stands_at_the_key_that_repairs_it(protocol_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol = parse_protocol(protocol_text, file="tiny.toml", overrides=("dispatch.devices=cpu",))
     said = {"part": "batch", "error": "linear: does not fit", "remedy": "use less"}
-    monkeypatch.setattr(dispatch_probe, "_ask", lambda request, environment: [said] * len(request["workloads"]))
+    monkeypatch.setattr(
+        dispatch_probe, "ask_job", lambda executor, job, request, key: [said] * len(request["workloads"])
+    )
     with pytest.raises(ProtocolError, match=r"train\.batch_size = 50: linear: does not fit\n.*use less"):
         dispatch_probe.probe_plan(protocol, plan_protocol(protocol), timed=False)
 
@@ -248,12 +250,12 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
     plan, control, record = read_plan(paths), Control(), describe_attempt("now", "cpu:0")
 
-    def claim(wanted: Any = plan.order) -> Claimed | None:
-        found = claim_next(paths, wanted, control=control, session="now", record=record, done=set())
-        return Claimed(paths, plan, *found) if isinstance(found, tuple) else None
+    def claim(wanted: Any = None) -> Claimed | NotTaken:
+        found = RunQueue(paths, "now").claim_next(plan, control=control, record=record, wanted=wanted)
+        return found if isinstance(found, NotTaken) else Claimed(paths, plan, found.run_id, found.attempt)
 
     claimed = claim()
-    assert claimed is not None
+    assert isinstance(claimed, Claimed)
     assert worker._train_guarded(claimed, worker.Requests(paths), {}, claim) == ending.status
     ended = find_record(claimed.attempt.exit, ExitRecord)
     assert ended is not None

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from functools import cache
 
-_NVML: dict[str, Any] = {}
-"""The library and its handles, asked for once: fetching them at every look would cost more than all else."""
+from engine.dispatch.nvml import Load, Meters
 
 
 def describe_gpus() -> list[str]:
-    """A line per GPU; empty without a driver."""
-    if "handles" not in _NVML:
-        _NVML["handles"] = _open()
-    return [line for number, handle in enumerate(_NVML["handles"]) if (line := _describe(number, handle))]
+    """Return a line per GPU; empty without a driver."""
+    return [_describe(load) for load in _meters().read()]
 
 
-def _open() -> list[Any]:
-    try:
-        nvml = _NVML["library"] = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-        return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-    except Exception:  # no driver, no device, no library: all the same here
-        return []
+@cache
+def _meters() -> Meters:
+    return Meters()
 
 
-def _describe(number: int, handle: Any) -> str:
-    nvml = _NVML["library"]
-    try:
-        use = nvml.nvmlDeviceGetUtilizationRates(handle).gpu
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    except Exception:  # a GPU that has gone is not shown
-        return ""
-    try:
-        power = f" {nvml.nvmlDeviceGetPowerUsage(handle) / 1000:.0f} W"
-    except Exception:  # some cards do not tell
-        power = ""
-    return f"gpu{number} {use:>3} % {memory.used / 2**30:.1f}/{memory.total / 2**30:.0f} GB{power}"
+def _describe(load: Load) -> str:
+    power = "" if load.watts is None else f" {load.watts:.0f} W"
+    memory = f"{load.memory_used / 2**30:.1f}/{load.memory_total / 2**30:.0f} GB"
+    return f"gpu{load.index} {load.busy_percent:>3} % {memory}{power}"

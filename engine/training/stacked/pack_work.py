@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 
+from engine.dispatch.queue import NotTaken
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import write_bytes
@@ -22,7 +23,7 @@ from engine.training.stacked.pack_run import train_pack
 
 LOG = logging.getLogger(__name__)
 
-ClaimMore = Callable[[Sequence[str]], Claimed | Literal["wait"] | None]
+ClaimMore = Callable[[Sequence[str]], Claimed | NotTaken]
 """Claims one of some runs."""
 
 

@@ -1,4 +1,4 @@
-"""One of several processes that train the same recipe at once for a moment; see `engine.tuning.slot_trial`."""
+"""One of several processes that train the same recipe at once for a moment; see `race`."""
 
 from __future__ import annotations
 

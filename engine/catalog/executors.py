@@ -1,0 +1,11 @@
+"""Names the executors that a protocol may ask for: where a study's workers are started.
+
+What each one does is in `engine/dispatch/executors`, in a module of its own.
+"""
+
+from __future__ import annotations
+
+EXECUTORS: dict[str, str] = {
+    "local": "worker processes on this machine, one in each slot of its devices",
+}
+"""Name in dispatch.executor → where the workers run."""

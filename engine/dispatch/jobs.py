@@ -1,0 +1,60 @@
+"""Lists the processes of the engine that an executor starts, and what each of them is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.dispatch.children import command
+from engine.study.paths import StudyPaths
+
+EXIT_STORE_FULL = 73
+"""A worker's exit status when the store had no room for longer than it waits; EX_CANTCREAT of sysexits.h."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Names one process of the engine and says what it needs."""
+
+    module: str
+    arguments: tuple[str, ...]
+    on_device: bool
+    """Whether it computes on one of the study's devices; otherwise one core of any machine with the store will do."""
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command line, the same on every machine on which the program is installed."""
+        return command(self.module, *self.arguments)
+
+
+def worker_job(paths: StudyPaths, session: str, *, place: str, lease: str | None = None) -> Job:
+    """Return the process that claims and trains runs until none is left.
+
+    Args:
+        paths: The study.
+        session: The supervisor's, which the worker writes into each attempt.
+        place: The name under which its attempts are shown.
+        lease: The lease that it waits for before it claims a run; None where its place is its own.
+    """
+    held = () if lease is None else ("--lease", lease)
+    arguments = ("worker", str(paths.folder), "--slot", place, *held, "--session", session)
+    return Job("engine.training", arguments, on_device=True)
+
+
+def probe_job() -> Job:
+    """Return the process that reads workloads on standard input and answers with facts about them."""
+    return Job("engine.training", ("probe",), on_device=True)
+
+
+def race_job() -> Job:
+    """Return the process that has several others train at once, and answers how fast they were."""
+    return Job("engine.training", ("race",), on_device=True)
+
+
+def similarity_job(paths: StudyPaths) -> Job:
+    """Return the process that compares the replicas' inner layers (CKA)."""
+    return Job("engine.training", ("similarity", str(paths.folder)), on_device=True)
+
+
+def metrics_job(paths: StudyPaths) -> Job:
+    """Return the process that brings metrics.json up to date, for which files are enough."""
+    return Job("engine.metrics", (str(paths.folder),), on_device=False)
