@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quick test bench bench-gpu clean
+.PHONY: quickstart quick test docs bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
@@ -21,6 +21,10 @@ test: .venv/.installed
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
+
+# The parts of docs/ that are made from declarations; a test says when they are stale.
+docs: .venv/.installed
+	PYTHONPATH=$(CURDIR) $(BIN)/python docs/generate.py
 
 bench: .venv/.installed
 	$(BIN)/python tests/benchmarks

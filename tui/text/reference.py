@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.catalog import presets
@@ -80,3 +80,7 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     heads = list(heads)
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+REFERENCES: dict[str, Callable[[], str]] = {"keys": list_keys, "sources": list_sources, "presets": list_presets}
+"""Name of a generated part of docs/ → what writes it."""
