@@ -7,10 +7,26 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.catalog import presets
+from engine.catalog.measure_declaration import Group, Uncertainty
+from engine.catalog.measures import MEASURES
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.keys import Key
 from engine.protocol.sections import RECORDS, SECTIONS
+
+GROUPS: dict[Group, str] = {
+    "images": "Networks that classify",
+    "text": "Language models",
+    "diagnostics": "What a spread is made of",
+}
+
+BESIDE: dict[Uncertainty, str] = {
+    "none": "",
+    "bootstrap": "±: its SD over bootstrap resamples of the replicas.",
+    "jackknife": "[ ]: 95 %, from leaving out each replica in turn.",
+}
+
+HEADS = ("key", "default", "what it does", "note", "allowed")
 
 SEEDS_MEANING = "[seeds]: the base seeds, which hold while a source does not vary"
 ARM_MEANING = "[[arm]]: one row of the table; may be repeated"
@@ -33,21 +49,18 @@ def list_keys() -> str:
 def _section(meaning: str, keys: dict[str, Key]) -> str:
     head, _, rest = meaning.partition(": ")
     rows = [
-        (f"`{name}`", _default(key.default), f"{key.meaning} {_sentence(key)}", f"{key.check.allowed}")
-        for name, key in keys.items()
+        (f"`{name}`", _default(key.default), key.meaning, _note(key), key.check.allowed) for name, key in keys.items()
     ]
-    return f"### `{head}`\n\n{rest[:1].upper()}{rest[1:]}.\n\n" + _table(("key", "default", "meaning", "allowed"), rows)
+    return f"### `{head}`\n\n{rest[:1].upper()}{rest[1:]}.\n\n" + _table(HEADS, rows)
 
 
 def _code_list(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _sentence(key: Key) -> str:
-    """Return the remedy as a sentence of its own, without a list of names that stands under "allowed" already."""
-    if key.remedy.startswith("available: "):
-        return ""
-    return f"{key.remedy[:1].upper()}{key.remedy[1:]}."
+def _note(key: Key) -> str:
+    """Return the key's remedy, or nothing where it lists the names that stand under "allowed" already."""
+    return "" if key.remedy.startswith("available: ") else key.remedy
 
 
 def _default(value: Any) -> str:
@@ -82,5 +95,22 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-REFERENCES: dict[str, Callable[[], str]] = {"keys": list_keys, "sources": list_sources, "presets": list_presets}
+def list_measures() -> str:
+    """Return a table of measures for every group: field, unit, meaning, formula, source."""
+    parts = []
+    for group, title in GROUPS.items():
+        rows = [
+            (f"`{one.key}`", one.title, one.unit, f"{one.meaning} {BESIDE[one.uncertainty]}", one.formula, one.source)
+            for one in MEASURES[group]
+        ]
+        parts.append(f"### {title}\n\n" + _table(("field", "title", "unit", "meaning", "formula", "source"), rows))
+    return "\n".join(parts)
+
+
+REFERENCES: dict[str, Callable[[], str]] = {
+    "keys": list_keys,
+    "sources": list_sources,
+    "presets": list_presets,
+    "measures": list_measures,
+}
 """Name of a generated part of docs/ → what writes it."""
