@@ -1,8 +1,9 @@
-"""`python -P -m engine.training`: the processes that train (worker), compare (similarity) and try out (probe).
+"""`python -P -m engine.training`: the processes that train (worker), compare (similarity) and try out (probe, rival).
 
     worker STUDY --slot NAME --lease KEY --session ID     claims and trains runs of a study
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
+    rival                                                 trains a recipe beside others of its kind, to time them
 
 A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing.
 """
@@ -10,7 +11,6 @@ A worker takes its slot's lease before it imports torch: while it waits for one 
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import os
 import sys
@@ -45,12 +45,17 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         if arguments.command == "probe":
-            return importlib.import_module("engine.training.trials.facts").answer_request()
+            from engine.training.trials.facts import answer_request  # noqa: PLC0415 - imports torch
+
+            return answer_request()
         if arguments.command == "rival":
-            return importlib.import_module("engine.training.trials.side_by_side").answer()
+            from engine.training.trials.side_by_side import answer  # noqa: PLC0415 - imports torch
+
+            return answer()
         if arguments.command == "similarity":
-            similarity_module = importlib.import_module("engine.training.similarity")
-            return similarity_module.measure_similarity(StudyPaths(arguments.study))
+            from engine.training.similarity import measure_similarity  # noqa: PLC0415 - imports torch
+
+            return measure_similarity(StudyPaths(arguments.study))
         return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
     except NondetError as error:
         logging.error("%s", error)
@@ -65,7 +70,9 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str, session: str) -> in
         if not has_work(paths, session):
             return 0
         time.sleep(LEASE_PERIOD_S)
-    return importlib.import_module("engine.training.worker").work(paths, slot=slot, session=session)
+    from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
+
+    return work(paths, slot=slot, session=session)
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:

@@ -109,7 +109,7 @@ def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.train.precision == "bf16")
 
 
-class Members:
+class SnapshotEnsemble:
     """The predictions at the ends of the snapshot schedule's cycles, whose mean is the run's prediction.
 
     Source: paper, section 5; the published code averages logits.

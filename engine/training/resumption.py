@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-import torch
-from torch import Tensor, nn
-
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
 from engine.study.files import make_folder, write_bytes
@@ -75,23 +72,15 @@ class Fork(CheckpointPolicy):
         super().__init__(path=fork.checkpoint, every_s=0.0, recipe_id=recipe_id)
         self.fork, self.attempt = fork, attempt
 
-    def save(
-        self,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        *,
-        epoch: int,
-        seconds: float,
-        members: dict[str, Tensor],
-    ) -> None:
-        """Epochs first: the state is what other runs look for."""
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the epochs first: the state is what other runs look for."""
         if self.fork.checkpoint.exists():
             return
-        records = read_epochs(self.attempt.epochs).records[:epoch]
+        records = read_epochs(self.attempt.epochs).records[: checkpoint.epoch]
         content = b"".join(format_epoch(record) for record in records)
         patiently(lambda: make_folder(self.fork.checkpoint.parent))
         patiently(lambda: write_bytes(self.fork.epochs, content))
-        super().save(model, optimiser, epoch=epoch, seconds=seconds, members=members)
+        super().save(checkpoint)
 
 
 def make_fork(study: StudyPaths, attempt: AttemptPaths, recipe: Recipe) -> Fork | None:

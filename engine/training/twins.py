@@ -15,8 +15,9 @@ from engine.study.files import read_json
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.training.data.datasets import Dataset
 from engine.training.full_store import patiently
+from engine.training.loop import Outcome
 from engine.training.random.bit_change import BitRecord
-from engine.training.run import Outcome, evaluate_run
+from engine.training.tasks.images import evaluate_weights
 from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def evaluate_twin(
     except StudyError as error:
         LOG.warning("%s; trained anew here", error)
         return None
-    evaluation = evaluate_run(recipe, data, state, device=device, search_path=search_path)
+    evaluation = evaluate_weights(recipe, data, state, device=device, search_path=search_path)
     for other in twin.list_attempts():
         if other.number == result["attempt"]:
             for record in read_epochs(other.epochs).records:

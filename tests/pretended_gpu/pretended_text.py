@@ -15,8 +15,7 @@ from pretended_device import CUDA
 from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.text import Corpus, load_corpus
-from engine.training.run import train_run
-from engine.training.stacked.pack_run import train_pack
+from engine.training.loop import train_runs
 from engine.training.tasks import text
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -54,9 +53,9 @@ def check_text(**train: Any) -> None:
     recipe = make_text_recipe(**train)
     # Averaged SGD begins at once, and not after epochs without progress.
     with patch.object(text, "stagnates", lambda losses, loss: len(losses) >= 1), pretend_cuda():
-        train_run(recipe, make_corpus(), device=CUDA)
+        train_runs([recipe], make_corpus(), device=CUDA)[0]
         one, other = (
-            digest(train_pack(make_replicas(recipe, shared=shared), make_corpus(), device=CUDA))
+            digest(train_runs(make_replicas(recipe, shared=shared), make_corpus(), device=CUDA))
             for shared in (True, False)
         )
     assert one == other

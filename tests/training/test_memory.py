@@ -241,8 +241,7 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise ending.error
 
-    monkeypatch.setattr(worker, "train_company", fail)
-    monkeypatch.setattr(worker, "train_run", fail)
+    monkeypatch.setattr(worker, "train_cohort", fail)
     protocol = parse_protocol(protocol_text, file=str(tmp_path / "tiny.toml"), overrides=ending.settings)
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
     plan, control, content = read_plan(paths), Control(), attempt_content("now", "cpu:0")

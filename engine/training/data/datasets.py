@@ -6,7 +6,6 @@ the published order of things: crops reach into zeros *before* normalisation.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,8 +119,9 @@ def _digits(root: Path) -> Dataset:
 
 def _torchvision(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Path], Dataset]:
     def load(root: Path) -> Dataset:
-        # Imported where it is needed: torchvision takes a second, and most workers never touch it.
-        load_torchvision = importlib.import_module("engine.training.data.downloads").load_torchvision
+        # torchvision takes a second, and most workers never touch it.
+        from engine.training.data.downloads import load_torchvision  # noqa: PLC0415 - imports torchvision
+
         train, test = (load_torchvision(name, root, train=part) for part in (True, False))
         return Dataset(*train, *test, classes=presets.DATA[name].classes, mean=mean, std=std)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,11 @@ State = list[Tensor]
 """Per layer the last c (B, H), then the last embedded token (B, E) that the first layer's window reaches back to."""
 
 
-@dataclass(frozen=True)
-class Masks:
-    """What a training step drops; each already scaled by 1/(1−rate)."""
+class Masks(NamedTuple):
+    """What a training step drops; each already scaled by 1/(1−rate).
+
+    A named tuple, as `torch.func.vmap` looks for tensors in tuples and lists, and in no other records.
+    """
 
     words: Tensor
     """(V, 1): whole words of the embedding."""
@@ -90,6 +92,13 @@ class Qrnn(nn.Module):
         self.matrix_shapes = [layer.linear.weight.shape for layer in self.layers if isinstance(layer, QrnnLayer)]
         self.decoder_bias = nn.Parameter(torch.zeros(vocabulary))
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+
+    def use_product(self, multiply: Multiply) -> None:
+        """Let every layer and the decoder compute x W' + b with another function."""
+        self.multiply = multiply
+        for layer in self.layers:
+            if isinstance(layer, QrnnLayer):
+                layer.multiply = multiply
 
     def start(self, streams: int) -> State:
         """The state before the first token: zeros."""

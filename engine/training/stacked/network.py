@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from engine.recipe import PackRecipe, TrainRecipe
 from engine.training.checkpoint import Checkpoint, restore
 from engine.training.optimiser import make_optimiser, set_learning_rate
 from engine.training.stacked.layers import make_stackable
+
+T = TypeVar("T")
 
 
 class _Caller(nn.Module):
@@ -31,20 +33,20 @@ class Pack(nn.Module):
     """K networks of one architecture."""
 
     def __init__(
-        self, models: Sequence[nn.Module], train: TrainRecipe, kind: PackRecipe, *, handles: Sequence[object] = ()
+        self, models: Sequence[nn.Module], train: TrainRecipe, recipe: PackRecipe, *, handles: Sequence[object] = ()
     ) -> None:
         """Stack the models' parameters and buffers, on the models' device.
 
         Args:
             models: Equal but for their numbers.
             train: Makes the optimiser.
-            kind: How the stacked parameters are laid out and used; the models may be fewer than its size.
+            recipe: How the stacked parameters are laid out and used; the models may be fewer than its size.
             handles: What the first model refers to and the pack's copy of it shall refer to as well.
         """
         super().__init__()
-        self.size, self.kind = len(models), kind
+        self.size, self.recipe = len(models), recipe
         self.template = copy.deepcopy(models[0], memo={id(handle): handle for handle in handles})
-        if not kind.compiled:
+        if not recipe.compiled:
             make_stackable(self.template)
         self._caller = _Caller(self.template)
         parameters, self.stacked_buffers = stack_module_state(list(models))
@@ -71,7 +73,7 @@ class Pack(nn.Module):
 
     def _lay_out(self, stacked: Tensor) -> Tensor:
         """Kernels of convolutions with their channels innermost, where the recipe says so."""
-        if not self.kind.channels_last or stacked.dim() != 5:
+        if not self.recipe.channels_last or stacked.dim() != 5:
             return stacked
         return stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, stacked.shape[:2])
 
@@ -111,7 +113,7 @@ class Pack(nn.Module):
             return functional_call(self._caller, tensors, (use, *args))
 
         mapped = vmap(call, in_dims=(0, 0, *in_dims), randomness="error")
-        if not self.kind.compiled:
+        if not self.recipe.compiled:
             return mapped
         key = (use, repr(in_dims))
         if key not in self._compiled:
@@ -175,6 +177,11 @@ class Pack(nn.Module):
             for number, values in states[0].items()
         }
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+
+
+def fill_up(items: Sequence[T], size: int) -> list[T]:
+    """Return as many items as a pack has replicas: the last one stands in for those that are missing."""
+    return [*items, *[items[-1]] * (size - len(items))]
 
 
 def _classify(network: nn.Module, inputs: Tensor) -> Tensor:

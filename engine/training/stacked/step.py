@@ -65,6 +65,21 @@ class CudaRecorder:
         return graph.replay, result
 
 
+def make_recorder(device: torch.device, *, graphs: bool) -> Recorder | None:
+    """Return what records steps on a device; None where they are taken as they come."""
+    return CudaRecorder() if graphs and device.type == "cuda" else None
+
+
+def descend(pack: Pack, losses: Tensor, train: TrainRecipe) -> None:
+    """Move every replica's weights down the gradient of its own loss, of losses (K,)."""
+    pack.optimiser.zero_grad(set_to_none=True)
+    # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
+    losses.sum().backward()
+    if train.clip_grad_norm:
+        pack.clip_gradients(train.clip_grad_norm)
+    pack.optimiser.step()
+
+
 class Stepper:
     """Takes a pack's training steps."""
 
@@ -103,14 +118,8 @@ class Stepper:
         return self._record(losses, tensors, self.recorder)
 
     def _take(self, losses: Losses, tensors: Sequence[Tensor]) -> Tensor:
-        pack = self.pack
         values = losses(*tensors)
-        pack.optimiser.zero_grad(set_to_none=True)
-        # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
-        values.sum().backward()
-        if self.train.clip_grad_norm:
-            pack.clip_gradients(self.train.clip_grad_norm)
-        pack.optimiser.step()
+        descend(self.pack, values, self.train)
         return values.detach()
 
     def _record(self, losses: Losses, tensors: Sequence[Tensor], recorder: Recorder) -> Tensor:
