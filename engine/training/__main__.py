@@ -76,7 +76,7 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str, session: str) -> in
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:
-    """Whether a run of the study could be claimed now."""
+    """Tell whether a run of the study could be claimed now."""
     control = read_control(paths)
     plan = read_plan(paths)
     states = (read_state(paths.run(run), control=control, session=session, run_id=run) for run in plan.order)

@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 class CheckpointPolicy:
-    """Where checkpoints go, and when one is due."""
+    """Says where checkpoints go and when one is due, and writes them."""
 
     def __init__(self, *, path: Path, every_s: float, recipe_id: str) -> None:
         """Start counting the time now."""
@@ -47,7 +47,7 @@ class CheckpointPolicy:
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether enough time has gone by since the last one."""
+        """Tell whether enough time has gone by since the last one."""
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -66,7 +66,7 @@ class CheckpointPolicy:
 
 
 def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
-    """A run's checkpoint; None where there is none, or it is damaged or another run's."""
+    """Read a run's checkpoint; return None where there is none, or it is damaged or another run's."""
     if not path.is_file() or path.stat().st_size == 0:
         return None
     try:

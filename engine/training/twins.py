@@ -32,7 +32,7 @@ def evaluate_twin(
     device: torch.device,
     search_path: tuple[Path, ...],
 ) -> Outcome | None:
-    """What a run leaves whose training has been done under another id.
+    """Return what a run leaves whose training has been done under another id.
 
     Args:
         twin: The run with the same training.

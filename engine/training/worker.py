@@ -84,7 +84,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
 def _claim(
     paths: StudyPaths, requests: Requests, done: set[str], wanted: Sequence[str] | None, *, slot: str, session: str
 ) -> Claimed | Literal["wait"] | None:
-    """The next run of the plan as it stands now, or of some of its runs."""
+    """Claim the next run of the plan as it stands now, or of some of its runs."""
     plan = read_plan(paths)
     control = requests.look()
     if control.cancelled:
@@ -118,7 +118,7 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
 
 
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
-    """See `_train_claimed`; a full store is the caller's matter."""
+    """Train a claimed run with its companions; a full store is the caller's matter. See `_train_claimed`."""
     cohort = [claimed]
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)

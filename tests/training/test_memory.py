@@ -123,7 +123,7 @@ def linear(base: Recipe) -> Recipe:
 
 
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()])
-@pytest.mark.parametrize("place", ["_train_steps", "prepare", "time_alone"])
+@pytest.mark.parametrize("place", ["train_steps", "prepare_single", "time_task"])
 def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
@@ -156,7 +156,6 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
 ) -> None:
     limit, fits = room
     monkeypatch.setattr(facts, work, fail_above(limit, getattr(facts, work)))
-    monkeypatch.setattr(facts, "TIMED_S", 0.01)
     packed = replace(linear, pack=PackRecipe(size=16, shared_batch=True))
     found = answer(packed, tmp_path, timed=True)
     assert found["part"] == "pack"

@@ -36,7 +36,7 @@ class BitRecord:
     """|new − old|."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         return asdict(self)
 
 
@@ -83,7 +83,7 @@ def move_late_bit(model: nn.Module, recipe: Recipe, epoch: int) -> BitRecord | N
 
 
 def find_parameter(model: nn.Module, wanted: str) -> tuple[str, nn.Parameter]:
-    """The parameter of a name; "first" is the first layer's weight: the first with two or more dimensions.
+    """Find the parameter of a name; "first" is the first layer's weight: the first with two or more dimensions.
 
     Raises:
         PerturbationError: If there is none; names the nearest ones.

@@ -31,19 +31,19 @@ Losses = Callable[..., Tensor]
 
 
 class Recorder(Protocol):
-    """What records work on a device."""
+    """Records work on a device."""
 
     def warm_up(self) -> contextlib.AbstractContextManager[None]: ...
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Note what work does without doing it: returns what repeats it, and where its result then is."""
+        """Note what work does without doing it; return what repeats it, and where its result then is."""
         ...
 
 
 class CudaRecorder:
-    """CUDA graphs."""
+    """Records CUDA graphs."""
 
     def __init__(self) -> None:
-        """On the current device."""
+        """Record on the current device."""
         self.stream = torch.cuda.Stream()
 
     @contextlib.contextmanager
@@ -55,7 +55,7 @@ class CudaRecorder:
         torch.cuda.current_stream().wait_stream(self.stream)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """See `Recorder`."""
+        """Record a graph; see `Recorder`."""
         graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
@@ -94,7 +94,7 @@ class Stepper:
         self._counts: Counter[tuple[torch.Size, ...]] = Counter()
 
     def step(self, losses: Losses, tensors: Sequence[Tensor], *, rate: float) -> Tensor:
-        """One step of every replica.
+        """Take one step of every replica.
 
         Args:
             losses: The same function at every step.

@@ -65,16 +65,16 @@ class StackedImageTask:
 
     @property
     def recipe(self) -> Recipe:
-        """What all of them have in common."""
+        """Return what all of them have in common."""
         return self.recipes[0]
 
     @property
     def evaluation_batch(self) -> int:
-        """Test examples at once; a function of the recipe alone, as rounding depends on it."""
+        """Return how many test examples are seen at once: a function of the recipe alone, as rounding depends on it."""
         return max(LEAST_EVALUATION_BATCH, EVALUATION_BATCH // self.pack.size)
 
     def count_steps(self) -> int:
-        """Of an epoch."""
+        """Return the number of minibatches of an epoch."""
         return steps_per_epoch(len(self.data.train_labels), self.recipe.train.batch_size)
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
@@ -90,18 +90,18 @@ class StackedImageTask:
         return (total / len(self.data.train_labels)).tolist()
 
     def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
-        """One step of every replica; returns their losses, nats (K,)."""
+        """Take one step of every replica, and return their losses, nats (K,)."""
         return self.stepper.step(self.losses, (batch.inputs, batch.labels, batch.examples, keys), rate=rate)
 
     def losses(self, inputs: Tensor, labels: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
-        """Losses (K,) of a batch, nats: a function of the weights."""
+        """Return the losses (K,) of a batch, nats: a function of the weights."""
         where = None if self.pack.recipe.shared_batch else 0
         with autocast(self.recipe, self.device):
             logits = self.pack.use(self._classify, inputs, examples, keys, in_dims=(where, where, 0))
             return replica_losses(logits, labels)
 
     def _classify(self, network: nn.Module, inputs: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
-        """Of one replica: its dropout layers look into the handle for what their masks depend on."""
+        """Return one replica's logits, after telling its dropout layers what their masks depend on."""
         self.masks.examples, self.masks.keys = examples, keys
         logits = network(inputs)
         # One replica's view of stacked tensors means nothing out of here.
@@ -109,12 +109,12 @@ class StackedImageTask:
         return logits
 
     def draw_keys(self, epoch: int) -> Tensor:
-        """Of each replica's dropout masks in an epoch, int64 (K, layers)."""
+        """Draw the keys of each replica's dropout masks in an epoch, int64 (K, layers)."""
         keys = [mask_keys(recipe.seeds.stochastic or 0, epoch, self.dropout_layers) for recipe in self.recipes]
         return torch.stack(keys).to(self.device)
 
     def batches(self, epoch: int) -> Iterator[PackBatch]:
-        """The minibatches of all replicas, in training order."""
+        """Yield the minibatches of all replicas, in training order."""
         if self.pack.recipe.shared_batch:
             for batch in epoch_batches(self.recipe, self.data, epoch):
                 yield PackBatch(batch.inputs, batch.labels, batch.examples)
@@ -139,7 +139,7 @@ class StackedImageTask:
         return [judge(logits.contiguous(), self.data) for logits in torch.cat(parts, dim=1)]
 
     def evaluate_part(self) -> float:
-        """Evaluate some test examples, for the time; returns their share of the test set."""
+        """Evaluate some test examples, so that it can be timed, and return their share of the test set."""
         self.pack.eval()
         inputs = self.data.normalise(self.data.test_inputs[: self.evaluation_batch])
         with torch.no_grad(), autocast(self.recipe, self.device):
@@ -181,7 +181,7 @@ class StackedImageTask:
 
 
 def replica_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of each replica.
+    """Compute the mean cross-entropy of each replica.
 
     Args:
         logits: (K, B, C).
@@ -204,7 +204,7 @@ def prepare(
     search_path: tuple[Path, ...],
     recorder: Recorder | None = None,
 ) -> StackedImageTask:
-    """Build every replica as it is built alone, and stack them.
+    """Build every replica as it is built by itself, and stack them.
 
     Args:
         recipes: One per slot, of one pack.

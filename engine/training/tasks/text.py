@@ -57,16 +57,16 @@ class TextEvaluation:
 
     @property
     def perplexity(self) -> float:
-        """Exp of the cross-entropy."""
+        """Return exp of the cross-entropy."""
         return math.exp(self.cross_entropy) if self.cross_entropy < 700 else math.inf
 
     @property
     def is_finite(self) -> bool:
-        """Whether all log-probabilities are."""
+        """Tell whether all log-probabilities are finite."""
         return bool(np.isfinite(self.predictions["log_probability"]).all())
 
     def to_array(self) -> np.ndarray:
-        """What is saved."""
+        """Return the predictions as they are saved."""
         return self.predictions
 
 
@@ -224,13 +224,13 @@ def validation_state(losses: Sequence[float], *, averages: bool) -> dict[str, Te
 
 
 def stagnates(losses: Sequence[float], loss: float) -> bool:
-    """Whether a validation loss is worse than the best of those before it but the last five."""
+    """Tell whether a validation loss is worse than the best of those before it but the last five."""
     before = losses[:-NONMONOTONE_EPOCHS]
     return bool(before) and loss > min(before)
 
 
 def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:
-    """Random lengths of an epoch's segments, a function of the stochastic source's seed and the epoch."""
+    """Yield random lengths of an epoch's segments, a function of the stochastic source's seed and the epoch."""
     generator = keyed_generator(seed, "stochastic", epoch)
     while True:
         base = bptt / 2 if generator.random() < SHORT_SEGMENTS else bptt
@@ -238,7 +238,7 @@ def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:
 
 
 def stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
-    """The order of the streams inside a minibatch: same mathematics, other rounding."""
+    """Return the order of the streams inside a minibatch: same mathematics, other rounding."""
     size, seed = recipe.train.batch_size, recipe.seeds.lowlevel
     if recipe.lowlevel != "order" or seed is None:
         return torch.arange(size)
@@ -246,7 +246,7 @@ def stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
 
 
 def regularise(reading: Reading, recipe: Recipe) -> Tensor:
-    """α·mean(dropped²) + β·mean((h_t − h_{t−1})²) of the last layer's activations.
+    """Compute α·mean(dropped²) + β·mean((h_t − h_{t−1})²) of the last layer's activations.
 
     Source: Merity et al., "Revisiting Activation Regularization for Language RNNs", 2017.
     """
@@ -257,7 +257,7 @@ def regularise(reading: Reading, recipe: Recipe) -> Tensor:
 
 
 def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
-    """Every word but the first, predicted from those before it in its stream."""
+    """Judge every word but the first, predicted from those before it in its stream."""
     model.eval()
     inputs, targets = cut_test(words)
     state, likeliest, log_probabilities = model.start(EVALUATION_STREAMS), [], []
@@ -273,7 +273,7 @@ def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
 
 
 def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
-    """What is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
+    """Return what is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
     count = len(words) - 1
     length = -(-count // EVALUATION_STREAMS)
     padded = words.new_zeros(2, length * EVALUATION_STREAMS)
@@ -283,13 +283,13 @@ def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest words, and the log-probabilities of the true ones, of logits (T, B, V) and targets (T, B)."""
+    """Return the likeliest words and the true ones' log-probabilities, of logits (T, B, V) and targets (T, B)."""
     scores = functional.log_softmax(logits.float(), dim=-1)
     return scores.argmax(-1), scores.gather(-1, targets[..., None]).squeeze(-1)
 
 
 def judge(words: Tensor, likeliest: Tensor, log_probabilities: Tensor) -> TextEvaluation:
-    """The figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
+    """Compute the figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
     count = len(words) - 1
     predictions = np.empty(count, dtype=PREDICTION)
     predictions["argmax"] = likeliest.t().flatten()[:count].cpu().numpy()

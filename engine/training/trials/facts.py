@@ -79,7 +79,7 @@ def answer_recipe(
     graphs: bool = True,
     trial: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Facts about a recipe, or the error that it would end in with the part that causes it.
+    """Return facts about a recipe, or the error that it would end in with the part that causes it.
 
     Args:
         recipe: With a pack or without.
@@ -104,7 +104,7 @@ def answer_recipe(
 
 
 def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
-    """The data on the device, which computes as the recipe says."""
+    """Load the data to the device, and let that compute as the recipe says."""
     device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
@@ -118,7 +118,7 @@ def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], gra
 
 
 def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
-    """How to train runs like this one in packs.
+    """Answer how to train runs like this one in packs.
 
     Raises:
         NondetError: Whatever training one of them would raise at its start.
@@ -169,7 +169,7 @@ def _prepare(recipe: Recipe, place: Place) -> SingleTask:
 
 
 def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
-    """What some steps of a run alone return.
+    """Return what some steps of a run by itself return.
 
     Raises:
         BatchError: If they do not fit into memory.
@@ -183,7 +183,7 @@ def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
 
 
 def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> T:
-    """What some steps of a pack return.
+    """Return what some steps of a pack return.
 
     Raises:
         PackError: If they do not fit into memory; with the largest of the halved sizes for which they do.
@@ -204,7 +204,7 @@ def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> 
 
 
 def _time(recipe: Recipe, place: Place, task: SingleTask) -> float:
-    """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
+    """Return the seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
         return _in_room(recipe, lambda: time_task(task, place.device))
     where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
@@ -212,7 +212,7 @@ def _time(recipe: Recipe, place: Place, task: SingleTask) -> float:
 
 
 def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
-    """The self-test of a recipe's packs; None where it is trained alone.
+    """Return the self-test of a recipe's packs; None where it is trained by itself.
 
     Raises:
         PackError: If packs do not fit into memory, or a recorded step gives other bits than the same step taken by
@@ -252,7 +252,7 @@ def _try_step(task: SingleTask) -> None:
 
 
 def kernels_repeat(recipe: Recipe, task: SingleTask) -> bool:
-    """Whether free kernels give the same gradients every time: then they are no source on this device.
+    """Tell whether free kernels give the same gradients every time: then they are no source on this device.
 
     The same step from the same weights is repeated; its gradients are compared by digest.
     """

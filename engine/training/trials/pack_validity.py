@@ -46,7 +46,7 @@ class PackReport:
 def check_pack(
     recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
 ) -> PackReport:
-    """Train the first steps of some replicas in other slots, in other company, and by themselves.
+    """Train the first steps of some replicas in other slots, beside other replicas, and by themselves.
 
     Args:
         recipe: With a pack.
@@ -83,7 +83,7 @@ def check_pack(
 def find_stacking_fault(
     recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...]
 ) -> str | None:
-    """Why a network cannot be stacked; None where it can.
+    """Say why a network cannot be stacked; None where it can.
 
     The project's own can. Another is tried: a step of two replicas, and their logits against those that each
     computes alone. What a module holds beside parameters and buffers is not stacked, and would be the first one's.
@@ -139,7 +139,7 @@ def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_p
 
 
 def _compare_logits(task: StackedImageTask, data: Dataset) -> float:
-    """Largest relative difference between stacked and single networks on some test examples."""
+    """Return the largest relative difference between stacked and single networks on some test examples."""
     inputs = data.normalise(data.test_inputs[:8])
     task.pack.eval()
     with torch.no_grad():

@@ -21,7 +21,7 @@ from engine.training.trials.timer import TIMED_S, time_epoch
 
 
 def number_replica(recipe: Recipe, seed: int) -> Recipe:
-    """A replica with weights, and where batches are not shared with an order, of its own; its rate is never 0."""
+    """Return a replica with weights of its own, and an order where batches are not shared; its rate is never 0."""
     assert recipe.pack is not None, "only packs have replicas"
     seeds = replace(recipe.seeds, init=seed)
     if not recipe.pack.shared_batch:
