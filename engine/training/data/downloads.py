@@ -28,7 +28,7 @@ LOADERS: dict[str, Any] = {
 
 
 def load_torchvision(name: str, root: Path, *, train: bool) -> Example:
-    """One part of a torchvision data set, as (N, C, H, W) bytes and int64 labels.
+    """Load one part of a torchvision data set, as (N, C, H, W) bytes and int64 labels.
 
     Every file is compared with the publisher's checksum before it is read.
 
@@ -50,7 +50,7 @@ def load_torchvision(name: str, root: Path, *, train: bool) -> Example:
 
 
 def _files(name: str, root: Path) -> dict[Path, str]:
-    """The files that the checksums are for → MD5 as the publisher gives it."""
+    """Return the MD5 that the publisher gives for each file."""
     loader = LOADERS[name]
     if name == "mnist":
         folder = root / loader.__name__ / "raw"
@@ -79,7 +79,7 @@ def _check(name: str, root: Path) -> None:
 
 
 def _unpack(archive: Path, content: bytes) -> None:
-    """Have the unpacked file, which nobody publishes a checksum of, be what its archive holds."""
+    """Write what an archive holds, unless the unpacked file is equal: nobody publishes a checksum of that one."""
     target = archive.with_suffix("")
     if not target.is_file() or target.read_bytes() != content:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -112,7 +112,7 @@ def _remedy(name: str) -> str:
 
 @contextmanager
 def _lock(root: Path, name: str) -> Iterator[None]:
-    """One process at a time downloads and unpacks."""
+    """Let one process at a time download and unpack."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / f".{name}.lock").open("w")

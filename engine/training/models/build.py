@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +69,8 @@ def _build_preset(recipe: ModelRecipe, input_shape: tuple[int, ...], classes: in
             raise ModelError(
                 f"{name}: needs images of three channels, and the data's examples have shape {input_shape}"
             )
-        build_torchvision = importlib.import_module("engine.training.vision").build_torchvision
+        from engine.training.vision import build_torchvision  # noqa: PLC0415 - imports torchvision, which takes a second
+
         return build_torchvision(name.removeprefix(presets.TORCHVISION_PREFIX), classes)
     if len(input_shape) != 3 and name not in ("linear", "hidden-fc"):
         raise ModelError(f"{name}: needs images (C, H, W), and the data's examples have shape {input_shape}")
