@@ -46,7 +46,7 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how a study's runs are trained, and what was measured where the protocol says auto."""
 
-    executor: str = "local"
+    executor: str
     """Name of what starts the workers."""
     devices: tuple[str, ...] | str
     slots_per_device: int | str

@@ -15,7 +15,6 @@ lease its place is its own from the start.
 from __future__ import annotations
 
 import argparse
-import importlib
 import logging
 import os
 import sys
@@ -44,13 +43,20 @@ def main() -> int:
         if arguments.command == "worker":
             return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
         if arguments.command == "similarity":
-            similarity = importlib.import_module("engine.training.similarity")
-            return similarity.measure_similarity(StudyPaths(arguments.study))
+            from engine.training.similarity import measure_similarity  # noqa: PLC0415 - imports torch
+
+            return measure_similarity(StudyPaths(arguments.study))
         if arguments.command == "probe":
-            return importlib.import_module("engine.training.trials.facts").answer_request()
+            from engine.training.trials.facts import answer_request  # noqa: PLC0415 - imports torch
+
+            return answer_request()
         if arguments.command == "race":
-            return importlib.import_module("engine.training.trials.race").answer_request()
-        return importlib.import_module("engine.training.trials.side_by_side").answer()
+            from engine.training.trials.race import answer_request  # noqa: PLC0415 - as the others do
+
+            return answer_request()
+        from engine.training.trials.side_by_side import answer  # noqa: PLC0415 - imports torch
+
+        return answer()
     except NondetError as error:
         logging.error("%s", error)
         return EXIT_USAGE
@@ -84,7 +90,9 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str
         if not has_work(paths, session):
             return 0
         time.sleep(LEASE_PERIOD_S)
-    return importlib.import_module("engine.training.worker").work(paths, slot=slot, session=session)
+    from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
+
+    return work(paths, slot=slot, session=session)
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:

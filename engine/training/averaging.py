@@ -17,15 +17,15 @@ PREFIX = "average."
 
 
 def first_averaged_epoch(epochs: int) -> int:
-    """The first epoch whose weights are in the mean; the last one at the latest."""
+    """Return the first epoch whose weights are in the mean, which is the last one at the latest."""
     return min(epochs, int(START * epochs) + 1)
 
 
 class WeightAverage:
-    """The running mean of a model's parameters."""
+    """Keeps the running mean of a model's parameters."""
 
     def __init__(self) -> None:
-        """Nothing has been taken yet."""
+        """Begin without any weights."""
         self.count = 0
         self.mean: dict[str, Tensor] = {}
 
@@ -46,7 +46,7 @@ class WeightAverage:
             parameter.copy_(self.mean[name])
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint; inverse of `restore`."""
+        """Return what a checkpoint holds; inverse of `restore`."""
         if self.count == 0:
             return {}
         return {f"{PREFIX}count": torch.tensor(self.count)} | {f"{PREFIX}{n}": t for n, t in self.mean.items()}

@@ -26,7 +26,7 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state at the end of an epoch, on the CPU."""
+    """The state of a training at the end of an epoch."""
 
     epoch: int
     seconds: float
@@ -34,12 +34,12 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimiser: dict[str, Tensor]
     """"<parameter number>.<name of the state>" → value."""
-    members: dict[str, Tensor] = field(default_factory=dict)
-    """What the ends of the snapshot schedule's cycles added up to; see `run.Members`."""
+    extra: dict[str, Tensor] = field(default_factory=dict)
+    """What a task keeps beside them: averaged weights, or the sum over the snapshot schedule's cycles."""
 
 
 class CheckpointPolicy:
-    """Where checkpoints go, and when one is due."""
+    """Says where checkpoints go and when one is due, and writes them."""
 
     def __init__(self, *, path: Path, every_s: float, recipe_id: str) -> None:
         """Start counting the time now."""
@@ -47,23 +47,16 @@ class CheckpointPolicy:
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether enough time has gone by since the last one."""
+        """Tell whether enough time has gone by since the last one."""
         return time.monotonic() - self._last >= self.every_s
 
-    def save(
-        self,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        *,
-        epoch: int,
-        seconds: float,
-        members: dict[str, Tensor],
-    ) -> None:
+    def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; where there is no room for it, the earlier one stays and the training goes on."""
-        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        tensors |= {f"optimiser.{name}": tensor for name, tensor in _optimiser_tensors(optimiser).items()}
-        tensors |= {f"members.{name}": tensor for name, tensor in members.items()}
+        tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
+        tensors |= {f"optimiser.{name}": tensor for name, tensor in checkpoint.optimiser.items()}
+        tensors |= {f"extra.{name}": tensor for name, tensor in checkpoint.extra.items()}
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        epoch, seconds = checkpoint.epoch, checkpoint.seconds
         metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
         try:
             write_bytes(self.path, save(content, metadata=metadata))
@@ -73,7 +66,7 @@ class CheckpointPolicy:
 
 
 def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
-    """A run's checkpoint; None where there is none, or it is damaged or another run's."""
+    """Read a run's checkpoint; return None where there is none, or it is damaged or another run's."""
     if not path.is_file() or path.stat().st_size == 0:
         return None
     try:
@@ -87,7 +80,7 @@ def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
             seconds=float(metadata["seconds"]),
             model=_without_prefix("model.", tensors),
             optimiser=_without_prefix("optimiser.", tensors),
-            members=_without_prefix("members.", tensors),
+            extra=_without_prefix("extra.", tensors),
         )
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
@@ -95,6 +88,24 @@ def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
 
 def _without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def capture(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    extra: dict[str, Tensor],
+    *,
+    epoch: int,
+    seconds: float,
+) -> Checkpoint:
+    """Return the present state of a model and its optimiser, in their own tensors; inverse of `restore`."""
+    return Checkpoint(
+        epoch=epoch,
+        seconds=seconds,
+        model=model.state_dict(),
+        optimiser=_optimiser_tensors(optimiser),
+        extra=extra,
+    )
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -35,16 +35,16 @@ class Evaluation:
 
     @property
     def is_finite(self) -> bool:
-        """Whether all logits are."""
+        """Tell whether all logits are finite."""
         return bool(torch.isfinite(self.logits).all())
 
     def to_array(self) -> np.ndarray:
-        """The logits, float32 (N, C)."""
+        """Return the logits, float32 (N, C)."""
         return self.logits.float().cpu().numpy()
 
 
 def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> Evaluation:
-    """Logits, accuracy in percent and cross-entropy in nats on the test set.
+    """Compute logits, accuracy in percent and cross-entropy in nats on the test set.
 
     Args:
         model: In any mode; left in evaluation mode.
@@ -66,7 +66,7 @@ def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRec
 
 
 def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
-    """Every crop of some stored images, each followed by its mirror image where mirroring is asked for.
+    """Yield every crop of some stored images, each followed by its mirror image where mirroring is asked for.
 
     Args:
         inputs: (B, C, H, W), before normalisation: crops reach into zeros, as in training.
@@ -98,25 +98,25 @@ def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
 
 
 def judge(logits: Tensor, data: Dataset) -> Evaluation:
-    """The figures of some logits."""
+    """Compute the figures of some logits."""
     correct = int((logits.argmax(1) == data.test_labels).sum())
     cross_entropy = float(functional.cross_entropy(logits.double(), data.test_labels))
     return Evaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The arithmetic of a recipe's precision, for forward passes."""
+    """Return the context in which forward passes compute in a recipe's precision."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.train.precision == "bf16")
 
 
-class Members:
-    """The predictions at the ends of the snapshot schedule's cycles, whose mean is the run's prediction.
+class SnapshotEnsemble:
+    """Adds up the predictions at the ends of the snapshot schedule's cycles; their mean is the run's prediction.
 
     Source: paper, section 5; the published code averages logits.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        """No cycle has ended yet; other schedules have no members."""
+        """Begin before the end of the first cycle; other schedules have no members."""
         self.cycles = recipe.train.cycles or 0
         self.cycle_epochs = recipe.train.epochs // self.cycles if self.cycles else 0
         self.count = 0
@@ -124,11 +124,11 @@ class Members:
 
     @property
     def complete(self) -> bool:
-        """Whether every cycle has ended."""
+        """Tell whether every cycle has ended."""
         return self.cycles > 0 and self.count == self.cycles
 
     def ends_at(self, epoch: int) -> bool:
-        """Whether an epoch ends a cycle."""
+        """Tell whether an epoch ends a cycle."""
         return self.cycles > 0 and epoch % self.cycle_epochs == 0
 
     def add(self, evaluation: Evaluation) -> None:
@@ -138,12 +138,12 @@ class Members:
         self.count += 1
 
     def evaluate(self, data: Dataset) -> Evaluation:
-        """The mean logits, float32, and their figures."""
+        """Return the mean logits, float32, and their figures."""
         assert self.total is not None, "a complete ensemble has members"
         return judge((self.total / self.cycles).float().to(data.test_labels.device), data)
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint; inverse of `restore`."""
+        """Return what a checkpoint holds; inverse of `restore`."""
         return {} if self.total is None else {"total": self.total, "count": torch.tensor(self.count)}
 
     def restore(self, state: dict[str, Tensor]) -> None:

@@ -29,7 +29,7 @@ ENDED_OTHERWISE = 1
 
 @dataclass
 class Copies:
-    """The worker's side: at most one copy of itself at a time."""
+    """Makes copies of the worker, at most one at a time."""
 
     pid: int | None = None
     terminated: bool = False

@@ -19,7 +19,7 @@ CONTEXT_PHRASES = ("CUDA error", "cuDNN error")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or what led to it, is a lack of memory.
+    """Tell whether an error, or what led to it, is a lack of memory.
 
     A CUDA graph whose recording runs out of memory ends in another error, raised while the first was handled.
     """
@@ -31,7 +31,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def breaks_context(error: BaseException) -> bool:
-    """Whether the CUDA context cannot be trusted after an error: not where torch's own allocator found no room."""
+    """Tell whether an error leaves a CUDA context that is of no further use; torch's own lack of room does not."""
     return any(
         isinstance(one, torch.AcceleratorError)
         or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in CONTEXT_PHRASES))
@@ -47,7 +47,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def try_in_memory(work: Callable[[], T]) -> T | None:
-    """What some work returns; None where memory runs out, after giving back what the work had taken."""
+    """Return what some work returns; None where memory runs out, after giving back what the work had taken."""
     try:
         return work()
     except Exception as error:  # what torch.compile and users' modules make of a lack of memory is of many types
@@ -64,7 +64,7 @@ def release() -> None:
 
 
 def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "infrastructure"], str]:
-    """Whether a run that ran out of memory is to be tried again, and what to say of it.
+    """Say whether a run that ran out of memory is to be tried again, and why.
 
     A run alone may have met another process's memory. A pack is not tried again: its size is part of each run's
     identity, so no worker can make it smaller.

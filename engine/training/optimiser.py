@@ -16,7 +16,7 @@ from engine.recipe import TrainRecipe
 
 
 def is_slow(name: str) -> bool:
-    """Whether a parameter trains at the scaled rate: biases, and weights with "bn" in their name.
+    """Tell whether a parameter trains at the scaled rate: biases do, and weights with "bn" in their name.
 
     By name as in the published code, so the batch norms inside `downsample` train at the full rate.
     """
@@ -24,7 +24,7 @@ def is_slow(name: str) -> bool:
 
 
 def make_groups(parameters: Iterable[tuple[str, nn.Parameter]], scale: float) -> list[dict[str, Any]]:
-    """Two parameter groups, each with the factor on its learning rate as "scale"."""
+    """Return up to two parameter groups, each with the factor on its learning rate as "scale"."""
     named = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
     slow = [parameter for name, parameter in named if is_slow(name)]
     fast = [parameter for name, parameter in named if not is_slow(name)]
@@ -35,7 +35,7 @@ def make_groups(parameters: Iterable[tuple[str, nn.Parameter]], scale: float) ->
 def make_optimiser(
     parameters: Iterable[tuple[str, nn.Parameter]], train: TrainRecipe, *, fused: bool = True
 ) -> torch.optim.Optimizer:
-    """SGD with momentum (not Nesterov) or Adam; weight decay acts on every parameter.
+    """Make SGD with momentum (not Nesterov) or Adam; weight decay acts on every parameter.
 
     The implementation is pinned: fused and plain ones round differently. The fused one treats the last few numbers of
     a tensor otherwise than the rest, so stacked replicas are not equal under it; under the plain one they are.
@@ -48,7 +48,7 @@ def make_optimiser(
 
 
 def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:
-    """The learning rate of a step, before a group's scale.
+    """Return the learning rate of a step, before a group's scale.
 
     With e = step / steps_per_epoch: max·e/warmup while e ≤ warmup (so the first step has rate 0), then
     max·(1+cos(π·e/epochs))/2; the cosine does not begin behind the warm-up but at 0, so there is a small jump.

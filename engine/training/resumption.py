@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-import torch
-from torch import Tensor, nn
-
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
 from engine.study.files import make_folder, write_bytes
@@ -19,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 def find_start(study: StudyPaths, run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> Checkpoint | None:
-    """The latest state to go on from, with the epochs before it copied into this attempt's file; None for none."""
+    """Return the latest state to go on from, and copy the epochs before it into this attempt's file; None for none."""
     candidates = [*_own_checkpoints(run, attempt, recipe), *_common_beginnings(study, recipe)]
     for checkpoint, records, origin in sorted(candidates, key=lambda found: -found[0].epoch):
         by_epoch = {record.epoch: record for record in records}
@@ -34,7 +31,7 @@ def find_start(study: StudyPaths, run: RunPaths, attempt: AttemptPaths, recipe: 
 
 
 def find_latest_epoch(run: RunPaths, recipe: Recipe) -> int:
-    """The end of which epoch a run can go on from; 0 for its beginning."""
+    """Return the epoch from whose end a run can go on; 0 for its beginning."""
     found = [load_checkpoint(other.checkpoint, recipe_id=recipe.id) for other in run.list_attempts()]
     return max((checkpoint.epoch for checkpoint in found if checkpoint is not None), default=0)
 
@@ -43,7 +40,7 @@ Found = tuple[Checkpoint, tuple[EpochRecord, ...], str]
 
 
 def _own_checkpoints(run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> list[Found]:
-    """What earlier attempts at this run left."""
+    """Return the checkpoints that earlier attempts at this run left."""
     if recipe.lowlevel == "kernels":
         return []  # another process would go on with other kernels: not the same random variable
     found = []
@@ -55,7 +52,7 @@ def _own_checkpoints(run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> li
 
 
 def _common_beginnings(study: StudyPaths, recipe: Recipe) -> list[Found]:
-    """States of the run's prefix, at its onset or before, that this or another run left."""
+    """Return states of the run's prefix, at its onset or before, that this or another run left."""
     if recipe.onset is None:
         return []
     prefix_id, found = recipe.prefix.id, []
@@ -71,31 +68,23 @@ class Fork(CheckpointPolicy):
     """Saves the state at an onset under the name of the prefix, with the epochs that led there."""
 
     def __init__(self, fork: ForkPaths, attempt: AttemptPaths, recipe_id: str) -> None:
-        """Nothing is written yet."""
+        """Take note of where to write to."""
         super().__init__(path=fork.checkpoint, every_s=0.0, recipe_id=recipe_id)
         self.fork, self.attempt = fork, attempt
 
-    def save(
-        self,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        *,
-        epoch: int,
-        seconds: float,
-        members: dict[str, Tensor],
-    ) -> None:
-        """Epochs first: the state is what other runs look for."""
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the epochs first: the state is what other runs look for."""
         if self.fork.checkpoint.exists():
             return
-        records = read_epochs(self.attempt.epochs).records[:epoch]
+        records = read_epochs(self.attempt.epochs).records[: checkpoint.epoch]
         content = b"".join(format_epoch(record) for record in records)
         patiently(lambda: make_folder(self.fork.checkpoint.parent))
         patiently(lambda: write_bytes(self.fork.epochs, content))
-        super().save(model, optimiser, epoch=epoch, seconds=seconds, members=members)
+        super().save(checkpoint)
 
 
 def make_fork(study: StudyPaths, attempt: AttemptPaths, recipe: Recipe) -> Fork | None:
-    """Where a run with an onset leaves its beginning; None for others."""
+    """Return what saves the beginning of a run with an onset; None for others."""
     if recipe.onset is None:
         return None
     prefix_id = recipe.prefix.id

@@ -22,7 +22,8 @@ from engine.study.study_plan import StudyPlan
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.full_store import patiently
-from engine.training.run import Outcome, load
+from engine.training.loop import Outcome
+from engine.training.tasks.preparation import load
 from engine.training.weights import array_bytes, weights_bytes
 
 NUMERIC_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

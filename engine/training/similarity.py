@@ -177,7 +177,7 @@ def compare_arm(
     examples = min(plan.metrics.cka_examples, len(data.test_labels))
     packed_bytes = 4 * examples * (examples + 1) // 2
     kept = runs[: max(2, GRAM_BYTES // packed_bytes)]
-    task, _ = prepare(recipes[0], data, device=device, search_path=search_path)
+    task = prepare(recipes[0], data, device=device, search_path=search_path)
     layers = find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
     at_once = max(1, GRAM_BYTES // (packed_bytes * len(kept)))
     entries = []

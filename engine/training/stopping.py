@@ -1,5 +1,51 @@
-"""The end of a training that was asked for."""
+"""Requests to end or to pause a training: how they reach it, and what it ends with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.study.control import Control, read_control
+from engine.study.paths import StudyPaths
+
+CONTROL_PERIOD_S = 0.5
+"""How often a training looks for requests."""
+
+StopRequest = Callable[[], bool]
+"""Asked before every training step; says whether the training is to end there."""
 
 
 class Stopped(Exception):
     """Raised out of a training whose end was asked for."""
+
+
+def never() -> bool:
+    """Let a training go on to its last epoch; a `StopRequest`."""
+    return False
+
+
+@dataclass
+class Requests:
+    """Holds what has been asked of a worker, by signal or through the study's control folder."""
+
+    paths: StudyPaths
+    terminated: bool = False
+    """Whether the worker was told to end by a signal."""
+    control: Control = field(default_factory=Control)
+    """What the control folder held when it was last looked at."""
+    read_at: float = -1e9
+
+    def look(self) -> Control:
+        """Return the requests that hold, at most half a second old."""
+        if time.monotonic() - self.read_at >= CONTROL_PERIOD_S:
+            self.control, self.read_at = read_control(self.paths), time.monotonic()
+        return self.control
+
+    def must_stop(self, run_ids: Sequence[str]) -> bool:
+        """Tell whether runs that are trained at once are to end: where each of them is. Wait while all are paused."""
+        while not self.terminated and all(self.look().holds(run_id) for run_id in run_ids):
+            if all(self.control.stops(run_id) for run_id in run_ids):
+                break
+            time.sleep(CONTROL_PERIOD_S)
+        return self.terminated or all(self.control.stops(run_id) for run_id in run_ids)

@@ -16,7 +16,8 @@ from engine.study.records import find_record
 from engine.study.run_records import ResultRecord
 from engine.training.data.datasets import Dataset
 from engine.training.full_store import patiently
-from engine.training.run import Outcome, evaluate_run
+from engine.training.loop import Outcome
+from engine.training.tasks.images import evaluate_weights
 from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def evaluate_twin(
     device: torch.device,
     search_path: tuple[Path, ...],
 ) -> Outcome | None:
-    """What a run leaves whose training has been done under another id.
+    """Return what a run leaves whose training has been done under another id.
 
     Args:
         twin: The run with the same training.
@@ -52,7 +53,7 @@ def evaluate_twin(
     except StudyError as error:
         LOG.warning("%s; trained anew here", error)
         return None
-    evaluation = evaluate_run(recipe, data, state, device=device, search_path=search_path)
+    evaluation = evaluate_weights(recipe, data, state, device=device, search_path=search_path)
     for other in twin.list_attempts():
         if other.number == result.attempt:
             for record in read_epochs(other.epochs).records:

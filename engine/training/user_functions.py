@@ -14,7 +14,7 @@ from engine.recipe import Recipe
 
 
 def import_target(target: str, *, search_path: tuple[Path, ...], error: type[NondetError]) -> Callable[..., Any]:
-    """The function that a target names.
+    """Import the function that a target names.
 
     Args:
         target: "module:function".
@@ -68,9 +68,9 @@ def refuse_unseen(recipe: Recipe, *, search_path: tuple[Path, ...], before: Coll
     loaded = {name: Path(file) for name, file in modules.items() if file is not None and name not in before}
     unseen = find_unseen(covered, loaded) if covered else {}
     if unseen:
-        kind, target = next((kind, target) for kind, target in targets.items() if target)
+        error, target = next((error, target) for error, target in targets.items() if target)
         names = ", ".join(f"{name} ({file})" for name, file in sorted(unseen.items()))
-        raise kind(
+        raise error(
             f"{target}: loads {names} otherwise than by an import statement, so a change there would go unnoticed: "
             f"add `import {min(unseen)}` to the target's module, and keep what it imports beside the protocol"
         )
@@ -83,16 +83,16 @@ def check_unchanged(recipe: Recipe, *, search_path: tuple[Path, ...]) -> None:
         ModelError: If the model's target has changed.
         DataError: If the data's target has changed.
     """
-    for part, kind in ((recipe.model, ModelError), (recipe.data, DataError)):
+    for part, error in ((recipe.model, ModelError), (recipe.data, DataError)):
         if part.target is not None and digest_source(part.target, search_path=search_path) != part.target_sha256:
-            raise kind(
+            raise error(
                 f"{part.target}: its source files have changed since this run was planned: run the protocol again, "
                 "which plans new runs for the changed ones"
             )
 
 
 def call_target(function: Callable[..., Any], target: str, error: type[NondetError], **arguments: Any) -> Any:
-    """Call a user's function; whatever it raises becomes an error that names it."""
+    """Call a user's function, and turn whatever it raises into an error that names it."""
     try:
         return function(**arguments)
     except NondetError:

@@ -32,7 +32,7 @@ WITH_SIDE_OUTPUTS = ("googlenet", "inception_v3")
 
 
 def build_torchvision(name: str, classes: int) -> nn.Module:
-    """A classification model of torchvision with fresh weights.
+    """Build a classification model of torchvision with fresh weights.
 
     Raises:
         ModelError: If torchvision has no classification model of this name; names the nearest ones.

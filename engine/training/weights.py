@@ -15,12 +15,12 @@ from engine.study.run_records import ResultRecord, compare_digest, note_damage
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
-    """A model.safetensors of the state, tensors in the order that the format gives them."""
+    """Return the state as a model.safetensors, tensors in the order that the format gives them."""
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
 
 
 def array_bytes(array: np.ndarray) -> bytes:
-    """A .npy file of the array."""
+    """Return the array as a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()

@@ -1,7 +1,6 @@
-"""The worker: claims one run after another, trains it, and writes what is left of it into the run's folder.
+"""The worker: claims one run after another, has it trained, and records how each attempt ended.
 
-The only part of the training that knows study folders. Everything that a run's result depends on is in its
-recipe; what is here decides when it is trained, never how.
+Everything that a run's result depends on is in its recipe; what is here decides when it is trained, never how.
 """
 
 from __future__ import annotations
@@ -14,77 +13,31 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
 
 from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreFullError
-from engine.recipe import Recipe
-from engine.study.control import Control, read_control
-from engine.study.epochs import append_epoch
 from engine.study.files import explain_write_errors
 from engine.study.paths import StudyPaths
 from engine.study.run_records import Cause, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
-from engine.training.checkpoint import CheckpointPolicy
-from engine.training.data.datasets import Dataset
-from engine.training.data.text import Corpus
+from engine.training.cohort import ClaimMore, gather, train_cohort
 from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
 from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
-from engine.training.resumption import find_start, make_fork
-from engine.training.run import Outcome, train_run
 from engine.training.run_files import (
     Claimed,
     Datasets,
     describe_attempt,
     load_data,
     write_labels,
-    write_result,
 )
-from engine.training.stacked.pack_work import ClaimMore, gather, train_company
-from engine.training.stopping import Stopped
-from engine.training.twins import evaluate_twin
+from engine.training.stopping import CONTROL_PERIOD_S, Requests, Stopped
 from engine.training.user_functions import check_unchanged
 
 LOG = logging.getLogger(__name__)
-
-CONTROL_PERIOD_S = 0.5
-"""How often a training looks for requests."""
-
-
-@dataclass
-class Requests:
-    """What has been asked of this worker, by signal or through the study's control folder."""
-
-    paths: StudyPaths
-    terminated: bool = False
-    control: Control = field(default_factory=Control)
-    read_at: float = -1e9
-
-    def look(self) -> Control:
-        """The requests that hold, at most half a second old."""
-        if time.monotonic() - self.read_at >= CONTROL_PERIOD_S:
-            self.control, self.read_at = read_control(self.paths), time.monotonic()
-        return self.control
-
-    def must_stop_all(self, run_ids: Sequence[str]) -> bool:
-        """Whether a company of runs is to end: where each of them is; waits while all of them are paused."""
-        while not self.terminated and all(self.look().holds(r) for r in run_ids):
-            if all(self.control.stops(r) for r in run_ids):
-                break
-            time.sleep(CONTROL_PERIOD_S)
-        return self.terminated or all(self.control.stops(r) for r in run_ids)
-
-    def must_stop(self, run_id: str) -> bool:
-        """Whether this run is to end; waits here while it is paused."""
-        while not self.terminated and self.look().holds(run_id) and not self.control.stops(run_id):
-            time.sleep(CONTROL_PERIOD_S)
-        return self.terminated or self.control.stops(run_id)
 
 
 def work(paths: StudyPaths, *, slot: str, session: str) -> int:
@@ -152,49 +105,46 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
 
 
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
-    """See `_train_claimed`; a full store is the caller's matter."""
-    company = [claimed]
+    """Train a claimed run with its companions; a full store is the caller's matter. See `_train_claimed`."""
+    cohort = [claimed]
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)
         check_unchanged(recipe, search_path=claimed.search_path)
         data = load_data(recipe, claimed, datasets)
         write_labels(claimed.study, data)
-        if recipe.pack is not None:
-            gather(company, recipe, claim_more)
-            train_company(company, data, requests)
-        else:
-            write_result(claimed, _train(claimed, recipe, data, requests), data)
+        gather(cohort, recipe, claim_more)
+        train_cohort(cohort, data, requests)
     except Stopped:
-        _end(company, "cancelled", "request", "stopped on request")
+        _end(cohort, "cancelled", "request", "stopped on request")
         return None
     except StoreFullError:
         raise
     except NondetError as error:
         LOG.error("%s", error)
-        _end(company, "failed", "fault", str(error))
+        _end(cohort, "failed", "fault", str(error))
         return None
     except Exception as error:  # whatever a user's module raises is a failed run, not the worker's end
         traceback.print_exc()
-        return _record_exception(company, error)
-    for member in company:
+        return _record_exception(cohort, error)
+    for member in cohort:
         member.attempt.checkpoint.unlink(missing_ok=True)
     # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run.
     return 0 if recipe.lowlevel == "kernels" else None
 
 
-def _end(company: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
-    for member in company:
+def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
+    for member in cohort:
         write_exit(member.attempt, outcome, cause, reason)
 
 
-def _record_exception(company: Sequence[Claimed], error: Exception) -> int | None:
+def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     broken = breaks_context(error)  # and with the context this process
     if is_out_of_memory(error):
-        cause, reason = explain_shortage(read_recipe(company[0].run, company[0].run_id), reason)
-        _end(company, "failed", cause, reason)
+        cause, reason = explain_shortage(read_recipe(cohort[0].run, cohort[0].run_id), reason)
+        _end(cohort, "failed", cause, reason)
     else:
-        _end(company, "failed", "infrastructure" if broken else "fault", reason)
+        _end(cohort, "failed", "infrastructure" if broken else "fault", reason)
     return 1 if broken else None
 
 
@@ -220,27 +170,3 @@ def _output_to(log: Path) -> Iterator[None]:
 def _open_log(log: Path) -> int:
     with explain_write_errors(log):
         return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-
-
-def _train(claimed: Claimed, recipe: Recipe, data: Dataset | Corpus, requests: Requests) -> Outcome:
-    epochs = claimed.attempt.epochs
-    device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
-    twin = claimed.plan.reuses.get(claimed.run_id)
-    if twin is not None and isinstance(data, Dataset):
-        run = claimed.study.run(twin)
-        found = evaluate_twin(run, claimed.attempt, recipe, data, device=device, search_path=claimed.search_path)
-        if found is not None:
-            return found
-    return train_run(
-        recipe,
-        data,
-        device=device,
-        search_path=claimed.search_path,
-        on_epoch=lambda record: patiently(lambda: append_epoch(epochs, record)),
-        resume_from=find_start(claimed.study, claimed.run, claimed.attempt, recipe),
-        checkpoints=CheckpointPolicy(
-            path=claimed.attempt.checkpoint, every_s=claimed.plan.dispatch.checkpoint_s, recipe_id=claimed.run_id
-        ),
-        fork=make_fork(claimed.study, claimed.attempt, recipe),
-        should_stop=lambda: requests.must_stop(claimed.run_id),
-    )

@@ -31,7 +31,7 @@ from engine.protocol.load import load_protocol
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.random.seeding import set_kernels, use_one_thread
-from engine.training.tasks.stacked_images import ImagePack
+from engine.training.tasks.stacked_images import StackedImageTask
 from engine.training.trials.pack_validity import check_pack
 from engine.training.trials.step_times import prepare_replicas, time_task, train_steps, warm_up
 from engine.tuning.slot_trial import try_slots
@@ -67,10 +67,10 @@ class Bench:
             pack=PackRecipe(size=size, shared_batch=True, channels_last=channels_last),
         )
 
-    def prepare(self, recipe: Recipe, *, graphs: bool) -> ImagePack:
+    def prepare(self, recipe: Recipe, *, graphs: bool) -> StackedImageTask:
         set_kernels(recipe.lowlevel, recipe.train.precision)
         task = prepare_replicas(recipe, self.data, device=self.device, search_path=(), graphs=graphs)
-        assert isinstance(task, ImagePack), "the data are images"
+        assert isinstance(task, StackedImageTask), "the data are images"
         return task
 
 

@@ -13,7 +13,7 @@ from measurement import Measurement
 from engine.plan.plan import make_plan
 from engine.protocol.load import load_protocol
 from engine.training.data.text import load_corpus
-from engine.training.run import train_run
+from engine.training.loop import train_runs
 
 PROTOCOL = Path(__file__).parents[2] / "protocols" / "small" / "table2.toml"
 
@@ -42,7 +42,7 @@ def measure() -> Measurement:
     plan = make_plan(load_protocol(PROTOCOL), device="cpu")
     recipe = next(iter(plan.recipes.values()))
     corpus = load_corpus("pydoc", Path())
-    outcome = train_run(recipe, corpus, device=torch.device("cpu"))
+    outcome = train_runs([recipe], corpus, device=torch.device("cpu"))[0]
     parts = [part.tolist() for part in (corpus.train, corpus.valid, corpus.test)]
     unigram, bigram = measure_counts(parts[0], parts[1], parts[2], len(corpus.vocabulary))
     perplexity = outcome.test_perplexity or float("inf")

@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import load_data
-from engine.training.run import train_run
+from engine.training.loop import train_runs
 recipe = Recipe(
     data=DataRecipe(preset="synthetic", augment="crop-flip"),
     model=ModelRecipe(preset="resnet14", width=0.25),
@@ -40,7 +40,7 @@ recipe = Recipe(
     seeds=Seeds(init=1, shuffle=1, augment=1, lowlevel=1), lowlevel="order", device="cpu",
 )
 data = load_data(recipe.data, root=Path("/nonexistent"), search_path=())
-train_run(recipe, data, device=torch.device("cpu"))
+train_runs([recipe], data, device=torch.device("cpu"))[0]
 """
 
 # Not getrusage: its maximum starts from that of the process that started this one.

@@ -23,7 +23,7 @@ from engine.recipe import ModelRecipe, PackRecipe, Recipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.definitions import BUILDERS, ModelShape
 from engine.training.random.seeding import set_kernels, use_one_thread
-from engine.training.stacked.pack_run import prepare_pack
+from engine.training.tasks.preparation import prepare_pack
 
 TRAIN, TEST = 10_000, 2_000
 SLOTS = 2
@@ -84,7 +84,7 @@ def time_slot(preset: str, first_seed: int) -> float:
 
     def epoch() -> None:
         training.train_epoch(1)
-        training.evaluate()
+        training.evaluate(1)
 
     return best_s(epoch, 3)
 

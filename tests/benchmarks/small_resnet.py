@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset, load_data
+from engine.training.loop import train_runs
 from engine.training.models.definitions import BUILDERS, ModelShape
-from engine.training.run import train_run
 
 REPLICAS, EPOCHS, SLOTS = 16, 3, 2
 WIDTH = 0.5
@@ -84,7 +84,7 @@ def train_slot(seeds: list[int]) -> float:
     data = load()
     started = time.perf_counter()
     for seed in seeds:
-        train_run(replace(RECIPE, seeds=replace(RECIPE.seeds, init=seed)), data, device=torch.device("cpu"))
+        train_runs([replace(RECIPE, seeds=replace(RECIPE.seeds, init=seed))], data, device=torch.device("cpu"))[0]
     return time.perf_counter() - started
 
 

@@ -21,8 +21,8 @@ from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.build import build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
 from engine.training.random.seeding import epoch_order, set_kernels
-from engine.training.run_files import describe_attempt
-from engine.training.worker import Claimed, Requests
+from engine.training.run_files import Claimed, describe_attempt
+from engine.training.stopping import Requests
 
 EPOCHS = 30
 BUDGET = 0.05

@@ -26,7 +26,13 @@ SETTINGS: dict[str, Any] = {
     "data_root": "/data",
     "search_path": ("/",),
     "dispatch": DispatchSettings(
-        devices="cpu", slots_per_device=1, keep_weights=True, checkpoint_s=60.0, graphs=True, chosen=NOTHING
+        executor="local",
+        devices="cpu",
+        slots_per_device=1,
+        keep_weights=True,
+        checkpoint_s=60.0,
+        graphs=True,
+        chosen=NOTHING,
     ),
     "metrics": MetricsSettings(bootstrap=100, cka=False, cka_examples=2048),
     "reference": None,

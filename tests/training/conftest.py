@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.study.epochs import EpochRecord
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy
 from engine.training.data.datasets import Dataset, load_data
-from engine.training.run import Outcome, train_run
+from engine.training.loop import Outcome, train_runs
+from engine.training.stopping import StopRequest, never
 
 BASE = Recipe(
     data=DataRecipe(preset="digits", train_size=90, augment="crop-flip"),
@@ -42,8 +44,25 @@ def data() -> Dataset:
 
 @pytest.fixture
 def train() -> Callable[..., Outcome]:
-    def run(recipe: Recipe, **arguments: Any) -> Outcome:
-        return train_run(recipe, load_cached(recipe.data), device=torch.device(recipe.device), **arguments)
+    def run(
+        recipe: Recipe,
+        *,
+        on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+        start: Checkpoint | None = None,
+        checkpoints: CheckpointPolicy | None = None,
+        fork: CheckpointPolicy | None = None,
+        should_stop: StopRequest = never,
+    ) -> Outcome:
+        return train_runs(
+            [recipe],
+            load_cached(recipe.data),
+            device=torch.device(recipe.device),
+            on_epoch=lambda _, record: on_epoch(record),
+            starts=[] if start is None else [start],
+            checkpoints=[] if checkpoints is None else [checkpoints],
+            forks=[fork],
+            should_stop=should_stop,
+        )[0]
 
     return run
 

@@ -16,17 +16,17 @@ from engine.recipe import EvaluateRecipe, Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import evaluate, make_views
+from engine.training.loop import Outcome
 from engine.training.random.weight_noise import noisy_weights
-from engine.training.run import Outcome, evaluate_run
-from engine.training.tasks.images import Training, prepare, train_epoch
+from engine.training.tasks.images import ImageTask, evaluate_weights, prepare
 from engine.training.weights import array_bytes, weights_bytes
 
 Train = Callable[..., Outcome]
 CPU = torch.device("cpu")
 
 
-def start(recipe: Recipe, data: Dataset) -> Training:
-    return prepare(recipe, data, device=CPU, search_path=())[0]
+def start(recipe: Recipe, data: Dataset) -> ImageTask:
+    return prepare(recipe, data, device=CPU, search_path=())
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(1, 1), (2, 2), (4, 4), (8, 7), (500, 376)])
@@ -55,7 +55,7 @@ def test_averaged_run_ends_in_the_mean_of_its_weights(kind: str, count: int, bas
     taken: list[list[Tensor]] = []
     for epoch in range(1, 9):
         if kind == "swa":
-            train_epoch(training, epoch)
+            training.train_epoch(epoch)
             taken += [[p.detach().clone() for p in training.model.parameters()]] if epoch >= 7 else []
         else:
             step = training.optimiser.step
@@ -66,10 +66,10 @@ def test_averaged_run_ends_in_the_mean_of_its_weights(kind: str, count: int, bas
                     taken.append([p.detach().clone() for p in training.model.parameters()])
 
                 training.optimiser.step = noting  # pyright: ignore[reportAttributeAccessIssue]
-            train_epoch(training, epoch)
+            training.train_epoch(epoch)
             training.optimiser.step = step
     assert training.average.count == len(taken) == count
-    training.finish(None, diverged=False)
+    training.finish(0, 8, training.evaluate(8)[0], diverged=False)
     for number, parameter in enumerate(training.model.parameters()):
         expected = torch.stack([weights[number].double() for weights in taken]).mean(0)
         assert torch.allclose(parameter.double(), expected, atol=1e-6)
@@ -141,7 +141,7 @@ def test_views_of_unfitting_data_are_refused() -> None:
 
 def test_prediction_is_the_mean_of_the_views_logits(base: Recipe, data: Dataset) -> None:
     training = start(base, data)
-    train_epoch(training, 1)
+    training.train_epoch(1)
     views = EvaluateRecipe(flip=True, crops=9)
     found = evaluate(training.model, data, base, views)
     with torch.no_grad():
@@ -157,6 +157,6 @@ def test_twin_is_evaluated_to_what_training_again_would_give(base: Recipe, train
     assert seen.id != base.id
     whole, twin = train(seen), train(base)
     assert weights_bytes(whole.state) == weights_bytes(twin.state)
-    again = evaluate_run(seen, data, twin.state, device=CPU, search_path=())
+    again = evaluate_weights(seen, data, twin.state, device=CPU, search_path=())
     assert array_bytes(again.to_array()) == array_bytes(whole.predictions)
     assert not np.array_equal(whole.predictions, twin.predictions)

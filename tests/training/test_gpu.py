@@ -12,9 +12,8 @@ import torch
 
 from engine.recipe import BitChange, ModelRecipe, PackRecipe, Recipe
 from engine.training.data.datasets import Dataset
+from engine.training.loop import Outcome, train_runs
 from engine.training.random.seeding import set_kernels
-from engine.training.run import Outcome
-from engine.training.stacked.pack_run import train_pack
 from engine.training.trials.facts import answer_recipe
 from engine.training.trials.pack_validity import check_pack
 from engine.training.weights import weights_bytes
@@ -72,7 +71,7 @@ def test_recorded_steps_of_packs_have_the_bits_of_steps_taken_one_by_one(
 def test_packs_repeat_and_their_control_is_exact(on_gpu: Recipe, data: Dataset) -> None:
     recipe = replace(on_gpu, model=ModelRecipe(preset="resnet6"), pack=PackRecipe(size=3, shared_batch=True))
     recipes = [replace(recipe, repeat=k) for k in (1, 2, 3)]
-    outcomes = [train_pack(recipes, data, device=torch.device("cuda:0"), graphs=graphs) for graphs in (True, False)]
+    outcomes = [train_runs(recipes, data, device=torch.device("cuda:0"), graphs=graphs) for graphs in (True, False)]
     assert len({weights_bytes(outcome.state) for outcomes_of in outcomes for outcome in outcomes_of}) == 1
 
 

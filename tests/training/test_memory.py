@@ -124,7 +124,7 @@ def linear(base: Recipe) -> Recipe:
 
 
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()])
-@pytest.mark.parametrize("place", ["_train_steps", "prepare", "time_alone"])
+@pytest.mark.parametrize("place", ["train_steps", "prepare_single", "time_task"])
 def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
 ) -> None:
@@ -157,7 +157,6 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
 ) -> None:
     limit, fits = room
     monkeypatch.setattr(facts, work, fail_above(limit, getattr(facts, work)))
-    monkeypatch.setattr(facts, "TIMED_S", 0.01)
     packed = replace(linear, pack=PackRecipe(size=16, shared_batch=True))
     found = answer(packed, tmp_path, timed=True)
     assert found["part"] == "pack"
@@ -244,8 +243,7 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise ending.error
 
-    monkeypatch.setattr(worker, "train_company", fail)
-    monkeypatch.setattr(worker, "train_run", fail)
+    monkeypatch.setattr(worker, "train_cohort", fail)
     protocol = parse_protocol(protocol_text, file=str(tmp_path / "tiny.toml"), overrides=ending.settings)
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
     plan, control, record = read_plan(paths), Control(), describe_attempt("now", "cpu:0")

@@ -15,11 +15,11 @@ import torch
 from engine.recipe import BitChange, Onset, Recipe, TrainRecipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.paths import RunPaths, StudyPaths
-from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
 from engine.training.data.datasets import Dataset
+from engine.training.loop import Outcome
 from engine.training.optimiser import learning_rate
 from engine.training.resumption import find_start, make_fork
-from engine.training.run import Outcome
 from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -57,7 +57,7 @@ def train_in(study: StudyPaths, recipe: Recipe, train: Train, **arguments: Any) 
         trained.append(record)
         append_epoch(attempt.epochs, record)
 
-    return train(recipe, on_epoch=note, resume_from=start, fork=fork, **arguments), len(trained)
+    return train(recipe, on_epoch=note, start=start, fork=fork, **arguments), len(trained)
 
 
 @pytest.mark.parametrize("onset", [1, 2, 4])
@@ -137,8 +137,8 @@ class _Collect:
     def is_due(self) -> bool:
         return True
 
-    def save(self, *_: Any, members: dict[str, torch.Tensor], **__: Any) -> None:
-        self.seen.append({name: tensor.clone() for name, tensor in members.items()})
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.seen.append({name: tensor.clone() for name, tensor in checkpoint.extra.items()})
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 5])
@@ -150,7 +150,7 @@ def test_continued_snapshot_run_equals_an_uninterrupted_one(
     policy = CheckpointPolicy(path=path, every_s=0.0, recipe_id=recipe.id)
     with pytest.raises(Stopped):
         train(recipe, on_epoch=records.append, checkpoints=policy, should_stop=lambda: len(records) >= stop_after)
-    assert same(whole, train(recipe, resume_from=load_checkpoint(path, recipe_id=recipe.id)))
+    assert same(whole, train(recipe, start=load_checkpoint(path, recipe_id=recipe.id)))
 
 
 def published_snapshot(step: int, *, top: float, epochs: int, cycles: int, warmup: float, steps: int) -> float:

@@ -21,8 +21,8 @@ from engine.study.run_records import write_spec
 from engine.study.study_plan import MetricsSettings
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
+from engine.training.loop import Outcome
 from engine.training.models.definitions import BUILDERS, ModelShape
-from engine.training.run import Outcome
 from engine.training.similarity import (
     find_layers,
     gram_vector,
@@ -141,7 +141,7 @@ def test_study_is_compared_and_only_what_is_new_is_compared_again(
     logits = [torch.from_numpy(outcome.predictions[:50]) for outcome in outcomes]
     expected = naive_cka(logits[0], logits[2])
     assert arm["layers"][-1]["cka"][0][2] == pytest.approx(expected, abs=1e-5)
-    task, _ = prepare(base, data, device=torch.device("cpu"), search_path=())
+    task = prepare(base, data, device=torch.device("cpu"), search_path=())
     assert len(find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))) == 4
 
     # Little memory: layer by layer, with the same values.

@@ -17,9 +17,9 @@ from engine.catalog.sources import SOURCES
 from engine.recipe import BitChange, ModelRecipe, Recipe
 from engine.training.data.batches import epoch_batches, example_order
 from engine.training.data.datasets import Dataset
+from engine.training.loop import Outcome
 from engine.training.random.seeding import PURPOSES, draw_augmentation, epoch_order, keyed_generator, set_kernels
-from engine.training.run import Outcome
-from engine.training.tasks.images import key_masks, prepare, train_epoch
+from engine.training.tasks.images import prepare
 
 MODULE = """
 import torch
@@ -62,7 +62,7 @@ def digest(*tensors: torch.Tensor) -> str:
 def facts(recipe: Recipe, data: Dataset, module: Path) -> dict[str, str]:
     """Everything random about the second epoch's first batches, each fact indexed so that only its source moves it."""
     set_kernels(recipe.lowlevel, recipe.train.precision)
-    training, _ = prepare(recipe, data, device=torch.device("cpu"), search_path=(module,))
+    training = prepare(recipe, data, device=torch.device("cpu"), search_path=(module,))
     model, masks = training.model, training.network.masks
     weights = digest(*model.parameters())
     batches = list(epoch_batches(recipe, data, 2))
@@ -70,7 +70,7 @@ def facts(recipe: Recipe, data: Dataset, module: Path) -> dict[str, str]:
     members = torch.cat([batch.examples.sort().values for batch in batches])
     by_example = torch.empty_like(torch.cat([batch.inputs for batch in batches]))
     by_example[order] = torch.cat([batch.inputs for batch in batches])
-    key_masks(training, 2)
+    training.key_masks(2)
     dropped = torch.empty(len(order), 16)
     for batch in batches:
         masks.examples = batch.examples
@@ -138,7 +138,7 @@ def test_order_mode_changes_gradients_by_rounding_alone(
     base: Recipe, vary: Callable[..., Recipe], data: Dataset
 ) -> None:
     def gradients(recipe: Recipe, kind: torch.dtype) -> torch.Tensor:
-        training, _ = prepare(recipe, data, device=torch.device("cpu"), search_path=())
+        training = prepare(recipe, data, device=torch.device("cpu"), search_path=())
         model = training.model.to(kind)
         batch = next(epoch_batches(recipe, data, 1))
         functional.cross_entropy(model(batch.inputs.to(kind)), batch.labels).backward()
@@ -178,6 +178,6 @@ def test_every_source_changes_the_trained_network(
 def test_loss_of_an_epoch_is_the_mean_over_its_examples(base: Recipe, data: Dataset) -> None:
     frozen = replace(base, train=replace(base.train, lr=1e-30), data=replace(base.data, augment="none"))
     frozen = replace(frozen, seeds=replace(frozen.seeds, augment=None), model=ModelRecipe(preset="linear"))
-    training, _ = prepare(frozen, data, device=torch.device("cpu"), search_path=())
+    training = prepare(frozen, data, device=torch.device("cpu"), search_path=())
     expected = float(functional.cross_entropy(training.model(data.train_inputs), data.train_labels).detach())
-    assert train_epoch(training, 1) == pytest.approx(expected, rel=1e-5)
+    assert training.train_epoch(1) == [pytest.approx(expected, rel=1e-5)]

@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.training.random.seeding import AugmentationDraws
 
 
-def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, pad: int, kind: str) -> Tensor:
+def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, pad: int, mode: str) -> Tensor:
     """Crop and flip a block of examples, each as its draw says.
 
     Args:
@@ -17,16 +17,16 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
         examples: Which of them, in which order, int64 (B,).
         draws: One crop and flip per image of `inputs`.
         pad: Zero padding that crops reach into.
-        kind: crop, flip or crop-flip.
+        mode: crop, flip or crop-flip.
 
     Returns:
         (B, C, H, W), of the inputs' type, zero where a crop reaches beyond the image; not contiguous.
 
     Source: RandomCrop(32, padding=4) and RandomHorizontalFlip of the published code, before normalisation.
     """
-    top = draws.top[examples] if "crop" in kind else np.full(len(examples), pad)
-    left = draws.left[examples] if "crop" in kind else np.full(len(examples), pad)
-    flip = draws.flip[examples] if "flip" in kind else np.zeros(len(examples), dtype=bool)
+    top = draws.top[examples] if "crop" in mode else np.full(len(examples), pad)
+    left = draws.left[examples] if "crop" in mode else np.full(len(examples), pad)
+    flip = draws.flip[examples] if "flip" in mode else np.zeros(len(examples), dtype=bool)
     # The flipped ones last, so that they are turned together; `back` finds each one's place again.
     by_flip = np.argsort(flip, kind="stable")
     back = np.empty(len(examples), dtype=np.int64)
@@ -39,7 +39,7 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
 
 
 def _open_windows(inputs: Tensor, examples: np.ndarray, *, plain: int, pad: int) -> Tensor:
-    """The images with zeros around, seen as every crop there is.
+    """Put zeros around the images, and return a view of every crop there is.
 
     A row is followed by `pad` zeros that are the right border of this row and the left border of the next, so that
     every crop is one stretch of memory: cropping copies long runs and looks up no pixel.
@@ -67,7 +67,7 @@ def _open_windows(inputs: Tensor, examples: np.ndarray, *, plain: int, pad: int)
 
 
 def _take(windows: Tensor, *places: np.ndarray) -> Tensor:
-    """One window per image; numpy copies runs of memory where torch on the CPU looks up every number."""
+    """Return one window per image; numpy copies runs of memory where torch on the CPU looks up every number."""
     if windows.device.type == "cpu":
         return torch.from_numpy(windows.numpy()[places])
     return windows[tuple(torch.from_numpy(place).to(windows.device) for place in places)]

@@ -31,12 +31,12 @@ class Batch:
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Minibatches per epoch; the last one holds what is left."""
+    """Return the number of minibatches per epoch; the last one holds what is left."""
     return -(-examples // batch_size)
 
 
 def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
-    """The minibatches of one epoch, in training order."""
+    """Yield the minibatches of one epoch, in training order."""
     order = example_order(recipe, len(data.train_labels), epoch)
     draws = _draws(recipe, data, epoch)
     batch_size = recipe.train.batch_size
@@ -58,7 +58,7 @@ def _block_batches(
 
 
 def example_order(recipe: Recipe, examples: int, epoch: int) -> np.ndarray:
-    """Ids of the training examples in the order in which they are trained, int64 (N,).
+    """Return the ids of the training examples in the order in which they are trained, int64 (N,).
 
     `shuffle` decides which examples share a minibatch; `lowlevel`, where it is an order, permutes them inside it.
     """
@@ -82,4 +82,4 @@ def _gather(recipe: Recipe, data: Dataset, examples: np.ndarray, draws: Augmenta
     if draws is None:
         return data.train_inputs.index_select(0, torch.from_numpy(examples).to(data.train_inputs.device))
     pad = crop_padding(data.input_shape[-1])
-    return augment(data.train_inputs, examples, draws, pad=pad, kind=recipe.data.augment)
+    return augment(data.train_inputs, examples, draws, pad=pad, mode=recipe.data.augment)

@@ -41,11 +41,11 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """Return the shape of one example."""
         return tuple(self.train_inputs.shape[1:])
 
     def to(self, device: torch.device) -> Dataset:
-        """The same data on another device; itself where it is there already."""
+        """Return the same data on another device."""
         return replace(
             self,
             train_inputs=self.train_inputs.to(device),
@@ -55,7 +55,7 @@ class Dataset:
         )
 
     def normalise(self, inputs: Tensor) -> Tensor:
-        """Stored values to what a model sees: bytes become (pixel/255 − mean)/std, in that order of operations."""
+        """Turn stored values into a model's inputs: bytes become (pixel/255 − mean)/std, in that order."""
         if inputs.dtype != torch.uint8:
             return inputs.contiguous()
         values = inputs.float().div_(255.0)
@@ -66,7 +66,7 @@ class Dataset:
         return values
 
     def memory_bytes(self) -> int:
-        """Of all four tensors."""
+        """Return the memory of all four tensors."""
         tensors = (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -90,7 +90,7 @@ def load_data(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) 
 
 
 def keep_examples(dataset: Dataset, train_size: int) -> Dataset:
-    """A fixed draw of the training examples, in their original order; all of them for 0."""
+    """Keep a fixed draw of the training examples, in their original order; all of them for 0."""
     total = len(dataset.train_labels)
     if train_size == 0 or train_size >= total:
         return dataset
@@ -110,8 +110,8 @@ def _digits(root: Path) -> Dataset:
 
 def _torchvision(name: str) -> Callable[[Path], Dataset]:
     def load(root: Path) -> Dataset:
-        # torchvision takes a second to import, and most workers never touch it.
-        from engine.training.data.downloads import load_torchvision  # noqa: PLC0415
+        # torchvision takes a second, and most workers never touch it.
+        from engine.training.data.downloads import load_torchvision  # noqa: PLC0415 - imports torchvision
 
         train, test = (load_torchvision(name, root, train=part) for part in (True, False))
         facts = presets.DATA[name]
@@ -121,7 +121,7 @@ def _torchvision(name: str) -> Callable[[Path], Dataset]:
 
 
 def _synthetic(root: Path) -> Dataset:
-    """CIFAR-shaped classes: one smooth random prototype each, shifted and buried in noise."""
+    """Draw CIFAR-shaped images: each class has one smooth random prototype, which is buried in noise."""
     facts = presets.DATA["synthetic"]
     generator = keyed_generator(SUBSET_SEED, "synthetic")
     coarse = generator.integers(64, 192, size=(facts.classes, 3, 8, 8), dtype=np.uint8)

@@ -13,7 +13,7 @@ FILE = Path("datasets/data/digits.csv.gz")
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images 0…16, float64 (1797, 8, 8), and labels, int64 (1797,), in the file's order: other writers at the end.
+    """Return images 0…16, float64 (1797, 8, 8), and labels, int64 (1797,), in the file's order; other writers are last.
 
     The file is read without importing scikit-learn, which would take every worker a second at its start.
 

@@ -37,15 +37,15 @@ class Corpus:
 
     @property
     def test_labels(self) -> Tensor:
-        """What is predicted: every word of the test text but its first."""
+        """Return what is predicted: every word of the test text but its first."""
         return self.test[1:]
 
     def to(self, device: torch.device) -> Corpus:
-        """The same text on another device."""
+        """Return the same text on another device."""
         return replace(self, train=self.train.to(device), valid=self.valid.to(device), test=self.test.to(device))
 
     def memory_bytes(self) -> int:
-        """Of all three tensors."""
+        """Return the memory of all three tensors."""
         return sum(part.numel() * part.element_size() for part in (self.train, self.valid, self.test))
 
 
@@ -70,12 +70,12 @@ def load_corpus(preset: str, root: Path) -> Corpus:
 
 
 def split_lines(text: str) -> list[str]:
-    """Words between spaces, and an end mark behind every line: the layout of Penn Treebank and WikiText."""
+    """Return the words between spaces and an end mark behind every line: the layout of Penn Treebank and WikiText."""
     return [word for line in text.splitlines() for word in (*line.split(), END)]
 
 
 def split_topics(text: str) -> list[str]:
-    """Lower-case words, runs of one punctuation mark, any number as one word, and an end mark for an empty line."""
+    """Return lower-case words, runs of one mark, one word for all numbers, and an end mark for an empty line."""
     return [_name_token(match.group()) for match in TOPIC_TOKEN.finditer(text.lower())]
 
 
@@ -86,13 +86,13 @@ def _name_token(token: str) -> str:
 
 
 def make_streams(words: Tensor, streams: int) -> Tensor:
-    """The text cut into equal parts that are read side by side, (T, streams); what is left over is dropped."""
+    """Cut the text into equal parts that are read side by side, (T, streams); what is left over is dropped."""
     length = len(words) // streams
     return words[: length * streams].view(streams, length).t().contiguous()
 
 
 def cut_segments(length: int, sizes: Iterator[int]) -> Iterator[tuple[int, int]]:
-    """Start and size of the segments of streams; the last word is predicted and never read."""
+    """Yield start and size of the segments of streams; the last word is predicted and never read."""
     start = 0
     while start < length - 1:
         size = min(next(sizes), length - 1 - start)

@@ -84,8 +84,8 @@ def _as_tensor(target: str, name: str, value: Any) -> Tensor:
         return value.detach().cpu()
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         return torch.from_numpy(np.ascontiguousarray(value))
-    kind = f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-    raise DataError(f"{target}: {name} is {kind}, it must be a numpy array of numbers or a torch tensor")
+    found = f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise DataError(f"{target}: {name} is {found}, it must be a numpy array of numbers or a torch tensor")
 
 
 def _check_classes(target: str, classes: Any, *labels: Tensor) -> int:

@@ -69,8 +69,7 @@ def _build_preset(recipe: ModelRecipe, input_shape: tuple[int, ...], classes: in
             raise ModelError(
                 f"{name}: needs images of three channels, and the data's examples have shape {input_shape}"
             )
-        # torchvision takes a second to import, and most workers never touch it.
-        from engine.training.vision import build_torchvision  # noqa: PLC0415
+        from engine.training.vision import build_torchvision  # noqa: PLC0415 - imports torchvision, which takes a second
 
         return build_torchvision(name.removeprefix(presets.TORCHVISION_PREFIX), classes)
     if len(input_shape) != 3 and not presets.MODELS[name].flat:

@@ -38,12 +38,12 @@ class Linear(nn.Module):
     """Logistic regression on the pixels."""
 
     def __init__(self, shape: ModelShape) -> None:
-        """One weight per pixel and class."""
+        """Make one weight per pixel and class."""
         super().__init__()
         self.fc = nn.Linear(count_values(shape.input_shape), shape.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, …) to (B, K)."""
+        """Map (B, …) to (B, K)."""
         return self.fc(x.flatten(1))
 
 
@@ -51,13 +51,13 @@ class HiddenFullyConnected(nn.Module):
     """512 hidden units."""
 
     def __init__(self, shape: ModelShape) -> None:
-        """Two linear layers."""
+        """Make two linear layers."""
         super().__init__()
         self.fc1 = nn.Linear(count_values(shape.input_shape), 512)
         self.fc2 = nn.Linear(512, shape.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, …) to (B, K)."""
+        """Map (B, …) to (B, K)."""
         return self.fc2(functional.relu(self.fc1(x.flatten(1))))
 
 
@@ -65,14 +65,14 @@ class HiddenConvolution(nn.Module):
     """One 5x5 convolution with stride 2 and 64 channels."""
 
     def __init__(self, shape: ModelShape) -> None:
-        """A convolution with bias, and a linear layer over all its positions."""
+        """Make a convolution with bias, and a linear layer over all its positions."""
         super().__init__()
         channels, height, width = shape.input_shape
         self.conv1 = nn.Conv2d(channels, 64, 5, stride=2, padding=2)
         self.fc = nn.Linear(64 * ((height + 1) // 2) * ((width + 1) // 2), shape.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         return self.fc(functional.relu(self.conv1(x)).flatten(1))
 
 
@@ -80,7 +80,7 @@ class Block(nn.Module):
     """Two 3x3 convolutions with a shortcut that has no weights but a batch norm where the shape changes."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
-        """The shortcut takes every second pixel and fills the new channels with zeros."""
+        """Make the convolutions; the shortcut takes every second pixel and fills the new channels with zeros."""
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -93,7 +93,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H/stride, W/stride)."""
+        """Map (B, C, H, W) to (B, C', H/stride, W/stride)."""
         y = functional.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         if self.downsample is not None:
@@ -105,7 +105,7 @@ class ResNet(nn.Module):
     """A stem of one 3x3 convolution, stages of two blocks, global mean, linear head."""
 
     def __init__(self, shape: ModelShape, stages: Sequence[int]) -> None:
-        """Channels of each stage; every stage but the first halves height and width."""
+        """Make a stage for each number of channels; every stage but the first halves height and width."""
         super().__init__()
         channels = [max(1, round(count * shape.width)) for count in stages]
         self.conv1 = nn.Conv2d(shape.input_shape[0], channels[0], 3, padding=1, bias=False)
@@ -122,7 +122,7 @@ class ResNet(nn.Module):
         initialise_resnet(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         x = functional.relu(self.bn1(self.conv1(x)))
         x = self.layers(x)
         # A plain mean: the backward pass of adaptive pooling is not deterministic on CUDA.
@@ -130,7 +130,7 @@ class ResNet(nn.Module):
 
 
 def initialise_resnet(model: nn.Module) -> None:
-    """Kaiming-normal convolutions (fan out), and each block starting as the identity: its last scale is 0.
+    """Draw Kaiming-normal convolutions (fan out), and let each block start as the identity: its last scale is 0.
 
     Modules are visited in the order of their names, as in the published code.
     """
@@ -146,7 +146,7 @@ class Vgg11(nn.Module):
     """Eight 3x3 convolutions with bias and batch norm, five poolings, one linear layer."""
 
     def __init__(self, shape: ModelShape) -> None:
-        """Layers are numbered in `features` as published, batch norms and poolings included.
+        """Number the layers in `features` as published, batch norms and poolings included.
 
         Raises:
             ModelError: If the images are too small to be halved five times.
@@ -165,7 +165,7 @@ class Vgg11(nn.Module):
         self.classifier = nn.Linear(channels, shape.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         return self.classifier(self.features(x).mean((2, 3)))
 
 
@@ -173,7 +173,7 @@ class MnistConvolutions(nn.Module):
     """Two 3x3 convolutions without padding, one pooling, two linear layers; no dropout."""
 
     def __init__(self, shape: ModelShape) -> None:
-        """128 hidden units.
+        """Make 128 hidden units.
 
         Raises:
             ModelError: If nothing is left of the images behind the convolutions and the pooling.
@@ -188,7 +188,7 @@ class MnistConvolutions(nn.Module):
         self.fc2 = nn.Linear(128, shape.classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
         return self.fc2(functional.relu(self.fc1(functional.max_pool2d(x, 2).flatten(1))))
 
@@ -208,10 +208,10 @@ BUILDERS: dict[str, Callable[[ModelShape], nn.Module]] = {
 
 
 def count_values(shape: Shape) -> int:
-    """Numbers in one example."""
+    """Return how many numbers one example has."""
     return int(torch.Size(shape).numel())
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable numbers in a model."""
+    """Return how many trainable numbers a model has."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,11 @@ State = list[Tensor]
 """Per layer the last c (B, H), then the last embedded token (B, E) that the first layer's window reaches back to."""
 
 
-@dataclass(frozen=True)
-class Masks:
-    """What a training step drops; each already scaled by 1/(1−rate)."""
+class Masks(NamedTuple):
+    """What a training step drops; each already scaled by 1/(1−rate).
+
+    A named tuple, as `torch.func.vmap` looks for tensors in tuples and lists, and in no other records.
+    """
 
     words: Tensor
     """(V, 1): whole words of the embedding."""
@@ -56,14 +58,14 @@ class QrnnLayer(nn.Module):
     """One matrix to candidate, forget gate and output gate, and f-pooling over the tokens."""
 
     def __init__(self, inputs: int, outputs: int, window: int) -> None:
-        """`window` tokens are seen at once: this one and those before it."""
+        """Make one matrix for `window` tokens: this one and those before it."""
         super().__init__()
         self.window, self.outputs = window, outputs
         self.multiply: Multiply = functional.linear
         self.linear = nn.Linear(window * inputs, 3 * outputs)
 
     def forward(self, x: Tensor, cell: Tensor, last_input: Tensor, weight_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(T, B, I) to (T, B, H), and the last cell state (B, H)."""
+        """Map (T, B, I) to (T, B, H), and return the last cell state (B, H) with it."""
         weight = self.linear.weight if weight_mask is None else self.linear.weight * weight_mask
         if self.window == 2:
             x = torch.cat([x, torch.cat([last_input[None], x[:-1]])], dim=-1)
@@ -76,7 +78,7 @@ class Qrnn(nn.Module):
     """Embedding, layers, and a decoder that shares the embedding's weights."""
 
     def __init__(self, vocabulary: int, arguments: dict[str, Any]) -> None:
-        """Sizes and rates as named in `catalog.QRNN_ARGS`."""
+        """Take sizes and rates by their names in `presets.QRNN_ARGS`."""
         super().__init__()
         self.rates = {name: float(value) for name, value in arguments.items() if "drop" in name}
         embedding, hidden, layers = (int(arguments[name]) for name in ("embedding", "hidden", "layers"))
@@ -91,14 +93,21 @@ class Qrnn(nn.Module):
         self.decoder_bias = nn.Parameter(torch.zeros(vocabulary))
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
 
+    def use_product(self, multiply: Multiply) -> None:
+        """Let every layer and the decoder compute x W' + b with another function."""
+        self.multiply = multiply
+        for layer in self.layers:
+            if isinstance(layer, QrnnLayer):
+                layer.multiply = multiply
+
     def start(self, streams: int) -> State:
-        """The state before the first token: zeros."""
+        """Return the state before the first token: zeros."""
         like = self.decoder_bias
         sizes = [*self.sizes, self.embedding.embedding_dim]
         return [like.new_zeros(streams, size) for size in sizes]
 
     def read(self, tokens: Tensor, state: State, masks: Masks | None) -> Reading:
-        """A segment (T, B) of every stream, from where the last one ended."""
+        """Read a segment (T, B) of every stream, from where the last one ended."""
         weight = self.embedding.weight if masks is None else self.embedding.weight * masks.words
         x = functional.embedding(tokens, weight)
         x = x if masks is None else x * masks.input
@@ -114,11 +123,11 @@ class Qrnn(nn.Module):
         return Reading(output=x, raw=raw, state=[*after, last_input])
 
     def decode(self, output: Tensor) -> Tensor:
-        """Logits (…, V) of what comes next."""
+        """Return the logits (…, V) of what comes next."""
         return self.multiply(output, self.embedding.weight, self.decoder_bias)
 
     def draw_masks(self, streams: int, generator: torch.Generator) -> Masks:
-        """The masks of one step, drawn on the CPU so that they are equal on every device."""
+        """Draw the masks of one step, on the CPU so that they are equal on every device."""
         device, rates = self.decoder_bias.device, self.rates
 
         def keep(rate: float, *shape: int) -> Tensor:
@@ -136,5 +145,5 @@ class Qrnn(nn.Module):
 
 
 def reorder_streams(masks: Masks, order: Tensor) -> Masks:
-    """The same masks for the same streams in another order inside the minibatch."""
+    """Return the same masks for the same streams in another order inside the minibatch."""
     return Masks(masks.words, masks.input[order], [m[order] for m in masks.hidden], masks.output[order], masks.weights)

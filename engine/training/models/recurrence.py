@@ -18,7 +18,7 @@ class ForgetPooling(torch.autograd.Function):
 
     @staticmethod
     def forward(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """All states, (T, B, H), of candidates z (T, B, H), forget gates f (T, B, H) and c_0 (B, H)."""
+        """Return all states, (T, B, H), of candidates z (T, B, H), forget gates f (T, B, H) and c_0 (B, H)."""
         states = torch.empty_like(candidates)
         before = initial
         for state, candidate, gate in zip(states.unbind(), candidates.unbind(), forget.unbind(), strict=True):
@@ -32,7 +32,7 @@ class ForgetPooling(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
-        """Replicas beside the streams of the batch: every number has a recurrence of its own."""
+        """Put replicas beside the streams of the batch: every number has a recurrence of its own."""
         replicas = info.batch_size
         parts = [
             x[..., None, :, :].expand(*x.shape[:-2], replicas, *x.shape[-2:]) if where is None else x.movedim(where, -3)
@@ -43,7 +43,7 @@ class ForgetPooling(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradients of z, f and c_0."""
+        """Return the gradients of z, f and c_0."""
         candidates, forget, initial, states = ctx.saved_tensors
         total = torch.empty_like(gradient)
         total[-1] = gradient[-1]
@@ -55,11 +55,11 @@ class ForgetPooling(torch.autograd.Function):
 
 
 def pool(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:
-    """States of every token, in the type of c_0; see `ForgetPooling`.
+    """Return the states of every token, in the type of c_0; see `ForgetPooling`.
 
     Under autocast the gates come in bfloat16 and the state is float32: a state that is rounded to eight bits at every
     token forgets what the gates tell it to keep.
     """
-    kind = initial.dtype
-    states: Tensor = ForgetPooling.apply(candidates.to(kind), forget.to(kind), initial)  # pyright: ignore[reportAssignmentType]
+    dtype = initial.dtype
+    states: Tensor = ForgetPooling.apply(candidates.to(dtype), forget.to(dtype), initial)  # pyright: ignore[reportAssignmentType]
     return states

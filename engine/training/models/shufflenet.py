@@ -25,7 +25,7 @@ class Unit(nn.Module):
     """Half of the channels pass untouched, the other half goes through three convolutions."""
 
     def __init__(self, channels: int) -> None:
-        """1x1, 3x3 by channel, 1x1."""
+        """Make convolutions of 1x1, 3x3 by channel, 1x1."""
         super().__init__()
         half = channels // 2
         self.conv1 = nn.Conv2d(half, half, 1, bias=False)
@@ -36,7 +36,7 @@ class Unit(nn.Module):
         self.bn3 = nn.BatchNorm2d(half)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Map (B, C, H, W) to the same shape."""
         kept, y = x.chunk(2, dim=1)
         y = functional.relu(self.bn1(self.conv1(y)))
         y = functional.relu(self.bn3(self.conv3(self.bn2(self.conv2(y)))))
@@ -47,7 +47,7 @@ class HalvingUnit(nn.Module):
     """Both branches see all channels and halve the image."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
-        """Half of the new channels from each branch."""
+        """Make half of the new channels in each branch."""
         super().__init__()
         half = channels // 2
         self.conv1 = nn.Conv2d(channels_in, channels_in, 3, stride=2, padding=1, groups=channels_in, bias=False)
@@ -62,7 +62,7 @@ class HalvingUnit(nn.Module):
         self.bn5 = nn.BatchNorm2d(half)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H/2, W/2)."""
+        """Map (B, C, H, W) to (B, C', H/2, W/2)."""
         left = functional.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))
         right = functional.relu(self.bn3(self.conv3(x)))
         right = functional.relu(self.bn5(self.conv5(self.bn4(self.conv4(right)))))
@@ -73,7 +73,7 @@ class ShuffleNet(nn.Module):
     """A 3x3 stem, three stages, a 1x1 convolution, global mean, linear head."""
 
     def __init__(self, channels: int, classes: int) -> None:
-        """PyTorch's own initialisation, as published."""
+        """Make the layers with PyTorch's own initialisation, as published."""
         super().__init__()
         self.conv1 = nn.Conv2d(channels, STEM_CHANNELS, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
@@ -87,7 +87,7 @@ class ShuffleNet(nn.Module):
         self.linear = nn.Linear(HEAD_CHANNELS, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         x = self.layers(functional.relu(self.bn1(self.conv1(x))))
         x = functional.relu(self.bn2(self.conv2(x)))
         return self.linear(x.mean((2, 3)))

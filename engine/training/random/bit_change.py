@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import PerturbationError
-from engine.recipe import BitChange
+from engine.recipe import BitChange, Recipe
 from engine.study.run_records import BitRecord
 from engine.training.random.seeding import draw_bit_place
 
@@ -48,8 +48,19 @@ def move_bit(model: nn.Module, bit: BitChange) -> BitRecord:
     )
 
 
+def move_early_bit(model: nn.Module, recipe: Recipe) -> BitRecord | None:
+    """Move a recipe's bit where that is due before training; see `move_bit`."""
+    return move_bit(model, recipe.bit) if recipe.bit is not None and recipe.onset is None else None
+
+
+def move_late_bit(model: nn.Module, recipe: Recipe, epoch: int) -> BitRecord | None:
+    """Move a recipe's bit where that is due at the beginning of an epoch: of the first one after the onset."""
+    late = recipe.onset is not None and epoch == recipe.onset.epoch + 1
+    return move_bit(model, recipe.bit) if recipe.bit is not None and late else None
+
+
 def find_parameter(model: nn.Module, wanted: str) -> tuple[str, nn.Parameter]:
-    """The parameter of a name; "first" is the first layer's weight: the first with two or more dimensions.
+    """Find the parameter of a name; "first" is the first layer's weight: the first with two or more dimensions.
 
     Raises:
         PerturbationError: If there is none; names the nearest ones.

@@ -36,7 +36,7 @@ class KeyedDropout(nn.Module):
         self.p, self.layer, self.channelwise, self.context = p, layer, channelwise, context
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape with the batch first; the mean over masks is x."""
+        """Drop units of x, which has any shape with the batch first; the mean over masks is x."""
         if not self.training or self.p == 0.0:
             return x
         if self.p >= 1.0:

@@ -37,7 +37,7 @@ PURPOSES: dict[Purpose, int] = {
 
 
 def keyed_generator(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:
-    """A counter-based generator (Philox) for one place; equal arguments give equal draws.
+    """Return a counter-based generator (Philox) for one place; equal arguments give equal draws.
 
     Args:
         seed: The source's seed.
@@ -49,12 +49,12 @@ def keyed_generator(seed: int, purpose: Purpose, *place: int) -> np.random.Gener
 
 
 def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
-    """Order of the training examples in one epoch, a permutation of 0…examples−1, int64."""
+    """Draw the order of the training examples in one epoch, a permutation of 0…examples−1, int64."""
     return keyed_generator(seed, "shuffle", epoch).permutation(examples)
 
 
 def batch_order(seed: int, epoch: int, step: int, size: int) -> np.ndarray:
-    """Order inside one minibatch, a permutation of 0…size−1: same sum in exact arithmetic, other rounding."""
+    """Draw an order inside one minibatch, a permutation of 0…size−1: same sum in exact arithmetic, other rounding."""
     return keyed_generator(seed, "lowlevel", epoch, step).permutation(size)
 
 
@@ -70,7 +70,7 @@ class AugmentationDraws:
 
 
 def draw_augmentation(seed: int, epoch: int, examples: int, pad: int) -> AugmentationDraws:
-    """The draws of one epoch: a function of seed, epoch and example alone.
+    """Draw crops and flips of one epoch: a function of seed, epoch and example alone.
 
     Differs from the published code, where a worker's stream is used in the order of the batch, so that another
     order of the data also gives each example another crop.
@@ -81,7 +81,7 @@ def draw_augmentation(seed: int, epoch: int, examples: int, pad: int) -> Augment
 
 
 def draw_bit_place(seed: int, weights: int) -> tuple[int, bool]:
-    """Which of a parameter's weights is moved, and whether upwards."""
+    """Draw which of a parameter's weights is moved, and whether upwards."""
     generator = keyed_generator(seed, "bit")
     return int(generator.integers(weights)), bool(generator.random() < 0.5)
 
@@ -133,12 +133,12 @@ def set_kernels(lowlevel: LowLevel, precision: str) -> None:
 
 
 def use_one_thread() -> None:
-    """One CPU thread per run: rounding depends on the number of threads, and more runs beat more threads."""
+    """Use one CPU thread per run: rounding depends on the number of threads, and more runs beat more threads."""
     torch.set_num_threads(1)
 
 
 def step_generator(seed: int, epoch: int, step: int) -> torch.Generator:
-    """A generator of torch's on the CPU for the random draws of one step of the stochastic source."""
+    """Return a generator of torch's on the CPU for the random draws of one step of the stochastic source."""
     generator = torch.Generator()
     generator.manual_seed(int(keyed_generator(seed, "stochastic", epoch, step, 1).integers(2**63)))
     return generator
@@ -148,13 +148,13 @@ MASK_32 = 0xFFFFFFFF
 
 
 def mask_keys(seed: int, epoch: int, layers: int) -> torch.Tensor:
-    """A 32-bit key for each random layer of a model in one epoch, int64 (layers,)."""
+    """Draw a 32-bit key for each random layer of a model in one epoch, int64 (layers,)."""
     keys = [int(keyed_generator(seed, "stochastic", epoch, layer).integers(2**32)) for layer in range(layers)]
     return torch.tensor(keys, dtype=torch.int64)
 
 
 def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.Tensor:
-    """Uniform 24-bit integers for every unit of every example: a function of their names alone.
+    """Return uniform 24-bit integers for every unit of every example: a function of their names alone.
 
     Integer arithmetic, so equal on every device.
 
@@ -172,7 +172,7 @@ def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.T
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:
-    """Bijective mixing of 32-bit integers held in int64.
+    """Mix 32-bit integers held in int64, bijectively.
 
     Source: "triple32" of https://github.com/skeeto/hash-prospector, bias 0.0208.
     """

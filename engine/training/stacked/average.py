@@ -11,10 +11,10 @@ from engine.training.averaging import WeightAverage
 
 
 class StackedAverage:
-    """The running mean of each replica's parameters; see `averaging.WeightAverage`."""
+    """Keeps the running mean of each replica's parameters; see `averaging.WeightAverage`."""
 
     def __init__(self, replicas: int, device: torch.device) -> None:
-        """Nothing has been taken yet."""
+        """Begin without any weights."""
         self.counts = torch.zeros(replicas, dtype=torch.int64, device=device)
         self.means: dict[str, Tensor] = {}
 
@@ -33,7 +33,7 @@ class StackedAverage:
             mean.lerp_(value.detach(), share.view(-1, *[1] * (value.dim() - 1)))
 
     def apply(self, stacked: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The means of replicas that have one, the parameters of the others."""
+        """Return the means of replicas that have one, and the parameters of the others."""
         if not self.means:
             return {name: value.detach() for name, value in stacked.items()}
         begun = self.counts > 0
@@ -43,7 +43,7 @@ class StackedAverage:
         }
 
     def state(self, slot: int) -> dict[str, Tensor]:
-        """For a checkpoint, as of a replica alone."""
+        """Return what a checkpoint holds of a replica, as if it were alone."""
         single = WeightAverage()
         single.count = int(self.counts[slot])
         single.mean = {name: mean[slot] for name, mean in self.means.items()}

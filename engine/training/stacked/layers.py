@@ -41,7 +41,7 @@ class _WideLinear(torch.autograd.Function):
 
 
 def _multiply_each(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix products (K, N, F) by (K, F, M) that have the same bits in every slot.
+    """Compute matrix products (K, N, F) by (K, F, M) that have the same bits in every slot.
 
     On CPUs the kernels of a product go by where in memory its matrices begin; those of all slots begin alike if their
     sizes are multiples of a cache line, and otherwise each product gets memory of its own.
@@ -86,7 +86,7 @@ class _StackedLinear(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
-        """Replicas first in weight and bias; x is (B, F) where they share it."""
+        """Compute all replicas, which come first in weight and bias; x is (B, F) where they share it."""
         x, weight, bias = args
         if in_dims[0] is None:
             return _WideLinear.apply(x, weight, bias), 1
@@ -94,14 +94,14 @@ class _StackedLinear(torch.autograd.Function):
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """X W' + b for (…, F), with a rule for stacked parameters.
+    """Compute X W' + b for (…, F), with a rule for stacked parameters.
 
     Under autocast all three are rounded first, as `functional.linear` rounds them: what the rule keeps for its own
     backward pass is then of the gradient's type.
     """
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind):
-        x, weight, bias = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (x, weight, bias))
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        x, weight, bias = (tensor.to(torch.get_autocast_dtype(device)) for tensor in (x, weight, bias))
     rows: Tensor = _StackedLinear.apply(x.flatten(0, -2), weight, bias)  # pyright: ignore[reportAssignmentType]
     return rows.unflatten(0, x.shape[:-1])
 
@@ -110,7 +110,7 @@ class StackableLinear(nn.Linear):
     """A linear layer that knows a rule for stacked parameters."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of the base class
-        """(…, F) to (…, F')."""
+        """Map (…, F) to (…, F')."""
         return multiply(input, self.weight, self.bias) if input.dim() > 1 else super().forward(input)
 
 
@@ -118,4 +118,5 @@ def make_stackable(model: nn.Module) -> None:
     """Let a model's linear layers use the rule, in place; layers without bias or of other kinds stay as they are."""
     for module in model.modules():
         if type(module) is nn.Linear and module.bias is not None:
+            # Its class alone is changed: whatever else refers to the module or its parameters goes on doing so.
             module.__class__ = StackableLinear

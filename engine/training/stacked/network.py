@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from engine.recipe import PackRecipe, TrainRecipe
 from engine.training.checkpoint import Checkpoint, restore
 from engine.training.optimiser import make_optimiser, set_learning_rate
 from engine.training.stacked.layers import make_stackable
+
+T = TypeVar("T")
 
 
 class _Caller(nn.Module):
@@ -31,20 +33,20 @@ class Pack(nn.Module):
     """K networks of one architecture."""
 
     def __init__(
-        self, models: Sequence[nn.Module], train: TrainRecipe, kind: PackRecipe, *, handles: Sequence[object] = ()
+        self, models: Sequence[nn.Module], train: TrainRecipe, recipe: PackRecipe, *, handles: Sequence[object] = ()
     ) -> None:
         """Stack the models' parameters and buffers, on the models' device.
 
         Args:
             models: Equal but for their numbers.
             train: Makes the optimiser.
-            kind: How the stacked parameters are laid out and used; the models may be fewer than its size.
+            recipe: How the stacked parameters are laid out and used; the models may be fewer than its size.
             handles: What the first model refers to and the pack's copy of it shall refer to as well.
         """
         super().__init__()
-        self.size, self.kind = len(models), kind
+        self.size, self.recipe = len(models), recipe
         self.template = copy.deepcopy(models[0], memo={id(handle): handle for handle in handles})
-        if not kind.compiled:
+        if not recipe.compiled:
             make_stackable(self.template)
         self._caller = _Caller(self.template)
         parameters, self.stacked_buffers = stack_module_state(list(models))
@@ -64,19 +66,19 @@ class Pack(nn.Module):
                     group["capturable"] = True
 
     def train(self, mode: bool = True) -> Pack:
-        """As of the networks."""
+        """Set the mode of the stacked networks."""
         super().train(mode)
         self.template.train(mode)
         return self
 
     def _lay_out(self, stacked: Tensor) -> Tensor:
-        """Kernels of convolutions with their channels innermost, where the recipe says so."""
-        if not self.kind.channels_last or stacked.dim() != 5:
+        """Lay out kernels of convolutions with their channels innermost, where the recipe says so."""
+        if not self.recipe.channels_last or stacked.dim() != 5:
             return stacked
         return stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, stacked.shape[:2])
 
     def set_learning_rate(self, rate: float) -> None:
-        """Of the next step, before a group's scale."""
+        """Set the learning rate of the next step, before a group's scale."""
         if not self.on_cuda:
             set_learning_rate(self.optimiser, rate)
             return
@@ -111,7 +113,7 @@ class Pack(nn.Module):
             return functional_call(self._caller, tensors, (use, *args))
 
         mapped = vmap(call, in_dims=(0, 0, *in_dims), randomness="error")
-        if not self.kind.compiled:
+        if not self.recipe.compiled:
             return mapped
         key = (use, repr(in_dims))
         if key not in self._compiled:
@@ -119,7 +121,7 @@ class Pack(nn.Module):
         return self._compiled[key]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (K, B, C) of every replica for a batch (B, …) that all of them see; not contiguous."""
+        """Return the logits (K, B, C) of every replica for a batch (B, …) that all of them see; not contiguous."""
         return self.use(_classify, inputs, in_dims=(None,))
 
     def clip_gradients(self, limit: float) -> None:
@@ -131,12 +133,12 @@ class Pack(nn.Module):
             gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
 
     def state_of(self, slot: int) -> dict[str, Tensor]:
-        """One replica's weights and buffers, as a copy, under their own names."""
+        """Return a copy of one replica's weights and buffers, under their own names."""
         stacked = {name: value.detach() for name, value in self.stacked.items()} | self.stacked_buffers
         return {name: stacked[first][slot].clone() for name, first in self._names.items()}
 
     def member(self, slot: int, model: nn.Module, train: TrainRecipe) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """One replica as a network and an optimiser of its own, as they would be without a pack.
+        """Return one replica as a network and an optimiser of its own, as they would be without a pack.
 
         Args:
             slot: Which.
@@ -177,16 +179,21 @@ class Pack(nn.Module):
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
 
 
+def fill_up(items: Sequence[T], size: int) -> list[T]:
+    """Return as many items as a pack has replicas: the last one stands in for those that are missing."""
+    return [*items, *[items[-1]] * (size - len(items))]
+
+
 def _classify(network: nn.Module, inputs: Tensor) -> Tensor:
     return network(inputs)
 
 
 def _stack_like(parameter: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """Replicas' tensors stacked in the layout of a stacked parameter: CUDA's fused optimisers refuse any other."""
+    """Stack replicas' tensors in the layout of a stacked parameter: CUDA's fused optimisers refuse any other."""
     return torch.empty_like(parameter, requires_grad=False).copy_(torch.stack(list(values)))
 
 
 def _find_names(model: nn.Module) -> dict[str, str]:
-    """Each name in a model's state, and the first name of the same tensor: tied weights have several."""
+    """Return for each name in a model's state the first name of the same tensor: tied weights have several."""
     first = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     return {name: first[id(tensor)] for name, tensor in model.state_dict(keep_vars=True).items()}

@@ -31,19 +31,19 @@ Losses = Callable[..., Tensor]
 
 
 class Recorder(Protocol):
-    """What records work on a device."""
+    """Records work on a device."""
 
     def warm_up(self) -> contextlib.AbstractContextManager[None]: ...
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Note what work does without doing it: returns what repeats it, and where its result then is."""
+        """Note what work does without doing it; return what repeats it, and where its result then is."""
         ...
 
 
 class CudaRecorder:
-    """CUDA graphs."""
+    """Records CUDA graphs."""
 
     def __init__(self) -> None:
-        """On the current device."""
+        """Record on the current device."""
         self.stream = torch.cuda.Stream()
 
     @contextlib.contextmanager
@@ -55,7 +55,7 @@ class CudaRecorder:
         torch.cuda.current_stream().wait_stream(self.stream)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """See `Recorder`."""
+        """Record a graph; see `Recorder`."""
         graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
@@ -63,6 +63,21 @@ class CudaRecorder:
         finally:
             torch.cuda.set_stream(usual)  # a recording that fails leaves its own stream as the current one
         return graph.replay, result
+
+
+def make_recorder(device: torch.device, *, graphs: bool) -> Recorder | None:
+    """Return what records steps on a device; None where they are taken as they come."""
+    return CudaRecorder() if graphs and device.type == "cuda" else None
+
+
+def descend(pack: Pack, losses: Tensor, train: TrainRecipe) -> None:
+    """Move every replica's weights down the gradient of its own loss, of losses (K,)."""
+    pack.optimiser.zero_grad(set_to_none=True)
+    # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
+    losses.sum().backward()
+    if train.clip_grad_norm:
+        pack.clip_gradients(train.clip_grad_norm)
+    pack.optimiser.step()
 
 
 class Stepper:
@@ -79,7 +94,7 @@ class Stepper:
         self._counts: Counter[tuple[torch.Size, ...]] = Counter()
 
     def step(self, losses: Losses, tensors: Sequence[Tensor], *, rate: float) -> Tensor:
-        """One step of every replica.
+        """Take one step of every replica.
 
         Args:
             losses: The same function at every step.
@@ -103,14 +118,8 @@ class Stepper:
         return self._record(losses, tensors, self.recorder)
 
     def _take(self, losses: Losses, tensors: Sequence[Tensor]) -> Tensor:
-        pack = self.pack
         values = losses(*tensors)
-        pack.optimiser.zero_grad(set_to_none=True)
-        # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
-        values.sum().backward()
-        if self.train.clip_grad_norm:
-            pack.clip_gradients(self.train.clip_grad_norm)
-        pack.optimiser.step()
+        descend(self.pack, values, self.train)
         return values.detach()
 
     def _record(self, losses: Losses, tensors: Sequence[Tensor], recorder: Recorder) -> Tensor:

@@ -1,8 +1,8 @@
-"""A pack of image classifiers while it is trained."""
+"""Training and judging a pack of image classifiers, one epoch at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.recipe import Recipe
+from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
-from engine.training.evaluation import EVALUATION_BATCH, Evaluation, Members, autocast, judge
+from engine.training.evaluation import EVALUATION_BATCH, Evaluation, SnapshotEnsemble, autocast, judge
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.dropout import MaskContext
 from engine.training.random.seeding import mask_keys
-from engine.training.stacked.network import Pack
+from engine.training.stacked.network import Pack, fill_up
 from engine.training.stacked.step import Recorder, Stepper
-from engine.training.stopping import Stopped
+from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import images
 
 LEAST_EVALUATION_BATCH = 100
@@ -39,8 +40,8 @@ class PackBatch:
 
 
 @dataclass
-class ImagePack:
-    """The parts of a pack; a `run.PackTask`."""
+class StackedImageTask:
+    """Trains a pack of image classifiers; a `task.Task`."""
 
     recipes: list[Recipe]
     """One per slot; the last run may stand in several, to fill the pack."""
@@ -53,54 +54,54 @@ class ImagePack:
     masks: MaskContext
     """Of the pack's dropout layers."""
     dropout_layers: int
-    should_stop: Callable[[], bool]
     stepper: Stepper
-    ensembles: list[Members] = field(default_factory=list)
-    """Of the snapshot schedule."""
+    ensembles: list[SnapshotEnsemble] = field(default_factory=list)
+    """One per replica where the schedule is "snapshot", else empty."""
+
+    @property
+    def replicas(self) -> int:
+        """Return how many networks are stacked."""
+        return self.pack.size
 
     @property
     def recipe(self) -> Recipe:
-        """What all of them have in common."""
+        """Return what all of them have in common."""
         return self.recipes[0]
 
     @property
     def evaluation_batch(self) -> int:
-        """Test examples at once; a function of the recipe alone, as rounding depends on it."""
+        """Return how many test examples are seen at once: a function of the recipe alone, as rounding depends on it."""
         return max(LEAST_EVALUATION_BATCH, EVALUATION_BATCH // self.pack.size)
 
     def count_steps(self) -> int:
-        """Of an epoch."""
+        """Return the number of minibatches of an epoch."""
         return steps_per_epoch(len(self.data.train_labels), self.recipe.train.batch_size)
 
-    def train_epoch(self, epoch: int) -> Tensor:
-        """One pass over the training data.
-
-        Returns:
-            Mean loss of each replica over its examples, nats, float32 (K,).
-        """
+    def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
+        """Train one pass over the training data; see `Task`."""
         steps, total = self.count_steps(), torch.zeros(self.pack.size, device=self.device)
         self.pack.train()
         keys = self.draw_keys(epoch)
         for step, batch in enumerate(self.batches(epoch)):
-            if self.should_stop():
+            if should_stop():
                 raise Stopped
             rate = learning_rate((epoch - 1) * steps + step, steps, self.recipe.train)
             total += self.train_step(batch, keys, rate=rate) * batch.labels.shape[-1]
-        return total / len(self.data.train_labels)
+        return (total / len(self.data.train_labels)).tolist()
 
     def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
-        """One step of every replica; returns their losses, nats (K,)."""
+        """Take one step of every replica, and return their losses, nats (K,)."""
         return self.stepper.step(self.losses, (batch.inputs, batch.labels, batch.examples, keys), rate=rate)
 
     def losses(self, inputs: Tensor, labels: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
-        """Losses (K,) of a batch, nats: a function of the weights."""
-        where = None if self.pack.kind.shared_batch else 0
+        """Return the losses (K,) of a batch, nats: a function of the weights."""
+        where = None if self.pack.recipe.shared_batch else 0
         with autocast(self.recipe, self.device):
             logits = self.pack.use(self._classify, inputs, examples, keys, in_dims=(where, where, 0))
             return replica_losses(logits, labels)
 
     def _classify(self, network: nn.Module, inputs: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
-        """Of one replica: its dropout layers look into the handle for what their masks depend on."""
+        """Return one replica's logits, after telling its dropout layers what their masks depend on."""
         self.masks.examples, self.masks.keys = examples, keys
         logits = network(inputs)
         # One replica's view of stacked tensors means nothing out of here.
@@ -108,13 +109,13 @@ class ImagePack:
         return logits
 
     def draw_keys(self, epoch: int) -> Tensor:
-        """Of each replica's dropout masks in an epoch, int64 (K, layers)."""
+        """Draw the keys of each replica's dropout masks in an epoch, int64 (K, layers)."""
         keys = [mask_keys(recipe.seeds.stochastic or 0, epoch, self.dropout_layers) for recipe in self.recipes]
         return torch.stack(keys).to(self.device)
 
     def batches(self, epoch: int) -> Iterator[PackBatch]:
-        """The minibatches of all replicas, in training order."""
-        if self.pack.kind.shared_batch:
+        """Yield the minibatches of all replicas, in training order."""
+        if self.pack.recipe.shared_batch:
             for batch in epoch_batches(self.recipe, self.data, epoch):
                 yield PackBatch(batch.inputs, batch.labels, batch.examples)
         else:
@@ -126,8 +127,8 @@ class ImagePack:
                     torch.stack([b.examples for b in batches]),
                 )
 
-    def evaluate(self) -> list[Evaluation]:
-        """The test set as each replica sees it."""
+    def evaluate(self, epoch: int) -> list[Evaluation]:
+        """Judge each replica on the test set at the end of an epoch."""
         self.pack.eval()
         size = self.evaluation_batch
         parts = []
@@ -138,41 +139,49 @@ class ImagePack:
         return [judge(logits.contiguous(), self.data) for logits in torch.cat(parts, dim=1)]
 
     def evaluate_part(self) -> float:
-        """Evaluate some test examples, for the time; returns their share of the test set."""
+        """Evaluate some test examples, so that it can be timed, and return their share of the test set."""
         self.pack.eval()
         inputs = self.data.normalise(self.data.test_inputs[: self.evaluation_batch])
         with torch.no_grad(), autocast(self.recipe, self.device):
             self.pack(inputs)
         return len(inputs) / len(self.data.test_labels)
 
-    def keep(self, epoch: int, evaluations: Sequence[Evaluation | None]) -> None:
-        """Take what the final predictions need of an epoch, from those that have not diverged."""
-        for ensemble, evaluation in zip(self.ensembles, evaluations, strict=False):
-            if evaluation is not None and ensemble.ends_at(epoch):
-                ensemble.add(evaluation)
+    def keep(self, epoch: int, judgements: Sequence[Evaluation | None]) -> None:
+        """Take the logits of an epoch that ends a cycle, from the replicas that have not diverged."""
+        for ensemble, judgement in zip(self.ensembles, judgements, strict=False):
+            if judgement is not None and ensemble.ends_at(epoch):
+                ensemble.add(judgement)
 
-    def finish(self, slot: int, evaluation: Evaluation, *, diverged: bool) -> Evaluation:
-        """The final prediction of a replica."""
-        if self.ensembles and self.ensembles[slot].complete:
-            return self.ensembles[slot].evaluate(self.data)
-        return evaluation
+    def finish(self, replica: int, epoch: int, judgement: Evaluation, *, diverged: bool) -> Evaluation:
+        """Return the prediction of the snapshot ensemble where there is one, else the last one."""
+        if self.ensembles and self.ensembles[replica].complete:
+            return self.ensembles[replica].evaluate(self.data)
+        return judgement
 
     def last_rate(self, epoch: int) -> float:
-        """Learning rate of an epoch's last step."""
+        """Return the learning rate of an epoch's last step."""
         return learning_rate(epoch * self.count_steps() - 1, self.count_steps(), self.recipe.train)
 
-    def state(self, slot: int) -> dict[str, Tensor]:
-        """What a replica's checkpoint holds beside weights and optimiser."""
-        return self.ensembles[slot].state() if self.ensembles else {}
+    def weights(self, replica: int) -> dict[str, Tensor]:
+        """Return copies of a replica's weights and buffers by name."""
+        return self.pack.state_of(replica)
 
-    def restore(self, states: Sequence[dict[str, Tensor]]) -> None:
-        """Go on from the states of all replicas."""
-        for ensemble, state in zip(self.ensembles, states, strict=False):
-            ensemble.restore(state)
+    def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
+        """Return the state that a replica would have if it had been trained by itself."""
+        model, optimiser = self.pack.member(replica, self.models[replica], self.recipe.train)
+        extra = self.ensembles[replica].state() if self.ensembles else {}
+        return capture(model, optimiser, extra, epoch=epoch, seconds=seconds)
+
+    def restore(self, starts: Sequence[Checkpoint]) -> None:
+        """Go on from a state of every run; the last one's fills up the pack."""
+        filled = fill_up(starts, self.pack.size)
+        self.pack.restore(filled, self.models, self.recipe.train)
+        for ensemble, start in zip(self.ensembles, filled, strict=False):
+            ensemble.restore(start.extra)
 
 
 def replica_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of each replica.
+    """Compute the mean cross-entropy of each replica.
 
     Args:
         logits: (K, B, C).
@@ -194,9 +203,8 @@ def prepare(
     device: torch.device,
     search_path: tuple[Path, ...],
     recorder: Recorder | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> ImagePack:
-    """Build every replica as it is built alone, and stack them.
+) -> StackedImageTask:
+    """Build every replica as it is built by itself, and stack them.
 
     Args:
         recipes: One per slot, of one pack.
@@ -204,27 +212,24 @@ def prepare(
         device: Where they are trained.
         search_path: Where a user's model is looked for.
         recorder: Of steps; see `Stepper`.
-        should_stop: Asked at every step.
 
     Raises:
         ModelError: If a model cannot be built.
     """
-    first, kind = recipes[0], recipes[0].pack
-    assert kind is not None, "only packs are stacked"
+    first = recipes[0]
+    assert first.pack is not None, "only packs are stacked"
     built = [images.prepare(recipe, data, device=device, search_path=search_path) for recipe in recipes]
-    models = [training.network.model for training, _ in built]
-    masks = built[0][0].network.masks
-    pack = Pack(models, first.train, kind, handles=[masks])
-    return ImagePack(
+    models, network = [task.model for task in built], built[0].network
+    pack = Pack(models, first.train, first.pack, handles=[network.masks])
+    return StackedImageTask(
         recipes=recipes,
         data=data,
         device=device,
         models=models,
-        bits=[bit for _, bit in built],
+        bits=[task.bits[0] for task in built],
         pack=pack,
-        masks=masks,
-        dropout_layers=built[0][0].network.dropout_layers,
-        should_stop=should_stop,
+        masks=network.masks,
+        dropout_layers=network.dropout_layers,
         stepper=Stepper(pack, first.train, recorder),
-        ensembles=[Members(recipe) for recipe in recipes] if first.train.cycles else [],
+        ensembles=[SnapshotEnsemble(recipe) for recipe in recipes] if first.train.cycles else [],
     )

@@ -18,13 +18,14 @@ from torch.nn import functional
 
 from engine.recipe import Recipe
 from engine.training.averaging import WeightAverage
+from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.text import Corpus, cut_segments, make_streams
 from engine.training.evaluation import autocast
 from engine.training.models.qrnn import Qrnn, Reading, reorder_streams
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
-from engine.training.random.bit_change import BitRecord, move_bit
+from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
 from engine.training.random.seeding import batch_order, initialised_under, keyed_generator, step_generator
-from engine.training.stopping import Stopped
+from engine.training.stopping import Stopped, StopRequest, never
 
 PREDICTION = np.dtype([("argmax", "<i4"), ("log_probability", "<f4")])
 """Of one word of the test text: the likeliest one's number, and the natural log-probability of the true one."""
@@ -56,61 +57,117 @@ class TextEvaluation:
 
     @property
     def perplexity(self) -> float:
-        """Exp of the cross-entropy."""
+        """Return exp of the cross-entropy."""
         return math.exp(self.cross_entropy) if self.cross_entropy < 700 else math.inf
 
     @property
     def is_finite(self) -> bool:
-        """Whether all log-probabilities are."""
+        """Tell whether all log-probabilities are finite."""
         return bool(np.isfinite(self.predictions["log_probability"]).all())
 
     def to_array(self) -> np.ndarray:
-        """What is saved."""
+        """Return the predictions as they are saved."""
         return self.predictions
 
 
 @dataclass
-class Training:
-    """The parts of a run while it is trained; a `run.Task`."""
+class TextTask:
+    """Trains one language model; a `task.Task` of one replica."""
 
     recipe: Recipe
     corpus: Corpus
     model: Qrnn
     optimiser: torch.optim.Optimizer
-    should_stop: Callable[[], bool]
+    bits: list[BitRecord | None]
     average: WeightAverage = field(default_factory=WeightAverage)
     averages: bool = False
     """Whether the switch to averaged SGD has happened."""
     valid_losses: list[float] = field(default_factory=list)
 
-    def train_epoch(self, epoch: int) -> float:
-        """See `train_epoch`."""
-        return train_epoch(self, epoch)
+    @property
+    def replicas(self) -> int:
+        """Return 1: networks that are trained by themselves have kernels of their own."""
+        return 1
 
-    def evaluate(self, epoch: int) -> TextEvaluation:
-        """The test text at the end of an epoch."""
-        return self._with_average(lambda: evaluate(self.model, self.corpus.test, self.recipe))
+    def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
+        """Train one pass over the training text; see `Task`.
 
-    def keep(self, epoch: int, evaluation: TextEvaluation) -> None:
+        Returns:
+            Mean cross-entropy over its words, in nats, without the regularisers.
+        """
+        recipe, model, optimiser = self.recipe.at(epoch), self.model, self.optimiser
+        self.bits = [move_late_bit(model, self.recipe, epoch) or self.bits[0]]
+        bptt, seed = recipe.train.bptt or EVALUATION_SEGMENT, recipe.seeds.stochastic or 0
+        streams = make_streams(self.corpus.train, recipe.train.batch_size)
+        length = len(streams)
+        state = model.start(recipe.train.batch_size)
+        total = torch.zeros((), device=streams.device)
+        model.train()
+        for step, (start, size) in enumerate(cut_segments(length, segment_sizes(seed, epoch, bptt))):
+            if should_stop():
+                raise Stopped
+            order = stream_order(recipe, epoch, step).to(streams.device)
+            masks = model.draw_masks(recipe.train.batch_size, step_generator(seed, epoch, step))
+            masks = reorder_streams(masks, order)
+            rate = learning_rate((epoch - 1) * length + start, length, recipe.train)
+            set_learning_rate(optimiser, rate * size / bptt)
+            with autocast(recipe, streams.device):
+                tokens = streams[start : start + size + 1, order]
+                reading = model.read(tokens[:-1], [part[order] for part in state], masks)
+                logits = model.decode(reading.output)
+                loss = functional.cross_entropy(logits.flatten(0, 1), tokens[1:].flatten())
+                whole = loss + regularise(reading, recipe)
+            state = [part.index_select(0, torch.argsort(order)) for part in reading.state]
+            optimiser.zero_grad(set_to_none=True)
+            whole.backward()
+            if recipe.train.clip_grad_norm:
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
+            optimiser.step()
+            if self.averages:
+                self.average.add(model)
+            total += loss.detach() * size
+        return [float(total) / (length - 1)]
+
+    def evaluate(self, epoch: int) -> list[TextEvaluation]:
+        """Judge the test text at the end of an epoch."""
+        return [self._with_average(lambda: evaluate(self.model, self.corpus.test, self.recipe))]
+
+    def keep(self, epoch: int, judgements: Sequence[TextEvaluation | None]) -> None:
         """Switch to averaged SGD once validation stops getting better."""
-        if self.recipe.train.optimizer != "nt-asgd":
+        if self.recipe.train.optimizer != "nt-asgd" or judgements[0] is None:
             return
         loss = self._with_average(lambda: evaluate(self.model, self.corpus.valid, self.recipe)).cross_entropy
         self.averages = self.averages or stagnates(self.valid_losses, loss)
         self.valid_losses.append(loss)
 
-    def finish(self, evaluation: TextEvaluation | None, *, diverged: bool) -> TextEvaluation:
-        """The final prediction, and the averaged weights in the model where there are any."""
+    def finish(self, replica: int, epoch: int, judgement: TextEvaluation, *, diverged: bool) -> TextEvaluation:
+        """Return the last prediction, and leave averaged weights in the model where there are any."""
         if self.average.count and not diverged:
             self.average.copy_to(self.model)
-        return evaluation or evaluate(self.model, self.corpus.test, self.recipe)
+        return judgement
 
     def last_rate(self, epoch: int) -> float:
-        """Learning rate of an epoch's last step, for a segment of the usual length."""
+        """Return the learning rate of an epoch's last step, for a segment of the usual length."""
         return learning_rate(epoch * 1000 - 1, 1000, self.recipe.train)
 
+    def weights(self, replica: int) -> dict[str, Tensor]:
+        """Return the model's weights by name."""
+        return self.model.state_dict()
+
+    def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
+        """Return the state of weights, optimiser, average and validation."""
+        extra = self.average.state() | validation_state(self.valid_losses, averages=self.averages)
+        return capture(self.model, self.optimiser, extra, epoch=epoch, seconds=seconds)
+
+    def restore(self, starts: Sequence[Checkpoint]) -> None:
+        """Go on from a checkpoint."""
+        (start,) = starts
+        restore(start, self.model, self.optimiser)
+        self.average.restore(start.extra, self.corpus.train.device)
+        self.averages, self.valid_losses = bool(start.extra["averages"]), start.extra["valid_losses"].tolist()
+
     def describe(self) -> dict[str, Any]:
-        """What a person wants to know of data and model before training."""
+        """Return what a person wants to know of data and model before training."""
         return {
             "train_examples": len(self.corpus.train),
             "test_examples": len(self.corpus.test_labels),
@@ -120,30 +177,20 @@ class Training:
         }
 
     def count_steps(self) -> int:
-        """Of an epoch, about: segments have random lengths."""
-        return max(1, len(self.corpus.train) // self.recipe.train.batch_size // (self.recipe.train.bptt or 1))
+        """Estimate the number of segments of an epoch; they have random lengths."""
+        return estimate_steps(self.corpus, self.recipe)
 
     def evaluate_part(self) -> float:
-        """Evaluate some of the test text, for its time; returns its share."""
+        """Read some of the test text, so that it can be timed, and return its share."""
         part = self.corpus.test[: 1 + EVALUATION_STREAMS * EVALUATION_SEGMENT]
         evaluate(self.model, part, self.recipe)
         return len(part) / len(self.corpus.test)
 
     def repeatable_loss(self) -> Tensor:
-        """The loss of the first segment, a function of the weights alone."""
+        """Return the loss of the first segment, a function of the weights alone."""
         streams = make_streams(self.corpus.train, self.recipe.train.batch_size)[: (self.recipe.train.bptt or 1) + 1]
         reading = self.model.read(streams[:-1], self.model.start(streams.shape[1]), None)
         return functional.cross_entropy(self.model.decode(reading.output).flatten(0, 1), streams[1:].flatten())
-
-    def state(self) -> dict[str, Tensor]:
-        """What a checkpoint holds beside weights and optimiser."""
-        losses = torch.tensor(self.valid_losses, dtype=torch.float64)
-        return self.average.state() | {"valid_losses": losses, "averages": torch.tensor(self.averages)}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint's state."""
-        self.average.restore(state, self.corpus.train.device)
-        self.averages, self.valid_losses = bool(state["averages"]), state["valid_losses"].tolist()
 
     def _with_average(self, judge: Callable[[], TextEvaluation]) -> TextEvaluation:
         """Judge the averaged weights, where there are any, and go on training the others."""
@@ -157,72 +204,41 @@ class Training:
         return judged
 
 
-def prepare(
-    recipe: Recipe, corpus: Corpus, *, device: torch.device, should_stop: Callable[[], bool] = lambda: False
-) -> tuple[Training, BitRecord | None]:
+def prepare(recipe: Recipe, corpus: Corpus, *, device: torch.device) -> TextTask:
     """Build the model, move its bit, and make its optimiser."""
     with initialised_under(recipe.seeds.init):
         model = Qrnn(len(corpus.vocabulary), dict(recipe.model.args))
-    early = recipe.bit is not None and recipe.onset is None
-    bit = move_bit(model, recipe.bit) if early and recipe.bit is not None else None
+    bit = move_early_bit(model, recipe)
     model.to(device).train()
-    return Training(recipe, corpus, model, make_optimiser(model.named_parameters(), recipe.train), should_stop), bit
+    return TextTask(recipe, corpus, model, make_optimiser(model.named_parameters(), recipe.train), [bit])
+
+
+def estimate_steps(corpus: Corpus, recipe: Recipe) -> int:
+    """Estimate the number of segments of an epoch from their usual length."""
+    return max(1, len(corpus.train) // recipe.train.batch_size // (recipe.train.bptt or 1))
+
+
+def validation_state(losses: Sequence[float], *, averages: bool) -> dict[str, Tensor]:
+    """Return what a checkpoint holds of the switch to averaged SGD."""
+    return {"valid_losses": torch.tensor(losses, dtype=torch.float64), "averages": torch.tensor(averages)}
 
 
 def stagnates(losses: Sequence[float], loss: float) -> bool:
-    """Whether a validation loss is worse than the best of those before it but the last five."""
+    """Tell whether a validation loss is worse than the best of those before it but the last five."""
     before = losses[:-NONMONOTONE_EPOCHS]
     return bool(before) and loss > min(before)
 
 
 def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:
-    """Random lengths of an epoch's segments, a function of the stochastic source's seed and the epoch."""
+    """Yield random lengths of an epoch's segments, a function of the stochastic source's seed and the epoch."""
     generator = keyed_generator(seed, "stochastic", epoch)
     while True:
         base = bptt / 2 if generator.random() < SHORT_SEGMENTS else bptt
         yield max(min(SHORTEST_SEGMENT, bptt), int(generator.normal(base, SEGMENT_SD)))
 
 
-def train_epoch(training: Training, epoch: int) -> float:
-    """One pass over the training text.
-
-    Returns:
-        Mean cross-entropy over its words, in nats, without the regularisers.
-    """
-    recipe, model, optimiser = training.recipe, training.model, training.optimiser
-    bptt, seed = recipe.train.bptt or EVALUATION_SEGMENT, recipe.seeds.stochastic or 0
-    streams = make_streams(training.corpus.train, recipe.train.batch_size)
-    length = len(streams)
-    state = model.start(recipe.train.batch_size)
-    total = torch.zeros((), device=streams.device)
-    model.train()
-    for step, (start, size) in enumerate(cut_segments(length, segment_sizes(seed, epoch, bptt))):
-        if training.should_stop():
-            raise Stopped
-        order = stream_order(recipe, epoch, step).to(streams.device)
-        masks = reorder_streams(model.draw_masks(recipe.train.batch_size, step_generator(seed, epoch, step)), order)
-        rate = learning_rate((epoch - 1) * length + start, length, recipe.train)
-        set_learning_rate(optimiser, rate * size / bptt)
-        with autocast(recipe, streams.device):
-            tokens = streams[start : start + size + 1, order]
-            reading = model.read(tokens[:-1], [part[order] for part in state], masks)
-            logits = model.decode(reading.output)
-            loss = functional.cross_entropy(logits.flatten(0, 1), tokens[1:].flatten())
-            whole = loss + regularise(reading, recipe)
-        state = [part.index_select(0, torch.argsort(order)) for part in reading.state]
-        optimiser.zero_grad(set_to_none=True)
-        whole.backward()
-        if recipe.train.clip_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
-        optimiser.step()
-        if training.averages:
-            training.average.add(model)
-        total += loss.detach() * size
-    return float(total) / (length - 1)
-
-
 def stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
-    """The order of the streams inside a minibatch: same mathematics, other rounding."""
+    """Return the order of the streams inside a minibatch: same mathematics, other rounding."""
     size, seed = recipe.train.batch_size, recipe.seeds.lowlevel
     if recipe.lowlevel != "order" or seed is None:
         return torch.arange(size)
@@ -230,7 +246,7 @@ def stream_order(recipe: Recipe, epoch: int, step: int) -> Tensor:
 
 
 def regularise(reading: Reading, recipe: Recipe) -> Tensor:
-    """α·mean(dropped²) + β·mean((h_t − h_{t−1})²) of the last layer's activations.
+    """Compute α·mean(dropped²) + β·mean((h_t − h_{t−1})²) of the last layer's activations.
 
     Source: Merity et al., "Revisiting Activation Regularization for Language RNNs", 2017.
     """
@@ -241,7 +257,7 @@ def regularise(reading: Reading, recipe: Recipe) -> Tensor:
 
 
 def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
-    """Every word but the first, predicted from those before it in its stream."""
+    """Judge every word but the first, predicted from those before it in its stream."""
     model.eval()
     inputs, targets = cut_test(words)
     state, likeliest, log_probabilities = model.start(EVALUATION_STREAMS), [], []
@@ -257,7 +273,7 @@ def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
 
 
 def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
-    """What is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
+    """Return what is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
     count = len(words) - 1
     length = -(-count // EVALUATION_STREAMS)
     padded = words.new_zeros(2, length * EVALUATION_STREAMS)
@@ -267,13 +283,13 @@ def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest words, and the log-probabilities of the true ones, of logits (T, B, V) and targets (T, B)."""
+    """Return the likeliest words and the true ones' log-probabilities, of logits (T, B, V) and targets (T, B)."""
     scores = functional.log_softmax(logits.float(), dim=-1)
     return scores.argmax(-1), scores.gather(-1, targets[..., None]).squeeze(-1)
 
 
 def judge(words: Tensor, likeliest: Tensor, log_probabilities: Tensor) -> TextEvaluation:
-    """The figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
+    """Compute the figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
     count = len(words) - 1
     predictions = np.empty(count, dtype=PREDICTION)
     predictions["argmax"] = likeliest.t().flatten()[:count].cpu().numpy()

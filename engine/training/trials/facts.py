@@ -24,14 +24,10 @@ from engine.training.memory import release, try_in_memory
 from engine.training.models.definitions import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
-from engine.training.run import load, prepare
-from engine.training.stopping import Stopped
-from engine.training.tasks import images
-from engine.training.tasks import text as language
+from engine.training.tasks.preparation import SingleTask, load, prepare_single
 from engine.training.trials.pack_sizes import Place, Question, answer_question
 from engine.training.trials.pack_validity import PackReport, check_pack
-from engine.training.trials.step_times import time_pack
-from engine.training.trials.timer import TIMED_S, time_epoch
+from engine.training.trials.step_times import time_pack, time_task, train_steps
 from engine.training.user_functions import refuse_unseen
 
 T = TypeVar("T")
@@ -84,7 +80,7 @@ def answer_recipe(
     graphs: bool = True,
     trial: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Facts about a recipe, or the error that it would end in with the part that causes it.
+    """Return facts about a recipe, or the error that it would end in with the part that causes it.
 
     Args:
         recipe: With a pack or without.
@@ -109,7 +105,7 @@ def answer_recipe(
 
 
 def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
-    """The data on the device, which computes as the recipe says."""
+    """Load the data to the device, and let that compute as the recipe says."""
     device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
@@ -123,7 +119,7 @@ def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], gra
 
 
 def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
-    """How to train runs like this one in packs.
+    """Answer how to train runs like this one in packs.
 
     Raises:
         NondetError: Whatever training one of them would raise at its start.
@@ -133,7 +129,7 @@ def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[s
     return answer_question(
         Question(recipe=recipe, **trial),
         place,
-        lambda: _in_room(recipe, lambda: time_alone(task, place.device)),
+        lambda: _in_room(recipe, lambda: time_task(task, place.device)),
         parameters=count_parameters(task.model),
     )
 
@@ -168,13 +164,13 @@ def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
     }
 
 
-def _prepare(recipe: Recipe, place: Place) -> Task:
-    task, _ = _in_room(recipe, lambda: prepare(recipe, place.data, device=place.device, search_path=place.search_path))
-    return task
+def _prepare(recipe: Recipe, place: Place) -> SingleTask:
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path}
+    return _in_room(recipe, lambda: prepare_single(recipe, place.data, **where))
 
 
 def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
-    """What some steps of a run alone return.
+    """Return what some steps of a run by itself return.
 
     Raises:
         BatchError: If they do not fit into memory.
@@ -188,7 +184,7 @@ def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
 
 
 def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> T:
-    """What some steps of a pack return.
+    """Return what some steps of a pack return.
 
     Raises:
         PackError: If they do not fit into memory; with the largest of the halved sizes for which they do.
@@ -208,16 +204,16 @@ def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> 
     raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
 
 
-def _time(recipe: Recipe, place: Place, task: Task) -> float:
-    """Seconds per epoch of one run: its share of a pack's where it is trained in one."""
+def _time(recipe: Recipe, place: Place, task: SingleTask) -> float:
+    """Return the seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
-        return _in_room(recipe, lambda: time_alone(task, place.device))
+        return _in_room(recipe, lambda: time_task(task, place.device))
     where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
     return _in_pack_room(recipe, place, lambda candidate: time_pack(candidate, place.data, **where))
 
 
 def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
-    """The self-test of a recipe's packs; None where it is trained alone.
+    """Return the self-test of a recipe's packs; None where it is trained by itself.
 
     Raises:
         PackError: If packs do not fit into memory, or a recorded step gives other bits than the same step taken by
@@ -243,14 +239,11 @@ def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
     return report
 
 
-Task = images.Training | language.Training
-
-
-def _try_step(training: Task) -> None:
-    """One training step, whose failure is the model's fault and not the machine's."""
-    recipe = training.recipe
+def _try_step(task: SingleTask) -> None:
+    """Take one training step, whose failure is the model's fault and not the machine's."""
+    recipe = task.recipe
     try:
-        _in_room(recipe, lambda: [_train_steps(training, steps=1)])
+        _in_room(recipe, lambda: [train_steps(task, 1)])
     except NondetError:
         raise
     except Exception as cause:  # a user's model may raise anything in training mode
@@ -259,36 +252,18 @@ def _try_step(training: Task) -> None:
         raise ModelError(f"{name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 
 
-def _train_steps(training: Task, *, steps: int) -> None:
-    """The first steps of the first epoch."""
-    stops = iter([False] * steps)
-    with contextlib.suppress(Stopped):
-        replace(training, should_stop=lambda: next(stops, True)).train_epoch(1)
-
-
-def time_alone(training: Task, device: torch.device) -> float:
-    """Time an epoch of a single run and its evaluation, in seconds; see `timer.time_epoch`."""
-    return time_epoch(
-        lambda stop: replace(training, should_stop=stop).train_epoch(1),
-        training.evaluate_part,
-        steps=training.count_steps(),
-        device=device,
-        timed_s=TIMED_S,
-    )
-
-
-def kernels_repeat(recipe: Recipe, training: Task) -> bool:
-    """Whether free kernels give the same gradients every time: then they are no source on this device.
+def kernels_repeat(recipe: Recipe, task: SingleTask) -> bool:
+    """Tell whether free kernels give the same gradients every time: then they are no source on this device.
 
     The same step from the same weights is repeated; its gradients are compared by digest.
     """
     set_kernels("kernels", recipe.train.precision)
-    return len({_hash_gradients(training) for _ in range(KERNEL_REPEATS)}) == 1
+    return len({_hash_gradients(task) for _ in range(KERNEL_REPEATS)}) == 1
 
 
-def _hash_gradients(training: Task) -> str:
-    training.model.zero_grad(set_to_none=True)
-    training.repeatable_loss().backward()
-    gradients = [parameter.grad for parameter in training.model.parameters() if parameter.grad is not None]
+def _hash_gradients(task: SingleTask) -> str:
+    task.model.zero_grad(set_to_none=True)
+    task.repeatable_loss().backward()
+    gradients = [parameter.grad for parameter in task.model.parameters() if parameter.grad is not None]
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients]).float().cpu()
     return hashlib.sha256(flat.numpy().tobytes()).hexdigest()

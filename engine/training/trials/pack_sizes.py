@@ -53,10 +53,10 @@ class Question:
     """Whether an arm shows rounding alone, so that slots must leave no trace."""
 
     def pack(self, size: int, *, channels_last: bool | None = None) -> Recipe:
-        """The recipe in a pack."""
+        """Return the recipe in a pack."""
         last = self.memory_format == "channels-last" if channels_last is None else channels_last
-        kind = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
-        return replace(self.recipe, pack=kind)
+        pack = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
+        return replace(self.recipe, pack=pack)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Place:
     seconds_load: float = 0.0
 
     def time(self, recipe: Recipe) -> float:
-        """See `time_pack`."""
+        """Return the seconds per epoch and replica; see `time_pack`."""
         return time_pack(
             recipe, self.data, device=self.device, search_path=self.search_path, graphs=self.graphs, timed_s=TRIAL_S
         )
@@ -79,7 +79,7 @@ class Place:
 def answer_question(
     question: Question, place: Place, time_alone: Callable[[], float], *, parameters: int
 ) -> dict[str, Any]:
-    """How to train some runs: size, channels_last, reason and trials, as `packing.Packing` has them.
+    """Answer how to train some runs: size, channels_last, reason and trials, as `packing.Packing` has them.
 
     Args:
         question: Which runs.
@@ -109,13 +109,13 @@ def answer_question(
 
 
 def propose_sizes(runs: int, slots: int) -> list[int]:
-    """Sizes in growing order that leave no slot idle at the end: all runs in 1, 2, 4, 8, … rounds."""
+    """Return sizes in growing order that leave no slot idle at the end: all runs in 1, 2, 4, 8, … rounds."""
     sizes = {math.ceil(runs / (slots * 2**halvings)) for halvings in range(12)}
     return sorted(size for size in sizes if 1 < size <= 1024)
 
 
 def choose_size(trials: list[tuple[int, float]], *, runs: int, slots: int) -> int:
-    """The size that ends first.
+    """Choose the size that ends first.
 
     Args:
         trials: Size, and seconds per epoch and replica; 1 is a run alone.
@@ -128,12 +128,12 @@ def choose_size(trials: list[tuple[int, float]], *, runs: int, slots: int) -> in
 
 
 def count_rounds(runs: int, size: int, slots: int) -> int:
-    """Packs that the busiest slot trains one after another; one that is not full takes as long."""
+    """Count the packs that the busiest slot trains one after another; one that is not full takes as long."""
     return math.ceil(math.ceil(runs / size) / slots)
 
 
 def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[tuple[int, float]]:
-    """Seconds per epoch and replica of growing sizes, until they do not get better."""
+    """Yield the seconds per epoch and replica of growing sizes, until they do not get better."""
     best, worse = math.inf, 0
     for size in sizes:
         seconds = try_in_memory(lambda size=size: place.time(question.pack(size)))
@@ -147,7 +147,7 @@ def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[t
 
 
 def _refine(question: Question, place: Place, size: int, trials: list[tuple[int, float]]) -> dict[str, Any] | None:
-    """Memory format and validity of a size that was chosen; None where its self-test does not fit into memory."""
+    """Find the memory format of a chosen size, and test it; return None where the test does not fit into memory."""
     channels_last = question.memory_format == "channels-last"
     if question.memory_format == "auto" and _has_convolutions(question):
         seconds = try_in_memory(lambda: place.time(question.pack(size, channels_last=True)))
@@ -172,7 +172,7 @@ def _has_convolutions(question: Question) -> bool:
 
 
 def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:
-    """How many replicas half of the free memory holds; on CUDA a size that does not fit says so by itself."""
+    """Return how many replicas half of the free memory holds; on CUDA a size that does not fit says so by itself."""
     if device.type == "cuda":
         return 1024
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

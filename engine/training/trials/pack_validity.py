@@ -16,9 +16,10 @@ from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.memory import is_out_of_memory
 from engine.training.stacked.step import WARM_UP_STEPS
-from engine.training.tasks import images as alone
-from engine.training.tasks import stacked_images
-from engine.training.trials.step_times import number_replica, prepare_task, train_steps
+from engine.training.tasks import images
+from engine.training.tasks.preparation import prepare_pack
+from engine.training.tasks.stacked_images import StackedImageTask
+from engine.training.trials.step_times import number_replica, train_steps
 
 STEPS = 3
 
@@ -45,7 +46,7 @@ class PackReport:
 def check_pack(
     recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
 ) -> PackReport:
-    """Train the first steps of some replicas in other slots, in other company, and by themselves.
+    """Train the first steps of some replicas in other slots, beside other replicas, and by themselves.
 
     Args:
         recipe: With a pack.
@@ -59,7 +60,7 @@ def check_pack(
     replicas = [number_replica(recipe, seed) for seed in range(1, size + 1)]
 
     def weights(recipes: Sequence[Recipe], *, steps: int = STEPS, recorded: bool = False) -> Weights:
-        task = prepare_task(recipes, data, device=device, search_path=search_path, graphs=recorded)
+        task = prepare_pack(recipes, data, device=device, search_path=search_path, graphs=recorded)
         train_steps(task, steps)
         return [task.pack.state_of(slot) for slot in range(task.pack.size)]
 
@@ -82,7 +83,7 @@ def check_pack(
 def find_stacking_fault(
     recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...]
 ) -> str | None:
-    """Why a network cannot be stacked; None where it can.
+    """Say why a network cannot be stacked; None where it can.
 
     The project's own can. Another is tried: a step of two replicas, and their logits against those that each
     computes alone. What a module holds beside parameters and buffers is not stacked, and would be the first one's.
@@ -101,10 +102,10 @@ def find_stacking_fault(
     if state is not None:
         return state
     try:
-        task = prepare_task(
+        task = prepare_pack(
             [number_replica(two, seed) for seed in (1, 2)], data, device=device, search_path=search_path, graphs=False
         )
-        assert isinstance(task, stacked_images.ImagePack), "the data are images"
+        assert isinstance(task, StackedImageTask), "the data are images"
         train_steps(task, 1)
         difference = _compare_logits(task, data)
     except NondetError:
@@ -125,7 +126,7 @@ def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_p
     A replica is built before and after another one: it must have the same weights both times, in memory of its own.
     """
     models = [
-        alone.prepare(number_replica(recipe, seed), data, device=device, search_path=search_path)[0].network.model
+        images.prepare(number_replica(recipe, seed), data, device=device, search_path=search_path).model
         for seed in (1, 2, 1)
     ]
     places = [{parameter.data_ptr() for parameter in model.parameters()} for model in models]
@@ -137,8 +138,8 @@ def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_p
     return None
 
 
-def _compare_logits(task: stacked_images.ImagePack, data: Dataset) -> float:
-    """Largest relative difference between stacked and single networks on some test examples."""
+def _compare_logits(task: StackedImageTask, data: Dataset) -> float:
+    """Return the largest relative difference between stacked and single networks on some test examples."""
     inputs = data.normalise(data.test_inputs[:8])
     task.pack.eval()
     with torch.no_grad():
@@ -146,7 +147,7 @@ def _compare_logits(task: stacked_images.ImagePack, data: Dataset) -> float:
         return max(_relative(stacked[slot], _single(task, slot)(inputs)) for slot in range(task.pack.size))
 
 
-def _single(task: stacked_images.ImagePack, slot: int) -> nn.Module:
+def _single(task: StackedImageTask, slot: int) -> nn.Module:
     model, _ = task.pack.member(slot, task.models[slot], task.recipe.train)
     return model.eval()
 

@@ -8,12 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from engine.recipe import Recipe
-from engine.training.run import prepare
-from engine.training.trials.facts import load_place, time_alone
+from engine.training.tasks.preparation import prepare_single
+from engine.training.tasks.task import Task
+from engine.training.trials.facts import load_place
 from engine.training.trials.pack_sizes import Place
 from engine.training.trials.step_times import prepare_replicas, time_task, warm_up
 
@@ -43,11 +45,12 @@ def answer() -> int:
 
 
 def _prepare(recipe: Recipe, place: Place) -> Callable[[], float]:
-    """What times an epoch of a run: its share of a pack's where it is trained in one."""
+    """Return what times an epoch of a run: its share of a pack's where it is trained in one."""
+    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path}
+    task: Task[Any]
     if recipe.pack is None:
-        single, _ = prepare(recipe, place.data, device=place.device, search_path=place.search_path)
-        return lambda: time_alone(single, place.device)
-    size = recipe.pack.size
-    task = prepare_replicas(recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
+        task = prepare_single(recipe, place.data, **where)
+    else:
+        task = prepare_replicas(recipe, place.data, graphs=place.graphs, **where)
     warm_up(task, place.device)
-    return lambda: time_task(task, place.device) / size
+    return lambda: time_task(task, place.device) / task.replicas

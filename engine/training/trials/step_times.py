@@ -1,29 +1,27 @@
-"""A few steps of a pack, to look at or to time."""
+"""A few steps of a training, to look at or to time."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
-from engine.training.stacked.pack_run import make_recorder, prepare_pack
 from engine.training.stacked.step import WARM_UP_STEPS
 from engine.training.stopping import Stopped
-from engine.training.tasks import stacked_images, stacked_text
+from engine.training.tasks.preparation import PackTask, prepare_pack
+from engine.training.tasks.task import Task
 from engine.training.trials.timer import TIMED_S, time_epoch
-
-Task = stacked_images.ImagePack | stacked_text.TextPack
 
 
 def number_replica(recipe: Recipe, seed: int) -> Recipe:
-    """A replica with weights, and where batches are not shared with an order, of its own; its rate is never 0."""
+    """Return a replica with weights of its own, and an order where batches are not shared; its rate is never 0."""
     assert recipe.pack is not None, "only packs have replicas"
     seeds = replace(recipe.seeds, init=seed)
     if not recipe.pack.shared_batch:
@@ -33,8 +31,8 @@ def number_replica(recipe: Recipe, seed: int) -> Recipe:
     return replace(recipe, train=train, seeds=seeds, bit=None, repeat=None)
 
 
-def train_steps(task: Task, steps: int) -> None:
-    """The first steps, of as many epochs as it takes."""
+def train_steps(task: Task[Any], steps: int) -> None:
+    """Take the first steps, of as many epochs as it takes."""
     taken = 0
 
     def stop() -> bool:
@@ -44,7 +42,7 @@ def train_steps(task: Task, steps: int) -> None:
 
     with contextlib.suppress(Stopped):
         for epoch in itertools.count(1):
-            replace(task, should_stop=stop).train_epoch(epoch)
+            task.train_epoch(epoch, stop)
 
 
 def time_pack(
@@ -56,7 +54,7 @@ def time_pack(
     graphs: bool,
     timed_s: float = TIMED_S,
 ) -> float:
-    """Seconds per epoch and replica of a full pack, training and evaluation, from some steps.
+    """Return the seconds per epoch and replica of a full pack, training and evaluation, from some steps.
 
     Args:
         recipe: With a pack.
@@ -68,40 +66,27 @@ def time_pack(
     """
     task = prepare_replicas(recipe, data, device=device, search_path=search_path, graphs=graphs)
     warm_up(task, device)
-    return time_task(task, device, timed_s) / task.pack.size
+    return time_task(task, device, timed_s) / task.replicas
 
 
 def prepare_replicas(
     recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
-) -> Task:
-    """A full pack of a recipe."""
+) -> PackTask:
+    """Prepare a full pack of a recipe."""
     assert recipe.pack is not None, "only packs have replicas"
     replicas = [number_replica(recipe, seed) for seed in range(1, recipe.pack.size + 1)]
-    return prepare_task(replicas, data, device=device, search_path=search_path, graphs=graphs)
+    return prepare_pack(replicas, data, device=device, search_path=search_path, graphs=graphs)
 
 
-def warm_up(task: Task, device: torch.device) -> None:
+def warm_up(task: Task[Any], device: torch.device) -> None:
     """Take the first steps, in which kernels are recorded, compiled or chosen, so that they are not timed."""
     train_steps(task, 1 if device.type == "cpu" else WARM_UP_STEPS + 2)
 
 
-def prepare_task(
-    recipes: Sequence[Recipe],
-    data: Dataset | Corpus,
-    *,
-    device: torch.device,
-    search_path: tuple[Path, ...],
-    graphs: bool,
-) -> Task:
-    """See `prepare_pack`."""
-    recorder = make_recorder(device, graphs=graphs)
-    return prepare_pack(recipes, data, device=device, search_path=search_path, recorder=recorder)
-
-
-def time_task(task: Task, device: torch.device, timed_s: float = TIMED_S) -> float:
-    """Time an epoch of a whole pack and its evaluation, in seconds; see `timer.time_epoch`."""
+def time_task(task: Task[Any], device: torch.device, timed_s: float = TIMED_S) -> float:
+    """Time an epoch of all replicas of a task and its evaluation, in seconds; see `timer.time_epoch`."""
     return time_epoch(
-        lambda stop: replace(task, should_stop=stop).train_epoch(1),
+        lambda stop: task.train_epoch(1, stop),
         task.evaluate_part,
         steps=task.count_steps(),
         device=device,

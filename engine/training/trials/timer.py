@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import torch
 
-from engine.training.stopping import Stopped
+from engine.training.stopping import Stopped, StopRequest
 
 TIMED_S = 1.0
 """How long steps are timed for."""
 
 
 def time_epoch(
-    train: Callable[[Callable[[], bool]], object],
+    train: Callable[[StopRequest], object],
     evaluate_part: Callable[[], float],
     *,
     steps: int,

@@ -13,7 +13,7 @@ import torch
 
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset
-from engine.training.run import Outcome
+from engine.training.loop import Outcome
 from engine.training.weights import weights_bytes
 
 Checks = Mapping[str, Callable[[], None]]

@@ -16,7 +16,7 @@ from engine.training.stacked import network, step
 from engine.training.stacked.network import Pack
 from engine.training.stacked.step import Stepper
 from engine.training.tasks import stacked_images
-from engine.training.tasks.stacked_images import ImagePack
+from engine.training.tasks.stacked_images import StackedImageTask
 from tests.helpers.pretended_gpu.cases import Checks
 from tests.helpers.pretended_gpu.images import check_alone, check_own_network, check_pack, check_resumed
 
@@ -46,10 +46,10 @@ def leave_labels(data: Dataset, device: torch.device) -> Dataset:
     return replace(move(data, device), train_labels=data.train_labels)
 
 
-draw = ImagePack.draw_keys
+draw = StackedImageTask.draw_keys
 
 
-def leave_keys(task: ImagePack, epoch: int) -> Tensor:
+def leave_keys(task: StackedImageTask, epoch: int) -> Tensor:
     """Draw the keys of masks, and leave them on the CPU."""
     return draw(task, epoch).cpu()
 
@@ -91,7 +91,7 @@ FAULTS: Checks = {
         expect_fault, patch.object(Dataset, "to", leave_labels), partial(check_alone, "linear"), "same device"
     ),
     "keys of masks left on the CPU": partial(
-        expect_fault, patch.object(ImagePack, "draw_keys", leave_keys), own, "same device"
+        expect_fault, patch.object(StackedImageTask, "draw_keys", leave_keys), own, "same device"
     ),
     "a look at a number in a step": partial(
         expect_fault, patch.object(stacked_images, "replica_losses", look_at_losses), packs, "cannot be recorded"

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from engine.recipe import ModelRecipe, Recipe
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
-from engine.training.run import train_run
+from engine.training.loop import train_runs
 from engine.training.stacked import step
-from engine.training.stacked.pack_run import train_pack
 from engine.training.stopping import Stopped
 from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
@@ -38,9 +37,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def check_alone(preset: str) -> None:
     """A run alone has the predictions that it has on the CPU: the same kernels compute them here."""
     recipe, data = make_recipe(preset), make_images()
-    on_cpu = train_run(replace(recipe, device="cpu"), data, device=CPU)
+    on_cpu = train_runs([replace(recipe, device="cpu")], data, device=CPU)[0]
     with pretend_cuda():
-        on_gpu = train_run(recipe, data, device=CUDA)
+        on_gpu = train_runs([recipe], data, device=CUDA)[0]
     assert np.array_equal(on_cpu.predictions, on_gpu.predictions)
 
 
@@ -65,7 +64,7 @@ def check_recorded(recipes: Sequence[Recipe], *, examples: int = 19, refused: bo
     """
     data = make_images(examples)
     with pretend_cuda(), hear_refusals() as heard:
-        by_hand, recorded = (digest(train_pack(recipes, data, device=CUDA, graphs=graphs)) for graphs in (False, True))
+        by_hand, recorded = (digest(train_runs(recipes, data, device=CUDA, graphs=graphs)) for graphs in (False, True))
         assert CURRENT[0] is USUAL, "the usual stream is current again"
     assert bool(heard) == refused, heard or "it was recorded"
     assert by_hand == recorded, "recorded steps have other bits"
@@ -80,9 +79,9 @@ def check_resumed(optimizer: str, *, channels_last: bool) -> None:
             CheckpointPolicy(path=Path(folder) / str(slot), every_s=0.0, recipe_id=one.id)
             for slot, one in enumerate(recipes)
         ]
-        whole = train_pack(recipes, data, device=CUDA)
+        whole = train_runs(recipes, data, device=CUDA)
         with contextlib.suppress(Stopped):
-            train_pack(
+            train_runs(
                 recipes,
                 data,
                 device=CUDA,
@@ -93,7 +92,7 @@ def check_resumed(optimizer: str, *, channels_last: bool) -> None:
         found = [load_checkpoint(policy.path, recipe_id=policy.recipe_id) for policy in policies]
         starts = [start for start in found if start is not None]
         assert [start.epoch for start in starts] == [1, 1]
-        assert digest(train_pack(recipes, data, device=CUDA, resume_from=starts)) == digest(whole)
+        assert digest(train_runs(recipes, data, device=CUDA, starts=starts)) == digest(whole)
 
 
 class Dropping(nn.Module):
@@ -121,7 +120,7 @@ def check_own_network(*, shared: bool, constant: bool) -> None:
     model = ModelRecipe(target=f"{__name__}:build", args=(("constant", constant),))
     recipe = replace(recipe, model=model, seeds=replace(recipe.seeds, stochastic=3))
     with pretend_cuda():
-        train_run(recipe, make_images(), device=CUDA)
+        train_runs([recipe], make_images(), device=CUDA)[0]
     check_recorded(make_replicas(recipe, shared=shared), refused=constant)
 
 

@@ -13,9 +13,11 @@ import torch
 from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
 from engine.training import similarity
 from engine.training.evaluation import Evaluation
+from engine.training.loop import train_runs
 from engine.training.random.seeding import set_kernels
-from engine.training.run import evaluate_run, prepare, train_run
-from engine.training.stacked.pack_run import make_recorder, prepare_pack
+from engine.training.stacked.step import make_recorder
+from engine.training.tasks.images import evaluate_weights, prepare
+from engine.training.tasks.preparation import prepare_pack
 from engine.training.trials import facts
 from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
@@ -37,15 +39,15 @@ def check_settings() -> None:
     ]
     with pretend_cuda():
         for recipe in recipes:
-            train_run(recipe, make_images(), device=CUDA)
+            train_runs([recipe], make_images(), device=CUDA)[0]
 
 
 def check_views() -> None:
     """Weights are evaluated on crops and flips."""
     views = replace(make_recipe("resnet6"), evaluate=EvaluateRecipe(flip=True, crops=25))
     with pretend_cuda():
-        outcome = train_run(views, make_images(), device=CUDA)
-        found = evaluate_run(views, make_images(), outcome.state, device=CUDA, search_path=())
+        outcome = train_runs([views], make_images(), device=CUDA)[0]
+        found = evaluate_weights(views, make_images(), outcome.state, device=CUDA, search_path=())
     assert isinstance(found, Evaluation)
 
 
@@ -55,9 +57,9 @@ def check_similarity() -> None:
     with pretend_cuda():
         set_kernels("deterministic", "fp32")
         data = make_images().to(CUDA)
-        task, _ = prepare(recipe, data, device=CUDA, search_path=())
+        task = prepare(recipe, data, device=CUDA, search_path=())
         layers = similarity.find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
-        for features in similarity.read_activations(task.model, data, recipe, layers, 8):  # pyright: ignore[reportArgumentType] - images
+        for features in similarity.read_activations(task.model, data, recipe, layers, 8):
             similarity.gram_vector(features)
 
 
@@ -101,8 +103,7 @@ def count_waits(*, shared: bool) -> float:
     recipes = make_replicas(replace(linear, train=replace(linear.train, batch_size=512)), shared=shared)
     with pretend_cuda() as device:
         set_kernels("deterministic", "fp32")
-        recorder = make_recorder(CUDA, graphs=True)
-        task = prepare_pack(recipes, make_images(4096, 8).to(CUDA), device=CUDA, recorder=recorder)
+        task = prepare_pack(recipes, make_images(4096, 8).to(CUDA), device=CUDA)
         task.train_epoch(1)
         device.waits.clear()
         task.train_epoch(2)

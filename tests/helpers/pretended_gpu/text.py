@@ -11,8 +11,7 @@ from unittest.mock import patch
 from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.text import Corpus, load_corpus
-from engine.training.run import train_run
-from engine.training.stacked.pack_run import train_pack
+from engine.training.loop import train_runs
 from engine.training.tasks import text
 from tests.helpers.pretended_gpu.cases import Checks, digest, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
@@ -53,9 +52,9 @@ def check_text(**train: Any) -> None:
     recipe = make_text_recipe(**train)
     # Averaged SGD begins at once, and not after epochs without progress.
     with patch.object(text, "stagnates", lambda losses, loss: len(losses) >= 1), pretend_cuda():
-        train_run(recipe, make_corpus(), device=CUDA)
+        train_runs([recipe], make_corpus(), device=CUDA)[0]
         one, other = (
-            digest(train_pack(make_replicas(recipe, shared=shared), make_corpus(), device=CUDA))
+            digest(train_runs(make_replicas(recipe, shared=shared), make_corpus(), device=CUDA))
             for shared in (True, False)
         )
     assert one == other

@@ -17,7 +17,7 @@ from engine.recipe import BitChange, ModelRecipe, Recipe, TrainRecipe
 from engine.study.epochs import EpochRecord
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.datasets import Dataset
-from engine.training.run import Outcome
+from engine.training.loop import Outcome
 from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -59,7 +59,7 @@ def test_continued_run_equals_an_uninterrupted_one(
     checkpoint = load_checkpoint(path, recipe_id=recipe.id)
     assert checkpoint is not None
     assert checkpoint.epoch == stop_after
-    rest = train(recipe, on_epoch=records.append, resume_from=checkpoint)
+    rest = train(recipe, on_epoch=records.append, start=checkpoint)
     assert same(whole, rest)
     assert [replace(r, seconds=0.0) for r in records] == [replace(r, seconds=0.0) for r in whole_records]
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,11 +27,11 @@ from engine.training.data.text import (
     split_lines,
     split_topics,
 )
+from engine.training.loop import Outcome, train_runs
 from engine.training.models.definitions import count_parameters
 from engine.training.models.qrnn import Qrnn, QrnnLayer
 from engine.training.models.recurrence import pool
-from engine.training.run import Outcome, train_run
-from engine.training.tasks.text import evaluate, prepare, regularise, segment_sizes, train_epoch
+from engine.training.tasks.text import evaluate, prepare, regularise, segment_sizes
 from engine.training.weights import array_bytes, weights_bytes
 
 CPU = torch.device("cpu")
@@ -50,8 +51,8 @@ BASE = Recipe(
 )  # fmt: skip
 
 
-def train(recipe: Recipe, **arguments: object) -> Outcome:
-    return train_run(recipe, CORPUS, device=CPU, **arguments)  # pyright: ignore[reportArgumentType]
+def train(recipe: Recipe, **arguments: Any) -> Outcome:
+    return train_runs([recipe], CORPUS, device=CPU, **arguments)[0]
 
 
 def pool_in_a_loop(candidates: Tensor, forget: Tensor, initial: Tensor) -> Tensor:
@@ -165,7 +166,7 @@ def test_segment_lengths_are_the_stochastic_sources() -> None:
 
 @pytest.mark.parametrize("streams", [6, 10])
 def test_evaluation_is_the_mean_log_probability_of_every_word(streams: int) -> None:
-    training, _ = prepare(BASE, CORPUS, device=CPU)
+    training = prepare(BASE, CORPUS, device=CPU)
     found = evaluate(training.model, CORPUS.test, BASE)
     assert len(found.predictions) == len(CORPUS.test_labels) == 149
     # Streams of 15 words, read one by one.
@@ -187,7 +188,7 @@ def test_evaluation_is_the_mean_log_probability_of_every_word(streams: int) -> N
 
 
 def test_regularisers_by_hand() -> None:
-    training, _ = prepare(BASE, CORPUS, device=CPU)
+    training = prepare(BASE, CORPUS, device=CPU)
     reading = training.model.read(CORPUS.train[:12].view(6, 2), training.model.start(2), None)
     raw, output = reading.raw.detach().numpy(), reading.output.detach().numpy()
     expected = 2.0 * np.mean(output**2) + np.mean(np.diff(raw, axis=0) ** 2)
@@ -216,13 +217,13 @@ def test_order_inside_the_batch_changes_rounding_alone() -> None:
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     recipe = replace(BASE, train=replace(BASE.train, epochs=12, optimizer="nt-asgd", lr=40.0))
     policy = CheckpointPolicy(path=tmp_path / "c.safetensors", every_s=0.0, recipe_id=recipe.id)
-    whole = train(recipe, checkpoints=policy)
+    whole = train(recipe, checkpoints=[policy])
     checkpoint = load_checkpoint(policy.path, recipe_id=recipe.id)
     assert checkpoint is not None
     assert checkpoint.epoch == 11
-    assert bool(checkpoint.members["averages"]), "by then validation has stopped getting better"
+    assert bool(checkpoint.extra["averages"]), "by then validation has stopped getting better"
     rest: list[EpochRecord] = []
-    resumed = train(recipe, resume_from=checkpoint, on_epoch=rest.append)
+    resumed = train(recipe, starts=[checkpoint], on_epoch=lambda _, record: rest.append(record))
     assert [record.epoch for record in rest] == [12]
     assert rest[0].test_perplexity == pytest.approx(math.exp(rest[0].test_cross_entropy or 0.0))
     assert weights_bytes(whole.state) == weights_bytes(resumed.state)
@@ -232,7 +233,7 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_switch_to_averaging_is_non_monotone() -> None:
     """awd-lstm-lm: the loss is worse than the best of all epochs but the last five."""
     recipe = replace(BASE, train=replace(BASE.train, optimizer="nt-asgd"))
-    training, _ = prepare(recipe, CORPUS, device=CPU)
+    training = prepare(recipe, CORPUS, device=CPU)
     evaluation = training.evaluate(1)
     for _ in range(6):
         training.keep(1, evaluation)
@@ -240,11 +241,11 @@ def test_switch_to_averaging_is_non_monotone() -> None:
     nn.init.normal_(training.model.embedding.weight, std=3.0)
     training.keep(7, evaluation)
     assert training.averages
-    train_epoch(training, 8)
+    training.train_epoch(8)
     kept = [p.detach().clone() for p in training.model.parameters()]
     training.evaluate(8)
     assert all(torch.equal(p, k) for p, k in zip(training.model.parameters(), kept, strict=True))
-    training.finish(evaluation, diverged=False)
+    training.finish(0, 8, evaluation[0], diverged=False)
     assert not all(torch.equal(p, k) for p, k in zip(training.model.parameters(), kept, strict=True))
 
 

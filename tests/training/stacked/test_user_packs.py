@@ -12,8 +12,8 @@ import torch
 
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset
-from engine.training.run import Outcome, train_run
-from engine.training.stacked.pack_run import prepare_pack, train_pack
+from engine.training.loop import Outcome, train_runs
+from engine.training.tasks.preparation import prepare_pack
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 
 CPU = torch.device("cpu")
@@ -133,7 +133,7 @@ def vary(recipe: Recipe, *sources: str, count: int = 3) -> list[Recipe]:
 
 def assert_close(outcomes: list[Outcome], recipes: list[Recipe], data: Dataset, path: tuple[Path, ...]) -> None:
     for outcome, recipe in zip(outcomes, recipes, strict=True):
-        single = train_run(replace(recipe, pack=None), data, device=CPU, search_path=path)
+        single = train_runs([replace(recipe, pack=None)], data, device=CPU, search_path=path)[0]
         assert set(outcome.state) == set(single.state)
         one, other = torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions)
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
@@ -155,7 +155,7 @@ def test_users_networks_keep_masks_and_orders_of_their_own(
     recipe = make_recipe(name, shared=shared)
     assert find_stacking_fault(recipe, data, device=CPU, search_path=path) is None
     recipes = vary(recipe, *sources)
-    outcomes = train_pack(recipes, data, device=CPU, search_path=path)
+    outcomes = train_runs(recipes, data, device=CPU, search_path=path)
     assert_close(outcomes, recipes, data, path)
     assert len({outcome.predictions.tobytes() for outcome in outcomes}) == 3
 
@@ -187,7 +187,7 @@ def test_model_of_torchvision_is_stacked() -> None:
     recipe = replace(recipe, train=replace(recipe.train, epochs=1, batch_size=6))
     assert find_stacking_fault(recipe, data, device=CPU, search_path=()) is None
     recipes = vary(recipe, "init", count=2)
-    outcomes = train_pack(recipes, data, device=CPU)
+    outcomes = train_runs(recipes, data, device=CPU)
     assert_close(outcomes, recipes, data, ())
 
 
@@ -199,7 +199,7 @@ def test_channels_last_is_the_same_mathematics(shared: bool, data: Dataset, path
     weight = task.pack.stacked["conv.weight"]
     assert weight.shape == (3, 6, 1, 3, 3)
     assert weight.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
-    assert_close(train_pack(recipes, data, device=CPU, search_path=path), recipes, data, path)
+    assert_close(train_runs(recipes, data, device=CPU, search_path=path), recipes, data, path)
     assert check_pack(recipe, data, device=CPU, search_path=path, graphs=True).slot_invariant in (True, False)
 
 
@@ -210,4 +210,4 @@ def test_channels_last_is_the_same_mathematics(shared: bool, data: Dataset, path
 def test_compiled_packs_are_the_same_mathematics(shared: bool, data: Dataset, path: tuple[Path, ...]) -> None:
     recipe = make_recipe("dropping", shared=shared, compiled=True)
     recipes = vary(recipe, "init" if shared else "stochastic")
-    assert_close(train_pack(recipes, data, device=CPU, search_path=path), recipes, data, path)
+    assert_close(train_runs(recipes, data, device=CPU, search_path=path), recipes, data, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.batches import epoch_batches
 from engine.training.data.datasets import Dataset
+from engine.training.loop import Outcome, train_runs
 from engine.training.optimiser import make_optimiser
 from engine.training.random.seeding import use_one_thread
-from engine.training.run import Outcome, train_run
 from engine.training.stacked.network import Pack
-from engine.training.stacked.pack_run import prepare_pack, train_pack
 from engine.training.tasks import images
+from engine.training.tasks.preparation import prepare_pack
 from engine.training.tasks.stacked_images import replica_losses
 
 CPU = torch.device("cpu")
@@ -68,8 +69,7 @@ def test_pack_computes_what_single_networks_compute(preset: str, shared: bool) -
     data = make_data({"vgg11": 32, "shufflenetv2-50": 16}.get(preset, 8), train=20)
     recipe = make_recipe(preset, shared=shared, size=2, batch_size=4)
     recipes = [vary_init(recipe, 1), vary_init(recipe, 2)]
-    trained = [images.prepare(r, data, device=CPU, search_path=()) for r in recipes]
-    models = [task.network.model.double() for task, _ in trained]
+    models = [images.prepare(r, data, device=CPU).model.double() for r in recipes]
     assert recipe.pack is not None
     pack = Pack(models, recipe.train, recipe.pack)
     pack.train()
@@ -116,16 +116,16 @@ def test_slot_and_company_leave_no_trace(preset: str, shared: bool) -> None:
     if not shared:
         recipe = replace(recipe, seeds=replace(recipe.seeds, shuffle=5))
     one, two, three, four = (vary_init(recipe, seed) for seed in (1, 2, 3, 4))
-    wanted = digests(train_pack([one, two, three], data, device=CPU)[0])
-    assert digests(train_pack([four, three, one], data, device=CPU)[2]) == wanted
-    assert digests(train_pack([two, one], data, device=CPU)[1]) == wanted
-    assert digests(train_pack([one], data, device=CPU)[0]) == wanted
+    wanted = digests(train_runs([one, two, three], data, device=CPU)[0])
+    assert digests(train_runs([four, three, one], data, device=CPU)[2]) == wanted
+    assert digests(train_runs([two, one], data, device=CPU)[1]) == wanted
+    assert digests(train_runs([one], data, device=CPU)[0]) == wanted
 
 
 def test_one_moved_bit_is_the_only_difference() -> None:
     data, recipe = make_data(8), make_recipe("hidden-fc")
     moved = replace(recipe, bit=BitChange(seed=4))
-    alone, beside = train_pack([recipe, moved], data, device=CPU)
+    alone, beside = train_runs([recipe, moved], data, device=CPU)
     assert beside.bit is not None
     assert alone.bit is None
     changed = {name for name, value in alone.state.items() if not torch.equal(value, beside.state[name])}
@@ -134,7 +134,7 @@ def test_one_moved_bit_is_the_only_difference() -> None:
 
 def test_control_agrees_to_the_last_bit_inside_a_pack() -> None:
     data, recipe = make_data(8), make_recipe("hidden-fc")
-    outcomes = train_pack([replace(recipe, repeat=k) for k in (1, 2, 3)], data, device=CPU)
+    outcomes = train_runs([replace(recipe, repeat=k) for k in (1, 2, 3)], data, device=CPU)
     assert digests(outcomes[0]) == digests(outcomes[1]) == digests(outcomes[2])
 
 
@@ -147,10 +147,10 @@ def test_whole_training_is_that_of_single_runs_within_rounding(shared: bool, tra
     if not shared:
         recipes = [replace(r, seeds=replace(r.seeds, shuffle=k)) for k, r in enumerate(recipes)]
     seen: list[tuple[int, int]] = []
-    outcomes = train_pack(recipes, data, device=CPU, on_epoch=lambda slot, record: seen.append((slot, record.epoch)))
+    outcomes = train_runs(recipes, data, device=CPU, on_epoch=lambda slot, record: seen.append((slot, record.epoch)))
     assert seen == [(slot, epoch) for epoch in (1, 2) for slot in range(3)]
     for outcome, r in zip(outcomes, recipes, strict=True):
-        single = train_run(replace(r, pack=None), data, device=CPU)
+        single = train_runs([replace(r, pack=None)], data, device=CPU)[0]
         torch.testing.assert_close(
             torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions), rtol=1e-3, atol=1e-4
         )
@@ -161,11 +161,11 @@ def test_snapshots_are_averaged_for_each_replica() -> None:
     data = make_data(8)
     recipe = make_recipe("hidden-fc", schedule="snapshot", cycles=2, warmup_epochs=0.0)
     for outcome, r in zip(
-        train_pack([vary_init(recipe, 1), vary_init(recipe, 2)], data, device=CPU),
+        train_runs([vary_init(recipe, 1), vary_init(recipe, 2)], data, device=CPU),
         [vary_init(recipe, 1), vary_init(recipe, 2)],
         strict=True,
     ):
-        single = train_run(replace(r, pack=None), data, device=CPU)
+        single = train_runs([replace(r, pack=None)], data, device=CPU)[0]
         torch.testing.assert_close(
             torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions), rtol=1e-3, atol=1e-4
         )
@@ -174,13 +174,13 @@ def test_snapshots_are_averaged_for_each_replica() -> None:
 def test_diverged_replica_ends_and_leaves_the_others_alone() -> None:
     data, recipe = make_data(8), make_recipe("hidden-fc", epochs=3)
     recipes = [vary_init(recipe, seed) for seed in (1, 2, 3)]
-    wanted = digests(train_pack(recipes, data, device=CPU)[0])
+    wanted = digests(train_runs(recipes, data, device=CPU)[0])
     task = prepare_pack(recipes, data, device=CPU)
     with torch.no_grad():
         task.pack.stacked["fc1.weight"][1] = torch.nan
     losses = task.train_epoch(1)
-    assert torch.isfinite(losses).tolist() == [True, False, True]
-    assert digests(train_pack(recipes, data, device=CPU)[0]) == wanted
+    assert [math.isfinite(loss) for loss in losses] == [True, False, True]
+    assert digests(train_runs(recipes, data, device=CPU)[0]) == wanted
 
 
 @pytest.mark.parametrize("preset", ["linear", "hidden-fc"])
@@ -188,9 +188,9 @@ def test_diverged_replica_ends_and_leaves_the_others_alone() -> None:
 def test_bfloat16_packs_are_float32_ones_within_its_precision(preset: str, shared: bool) -> None:
     data, recipe = make_data(8), make_recipe(preset, shared=shared)
     half = replace(recipe, train=replace(recipe.train, precision="bf16"))
-    packed = train_pack([vary_init(half, seed) for seed in (1, 2, 3)], data, device=CPU)
+    packed = train_runs([vary_init(half, seed) for seed in (1, 2, 3)], data, device=CPU)
     for outcome, r in zip(packed, [vary_init(recipe, seed) for seed in (1, 2, 3)], strict=True):
-        alone = train_run(replace(r, pack=None), data, device=CPU).predictions
+        alone = train_runs([replace(r, pack=None)], data, device=CPU)[0].predictions
         assert not np.array_equal(outcome.predictions, alone), "the products are rounded to eight bits"
         np.testing.assert_allclose(outcome.predictions, alone, rtol=0, atol=0.03 * np.abs(alone).max())
 
@@ -207,14 +207,14 @@ def test_restored_optimiser_is_laid_out_as_its_weights(optimizer: str, last: boo
     starts = []
     for slot, r in enumerate(recipes):
         policy = CheckpointPolicy(path=tmp_path / str(slot), every_s=0.0, recipe_id=r.id)
-        policy.save(*task.pack.member(slot, task.models[slot], r.train), epoch=1, seconds=0.0, members={})
+        policy.save(task.capture(slot, epoch=1, seconds=0.0))
         starts.append(load_checkpoint(policy.path, recipe_id=r.id))
     again.pack.restore(starts, again.models, recipe.train)
     assert any(parameter.dim() == 5 for parameter in again.pack.stacked.values())
     for name, parameter in again.pack.stacked.items():
         before = task.pack.optimiser.state[task.pack.stacked[name]]
-        for kind, value in again.pack.optimiser.state[parameter].items():
-            assert torch.equal(value, before[kind])
+        for key, value in again.pack.optimiser.state[parameter].items():
+            assert torch.equal(value, before[key])
             assert value.dim() == 0 or value.stride() == parameter.stride()
 
 

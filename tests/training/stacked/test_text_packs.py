@@ -14,8 +14,7 @@ from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
 from engine.training.data.text import Corpus
-from engine.training.run import Outcome, train_run
-from engine.training.stacked.pack_run import train_pack
+from engine.training.loop import Outcome, train_runs
 from engine.training.tasks.stacked_text import prepare
 from engine.training.tasks.text import prepare as prepare_alone
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
@@ -61,7 +60,7 @@ def test_stacked_language_models_compute_what_single_ones_compute(shared: bool) 
     """A whole epoch in float64, to 1e-10; learning rates and clipping included."""
     recipe = make_recipe(shared=shared, epochs=1)
     recipes = replicas(recipe)
-    singles = [prepare_alone(r, CORPUS, device=CPU)[0] for r in recipes]
+    singles = [prepare_alone(r, CORPUS, device=CPU) for r in recipes]
     pack = prepare(recipes, CORPUS, device=CPU)
     for single in singles:
         single.model.double()
@@ -73,7 +72,7 @@ def test_stacked_language_models_compute_what_single_ones_compute(shared: bool) 
         tensors.data = tensors.data.double()
     losses = pack.train_epoch(1)
     for slot, single in enumerate(singles):
-        assert float(losses[slot]) == pytest.approx(single.train_epoch(1), rel=1e-6), "summed in float32"
+        assert losses[slot] == pytest.approx(single.train_epoch(1)[0], rel=1e-6), "summed in float32"
         for name, value in single.model.state_dict().items():
             torch.testing.assert_close(pack.pack.state_of(slot)[name], value, rtol=1e-10, atol=1e-10)
 
@@ -82,9 +81,9 @@ def test_stacked_language_models_compute_what_single_ones_compute(shared: bool) 
 def test_slot_and_company_leave_no_trace_in_text(shared: bool) -> None:
     recipe = make_recipe(shared=shared)
     one, two, three, four = replicas(recipe, 4)
-    wanted = digests(train_pack([one, two, three], CORPUS, device=CPU)[0])
-    assert digests(train_pack([four, three, one], CORPUS, device=CPU)[2]) == wanted
-    assert digests(train_pack([one], CORPUS, device=CPU)[0]) == wanted
+    wanted = digests(train_runs([one, two, three], CORPUS, device=CPU)[0])
+    assert digests(train_runs([four, three, one], CORPUS, device=CPU)[2]) == wanted
+    assert digests(train_runs([one], CORPUS, device=CPU)[0]) == wanted
 
 
 @pytest.mark.slow
@@ -92,9 +91,9 @@ def test_averaging_begins_for_each_replica_when_its_own_validation_says_so() -> 
     """Long enough for some replicas to have switched to the mean, as single runs do within rounding."""
     recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0)
     recipes = replicas(recipe)
-    pack = train_pack(recipes, CORPUS, device=CPU)
+    pack = train_runs(recipes, CORPUS, device=CPU)
     for outcome, r in zip(pack, recipes, strict=True):
-        single = train_run(replace(r, pack=None), CORPUS, device=CPU)
+        single = train_runs([replace(r, pack=None)], CORPUS, device=CPU)[0]
         assert outcome.test_perplexity == pytest.approx(single.test_perplexity, rel=1e-2)
         assert np.mean(outcome.predictions["argmax"] == single.predictions["argmax"]) > 0.95
 
@@ -104,12 +103,12 @@ def test_interrupted_text_pack_goes_on_in_other_company(tmp_path: Path) -> None:
     recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0)
     recipes = replicas(recipe)
     policies = [CheckpointPolicy(path=tmp_path / str(k), every_s=0, recipe_id=r.id) for k, r in enumerate(recipes)]
-    whole = train_pack(recipes, CORPUS, device=CPU, checkpoints=policies)
+    whole = train_runs(recipes, CORPUS, device=CPU, checkpoints=policies)
     states = [load_checkpoint(policy.path, recipe_id=r.id) for policy, r in zip(policies, recipes, strict=True)]
     starts: list[Checkpoint] = [state for state in states if state is not None]
     assert [start.epoch for start in starts] == [12, 12, 12]
-    assert any("average.count" in start.members for start in starts), "some replica averages by then"
-    again = train_pack([recipes[2], recipes[0]], CORPUS, device=CPU, resume_from=[starts[2], starts[0]])
+    assert any("average.count" in start.extra for start in starts), "some replica averages by then"
+    again = train_runs([recipes[2], recipes[0]], CORPUS, device=CPU, starts=[starts[2], starts[0]])
     assert digests(again[0]) == digests(whole[2])
     assert digests(again[1]) == digests(whole[0])
 
@@ -135,10 +134,10 @@ def test_bfloat16_language_models_are_float32_ones_within_its_precision() -> Non
     """Alone and in packs; the recurrence itself stays in float32, which the carried state is in."""
     recipe = make_recipe()
     half = replace(recipe, train=replace(recipe.train, precision="bf16"))
-    packed = train_pack(replicas(half), CORPUS, device=CPU)
+    packed = train_runs(replicas(half), CORPUS, device=CPU)
     for outcome, r in zip(packed, replicas(recipe), strict=True):
-        exact = train_run(replace(r, pack=None), CORPUS, device=CPU)
-        alone = train_run(replace(r, pack=None, train=half.train), CORPUS, device=CPU)
+        exact = train_runs([replace(r, pack=None)], CORPUS, device=CPU)[0]
+        alone = train_runs([replace(r, pack=None, train=half.train)], CORPUS, device=CPU)[0]
         assert outcome.test_cross_entropy != exact.test_cross_entropy != alone.test_cross_entropy
         assert outcome.test_cross_entropy == pytest.approx(exact.test_cross_entropy, rel=0.01)
         assert alone.test_cross_entropy == pytest.approx(exact.test_cross_entropy, rel=0.01)

@@ -1,0 +1,201 @@
+"""The training loop: from the first epoch, or a checkpoint, of one run or of several at once to their predictions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.recipe import Recipe
+from engine.study.epochs import EpochRecord
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy
+from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
+from engine.training.random.bit_change import BitRecord
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.stopping import StopRequest, never
+from engine.training.tasks.preparation import prepare
+from engine.training.tasks.task import Judgement, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run leaves."""
+
+    predictions: np.ndarray
+    """On the test set in its order: float32 logits (N, C), or for text `text.PREDICTION` (N,)."""
+    state: dict[str, Tensor]
+    """Final weights and buffers."""
+    epochs: int
+    """Epochs that were trained: fewer than planned where the run diverged."""
+    test_accuracy: float
+    """Percent."""
+    test_cross_entropy: float
+    """Nats."""
+    test_perplexity: float | None
+    """None for images."""
+    diverged: bool
+    """Whether the loss or the predictions stopped being finite; training ends there."""
+    diverged_epoch: int | None
+    bit: BitRecord | None
+    seconds: float
+
+
+EpochListener = Callable[[int, EpochRecord], None]
+"""Is told the number of a run in its list, and the figures of an epoch of it."""
+
+
+def train_runs(
+    recipes: Sequence[Recipe],
+    data: Dataset | Corpus,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...] = (),
+    on_epoch: EpochListener = lambda run, record: None,
+    starts: Sequence[Checkpoint] = (),
+    checkpoints: Sequence[CheckpointPolicy] = (),
+    forks: Sequence[CheckpointPolicy | None] = (),
+    graphs: bool = True,
+    should_stop: StopRequest = never,
+) -> list[Outcome]:
+    """Train one recipe, or several of one pack at once.
+
+    Args:
+        recipes: Everything that determines the results; several are equal but for the seeds of their replicas.
+        data: The recipes' data set.
+        device: Of the kind that the recipes name.
+        search_path: Where a user's model is looked for.
+        on_epoch: Is told of every run's figures after each epoch.
+        starts: For each run its state at the end of the same epoch, to go on from: its own, or that of its prefix from
+            before its onset. None at all to start from the first epoch.
+        checkpoints: For each run where and how often to save the state.
+        forks: For each run where to save the state at its onset, for other runs with the same beginning.
+        graphs: Whether a pack's steps on CUDA are recorded and replayed.
+        should_stop: Asked before every step.
+
+    Returns:
+        What each run leaves, in the order of the recipes.
+
+    Raises:
+        Stopped: If `should_stop` said so.
+        ModelError: If a model cannot be built.
+        PerturbationError: If a bit change would have no effect.
+        ValueError: If the recipes may not be trained together.
+    """
+    set_kernels(recipes[0].lowlevel, recipes[0].train.precision)
+    use_one_thread()
+    task = prepare(recipes, data.to(device), device=device, search_path=search_path, graphs=graphs)
+    return train_task(
+        task,
+        recipes,
+        on_epoch=on_epoch,
+        starts=starts,
+        checkpoints=checkpoints,
+        forks=forks,
+        should_stop=should_stop,
+    )
+
+
+def train_task(
+    task: Task[Any],
+    recipes: Sequence[Recipe],
+    *,
+    on_epoch: EpochListener = lambda run, record: None,
+    starts: Sequence[Checkpoint] = (),
+    checkpoints: Sequence[CheckpointPolicy] = (),
+    forks: Sequence[CheckpointPolicy | None] = (),
+    should_stop: StopRequest = never,
+) -> list[Outcome]:
+    """Train what is prepared; its first replicas are those of the recipes. See `train_runs`."""
+    first, seconds = 1, 0.0
+    if starts:
+        task.restore(starts)
+        first, seconds = starts[0].epoch + 1, starts[0].seconds
+    last = recipes[0].train.epochs
+    outcomes: dict[int, Outcome] = {}
+    for epoch in range(first, last + 1):
+        started = time.perf_counter()
+        if recipes[0].onset is not None:
+            set_kernels(recipes[0].at(epoch).lowlevel, recipes[0].train.precision)
+        losses = task.train_epoch(epoch, should_stop)
+        judgements = task.evaluate(epoch)
+        finite = [math.isfinite(loss) and j.is_finite for loss, j in zip(losses, judgements, strict=True)]
+        # A run that has diverged stays out, even if its replica goes on beside others and comes to numbers again.
+        live = [fine and replica not in outcomes for replica, fine in enumerate(finite)]
+        task.keep(epoch, [j if alive else None for j, alive in zip(judgements, live, strict=True)])
+        elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took
+        seconds += elapsed_s
+        for run in range(len(recipes)):
+            if run in outcomes:
+                continue
+            on_epoch(run, _record(task, epoch, losses[run], judgements[run], elapsed_s))
+            if not finite[run] or epoch == last:
+                outcomes[run] = _finish(task, run, epoch, judgements[run], seconds, diverged=not finite[run])
+        if len(outcomes) == len(recipes):
+            break
+        for run, policies in _find_due(recipes, epoch, checkpoints, forks).items():
+            if run not in outcomes:
+                checkpoint = task.capture(run, epoch=epoch, seconds=seconds)
+                for policy in policies:
+                    policy.save(checkpoint)
+    return [outcomes[run] for run in range(len(recipes))]
+
+
+def _record(task: Task[Any], epoch: int, loss: float, judgement: Judgement, seconds: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=loss,
+        test_accuracy=judgement.accuracy,
+        test_cross_entropy=judgement.cross_entropy,
+        test_perplexity=judgement.perplexity,
+        lr=task.last_rate(epoch),
+        seconds=seconds,
+    )
+
+
+def _finish(task: Task[Any], run: int, epoch: int, judgement: Judgement, seconds: float, *, diverged: bool) -> Outcome:
+    """Return what a run leaves that has reached its last epoch."""
+    final: Judgement = task.finish(run, epoch, judgement, diverged=diverged)
+    return Outcome(
+        predictions=final.to_array(),
+        state={name: tensor.detach().cpu() for name, tensor in task.weights(run).items()},
+        epochs=epoch,
+        test_accuracy=final.accuracy,
+        test_cross_entropy=final.cross_entropy,
+        test_perplexity=final.perplexity,
+        diverged=diverged,
+        diverged_epoch=epoch if diverged else None,
+        bit=task.bits[run],
+        seconds=seconds,
+    )
+
+
+def _find_due(
+    recipes: Sequence[Recipe],
+    epoch: int,
+    checkpoints: Sequence[CheckpointPolicy],
+    forks: Sequence[CheckpointPolicy | None],
+) -> dict[int, list[CheckpointPolicy]]:
+    """Return for each run where its state is to be saved at the end of an epoch; runs go on together, or not at all."""
+    due: dict[int, list[CheckpointPolicy]] = {}
+    if any(policy.is_due() for policy in checkpoints):
+        for run, policy in enumerate(checkpoints):
+            if not _has_moved_late(recipes[run], epoch):
+                due.setdefault(run, []).append(policy)
+    for run, fork in enumerate(forks):
+        onset = recipes[run].onset
+        if fork is not None and onset is not None and epoch == onset.epoch:
+            due.setdefault(run, []).append(fork)
+    return due
+
+
+def _has_moved_late(recipe: Recipe, epoch: int) -> bool:
+    """Tell whether a bit was moved in the middle: which one only this attempt can tell, as no checkpoint holds it."""
+    return recipe.bit is not None and recipe.onset is not None and epoch > recipe.onset.epoch

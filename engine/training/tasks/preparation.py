@@ -1,0 +1,87 @@
+"""From recipes to a task: the data are loaded, the networks built, and stacked where the recipes name a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.catalog import presets
+from engine.recipe import DataRecipe, Recipe
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.data.text import Corpus, load_corpus
+from engine.training.stacked.network import fill_up
+from engine.training.stacked.step import make_recorder
+from engine.training.tasks import images, stacked_images, stacked_text, text
+from engine.training.tasks.task import Task
+
+SingleTask = images.ImageTask | text.TextTask
+PackTask = stacked_images.StackedImageTask | stacked_text.StackedTextTask
+
+
+def load(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) -> Dataset | Corpus:
+    """Load a recipe's data into the CPU's memory; see `datasets.load_data` and `text.load_corpus`."""
+    if recipe.preset in presets.LANGUAGE:
+        return load_corpus(recipe.preset, root)
+    return load_data(recipe, root=root, search_path=search_path)
+
+
+def prepare(
+    recipes: Sequence[Recipe],
+    data: Dataset | Corpus,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...] = (),
+    graphs: bool = True,
+) -> Task[Any]:
+    """Build what trains some recipes at once: a single task for one without a pack, else a pack.
+
+    Raises:
+        ModelError: If a model cannot be built.
+        PerturbationError: If a bit change would have no effect.
+        ValueError: If the recipes may not be trained together.
+    """
+    if len(recipes) == 1 and recipes[0].pack is None:
+        return prepare_single(recipes[0], data, device=device, search_path=search_path)
+    return prepare_pack(recipes, data, device=device, search_path=search_path, graphs=graphs)
+
+
+def prepare_single(
+    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...] = ()
+) -> SingleTask:
+    """Build a recipe's network, move its bit, and make its optimiser; a pack that it names is left aside."""
+    if isinstance(data, Corpus):
+        return text.prepare(recipe, data, device=device)
+    return images.prepare(recipe, data, device=device, search_path=search_path)
+
+
+def prepare_pack(
+    recipes: Sequence[Recipe],
+    data: Dataset | Corpus,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...] = (),
+    graphs: bool = True,
+) -> PackTask:
+    """Build every replica as it is built by itself, and stack them; the last one fills up a pack that is too large.
+
+    Args:
+        recipes: Equal but for the seeds of their replicas.
+        data: Their data set, on the device.
+        device: Where they are trained.
+        search_path: Where a user's model is looked for.
+        graphs: Whether steps on CUDA are recorded and replayed.
+
+    Raises:
+        ValueError: If the recipes may not be trained in one pack.
+    """
+    first = recipes[0]
+    if first.pack is None or len(recipes) > first.pack.size or len({recipe.companions for recipe in recipes}) > 1:
+        raise ValueError("recipes of one pack are equal but for the seeds of their replicas, and fit into it")
+    filled = fill_up(recipes, first.pack.size)
+    if isinstance(data, Corpus):
+        return stacked_text.prepare(filled, data, device=device)
+    recorder = make_recorder(device, graphs=graphs)
+    return stacked_images.prepare(filled, data, device=device, search_path=search_path, recorder=recorder)

@@ -1,0 +1,103 @@
+"""The one interface of what is trained: a replica by itself or a pack of stacked ones, of images or of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from engine.training.checkpoint import Checkpoint
+from engine.training.random.bit_change import BitRecord
+from engine.training.stopping import StopRequest
+
+
+class Judgement(Protocol):
+    """Holds predictions on the test set and their figures."""
+
+    @property
+    def accuracy(self) -> float:
+        """Return the percentage of right predictions."""
+        ...
+
+    @property
+    def cross_entropy(self) -> float:
+        """Return the mean over the test set, in nats."""
+        ...
+
+    @property
+    def perplexity(self) -> float | None:
+        """Return exp of the cross-entropy; None for images."""
+        ...
+
+    @property
+    def is_finite(self) -> bool:
+        """Tell whether all predictions are finite numbers."""
+        ...
+
+    def to_array(self) -> np.ndarray:
+        """Return the predictions as they are saved."""
+        ...
+
+
+J = TypeVar("J", bound=Judgement)
+
+
+class Task(Protocol[J]):
+    """Trains some replicas at once, one epoch at a time; the loop decides what happens between the epochs."""
+
+    bits: list[BitRecord | None]
+    """For each replica what was moved in its weights; None where nothing was."""
+
+    @property
+    def replicas(self) -> int:
+        """Return how many replicas are trained, those included that only fill up a pack."""
+        ...
+
+    def train_epoch(self, epoch: int, should_stop: StopRequest = ..., /) -> list[float]:
+        """Train one epoch.
+
+        Returns:
+            Mean training loss of each replica, in nats.
+
+        Raises:
+            Stopped: If `should_stop`, which is asked before every step, says so.
+        """
+        ...
+
+    def evaluate(self, epoch: int, /) -> list[J]:
+        """Judge each replica on the test set at the end of an epoch."""
+        ...
+
+    def keep(self, epoch: int, judgements: Sequence[J | None], /) -> None:
+        """Take what later epochs and the final prediction need; None stands for a replica that has diverged."""
+        ...
+
+    def finish(self, replica: int, epoch: int, judgement: J, /, *, diverged: bool) -> J:
+        """Return a replica's final prediction after its last epoch, and give it its final weights."""
+        ...
+
+    def last_rate(self, epoch: int, /) -> float:
+        """Return the learning rate of an epoch's last step."""
+        ...
+
+    def weights(self, replica: int, /) -> dict[str, Tensor]:
+        """Return a replica's weights and buffers by name."""
+        ...
+
+    def capture(self, replica: int, /, *, epoch: int, seconds: float) -> Checkpoint:
+        """Return the state of a replica as if it had been trained by itself."""
+        ...
+
+    def restore(self, starts: Sequence[Checkpoint], /) -> None:
+        """Go on from a state of every run; the last one's fills up a pack."""
+        ...
+
+    def count_steps(self) -> int:
+        """Return the number of steps of an epoch, which for text is an estimate."""
+        ...
+
+    def evaluate_part(self) -> float:
+        """Evaluate a part of the test set, so that it can be timed, and return its share."""
+        ...

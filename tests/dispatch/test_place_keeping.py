@@ -1,0 +1,137 @@
+"""Places: filled until workers end for nothing, emptied by asking first and killing later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from engine.dispatch import supervisor
+from engine.dispatch.executors.base import JobOutput, WorkerRequest, WorkerState
+from engine.dispatch.jobs import EXIT_STORE_FULL, Job
+from engine.dispatch.launch import plan_protocol, prepare_study
+from engine.dispatch.places import MAX_FRUITLESS, Place
+from engine.dispatch.supervisor import Measuring, Supervisor
+from engine.dispatch.visible import Gpu
+from engine.plan.plan import DeviceType
+from engine.protocol.load import parse_protocol
+from engine.study.paths import StudyPaths
+from engine.study.view import StudyView
+
+
+@dataclass
+class Scripted:
+    """A worker that ends when it is told to: by the test, by being asked, or only by being killed."""
+
+    stubborn: bool = False
+    status: int | None = None
+    state: WorkerState = field(default_factory=lambda: WorkerState("training"))
+    stops: list[bool] = field(default_factory=list)
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def stop(self, *, at_once: bool = False) -> None:
+        self.stops.append(at_once)
+        if at_once or not self.stubborn:
+            self.status = -9 if at_once else -15
+
+    def describe(self) -> WorkerState:
+        return self.state
+
+
+@dataclass
+class Staff:
+    """An executor whose workers do what the test says."""
+
+    device: DeviceType = "cpu"
+    places: Sequence[str] = ("a", "b", "c")
+    most_slots: int = 1
+    notes: Sequence[str] = ()
+    gpus: Sequence[Gpu] = ()
+
+    def start_worker(self, place: str, request: WorkerRequest) -> Scripted:
+        return Scripted()
+
+    def start_job(self, job: Job) -> Scripted:
+        return Scripted(status=0)
+
+    def run_job(self, job: Job, text: str) -> JobOutput:
+        return JobOutput(0, "", "")
+
+
+REQUEST = WorkerRequest(StudyPaths(Path("/nowhere")), "s")
+
+
+def end(place: Place, executor: Staff, status: int, *, attempts: int = 0) -> None:
+    """Fill the place when the study has no attempts, and end its worker when it has some."""
+    place.fill(executor, REQUEST, 0)
+    assert isinstance(place.worker, Scripted)
+    place.worker.status = status
+    assert place.reap(attempts) == status
+
+
+def test_place_is_given_up_after_workers_that_ended_in_a_row_without_a_claim() -> None:
+    place, executor = Place("a"), Staff()
+    for number in range(MAX_FRUITLESS - 1):
+        end(place, executor, 1)
+        assert (place.fruitless, place.given_up) == (number + 1, False)
+    end(place, executor, 1, attempts=1)
+    assert place.fruitless == 0, "that one had claimed a run"
+    for _ in range(MAX_FRUITLESS):
+        end(place, executor, 2)
+    assert place.given_up
+    assert place.describe().state == "given up"
+    assert "last exit status 2" in (place.describe().message or "")
+
+
+def test_worker_that_still_waits_is_dismissed_without_blame() -> None:
+    place, executor = Place("a"), Staff()
+    place.fill(executor, REQUEST, 0)
+    worker = place.worker
+    assert isinstance(worker, Scripted)
+    place.dismiss_waiting()
+    assert worker.stops == [], "it trains"
+    worker.state = WorkerState("waiting", "the partition is full")
+    assert (place.describe().state, place.describe().message) == ("waiting", "the partition is full")
+    place.dismiss_waiting()
+    place.dismiss_waiting()
+    assert worker.stops == [False]
+    assert place.reap(0) == -15
+    assert (place.fruitless, place.describe().state) == (0, "idle")
+
+
+@pytest.fixture
+def supervised(protocol_text: str, tmp_path: Path) -> Supervisor:
+    protocol = parse_protocol(protocol_text, file=str(tmp_path / "tiny.toml"), overrides=("dispatch.devices=cpu",))
+    paths = prepare_study(protocol, plan_protocol(protocol), store=None)
+    executor = Staff()
+    return Supervisor(paths, StudyView(paths), executor, [Place(n) for n in executor.places], Measuring(executor))
+
+
+def test_workers_are_asked_to_end_and_killed_when_they_do_not(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STOP_GRACE_S", 0.2)
+    polite, stubborn = Scripted(), Scripted(stubborn=True)
+    supervised.places[0].worker, supervised.places[1].worker = polite, stubborn
+    supervised.stop_workers()
+    assert polite.stops == [False]
+    assert (stubborn.stops[0], stubborn.stops[-1]) == (False, True)
+    assert not supervised.workers_left
+
+
+def test_worker_that_finds_no_room_ends_the_study(supervised: Supervisor) -> None:
+    supervised.places[0].worker = Scripted(status=EXIT_STORE_FULL)
+    supervised.fill_places(supervised.view.refresh())
+    assert "no room left on this file system" in (supervised.failure or "")
+    assert not supervised.workers_left, "nobody is started any more"
+
+
+def test_no_more_workers_than_runs_that_can_be_claimed_are_started(supervised: Supervisor) -> None:
+    snapshot = supervised.view.refresh()
+    supervised.places.extend(Place(f"more-{number}") for number in range(len(snapshot.runs)))
+    supervised.fill_places(snapshot)
+    assert sum(place.worker is not None for place in supervised.places) == len(snapshot.runs)
