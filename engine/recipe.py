@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+import msgspec
+
 RECIPE_VERSION = 1
 """Raised by hand whenever the training code changes results for an unchanged recipe."""
 
@@ -166,9 +168,11 @@ class Recipe:
     def canonical_json(self) -> str:
         """Return the text that the id hashes: sorted keys without white space, and the shortest floats.
 
-        What is None is left out, so that a setting which is off where it came later leaves older ids as they are.
+        Numbers are written as their fields are declared, so that 1 and 1.0 are one learning rate. What is None is left
+        out, so that a setting which is off where it came later leaves older ids as they are.
         """
-        content = {"recipe_version": RECIPE_VERSION} | asdict(self, dict_factory=_drop_none)
+        declared = msgspec.convert(msgspec.to_builtins(self), Recipe)
+        content = {"recipe_version": RECIPE_VERSION} | asdict(declared, dict_factory=_drop_none)
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property

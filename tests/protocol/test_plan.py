@@ -226,6 +226,13 @@ def test_recipe_survives_json_with_its_id(recipe: Recipe) -> None:
     assert again.id == recipe.id
 
 
+def test_whole_numbers_are_the_same_settings_with_and_without_a_point() -> None:
+    (recipe,) = plan(arm("init"), replicas=1).recipes.values()
+    whole, point = (replace(recipe, train=replace(recipe.train, lr=lr)) for lr in (1, 1.0))
+    assert whole.id == point.id
+    assert msgspec.json.decode(msgspec.json.encode(whole), type=Recipe).id == whole.id
+
+
 @given(recipes, recipes)
 def test_equal_ids_mean_equal_recipes(one: Recipe, other: Recipe) -> None:
     assert (one.id == other.id) == (one == other)
