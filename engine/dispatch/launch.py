@@ -30,7 +30,6 @@ from engine.study.run_state import read_result
 from engine.study.study_plan import (
     DispatchSettings,
     GpuRecord,
-    MetricsSettings,
     ProtocolOrigin,
     Provenance,
     StudyPlan,
@@ -159,11 +158,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             graphs=dispatch.graphs,
             chosen=chosen,
         ),
-        metrics=MetricsSettings(
-            bootstrap=protocol.metrics.bootstrap,
-            cka=protocol.metrics.cka,
-            cka_examples=protocol.metrics.cka_examples,
-        ),
+        metrics=protocol.metrics,
         reference=protocol.reference,
         provenance=_find_provenance(protocol),
     )

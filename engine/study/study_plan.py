@@ -10,6 +10,7 @@ import msgspec
 from engine.catalog import presets
 from engine.errors import StudyError
 from engine.plan.plan import Plan
+from engine.protocol.sections import Metrics
 from engine.study.choices import Chosen
 from engine.study.paths import StudyPaths, enter_path, find_store
 from engine.study.records import Damage, Record, read_record
@@ -61,16 +62,6 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, slots_per_device=self.chosen.slots_per_device or self.slots_per_device)
 
 
-class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured once runs are done."""
-
-    bootstrap: int
-    """Resamples of the replicas."""
-    cka: bool
-    """Whether inner layers are compared."""
-    cka_examples: int
-
-
 class GpuRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU of the machine that a study was planned on."""
 
@@ -106,7 +97,7 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     search_path: tuple[str, ...]
     """Folders in which the user's functions are looked for."""
     dispatch: DispatchSettings
-    metrics: MetricsSettings
+    metrics: Metrics
     reference: str | None
     """Published table whose rows are shown beside the arms."""
     provenance: Provenance
@@ -142,7 +133,7 @@ def make_study_plan(
     data_root: str,
     search_path: tuple[str, ...],
     dispatch: DispatchSettings,
-    metrics: MetricsSettings,
+    metrics: Metrics,
     reference: str | None,
     provenance: Provenance,
 ) -> StudyPlan:

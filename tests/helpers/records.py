@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from engine.plan.plan import Plan
+from engine.protocol.sections import Metrics
 from engine.study.choices import NOTHING
 from engine.study.epochs import EpochRecord
 from engine.study.processes import Owner, current_owner
 from engine.study.run_records import AttemptRecord, BitRecord, ExitRecord, ResultRecord, Versions
 from engine.study.study_plan import (
     DispatchSettings,
-    MetricsSettings,
     ProtocolOrigin,
     Provenance,
     StudyArm,
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
         graphs=True,
         chosen=NOTHING,
     ),
-    "metrics": MetricsSettings(bootstrap=100, cka=False, cka_examples=2048),
+    "metrics": Metrics(bootstrap=100, cka=False, cka_examples=2048),
     "reference": None,
     "provenance": Provenance(versions={}, git_commit=None, machine="x86_64", host="here", gpus=()),
 }

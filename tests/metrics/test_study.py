@@ -25,13 +25,14 @@ from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
 from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
+from engine.protocol.sections import Metrics
 from engine.study.control import Control
 from engine.study.files import make_folder, read_json, write_json
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_state import read_state
-from engine.study.study_plan import MetricsSettings, StudyArm, read_plan
+from engine.study.study_plan import StudyArm, read_plan
 from tests.helpers.records import make_arm, make_result, make_study
 
 LABELS = np.arange(60) % 5
@@ -64,7 +65,7 @@ def paths(tmp_path: Path) -> StudyPaths:
 
 
 def write_plan(paths: StudyPaths, arms: list[StudyArm], *, bootstrap: int) -> None:
-    settings = MetricsSettings(bootstrap=bootstrap, cka=False, cka_examples=2048)
+    settings = Metrics(bootstrap=bootstrap, cka=False, cka_examples=2048)
     write_record(paths.plan, make_study(arms, metrics=settings))
 
 
