@@ -293,6 +293,7 @@ def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
     assert init["disagreement"] == diversity(LOGITS[[0, 4, 2, 3]], LABELS).disagreement
 
 
+@pytest.mark.slow
 def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
     """As large studies at the usual limit of 1,024: no file may stay open or mapped."""
     names = [f"m{number}" for number in range(1200)]

@@ -95,6 +95,7 @@ assert train()() is None, "the weights are still there"
 """
 
 
+@pytest.mark.slow
 def test_first_training_of_a_process_leaves_nothing_in_memory() -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_TRAINING], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -149,6 +150,7 @@ def test_data_that_do_not_fit_are_a_fault_of_the_data(
     assert found["error"] == "digits: does not fit into the memory of the CPU: use a smaller train_size"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [(5, 4), (2, 2), (1, 1)])
 @pytest.mark.parametrize("work", ["check_pack", "time_pack"])
 def test_pack_that_does_not_fit_names_the_largest_half_that_does(
