@@ -12,10 +12,10 @@ from engine.errors import StudyError
 from engine.protocol.definition import Protocol
 from engine.protocol.load import load_protocol
 from engine.recipe import Recipe
-from engine.study.files import read_json, write_json
+from engine.study.files import read_json
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
 from engine.study.study_plan import read_plan
+from tests.helpers.records import write_result, write_supervisor
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_raised_replicas_keep_the_runs_that_are_there(file: Path) -> None:
     first = plan_protocol(protocol)
     for run_id in first.recipes:
         paths.run(run_id).predictions.write_bytes(b"x")
-        write_json(paths.run(run_id).result, {"v": 1, "weights_sha256": "0"})
+        write_result(paths.run(run_id))
     _, raised = prepare(file, "protocol.replicas=5")
     plan = plan_protocol(raised)
     assert done_runs(paths, plan) == set(first.recipes)
@@ -74,7 +74,7 @@ def test_earlier_protocol_is_kept(file: Path, protocol_text: str) -> None:
 
 def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None:
     paths, _ = prepare(file)
-    write_json(paths.supervisor, {"v": 1, "owner": current_owner().to_dict()})
+    write_supervisor(paths)
     prepare(file)  # the same plan may be joined
     with pytest.raises(StudyError, match="nondet-tui cancel tiny"):
         prepare(file, "train.epochs=9")

@@ -11,7 +11,18 @@ from typing import Any
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
 from engine.study.files import make_folder, read_json, write_json
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
+from tests.helpers.records import (
+    DISPATCH,
+    make_arm,
+    make_measures,
+    write_attempt,
+    write_ending,
+    write_metrics,
+    write_plan,
+    write_result,
+    write_spec,
+    write_supervisor,
+)  # fmt: skip
 
 HOSTILE = "[red]all[/] \x1b[31mx"
 
@@ -36,9 +47,7 @@ def write_study(
     for number, (name, vary) in enumerate(arms.items()):
         runs = [f"{number:08x}{replica:08x}" for replica in range(replicas)]
         order += runs
-        entries.append(
-            {"name": name, "vary": vary, "runs": runs, "empty": {}, "group": 1, "onset": None, "crossed": []}
-        )
+        entries.append(make_arm(name, vary, runs))
         for replica, run in enumerate(runs):
             if replica < done:
                 write_run(paths, run, epochs, rng, session, state="done")
@@ -48,31 +57,22 @@ def write_study(
                 write_run(paths, run, 1, rng, session, state="failed")
             else:
                 make_folder(paths.run(run).attempts)
-    dispatch = {"devices": "cpu", "slots_per_device": 2, "keep_weights": True, "checkpoint_s": 60}
     make_folder(paths.control)
-    write_json(paths.plan, {
-        "v": 1, "study": folder.name, "device": "cpu", "text": False, "arms": entries, "order": order,
-        "epochs": dict.fromkeys(order, epochs), "forks": {}, "reuses": {}, "data_root": "/x", "search_path": [],
-        "dispatch": dispatch, "provenance": {}, "reference": "table1",
-        "metrics": {"bootstrap": 0, "cka": False, "cka_examples": 10},
-    })  # fmt: skip
+    write_plan(paths, entries, epochs=epochs, dispatch=DISPATCH | {"slots_per_device": 2}, reference="table1")
     slots = [
         {"name": "cpu:0", "state": "training", "message": None},
         {"name": "cpu:1", "state": "idle", "message": None},
     ]
-    supervisor = {"v": 1, "owner": current_owner().to_dict(), "session": session, "state": "running", "slots": slots}
-    write_json(paths.supervisor, supervisor | {"failure": None})
-    write_json(paths.metrics, {"v": 1, "study": folder.name, "arms": [measured(n, v, done) for n, v in arms.items()]})
+    write_supervisor(paths, session=session, slots=slots)
+    write_metrics(paths, [measured(name, vary, done) for name, vary in arms.items()])
     return paths
 
 
 def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, session: str, *, state: str) -> None:
     attempt = paths.run(run).attempt(1)
-    make_folder(attempt.folder)
-    owner = {"owner": current_owner().to_dict(), "session": session, "slot": "cpu:0"}
-    write_json(attempt.attempt, {"v": 1} | owner)
+    write_attempt(attempt, session=session, slot="cpu:0")
     attempt.log.write_text("first line\nneedle in it\n\x1b[31mred?\x1b[0m [bold]not markup[/bold]\n" * 30)
-    write_json(paths.run(run).spec, {"v": 1, "run": run, "recipe": {}})
+    write_spec(paths.run(run))
     lift = rng.gauss(0, 0.5)
     for epoch in range(1, epochs + 1):
         accuracy = 98 - 60 / epoch + lift
@@ -82,10 +82,12 @@ def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, sess
         ))  # fmt: skip
     if state == "done":
         paths.run(run).predictions.write_bytes(b"x")
-        result = {"v": 1, "run": run, "attempt": 1, "epochs": epochs, "test_accuracy": 98.0 + lift, "diverged": False}
-        write_json(paths.run(run).result, result | {"test_cross_entropy": 0.1, "weights_sha256": run, "seconds": 1.0})
+        write_result(
+            paths.run(run), epochs=epochs, test_accuracy=98.0 + lift, test_cross_entropy=0.1, weights_sha256=run,
+            seconds=1.0,
+        )  # fmt: skip
     if state == "failed":
-        write_json(attempt.exit, {"v": 1, "outcome": "failed", "kind": "fault", "reason": "ValueError: [bad] input"})
+        write_ending(attempt, outcome="failed", kind="fault", reason="ValueError: [bad] input")
 
 
 def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
@@ -103,15 +105,14 @@ def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
 
 
 def measured(name: str, vary: list[str], n: int) -> dict[str, Any]:
-    return {
-        "name": name, "vary": vary, "text": False, "planned": 3, "finished": n, "n": n, "diverged": 0, "damaged": 0,
-        "accuracy_mean": 97.5, "accuracy_sd": 0.5 if vary else 0.0, "accuracy_sd_error": 0.1 if vary else 0.0,
-        "cross_entropy_mean": 0.1, "cross_entropy_sd": 0.01, "cross_entropy_sd_error": 0.002, "disagreement": 3.1,
-        "disagreement_ci": [2.5, 3.7], "correlation": 0.87, "correlation_ci": [0.8, 0.94], "ensemble_delta": 0.4,
-        "ensemble_delta_ci": [0.2, 0.6], "identical_weights": not vary, "reasons": {}, "ensemble_size": 1,
-        "diagnostics": {"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4],
-                        "error": 2.5, "sd_ratio": 7.25},
-    }  # fmt: skip
+    spread = {"accuracy_sd": 0.5 if vary else 0.0, "accuracy_sd_error": 0.1 if vary else 0.0}
+    diagnostics = {"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4], "error": 2.5}
+    return make_measures(
+        name, vary, planned=3, finished=n, n=n, accuracy_mean=97.5, cross_entropy_mean=0.1, cross_entropy_sd=0.01,
+        cross_entropy_sd_error=0.002, disagreement=3.1, disagreement_ci=[2.5, 3.7], correlation=0.87,
+        correlation_ci=[0.8, 0.94], ensemble_delta=0.4, ensemble_delta_ci=[0.2, 0.6], ensemble_size=1,
+        diagnostics=diagnostics | {"sd_ratio": 7.25}, **spread,
+    )  # fmt: skip
 
 
 PROTOCOL = """\

@@ -14,8 +14,9 @@ from engine.metrics.intervals import jackknife_interval
 from engine.metrics.layers import summarise_cka
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
+from tests.helpers.records import make_arm, make_plan, write_result, write_similarity, write_spec
 
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"),
@@ -36,11 +37,10 @@ def record(epoch: int, accuracy: float) -> EpochRecord:
 def put(paths: StudyPaths, recipe: Recipe, accuracies: list[float], **result: object) -> str:
     run = paths.run(recipe.id)
     make_folder(run.attempt(1).folder)
-    write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
+    write_spec(run, recipe)
     for epoch, accuracy in enumerate(accuracies, start=1):
         append_epoch(run.attempt(1).epochs, record(epoch, accuracy))
-    content = {"attempt": 1, "test_accuracy": accuracies[-1], "test_cross_entropy": accuracies[-1] / 100}
-    write_json(run.result, content | result)
+    write_result(run, test_accuracy=accuracies[-1], test_cross_entropy=accuracies[-1] / 100, **result)
     return recipe.id
 
 
@@ -77,9 +77,8 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
         )
         for i in (1, 2)
     ]
-    arm = {"name": "Bit", "vary": ["bit"], "runs": bits}
-    plan = {"study": "s", "arms": [{"name": "I", "vary": ["init"], "runs": [other]}, arm,
-                                   {"name": "Control", "vary": [], "runs": [control]}]}  # fmt: skip
+    arm = make_arm("Bit", ["bit"], bits)
+    plan = make_plan("s", [make_arm("I", ["init"], [other]), arm, make_arm("Control", [], [control])])
     content = measure_curves(paths, plan, None)
     first = content["arms"][1]["first_epochs"]
     assert first == [
@@ -102,8 +101,7 @@ def test_similarity_has_the_jackknifes_interval(paths: StudyPaths) -> None:
     matrix = np.array([[1.0, 0.9, 0.8], [0.9, 1.0, 0.7], [0.8, 0.7, 1.0]])
     layers = [{"name": "Conv1", "cka": matrix.tolist()}, {"name": "Logits", "cka": [[1.0]]}, {"name": "x", "cka": []}]
     assert summarise_cka(paths, "Init") is None
-    make_folder(paths.folder)
-    write_json(paths.cka, {"v": 1, "arms": [{"name": "Init", "layers": layers}]})
+    write_similarity(paths, "Init", layers)
     found = summarise_cka(paths, "Init")
     assert found is not None
     assert found[0]["cka"] == pytest.approx(0.8)

@@ -26,28 +26,30 @@ from engine.study.control import Control
 from engine.study.files import make_folder, read_json, write_json
 from engine.study.paths import StudyPaths
 from engine.study.run_state import read_state
+from tests.helpers.records import make_arm, write_plan, write_result
 
 LABELS = np.arange(60) % 5
 LOGITS = np.random.default_rng(3).normal(size=(6, 60, 5)).astype(np.float32) + 2 * np.eye(5, dtype=np.float32)[LABELS]
 ARMS = [
-    {"name": "Control", "vary": [], "runs": ["c1", "c2"]},
-    {"name": "Init", "vary": ["init"], "runs": ["r0", "r1", "r2", "r3"]},
+    make_arm("Control", [], ["c1", "c2"]),
+    make_arm("Init", ["init"], ["r0", "r1", "r2", "r3"]),
 ]
 
 
 def put(paths: StudyPaths, run: str, logits: np.ndarray, **result: Any) -> None:
     make_folder(paths.run(run).folder)
     np.save(paths.run(run).predictions, logits)
-    content = {"v": 1, "run": run, "attempt": 1, "diverged": False, "weights_sha256": f"{hash(logits.tobytes()):x}"}
-    digest = hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest()
-    write_json(paths.run(run).result, content | {"predictions_sha256": digest} | result)
+    digests = {
+        "weights_sha256": f"{hash(logits.tobytes()):x}",
+        "predictions_sha256": hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest(),
+    }
+    write_result(paths.run(run), **(digests | result))
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> StudyPaths:
     paths = StudyPaths(tmp_path / "study")
-    make_folder(paths.folder)
-    write_json(paths.plan, {"v": 1, "study": "study", "arms": ARMS, "metrics": {"bootstrap": 50}})
+    write_plan(paths, ARMS, metrics={"bootstrap": 50})
     np.save(paths.labels, LABELS)
     for run in ("c1", "c2"):
         put(paths, run, LOGITS[5])
@@ -158,8 +160,8 @@ def test_diverged_run_is_counted_and_left_out_where_it_is_not_finite(paths: Stud
 
 
 def with_pairs(paths: StudyPaths) -> dict[str, Any]:
-    pairs = {"name": "Pairs", "vary": [], "runs": ["r0", "r1", "r2", "r3"], "group": 2}
-    write_json(paths.plan, {"v": 1, "study": "study", "arms": [*ARMS, pairs], "metrics": {"bootstrap": 50}})
+    pairs = make_arm("Pairs", [], ["r0", "r1", "r2", "r3"], group=2)
+    write_plan(paths, [*ARMS, pairs], metrics={"bootstrap": 50})
     return measure(paths)["arms"][2]
 
 
@@ -297,8 +299,7 @@ def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
 def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
     """As large studies at the usual limit of 1,024: no file may stay open or mapped."""
     names = [f"m{number}" for number in range(1200)]
-    arms = [{"name": "One", "vary": ["init"], "runs": names[:600]}, {"name": "Two", "vary": [], "runs": names[600:]}]
-    write_json(paths.plan, {"v": 1, "study": "study", "arms": arms, "metrics": {"bootstrap": 0}})
+    write_plan(paths, [make_arm("One", ["init"], names[:600]), make_arm("Two", [], names[600:])])
     rng = np.random.default_rng(1)
     for name in names:
         put(paths, name, rng.normal(size=(60, 5)).astype(np.float32))

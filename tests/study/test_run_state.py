@@ -17,6 +17,7 @@ from engine.study.files import make_folder, write_json
 from engine.study.paths import RunPaths
 from engine.study.processes import Owner, current_owner, is_alive
 from engine.study.run_state import MAX_RETRIES, STALE_AFTER_S, RunState, read_state
+from tests.helpers.records import write_attempt, write_ending
 
 FREE = Control()
 RESULT = {"v": 1, "run": "r", "diverged": False, "weights_sha256": "0" * 64}
@@ -32,10 +33,9 @@ def foreign_owner() -> Owner:
 
 def attempt(run: RunPaths, number: int, *, owner: Owner, session: str = "now", **ended: Any) -> None:
     paths = run.attempt(number)
-    make_folder(paths.folder)
-    write_json(paths.attempt, {"v": 1, "owner": owner.to_dict(), "session": session})
+    write_attempt(paths, owner=owner, session=session)
     if ended:
-        write_json(paths.exit, {"v": 1} | ended)
+        write_ending(paths, **ended)
 
 
 def finish(run: RunPaths, content: dict[str, Any] | None = None) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from engine.study.control import request
 from engine.study.damage import note_damage
-from engine.study.files import make_folder, write_json
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, current_owner
 from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummaries, summarise_study
 from engine.study.view import StudyView
+from tests.helpers.records import write_attempt, write_ending, write_result, write_supervisor
 
 
 def finish(paths: StudyPaths, *, but: int = 0) -> None:
@@ -22,20 +22,19 @@ def finish(paths: StudyPaths, *, but: int = 0) -> None:
     for run_id in order[: len(order) - but]:
         run = paths.run(run_id)
         run.predictions.write_bytes(b"x")
-        write_json(run.result, {"v": 1, "attempt": 1, "weights_sha256": "0", "diverged": False})
+        write_result(run)
 
 
 def attempt(paths: StudyPaths, owner: Owner, **ended: str) -> None:
     """Have the last run tried."""
     made = paths.run(read_plan(paths).order[-1]).attempt(1)
-    make_folder(made.folder)
-    write_json(made.attempt, {"v": 1, "owner": owner.to_dict(), "session": "s"})
+    write_attempt(made, owner=owner)
     if ended:
-        write_json(made.exit, {"v": 1} | ended)
+        write_ending(made, **ended)
 
 
 def supervise(paths: StudyPaths, owner: Owner) -> None:
-    write_json(paths.supervisor, {"v": 1, "owner": owner.to_dict(), "session": "s", "state": "running", "slots": []})
+    write_supervisor(paths, owner=owner)
 
 
 DEAD = replace(current_owner(), start_ticks=1)

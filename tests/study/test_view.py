@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import make_folder, write_json
+from engine.study.files import write_json
 from engine.study.paths import StudyPaths
-from engine.study.processes import current_owner
 from engine.study.run_state import RunState
 from engine.study.study_plan import find_study, read_plan
 from engine.study.view import RunView, StudyView, measure_spread
+from tests.helpers.records import write_attempt, write_result
 
 
 def record(epoch: int, accuracy: float, seconds: float = 2.0) -> EpochRecord:
@@ -29,15 +29,14 @@ def record(epoch: int, accuracy: float, seconds: float = 2.0) -> EpochRecord:
 
 def begin(study: StudyPaths, run: str, *accuracies: float, attempt: int = 1) -> None:
     paths = study.run(run).attempt(attempt)
-    make_folder(paths.folder)
-    write_json(paths.attempt, {"v": 1, "owner": current_owner().to_dict(), "session": "s"})
+    write_attempt(paths)
     for epoch, accuracy in enumerate(accuracies, start=1):
         append_epoch(paths.epochs, record(epoch, accuracy))
 
 
 def finish(study: StudyPaths, run: str, **result: Any) -> None:
     study.run(run).predictions.write_bytes(b"x")
-    write_json(study.run(run).result, {"v": 1, "run": run, "diverged": False, "weights_sha256": "0"} | result)
+    write_result(study.run(run), **result)
 
 
 def ended(*records: EpochRecord, diverged: bool = False) -> RunView:

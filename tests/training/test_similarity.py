@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.recipe import Recipe
-from engine.study.files import make_folder, write_bytes, write_json
+from engine.study.files import write_bytes
 from engine.study.paths import StudyPaths
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
@@ -29,6 +29,7 @@ from engine.training.similarity import (
 )
 from engine.training.tasks.images import prepare
 from engine.training.weights import weights_bytes
+from tests.helpers.records import make_arm, write_plan, write_result, write_spec
 
 CIFAR = ModelShape(input_shape=(3, 32, 32), classes=10, width=0.125)
 MNIST = ModelShape(input_shape=(1, 28, 28), classes=10, width=1.0)
@@ -110,19 +111,12 @@ def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], **m
     paths = StudyPaths(folder)
     for recipe, outcome in zip(recipes, outcomes, strict=True):
         run = paths.run(recipe.id)
-        make_folder(run.folder)
-        write_json(run.spec, {"v": 1, "recipe": recipe.to_dict()})
+        write_spec(run, recipe)
         write_bytes(run.model, weights_bytes(outcome.state))
         digest = hashlib.sha256(run.model.read_bytes()).hexdigest()
-        write_json(run.result, {"v": 1, "diverged": outcome.diverged, "weights_sha256": digest})
-    ids = [recipe.id for recipe in recipes]
-    arms = [{"name": "Init", "vary": ["init"], "runs": ids, "empty": {}}]
-    dispatch = {"devices": "cpu", "slots_per_device": 1, "keep_weights": True, "checkpoint_s": 60}
-    write_json(paths.plan, {
-        "v": 1, "study": "s", "device": "cpu", "arms": arms, "order": ids, "epochs": dict.fromkeys(ids, 1),
-        "data_root": "/nonexistent", "search_path": [], "dispatch": dispatch, "provenance": {},
-        "metrics": {"bootstrap": 0, "cka": True, "cka_examples": 50} | metrics,
-    })  # fmt: skip
+        write_result(run, diverged=outcome.diverged, weights_sha256=digest)
+    settings = {"bootstrap": 0, "cka": True, "cka_examples": 50} | metrics
+    write_plan(paths, [make_arm("Init", ["init"], [recipe.id for recipe in recipes])], metrics=settings)
     return paths
 
 
