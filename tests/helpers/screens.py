@@ -14,8 +14,8 @@ from tui.app.app import NondetApp
 Make = Callable[..., NondetApp]
 """The fixture `make_app`."""
 
-SIZES = [(80, 24), (120, 40), pytest.param((200, 60), marks=pytest.mark.slow)]
-"""Columns and rows."""
+SIZES = [(80, 24), *(pytest.param(size, marks=pytest.mark.slow) for size in ((120, 40), (200, 60)))]
+"""Columns and rows; the smallest leaves out the most."""
 
 
 async def settle(pilot: Pilot[None]) -> None:

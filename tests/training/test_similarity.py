@@ -45,6 +45,8 @@ LAYERS = {
     "vgg11": [*(f"features.{i}" for i in (0, 4, 8, 11, 15, 18, 22, 25)), "AvgPool", "Logits"],
     "mnist-cnn": ["Conv1", "Conv2", "fc1", "Logits"],
 }
+LARGE = ("resnet18", "shufflenetv2-50", "vgg11")
+SMALL = tuple(name for name in LAYERS if name not in LARGE)
 
 
 def naive_cka(one: Tensor, other: Tensor) -> float:
@@ -61,7 +63,7 @@ def test_every_preset_is_compared_where_the_paper_compares(name: str) -> None:
     assert [layer.name for layer in find_layers(model, torch.rand(2, *shape.input_shape))] == LAYERS[name]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_all_pairs_equal_the_definition_in_float64(name: str, base: Recipe) -> None:
     examples = 60
     shape = MNIST if name == "mnist-cnn" else CIFAR
