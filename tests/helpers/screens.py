@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import pytest
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
@@ -13,8 +14,8 @@ from tui.app.app import NondetApp
 Make = Callable[..., NondetApp]
 """The fixture `make_app`."""
 
-SIZES = [(80, 24), (120, 40), (200, 60)]
-"""Columns and rows."""
+SIZES = [(80, 24), *(pytest.param(size, marks=pytest.mark.slow) for size in ((120, 40), (200, 60)))]
+"""Columns and rows; the smallest leaves out the most."""
 
 
 async def settle(pilot: Pilot[None]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from scipy import special
 
 from engine.errors import PerturbationError
@@ -61,7 +62,9 @@ def test_continued_run_equals_an_uninterrupted_one(
     assert checkpoint.epoch == stop_after
     rest = train(recipe, on_epoch=records.append, start=checkpoint)
     assert same(whole, rest)
-    assert [replace(r, seconds=0.0) for r in records] == [replace(r, seconds=0.0) for r in whole_records]
+    assert [structs.replace(r, seconds=0.0) for r in records] == [
+        structs.replace(r, seconds=0.0) for r in whole_records
+    ]
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk", None])

@@ -355,6 +355,7 @@ async def test_end_of_a_study_is_told_once(make_app: Make, store: Path, monkeypa
         assert written[0].startswith("\x1b]9;nondet-tui: live: 9 of 9 runs")
 
 
+@pytest.mark.slow
 async def test_no_size_raises_an_exception(make_app: Make, store: Path) -> None:
     paths = write_study(store / "live", replicas=4, failed=1, epochs=12)
     rng = random.Random(7)

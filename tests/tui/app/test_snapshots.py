@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
+from tests.helpers.records import write_similarity
 from tests.helpers.screens import screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
@@ -68,7 +69,7 @@ async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     layers = [
         {"name": name, "cka": [[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]]} for name in ("Conv1", "Logits")
     ]
-    write_json(paths.cka, {"v": 1, "arms": [{"name": "Parameter Initialization", "layers": layers}]})
+    write_similarity(paths, "Parameter Initialization", layers)
     app.open_results(paths)
     await settle(pilot)
     await pilot.press("4")

@@ -13,8 +13,9 @@ from engine.errors import StudyError
 from engine.report import __main__ as command
 from engine.report.figures import draw_figures
 from engine.report.parquet import convert_tables
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
+from tests.helpers.records import write_curves, write_metrics
 
 HOSTILE = "_cost $x^2 & <b>"
 
@@ -40,8 +41,8 @@ def make_curves() -> list[dict[str, Any]]:
 def paths(tmp_path: Path) -> StudyPaths:
     paths = StudyPaths(tmp_path / "study")
     make_folder(paths.folder)
-    write_json(paths.metrics, {"v": 1, "study": "study", "arms": make_arms()})
-    write_json(paths.curves, {"v": 1, "study": "study", "arms": make_curves()})
+    write_metrics(paths, make_arms())
+    write_curves(paths, make_curves())
     return paths
 
 
@@ -49,6 +50,7 @@ MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 NAMES = ("figure1-cka", "figure2-onset", "figure3-instability", "crossed")
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPaths, tmp_path: Path) -> None:
     contents = []
     for name in ("one", "two"):
@@ -67,8 +69,8 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
 def test_study_without_measures_has_no_figures(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
     assert draw_figures(paths, tmp_path) == []
-    write_json(paths.metrics, {"v": 1, "study": "s", "arms": [{"name": "a", "cka": None, "crossed": None}]})
-    write_json(paths.curves, {"v": 1, "study": "s", "arms": [{"name": "a", "epochs": []}]})
+    write_metrics(paths, [{"name": "a", "cka": None, "crossed": None}])
+    write_curves(paths, [{"name": "a", "epochs": []}])
     assert draw_figures(paths, tmp_path) == []
 
 
@@ -87,6 +89,7 @@ def test_folder_that_cannot_be_written_is_named(paths: StudyPaths, tmp_path: Pat
         draw_figures(paths, blocked)
 
 
+@pytest.mark.slow
 def test_command_prints_what_it_wrote(
     paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
