@@ -20,7 +20,7 @@ from engine.training.random.seeding import draw_bit_place
 
 @dataclass(frozen=True)
 class BitRecord:
-    """What was changed, exactly."""
+    """Tells exactly what was changed."""
 
     parameter: str
     index: int
