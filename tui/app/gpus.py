@@ -10,7 +10,7 @@ _NVML: dict[str, Any] = {}
 
 
 def describe_gpus() -> list[str]:
-    """A line per GPU; empty without a driver."""
+    """Return a line per GPU; none without a driver."""
     if "handles" not in _NVML:
         _NVML["handles"] = _open()
     return [line for number, handle in enumerate(_NVML["handles"]) if (line := _describe(number, handle))]

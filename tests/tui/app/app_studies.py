@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
 from engine.study.files import make_folder, read_json, write_json
@@ -19,6 +22,7 @@ from tui.app.app import NondetApp
 from tui.app.settings import Locations, Settings
 from tui.app.terminal import Terminal
 
+SIZES = [(80, 24), (120, 40)]
 TERMINAL = Terminal(glyphs="braille", remote=False, tmux=False, few_colours=False)
 HOSTILE = "[red]all[/] \x1b[31mx"
 
@@ -163,6 +167,14 @@ def make_app(store: Path, tmp_path: Path) -> Callable[..., NondetApp]:
         return NondetApp(**({"store": str(store), "locations": locations} | options | arguments))
 
     return make
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Until threads have read what there is, and what they brought has been acted on, which may start others."""
+    for _ in range(3):
+        with contextlib.suppress(WorkerCancelled):
+            await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
 
 def screen_text(app: NondetApp) -> str:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import screen_text
-from test_screens import settle
+from app_studies import SIZES, screen_text, settle
 from textual.pilot import Pilot
 
 from tui.app.app import NondetApp
 from tui.app.screens.builder import BuilderScreen
 
 Make = Callable[..., NondetApp]
-SIZES = [(80, 24), (120, 40)]
 FILE = Path("protocols/mine.toml")
 NAMES = ["Parameter Initialization", "Control", "Mine"]
 

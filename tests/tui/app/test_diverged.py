@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import diverge, screen_text, write_study
-from test_screens import SIZES, settle
+from app_studies import SIZES, diverge, screen_text, settle, write_study
 
 from tui.app.app import NondetApp
 

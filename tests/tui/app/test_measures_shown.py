@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_studies import write_study
-from test_screens import settle
+from app_studies import settle, write_study
 
 from tui.app.app import NondetApp
 from tui.app.screens.monitor import MonitorScreen
@@ -26,6 +25,7 @@ async def test_copies_are_called_after_their_format(make_app: Make, store: Path,
         app.open_results(paths)
         await settle(pilot)
         await app.run_action(f"copy('{kind}')", default_namespace=app.screen)
+        await settle(pilot)
         assert names == [f"live.{suffix}"]
 
 

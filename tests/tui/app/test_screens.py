@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import re
 from collections.abc import Callable
@@ -10,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_studies import PROTOCOL, read_requests, screen_text, write_study
+from app_studies import PROTOCOL, SIZES, read_requests, screen_text, settle, write_study
 from textual import events
 from textual.geometry import Size
-from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
 from engine.dispatch.launch import plan_protocol
 from engine.dispatch.start import PreparedStudy
@@ -31,15 +28,6 @@ from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
 
 Make = Callable[..., NondetApp]
-SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Until workers have read what there is."""
-    with contextlib.suppress(WorkerCancelled):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.pause()
 
 
 async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:
@@ -347,8 +335,9 @@ async def test_help_and_palette_name_every_action(make_app: Make, store: Path) -
 async def test_long_text_is_saved_where_the_terminal_would_lose_it(make_app: Make, tmp_path: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
         app.copy("x" * 10_000, "long.md")
-        await pilot.pause(0.3)
+        await settle(pilot)
         assert (tmp_path / "s" / "copies" / "long.md").read_text() == "x" * 10_000
         assert "too long to copy" in screen_text(app)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_studies import screen_text, write_study
-from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
+from app_studies import screen_text, settle, write_study
 
 from tui.app.app import NondetApp
 from tui.app.follow import Follower, Picture
@@ -22,14 +19,6 @@ from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
 
 Make = Callable[..., NondetApp]
-
-
-async def settle(pilot: Pilot[None]) -> None:
-    """Until workers have read what there is."""
-    with contextlib.suppress(WorkerCancelled):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.pause()
 
 
 async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monkeypatch: Any) -> None:
