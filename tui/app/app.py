@@ -97,7 +97,7 @@ class NondetApp(App[None]):
         self.locations = locations or own_locations()
         self.terminal = terminal or describe_terminal(os.environ, self.settings.glyphs)
         self.options = Options(
-            store=store,
+            store=find_store(store).resolve(),
             readonly=readonly,
             glyphs=self.terminal.glyphs,
             refresh_s=self.settings.refresh_s,
@@ -160,7 +160,7 @@ class NondetApp(App[None]):
             self._complain(str(error), timeout=15)
             return
         if copy:
-            taken = {paths.name for paths in iterate_studies(find_store(self.options.store))}
+            taken = {paths.name for paths in iterate_studies(self.options.store)}
             document.set("protocol.name", free_study_name(str(document.get("protocol.name") or path.stem), taken))
         else:
             note_recent(self.locations.recent, path.resolve())
@@ -258,8 +258,8 @@ class NondetApp(App[None]):
         try:
             protocol = load_protocol(path)
             self.notify(f"{protocol.name}: trying out data and models …", markup=False)
-            decided = decide(protocol, store=self.options.store, timed=False)
-            with preparing(protocol, decided.plan, store=self.options.store, chosen=decided.chosen) as study:
+            decided = decide(protocol, store=str(self.options.store), timed=False)
+            with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
                 study.start()
         except NondetError as error:
             self._complain(str(error))

@@ -15,8 +15,8 @@ from tui.text.plot import GlyphSet
 class Options:
     """Holds what stays the same while the app runs."""
 
-    store: str | None
-    """The store that the command line names."""
+    store: Path
+    """Folder of all studies, absolute and without detours."""
     readonly: bool
     """Nothing is started, stopped or deleted."""
     glyphs: GlyphSet

@@ -100,9 +100,10 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "1 study, 1 running   1 protocol" in screen_text(app)
-    app = make_app(store=f"{store}/../studies")
+    app = make_app(store=f"{store}/absent/../../studies")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
+        assert "1 study" in screen_text(app)
         assert ".." not in screen_text(app)
         assert str(store)[-40:] in screen_text(app)
 

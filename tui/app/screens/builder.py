@@ -154,7 +154,7 @@ class BuilderScreen(Screen[None]):
         judgement = judge(text, str(path), self.options.store)
         self.post_message(ProtocolJudged(judgement))
         if judgement.protocol is not None and judgement.plan is not None:
-            folder = find_folder(judgement.protocol, store=self.options.store)
+            folder = find_folder(judgement.protocol, store=str(self.options.store))
             self.post_message(DoneCounted(judgement.plan, len(done_runs(folder, judgement.plan))))
 
     def on_protocol_judged(self, event: ProtocolJudged) -> None:
@@ -341,7 +341,7 @@ class BuilderScreen(Screen[None]):
     @work(thread=True, group="time")
     def _time(self, protocol: Protocol, plan: Plan) -> None:
         """Ask a training process, outside the event loop."""
-        self.post_message(Timed(plan, tuple(describe_timing(protocol, self.options.store))))
+        self.post_message(Timed(plan, tuple(describe_timing(protocol, str(self.options.store)))))
 
     def on_timed(self, event: Timed) -> None:
         """Show the estimate, if that plan is still the one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.message import Message
 
@@ -50,7 +51,7 @@ class Timed(Message):
     rows: tuple[str, ...]
 
 
-def judge(text: str, file: str, store: str | None) -> Judgement:
+def judge(text: str, file: str, store: Path) -> Judgement:
     """Judge a protocol's text as the engine would before it trains.
 
     Args:
@@ -61,7 +62,7 @@ def judge(text: str, file: str, store: str | None) -> Judgement:
     protocol = None
     try:
         protocol = parse_protocol(text, file=file)
-        plan = plan_protocol(protocol, recall(protocol, store=store).packings)
+        plan = plan_protocol(protocol, recall(protocol, store=str(store)).packings)
     except ProtocolError as error:
         return Judgement(text, protocol, faults=tuple(error.faults))
     except NondetError as error:

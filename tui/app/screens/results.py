@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
@@ -19,7 +20,7 @@ from textual.screen import Screen
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.files import read_json
-from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
+from engine.study.paths import StudyPaths, enter_path, iterate_studies
 from engine.study.study_plan import read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
@@ -313,14 +314,14 @@ class ResultsScreen(Screen[None]):
         self.app.push_screen(Choose("Compare which arm", rows), first)
 
 
-def list_arms(first: StudyPaths, store: str | None) -> list[tuple[str, dict[str, Any]]]:
+def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, dict[str, Any]]]:
     """Return every measured arm of a store with a label, those of one study first.
 
     Args:
         first: The study that comes first; it need not be in the store.
-        store: The store that the command line names.
+        store: Folder of all studies.
     """
-    folders = [first, *(paths for paths in iterate_studies(find_store(store)) if paths.folder != first.folder)]
+    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
     found = []
     for paths in folders:
         for arm in (read_json(paths.metrics) or {}).get("arms", []):

@@ -20,7 +20,7 @@ from textual.widgets import Input
 
 from engine.protocol.faults import printable
 from engine.study.control import request
-from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.paths import StudyPaths, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
@@ -174,11 +174,10 @@ class StartScreen(Screen[None]):
     @work(thread=True, group="read")
     def _read(self) -> None:
         """Look at the store and at the protocol files, outside the event loop."""
-        store = find_store(self.options.store)
-        studies = [self._summaries.summarise(paths) for paths in iterate_studies(store)]
+        studies = [self._summaries.summarise(paths) for paths in iterate_studies(self.options.store)]
         protocols = find_protocols(Path.cwd(), read_recent(self.options.recent))
         listing = Listing(
-            store.resolve(),
+            self.options.store,
             {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)},
             {f"file:{p.path}": p for p in protocols},
             time.time(),
