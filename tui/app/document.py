@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tomli
@@ -24,7 +25,7 @@ NUMBER_COLUMNS = 4
 
 
 class Document:
-    """See the module."""
+    """Holds a protocol's text, which settings and arms are changed in."""
 
     def __init__(self, text: str, *, file: str) -> None:
         """Parse a text.
@@ -42,11 +43,11 @@ class Document:
         """Names that were made here."""
 
     def text(self) -> str:
-        """Exactly what is saved."""
+        """Return exactly what is saved."""
         return tomlkit.dumps(self._content)
 
     def get(self, key: str) -> Any:
-        """A setting's value as it is written; None where the default holds."""
+        """Return a setting's value as it is written; None where the default holds."""
         section, _, name = key.partition(".")
         table = self._content.get(section)
         value = table.get(name) if isinstance(table, dict) else None
@@ -101,7 +102,7 @@ class Document:
         return [str(name) for name in self.arms[number].get("vary", [])]
 
     def _name_for_sources(self, number: int) -> str:
-        """The name that the arm had with these sources, or the first that is free."""
+        """Return the name that the arm had with these sources, or the first that is free."""
         vary = self._sources(number)
         known = self._named.get((number, frozenset(vary)))
         if known is not None and self.free_name(known, leave_out=number) == known:
@@ -109,7 +110,7 @@ class Document:
         return self.free_name(name_sources(vary), leave_out=number)
 
     def _is_named_after_sources(self, number: int) -> bool:
-        """Whether the arm has no name, one that was made here, or the one that would be."""
+        """Return whether the arm has no name, one that was made here, or the one that would be."""
         name = str(self.arms[number].get("name", ""))
         automatic = self.free_name(name_sources(self._sources(number)), leave_out=number)
         return name in ("", automatic) or name in self._given
@@ -123,14 +124,14 @@ class Document:
             arm[key] = value
 
     def add_arm(self, name: str) -> None:
-        """A control at the end."""
+        """Add a control at the end."""
         table = tomlkit.table()
         table["name"], table["vary"] = name, []
         self._append(table)
         self._given.add(name)
 
     def copy_arm(self, number: int, name: str) -> None:
-        """The same arm under another name, at the end."""
+        """Add the same arm under another name, at the end."""
         table = copy.deepcopy(self.arms[number])
         table["name"] = name
         self._append(table)
@@ -157,7 +158,7 @@ class Document:
         }
 
     def free_name(self, wanted: str, *, leave_out: int | None = None) -> str:
-        """The name, with a number behind it where another arm has it; `leave_out` is an arm that may have it."""
+        """Return the name, with a number behind it where another arm has it; `leave_out` is an arm that may have it."""
         taken = {name for number, name in enumerate(self.names) if number != leave_out}
         number, name = 1, wanted
         while name in taken:
@@ -166,8 +167,20 @@ class Document:
         return name
 
 
+@dataclass(frozen=True)
+class Step:
+    """Holds a change that can be taken back."""
+
+    text: str
+    """The protocol before it."""
+    before: int | None
+    """The arm under the cursor before it."""
+    after: int | None
+    """The same after it."""
+
+
 def find_arm(number: int | None, names: Sequence[str], now: Sequence[str]) -> int | None:
-    """The place, from 0, of an arm after others were added or taken out; None where it is gone.
+    """Return the place, from 0, of an arm after others were added or taken out; None where it is gone.
 
     Args:
         number: Its place before; None for none.
@@ -182,7 +195,7 @@ def find_arm(number: int | None, names: Sequence[str], now: Sequence[str]) -> in
 
 
 def name_sources(vary: list[str]) -> str:
-    """What the paper calls a combination of sources; the protocol's words for them where that is too long a name."""
+    """Return what the paper calls some sources together; the protocol's words where that is too long a name."""
     if set(vary) >= {"init", "shuffle", "lowlevel"}:
         return "All nondeterminism sources"
     known = [source for source in vary if source in SOURCES]
@@ -191,7 +204,7 @@ def name_sources(vary: list[str]) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """What a person typed, as TOML reads it; a bare word is text.
+    """Return the value that a person typed, as TOML reads it; a bare word is text.
 
     Raises:
         ValueError: If it is no value at all.
@@ -208,7 +221,7 @@ def parse_value(text: str) -> Any:
 
 
 def find_value_fault(text: str) -> str | None:
-    """Why a text is no value; None where it is one."""
+    """Return why a text is no value; None where it is one."""
     try:
         parse_value(text)
     except ValueError as error:
@@ -217,7 +230,7 @@ def find_value_fault(text: str) -> str | None:
 
 
 def format_value(value: Any) -> str:
-    """A value as a person would type it."""
+    """Return a value as a person would type it."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -230,7 +243,7 @@ def format_value(value: Any) -> str:
 
 
 def format_typed(value: Any) -> str:
-    """The same inside a table, where text has quotes."""
+    """Return a value as a person would type it inside a table, where text has quotes."""
     return f'"{value}"' if isinstance(value, str) else format_value(value)
 
 
@@ -241,26 +254,26 @@ SETTINGS: tuple[str, ...] = tuple(
 
 
 def default_of(key: str) -> Any:
-    """A setting's default."""
+    """Return a setting's default."""
     section, _, name = key.partition(".")
     return SECTIONS[section][name].default
 
 
 def remedy_of(key: str) -> str:
-    """What is allowed, or an example."""
+    """Return what a setting's value may be, or an example."""
     section, _, name = key.partition(".")
     return SECTIONS[section][name].remedy
 
 
 def allowed_of(key: str) -> str:
-    """What a setting may be, as its own check says it: "a number at least 0 and below 1"."""
+    """Return what a setting may be, as its own check says it: "a number at least 0 and below 1"."""
     section, _, name = key.partition(".")
     said = SECTIONS[section][name].check(object()) or ""
     return said.removeprefix("must be ")
 
 
 def check_value(key: str, text: str) -> str | None:
-    """What is wrong with a typed value for a setting by itself; None where nothing is."""
+    """Return what is wrong with a typed value for a setting by itself; None where nothing is."""
     section, _, name = key.partition(".")
     try:
         value = parse_value(text)
