@@ -20,7 +20,7 @@ from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.control import request
-from engine.study.files import read_json
+from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
@@ -266,15 +266,15 @@ class NondetApp(App[None]):
             self.bell()
             self.write_sequence(encode_notice(f"nondet-tui: {text}", tmux=self.terminal.tmux))
 
-    def list_arms(self, first: StudyPaths) -> list[tuple[str, dict[str, Any]]]:
-        """Every measured arm of the store with a label, those of one study first."""
+    def list_arms(self, first: StudyPaths) -> list[tuple[str, ArmMeasures]]:
+        """List every measured arm of the store with a label, those of one study first."""
         folders = [first, *(p for p in iterate_studies(find_store(self.store)) if p.folder != first.folder)]
         found = []
         for paths in folders:
-            for arm in (read_json(paths.metrics) or {}).get("arms", []):
-                if arm.get("n", 0) > 1:
-                    label = f"{printable(paths.name)}: {printable(str(arm['name']))}, n = {arm['n']}"
-                    found.append((label, arm))
+            metrics = find_metrics(paths.metrics)
+            for arm in () if metrics is None else metrics.arms:
+                if arm.n > 1:
+                    found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
         return found
 
 

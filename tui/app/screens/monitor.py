@@ -179,8 +179,7 @@ class MonitorScreen(Screen[None]):
         explained = f"   {UNICODE.diverged} diverged: loss not finite" if self.picture.snapshot.diverged else ""
         set_border_title(self.query_one("#arms-box"), f"Arms{explained}")
         set_border_title(self.query_one("#runs-box"), f"Runs{explained}")
-        name_width = max(12, min(30, arms.size.width - 62))
-        arms.set_lines(arm_lines(self.picture, hidden=self.hidden, width=name_width, theme=theme))
+        arms.set_lines(arm_lines(self.picture, hidden=self.hidden, width=arms.size.width, theme=theme))
         plot.show_curves(self.make_curves(self.picture))
         self._show_readout()
         runs.set_lines(run_lines(self.picture, self.gpus, room=max(10, runs.size.width - 9), theme=theme))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, work
@@ -13,8 +13,10 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.files import read_json
+from engine.study.curves_record import ArmCurves, find_curves
+from engine.study.metrics_record import ArmMeasures, StudyMeasures
 from engine.study.paths import StudyPaths, enter_path
+from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import read_plan
 from tui.app.host import host
 from tui.app.screens.dialogs import Choose, Prompt
@@ -57,8 +59,8 @@ class ResultsScreen(Screen[None]):
         super().__init__()
         self.paths = paths
         self.page, self.sort, self.published = "table", "plan", True
-        self.metrics: dict[str, Any] | None = None
-        self.curves: list[dict[str, Any]] = []
+        self.metrics: StudyMeasures | None = None
+        self.curves: tuple[ArmCurves, ...] = ()
         self.reference: str | None = None
         self.empty: dict[str, dict[str, str]] = {}
 
@@ -90,7 +92,7 @@ class ResultsScreen(Screen[None]):
         except NondetError as error:
             self.app.call_from_thread(self._fail, str(error))
             return
-        curves = (read_json(self.paths.curves) or {}).get("arms", [])
+        curves = find_curves(self.paths.curves)
         empty = {arm.name: arm.empty for arm in plan.arms}
         self.app.call_from_thread(self._take, metrics, curves, plan.reference, empty)
 
@@ -101,8 +103,8 @@ class ResultsScreen(Screen[None]):
 
     def _take(
         self,
-        metrics: dict[str, Any],
-        curves: list[dict[str, Any]],
+        metrics: StudyMeasures,
+        curves: tuple[ArmCurves, ...],
         reference: str | None,
         empty: dict[str, dict[str, str]],
     ) -> None:
@@ -110,21 +112,22 @@ class ResultsScreen(Screen[None]):
         self.show()
 
     @property
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[ArmMeasures]:
         """The arms in the chosen order; arms without the figure come last."""
-        arms: list[dict[str, Any]] = [] if self.metrics is None else self.metrics["arms"]
+        arms = [] if self.metrics is None else list(self.metrics.arms)
         if self.sort == "plan":
             return arms
         if self.sort == "name":
             return sorted(arms, key=lambda arm: arm_name(arm).lower())
-        return sorted(arms, key=lambda arm: -1.0 if arm.get(self.sort) is None else arm[self.sort], reverse=True)
+        figures = {arm.name: arm.find(self.sort).value for arm in arms}
+        return sorted(arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
 
     def show(self) -> None:
         """The page as it is now."""
         if self.metrics is None:
             return
-        arms, study = self.entries, printable(str(self.metrics["study"]))
-        done, planned = sum(arm.get("n", 0) for arm in arms), sum(arm.get("planned", 0) for arm in arms)
+        arms, study = self.entries, printable(self.metrics.study)
+        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
         title = f" {study}   {self.page}   {done} of {planned} replicas{order}"
         self.query_one("#title", TextLine).show(Text(title, style="bold", no_wrap=True))
@@ -139,7 +142,7 @@ class ResultsScreen(Screen[None]):
             panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
             panels = [panel or Text("Diagnostics need two finished replicas of an arm.")]
         elif self.page == "pairs":
-            lines = list_pairs((read_json(self.paths.cka) or {}).get("arms", []), width=width)
+            lines = list_pairs(find_similarity(self.paths.cka), width=width)
             panels = [Text(line) for line in lines]
             panels = panels or [Text("No layer was compared: metrics.cka = true in the protocol asks for it.")]
         else:
@@ -169,7 +172,7 @@ class ResultsScreen(Screen[None]):
         """The table to the clipboard."""
         if self.metrics is not None:
             reference = self.reference if self.published else None
-            text = FORMATS[kind](printable(str(self.metrics["study"])), self.entries, reference)
+            text = FORMATS[kind](printable(self.metrics.study), self.entries, reference)
             host(self).copy(text, f"{self.paths.name}.{SUFFIXES[kind]}")
 
     def action_export(self) -> None:
