@@ -207,7 +207,7 @@ def run_report(options: argparse.Namespace) -> int:
         return EXIT_OK
     metrics = read_metrics(paths)
     reference = read_plan(paths).reference
-    sys.stdout.write(FORMATS[options.format](printable(str(metrics["study"])), metrics["arms"], reference))
+    sys.stdout.write(FORMATS[options.format](printable(metrics.study), metrics.arms, reference))
     return EXIT_OK
 
 

@@ -9,21 +9,9 @@ from typing import Any, Literal
 
 import tomli
 
+from engine.catalog.measures import list_columns
+
 Kind = Literal["published", "replicated"]
-
-COLUMNS = (
-    "accuracy_sd",
-    "accuracy_sd_error",
-    "cross_entropy_sd",
-    "cross_entropy_sd_error",
-    "disagreement",
-    "correlation",
-    "ensemble_delta",
-)
-"""What the numbers of a row are, named and in the units as in metrics.json."""
-
-TEXT_COLUMNS = ("perplexity_sd", "perplexity_sd_error", "disagreement", "ensemble_perplexity_delta")
-"""The same for a language model's row."""
 
 REPLICATED_TABLES = ("table1", "table3")
 """The tables that the replication repeated."""
@@ -39,12 +27,12 @@ class PublishedRow:
     name: str
     replicas: int
     figures: dict[str, float]
-    """By the names of COLUMNS or TEXT_COLUMNS."""
+    """By the names of `list_published`."""
 
 
 @cache
 def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
-    """The paper's tables by name, table1 to table8.
+    """Read the paper's tables by name, table1 to table8.
 
     Source: Summers & Dinneen, tables 1 to 8.
     """
@@ -58,7 +46,7 @@ def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
 
 @cache
 def read_replication() -> tuple[PublishedRow, ...]:
-    """The rows of the independent replication.
+    """Read the rows of the independent replication.
 
     Source: ML Reproducibility Challenge 2021, https://openreview.net/forum?id=BNefkaG73At.
     """
@@ -68,7 +56,7 @@ def read_replication() -> tuple[PublishedRow, ...]:
 
 @cache
 def read_condition_numbers() -> dict[str, float]:
-    """Lower bounds of the condition number of training, for cross-entropy in nats and accuracy in percent.
+    """Read lower bounds of the condition number of training, for cross-entropy in nats and accuracy in percent.
 
     Source: Summers & Dinneen, section 4.1, from one run with a moved bit and its twin without.
     """
@@ -77,14 +65,14 @@ def read_condition_numbers() -> dict[str, float]:
 
 
 def row_name(row: dict[str, Any]) -> str:
-    """What an arm has to be called to be shown beside a row: the row's name, with what tells it from others."""
+    """Return what an arm has to be called to be shown beside a row: the row's name, with what tells it from others."""
     if "vary" in row:
         return f"{row['vary']}, lr {row['max_lr']:.2f}, {row['epochs']} epochs"
     return f"{row['model']}: {row['name']}" if "model" in row else str(row["name"])
 
 
 def find_rows(table: str, arm: str) -> tuple[PublishedRow, ...]:
-    """The published and the replicated row of an arm, as far as there are any; names are compared without case."""
+    """Find the published and the replicated row of an arm, as far as there are any; names are compared without case."""
     rows = list(read_tables().get(table, ()))
     if table in REPLICATED_TABLES:
         rows += read_replication()
@@ -98,8 +86,15 @@ def _key(name: str) -> str:
 
 def _row(kind: Kind, name: str, row: dict[str, Any], table: dict[str, Any]) -> PublishedRow:
     replicas: int = row["replicas"] if "replicas" in row else table["replicas"]
-    names, values = (COLUMNS, row["cls"]) if "cls" in row else (TEXT_COLUMNS, row["lm"])
-    return PublishedRow(kind, name, replicas, dict(zip(names, map(float, values), strict=True)))
+    text = "cls" not in row
+    figures = map(float, row["lm" if text else "cls"])
+    return PublishedRow(kind, name, replicas, dict(zip(list_published(text=text), figures, strict=True)))
+
+
+def list_published(*, text: bool) -> tuple[str, ...]:
+    """Return what the numbers of a row are: fields of measures in the units of metrics.json, without intervals."""
+    columns = list_columns("published", text=text)
+    return tuple(field for column in columns for field in column.fields if field != column.interval_field)
 
 
 def _read(name: str) -> dict[str, Any]:

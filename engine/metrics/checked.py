@@ -1,4 +1,4 @@
-"""Predictions that were compared with their digests: kept beside the measures, so that none is read without need.
+"""What a measurement went by: kept beside the measures, so that nothing is measured or read without need.
 
 A file that looks as it did (size and times of its last change) and whose result names the same digest is not read
 again for measures that are there already. Whatever is measured anew is compared again when it is read.
@@ -6,15 +6,13 @@ again for measures that are there already. Whatever is measured anew is compared
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from engine.study.files import read_json
-
-FORMAT = 1
+from engine.study.checked_record import CheckedFile, CheckedFiles
+from engine.study.records import find_record, write_record
 
 Look = tuple[int, int, int]
 """Size in bytes, times of the last change of content and of anything in nanoseconds."""
@@ -33,7 +31,16 @@ class Checked:
 
 
 Seen = dict[str, Checked]
-"""By run id."""
+"""Predictions that were compared with their digests, by run id."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a measurement went by."""
+
+    measures: str = ""
+    """Digest of the declared measures."""
+    seen: Seen = field(default_factory=dict)
 
 
 def look_at(path: Path) -> Look:
@@ -46,35 +53,35 @@ def look_at(path: Path) -> Look:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def read_seen(path: Path) -> Seen:
-    """Read what was compared before; nothing where the file is absent, damaged or of another version."""
-    content = read_json(path) or {}
-    runs = content.get("runs")
-    if content.get("v") != FORMAT or not isinstance(runs, dict):
-        return {}
-    found = {run: _parse(entry) for run, entry in runs.items()}
-    return {run: checked for run, checked in found.items() if checked is not None}
-
-
-def _parse(entry: Any) -> Checked | None:
+def read_basis(path: Path) -> Basis:
+    """Read what the last measurement went by; nothing where the file is absent, damaged or of another version."""
+    content = find_record(path, CheckedFiles)
     try:
-        size, changed, touched, sha256, shape, dtype, finite = entry
-        # A structured type is written as its list of (name, type) pairs.
-        kind = np.dtype([tuple(pair) for pair in dtype]) if isinstance(dtype, list) else np.dtype(dtype)
-        look = (int(size), int(changed), int(touched))
-        return Checked(look, str(sha256), tuple(int(n) for n in shape), kind, finite is True)
-    except (TypeError, ValueError):
-        return None
+        return Basis() if content is None else Basis(content.measures, {r: _parse(f) for r, f in content.runs.items()})
+    except TypeError:  # a type that this numpy does not know
+        return Basis()
 
 
-def format_seen(seen: Seen) -> dict[str, Any]:
-    """Give the content of the file; inverse of `read_seen`."""
-    runs = {
-        run: [*checked.look, checked.sha256, list(checked.shape), _describe(checked.dtype), checked.finite]
-        for run, checked in seen.items()
-    }
-    return {"v": FORMAT, "runs": runs}
+def _parse(file: CheckedFile) -> Checked:
+    dtype = np.dtype(file.dtype if isinstance(file.dtype, str) else list(file.dtype))
+    return Checked((file.size, file.changed_ns, file.touched_ns), file.sha256, file.shape, dtype, file.finite)
 
 
-def _describe(dtype: np.dtype) -> Any:
-    return [list(pair) for pair in dtype.descr] if dtype.names else dtype.str
+def write_basis(path: Path, basis: Basis) -> None:
+    """Write what a measurement went by; inverse of `read_basis`."""
+    runs = {run: _describe(checked) for run, checked in basis.seen.items()}
+    write_record(path, CheckedFiles(measures=basis.measures, runs=runs), compact=True)
+
+
+def _describe(checked: Checked) -> CheckedFile:
+    size, changed, touched = checked.look
+    dtype = checked.dtype
+    return CheckedFile(
+        size=size,
+        changed_ns=changed,
+        touched_ns=touched,
+        sha256=checked.sha256,
+        shape=checked.shape,
+        dtype=tuple((name, dtype[name].str) for name in dtype.names) if dtype.names else dtype.str,
+        finite=checked.finite,
+    )

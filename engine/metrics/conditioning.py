@@ -5,35 +5,37 @@ Source: paper, section 4.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from engine.errors import StudyError
+from engine.study.metrics_record import ConditionNumbers
 from engine.study.paths import StudyPaths
 from engine.study.run_records import ResultRecord, read_recipe
+from engine.study.study_plan import StudyArm
 
 
 def find_condition_numbers(
-    paths: StudyPaths, arm: dict[str, Any], finished: dict[str, ResultRecord]
-) -> dict[str, float] | None:
-    """Those of an arm in which one bit varies and nothing else; None for others, or without its unperturbed twin.
+    paths: StudyPaths, arm: StudyArm, finished: Mapping[str, ResultRecord]
+) -> ConditionNumbers | None:
+    """Find those of an arm in which one bit varies and nothing else; None for others, or without its unperturbed twin.
 
     Args:
         paths: The study, for the recipes of its runs.
-        arm: Of plan.json.
+        arm: As planned.
         finished: result.json by run id.
     """
     twin = find_twin(paths, arm, finished)
     if twin is None:
         return None
-    return condition_numbers([finished[run] for run in arm["runs"] if run in finished], finished[twin])
+    return condition_numbers([finished[run] for run in arm.runs if run in finished], finished[twin])
 
 
-def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, ResultRecord]) -> str | None:
-    """A finished run that differs from an arm's runs in nothing but their moved bit; None where there is none."""
-    if arm["vary"] != ["bit"] or arm.get("group", 1) > 1:
+def find_twin(paths: StudyPaths, arm: StudyArm, finished: Mapping[str, ResultRecord]) -> str | None:
+    """Find a finished run that differs from an arm's runs in nothing but their moved bit; None where there is none."""
+    if arm.vary != ("bit",) or arm.group > 1:
         return None
-    twins = {_unperturbed(paths, run) for run in arm["runs"] if run in finished}
+    twins = {_unperturbed(paths, run) for run in arm.runs if run in finished}
     if len(twins) != 1 or None in twins:
         return None
     for run, result in finished.items():
@@ -43,7 +45,7 @@ def find_twin(paths: StudyPaths, arm: dict[str, Any], finished: dict[str, Result
 
 
 def _unperturbed(paths: StudyPaths, run: str) -> str | None:
-    """Id of the training without the moved bit, whichever repetition; None where the recipe cannot be read."""
+    """Return the id of the training without the moved bit, of any repetition; None without a readable recipe."""
     try:
         recipe = read_recipe(paths.run(run), run)
     except StudyError:
@@ -56,8 +58,8 @@ def _unperturbed(paths: StudyPaths, run: str) -> str | None:
     return replace(recipe, bit=None, repeat=None).id
 
 
-def condition_numbers(moved: list[ResultRecord], plain: ResultRecord) -> dict[str, float] | None:
-    """Lower bounds of the condition number: |Δf| / ‖Δx‖, the largest over the runs with a moved bit.
+def condition_numbers(moved: list[ResultRecord], plain: ResultRecord) -> ConditionNumbers | None:
+    """Return lower bounds of the condition number: |Δf| / ‖Δx‖, the largest over the runs with a moved bit.
 
     Absolute: f is cross-entropy in nats or accuracy in percent, x one weight. The relative ones divide both sides by
     their values.
@@ -83,4 +85,4 @@ def condition_numbers(moved: list[ResultRecord], plain: ResultRecord) -> dict[st
             if before and result.bit.old:
                 relative = ratio * abs(result.bit.old) / abs(before)
                 numbers[f"{name}_relative"] = max(numbers.get(f"{name}_relative", 0.0), relative)
-    return numbers or None
+    return ConditionNumbers(**numbers) if numbers else None

@@ -11,20 +11,19 @@ McCulloch, "Variance Components", 1992, chapter 4); shares as in Sobol's first-o
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from scipy import special
 
+from engine.metrics.intervals import half_width, jackknife_variance
 from engine.metrics.replicas import Replica, stack_predictions
+from engine.study.metrics_record import Component, Components, Grid
+from engine.study.study_plan import StudyArm
 
-CONFIDENCE = 0.95
 GRAM_COLUMNS = 2**16
-COMPONENTS = ("first", "second", "interaction")
 
 
 def decompose(values: np.ndarray) -> np.ndarray:
-    """Variance components of figures on a grid.
+    """Return the variance components of figures on a grid.
 
     Args:
         values: float (A, B, …): rows are the first source's seeds, columns the second's; further axes are figures
@@ -52,7 +51,7 @@ def decompose(values: np.ndarray) -> np.ndarray:
 
 
 def decompose_with_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Components, and their 95 % intervals (3, 2) from leaving out each row and each column in turn.
+    """Return components, and their 95 % intervals (3, 2) from leaving out each row and each column in turn.
 
     The variances of the two jackknifes are added, which errs on the wide side: rows and columns share the runs.
 
@@ -66,43 +65,49 @@ def decompose_with_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     for axis in (0, 1):
         levels = values.shape[axis]
         without = np.array([decompose(np.delete(values, level, axis=axis)) for level in range(levels)])
-        variance += (levels - 1) / levels * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
-    half = float(special.stdtrit(min(values.shape[:2]) - 1, (1 + CONFIDENCE) / 2)) * np.sqrt(variance)
+        variance += jackknife_variance(without)
+    half = half_width(variance, min(values.shape[:2]) - 1)
     return found, np.stack([found - half, found + half], axis=1)
 
 
-def measure_grid(arm: dict[str, Any], replicas: dict[str, Replica | None]) -> dict[str, Any] | None:
-    """The decomposition of a crossed arm; None for other arms.
-
-    Returns:
-        {"sources", "levels", "<figure>": {"first": {"variance", "ci", "share"}, …}} for the figures accuracy
-        (percent²), cross_entropy (nats²) and logits (mean over examples and classes, each example's logits centred);
-        or {"reason"} while a run is missing.
-    """
-    if not arm.get("crossed"):
+def measure_grid(arm: StudyArm, replicas: dict[str, Replica | None]) -> Grid | None:
+    """Decompose the figures of a crossed arm; None for other arms, a reason in the grid while a run is missing."""
+    if not arm.crossed:
         return None
-    sources, levels = zip(*arm["crossed"], strict=True)
-    found = [replicas[run] for run in arm["runs"]]
-    head = {"sources": list(sources), "levels": list(levels)}
+    (first, second), (rows, columns) = zip(*arm.crossed, strict=True)
+    found = [replicas[run] for run in arm.runs]
     usable = [r for r in found if r is not None and r.predictions is not None and not r.diverged]
     if len(usable) < len(found):
-        return head | {"reason": f"{len(found) - len(usable)} of {len(found)} runs of the grid are missing"}
+        reason = f"{len(found) - len(usable)} of {len(found)} runs of the grid are missing"
+        return Grid(sources=(first, second), levels=(rows, columns), reason=reason)
     results = [replica.result for replica in usable if replica.result is not None]
-    figures = {
-        "accuracy": np.array([result.test_accuracy for result in results]),
-        "cross_entropy": np.array([result.test_cross_entropy for result in results]),
-    }
+    accuracies = np.array([result.test_accuracy for result in results])
+    cross_entropies = np.array([result.test_cross_entropy for result in results])
     predictions = stack_predictions([replica.predictions for replica in usable if replica.predictions is not None])
+    logits = log_probability = None
     if predictions.dtype.names is None:
-        figures["logits"] = (predictions - predictions.mean(axis=2, keepdims=True)).reshape(len(usable), -1)
+        logits = (predictions - predictions.mean(axis=2, keepdims=True)).reshape(len(usable), -1)
     else:
-        figures["log_probability"] = predictions["log_probability"]
-    parts = {name: values if values.ndim == 1 else reduce_figures(values) for name, values in figures.items()}
-    return head | {name: _describe(values.reshape(*levels, *values.shape[1:])) for name, values in parts.items()}
+        log_probability = predictions["log_probability"]
+
+    def describe(values: np.ndarray | None) -> Components | None:
+        if values is None:
+            return None
+        figures = values if values.ndim == 1 else reduce_figures(values)
+        return describe_components(figures.reshape(rows, columns, *figures.shape[1:]))
+
+    return Grid(
+        sources=(first, second),
+        levels=(rows, columns),
+        accuracy=describe(accuracies),
+        cross_entropy=describe(cross_entropies),
+        logits=describe(logits),
+        log_probability=describe(log_probability),
+    )
 
 
 def reduce_figures(values: np.ndarray) -> np.ndarray:
-    """As many figures per run as there are runs, with the same components as many more have.
+    """Return as many figures per run as there are runs, with the same components as many more have.
 
     Components are quadratic in the runs' figures, so their Gram matrix holds all there is to know.
 
@@ -120,14 +125,14 @@ def reduce_figures(values: np.ndarray) -> np.ndarray:
     return directions * np.sqrt(np.maximum(size, 0.0) * len(values))
 
 
-def _describe(values: np.ndarray) -> dict[str, Any]:
+def describe_components(values: np.ndarray) -> Components:
+    """Return the components of figures on a grid (A, B, …), with their intervals and shares."""
     variances, intervals = decompose_with_intervals(values)
     whole = float(np.maximum(variances, 0.0).sum())
-    return {
-        name: {
-            "variance": float(variances[number]),
-            "ci": None if intervals is None else intervals[number].tolist(),
-            "share": max(0.0, float(variances[number])) / whole if whole > 0 else None,
-        }
-        for number, name in enumerate(COMPONENTS)
-    }
+
+    def describe(number: int) -> Component:
+        variance = float(variances[number])
+        ends = None if intervals is None else (float(intervals[number, 0]), float(intervals[number, 1]))
+        return Component(variance=variance, ci=ends, share=max(0.0, variance) / whole if whole > 0 else None)
+
+    return Components(first=describe(0), second=describe(1), interaction=describe(2))

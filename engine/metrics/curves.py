@@ -6,107 +6,138 @@ Source: paper, section 4.1 and figure 3 (SD over replicas per epoch, and the mid
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.metrics.conditioning import find_twin
 from engine.metrics.spread import standard_deviation
+from engine.study.curves_record import ArmCurves, FirstEpoch, Spread, StudyCurves
 from engine.study.epochs import EpochRecord, read_epochs
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.run_records import ResultRecord
+from engine.study.study_plan import StudyArm, StudyPlan
 
-FORMAT = 1
 MIDDLE = (2.5, 97.5)
 """Percentiles between which the middle 95 % lie."""
 
 FIRST_EPOCHS = 3
-MEASURES = ("test_accuracy", "test_cross_entropy", "test_perplexity")
+
+Epochs = tuple[EpochRecord, ...]
 
 
-def measure_curves(paths: StudyPaths, plan: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of curves.json.
+def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | None) -> StudyCurves:
+    """Return the content of curves.json.
 
     Args:
         paths: The study.
-        plan: Its plan.json.
+        plan: What was planned in it.
         previous: An earlier content; arms with the same finished runs are taken from it.
     """
-    known = (previous or {}).get("arms", []) if (previous or {}).get("v") == FORMAT else []
-    earlier = {arm["name"]: arm for arm in known}
+    earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
     finished: dict[str, ResultRecord] = {}
-    records: dict[str, tuple[EpochRecord, ...]] = {}
-    for run in dict.fromkeys(run for arm in plan["arms"] for run in arm["runs"]):
+    records: dict[str, Epochs] = {}
+    for run in dict.fromkeys(run for arm in plan.arms for run in arm.runs):
         result = find_record(paths.run(run).result, ResultRecord)
         if result is not None:
             finished[run] = result
     arms = []
-    for arm in plan["arms"]:
-        if arm.get("group", 1) > 1:
+    for arm in plan.arms:
+        if arm.group > 1:
             continue
-        runs = [run for run in arm["runs"] if run in finished]
-        before = earlier.get(arm["name"])
-        if before is not None and before["runs"] == runs:
+        runs = tuple(run for run in arm.runs if run in finished)
+        before = earlier.get(arm.name)
+        if before is not None and before.runs == runs:
             arms.append(before)
             continue
         for run in runs:
             if run not in records:
                 records[run] = read_run(paths, run, finished[run])
-        entry = {"name": arm["name"], "runs": runs} | spread_by_epoch([records[run] for run in runs])
-        arms.append(entry | {"first_epochs": compare_first_epochs(paths, arm, runs, finished)})
-    return {"v": FORMAT, "study": plan["study"], "arms": arms}
+        first = compare_first_epochs(paths, arm, runs, finished)
+        arms.append(spread_by_epoch(arm.name, {run: records[run] for run in runs}, first))
+    return StudyCurves(study=plan.study, arms=tuple(arms))
 
 
-def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> tuple[EpochRecord, ...]:
-    """The epochs of the attempt that gave the run's result."""
+def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> Epochs:
+    """Read the epochs of the attempt that gave the run's result."""
     return read_epochs(paths.run(run).attempt(result.attempt).epochs).records
 
 
-def spread_by_epoch(runs: Sequence[tuple[EpochRecord, ...]]) -> dict[str, Any]:
-    """Per measure and epoch: n, mean, SD (ddof 0), ends of the middle 95 %, minimum, maximum.
+def spread_by_epoch(
+    name: str, runs: Mapping[str, Epochs], first_epochs: tuple[FirstEpoch, ...] | None = None
+) -> ArmCurves:
+    """Return the spread of each figure at each epoch over an arm's runs.
 
     Replicas whose figure is not finite at an epoch, or that have not reached it, are not counted there.
-
-    Returns:
-        {"epochs": […], "<measure>": {"n": […], "mean": […], …}}; null where no replica counts.
     """
     by_epoch: dict[int, list[EpochRecord]] = {}
-    for run in runs:
-        for record in run:
+    for records in runs.values():
+        for record in records:
             by_epoch.setdefault(record.epoch, []).append(record)
     epochs = sorted(by_epoch)
-    content: dict[str, Any] = {"epochs": epochs}
-    for measure in MEASURES:
-        found = [[getattr(record, measure) for record in by_epoch[epoch]] for epoch in epochs]
-        values = [[v for v in row if v is not None and math.isfinite(v)] for row in found]
-        if any(values):
-            rows = [_summarise(row) for row in values]
-            content[measure] = {key: [row[key] for row in rows] for key in rows[0]}
-    return content
+    ordered = [by_epoch[epoch] for epoch in epochs]
+    return ArmCurves(
+        name=name,
+        runs=tuple(runs),
+        epochs=tuple(epochs),
+        test_accuracy=_spread([[record.test_accuracy for record in records] for records in ordered]),
+        test_cross_entropy=_spread([[record.test_cross_entropy for record in records] for records in ordered]),
+        test_perplexity=_spread([[record.test_perplexity for record in records] for records in ordered]),
+        first_epochs=first_epochs,
+    )
 
 
-def _summarise(values: list[float]) -> dict[str, float | int | None]:
+def _spread(figures: Sequence[Sequence[float | None]]) -> Spread | None:
+    """Return the spread of one figure, given by epoch and replica; None where there is not one finite figure."""
+    values = [[v for v in row if v is not None and math.isfinite(v)] for row in figures]
+    if not any(values):
+        return None
+    rows = [_summarise(row) for row in values]
+    return Spread(
+        n=tuple(row.n for row in rows),
+        mean=tuple(row.mean for row in rows),
+        sd=tuple(row.sd for row in rows),
+        low=tuple(row.low for row in rows),
+        high=tuple(row.high for row in rows),
+        min=tuple(row.least for row in rows),
+        max=tuple(row.most for row in rows),
+    )
+
+
+class _Summary(NamedTuple):
+    """One figure at one epoch."""
+
+    n: int = 0
+    mean: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    least: float | None = None
+    most: float | None = None
+
+
+def _summarise(values: list[float]) -> _Summary:
     if not values:
-        return {"n": 0, "mean": None, "sd": None, "low": None, "high": None, "min": None, "max": None}
+        return _Summary()
     array = np.array(values)
     low, high = np.percentile(array, MIDDLE)
-    return {
-        "n": len(values),
-        "mean": float(array.mean()),
-        "sd": standard_deviation(array),
-        "low": float(low),
-        "high": float(high),
-        "min": float(array.min()),
-        "max": float(array.max()),
-    }
+    return _Summary(
+        len(values),
+        float(array.mean()),
+        standard_deviation(array),
+        float(low),
+        float(high),
+        float(array.min()),
+        float(array.max()),
+    )
 
 
 def compare_first_epochs(
-    paths: StudyPaths, arm: dict[str, Any], runs: list[str], finished: dict[str, ResultRecord]
-) -> list[dict[str, Any]] | None:
-    """Test accuracies of the first epochs with one bit moved and without, percent; None for other arms.
+    paths: StudyPaths, arm: StudyArm, runs: Sequence[str], finished: Mapping[str, ResultRecord]
+) -> tuple[FirstEpoch, ...] | None:
+    """Return the test accuracies of the first epochs with one bit moved and without; None for other arms.
 
     Source: paper, section 4.1, whose example goes apart by 10 percentage points within three epochs.
     """
@@ -115,11 +146,11 @@ def compare_first_epochs(
         return None
     plain = read_run(paths, twin, finished[twin])[:FIRST_EPOCHS]
     moved = [read_run(paths, run, finished[run]) for run in runs]
-    return [
-        {
-            "epoch": record.epoch,
-            "unmoved": record.test_accuracy,
-            "moved": [run[number].test_accuracy for run in moved if len(run) > number],
-        }
+    return tuple(
+        FirstEpoch(
+            epoch=record.epoch,
+            unmoved=record.test_accuracy,
+            moved=tuple(run[number].test_accuracy for run in moved if len(run) > number),
+        )
         for number, record in enumerate(plain)
-    ]
+    )

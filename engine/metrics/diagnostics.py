@@ -1,67 +1,86 @@
 """What the same predictions tell beyond the diversity measures: how much of a spread is the test set's doing.
 
-Shapes: R replicas, N examples, C classes. Accuracies and their SDs are in percent and percentage points.
+Shapes: R replicas, N examples. Accuracies and their SDs are in percent and percentage points.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-CONFIDENCE = 0.95
+from engine.catalog.measure_declaration import CONFIDENCE
+from engine.catalog.measures import MEASURES
+from engine.metrics.intervals import half_width, jackknife_variance
+from engine.metrics.outputs import DIAGNOSTIC_FORMULAS, Outcomes
+from engine.study.metrics_record import NOTHING, Estimate, Interval
+
 POWER = 0.80
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diagnostics:
-    """Figures of one arm; None where there are too few replicas."""
-
-    test_set_sd: float | None = None
-    """√(d/2n), d the disagreement: the SD of accuracy that independent errors would give at most."""
-    independent_sd: float | None = None
-    """SD of accuracy if replicas erred independently from example to example."""
-    true_sd: float | None = None
-    """SD of the replicas' accuracy on the distribution that the test set is drawn from; 0 where the estimate of its
-    square is negative."""
-    true_sd_ci: tuple[float, float] | None = None
-    """95 %, jackknife over replicas."""
-    error: float | None = None
-    """Mean test error, percent; equals the disagreement where an ensemble's votes are calibrated class by class."""
-    sd_ratio: float | None = None
-    """Smallest ratio of two SDs that two arms of this many replicas tell apart with 80 % power at 5 %."""
-
-
-def diagnose(predictions: np.ndarray, labels: np.ndarray, *, disagreement: float | None) -> Diagnostics:
+def diagnose(predictions: np.ndarray, labels: np.ndarray, *, disagreement: float | None) -> dict[str, Estimate]:
     """Diagnose some replicas.
 
     Args:
         predictions: Predicted class, int (R, N).
         labels: True class, int (N,).
         disagreement: Percent, mean over pairs.
+
+    Returns:
+        An estimate for the key of every diagnostic, without a value where there are too few replicas.
     """
-    replicas, examples = predictions.shape
-    if replicas == 0 or examples == 0:
-        return Diagnostics()
-    right = predictions == labels
-    error = 100.0 * (1.0 - float(right.mean()))
-    if replicas < 2 or disagreement is None:
-        return Diagnostics(error=error)
-    variance, interval = distribution_variance(right)
-    return Diagnostics(
-        test_set_sd=100.0 * math.sqrt(disagreement / 100.0 / (2 * examples)),
-        independent_sd=100.0 * math.sqrt(independent_variance(right)),
-        true_sd=100.0 * _root(variance),
-        true_sd_ci=None if interval is None else (100.0 * _root(interval[0]), 100.0 * _root(interval[1])),
-        error=error,
-        sd_ratio=detectable_sd_ratio(replicas),
+    if 0 in predictions.shape:
+        return dict.fromkeys((measure.key for measure in MEASURES["diagnostics"]), NOTHING)
+    outcomes = Outcomes(predictions == labels, disagreement if len(predictions) > 1 else None)
+    return {measure.key: DIAGNOSTIC_FORMULAS.by_key[measure.key](outcomes) for measure in MEASURES["diagnostics"]}
+
+
+@DIAGNOSTIC_FORMULAS.computes("test_set_sd")
+def measure_test_set_sd(outcomes: Outcomes) -> Estimate:
+    """Return √(d/2N), d the disagreement: the SD of accuracy that independent errors would give at most."""
+    if outcomes.disagreement is None:
+        return NOTHING
+    return Estimate(100.0 * math.sqrt(outcomes.disagreement / 100.0 / (2 * outcomes.right.shape[1])))
+
+
+@DIAGNOSTIC_FORMULAS.computes("independent_sd")
+def measure_independent_sd(outcomes: Outcomes) -> Estimate:
+    """Return the SD of accuracy if replicas erred independently from example to example."""
+    if outcomes.disagreement is None:
+        return NOTHING
+    return Estimate(100.0 * math.sqrt(independent_variance(outcomes.right)))
+
+
+@DIAGNOSTIC_FORMULAS.computes("true_sd")
+def measure_true_sd(outcomes: Outcomes) -> Estimate:
+    """Return the SD of accuracy on the distribution behind the test set; 0 where its square is estimated negative."""
+    if outcomes.disagreement is None:
+        return NOTHING
+    variance, ends = distribution_variance(outcomes.right)
+    return Estimate(
+        100.0 * _root(variance),
+        interval=None if ends is None else (100.0 * _root(ends[0]), 100.0 * _root(ends[1])),
     )
 
 
+@DIAGNOSTIC_FORMULAS.computes("error")
+def measure_error(outcomes: Outcomes) -> Estimate:
+    """Return the mean test error."""
+    return Estimate(100.0 * (1.0 - float(outcomes.right.mean())))
+
+
+@DIAGNOSTIC_FORMULAS.computes("sd_ratio")
+def measure_sd_ratio(outcomes: Outcomes) -> Estimate:
+    """Return the smallest ratio of two SDs that two arms of this many replicas tell apart."""
+    return NOTHING if outcomes.disagreement is None else Estimate(detectable_sd_ratio(len(outcomes.right)))
+
+
+DIAGNOSTIC_FORMULAS.check()
+
+
 def independent_variance(right: np.ndarray) -> float:
-    """Variance of accuracy, as a fraction, from each example's own variance over the replicas: (1/n²) Σ Var(c_i).
+    """Return the variance of accuracy, as a fraction, from each example's own over the replicas: (1/n²) Σ Var(c_i).
 
     Args:
         right: Whether a replica is right, bool (R, N), R of 2 or more.
@@ -72,8 +91,8 @@ def independent_variance(right: np.ndarray) -> float:
     return float(right.var(axis=0, ddof=1).sum()) / right.shape[1] ** 2
 
 
-def distribution_variance(right: np.ndarray) -> tuple[float, tuple[float, float] | None]:
-    """Unbiased estimate of the variance of replicas' accuracy on the whole distribution, as a fraction squared.
+def distribution_variance(right: np.ndarray) -> tuple[float, Interval | None]:
+    """Estimate the variance of replicas' accuracy on the whole distribution without bias, as a fraction squared.
 
     n/(n−1) · (Var(accuracy) − (1/n²) Σ Var(c_i)), all variances over replicas with ddof 1: the mean covariance of two
     different examples. May be negative.
@@ -84,18 +103,17 @@ def distribution_variance(right: np.ndarray) -> tuple[float, tuple[float, float]
     Source: Jordan (2024), theorem 2.
     """
     replicas = len(right)
-    value = _covariance(right.sum(axis=0), right.sum(axis=1), right.shape[1])
+    counts, hits = right.sum(axis=0), right.sum(axis=1)
+    value = _covariance(counts, hits, right.shape[1])
     if replicas < 3:
         return value, None
-    counts, hits = right.sum(axis=0), right.sum(axis=1)
     without = np.array([_covariance(counts - right[i], np.delete(hits, i), right.shape[1]) for i in range(replicas)])
-    error = math.sqrt((replicas - 1) / replicas * float(np.sum((without - without.mean()) ** 2)))
-    half = float(special.stdtrit(replicas - 1, (1 + CONFIDENCE) / 2)) * error
+    half = float(half_width(jackknife_variance(without), replicas - 1))
     return value, (value - half, value + half)
 
 
 def _covariance(counts: np.ndarray, hits: np.ndarray, examples: int) -> float:
-    """Theorem 2 from how many replicas are right on each example, and on how many examples each replica is."""
+    """Apply theorem 2 to how many replicas are right on each example, and on how many examples each replica is."""
     replicas = len(hits)
     share = counts / replicas
     of_examples = float(np.sum(share * (1.0 - share))) * replicas / (replicas - 1)
@@ -109,6 +127,9 @@ def _root(variance: float) -> float:
 
 
 def detectable_sd_ratio(replicas: int) -> float:
-    """exp((z₀.₉₇₅ + z₀.₈)·√(1/(R−1))): from the normal approximation of ln SD, whose variance is 1/(2(R−1)) per arm."""
+    """Return exp((z₀.₉₇₅ + z₀.₈)·√(1/(R−1))).
+
+    ln SD is taken as normal with the variance 1/(2(R−1)) in each of two arms.
+    """
     z = float(special.ndtri((1 + CONFIDENCE) / 2) + special.ndtri(POWER))
     return math.exp(z * math.sqrt(1.0 / (replicas - 1)))

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.parallel import each_in_parallel
 
 Matrix = np.ndarray
@@ -35,7 +36,7 @@ DOUBLE_GAP = 1200.0
 
 
 def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> Matrix:
-    """Accuracy of the mean logits of two replicas.
+    """Return the accuracy of the mean logits of two replicas.
 
     The mean is right where the label's sum is above the largest other sum; where they are equal, the lower
     class counts as predicted, as argmax has it. Sums are taken in float64, where those of float32 numbers are
@@ -71,7 +72,7 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
 
 
 def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The examples whose largest logit is the same class's in every replica, with no other as large.
+    """Find the examples whose largest logit is the same class's in every replica, with no other as large.
 
     Args:
         logits: Finite float (R, N, C).
@@ -106,7 +107,7 @@ def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: np.ndarray) -
 
 
 def find_candidates(part: np.ndarray) -> np.ndarray:
-    """The classes that the mean of some two replicas may predict; usually two or three of all.
+    """Find the classes that the mean of some two replicas may predict; usually two or three of all.
 
     A class can beat the one with the largest mean logit, k, only if its distance from k, added over the two replicas
     where it is largest, is not negative.
@@ -125,7 +126,7 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
 
 
 def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> None:
-    """Candidates (R, B, M) and which is right: there the sum has to exceed each other one's sum.
+    """Count the right answers among candidates (R, B, M): the right one's sum has to exceed each other one's sum.
 
     That is a comparison per other candidate: the distance of one replica with the negated distance of the other.
     """
@@ -145,7 +146,7 @@ def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> 
 
 
 def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
-    """Cross-entropy of the mean logits of two replicas.
+    """Return the cross-entropy of the mean logits of two replicas.
 
     exp of a mean is a product of exps, so the normalisers of all pairs are one small matrix product per example:
     no exp is taken per pair.
@@ -171,17 +172,17 @@ def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
 
 
 def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
-    """A block's losses, added up over its examples; float64 (R, R)."""
+    """Return a block's losses, added up over its examples; float64 (R, R)."""
     highest = part.max(axis=2)
     below = part - highest[:, :, None]
     gap = -below.min()
     if gap > DOUBLE_GAP:
         return _sum_losses_plainly(part, labels)
-    kind = np.float32 if gap < SINGLE_GAP else np.float64
-    roots = np.exp(below / 2).astype(kind).transpose(1, 0, 2)
+    precision = np.float32 if gap < SINGLE_GAP else np.float64
+    roots = np.exp(below / 2).astype(precision).transpose(1, 0, 2)
     normalisers = roots @ roots.transpose(0, 2, 1)
     own = (highest - part[:, np.arange(len(labels)), labels]).sum(axis=1)
-    if kind is np.float32:
+    if precision is np.float32:
         # The sum of some logs is the log of a product: as many factors as float32 can hold.
         for _ in range(count_foldings(float(gap), part.shape[2])):
             half = len(normalisers) // 2
@@ -191,13 +192,13 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
 
 
 def count_foldings(gap: float, classes: int) -> int:
-    """How often normalisers, each in exp(−gap/2)…classes, can be multiplied in pairs within float32's normal range."""
+    """Return how often normalisers in exp(−gap/2)…classes can be multiplied in pairs within float32's normal range."""
     factors = SINGLE_EXPONENT / max(gap / 2, math.log(classes), 1.0)
     return max(0, min(MAX_FOLDINGS, int(math.log2(max(factors, 1.0)))))
 
 
 def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
-    """The same by the definition, for logits so far apart that their exps cannot be multiplied."""
+    """Return the same by the definition, for logits so far apart that their exps cannot be multiplied."""
     places = np.arange(len(labels))
     sums = np.empty((len(part), len(part)))
     for i in range(len(part)):
@@ -206,3 +207,29 @@ def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
         normaliser = np.log(np.exp(mean - highest[:, :, None]).sum(axis=2))
         sums[i] = (normaliser + highest - mean[:, places, labels]).sum(axis=1)
     return sums
+
+
+@IMAGE_FORMULAS.computes("ensemble_delta")
+def measure_gains(outputs: ImageOutputs) -> Matrix:
+    """Return what accuracy the mean logits of all pairs gain, percentage points."""
+    joint = ensemble_accuracies(outputs.logits, outputs.labels, outputs.predictions)
+    return joint - (outputs.accuracies[:, None] + outputs.accuracies[None, :]) / 2
+
+
+@IMAGE_FORMULAS.computes("ensemble_cross_entropy_delta")
+def measure_loss_changes(outputs: ImageOutputs) -> Matrix:
+    """Return by how much the cross-entropy of the mean logits of all pairs differs from their members', nats."""
+    joint, own = ensemble_cross_entropies(outputs.logits, outputs.labels), outputs.cross_entropies
+    # Equal replicas average to themselves; what rounding leaves of that is not a gain.
+    return np.where(_find_equal(outputs.logits, own), 0.0, joint - (own[:, None] + own[None, :]) / 2)
+
+
+def _find_equal(logits: np.ndarray, cross_entropies: np.ndarray) -> np.ndarray:
+    """Tell which replicas have the same logits, bool (R, R); equal logits have equal cross-entropies."""
+    group = np.arange(len(logits))
+    for i in range(len(logits)):
+        for j in np.flatnonzero(cross_entropies[:i] == cross_entropies[i]):
+            if group[j] == j and np.array_equal(logits[i], logits[j]):
+                group[i] = j
+                break
+    return group[:, None] == group[None, :]

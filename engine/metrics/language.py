@@ -7,57 +7,84 @@ Shapes: R replicas, N words.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.estimates import Measured, Resampling, measure_all, measure_nothing
+from engine.metrics.outputs import TEXT_FORMULAS, TextOutputs
 from engine.metrics.parallel import each_in_parallel
-from engine.metrics.spread import bootstrap_sd_error, standard_deviation
-
-Interval = tuple[float, float]
-
-TEXT_MEANS = ("perplexity_mean", "cross_entropy_mean", "accuracy_mean")
-TEXT_SPREADS = ("perplexity_sd", "perplexity_sd_error")
-TEXT_PAIRWISE = ("disagreement", "ensemble_perplexity_delta")
-TEXT_INTERVALS = ("disagreement_ci", "ensemble_perplexity_delta_ci")
+from engine.study.metrics_record import Estimate
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextDiversity:
-    """What R language models have in common and what not; a value that does not exist is None, with its reason."""
-
-    n: int
-    """Replicas."""
-    perplexity_mean: float | None = None
-    perplexity_sd: float | None = None
-    """Over replicas, ddof 0."""
-    perplexity_sd_error: float | None = None
-    """SD of that SD over bootstrap resamples of the replicas."""
-    cross_entropy_mean: float | None = None
-    """Nats per word."""
-    accuracy_mean: float | None = None
-    """Percent of words that were the likeliest."""
-    disagreement: float | None = None
-    """Percent of words before which two replicas expect different ones, mean over pairs."""
-    disagreement_ci: Interval | None = None
-    """95 %, jackknife over replicas."""
-    ensemble_perplexity_delta: float | None = None
-    """Perplexity of the mean probabilities of two less the mean perplexity of the two, mean over pairs."""
-    ensemble_perplexity_delta_ci: Interval | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
-    """Field → why it is None."""
+@TEXT_FORMULAS.computes("perplexity_mean")
+def measure_perplexity(outputs: TextOutputs) -> Estimate:
+    """Return the mean perplexity of the replicas."""
+    return Estimate(float(outputs.perplexities.mean()))
 
 
-def text_diversity(
+@TEXT_FORMULAS.computes("perplexity_sd")
+def measure_perplexities(outputs: TextOutputs) -> np.ndarray:
+    """Return the perplexity of each replica."""
+    return outputs.perplexities
+
+
+@TEXT_FORMULAS.computes("cross_entropy_mean")
+def measure_cross_entropy(outputs: TextOutputs) -> Estimate:
+    """Return the mean cross-entropy of the replicas."""
+    return Estimate(float(outputs.cross_entropies.mean()))
+
+
+@TEXT_FORMULAS.computes("accuracy_mean")
+def measure_accuracy(outputs: TextOutputs) -> Estimate:
+    """Return the percentage of words that were the likeliest, over all replicas."""
+    return Estimate(100.0 * float((outputs.likeliest == outputs.labels).mean()))
+
+
+@TEXT_FORMULAS.computes("disagreement")
+def measure_word_disagreement(outputs: TextOutputs) -> np.ndarray:
+    """Return the percentage of words on which two replicas differ, float64 (R, R).
+
+    Replicas are compared pair by pair, for a vocabulary of any size.
+    """
+    likeliest = outputs.likeliest
+    matrix = np.zeros((len(likeliest), len(likeliest)))
+
+    def compare(i: int) -> None:
+        for j in range(i + 1, len(likeliest)):
+            matrix[i, j] = matrix[j, i] = 100.0 * np.count_nonzero(likeliest[i] != likeliest[j]) / likeliest.shape[1]
+
+    each_in_parallel(compare, range(len(likeliest)))
+    return matrix
+
+
+@TEXT_FORMULAS.computes("ensemble_perplexity_delta")
+def measure_perplexity_changes(outputs: TextOutputs) -> np.ndarray:
+    """Return the perplexity of the mean of two replicas' probabilities less the mean of theirs, float64 (R, R)."""
+    logs, own = outputs.log_probabilities.astype(np.float64), outputs.perplexities
+    matrix = np.zeros((len(logs), len(logs)))
+
+    def average(i: int) -> None:
+        for j in range(i + 1, len(logs)):
+            if np.array_equal(logs[i], logs[j]):
+                continue  # equal replicas average to themselves; what rounding leaves of that is not a change
+            mean = np.logaddexp(logs[i], logs[j]).mean() - math.log(2.0)
+            matrix[i, j] = matrix[j, i] = math.exp(-mean) - (own[i] + own[j]) / 2
+
+    each_in_parallel(average, range(len(logs)))
+    return matrix
+
+
+TEXT_FORMULAS.check()
+
+
+def measure_text(
     likeliest: np.ndarray,
     log_probabilities: np.ndarray,
     labels: np.ndarray,
     *,
     bootstrap: int = 10_000,
     seed: int = 1,
-) -> TextDiversity:
+) -> Measured:
     """Measure how different some language models are.
 
     Args:
@@ -75,67 +102,9 @@ def text_diversity(
             f"{likeliest.shape}, {log_probabilities.shape} and {labels.shape}, expected (R, N) twice, (N,)"
         )
     replicas, words = likeliest.shape
-    everything = TEXT_MEANS + TEXT_SPREADS + TEXT_PAIRWISE + TEXT_INTERVALS
     if replicas == 0 or words == 0:
-        reason = "there are no replicas" if replicas == 0 else "there are no words"
-        return TextDiversity(n=replicas, reasons=dict.fromkeys(everything, reason))
+        return measure_nothing("text", replicas, "there are no replicas" if replicas == 0 else "there are no words")
     if not np.isfinite(log_probabilities).all():
-        return TextDiversity(n=replicas, reasons=dict.fromkeys(everything, "log-probabilities that are not finite"))
-    cross_entropies = -log_probabilities.astype(np.float64).mean(axis=1)
-    perplexities = np.exp(cross_entropies)
-    values: dict[str, Any] = {
-        "perplexity_mean": float(perplexities.mean()),
-        "cross_entropy_mean": float(cross_entropies.mean()),
-        "accuracy_mean": 100.0 * float((likeliest == labels).mean()),
-    }
-    if replicas < 2:
-        reason = "one replica alone: a spread needs at least two"
-        missing: dict[str, str] = dict.fromkeys(TEXT_SPREADS + TEXT_PAIRWISE + TEXT_INTERVALS, reason)
-        return TextDiversity(n=replicas, reasons=missing, **values)
-    reasons: dict[str, str] = {}
-    values["perplexity_sd"] = standard_deviation(perplexities)
-    if bootstrap > 0:
-        values["perplexity_sd_error"] = bootstrap_sd_error(perplexities, resamples=bootstrap, seed=seed)
-    else:
-        reasons["perplexity_sd_error"] = "metrics.bootstrap is 0"
-    matrices = {
-        "disagreement": disagreement_of_words(likeliest),
-        "ensemble_perplexity_delta": ensemble_perplexity_deltas(log_probabilities, perplexities),
-    }
-    for name, matrix in matrices.items():
-        values[name] = mean_over_pairs(matrix)
-        if replicas < 3:
-            reasons[f"{name}_ci"] = "two replicas: an interval over replicas needs at least three"
-        else:
-            values[f"{name}_ci"] = jackknife_interval(matrix)
-    return TextDiversity(n=replicas, reasons=reasons, **values)
-
-
-def disagreement_of_words(likeliest: np.ndarray) -> np.ndarray:
-    """Percent of words on which two replicas differ, float64 (R, R): compared pair by pair, for any vocabulary."""
-    replicas = len(likeliest)
-    matrix = np.zeros((replicas, replicas))
-
-    def compare(i: int) -> None:
-        for j in range(i + 1, replicas):
-            matrix[i, j] = matrix[j, i] = 100.0 * np.count_nonzero(likeliest[i] != likeliest[j]) / likeliest.shape[1]
-
-    each_in_parallel(compare, range(replicas))
-    return matrix
-
-
-def ensemble_perplexity_deltas(log_probabilities: np.ndarray, perplexities: np.ndarray) -> np.ndarray:
-    """Perplexity of the mean of two replicas' probabilities less the mean of theirs, float64 (R, R)."""
-    replicas = len(log_probabilities)
-    matrix = np.zeros((replicas, replicas))
-    logs = log_probabilities.astype(np.float64)
-
-    def average(i: int) -> None:
-        for j in range(i + 1, replicas):
-            if np.array_equal(logs[i], logs[j]):
-                continue  # equal replicas average to themselves; what rounding leaves of that is not a change
-            mean = np.logaddexp(logs[i], logs[j]).mean() - math.log(2.0)
-            matrix[i, j] = matrix[j, i] = math.exp(-mean) - (perplexities[i] + perplexities[j]) / 2
-
-    each_in_parallel(average, range(replicas))
-    return matrix
+        return measure_nothing("text", replicas, "log-probabilities that are not finite")
+    outputs = TextOutputs(likeliest, log_probabilities, labels)
+    return measure_all(TEXT_FORMULAS, outputs, replicas, Resampling(bootstrap, seed))

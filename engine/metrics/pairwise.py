@@ -12,6 +12,8 @@ import sys
 
 import numpy as np
 
+from engine.metrics.formulas import UndefinedError
+from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.parallel import each_in_parallel
 
 Matrix = np.ndarray
@@ -24,7 +26,7 @@ PRODUCT_COLUMNS = 4096
 
 
 def disagreement_matrix(predictions: np.ndarray, classes: int) -> Matrix:
-    """Percent of examples on which two replicas predict different classes.
+    """Return the percentage of examples on which two replicas predict different classes.
 
     Args:
         predictions: Predicted class, int (R, N).
@@ -47,7 +49,7 @@ def disagreement_matrix(predictions: np.ndarray, classes: int) -> Matrix:
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of some numbers, ties sharing their mean rank, less the mean of all ranks.
+    """Return the ranks of some numbers, ties sharing their mean rank, less the mean of all ranks.
 
     Args:
         values: Finite float (M,).
@@ -56,22 +58,22 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
         float32 (M,), or float64 where that could not hold them: multiples of one half, of sum zero.
     """
     order, repeats = _sort_order(values)
-    kind = np.float32 if len(values) < EXACT_RANKS else np.float64
-    places = (np.arange(len(values)) - (len(values) - 1) / 2).astype(kind)
-    ranks = np.empty(len(values), dtype=kind)
+    precision = np.float32 if len(values) < EXACT_RANKS else np.float64
+    places = (np.arange(len(values)) - (len(values) - 1) / 2).astype(precision)
+    ranks = np.empty(len(values), dtype=precision)
     ranks[order] = _mean_over_ties(places, repeats) if repeats.any() else places
     return ranks
 
 
 def _mean_over_ties(places: np.ndarray, repeats: np.ndarray) -> np.ndarray:
-    """Each place replaced by the middle of its run of equal values, the sorted places a…b by (a+b)/2."""
+    """Replace each place by the middle of its run of equal values, the sorted places a…b by (a+b)/2."""
     starts = np.flatnonzero(np.concatenate(([True], ~repeats)))
     ends = np.append(starts[1:], len(places)) - 1
     return np.repeat((places[starts] + places[ends]) / 2, ends - starts + 1)
 
 
 def _sort_order(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices that sort the values, and whether each sorted value but the first equals the one before it.
+    """Return indices that sort the values, and whether each sorted value but the first equals the one before it.
 
     float32 numbers are sorted together with their index as one 64-bit key, several times as fast as argsort:
     the bits of a positive float order like integers, those of a negative one the other way round.
@@ -93,7 +95,7 @@ def _sort_order(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rank_correlation_matrix(logits: np.ndarray) -> Matrix:
-    """Spearman's rank correlation of two replicas' flattened logits, ties at their average rank.
+    """Return Spearman's rank correlation of two replicas' flattened logits, ties at their average rank.
 
     Args:
         logits: Finite float (R, N, C).
@@ -114,7 +116,7 @@ def rank_correlation_matrix(logits: np.ndarray) -> Matrix:
 
 
 def correlation_matrix(logits: np.ndarray) -> Matrix:
-    """Pearson's correlation of two replicas' flattened logits; see `rank_correlation_matrix`."""
+    """Return Pearson's correlation of two replicas' flattened logits; see `rank_correlation_matrix`."""
     flat = logits.reshape(len(logits), -1)
     centred = np.empty(flat.shape)
 
@@ -126,7 +128,7 @@ def correlation_matrix(logits: np.ndarray) -> Matrix:
 
 
 def correlate_rows(centred: np.ndarray) -> Matrix:
-    """Correlations between rows of mean zero.
+    """Return the correlations between rows of mean zero.
 
     Equal rows give exactly 1, and constant ones NaN.
 
@@ -148,7 +150,7 @@ def correlate_rows(centred: np.ndarray) -> Matrix:
 
 
 def _equal_rows(rows: np.ndarray, products: Matrix) -> np.ndarray:
-    """Which rows hold the same numbers, bool (R, R); only those that correlate perfectly are compared."""
+    """Tell which rows hold the same numbers, bool (R, R); only those that correlate perfectly are compared."""
     group = np.arange(len(rows))
     for i in range(len(rows)):
         for j in np.flatnonzero(products[i, :i] > 1.0 - 1e-9):
@@ -156,3 +158,34 @@ def _equal_rows(rows: np.ndarray, products: Matrix) -> np.ndarray:
                 group[i] = j
                 break
     return group[:, None] == group[None, :]
+
+
+@IMAGE_FORMULAS.computes("disagreement")
+def measure_disagreement(outputs: ImageOutputs) -> Matrix:
+    """Return the disagreement of all pairs."""
+    return disagreement_matrix(outputs.predictions, outputs.logits.shape[2])
+
+
+@IMAGE_FORMULAS.computes("correlation")
+def measure_rank_correlation(outputs: ImageOutputs) -> Matrix:
+    """Return the rank correlation of all pairs."""
+    return _refuse_constants(rank_correlation_matrix(outputs.logits))
+
+
+@IMAGE_FORMULAS.computes("pearson")
+def measure_correlation(outputs: ImageOutputs) -> Matrix:
+    """Return the linear correlation of all pairs."""
+    return _refuse_constants(correlation_matrix(outputs.logits))
+
+
+def _refuse_constants(correlations: Matrix) -> Matrix:
+    """Return the correlations where all of them exist.
+
+    Raises:
+        UndefinedError: If the logits of a replica are all equal.
+    """
+    constant = np.flatnonzero(~np.isfinite(np.diagonal(correlations)))
+    if len(constant):
+        which = ", ".join(str(replica + 1) for replica in constant)
+        raise UndefinedError(f"undefined: all logits of replica {which} are equal")
+    return correlations

@@ -5,25 +5,19 @@ Everything may be damaged; what is, is named in the arm's entry, and the rest is
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, fields
-from typing import Any
+from collections.abc import Mapping
 
-from engine.errors import StudyError
+import msgspec
+
+from engine.catalog.measures import MEASURES
 from engine.metrics.checked import Seen
 from engine.metrics.conditioning import find_condition_numbers
 from engine.metrics.crossed import measure_grid
-from engine.metrics.diagnostics import Diagnostics, diagnose
-from engine.metrics.language import (
-    TEXT_INTERVALS,
-    TEXT_MEANS,
-    TEXT_PAIRWISE,
-    TEXT_SPREADS,
-    TextDiversity,
-    text_diversity,
-)
+from engine.metrics.diagnostics import diagnose
+from engine.metrics.estimates import Measured, keep_finite, measure_nothing
+from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
-from engine.metrics.measures import INTERVALS, MEANS, PAIRWISE, SPREADS, Diversity, diversity
+from engine.metrics.measures import measure_images
 from engine.metrics.replicas import (
     Labels,
     Replica,
@@ -35,70 +29,68 @@ from engine.metrics.replicas import (
     read_replica,
     stack_predictions,
 )
-from engine.study.files import read_json
+from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate, StudyMeasures
 from engine.study.paths import StudyPaths
-
-FORMAT = 1
-FIGURES = MEANS + SPREADS + PAIRWISE + INTERVALS
-TEXT_FIGURES = TEXT_MEANS + TEXT_SPREADS + TEXT_PAIRWISE + TEXT_INTERVALS
-
-Measures = Diversity | TextDiversity
+from engine.study.similarity_record import find_similarity
+from engine.study.study_plan import StudyArm, StudyPlan
 
 
-def measure_study(paths: StudyPaths, *, previous: dict[str, Any] | None, seen: Seen | None = None) -> dict[str, Any]:
-    """Make the content of metrics.json.
+def measure_study(
+    paths: StudyPaths, plan: StudyPlan, *, previous: StudyMeasures | None = None, seen: Seen | None = None
+) -> StudyMeasures:
+    """Return the content of metrics.json.
 
     Args:
         paths: The study.
-        previous: An earlier content; entries of arms that have not changed since are taken from it.
+        plan: What was planned in it.
+        previous: An earlier content, made by the same formulas; entries of arms that have not changed since are taken
+            from it.
         seen: Predictions that were compared with their digests before; extended here.
-
-    Raises:
-        StudyError: If the study's plan cannot be read.
     """
-    plan = read_json(paths.plan)
-    if plan is None or not isinstance(plan.get("arms"), list):
-        raise StudyError(f"{paths.plan}: is missing or damaged: run the protocol again to write it anew")
     labels = read_labels(paths.labels)
-    bootstrap, text = plan["metrics"]["bootstrap"], plan.get("text", False)
-    earlier = {arm["name"]: arm for arm in (previous or {}).get("arms", [])}
+    earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
     replicas: dict[str, Replica | None] = {}
     seen = {} if seen is None else seen
     before = dict(seen)
     entries = []
-    for arm in plan["arms"]:
-        for run in arm["runs"]:
+    for arm in plan.arms:
+        for run in arm.runs:
             if run not in replicas:
                 replicas[run] = read_replica(paths, run, labels, seen)
         found = _find_replicas(arm, replicas)
-        entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap, digest_files(found, labels))
-        if entry is None or arm.get("crossed"):
+        entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
+        if entry is None or arm.crossed:
             # Their bytes are about to be used: how a file looks from outside is not enough.
-            for run in arm["runs"]:
+            for run in arm.runs:
                 if run in seen and seen[run] is before.pop(run, None):
                     del seen[run]
                     replicas[run] = read_replica(paths, run, labels, seen)
             found = _find_replicas(arm, replicas)
-            entry = _reuse(earlier.get(arm["name"]), found, arm, bootstrap, digest_files(found, labels))
-        # A copy: whether anything changed is seen by comparing with what was there before.
-        entries.append(dict(entry) if entry else measure_arm(arm, found, labels, bootstrap=bootstrap, text=text))
+            entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
+        entries.append(entry or measure_arm(arm, found, labels, bootstrap=plan.metrics.bootstrap, text=plan.text))
     note_lost_labels(paths, replicas, labels)
     finished = {
         run: replica.result for run, replica in replicas.items() if replica is not None and replica.result is not None
     }
-    for entry, arm in zip(entries, plan["arms"], strict=True):
-        entry["condition_number"] = find_condition_numbers(paths, arm, finished)
-        entry["onset"] = arm.get("onset")
-        entry["crossed"] = measure_grid(arm, replicas)
-        entry["cka"] = summarise_cka(paths, arm["name"])
-    return {"v": FORMAT, "study": plan["study"], "arms": entries}
+    compared = find_similarity(paths.cka)
+    arms = tuple(
+        msgspec.structs.replace(
+            entry,
+            condition_number=find_condition_numbers(paths, arm, finished),
+            onset=arm.onset,
+            crossed=measure_grid(arm, replicas),
+            cka=summarise_cka(compared, arm.name),
+        )
+        for entry, arm in zip(entries, plan.arms, strict=True)
+    )
+    return StudyMeasures(study=plan.study, arms=arms)
 
 
-def _find_replicas(arm: dict[str, Any], replicas: dict[str, Replica | None]) -> list[Replica]:
+def _find_replicas(arm: StudyArm, replicas: Mapping[str, Replica | None]) -> list[Replica]:
     """List an arm's finished runs, or the ensembles of them that are complete."""
-    if arm.get("group", 1) > 1:
-        return average_groups([replicas[run] for run in arm["runs"]], arm["group"])
-    return [replica for run in arm["runs"] if (replica := replicas[run]) is not None]
+    if arm.group > 1:
+        return average_groups([replicas[run] for run in arm.runs], arm.group)
+    return [replica for run in arm.runs if (replica := replicas[run]) is not None]
 
 
 def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:
@@ -107,94 +99,84 @@ def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:
 
 
 def _reuse(
-    earlier: dict[str, Any] | None, found: list[Replica], arm: dict[str, Any], bootstrap: int, files: str | None
-) -> dict[str, Any] | None:
-    """Take the earlier entry if it was over the same files, and holds every measure that this version has."""
-    kind = TextDiversity if (earlier or {}).get("text") else Diversity
-    expected = {field.name for field in fields(kind)} - {"reasons"}
-    known = {field.name for field in fields(Diagnostics)}
-    if earlier is None or not expected <= set(earlier) or not known <= set(earlier.get("diagnostics") or ()):
-        return None
+    earlier: ArmMeasures | None, found: list[Replica], arm: StudyArm, plan: StudyPlan, files: str | None
+) -> ArmMeasures | None:
+    """Return the earlier entry if it was over the same files, and holds every measure that there is now."""
     same = (
-        earlier.get("planned") == len(arm["runs"]) // arm.get("group", 1)
-        and earlier.get("vary") == arm["vary"]
-        and earlier.get("bootstrap") == bootstrap
-        and earlier.get("files_sha256") == files
-        and earlier.get("runs_used") == [replica.run for replica in find_usable(found)]
-        and earlier.get("damaged") == sum(replica.fault is not None for replica in found)
-        and earlier.get("diverged") == sum(replica.diverged for replica in found)
+        earlier is not None
+        and earlier.estimates.keys() == {measure.key for measure in earlier.measures}
+        and earlier.diagnostics.keys() == {measure.key for measure in MEASURES["diagnostics"]}
+        and earlier.text == plan.text
+        and earlier.planned == len(arm.runs) // arm.group
+        and earlier.vary == arm.vary
+        and earlier.bootstrap == plan.metrics.bootstrap
+        and earlier.files_sha256 == files
+        and earlier.runs_used == tuple(replica.run for replica in find_usable(found))
+        and earlier.damaged == sum(replica.fault is not None for replica in found)
+        and earlier.diverged == sum(replica.diverged for replica in found)
     )
     return earlier if same else None
 
 
 def measure_arm(
-    arm: dict[str, Any], replicas: list[Replica], labels: Labels | str, *, bootstrap: int, text: bool = False
-) -> dict[str, Any]:
-    """Make one arm's entry: its counts, its measures, and reasons for what is null."""
+    arm: StudyArm, replicas: list[Replica], labels: Labels | str, *, bootstrap: int, text: bool
+) -> ArmMeasures:
+    """Measure one arm: its counts, its measures and diagnostics, and reasons for what is None."""
     usable = find_usable(replicas)
-    measures, diagnostics = _measure(usable, labels, bootstrap, text=text)
-    entry = {name: value for name, value in asdict(measures).items() if name != "reasons"}
-    for name in TEXT_INTERVALS if text else INTERVALS:
-        entry[name] = None if entry[name] is None else list(entry[name])
-    reasons = dict(measures.reasons) | _remarks(replicas, usable)
-    for name, value in entry.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            entry[name], reasons[name] = None, "not finite"
+    measured, diagnostics = _measure(usable, labels, bootstrap, text=text)
     digests = {replica.weights_sha256 for replica in usable}
-    return {
-        "name": arm["name"],
-        "vary": arm["vary"],
-        "text": text,
-        "planned": len(arm["runs"]) // arm.get("group", 1),
-        "ensemble_size": arm.get("group", 1),
-        "finished": len(usable),
-        "diverged": sum(replica.diverged for replica in replicas),
-        "damaged": sum(replica.fault is not None for replica in replicas),
-        **entry,
-        "diagnostics": asdict(diagnostics),
-        "identical_weights": len(digests) == 1 if len(usable) > 1 and None not in digests else None,
-        "bootstrap": bootstrap,
-        "runs_used": [replica.run for replica in usable],
-        "files_sha256": digest_files(replicas, labels),
-        "reasons": reasons,
-    }
-
-
-def _nothing(n: int, reason: str, *, text: bool) -> Measures:
-    if text:
-        return TextDiversity(n=n, reasons=dict.fromkeys(TEXT_FIGURES, reason))
-    return Diversity(n=n, reasons=dict.fromkeys(FIGURES, reason))
+    return ArmMeasures(
+        name=arm.name,
+        vary=arm.vary,
+        text=text,
+        planned=len(arm.runs) // arm.group,
+        ensemble_size=arm.group,
+        finished=len(usable),
+        diverged=sum(replica.diverged for replica in replicas),
+        damaged=sum(replica.fault is not None for replica in replicas),
+        n=measured.n,
+        estimates=measured.estimates,
+        diagnostics=diagnostics,
+        identical_weights=len(digests) == 1 if len(usable) > 1 and None not in digests else None,
+        bootstrap=bootstrap,
+        runs_used=tuple(replica.run for replica in usable),
+        files_sha256=digest_files(replicas, labels),
+        reasons=measured.reasons | _remarks(replicas, usable),
+    )
 
 
 def _measure(
     usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool
-) -> tuple[Measures, Diagnostics]:
+) -> tuple[Measured, dict[str, Estimate]]:
     """Measure some replicas, or say why not; their predictions are read here, once."""
+    group = "text" if text else "images"
+    undiagnosed = dict.fromkeys((measure.key for measure in MEASURES["diagnostics"]), NOTHING)
     parts = [replica.predictions for replica in usable if replica.predictions is not None]
     if isinstance(labels, str) or not parts:
         reason = labels if isinstance(labels, str) else "no replica has finished"
-        return _nothing(0, reason, text=text), Diagnostics()
+        return measure_nothing(group, 0, reason), undiagnosed
     if len({(part.shape, part.dtype) for part in parts}) > 1:
-        return _nothing(len(parts), "replicas with different numbers of classes", text=text), Diagnostics()
+        return measure_nothing(group, len(parts), "replicas with different numbers of classes"), undiagnosed
     if text and parts[0].dtype.names is None:
-        return _nothing(len(parts), "predictions.npy is not a language model's", text=True), Diagnostics()
+        return measure_nothing(group, len(parts), "predictions.npy is not a language model's"), undiagnosed
     classes = None if text else parts[0].shape[-1]
     if classes is not None and not (labels.values.min() >= 0 and labels.values.max() < classes):
-        return _nothing(len(parts), "labels.npy does not fit the predictions", text=False), Diagnostics()
+        return measure_nothing(group, len(parts), "labels.npy does not fit the predictions"), undiagnosed
     stacked = stack_predictions(parts)
     if text:
         chosen = stacked["argmax"]
-        measures = text_diversity(chosen, stacked["log_probability"], labels.values, bootstrap=bootstrap)
+        found = measure_text(chosen, stacked["log_probability"], labels.values, bootstrap=bootstrap)
     else:
         chosen = stacked.argmax(axis=2)
-        measures = diversity(stacked, labels.values, bootstrap=bootstrap)
-    if measures.accuracy_mean is None:
-        return measures, Diagnostics()
-    return measures, diagnose(chosen, labels.values, disagreement=measures.disagreement)
+        found = measure_images(stacked, labels.values, bootstrap=bootstrap)
+    measured = keep_finite(group, found)
+    if measured.estimates["accuracy_mean"].value is None:
+        return measured, undiagnosed
+    return measured, diagnose(chosen, labels.values, disagreement=measured.estimates["disagreement"].value)
 
 
 def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:
-    """What there is to say about replicas that are not measured."""
+    """Say what there is to say about replicas that are not measured."""
     remarks = {}
     damaged = [replica for replica in replicas if replica.fault is not None]
     if damaged:

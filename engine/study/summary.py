@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import StudyError
 from engine.study.control import Control, read_control
-from engine.study.files import read_json
+from engine.study.metrics_record import find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_state import Status, read_result, read_state
 from engine.study.study_plan import read_plan
@@ -100,13 +100,11 @@ def _newest(paths: StudyPaths) -> float:
 
 
 def _headline(paths: StudyPaths) -> tuple[str, float, float | None] | None:
-    arms = (read_json(paths.metrics) or {}).get("arms")
-    if not isinstance(arms, list):
-        return None
+    metrics = find_metrics(paths.metrics)
     found = [
-        (len(arm.get("vary") or ()), str(arm.get("name")), spread, arm.get("disagreement"))
-        for arm in arms
-        if isinstance(arm, dict) and (spread := arm.get("accuracy_sd", arm.get("perplexity_sd"))) is not None
+        (len(arm.vary), arm.name, spread, arm.find("disagreement").value)
+        for arm in (() if metrics is None else metrics.arms)
+        if (spread := arm.find("perplexity_sd" if arm.text else "accuracy_sd").value) is not None
     ]
     if not found:
         return None

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import NondetError
-from engine.recipe import Recipe
-from engine.study.files import read_json, write_json
+from engine.recipe import DataRecipe, Recipe
 from engine.study.paths import StudyPaths
-from engine.study.records import find_record, read_record
+from engine.study.records import find_record, read_record, write_record
 from engine.study.run_records import ResultRecord, read_recipe
+from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity, find_similarity
 from engine.study.study_plan import StudyArm, StudyPlan, read_plan
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
@@ -39,7 +39,6 @@ from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
 
-FORMAT = 1
 GRAM_BYTES = 2**31
 """Gram matrices that are held at once."""
 
@@ -63,7 +62,7 @@ class Layer:
 
 
 def find_layers(model: nn.Module, example: Tensor) -> list[Layer]:
-    """The places that are compared, in the order in which data passes them: stem, stages, pooling, logits.
+    """Find the places that are compared, in the order in which data passes them: stem, stages, pooling, logits.
 
     Children of the model with weights, those of sequences one by one; batch norms belong to what they follow. The
     input of the last linear layer counts where it is a pooled image.
@@ -100,7 +99,7 @@ def _iterate_children(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def name_layer(model: nn.Module, name: str) -> str:
-    """The paper's word for a layer of the project's own networks; a module's own name in others."""
+    """Return the paper's word for a layer of the project's own networks; a module's own name in others."""
     prefix, _, number = name.partition(".")
     if prefix == "layers" and number.isdigit() and isinstance(model, (ResNet, ShuffleNet)):
         return f"{'ResBlock' if isinstance(model, ResNet) else 'Stage'}{int(number) + 1}"
@@ -120,7 +119,7 @@ def _watch(layer: Layer, take: Callable[[Tensor], None]) -> torch.utils.hooks.Re
 def read_activations(
     model: nn.Module, data: Dataset, recipe: Recipe, layers: list[Layer], examples: int
 ) -> list[Tensor]:
-    """What passes some layers on the first test examples, float32 (n, features) each."""
+    """Return what passes some layers on the first test examples, float32 (n, features) each."""
     parts: list[list[Tensor]] = [[] for _ in layers]
     hooks = [
         _watch(layer, lambda value, part=part: part.append(value.float().flatten(1)))
@@ -136,7 +135,7 @@ def read_activations(
 
 
 def gram_vector(features: Tensor) -> Tensor | None:
-    """The centred Gram matrix of some features as a unit vector, float32 (n(n+1)/2,), on the CPU.
+    """Return the centred Gram matrix of some features as a unit vector, float32 (n(n+1)/2,), on the CPU.
 
     Entries off the diagonal are weighted by √2, so that products of vectors are those of whole matrices.
 
@@ -156,7 +155,7 @@ def gram_vector(features: Tensor) -> Tensor | None:
 
 
 def pair_products(vectors: Tensor) -> np.ndarray:
-    """Products of all pairs of unit vectors (R, M), float64 (R, R)."""
+    """Return the products of all pairs of unit vectors (R, M), float64 (R, R)."""
     products = np.zeros((len(vectors), len(vectors)))
     for start in range(0, vectors.shape[1], PRODUCT_COLUMNS):
         part = vectors[:, start : start + PRODUCT_COLUMNS]
@@ -165,9 +164,9 @@ def pair_products(vectors: Tensor) -> np.ndarray:
 
 
 def compare_arm(
-    paths: StudyPaths, plan: StudyPlan, arm: StudyArm, runs: list[str], datasets: dict[Any, Dataset]
-) -> Any:
-    """One arm's entry of cka.json."""
+    paths: StudyPaths, plan: StudyPlan, arm: StudyArm, runs: list[str], datasets: dict[DataRecipe, Dataset]
+) -> ArmSimilarity:
+    """Compare the layers of one arm's runs."""
     recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
     search_path = tuple(Path(folder) for folder in plan.search_path)
@@ -192,20 +191,17 @@ def compare_arm(
             ):
                 held.append(gram_vector(features))
         entries += [_describe(layer, kept, held) for layer, held in zip(group, vectors, strict=True)]
-    return {
-        "name": arm.name,
-        "runs": runs,
-        "wanted": plan.metrics.cka_examples,
-        "examples": examples,
-        "layers": entries,
-    }
+    return ArmSimilarity(
+        name=arm.name, runs=tuple(runs), wanted=plan.metrics.cka_examples, examples=examples, layers=tuple(entries)
+    )
 
 
-def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> dict[str, Any]:
+def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> LayerPairs:
     defined = [run for run, vector in zip(runs, vectors, strict=True) if vector is not None]
     usable = [vector for vector in vectors if vector is not None]
     matrix = pair_products(torch.stack(usable)) if usable else np.zeros((0, 0))
-    return {"name": layer.name, "runs": defined, "cka": [[round(v, DECIMALS) for v in row] for row in matrix.tolist()]}
+    pairs = tuple(tuple(round(value, DECIMALS) for value in row) for row in matrix.tolist())
+    return LayerPairs(name=layer.name, runs=tuple(defined), cka=pairs)
 
 
 def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
@@ -216,7 +212,7 @@ def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
 
 
 def find_runs(paths: StudyPaths, arm: StudyArm) -> list[str]:
-    """An arm's finished runs whose weights are there, without those that diverged."""
+    """Find an arm's finished runs whose weights are there, without those that diverged."""
     found = []
     for run in arm.runs:
         result = find_record(paths.run(run).result, ResultRecord)
@@ -232,17 +228,16 @@ def measure_similarity(paths: StudyPaths) -> int:
         The exit status.
     """
     plan = read_plan(paths)
-    known = read_json(paths.cka) or {}
-    earlier = {arm["name"]: arm for arm in known.get("arms", []) if known.get("v") == FORMAT}
+    earlier = {arm.name: arm for arm in find_similarity(paths.cka)}
     use_one_thread()
-    datasets: dict[Any, Dataset] = {}
+    datasets: dict[DataRecipe, Dataset] = {}
     arms = []
     for arm in plan.arms:
         runs = find_runs(paths, arm)
         if arm.group > 1 or len(runs) < 2:
             continue
         before = earlier.get(arm.name)
-        if before is not None and before["runs"] == runs and before["wanted"] == plan.metrics.cka_examples:
+        if before is not None and before.runs == tuple(runs) and before.wanted == plan.metrics.cka_examples:
             arms.append(before)
             continue
         set_kernels("deterministic", "fp32")
@@ -250,5 +245,5 @@ def measure_similarity(paths: StudyPaths) -> int:
             arms.append(compare_arm(paths, plan, arm, runs, datasets))
         except (NondetError, OSError, RuntimeError) as error:
             LOG.error("no CKA of arm %s: %s", arm.name, error)
-    write_json(paths.cka, {"v": FORMAT, "arms": arms}, compact=True)
+    write_record(paths.cka, StudySimilarity(arms=tuple(arms)), compact=True)
     return 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.catalog.published import (
-    COLUMNS,
-    TEXT_COLUMNS,
     find_rows,
+    list_published,
     read_condition_numbers,
     read_replication,
     read_tables,
@@ -56,10 +55,10 @@ def test_figures_lie_where_such_figures_can_lie() -> None:
     for row in [*read_replication(), *(row for rows in read_tables().values() for row in rows)]:
         assert row.replicas in (20, 100)
         if "perplexity_sd" in row.figures:
-            assert set(row.figures) == set(TEXT_COLUMNS)
+            assert set(row.figures) == set(list_published(text=True))
             assert row.figures["ensemble_perplexity_delta"] < 0 < row.figures["perplexity_sd"] < 1
             continue
-        assert set(row.figures) == set(COLUMNS)
+        assert set(row.figures) == set(list_published(text=False))
         assert 0 <= row.figures["accuracy_sd"] < 1
         assert 0 <= row.figures["disagreement"] < 30
         assert 0.6 < row.figures["correlation"] <= 1

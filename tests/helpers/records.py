@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from engine.plan.plan import Plan
 from engine.study.choices import NOTHING
 from engine.study.epochs import EpochRecord
-from engine.study.files import make_folder, write_json
-from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, current_owner
 from engine.study.run_records import AttemptRecord, BitRecord, ExitRecord, ResultRecord, Versions
 from engine.study.study_plan import (
@@ -141,18 +138,3 @@ def make_epoch(epoch: int, **changes: Any) -> EpochRecord:
         "seconds": 0.5,
     }
     return EpochRecord(epoch=epoch, **fields | changes)
-
-
-def write_metrics(paths: StudyPaths, arms: Sequence[dict[str, Any]]) -> None:
-    make_folder(paths.folder)
-    write_json(paths.metrics, {"v": 1, "study": paths.folder.name, "arms": list(arms)})
-
-
-def write_curves(paths: StudyPaths, arms: Sequence[dict[str, Any]]) -> None:
-    make_folder(paths.folder)
-    write_json(paths.curves, {"v": 1, "study": paths.folder.name, "arms": list(arms)})
-
-
-def write_similarity(paths: StudyPaths, arm: str, layers: Sequence[dict[str, Any]]) -> None:
-    make_folder(paths.folder)
-    write_json(paths.cka, {"v": 1, "arms": [{"name": arm, "layers": list(layers)}]})

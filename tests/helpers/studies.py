@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
+from engine.study.metrics_record import ArmMeasures, StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.study_plan import StudyArm
 from engine.study.supervisor_record import SlotRecord
+from tests.helpers.measures import make_measures
 from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
 
 HOSTILE = "[red]all[/] \x1b[31mx"
@@ -51,7 +53,8 @@ def write_study(
     write_record(paths.plan, make_study(planned, study=folder.name, epochs=lengths, reference="table1"))
     slots = (SlotRecord("cpu:0", "training"), SlotRecord("cpu:1", "idle"))
     write_record(paths.supervisor, make_supervisor(slots=slots))
-    write_json(paths.metrics, {"v": 1, "study": folder.name, "arms": [measured(n, v, done) for n, v in arms.items()]})
+    measures = tuple(measured(name, vary, done) for name, vary in arms.items())
+    write_metrics(paths.metrics, StudyMeasures(study=folder.name, arms=measures))
     return paths
 
 
@@ -90,16 +93,15 @@ def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
     write_record(paths.run(run).result, result)
 
 
-def measured(name: str, vary: list[str], n: int) -> dict[str, Any]:
-    return {
-        "name": name, "vary": vary, "text": False, "planned": 3, "finished": n, "n": n, "diverged": 0, "damaged": 0,
-        "accuracy_mean": 97.5, "accuracy_sd": 0.5 if vary else 0.0, "accuracy_sd_error": 0.1 if vary else 0.0,
-        "cross_entropy_mean": 0.1, "cross_entropy_sd": 0.01, "cross_entropy_sd_error": 0.002, "disagreement": 3.1,
-        "disagreement_ci": [2.5, 3.7], "correlation": 0.87, "correlation_ci": [0.8, 0.94], "ensemble_delta": 0.4,
-        "ensemble_delta_ci": [0.2, 0.6], "identical_weights": not vary, "reasons": {}, "ensemble_size": 1,
-        "diagnostics": {"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4],
-                        "error": 2.5, "sd_ratio": 7.25},
-    }  # fmt: skip
+def measured(name: str, vary: list[str], n: int) -> ArmMeasures:
+    return make_measures(
+        name=name, vary=vary, planned=3, finished=n, n=n, identical_weights=not vary, accuracy_mean=97.5,
+        accuracy_sd=0.5 if vary else 0.0, accuracy_sd_error=0.1 if vary else 0.0, cross_entropy_mean=0.1,
+        cross_entropy_sd=0.01, cross_entropy_sd_error=0.002, disagreement=3.1, disagreement_ci=[2.5, 3.7],
+        correlation=0.87, correlation_ci=[0.8, 0.94], ensemble_delta=0.4, ensemble_delta_ci=[0.2, 0.6],
+        diagnostics={"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4],
+                     "error": 2.5, "sd_ratio": 7.25},
+    )  # fmt: skip
 
 
 PROTOCOL = """\

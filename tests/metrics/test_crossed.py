@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from engine.metrics.crossed import decompose, decompose_with_intervals, measure_grid, reduce_figures
 from engine.metrics.replicas import Predictions, Replica
-from tests.helpers.records import make_result
+from tests.helpers.records import make_arm, make_result
 
 grids = hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 5)), elements=st.floats(-10, 10))
 
@@ -87,21 +87,25 @@ def replica(folder: Path, run: str, accuracy: float, logits: np.ndarray) -> Repl
 
 def test_grid_of_a_study_is_read_in_the_plans_order(tmp_path: Path) -> None:
     runs = [f"r{i}" for i in range(6)]
-    arm = {"crossed": [["init", 2], ["shuffle", 3]], "runs": runs}
+    arm = make_arm("Grid", runs, crossed=(("init", 2), ("shuffle", 3)))
     logits = np.random.default_rng(1).normal(size=(6, 9, 4)).astype(np.float32)
     accuracies = [90.0, 91.0, 92.0, 80.0, 81.0, 82.0]
     found = {run: replica(tmp_path, run, accuracies[i], logits[i]) for i, run in enumerate(runs)}
     grid = measure_grid(arm, dict(found))
     assert grid is not None
-    assert (grid["sources"], grid["levels"]) == (["init", "shuffle"], [2, 3])
-    assert grid["accuracy"]["first"]["variance"] == pytest.approx(50.0)
-    assert grid["accuracy"]["second"]["variance"] == pytest.approx(1.0)
-    assert grid["accuracy"]["interaction"]["variance"] == pytest.approx(0.0, abs=1e-12)
-    assert grid["accuracy"]["first"]["share"] == pytest.approx(50 / 51)
+    assert (grid.sources, grid.levels) == (("init", "shuffle"), (2, 3))
+    assert grid.accuracy is not None
+    assert grid.accuracy.first.variance == pytest.approx(50.0)
+    assert grid.accuracy.second.variance == pytest.approx(1.0)
+    assert grid.accuracy.interaction.variance == pytest.approx(0.0, abs=1e-12)
+    assert grid.accuracy.first.share == pytest.approx(50 / 51)
     centred = logits - logits.mean(axis=2, keepdims=True)
     expected = decompose(centred.reshape(2, 3, 36))
-    assert [grid["logits"][n]["variance"] for n in ("first", "second", "interaction")] == pytest.approx(expected)
-    assert measure_grid({"runs": runs}, dict(found)) is None
+    assert grid.logits is not None
+    parts = (grid.logits.first, grid.logits.second, grid.logits.interaction)
+    assert [part.variance for part in parts] == pytest.approx(expected)
+    assert measure_grid(make_arm("Plain", runs), dict(found)) is None
     partly = measure_grid(arm, {**found, "r3": None})
     assert partly is not None
-    assert partly["reason"] == "1 of 6 runs of the grid are missing"
+    assert partly.figures == {}
+    assert partly.reason == "1 of 6 runs of the grid are missing"

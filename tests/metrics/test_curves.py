@@ -13,12 +13,14 @@ from engine.metrics.curves import measure_curves, spread_by_epoch
 from engine.metrics.intervals import jackknife_interval
 from engine.metrics.layers import summarise_cka
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.study.curves_record import FirstEpoch, find_curves
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import make_folder, write_json
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_records import write_spec
-from tests.helpers.records import make_bit, make_result
+from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity, find_similarity
+from tests.helpers.records import make_arm, make_bit, make_result, make_study
 
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"),
@@ -28,6 +30,7 @@ RECIPE = Recipe(
     lowlevel="deterministic",
     device="cpu",
 )
+
 
 MOVED = make_bit(change=0.5, old=1.0)
 
@@ -52,17 +55,19 @@ def put(paths: StudyPaths, recipe: Recipe, accuracies: list[float], **result: ob
 def test_spread_of_each_epoch_is_numpys() -> None:
     figures = np.random.default_rng(0).normal(90, 1, (7, 3))
     runs = [tuple(record(e + 1, row[e]) for e in range(3)) for row in figures]
-    found = spread_by_epoch([*runs, (record(1, float("nan")),)])
-    assert found["epochs"] == [1, 2, 3]
-    accuracy = found["test_accuracy"]
-    assert accuracy["n"] == [7, 7, 7], "what is not finite is not counted"
-    assert accuracy["mean"] == pytest.approx(figures.mean(0))
-    assert accuracy["sd"] == pytest.approx(figures.std(0))
-    assert accuracy["low"] == pytest.approx(np.percentile(figures, 2.5, axis=0))
-    assert accuracy["high"] == pytest.approx(np.percentile(figures, 97.5, axis=0))
-    assert (accuracy["min"], accuracy["max"]) == (figures.min(0).tolist(), figures.max(0).tolist())
-    assert "test_perplexity" not in found
-    assert spread_by_epoch([]) == {"epochs": []}
+    named = {str(number): run for number, run in enumerate([*runs, (record(1, float("nan")),)])}
+    found = spread_by_epoch("a", named)
+    assert (found.runs, found.epochs) == (tuple(named), (1, 2, 3))
+    accuracy = found.test_accuracy
+    assert accuracy is not None
+    assert accuracy.n == (7, 7, 7), "what is not finite is not counted"
+    assert accuracy.mean == pytest.approx(figures.mean(0))
+    assert accuracy.sd == pytest.approx(figures.std(0))
+    assert accuracy.low == pytest.approx(np.percentile(figures, 2.5, axis=0))
+    assert accuracy.high == pytest.approx(np.percentile(figures, 97.5, axis=0))
+    assert (accuracy.min, accuracy.max) == (tuple(figures.min(0)), tuple(figures.max(0)))
+    assert found.test_perplexity is None
+    assert spread_by_epoch("a", {}).epochs == ()
 
 
 @pytest.fixture
@@ -82,36 +87,40 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
         )
         for i in (1, 2)
     ]
-    arm = {"name": "Bit", "vary": ["bit"], "runs": bits}
-    plan = {"study": "s", "arms": [{"name": "I", "vary": ["init"], "runs": [other]}, arm,
-                                   {"name": "Control", "vary": [], "runs": [control]}]}  # fmt: skip
+    init, arm = make_arm("I", [other], vary=("init",)), make_arm("Bit", bits, vary=("bit",))
+    plan = make_study([init, arm, make_arm("Control", [control])])
     content = measure_curves(paths, plan, None)
-    first = content["arms"][1]["first_epochs"]
-    assert first == [
-        {"epoch": 1, "unmoved": 25.0, "moved": [25.5, 25.5]},
-        {"epoch": 2, "unmoved": 31.0, "moved": [34.0, 35.0]},
-        {"epoch": 3, "unmoved": 30.0, "moved": [41.0, 41.0]},
-    ]
-    assert content["arms"][0]["first_epochs"] is None
+    assert content.arms[1].first_epochs == (
+        FirstEpoch(epoch=1, unmoved=25.0, moved=(25.5, 25.5)),
+        FirstEpoch(epoch=2, unmoved=31.0, moved=(34.0, 35.0)),
+        FirstEpoch(epoch=3, unmoved=30.0, moved=(41.0, 41.0)),
+    )
+    assert content.arms[0].first_epochs is None
     assert measure_curves(paths, plan, content) == content
+    write_record(paths.curves, content)
+    assert find_curves(paths.curves) == content.arms
     finished = {run: make_result(test_accuracy=90.0) for run in (control, other)}
     finished |= {run: make_result(test_accuracy=91.0, bit=MOVED) for run in bits}
     numbers = find_condition_numbers(paths, arm, finished)
     assert numbers is not None
-    assert numbers["accuracy"] == pytest.approx(2.0)
+    assert numbers.accuracy == pytest.approx(2.0)
     assert find_condition_numbers(paths, arm, {run: finished[run] for run in bits}) is None, "no unperturbed run"
-    assert find_condition_numbers(paths, plan["arms"][0], finished) is None
+    assert find_condition_numbers(paths, init, finished) is None
 
 
 def test_similarity_has_the_jackknifes_interval(paths: StudyPaths) -> None:
     matrix = np.array([[1.0, 0.9, 0.8], [0.9, 1.0, 0.7], [0.8, 0.7, 1.0]])
-    layers = [{"name": "Conv1", "cka": matrix.tolist()}, {"name": "Logits", "cka": [[1.0]]}, {"name": "x", "cka": []}]
-    assert summarise_cka(paths, "Init") is None
+    pairs = {"Conv1": tuple(map(tuple, matrix.tolist())), "Logits": ((1.0,),), "x": ()}
+    layers = tuple(LayerPairs(name=name, runs=(), cka=cka) for name, cka in pairs.items())
+    assert find_similarity(paths.cka) == ()
     make_folder(paths.folder)
-    write_json(paths.cka, {"v": 1, "arms": [{"name": "Init", "layers": layers}]})
-    found = summarise_cka(paths, "Init")
+    arm = ArmSimilarity(name="Init", runs=(), wanted=9, examples=9, layers=layers)
+    write_record(paths.cka, StudySimilarity(arms=(arm,)))
+    compared = find_similarity(paths.cka)
+    assert compared == (arm,)
+    found = summarise_cka(compared, "Init")
     assert found is not None
-    assert found[0]["cka"] == pytest.approx(0.8)
-    assert found[0]["cka_ci"] == pytest.approx(jackknife_interval(matrix))
-    assert (found[1]["n"], found[1]["cka"], found[2]["cka_ci"]) == (1, None, None)
-    assert summarise_cka(paths, "Other") is None
+    assert found[0].cka == pytest.approx(0.8)
+    assert found[0].cka_ci == pytest.approx(jackknife_interval(matrix))
+    assert (found[1].n, found[1].cka, found[2].cka_ci) == (1, None, None)
+    assert summarise_cka(compared, "Other") is None

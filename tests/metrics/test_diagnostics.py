@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as hnp
 
 from engine.metrics.conditioning import condition_numbers
 from engine.metrics.diagnostics import (
-    Diagnostics,
     detectable_sd_ratio,
     diagnose,
     distribution_variance,
     independent_variance,
 )
+from engine.study.metrics_record import NOTHING, ConditionNumbers, Estimate
 from tests.helpers.records import make_bit, make_result
 
 outcomes = hnp.arrays(bool, st.tuples(st.integers(3, 8), st.integers(2, 12)))
@@ -86,24 +86,25 @@ def test_diagnostics_of_replicas_by_hand() -> None:
     labels = np.array([0, 0, 0, 0])
     predictions = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
     found = diagnose(predictions, labels, disagreement=50.0)
-    assert found.error == 50.0
-    assert found.test_set_sd == pytest.approx(100 * math.sqrt(0.5 / 8))
-    assert found.independent_sd == pytest.approx(100 * math.sqrt(1.0 / 16))
-    assert found.true_sd == 0.0
-    assert found.true_sd_ci is None
+    assert found["error"].value == 50.0
+    assert found["test_set_sd"].value == pytest.approx(100 * math.sqrt(0.5 / 8))
+    assert found["independent_sd"].value == pytest.approx(100 * math.sqrt(1.0 / 16))
+    assert found["true_sd"] == Estimate(0.0)
 
 
 def test_equal_replicas_have_no_spread_of_any_kind() -> None:
     predictions = np.tile(np.array([0, 1, 1, 0, 2]), (5, 1))
     found = diagnose(predictions, np.array([0, 1, 0, 0, 2]), disagreement=0.0)
-    assert (found.test_set_sd, found.independent_sd, found.true_sd, found.true_sd_ci) == (0.0, 0.0, 0.0, (0.0, 0.0))
-    assert found.error == pytest.approx(20.0)
+    assert (found["test_set_sd"], found["independent_sd"]) == (Estimate(0.0), Estimate(0.0))
+    assert found["true_sd"] == Estimate(0.0, interval=(0.0, 0.0))
+    assert found["error"].value == pytest.approx(20.0)
 
 
 def test_too_few_replicas_have_what_they_can_have() -> None:
     labels = np.array([0, 1])
-    assert diagnose(np.zeros((0, 2), dtype=int), labels, disagreement=None) == Diagnostics()
-    assert diagnose(np.array([[0, 0]]), labels, disagreement=None) == Diagnostics(error=50.0)
+    nothing = dict.fromkeys(("test_set_sd", "independent_sd", "true_sd", "error", "sd_ratio"), NOTHING)
+    assert diagnose(np.zeros((0, 2), dtype=int), labels, disagreement=None) == nothing
+    assert diagnose(np.array([[0, 0]]), labels, disagreement=None) == nothing | {"error": Estimate(50.0)}
 
 
 @pytest.mark.parametrize(("replicas", "ratio"), [(10, 2.54), (20, 1.90), (50, 1.49), (100, 1.33), (1000, 1.09)])
@@ -117,9 +118,9 @@ def test_condition_numbers_are_the_papers_for_its_run() -> None:
     moved = make_result(test_cross_entropy=0.34335, test_accuracy=90.12, bit=bit)
     numbers = condition_numbers([moved], plain)
     assert numbers is not None
-    assert numbers["cross_entropy"] == pytest.approx(1.8e7, rel=0.03)
-    assert numbers["accuracy"] == pytest.approx(2.6e8, rel=0.01)
-    assert numbers["cross_entropy_relative"] == pytest.approx(1.84e7 * 0.00665 / 0.3519, rel=0.01)
+    assert numbers.cross_entropy == pytest.approx(1.8e7, rel=0.03)
+    assert numbers.accuracy == pytest.approx(2.6e8, rel=0.01)
+    assert numbers.cross_entropy_relative == pytest.approx(1.84e7 * 0.00665 / 0.3519, rel=0.01)
 
 
 def test_condition_number_is_the_largest_over_the_runs_and_may_not_exist() -> None:
@@ -127,9 +128,9 @@ def test_condition_number_is_the_largest_over_the_runs_and_may_not_exist() -> No
     runs = [make_result(test_cross_entropy=1.0 + d, test_accuracy=50.0, bit=bit) for d in (0.1, 0.3)]
     numbers = condition_numbers(runs, plain)
     assert numbers is not None
-    assert numbers["cross_entropy"] == pytest.approx(0.6)
-    assert numbers["accuracy"] == 0.0
+    assert numbers.cross_entropy == pytest.approx(0.6)
+    assert numbers.accuracy == 0.0
     assert condition_numbers([], plain) is None
     assert condition_numbers([make_result()], plain) is None
     lost = condition_numbers([make_result(test_cross_entropy=None, test_accuracy=50.0, bit=bit)], plain)
-    assert lost == {"accuracy": 0.0, "accuracy_relative": 0.0}
+    assert lost == ConditionNumbers(accuracy=0.0, accuracy_relative=0.0)

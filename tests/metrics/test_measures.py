@@ -16,7 +16,11 @@ from hypothesis.extra import numpy as hnp
 from scipy import special, stats
 
 from engine.metrics import Diversity, diversity
-from engine.metrics.measures import INTERVALS, MEANS, PAIRWISE, SPREADS
+
+MEANS = ("accuracy_mean", "cross_entropy_mean")
+SPREADS = ("accuracy_sd", "accuracy_sd_error", "cross_entropy_sd", "cross_entropy_sd_error")
+PAIRWISE = ("disagreement", "correlation", "ensemble_delta", "ensemble_cross_entropy_delta", "pearson")
+INTERVALS = ("disagreement_ci", "correlation_ci", "ensemble_delta_ci")
 
 RNG = np.random.default_rng(0)
 

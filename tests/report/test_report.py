@@ -13,36 +13,35 @@ from engine.errors import StudyError
 from engine.report import __main__ as command
 from engine.report.figures import draw_figures
 from engine.report.parquet import convert_tables
+from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
+from engine.study.metrics_record import ArmMeasures, StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
-from tests.helpers.records import write_curves, write_metrics
+from engine.study.records import write_record
+from tests.helpers.measures import make_curves, make_measures, make_spread
 
 HOSTILE = "_cost $x^2 & <b>"
 
 
-def make_arms() -> list[dict[str, Any]]:
+def make_arms() -> list[ArmMeasures]:
     layers = [{"layer": name, "n": 3, "cka": 0.9, "cka_ci": [0.8, 1.0]} for name in ("Conv1", "Logits")]
     layers.append({"layer": "odd", "n": 0, "cka": None, "cka_ci": None})
     part = {"variance": 0.1, "ci": [0.0, 0.2], "share": 0.5}
-    grid = {"sources": ["init", "shuffle"], "levels": [3, 3]}
+    grid: dict[str, Any] = {"sources": ["init", "shuffle"], "levels": [3, 3]}
     grid |= {name: {"first": part, "second": part, "interaction": part} for name in ("accuracy", "logits")}
     figures = {"disagreement": 3.0, "disagreement_ci": [2.0, 4.0], "accuracy_sd": 0.5, "accuracy_sd_error": 0.1,
                "ensemble_delta": 0.3, "ensemble_delta_ci": None}  # fmt: skip
-    onsets = [figures | {"name": f"Shuffle, onset {onset}", "onset": onset} for onset in (0, 5, 1)]
-    return [{"name": HOSTILE, "cka": layers, "onset": None, "crossed": grid} | figures, *onsets]
-
-
-def make_curves() -> list[dict[str, Any]]:
-    columns = {key: [1.0, 2.0, None] for key in ("mean", "sd", "low", "high", "min", "max")} | {"n": [3, 3, 0]}
-    return [{"name": HOSTILE, "epochs": [1, 2, 3], "test_accuracy": columns, "first_epochs": None}]
+    onsets = [make_measures(name=f"Shuffle, onset {onset}", onset=onset, **figures) for onset in (0, 5, 1)]
+    return [make_measures(name=HOSTILE, cka=layers, crossed=grid, **figures), *onsets]
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> StudyPaths:
     paths = StudyPaths(tmp_path / "study")
     make_folder(paths.folder)
-    write_metrics(paths, make_arms())
-    write_curves(paths, make_curves())
+    write_metrics(paths.metrics, StudyMeasures(study="study", arms=tuple(make_arms())))
+    curves = make_curves(HOSTILE, accuracy=make_spread([1.0, 2.0, None], n=[3, 3, 0]))
+    write_record(paths.curves, StudyCurves(study="study", arms=(curves,)))
     return paths
 
 
@@ -69,8 +68,8 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
 def test_study_without_measures_has_no_figures(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
     assert draw_figures(paths, tmp_path) == []
-    write_metrics(paths, [{"name": "a", "cka": None, "crossed": None}])
-    write_curves(paths, [{"name": "a", "epochs": []}])
+    write_metrics(paths.metrics, StudyMeasures(study="s", arms=(make_measures(name="a"),)))
+    write_record(paths.curves, StudyCurves(study="s", arms=(make_curves("a"),)))
     assert draw_figures(paths, tmp_path) == []
 
 

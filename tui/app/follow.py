@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
-from engine.study.files import read_json
+from engine.study.curves_record import find_curves
+from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.text.series import MEASURES, ArmSeries
@@ -26,8 +26,8 @@ class Picture:
     version: int
     references: dict[str, tuple[float | None, ...]]
     """Accuracy of each arm's replica 1 by epoch."""
-    metrics: dict[str, dict[str, Any]]
-    """Entries of metrics.json by arm."""
+    metrics: dict[str, ArmMeasures]
+    """Arms of metrics.json by name."""
     measures: tuple[str, ...]
     """Those that there are figures of."""
 
@@ -42,7 +42,7 @@ class Follower:
     version: int = 0
     _taken: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(arm, run) → attempts and epochs that were taken of it."""
-    _metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _metrics: dict[str, ArmMeasures] = field(default_factory=dict)
     _stamp: int = -1
 
     def __post_init__(self) -> None:
@@ -51,9 +51,8 @@ class Follower:
         Raises:
             StudyError: If the study cannot be read.
         """
-        known = (read_json(self.paths.curves) or {}).get("arms", [])
-        self._before = {arm["name"]: arm for arm in known if isinstance(arm, dict) and "runs" in arm}
-        finished = {run for arm in self._before.values() for run in arm["runs"]}
+        self._before = {arm.name: arm for arm in find_curves(self.paths.curves)}
+        finished = {run for arm in self._before.values() for run in arm.runs}
         self.view = StudyView(self.paths, added_up=frozenset(finished))
 
     def look(self) -> Picture:
@@ -80,10 +79,10 @@ class Follower:
     def _begin(self, name: str, runs: tuple[RunView, ...]) -> ArmSeries:
         series, before = ArmSeries(name), self._before.get(name)
         planned = {run.id for run in runs}
-        if before is not None and set(before["runs"]) <= planned:
+        if before is not None and set(before.runs) <= planned:
             series.add_finished(before)
             for run in runs:
-                if run.id in before["runs"]:
+                if run.id in before.runs:
                     self._taken[name, run.id] = (run.state.attempts, run.planned_epochs)
         self.version += 1
         return series
@@ -106,13 +105,13 @@ class Follower:
     def _reference(self, run: RunView) -> tuple[float | None, ...]:
         return tuple(r.test_accuracy if math.isfinite(r.test_accuracy) else None for r in run.epochs)
 
-    def _read_metrics(self) -> dict[str, dict[str, Any]]:
+    def _read_metrics(self) -> dict[str, ArmMeasures]:
         try:
             stamp = self.paths.metrics.stat().st_mtime_ns
         except OSError:
             return self._metrics
         if stamp != self._stamp:
-            arms = (read_json(self.paths.metrics) or {}).get("arms")
-            if isinstance(arms, list):
-                self._metrics, self._stamp = {str(arm.get("name")): arm for arm in arms if isinstance(arm, dict)}, stamp
+            found = find_metrics(self.paths.metrics)
+            if found is not None:
+                self._metrics, self._stamp = {arm.name: arm for arm in found.arms}, stamp
         return self._metrics

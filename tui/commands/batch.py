@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -28,6 +27,7 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.control import request
+from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, recall
@@ -113,7 +113,7 @@ class Trained:
     """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
-    metrics: dict[str, Any] | None = None
+    metrics: StudyMeasures | None = None
     """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
 
 
@@ -155,15 +155,14 @@ def has_smaller(packings: Packings, before: Packings) -> bool:
     return any(kind in before and packing.size < before[kind].size for kind, packing in packings.items())
 
 
-def shows_plan(metrics: dict[str, Any], plan: Plan) -> bool:
+def shows_plan(metrics: StudyMeasures, plan: Plan) -> bool:
     """Tell whether measures are a plan's: of its arms, over its runs, whose ids stand for every setting."""
-    entries = metrics["arms"]
-    if [entry["name"] for entry in entries] != [arm.name for arm in plan.arms]:
+    if [arm.name for arm in metrics.arms] != [arm.name for arm in plan.arms]:
         return False
-    used = [{run for part in entry["runs_used"] for run in part.split("+")} for entry in entries]
+    used = [{run for part in arm.runs_used for run in part.split("+")} for arm in metrics.arms]
     return all(
-        entry["planned"] == len(arm.runs) // arm.group and runs <= set(arm.runs)
-        for entry, arm, runs in zip(entries, plan.arms, used, strict=True)
+        measured.planned == len(arm.runs) // arm.group and runs <= set(arm.runs)
+        for measured, arm, runs in zip(metrics.arms, plan.arms, used, strict=True)
     )
 
 

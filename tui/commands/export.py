@@ -28,7 +28,7 @@ def export_study(paths: StudyPaths, folder: Path) -> list[str]:
     """
     metrics = read_metrics(paths)
     reference = read_plan(paths).reference
-    study, arms = printable(str(metrics["study"])), metrics["arms"]
+    study, arms = printable(metrics.study), metrics.arms
     texts = {f"table.{SUFFIXES[name]}": write(study, arms, reference) for name, write in FORMATS.items()}
     texts |= {
         "diagnostics.md": format_diagnostics_markdown(arms),

@@ -12,7 +12,7 @@ from rich.text import Text
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
 from engine.protocol.faults import printable
 from engine.study.control import request
-from engine.study.files import read_json
+from engine.study.metrics_record import read_metrics
 from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
@@ -93,7 +93,7 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     for run in snapshot.runs.values():
         if run.bad_lines:
             lines.append(f"run {run.id}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
-    if paths.metrics.exists() and read_json(paths.metrics) is None:
+    if isinstance(read_metrics(paths.metrics), Damage):
         lines.append(f"{paths.metrics}: is empty or damaged; it is written anew by the next run or report")
     if isinstance(damage := read_record(paths.supervisor, SupervisorRecord), Damage):
         lines.append(f"{damage}; it is written anew by the next run")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from typing import Any
 
 from engine.dispatch.children import command
 from engine.errors import StudyError
-from engine.study.files import read_json
+from engine.study.metrics_record import StudyMeasures
+from engine.study.metrics_record import read_metrics as read_record
 from engine.study.paths import StudyPaths
 
 
@@ -24,13 +24,13 @@ def refresh_metrics(paths: StudyPaths) -> None:
         raise StudyError(done.stderr.strip() or f"measuring {paths.folder} ended with exit status {done.returncode}")
 
 
-def read_metrics(paths: StudyPaths) -> dict[str, Any]:
-    """The content of metrics.json.
+def read_metrics(paths: StudyPaths) -> StudyMeasures:
+    """Return the content of metrics.json.
 
     Raises:
         StudyError: If it is missing or damaged.
     """
-    content = read_json(paths.metrics)
-    if content is None or not isinstance(content.get("arms"), list):
+    content = read_record(paths.metrics)
+    if not isinstance(content, StudyMeasures):
         raise StudyError(f"{paths.metrics}: is missing or damaged: `nondet-tui report {paths.folder}` writes it anew")
     return content

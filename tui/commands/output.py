@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from engine.study.files import read_json
+from engine.study.curves_record import find_curves
+from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.diagnostics import make_diagnostics_panel
@@ -22,7 +22,7 @@ PIPED_WIDTH = 150
 
 
 def print_text(console: Console, text: str) -> None:
-    """One message as it is: no markup, no folding of long paths, nothing that the stream cannot show."""
+    """Print one message as it is: no markup, no folding of long paths, nothing that the stream cannot show."""
     encoded = text.encode(console.encoding or "ascii", errors="backslashreplace").decode(console.encoding or "ascii")
     console.print(Text(encoded), soft_wrap=True)
 
@@ -36,26 +36,25 @@ class ResultsConsole(Console):
 
 
 def results_console() -> Console:
-    """Stdout, with colour only where it is a terminal."""
+    """Return stdout, with colour only where it is a terminal."""
     console = ResultsConsole(highlight=False)
     return console if console.is_terminal else ResultsConsole(highlight=False, width=PIPED_WIDTH, color_system=None)
 
 
-def print_results(paths: StudyPaths, metrics: dict[str, Any], *, as_json: bool) -> None:
+def print_results(paths: StudyPaths, metrics: StudyMeasures, *, as_json: bool) -> None:
     """Print the table of a study, or its metrics.json, whose content is given."""
     if as_json:
-        sys.stdout.write(format_json(metrics["study"], metrics["arms"]))
+        sys.stdout.write(format_json(metrics.study, metrics.arms))
         return
     console = results_console()
     plan = read_plan(paths)
     empty = {arm.name: arm.empty for arm in plan.arms}
-    notes = make_notes(metrics["arms"], empty)
+    notes = make_notes(metrics.arms, empty)
     symbols = choose_symbols(console.encoding)
-    study, arms = metrics["study"], metrics["arms"]
+    study, arms = metrics.study, metrics.arms
     console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
     if diagnostics is not None:
         console.print(diagnostics)
-    curves = (read_json(paths.curves) or {}).get("arms", [])
-    for panel in make_figure_panels(study, arms, curves, symbols, width=console.width):
+    for panel in make_figure_panels(study, arms, find_curves(paths.curves), symbols, width=console.width):
         console.print(panel)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
+from engine.catalog.measure_declaration import CONFIDENCE, NORMAL_QUANTILE, Measure
+from engine.study.metrics_record import ArmMeasures
 from tui.text.format import UNICODE, Symbols, format_number
-from tui.text.tables import Entry, make_columns
-
-Z = 1.959963984540054
-"""97.5 % quantile of the normal distribution."""
-
-CONFIDENCE = 0.95
+from tui.text.tables import make_columns
 
 
 @dataclass(frozen=True)
@@ -32,38 +28,33 @@ class Difference:
         return self.difference is not None and self.half_width is not None and abs(self.difference) > self.half_width
 
 
-def compare_arms(one: Entry, other: Entry, symbols: Symbols = UNICODE) -> list[Difference]:
-    """The differences, first less second.
+def compare_arms(one: ArmMeasures, other: ArmMeasures, symbols: Symbols = UNICODE) -> list[Difference]:
+    """Return the differences of two arms in every measure of the table, first less second.
 
     Arms are taken as independent: their half widths are added in quadrature. An arm that shares runs or seeds with the
     other makes this interval wider than it need be, not narrower, where they correlate positively.
     """
-    text = bool(one.get("text")) and bool(other.get("text"))
     found = []
-    for column in make_columns(symbols, text=text):
-        a, b = one.get(column.value), other.get(column.value)
-        halves = [_half_width(entry, column.value, column.error, column.interval) for entry in (one, other)]
-        known = [half for half in halves if half is not None]
+    for column in make_columns(symbols, text=one.text and other.text):
+        a, b = (arm.find(column.measure.key).value for arm in (one, other))
+        known = [half for arm in (one, other) if (half := _half_width(arm, column.measure)) is not None]
         half = math.hypot(*known) if len(known) == 2 else None
         difference = None if a is None or b is None else a - b
         found.append(Difference(f"{column.title}, {column.unit}", a, b, difference, half))
     return found
 
 
-def _half_width(entry: dict[str, Any], value: str, error: str | None, interval: str | None) -> float | None:
-    if interval is not None:
-        ends = entry.get(interval)
-        return None if ends is None else (ends[1] - ends[0]) / 2
-    if error is not None:
-        found = entry.get(error)
-        return None if found is None else Z * found
-    spread, n = entry.get(value.replace("_mean", "_sd")), entry.get("n", 0)
+def _half_width(arm: ArmMeasures, measure: Measure) -> float | None:
+    """Return half the width of a measure's 95 % interval; of a mean that of its standard error."""
+    if measure.spread_key is None:
+        return arm.find(measure.key).half_width
+    spread = arm.find(measure.spread_key).value
     # A mean's standard error, from the SD with ddof 0.
-    return Z * spread / math.sqrt(n - 1) if value.endswith("_mean") and spread is not None and n > 1 else None
+    return NORMAL_QUANTILE * spread / math.sqrt(arm.n - 1) if spread is not None and arm.n > 1 else None
 
 
 def format_differences(differences: list[Difference], symbols: Symbols = UNICODE) -> list[str]:
-    """One line per measure; a mark where the interval leaves zero out."""
+    """Make one line per measure, with a mark where the interval leaves zero out."""
     width = max((len(d.title) for d in differences), default=0)
     lines = [f"{'measure':{width}}  {'first':>10}  {'second':>10}  {'first − second':>26}"]
     for d in differences:

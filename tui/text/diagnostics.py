@@ -2,74 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 
+from engine.catalog.measures import DIAGNOSTICS_PANEL
 from engine.catalog.published import read_condition_numbers
 from engine.protocol.faults import printable
-from tui.text.format import UNICODE, Symbols, format_interval, format_number
-from tui.text.tables import Entry, arm_name, draw_panel, format_n
+from engine.study.metrics_record import ArmMeasures
+from tui.text.format import UNICODE, Symbols
+from tui.text.tables import Column, arm_name, draw_panel, format_n, head_columns
 
 
-@dataclass(frozen=True)
-class Head:
-    """A column's head."""
-
-    title: str
-    short: str
-    unit: str
+def make_diagnostics_columns(symbols: Symbols = UNICODE) -> tuple[Column, ...]:
+    """Return the columns of the panel."""
+    return head_columns(DIAGNOSTICS_PANEL, symbols)
 
 
-def make_heads() -> tuple[Head, ...]:
-    """The diagnostics in the order in which they are read: what was seen, what chance would give, what is left."""
-    return (
-        Head("accuracy SD", "acc SD", "%"),
-        Head("test-set SD", "test SD", "%"),
-        Head("independent SD", "indep SD", "%"),
-        Head("true SD", "true SD", "%"),
-        Head("error", "error", "%"),
-        Head("disagreement", "disagree", "%"),
-        Head("detectable", "detect", "SD ratio"),
-    )
+def make_diagnostics_rows(arms: Iterable[ArmMeasures], symbols: Symbols = UNICODE) -> list[list[str]]:
+    """Make one row per arm: name, n, then a cell per column."""
+    columns = make_diagnostics_columns(symbols)
+    return [[arm_name(arm), format_n(arm), *(column.format(arm, symbols) for column in columns)] for arm in arms]
 
 
-def make_diagnostics_rows(entries: list[Entry], symbols: Symbols = UNICODE) -> list[list[str]]:
-    """One row per arm: name, n, then a cell per head."""
-    rows = []
-    for entry in entries:
-        found: dict[str, Any] = entry.get("diagnostics") or {}
-        cells = [
-            format_number(entry.get("accuracy_sd"), 3, symbols),
-            format_number(found.get("test_set_sd"), 3, symbols),
-            format_number(found.get("independent_sd"), 3, symbols),
-            format_interval(found.get("true_sd"), found.get("true_sd_ci"), 3, symbols),
-            format_number(found.get("error"), 2, symbols),
-            format_number(entry.get("disagreement"), 2, symbols),
-            format_number(found.get("sd_ratio"), 2, symbols),
-        ]
-        rows.append([arm_name(entry), format_n(entry), *cells])
-    return rows
-
-
-def make_diagnostics_notes(entries: list[Entry], reference: str | None = None) -> list[str]:
-    """What the columns mean, and the condition numbers of arms in which one bit varies, beside the published ones."""
+def make_diagnostics_notes(arms: Sequence[ArmMeasures], reference: str | None = None) -> list[str]:
+    """Say what the columns mean, and how far one moved bit carried, beside what was published of that."""
     notes = [
         "test-set SD: what errors at random in this test set alone would give at most, sqrt(disagreement / 2N)",
         "independent SD: from each example's own variance; true SD: of accuracy on all data of this kind, unbiased",
         "detectable: smallest ratio of two arms' SDs that this many replicas tell apart (80 % power, 5 % level)",
     ]
-    for entry in entries:
-        numbers = entry.get("condition_number")
-        if numbers:
+    for arm in arms:
+        numbers = arm.condition_number
+        if numbers is not None:
+            found = (
+                ("cross entropy", numbers.cross_entropy, numbers.cross_entropy_relative),
+                ("accuracy", numbers.accuracy, numbers.accuracy_relative),
+            )
             parts = [
-                f"{name.replace('_', ' ')} {numbers[name]:.1e} (relative {numbers[f'{name}_relative']:.1e})"
-                for name in ("cross_entropy", "accuracy")
-                if name in numbers and f"{name}_relative" in numbers
+                f"{name} {absolute:.1e} (relative {relative:.1e})"
+                for name, absolute, relative in found
+                if absolute is not None and relative is not None
             ]
-            notes.append(f"{arm_name(entry)}: condition number of training at least {', '.join(parts)}")
-    if reference is not None and any(entry.get("condition_number") for entry in entries):
+            notes.append(f"{arm_name(arm)}: condition number of training at least {', '.join(parts)}")
+    if reference is not None and any(arm.condition_number for arm in arms):
         published = read_condition_numbers()
         notes.append(
             f"published, ResNet-14 on CIFAR-10: at least cross entropy {published['cross_entropy']:.1e}, "
@@ -80,20 +56,20 @@ def make_diagnostics_notes(entries: list[Entry], reference: str | None = None) -
 
 def make_diagnostics_panel(
     study: str,
-    entries: list[Entry],
+    arms: Sequence[ArmMeasures],
     symbols: Symbols = UNICODE,
     *,
     width: int = 120,
     reference: str | None = None,
     framed: bool = True,
 ) -> RenderableType | None:
-    """The panel; None before two replicas of any arm have finished."""
-    if not any((entry.get("diagnostics") or {}).get("test_set_sd") is not None for entry in entries):
+    """Draw the panel; None before two replicas of any arm have finished."""
+    if all(arm.find("test_set_sd").value is None for arm in arms):
         return None
     return draw_panel(
-        make_diagnostics_rows(entries, symbols),
-        make_heads(),
-        make_diagnostics_notes(entries, reference),
+        make_diagnostics_rows(arms, symbols),
+        make_diagnostics_columns(symbols),
+        make_diagnostics_notes(arms, reference),
         symbols,
         width=width,
         title=f" {printable(study)}: diagnostics ",

@@ -54,7 +54,7 @@ ASCII = Symbols(
 
 
 def choose_symbols(encoding: str | None) -> Symbols:
-    """Unicode where the stream's encoding holds all of it, else ASCII."""
+    """Choose Unicode where the stream's encoding holds all of it, else ASCII."""
     text = "".join(str(value) for value in vars(UNICODE).values()) + "╭╮╰╯│"
     try:
         text.encode(encoding or "ascii")
@@ -70,14 +70,14 @@ def describe_state(state: StudyState, failed: int, symbols: Symbols = UNICODE) -
 
 
 def digits_for(error: float) -> int:
-    """Decimals that show an error with two significant digits."""
+    """Return the decimals that show an error with two significant digits."""
     if error <= 0 or not math.isfinite(error):
         return 2
     return min(12, max(0, 1 - math.floor(math.log10(error))))
 
 
 def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
-    """A number with fixed decimals; exactly 0 and exactly 1 without any, so that they differ from rounded ones."""
+    """Format a number with fixed decimals; exactly 0 and 1 without any, so that they differ from rounded ones."""
     if value is None or not math.isfinite(value):
         return symbols.missing
     if value in (0, 1):
@@ -86,13 +86,18 @@ def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE
 
 
 def _round(value: float, decimals: int) -> str:
-    """Fixed decimals; what is rounded to 0 has no sign."""
+    """Format with fixed decimals; what is rounded to 0 has no sign."""
     text = f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
+def format_title(title: str, symbols: Symbols) -> str:
+    """Return the title of a measure in characters that can be shown."""
+    return title.replace(UNICODE.delta, symbols.delta)
+
+
 def format_with_error(value: float | None, error: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
-    """A number and its error, both with the decimals that give the error two significant digits.
+    """Format a number and its error, both with the decimals that give the error two significant digits.
 
     Args:
         value: None is missing.
@@ -109,9 +114,9 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
 
 
 def format_interval(
-    value: float | None, interval: list[float] | None, decimals: int, symbols: Symbols = UNICODE
+    value: float | None, interval: tuple[float, float] | None, decimals: int, symbols: Symbols = UNICODE
 ) -> str:
-    """A number and its interval in brackets, where it is wide enough to be seen."""
+    """Format a number and its interval in brackets, where it is wide enough to be seen."""
     if value is None or interval is None or interval[0] == interval[1]:
         return format_number(value, decimals, symbols)
     places = min(digits_for((interval[1] - interval[0]) / 2), decimals + 1)
@@ -120,7 +125,7 @@ def format_interval(
 
 
 def format_seconds(seconds: float | None, symbols: Symbols = UNICODE) -> str:
-    """A duration in its two largest fitting units."""
+    """Format a duration in its two largest fitting units."""
     if seconds is None or not math.isfinite(seconds):
         return symbols.missing
     whole = round(max(0.0, seconds))
@@ -134,7 +139,7 @@ def format_seconds(seconds: float | None, symbols: Symbols = UNICODE) -> str:
 
 
 def format_bytes(count: float) -> str:
-    """A size in the unit that leaves it below 1,000."""
+    """Format a size in the unit that leaves it below 1,000."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.0f} {unit}"
@@ -143,7 +148,7 @@ def format_bytes(count: float) -> str:
 
 
 def fit_name(name: str, width: int) -> str:
-    """A name from outside in `width` columns of one cell each, for pictures made of cells."""
+    """Fit a name from outside into `width` columns of one cell each, for pictures made of cells."""
     return shorten("".join(c if cell_len(c) == 1 else "?" for c in printable(name)), width).ljust(width)
 
 
@@ -175,7 +180,7 @@ def shorten_apart(texts: Sequence[str], width: int, symbols: Symbols = UNICODE) 
 
 
 def shorten(text: str, width: int, symbols: Symbols = UNICODE) -> str:
-    """The text cut to a width, its loss shown."""
+    """Cut a text to a width, its loss shown."""
     if len(text) <= width:
         return text
     return text[: max(0, width - len(symbols.ellipsis))] + symbols.ellipsis

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
+from engine.catalog.measures import MEASURES
 from engine.catalog.published import find_rows
-from tui.text.diagnostics import make_diagnostics_notes, make_diagnostics_rows, make_heads
-from tui.text.tables import Entry, are_text, arm_name, make_columns, make_notes, make_published_notes, make_rows
+from engine.study.metrics_record import ArmMeasures, describe_metrics, spread_estimates
+from tui.text.diagnostics import make_diagnostics_columns, make_diagnostics_notes, make_diagnostics_rows
+from tui.text.tables import are_text, arm_name, make_columns, make_notes, make_published_notes, make_rows
+
+Figure = float | list[float] | None
+"""A field of metrics.json: a number, the ends of an interval, or nothing."""
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -29,26 +33,26 @@ LATEX_ESCAPES = {
     "√": r"$\surd$",
 }
 
-NUMBERS = (
-    "n", "planned", "diverged", "damaged", "accuracy_mean", "accuracy_sd", "accuracy_sd_error", "cross_entropy_mean",
-    "cross_entropy_sd", "cross_entropy_sd_error", "disagreement", "disagreement_ci", "correlation", "correlation_ci",
-    "ensemble_delta", "ensemble_delta_ci", "ensemble_cross_entropy_delta", "pearson", "perplexity_mean",
-    "perplexity_sd", "perplexity_sd_error", "ensemble_perplexity_delta", "ensemble_perplexity_delta_ci",
-)  # fmt: skip
-"""Fields of the CSV, in order; an interval becomes two columns, _low and _high."""
+INTERVAL_FIELDS = frozenset(measure.interval_field for group in MEASURES.values() for measure in group)
 
-DIAGNOSTICS = ("test_set_sd", "independent_sd", "true_sd", "true_sd_ci", "error", "sd_ratio")
-"""Fields of the diagnostics that follow in the CSV."""
+COUNTS = ("n", "planned", "diverged", "damaged")
+"""Fields of an arm that come first in the CSV."""
 
 
-def format_markdown(study: str, entries: list[Entry], reference: str | None = None) -> str:
-    """A table for a README or an issue, with the notes as a list."""
-    columns = make_columns(text=are_text(entries))
+def list_numbers() -> tuple[str, ...]:
+    """Return the fields of the CSV in order: the counts, and those of every measure and diagnostic."""
+    fields = [field for group in MEASURES.values() for measure in group for field in measure.fields]
+    return tuple(dict.fromkeys((*COUNTS, *fields)))
+
+
+def format_markdown(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
+    """Write a table for a README or an issue, with the notes as a list."""
+    columns = make_columns(text=are_text(arms))
     header = ["source", "n", *(escape_markdown(f"{column.title} ({column.unit})") for column in columns)]
-    plain = make_rows(entries, reference=reference, indent="")
+    plain = make_rows(arms, reference=reference, indent="")
     rows = [[escape_markdown(cell) for cell in row] for row in plain]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
-    notes = [f"- {escape_markdown(note)}" for note in make_notes(entries) + make_published_notes(plain)]
+    notes = [f"- {escape_markdown(note)}" for note in make_notes(arms) + make_published_notes(plain)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
@@ -57,16 +61,16 @@ def _markdown_row(cells: list[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """The text with everything escaped that markdown would take for markup."""
+    """Return the text with everything escaped that markdown would take for markup."""
     return "".join(f"\\{char}" if char in "\\|*_`<>[]#" else char for char in text)
 
 
-def format_latex(study: str, entries: list[Entry], reference: str | None = None) -> str:
-    """A booktabs table."""
-    columns = make_columns(text=are_text(entries))
-    plain = make_rows(entries, reference=reference, indent="")
+def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
+    """Write a booktabs table."""
+    columns = make_columns(text=are_text(arms))
+    plain = make_rows(arms, reference=reference, indent="")
     heads = [f"{column.title} ({column.unit})" for column in columns]
-    return _draw_latex(study, heads, plain, make_notes(entries) + make_published_notes(plain))
+    return _draw_latex(study, heads, plain, make_notes(arms) + make_published_notes(plain))
 
 
 def _draw_latex(study: str, heads: list[str], plain: list[list[str]], notes: list[str]) -> str:
@@ -86,56 +90,64 @@ def _draw_latex(study: str, heads: list[str], plain: list[list[str]], notes: lis
     return "\n".join(lines) + "\n"
 
 
-def format_diagnostics_markdown(entries: list[Entry]) -> str:
-    """The diagnostics as a table, with what its columns mean."""
-    header = ["source", "n", *(f"{head.title} ({head.unit})" for head in make_heads())]
-    rows = [[escape_markdown(cell) for cell in row] for row in make_diagnostics_rows(entries)]
+def format_diagnostics_markdown(arms: Sequence[ArmMeasures]) -> str:
+    """Write the diagnostics as a table, with what its columns mean."""
+    header = ["source", "n", *(f"{column.title} ({column.unit})" for column in make_diagnostics_columns())]
+    rows = [[escape_markdown(cell) for cell in row] for row in make_diagnostics_rows(arms)]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
-    return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in make_diagnostics_notes(entries))]) + "\n"
+    return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in make_diagnostics_notes(arms))]) + "\n"
 
 
-def format_diagnostics_latex(study: str, entries: list[Entry]) -> str:
-    """The diagnostics as a booktabs table."""
-    heads = [f"{head.title} ({head.unit})" for head in make_heads()]
-    return _draw_latex(study, heads, make_diagnostics_rows(entries), make_diagnostics_notes(entries))
+def format_diagnostics_latex(study: str, arms: Sequence[ArmMeasures]) -> str:
+    """Write the diagnostics as a booktabs table."""
+    heads = [f"{column.title} ({column.unit})" for column in make_diagnostics_columns()]
+    return _draw_latex(study, heads, make_diagnostics_rows(arms), make_diagnostics_notes(arms))
 
 
 def escape_latex(text: str) -> str:
-    """The text as LaTeX shows it."""
+    """Return the text as LaTeX shows it."""
     return "".join(LATEX_ESCAPES.get(char, char) for char in text)
 
 
-def format_csv(study: str, entries: list[Entry], reference: str | None = None) -> str:
-    """Every number in full precision, one row per arm and kind; what is missing is empty."""
+def format_csv(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
+    """Write every number in full precision, one row per arm and kind; what is missing is empty.
+
+    An interval becomes two columns, _low and _high.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    fields = NUMBERS + DIAGNOSTICS
-    names = [[f"{name}_low", f"{name}_high"] if name.endswith("_ci") else [name] for name in fields]
+    fields = list_numbers()
+    names = [[f"{name}_low", f"{name}_high"] if name in INTERVAL_FIELDS else [name] for name in fields]
     writer.writerow(["study", "source", "kind", "vary", *(name for group in names for name in group)])
-    for entry in entries:
-        values = entry | (entry.get("diagnostics") or {})
-        numbers = [_csv_cells(name, values.get(name)) for name in fields]
-        vary = "+".join(entry.get("vary", []))
-        writer.writerow([study, arm_name(entry), "measured", vary, *(cell for cells in numbers for cell in cells)])
-        for row in find_rows(reference, arm_name(entry)) if reference else ():
-            figures = {"n": row.replicas} | row.figures
-            numbers = [_csv_cells(name, figures.get(name)) for name in fields]
-            writer.writerow([study, arm_name(entry), row.kind, vary, *(cell for cells in numbers for cell in cells)])
+    for arm in arms:
+        vary = "+".join(arm.vary)
+
+        def write(kind: str, figures: Mapping[str, Figure], arm: ArmMeasures = arm, vary: str = vary) -> None:
+            cells = [cell for name in fields for cell in _csv_cells(name, figures.get(name))]
+            writer.writerow([study, arm_name(arm), kind, vary, *cells])
+
+        measured = spread_estimates(arm.estimates, arm.measures)
+        diagnosed = spread_estimates(arm.diagnostics, MEASURES["diagnostics"])
+        counts = {"n": arm.n, "planned": arm.planned, "diverged": arm.diverged, "damaged": arm.damaged}
+        write("measured", {**counts, **measured, **diagnosed})
+        for row in find_rows(reference, arm_name(arm)) if reference else ():
+            write(row.kind, {"n": row.replicas, **row.figures})
     return out.getvalue()
 
 
-def _csv_cells(name: str, value: Any) -> list[str]:
-    if name.endswith("_ci"):
-        return ["", ""] if value is None else [repr(end) for end in value]
-    return ["" if value is None else repr(value)]
+def _csv_cells(name: str, value: Figure) -> list[str]:
+    if isinstance(value, list):
+        return [repr(end) for end in value]
+    missing = ["", ""] if name in INTERVAL_FIELDS else [""]
+    return missing if value is None else [repr(value)]
 
 
-def format_json(study: str, entries: list[Entry], reference: str | None = None) -> str:
-    """The content of metrics.json, which holds what was measured and nothing else."""
-    return json.dumps({"v": 1, "study": study, "arms": entries}, indent=1, ensure_ascii=True) + "\n"
+def format_json(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
+    """Return the content of metrics.json, which holds what was measured and nothing else."""
+    return json.dumps(describe_metrics(study, arms), indent=1, ensure_ascii=True) + "\n"
 
 
-FORMATS: dict[str, Callable[[str, list[Entry], str | None], str]] = {
+FORMATS: dict[str, Callable[[str, Sequence[ArmMeasures], str | None], str]] = {
     "markdown": format_markdown,
     "latex": format_latex,
     "csv": format_csv,

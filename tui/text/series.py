@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from engine.study.curves_record import ArmCurves, Spread
 from engine.study.epochs import EpochRecord
 
 MEASURES: dict[str, tuple[str, str]] = {
@@ -75,16 +75,15 @@ class ArmSeries:
                 if value is not None and math.isfinite(value):
                     self._at(measure, record.epoch).add(value)
 
-    def add_finished(self, arm: dict[str, Any]) -> None:
-        """Take an arm's entry of curves.json; before any other."""
-        epochs = arm.get("epochs", [])
+    def add_finished(self, arm: ArmCurves) -> None:
+        """Take an arm of curves.json; before any other."""
         for measure, (name, _) in MEASURES.items():
-            found = arm.get(name)
-            columns = [found[key] for key in ("n", "mean", "sd", "min", "max")] if found else []
-            for epoch, (n, mean, sd, low, high) in (
-                zip(epochs, zip(*columns, strict=True), strict=True) if found else ()
-            ):
-                if n:
+            found: Spread | None = getattr(arm, name)
+            if found is None:
+                continue
+            rows = zip(arm.epochs, found.n, found.mean, found.sd, found.min, found.max, strict=True)
+            for epoch, n, mean, sd, low, high in rows:
+                if mean is not None and sd is not None and low is not None and high is not None:
                     self._at(measure, epoch).add_many(n, mean, sd, low, high)
 
     def _at(self, measure: str, epoch: int) -> Sum:

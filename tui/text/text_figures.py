@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from engine.catalog.measures import find_measure
 from engine.protocol.faults import printable
-from tui.text.format import UNICODE, Symbols, format_interval, format_number, format_with_error, shorten
-from tui.text.tables import Entry, arm_name
+from engine.study.curves_record import ArmCurves
+from engine.study.metrics_record import ArmMeasures, group_onsets
+from engine.study.similarity_record import ArmSimilarity
+from tui.text.format import UNICODE, Symbols, format_interval, format_number, shorten
+from tui.text.tables import Column, arm_name, head_columns
 
 BAR_WIDTH = 24
 NARROW_BAR_WIDTH = 10
@@ -27,13 +30,13 @@ NARROW_NAME_WIDTH = 18
 
 
 def draw_bar(value: float, symbols: Symbols, width: int) -> str:
-    """A share of 0…1 as a bar."""
+    """Draw a share of 0…1 as a bar."""
     filled = round(width * min(1.0, max(0.0, value)))
     return symbols.bar * filled + symbols.bar_rest * (width - filled)
 
 
 def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) -> str:
-    """Values as heights of characters, the largest full; a space where there is none.
+    """Draw values as heights of characters, the largest full; a space where there is none.
 
     Longer series are cut into `width` parts of which each shows its largest value.
     """
@@ -47,63 +50,69 @@ def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) ->
     )
 
 
-def list_similarity(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
-    """Figure 1: a line per arm and layer."""
+def list_similarity(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
+    """List figure 1: a line per arm and layer."""
     lines = []
-    for entry in entries:
-        layers: list[dict[str, Any]] = entry.get("cka") or []
+    for arm in arms:
+        layers = arm.cka or ()
         if layers:
-            lines.append(f"{arm_name(entry)}, n = {layers[0]['n']}")
-        room = max((len(str(layer["layer"])) for layer in layers), default=0)
+            lines.append(f"{arm_name(arm)}, n = {layers[0].n}")
+        room = max((len(layer.layer) for layer in layers), default=0)
         for layer in layers:
-            figure = format_interval(layer["cka"], layer["cka_ci"], 3, symbols)
-            name = printable(str(layer["layer"]))
-            lines.append(f"  {name:{room}}  {draw_bar(layer['cka'] or 0.0, symbols, bar)}  {figure}")
+            figure = format_interval(layer.cka, layer.cka_ci, 3, symbols)
+            lines.append(f"  {printable(layer.layer):{room}}  {draw_bar(layer.cka or 0.0, symbols, bar)}  {figure}")
     return lines
 
 
-def list_onsets(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
-    """Figure 2: a line per onset, its bar the disagreement."""
-    families: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.get("onset") is not None:
-            families.setdefault(arm_name(entry).removesuffix(f", onset {entry['onset']}"), []).append(entry)
-    top = max((entry.get("disagreement") or 0.0 for family in families.values() for entry in family), default=0.0)
+def list_onsets(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
+    """List figure 2: a line per onset, its bar the disagreement."""
+    disagreement, spread = make_onset_columns(symbols)
+    families = group_onsets(arms)
+    top = max((_read_share(arm) for family in families.values() for arm in family), default=0.0)
     lines = []
     for name, family in families.items():
-        lines.append(f"{name}: disagreement %, accuracy SD %")
-        for entry in sorted(family, key=lambda entry: entry["onset"]):
-            share = (entry.get("disagreement") or 0.0) / top if top else 0.0
-            disagreement = format_interval(entry.get("disagreement"), entry.get("disagreement_ci"), 2, symbols)
-            spread = format_with_error(entry.get("accuracy_sd"), entry.get("accuracy_sd_error"), 2, symbols)
-            lines.append(f"  onset {entry['onset']:>4}  {draw_bar(share, symbols, bar)}  {disagreement}   SD {spread}")
+        heads = ", ".join(f"{column.title} {column.unit}" for column in (disagreement, spread))
+        lines.append(f"{printable(name)}: {heads}")
+        for arm in family:
+            share = _read_share(arm) / top if top else 0.0
+            figures = f"{disagreement.format(arm, symbols)}   SD {spread.format(arm, symbols)}"
+            lines.append(f"  onset {arm.onset:>4}  {draw_bar(share, symbols, bar)}  {figures}")
     return lines
 
 
-def list_instability(curves: list[dict[str, Any]], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
-    """Figure 3: a line per arm with the SD over replicas by epoch; below, one bit's first epochs."""
-    lines = []
-    for arm in curves:
-        found = arm.get("test_perplexity") or arm.get("test_accuracy")
-        if not found or max(found["n"], default=0) < 2:
+def make_onset_columns(symbols: Symbols) -> tuple[Column, Column]:
+    """Return the two measures that are shown of each onset."""
+    disagreement, spread = head_columns(
+        (find_measure("images", "disagreement"), find_measure("images", "accuracy_sd")), symbols
+    )
+    return disagreement, spread
+
+
+def _read_share(arm: ArmMeasures) -> float:
+    return arm.find("disagreement").value or 0.0
+
+
+def list_instability(curves: Iterable[ArmCurves], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
+    """List figure 3: a line per arm with the SD over replicas by epoch; below, one bit's first epochs."""
+    arms, lines = list(curves), []
+    for arm in arms:
+        found = arm.test_perplexity or arm.test_accuracy
+        if found is None or max(found.n, default=0) < 2:
             continue
-        name = shorten(printable(str(arm["name"])), name_width, symbols)
-        spread = [value for value in found["sd"] if value is not None]
-        first, last, most = (format_number(v, 2, symbols) for v in (found["sd"][0], found["sd"][-1], max(spread)))
+        name = shorten(printable(arm.name), name_width, symbols)
+        spread = [value for value in found.sd if value is not None]
+        first, last, most = (format_number(v, 2, symbols) for v in (found.sd[0], found.sd[-1], max(spread)))
         figures = f"SD {first} first, {last} last, {most} most"
         room = max(8, width - FRAME - name_width - len(figures) - 4)
-        picture = draw_levels(found["sd"], symbols, min(room, len(found["sd"])))
+        picture = draw_levels(found.sd, symbols, min(room, len(found.sd)))
         lines.append(f"{name:{name_width}}  {picture}  {figures}")
-    for arm in curves:
-        first = arm.get("first_epochs") or []
-        if first:
-            lines.append(
-                f"{printable(str(arm['name']))}: accuracy % without the moved bit, and with it (least to most)"
-            )
-        for row in first:
-            ends: tuple[float | None, ...] = (min(row["moved"]), max(row["moved"])) if row["moved"] else (None, None)
+    for arm in arms:
+        if arm.first_epochs:
+            lines.append(f"{printable(arm.name)}: accuracy % without the moved bit, and with it (least to most)")
+        for row in arm.first_epochs or ():
+            ends: tuple[float | None, ...] = (min(row.moved), max(row.moved)) if row.moved else (None, None)
             low, high = (format_number(end, 2, symbols) for end in ends)
-            lines.append(f"  epoch {row['epoch']}  {format_number(row['unmoved'], 2, symbols):>6}   {low} to {high}")
+            lines.append(f"  epoch {row.epoch}  {format_number(row.unmoved, 2, symbols):>6}   {low} to {high}")
     return lines
 
 
@@ -111,8 +120,8 @@ HEAT = " ░▒▓█"
 HEAT_ASCII = " .:+#"
 
 
-def list_pairs(arms: list[dict[str, Any]], symbols: Symbols = UNICODE, *, width: int) -> list[str]:
-    """CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
+def list_pairs(arms: Iterable[ArmSimilarity], symbols: Symbols = UNICODE, *, width: int) -> list[str]:
+    """Draw the CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
 
     Args:
         arms: Of cka.json.
@@ -122,14 +131,12 @@ def list_pairs(arms: list[dict[str, Any]], symbols: Symbols = UNICODE, *, width:
     steps = HEAT if symbols is UNICODE else HEAT_ASCII
     lines = []
     for arm in arms:
-        lines.append(
-            f"{printable(str(arm['name']))}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})"
-        )
+        lines.append(f"{printable(arm.name)}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})")
         squares = []
-        for layer in arm["layers"]:
-            matrix = [row[: width // 2] for row in layer["cka"][: width // 2]]
+        for layer in arm.layers:
+            matrix = [row[: width // 2] for row in layer.cka[: width // 2]]
             rows = ["".join(steps[min(4, int(5 * value))] for value in row) for row in matrix]
-            title = printable(str(layer["name"]))
+            title = printable(layer.name)
             room = max(len(title), len(matrix), 6)
             values = [v for i, row in enumerate(matrix) for v in row[i + 1 :]]
             least = f"≥ {min(values):.2f}" if values else symbols.missing
@@ -140,7 +147,7 @@ def list_pairs(arms: list[dict[str, Any]], symbols: Symbols = UNICODE, *, width:
 
 
 def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
-    """Blocks of lines in rows that fit the width, an empty line below each row of blocks."""
+    """Put blocks of lines in rows that fit the width, an empty line below each row of blocks."""
     lines: list[str] = []
     row: list[list[str]] = []
     for square in [*squares, None]:
@@ -157,54 +164,44 @@ def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
     return lines
 
 
-FIGURE_NAMES = {
-    "accuracy": "accuracy",
-    "cross_entropy": "cross-entropy",
-    "logits": "logits",
-    "log_probability": "log-probabilities",
-}
-
-
-def list_crossed(entries: list[Entry], symbols: Symbols, *, bar: int) -> list[str]:
-    """Shares of main effects and interaction in the variance of each figure."""
+def list_crossed(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
+    """List the shares of main effects and interaction in the variance of each figure."""
     lines = []
-    for entry in entries:
-        grid: dict[str, Any] = entry.get("crossed") or {}
-        if not grid:
+    for arm in arms:
+        grid = arm.crossed
+        if grid is None:
             continue
-        size = " x ".join(f"{level} {source}" for source, level in zip(grid["sources"], grid["levels"], strict=True))
-        lines.append(f"{arm_name(entry)}: {size}")
-        if "reason" in grid:
-            lines.append(f"  {grid['reason']}")
-        labels = (*grid["sources"], "interaction")
+        size = " x ".join(f"{level} {source}" for source, level in zip(grid.sources, grid.levels, strict=True))
+        lines.append(f"{arm_name(arm)}: {size}")
+        if grid.reason is not None:
+            lines.append(f"  {grid.reason}")
+        labels = (*grid.sources, "interaction")
         room = max(map(len, labels))
-        for key, name in FIGURE_NAMES.items():
-            for label, part in zip(labels, ("first", "second", "interaction"), strict=True) if key in grid else ():
-                found = grid[key][part]
-                share = found["share"]
-                percent = symbols.missing if share is None else f"{100 * share:.0f} %"
-                ends = "" if found["ci"] is None else f" [{found['ci'][0]:.2g} {found['ci'][1]:.2g}]"
-                head = f"  {name:17} {label:{room}}  {draw_bar(share or 0.0, symbols, bar)}"
-                lines.append(f"{head} {percent:>5}  variance {found['variance']:.2g}{ends}")
+        for name, parts in grid.figures.items():
+            for label, found in zip(labels, (parts.first, parts.second, parts.interaction), strict=True):
+                percent = symbols.missing if found.share is None else f"{100 * found.share:.0f} %"
+                ends = "" if found.ci is None else f" [{found.ci[0]:.2g} {found.ci[1]:.2g}]"
+                head = f"  {name:17} {label:{room}}  {draw_bar(found.share or 0.0, symbols, bar)}"
+                lines.append(f"{head} {percent:>5}  variance {found.variance:.2g}{ends}")
     return lines
 
 
 def make_figure_panels(
     study: str,
-    entries: list[Entry],
-    curves: list[dict[str, Any]],
+    arms: Sequence[ArmMeasures],
+    curves: Sequence[ArmCurves],
     symbols: Symbols = UNICODE,
     *,
     width: int = 120,
 ) -> list[RenderableType]:
-    """A panel for each figure that the study has."""
+    """Draw a panel for each figure that the study has."""
     bar = BAR_WIDTH if width >= NARROW else NARROW_BAR_WIDTH
     name_width = NAME_WIDTH if width >= NARROW else NARROW_NAME_WIDTH
     figures = {
-        "figure 1, CKA by layer, mean over pairs": list_similarity(entries, symbols, bar=bar),
-        "figure 2, onset": list_onsets(entries, symbols, bar=bar),
+        "figure 1, CKA by layer, mean over pairs": list_similarity(arms, symbols, bar=bar),
+        "figure 2, onset": list_onsets(arms, symbols, bar=bar),
         "figure 3, spread by epoch": list_instability(curves, symbols, name_width=name_width, width=width),
-        "crossed design, shares of variance": list_crossed(entries, symbols, bar=bar),
+        "crossed design, shares of variance": list_crossed(arms, symbols, bar=bar),
     }
     frame = box.ROUNDED if symbols is UNICODE else box.ASCII
     return [

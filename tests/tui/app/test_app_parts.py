@@ -16,6 +16,8 @@ from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
 from engine.protocol.fields import arm_name
 from engine.protocol.load import parse_protocol
+from engine.study.metrics_record import ArmMeasures
+from tests.helpers.measures import make_measures
 from tui.app.clipboard import encode_notice, encode_osc52
 from tui.app.document import (
     SETTINGS,
@@ -260,9 +262,10 @@ def test_terminal_is_described_from_its_environment() -> None:
     assert describe_terminal({"TERM": "linux"}, "ascii").glyphs == "ascii"
 
 
-def entry(**changes: Any) -> dict[str, Any]:
-    return {"n": 20, "accuracy_mean": 97.0, "accuracy_sd": 0.5, "accuracy_sd_error": 0.05, "disagreement": 3.0,
-            "disagreement_ci": [2.8, 3.2]} | changes  # fmt: skip
+def entry(**changes: Any) -> ArmMeasures:
+    fields = {"n": 20, "accuracy_mean": 97.0, "accuracy_sd": 0.5, "accuracy_sd_error": 0.05, "disagreement": 3.0,
+              "disagreement_ci": [2.8, 3.2]}  # fmt: skip
+    return make_measures(**(fields | changes))
 
 
 def test_differences_have_intervals_and_marks() -> None:

@@ -14,7 +14,8 @@ import pytest
 from textual.pilot import Pilot
 
 from engine.study.files import make_folder
-from tests.helpers.records import write_similarity
+from engine.study.records import write_record
+from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity
 from tests.helpers.screens import SIZES, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
@@ -67,10 +68,10 @@ async def diagnostics(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 
 async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
-    layers = [
-        {"name": name, "cka": [[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]]} for name in ("Conv1", "Logits")
-    ]
-    write_similarity(paths, "Parameter Initialization", layers)
+    cka = ((1.0, 0.6, 0.3), (0.6, 1.0, 0.2), (0.3, 0.2, 1.0))
+    layers = tuple(LayerPairs(name=name, runs=("a", "b", "c"), cka=cka) for name in ("Conv1", "Logits"))
+    arm = ArmSimilarity(name="Parameter Initialization", runs=("a", "b", "c"), wanted=9, examples=9, layers=layers)
+    write_record(paths.cka, StudySimilarity(arms=(arm,)))
     app.open_results(paths)
     await settle(pilot)
     await pilot.press("4")

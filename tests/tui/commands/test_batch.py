@@ -14,9 +14,11 @@ from engine.dispatch.start import PreparedStudy
 from engine.plan.plan import Plan, make_plan
 from engine.protocol.load import parse_protocol
 from engine.study.control import Control, read_control
+from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
 from engine.study.view import RunView, StudySnapshot
+from tests.helpers.measures import make_measures
 from tests.helpers.records import make_supervisor
 from tui.commands import batch
 from tui.commands.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts, tell_end, tell_failures, tell_plainly
@@ -149,11 +151,11 @@ def test_measures_of_another_plan_are_not_taken_for_ones_own(protocol_text: str)
     plan = make_plan(parse_protocol(protocol_text, file="tiny.toml"), device="cpu")
     other = make_plan(parse_protocol(protocol_text.replace("epochs = 2", "epochs = 3"), file="tiny.toml"), device="cpu")
 
-    def measured(of: Plan, used: int) -> dict[str, Any]:
-        arms = [{"name": a.name, "planned": len(a.runs), "runs_used": list(a.runs[:used])} for a in of.arms]
-        return {"arms": arms}
+    def measured(of: Plan, used: int, arms: int | None = None) -> StudyMeasures:
+        found = [make_measures(name=a.name, planned=len(a.runs), runs_used=a.runs[:used]) for a in of.arms[:arms]]
+        return StudyMeasures(study="tiny", arms=tuple(found))
 
     assert batch.shows_plan(measured(plan, 2), plan)
     assert batch.shows_plan(measured(plan, 0), plan)
     assert not batch.shows_plan(measured(other, 2), plan)
-    assert not batch.shows_plan({"arms": measured(plan, 2)["arms"][:1]}, plan)
+    assert not batch.shows_plan(measured(plan, 2, arms=1), plan)

@@ -60,16 +60,18 @@ def test_error_has_two_digits_and_decides_those_of_the_value(value: float, error
 @pytest.mark.parametrize(
     ("value", "interval", "text"),
     [
-        (3.4012, [2.94, 3.85], "3.40 [2.94 3.85]"),
-        (0.7594, [0.74, 0.78], "0.759 [0.740 0.780]"),
-        (0.0, [0.0, 0.0], "0"),
+        (3.4012, (2.94, 3.85), "3.40 [2.94 3.85]"),
+        (0.7594, (0.74, 0.78), "0.759 [0.740 0.780]"),
+        (0.0, (0.0, 0.0), "0"),
         (3.4, None, "3.40"),
         (None, None, "–"),
-        (2.0, [2.0 - 1e-9, 2.0 + 1e-9], "2.000"),
-        (34.1, [-0.3, 68.2], "34 [0 68]"),
+        (2.0, (2.0 - 1e-9, 2.0 + 1e-9), "2.000"),
+        (34.1, (-0.3, 68.2), "34 [0 68]"),
     ],
 )
-def test_interval_stands_in_brackets_where_it_can_be_seen(value: float, interval: list[float], text: str) -> None:
+def test_interval_stands_in_brackets_where_it_can_be_seen(
+    value: float | None, interval: tuple[float, float] | None, text: str
+) -> None:
     assert format_interval(value, interval, 2) == text
 
 

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.study.curves_record import Spread
 from engine.study.epochs import EpochRecord
+from tests.helpers.measures import make_curves
 from tui.text.format import fit_name
 from tui.text.plot import (
     DOTS,
@@ -277,16 +279,19 @@ def test_series_add_up_to_numpys_figures(runs: list[list[float]]) -> None:
 
 def test_added_up_runs_and_new_ones_give_the_same_series() -> None:
     figures = np.random.default_rng(0).normal(95, 1, (6, 3))
-    columns = {"n": [4] * 3, "mean": figures[:4].mean(0), "sd": figures[:4].std(0), "min": figures[:4].min(0),
-               "max": figures[:4].max(0)}  # fmt: skip
+    columns = {
+        "mean": figures[:4].mean(0), "sd": figures[:4].std(0), "min": figures[:4].min(0), "max": figures[:4].max(0)
+    }  # fmt: skip
+    known = {name: tuple(column.tolist()) for name, column in columns.items()}
+    spread = Spread(n=(4, 4, 4), low=known["min"], high=known["max"], **known)
     series = ArmSeries("a")
-    series.add_finished({"epochs": [1, 2, 3], "test_accuracy": {k: list(v) for k, v in columns.items()}})
+    series.add_finished(make_curves("a", accuracy=spread))
     for run in figures[4:]:
         series.add(record(epoch, value) for epoch, value in enumerate(run, start=1))
     curve = make_curve(series, "accuracy", 0)
     assert [v for v in curve.middle if v is not None] == pytest.approx(figures.mean(0))
-    spread = make_curve(series, "accuracy", 0, spread=True)
-    assert [v for v in spread.middle if v is not None] == pytest.approx(figures.std(0))
+    deviations = make_curve(series, "accuracy", 0, spread=True)
+    assert [v for v in deviations.middle if v is not None] == pytest.approx(figures.std(0))
     assert curve.label == f"±{figures.std(0)[-1]:.2g}"
 
 

@@ -12,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from engine.catalog.measures import MEASURES
+from engine.study.metrics_record import ArmMeasures, spread_arm
+from tests.helpers.measures import make_measures
 from tui.text.format import ASCII, UNICODE
-from tui.text.report import DIAGNOSTICS, FORMATS, NUMBERS, escape_latex, escape_markdown
+from tui.text.report import FORMATS, escape_latex, escape_markdown
 from tui.text.tables import make_notes, make_panel, make_rows
 
 HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
 
 
-def entry(**changes: Any) -> dict[str, Any]:
-    return {
+def entry(**changes: Any) -> ArmMeasures:
+    fields: dict[str, Any] = {
         "name": "Parameter Initialization", "vary": ["init"], "planned": 12, "finished": 12, "diverged": 0,
         "damaged": 0, "n": 12, "accuracy_mean": 94.321, "accuracy_sd": 0.5183, "accuracy_sd_error": 0.0712,
         "cross_entropy_mean": 0.31, "cross_entropy_sd": 0.0421, "cross_entropy_sd_error": 0.0053,
@@ -28,10 +31,11 @@ def entry(**changes: Any) -> dict[str, Any]:
         "correlation_ci": [0.741, 0.778], "ensemble_delta": 0.61, "ensemble_delta_ci": [0.4, 0.82],
         "ensemble_cross_entropy_delta": -0.05, "pearson": 0.8, "identical_weights": False,
         "reasons": {},
-    } | changes  # fmt: skip
+    }  # fmt: skip
+    return make_measures(**(fields | changes))
 
 
-def control(**changes: Any) -> dict[str, Any]:
+def control(**changes: Any) -> ArmMeasures:
     zeros = dict.fromkeys(
         (
             "accuracy_sd",
@@ -48,7 +52,7 @@ def control(**changes: Any) -> dict[str, Any]:
     return entry(**(zeros | intervals | own | changes))
 
 
-def draw(entries: list[dict[str, Any]], *, width: int = 120, symbols: Any = UNICODE) -> str:
+def draw(entries: list[ArmMeasures], *, width: int = 120, symbols: Any = UNICODE) -> str:
     console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
     console.print(make_panel("quickstart", entries, make_notes(entries), symbols, width=width))
     assert isinstance(console.file, io.StringIO)
@@ -86,7 +90,7 @@ def test_missing_values_are_dashes_with_their_reason() -> None:
     row = make_rows([one])[0]
     assert row[1] == "5 of 12"
     assert row[6] == "–"
-    assert make_notes([one]) == [f"{one['name']}: {reasons['correlation']}"]
+    assert make_notes([one]) == [f"{one.name}: {reasons['correlation']}"]
 
 
 def test_lost_and_diverged_replicas_are_notes() -> None:
@@ -143,19 +147,17 @@ def test_csv_keeps_every_number_in_full() -> None:
     assert (rows[0]["disagreement_ci_low"], rows[0]["disagreement_ci_high"]) == ("2.94", "3.85")
     assert (rows[1]["correlation"], rows[1]["correlation_ci_low"]) == ("", "")
     assert rows[0]["vary"] == "init"
-    assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == {
-        *NUMBERS,
-        *DIAGNOSTICS,
-        "study",
-        "source",
-        "kind",
-        "vary",
-    }
+    fields = {field for group in MEASURES.values() for measure in group for field in measure.fields}
+    counts = {"study", "source", "kind", "vary", "n", "planned", "diverged", "damaged"}
+    assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == fields | counts
 
 
 def test_json_is_the_contract() -> None:
     content = json.loads(FORMATS["json"]("s", [entry()], None))
-    assert content == {"v": 1, "study": "s", "arms": [entry()]}
+    assert content == {"v": 1, "study": "s", "arms": [json.loads(json.dumps(spread_arm(entry())))]}
+    (arm,) = content["arms"]
+    assert (arm["accuracy_sd"], arm["accuracy_sd_error"], arm["disagreement_ci"]) == (0.5183, 0.0712, [2.94, 3.85])
+    assert "perplexity_sd" not in arm
 
 
 def test_published_rows_stand_below_the_arms_of_their_names() -> None:

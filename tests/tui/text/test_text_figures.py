@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from engine.study.curves_record import FirstEpoch
+from engine.study.metrics_record import ArmMeasures
+from engine.study.similarity_record import ArmSimilarity, LayerPairs
+from tests.helpers.measures import make_curves, make_measures, make_spread
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.format import ASCII, UNICODE
 from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
@@ -29,17 +33,15 @@ GRID = {
     "levels": [10, 4],
     "accuracy": {"first": PART, "second": PART, "interaction": EMPTY},
 }
-TEXT_ENTRY: dict[str, Any] = {
-    "name": "Stochastic Operations", "vary": ["stochastic"], "text": True, "planned": 6, "n": 6,
-    "perplexity_mean": 46.71, "perplexity_sd": 0.331, "perplexity_sd_error": 0.15, "accuracy_mean": 29.2,
-    "disagreement": 32.86, "disagreement_ci": [27.6, 38.1], "ensemble_perplexity_delta": -2.336,
-    "ensemble_perplexity_delta_ci": [-2.56, -2.12], "reasons": {}, "identical_weights": False,
-}  # fmt: skip
+TEXT_ENTRY = make_measures(
+    name="Stochastic Operations", vary=["stochastic"], text=True, n=6, perplexity_mean=46.71, perplexity_sd=0.331,
+    perplexity_sd_error=0.15, accuracy_mean=29.2, disagreement=32.86, disagreement_ci=[27.6, 38.1],
+    ensemble_perplexity_delta=-2.336, ensemble_perplexity_delta_ci=[-2.56, -2.12], identical_weights=False,
+)  # fmt: skip
 
 
-def onset(epoch: int, disagreement: float) -> dict[str, Any]:
-    name = f"Shuffle, onset {epoch}"
-    return {"name": name, "onset": epoch, "disagreement": disagreement, "disagreement_ci": None, "accuracy_sd": 0.5}
+def onset(epoch: int, disagreement: float) -> ArmMeasures:
+    return make_measures(name=f"Shuffle, onset {epoch}", onset=epoch, disagreement=disagreement, accuracy_sd=0.5)
 
 
 @pytest.mark.parametrize(("share", "bar"), [(0.0, "────"), (0.5, "━━──"), (1.0, "━━━━"), (2.0, "━━━━"), (-1.0, "────")])
@@ -55,7 +57,7 @@ def test_levels_keep_the_largest_value_of_each_part_and_show_gaps() -> None:
 
 
 def test_onsets_stand_in_order_below_their_arm() -> None:
-    lines = list_onsets([onset(5, 1.5), onset(0, 3.0), {"name": "Control", "onset": None}], UNICODE, bar=4)
+    lines = list_onsets([onset(5, 1.5), onset(0, 3.0), make_measures(name="Control")], UNICODE, bar=4)
     assert lines == [
         "Shuffle: disagreement %, accuracy SD %",
         "  onset    0  ━━━━  3.00   SD 0.50",
@@ -64,11 +66,13 @@ def test_onsets_stand_in_order_below_their_arm() -> None:
 
 
 def test_instability_shows_spread_and_first_epochs() -> None:
-    columns = {"n": [3, 3], "sd": [0.0, 2.0]}
-    first = [{"epoch": 1, "unmoved": 25.56, "moved": [25.74, 25.9]}, {"epoch": 2, "unmoved": 31.1, "moved": []}]
+    first = (
+        FirstEpoch(epoch=1, unmoved=25.56, moved=(25.74, 25.9)),
+        FirstEpoch(epoch=2, unmoved=31.1, moved=()),
+    )
     arms = [
-        {"name": "Bit", "test_accuracy": columns, "first_epochs": first},
-        {"name": "One", "test_accuracy": {"n": [1]}},
+        make_curves("Bit", accuracy=make_spread([0.0, 2.0]), first_epochs=first),
+        make_curves("One", accuracy=make_spread([0.0], n=[1])),
     ]
     assert list_instability(arms, UNICODE, name_width=6, width=80) == [
         "Bit     ▁█  SD 0 first, 2.00 last, 2.00 most",
@@ -79,8 +83,10 @@ def test_instability_shows_spread_and_first_epochs() -> None:
 
 
 def test_pairs_are_squares_side_by_side() -> None:
-    layers = [{"name": n, "cka": [[1.0, 0.5], [0.5, 1.0]]} for n in ("Conv1", "Logits")] + [{"name": "x", "cka": []}]
-    assert list_pairs([{"name": "Init", "layers": layers}], width=40) == [
+    layers = [LayerPairs(name=n, runs=("a", "b"), cka=((1.0, 0.5), (0.5, 1.0))) for n in ("Conv1", "Logits")]
+    layers.append(LayerPairs(name="x", runs=(), cka=()))
+    arm = ArmSimilarity(name="Init", runs=("a", "b"), wanted=10, examples=10, layers=tuple(layers))
+    assert list_pairs([arm], width=40) == [
         "Init: CKA of every pair of replicas, from 0 (' ') to 1 (█)",
         "Conv1   Logits  x",
         "█▒      █▒      –",
@@ -88,25 +94,25 @@ def test_pairs_are_squares_side_by_side() -> None:
         "≥ 0.50  ≥ 0.50",
         "",
     ]
-    narrow = list_pairs([{"name": "Init", "layers": layers}], ASCII, width=8)
+    narrow = list_pairs([arm], ASCII, width=8)
     assert narrow[1:6] == ["Conv1", "#:", ":#", ">= 0.50", ""]
 
 
 def test_crossed_design_shows_shares_and_what_is_missing() -> None:
-    lines = list_crossed([{"name": "Grid", "crossed": GRID}], UNICODE, bar=4)
+    lines = list_crossed([make_measures(name="Grid", crossed=GRID)], UNICODE, bar=4)
     assert lines[0] == "Grid: 10 init x 4 shuffle"
     assert lines[1] == "  accuracy          init         ━━──  50 %  variance 0.25 [0.1 0.4]"
     assert lines[3] == "  accuracy          interaction  ────     –  variance 0"
     missing = GRID | {"reason": "3 of 40 runs of the grid are missing"}
-    assert list_crossed([{"name": "Grid", "crossed": missing}], UNICODE, bar=4)[1].strip() == missing["reason"]
+    assert list_crossed([make_measures(name="Grid", crossed=missing)], UNICODE, bar=4)[1].strip() == missing["reason"]
 
 
 @pytest.mark.parametrize("width", [50, 80, 120, 200])
 @pytest.mark.parametrize("symbols", [UNICODE, ASCII])
 def test_panels_fit_any_width(width: int, symbols: Any) -> None:
     layers = [{"layer": "[red]x", "n": 3, "cka": 0.98, "cka_ci": [0.97, 0.99]}]
-    entries = [{"name": "A" * 70, "cka": layers, "crossed": GRID}, onset(3, 2.0)]
-    curves = [{"name": "B" * 70, "test_accuracy": {"n": [3] * 500, "sd": [0.1] * 500}, "first_epochs": None}]
+    entries = [make_measures(name="A" * 70, cka=layers, crossed=GRID), onset(3, 2.0)]
+    curves = [make_curves("B" * 70, accuracy=make_spread([0.1] * 500))]
     console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
     panels = make_figure_panels("s", entries, curves, symbols, width=width)
     assert len(panels) == 4
@@ -136,8 +142,10 @@ def test_language_models_have_their_own_columns_and_published_rows() -> None:
 def test_diagnostics_tell_the_spreads_apart() -> None:
     found = {"test_set_sd": 0.46, "independent_sd": 0.4, "true_sd": 0.12, "true_sd_ci": [0.0, 0.3], "error": 5.0}
     numbers = {"cross_entropy": 1.5e7, "cross_entropy_relative": 1.3e6, "accuracy": 2.7e8, "accuracy_relative": 1.4e5}
-    entry = {"name": "Bit", "n": 20, "planned": 20, "accuracy_sd": 0.5, "disagreement": 3.4,
-             "condition_number": numbers, "diagnostics": found | {"sd_ratio": 1.9}}  # fmt: skip
+    entry = make_measures(
+        name="Bit", n=20, accuracy_sd=0.5, disagreement=3.4, condition_number=numbers,
+        diagnostics=found | {"sd_ratio": 1.9},
+    )  # fmt: skip
     console = Console(width=150, file=io.StringIO(), color_system=None)
     console.print(make_diagnostics_panel("s", [entry], width=150, reference="table3"))
     assert isinstance(console.file, io.StringIO)
@@ -155,6 +163,6 @@ def test_diagnostics_tell_the_spreads_apart() -> None:
         "1.8e+07",
     ):
         assert piece in text
-    assert make_diagnostics_panel("s", [{"name": "x", "diagnostics": {}}]) is None
+    assert make_diagnostics_panel("s", [make_measures(name="x")]) is None
     assert r"0.12 [0.00 0.30] &" in format_diagnostics_latex("s", [entry])
     assert "| 0.460 |" in format_diagnostics_markdown([entry])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from rich.text import Text
 
+from engine.catalog.measure_declaration import Measure
+from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
+from engine.study.metrics_record import NOTHING, ArmMeasures
 from engine.study.view import ArmView, RunView
 from tui.app.follow import Picture
 from tui.app.look import arm_style
@@ -20,10 +22,17 @@ GLYPHS = {
     "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
     "lost": UNICODE.lost, "stale": UNICODE.lost, "cancelled": UNICODE.queued,
 }  # fmt: skip
-COLUMNS = (("acc SD", "accuracy_sd"), ("CE SD", "cross_entropy_sd"), ("disagree", "disagreement"),
-           ("corr", "correlation"), ("ens Δ", "ensemble_delta"))  # fmt: skip
-TEXT_COLUMNS = (("PPL", "perplexity_mean"), ("PPL SD", "perplexity_sd"), ("disagree", "disagreement"),
-                ("ens Δ", "ensemble_perplexity_delta"))  # fmt: skip
+FIGURE_WIDTH = 9
+"""Columns of one measure."""
+
+COUNTS_WIDTH = 12
+"""Columns of an arm's mark, runs and glyph."""
+
+DIVERGED_WIDTH = 5
+"""Columns behind the measures, for how many replicas diverged."""
+
+NAME_WIDTHS = (12, 30)
+"""Columns that an arm's name gets at least and at most."""
 
 
 def name_arms(picture: Picture, width: int) -> list[str]:
@@ -33,38 +42,41 @@ def name_arms(picture: Picture, width: int) -> list[str]:
 
 
 def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: str) -> list[Line]:
-    """Make a line per arm with its measures so far.
+    """Make a line per arm with its measures so far; measures for which there is no room are left out.
 
     Args:
         picture: The study as it was last read.
         hidden: Arms that the plot leaves out.
-        width: Columns for the name.
+        width: Columns of a line.
         theme: Whose colours the arms have.
     """
-    text = any(entry.get("text") for entry in picture.metrics.values())
-    columns = TEXT_COLUMNS if text else COLUMNS
-    head = f"{'arm':{width}} {'runs':>9}  " + " ".join(f"{title:>8}" for title, _ in columns)
+    least, most = NAME_WIDTHS
+    columns = list_columns("monitor", text=any(arm.text for arm in picture.metrics.values()))
+    columns = columns[: max(1, (width - least - COUNTS_WIDTH) // FIGURE_WIDTH)]
+    room = max(least, min(most, width - COUNTS_WIDTH - DIVERGED_WIDTH - FIGURE_WIDTH * len(columns)))
+    head = f"{'arm':{room}} {'runs':>9}  " + " ".join(f"{column.short:>8}" for column in columns)
     lines = [Line(Text(head, style="dim"))]
-    names = name_arms(picture, width)
+    names = name_arms(picture, room)
     for number, arm in enumerate(picture.snapshot.arms):
-        entry = picture.metrics.get(arm.name, {})
         row = Text(no_wrap=True)
         mark = " " if arm.name not in hidden else "·"
-        row.append(f"{names[number]:{width}}", arm_style(number, theme, strong=True))
+        row.append(f"{names[number]:{room}}", arm_style(number, theme, strong=True))
         row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
-        row.append(_format_figures(arm, entry, columns))
+        row.append(_format_figures(arm, picture.metrics.get(arm.name), columns))
         lines.append(Line(row, arm.name))
     return lines
 
 
-def _format_figures(arm: ArmView, entry: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> str:
-    """Format an arm's measures and how many diverged; that alone where all did: failing alike is no agreement."""
+def _format_figures(arm: ArmView, measures: ArmMeasures | None, columns: Sequence[Measure]) -> str:
+    """Format an arm's measures and how many replicas diverged.
+
+    Where all did, that stands alone: failing alike is no agreement.
+    """
     if arm.diverged and arm.diverged == arm.counts.get("done", 0):
         return f"  {arm.diverged} diverged"
-    row = ""
-    for title, field in columns:
-        decimals = 4 if title == "CE SD" else 3 if title == "corr" else 2
-        row += f" {format_number(entry.get(field), decimals):>8}"
+    found = [NOTHING if measures is None else measures.find(column.key) for column in columns]
+    cells = [format_number(one.value, column.digits) for one, column in zip(found, columns, strict=True)]
+    row = "".join(f" {cell:>8}" for cell in cells)
     return f"{row} {UNICODE.diverged}{arm.diverged}" if arm.diverged else row
 
 

@@ -149,8 +149,7 @@ class ArmList(LinesPane):
         set_border_title(self, f"Arms{explain_marks(self.picture)}")
         if self.picture is None:
             return wrap_lines(self.fault or "", width)
-        name_width = max(12, min(30, width - 62))
-        return arm_lines(self.picture, hidden=self.hidden, width=name_width, theme=self.app.theme)
+        return arm_lines(self.picture, hidden=self.hidden, width=width, theme=self.app.theme)
 
 
 class RunList(LinesPane):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -19,8 +19,10 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.files import read_json
+from engine.study.curves_record import ArmCurves, find_curves
+from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, iterate_studies
+from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
@@ -46,24 +48,24 @@ class Measured:
     """Holds everything that was measured of a study."""
 
     study: str
-    arms: list[dict[str, Any]]
-    """Entries of metrics.json, in the plan's order."""
-    curves: list[dict[str, Any]]
-    """Entries of curves.json."""
-    layers: list[dict[str, Any]]
-    """Entries of cka.json; empty where no layers were compared."""
+    arms: tuple[ArmMeasures, ...]
+    """In the plan's order."""
+    curves: tuple[ArmCurves, ...]
+    layers: tuple[ArmSimilarity, ...]
+    """Empty where no layers were compared."""
     reference: str | None
     """The published table that the protocol names."""
     empty: dict[str, dict[str, str]]
     """Arm → sources that vary nothing in it, with the reason."""
 
-    def sort_arms(self, order: str) -> list[dict[str, Any]]:
+    def sort_arms(self, order: str) -> list[ArmMeasures]:
         """Return the arms in an order of SORTS; those without the figure come last."""
         if order == "plan":
-            return self.arms
+            return list(self.arms)
         if order == "name":
             return sorted(self.arms, key=lambda arm: arm_name(arm).lower())
-        return sorted(self.arms, key=lambda arm: -1.0 if arm.get(order) is None else arm[order], reverse=True)
+        figures = {arm.name: arm.find(order).value for arm in self.arms}
+        return sorted(self.arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
 
 
 @dataclass
@@ -84,7 +86,7 @@ class MeasuringFailed(Message):
 class ArmsListed(Message):
     """Brings the measured arms of every study, with a label each, to choose two from."""
 
-    arms: list[tuple[str, dict[str, Any]]]
+    arms: list[tuple[str, ArmMeasures]]
 
 
 class Heading(TextPane):
@@ -108,7 +110,7 @@ class Heading(TextPane):
         if self.measured is None:
             return Text(f" {self.study}   measuring …")
         arms = self.measured.arms
-        done, planned = sum(arm.get("n", 0) for arm in arms), sum(arm.get("planned", 0) for arm in arms)
+        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
         title = f" {printable(self.measured.study)}   {self.page}   {done} of {planned} replicas{order}"
         return Text(title, style="bold", no_wrap=True)
@@ -220,10 +222,10 @@ class ResultsScreen(Screen[None]):
             self.post_message(MeasuringFailed(str(error)))
             return
         measured = Measured(
-            study=str(metrics["study"]),
-            arms=metrics["arms"],
-            curves=(read_json(self.paths.curves) or {}).get("arms", []),
-            layers=(read_json(self.paths.cka) or {}).get("arms", []),
+            study=metrics.study,
+            arms=metrics.arms,
+            curves=find_curves(self.paths.curves),
+            layers=find_similarity(self.paths.cka),
             reference=plan.reference,
             empty={arm.name: arm.empty for arm in plan.arms},
         )
@@ -314,7 +316,7 @@ class ResultsScreen(Screen[None]):
         self.app.push_screen(Choose("Compare which arm", rows), first)
 
 
-def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, dict[str, Any]]]:
+def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
     """Return every measured arm of a store with a label, those of one study first.
 
     Args:
@@ -324,8 +326,8 @@ def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, dict[str, Any]]
     folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
     found = []
     for paths in folders:
-        for arm in (read_json(paths.metrics) or {}).get("arms", []):
-            if arm.get("n", 0) > 1:
-                label = f"{printable(paths.name)}: {printable(str(arm['name']))}, n = {arm['n']}"
-                found.append((label, arm))
+        metrics = find_metrics(paths.metrics)
+        for arm in () if metrics is None else metrics.arms:
+            if arm.n > 1:
+                found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
     return found

@@ -1,0 +1,113 @@
+"""From formulas to estimates: means, SDs and means over pairs with their uncertainty, and why something is missing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.catalog.measure_declaration import STATISTICS, Group, Measure
+from engine.catalog.measures import MEASURES, list_fields
+from engine.metrics.formulas import Formulas, Outputs, UndefinedError
+from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.spread import bootstrap_sd_error, mean_of, standard_deviation
+from engine.study.metrics_record import NOTHING, Estimate
+
+ALONE = "one replica alone: a spread needs at least two"
+TWO = "two replicas: an interval over replicas needs at least three"
+NOT_FINITE = "not finite"
+NO_BOOTSTRAP = "metrics.bootstrap is 0"
+
+
+@dataclass
+class Measured:
+    """The measures of one group over some replicas."""
+
+    n: int
+    """Replicas."""
+    estimates: dict[str, Estimate]
+    """By key, every measure of the group."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Field → why it is None."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the bootstrap is done."""
+
+    resamples: int
+    """0 leaves its errors out."""
+    seed: int
+
+
+def measure_nothing(group: Group, n: int, reason: str) -> Measured:
+    """Give one reason for every field of a group."""
+    measures = MEASURES[group]
+    return Measured(n, {measure.key: NOTHING for measure in measures}, dict.fromkeys(list_fields(measures), reason))
+
+
+def measure_all(
+    formulas: Formulas[Outputs, np.ndarray | Estimate], outputs: Outputs, n: int, resampling: Resampling
+) -> Measured:
+    """Compute every measure of a group.
+
+    Args:
+        formulas: Of the group.
+        outputs: What they are given.
+        n: Replicas, 1 or more.
+        resampling: Of the replicas.
+    """
+    found = Measured(n, {measure.key: NOTHING for measure in MEASURES[formulas.group]})
+    ordered = sorted(MEASURES[formulas.group], key=lambda measure: STATISTICS.index(measure.statistic))
+    of_each = [measure for measure in ordered if measure.statistic == "mean"]
+    of_several = [measure for measure in ordered if measure.statistic != "mean"]
+    for measure in of_each if n < 2 else [*of_each, *of_several]:
+        try:
+            figures = formulas.by_key[measure.key](outputs)
+        except UndefinedError as error:
+            found.reasons |= dict.fromkeys(measure.fields, str(error))
+            continue
+        if isinstance(figures, Estimate):
+            found.estimates[measure.key] = figures
+            continue
+        found.estimates[measure.key], reason = _summarise(measure, figures, resampling)
+        if reason is not None:
+            found.reasons[measure.fields[-1]] = reason
+    if n < 2:
+        found.reasons |= dict.fromkeys(list_fields(of_several), ALONE)
+    return found
+
+
+def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, str | None]:
+    """Return the estimate of a measure, and why nothing stands beside its value where something should."""
+    if measure.statistic == "pairs":
+        value = mean_over_pairs(figures)
+    else:
+        value = standard_deviation(figures) if measure.statistic == "sd" else mean_of(figures)
+    if measure.uncertainty == "bootstrap":
+        if resampling.resamples <= 0:
+            return Estimate(value), NO_BOOTSTRAP
+        error = bootstrap_sd_error(figures, resamples=resampling.resamples, seed=resampling.seed)
+        return Estimate(value, error), None
+    if measure.uncertainty == "jackknife":
+        if len(figures) < 3:
+            return Estimate(value), TWO
+        return Estimate(value, interval=jackknife_interval(figures)), None
+    return Estimate(value), None
+
+
+def keep_finite(group: Group, measured: Measured) -> Measured:
+    """Return the measures without figures that are not finite, which JSON cannot hold, with reasons instead."""
+    kept, reasons = {}, dict(measured.reasons)
+    for measure in MEASURES[group]:
+        found = measured.estimates[measure.key]
+        value, error, interval = found.value, found.error, found.interval
+        if value is not None and not math.isfinite(value):
+            value, reasons[measure.key] = None, NOT_FINITE
+        if measure.error_field is not None and error is not None and not math.isfinite(error):
+            error, reasons[measure.error_field] = None, NOT_FINITE
+        if measure.interval_field is not None and interval is not None and not all(map(math.isfinite, interval)):
+            interval, reasons[measure.interval_field] = None, NOT_FINITE
+        kept[measure.key] = Estimate(value, error, interval)
+    return Measured(measured.n, kept, reasons)

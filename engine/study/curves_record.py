@@ -1,0 +1,66 @@
+"""curves.json: how far each arm's replicas lie apart at each epoch, and one moved bit's first epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from engine.study.records import Record, find_record
+
+Figures = tuple[float | None, ...]
+"""By epoch; None where no replica counts."""
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure over the replicas, by epoch."""
+
+    n: tuple[int, ...]
+    """Replicas that have reached the epoch with a figure that is finite."""
+    mean: Figures
+    sd: Figures
+    """With ddof 0."""
+    low: Figures
+    """Lower end of the middle 95 %."""
+    high: Figures
+    min: Figures
+    max: Figures
+
+
+class FirstEpoch(msgspec.Struct, frozen=True, kw_only=True):
+    """The test accuracies at one of the first epochs, percent."""
+
+    epoch: int
+    unmoved: float
+    """Of the run in which no bit was moved."""
+    moved: tuple[float, ...]
+    """Of the runs in which one was."""
+
+
+class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One arm, without the measures that none of its runs has."""
+
+    name: str
+    runs: tuple[str, ...]
+    """Finished runs that are in it."""
+    epochs: tuple[int, ...]
+    test_accuracy: Spread | None = None
+    """Percent."""
+    test_cross_entropy: Spread | None = None
+    """Nats."""
+    test_perplexity: Spread | None = None
+    first_epochs: tuple[FirstEpoch, ...] | None
+    """Of arms in which one bit varies."""
+
+
+class StudyCurves(Record, frozen=True, tag=1):
+    """The content of curves.json."""
+
+    study: str
+    arms: tuple[ArmCurves, ...]
+
+
+def find_curves(path: Path) -> tuple[ArmCurves, ...]:
+    """Read the arms of curves.json; none where it is absent or damaged."""
+    found = find_record(path, StudyCurves)
+    return () if found is None else found.arms

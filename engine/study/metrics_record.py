@@ -1,0 +1,286 @@
+"""metrics.json: what every arm's replicas have in common and what not, rebuilt from the runs at any time.
+
+In the file the fields of an arm's measures stand beside its name and counts, KEY, KEY_error and KEY_ci of each measure
+that is declared for its kind of network. In Python each measure is one `Estimate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.catalog.measure_declaration import NORMAL_QUANTILE, Measure
+from engine.catalog.measures import MEASURES
+from engine.study.records import Damage, Record, read_record, write_record
+
+Interval = tuple[float, float]
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """The value of one measure with its uncertainty; what does not exist is None, and an arm's reasons say why."""
+
+    value: float | None = None
+    error: float | None = None
+    """SD of the value over bootstrap resamples of the replicas."""
+    interval: Interval | None = None
+    """95 %."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95 % interval; of a value with an error, what a normal distribution gives it."""
+        if self.interval is not None:
+            return (self.interval[1] - self.interval[0]) / 2
+        return None if self.error is None else NORMAL_QUANTILE * self.error
+
+    def excludes(self, other: float) -> bool:
+        """Tell whether another value lies outside the 95 % interval; False where there is none."""
+        if self.value is None:
+            return False
+        if self.interval is not None:
+            return not self.interval[0] <= other <= self.interval[1]
+        return self.half_width is not None and abs(other - self.value) > self.half_width
+
+
+NOTHING = Estimate()
+
+Estimates = Mapping[str, Estimate]
+"""By the key of the measure."""
+
+
+class ConditionNumbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Lower bounds of the condition number of training; None where a value of zero leaves none."""
+
+    cross_entropy: float | None = None
+    """Nats per unit of the moved weight."""
+    cross_entropy_relative: float | None = None
+    """Both sides divided by their values."""
+    accuracy: float | None = None
+    """Percent per unit of the moved weight."""
+    accuracy_relative: float | None = None
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True):
+    """One component of the variance in a grid of runs."""
+
+    variance: float
+    ci: Interval | None
+    """95 %; None where a source has fewer than three seeds."""
+    share: float | None
+    """Of the sum of all components that are not negative; None where that is zero."""
+
+
+class Components(msgspec.Struct, frozen=True, kw_only=True):
+    """The components of one figure's variance."""
+
+    first: Component
+    """Main effect of the first source."""
+    second: Component
+    interaction: Component
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Main effects and interaction of two crossed sources; without figures while a run is missing."""
+
+    sources: tuple[str, str]
+    levels: tuple[int, int]
+    """Seeds of each source."""
+    reason: str | None = None
+    """Why there are no figures."""
+    accuracy: Components | None = None
+    """Percent squared."""
+    cross_entropy: Components | None = None
+    """Nats squared."""
+    logits: Components | None = None
+    """Mean over examples and classes, each example's logits centred."""
+    log_probability: Components | None = None
+    """Of the true word, mean over words."""
+
+    @property
+    def figures(self) -> dict[str, Components]:
+        """The figures that there are, by name."""
+        named = {
+            "accuracy": self.accuracy,
+            "cross-entropy": self.cross_entropy,
+            "logits": self.logits,
+            "log-probabilities": self.log_probability,
+        }
+        return {name: found for name, found in named.items() if found is not None}
+
+
+class LayerSimilarity(msgspec.Struct, frozen=True, kw_only=True):
+    """The CKA of one layer, mean over pairs of replicas."""
+
+    layer: str
+    n: int
+    """Replicas."""
+    cka: float | None
+    """None below two replicas."""
+    cka_ci: Interval | None
+    """95 %, jackknife over replicas; None below three."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The CKA with its interval."""
+        return Estimate(self.cka, interval=self.cka_ci)
+
+
+class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm: its counts, its measures, and reasons for what is None."""
+
+    name: str
+    vary: tuple[str, ...]
+    text: bool
+    """Whether the runs are language models."""
+    planned: int
+    """Replicas that the arm is to have."""
+    ensemble_size: int
+    """Runs behind each replica."""
+    finished: int
+    diverged: int
+    damaged: int
+    n: int
+    """Replicas that were measured."""
+    estimates: dict[str, Estimate]
+    diagnostics: dict[str, Estimate]
+    identical_weights: bool | None
+    """None where fewer than two replicas can be compared."""
+    bootstrap: int
+    """Resamples of the replicas."""
+    runs_used: tuple[str, ...]
+    files_sha256: str | None
+    """Of the files that were measured; None without labels."""
+    reasons: dict[str, str]
+    """Field of a measure, or "damaged" or "diverged" → why."""
+    condition_number: ConditionNumbers | None = None
+    """Of arms in which one bit varies."""
+    onset: int | None = None
+    """Epoch in which the sources begin to differ; None where they do from the start."""
+    crossed: Grid | None = None
+    """Of arms in which two sources are crossed."""
+    cka: tuple[LayerSimilarity, ...] | None = None
+    """By layer in the order of the network; None where layers were not compared."""
+
+    def find(self, key: str) -> Estimate:
+        """Return a measure or diagnostic by its key; nothing is in it where the arm has none."""
+        return self.estimates.get(key) or self.diagnostics.get(key) or NOTHING
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that are declared for the arm's networks."""
+        return MEASURES["text" if self.text else "images"]
+
+
+def group_onsets(arms: Iterable[ArmMeasures]) -> dict[str, list[ArmMeasures]]:
+    """Return the arms that differ in nothing but their onset, by onset, under the name that they share."""
+    families: dict[str, list[ArmMeasures]] = {}
+    for arm in arms:
+        if arm.onset is not None:
+            families.setdefault(arm.name.removesuffix(f", onset {arm.onset}"), []).append(arm)
+    return {name: sorted(family, key=lambda arm: arm.onset or 0) for name, family in families.items()}
+
+
+class StudyMeasures(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of metrics.json."""
+
+    study: str
+    arms: tuple[ArmMeasures, ...]
+
+
+class MetricsFile(Record, frozen=True, tag=1):
+    """metrics.json as it is written: arms with the fields of their measures beside the others."""
+
+    study: str
+    arms: tuple[dict[str, Any], ...]
+
+
+def read_metrics(path: Path) -> StudyMeasures | Damage | None:
+    """Read metrics.json.
+
+    Returns:
+        The measures, the damage where the file does not hold any, None where there is no file.
+
+    Raises:
+        StudyError: If the process has too many files open to look.
+    """
+    found = read_record(path, MetricsFile)
+    if not isinstance(found, MetricsFile):
+        return found
+    try:
+        arms = tuple(gather_arm(arm) for arm in found.arms)
+    except msgspec.ValidationError as error:
+        return Damage(path, f"is damaged: {error}")
+    return StudyMeasures(study=found.study, arms=arms)
+
+
+def find_metrics(path: Path) -> StudyMeasures | None:
+    """Read metrics.json; None where it is absent or damaged."""
+    found = read_metrics(path)
+    return found if isinstance(found, StudyMeasures) else None
+
+
+def write_metrics(path: Path, content: StudyMeasures) -> None:
+    """Replace metrics.json as a whole; see `write_record` for what is raised."""
+    arms = tuple(spread_arm(arm) for arm in content.arms)
+    write_record(path, MetricsFile(study=content.study, arms=arms))
+
+
+def describe_metrics(study: str, arms: Iterable[ArmMeasures]) -> dict[str, object]:
+    """Return the content of metrics.json."""
+    return {"v": MetricsFile.__struct_config__.tag, "study": study, "arms": [spread_arm(arm) for arm in arms]}
+
+
+def spread_arm(arm: ArmMeasures) -> dict[str, object]:
+    """Return an arm as it stands in the file; inverse of `gather_arm`."""
+    content: dict[str, object] = {}
+    for name, value in msgspec.to_builtins(arm).items():
+        if name == "estimates":
+            content |= spread_estimates(arm.estimates, arm.measures)
+        elif name == "diagnostics":
+            content[name] = spread_estimates(arm.diagnostics, MEASURES["diagnostics"])
+        else:
+            content[name] = value
+    return content
+
+
+def spread_estimates(estimates: Estimates, measures: Iterable[Measure]) -> dict[str, float | list[float] | None]:
+    """Return estimates as fields: KEY, KEY_error and KEY_ci, as far as each measure has them."""
+    fields: dict[str, float | list[float] | None] = {}
+    for measure in measures:
+        found = estimates.get(measure.key, NOTHING)
+        fields[measure.key] = found.value
+        if measure.error_field is not None:
+            fields[measure.error_field] = found.error
+        if measure.interval_field is not None:
+            fields[measure.interval_field] = None if found.interval is None else list(found.interval)
+    return fields
+
+
+def gather_arm(content: Mapping[str, Any]) -> ArmMeasures:
+    """Return an arm from what stands in the file; measures of which a field is missing there have no estimate.
+
+    Raises:
+        msgspec.ValidationError: If something is not what it should be.
+    """
+    measures = MEASURES["text" if content.get("text") is True else "images"]
+    diagnostics = content.get("diagnostics")
+    found = diagnostics if isinstance(diagnostics, dict) else {}
+    parts = {
+        "estimates": _gather_estimates(content, measures),
+        "diagnostics": _gather_estimates(found, MEASURES["diagnostics"]),
+    }
+    return msgspec.convert({**content, **parts}, ArmMeasures)
+
+
+def _gather_estimates(content: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
+    return {
+        measure.key: {
+            "value": content[measure.key],
+            "error": content.get(measure.error_field or ""),
+            "interval": content.get(measure.interval_field or ""),
+        }
+        for measure in measures
+        if all(field in content for field in measure.fields)
+    }
