@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the example.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 PROTOCOL = """
 [protocol]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import signal
 import sys
@@ -101,7 +100,8 @@ def open_app(options: argparse.Namespace) -> int:
     meant = [f"--{name}" for name in ("json", "set", "replicas", "devices", "slots") if getattr(options, name)]
     if meant:
         raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
-    run_app = importlib.import_module("tui.app.app").run_app
+    from tui.app.app import run_app  # noqa: PLC0415 - Textual is for the app alone
+
     return run_app(store=options.store, path=options.path, readonly=options.readonly, mouse=not options.no_mouse)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from engine.errors import StoreFullError
 from engine.study.files import write_bytes
+from engine.training.weights import separate
 
 LOG = logging.getLogger(__name__)
 
@@ -55,11 +56,10 @@ class CheckpointPolicy:
         tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
         tensors |= {f"optimiser.{name}": tensor for name, tensor in checkpoint.optimiser.items()}
         tensors |= {f"extra.{name}": tensor for name, tensor in checkpoint.extra.items()}
-        content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         epoch, seconds = checkpoint.epoch, checkpoint.seconds
         metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
         try:
-            write_bytes(self.path, save(content, metadata=metadata))
+            write_bytes(self.path, save(separate(tensors), metadata=metadata))
         except StoreFullError as error:
             LOG.warning("no checkpoint at the end of epoch %d: %s", epoch, error)
         self._last = time.monotonic()

@@ -27,7 +27,7 @@ from engine.training.tasks.task import Judgement, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run leaves."""
+    """Holds what a run leaves."""
 
     predictions: np.ndarray
     """On the test set in its order: float32 logits (N, C), or for text `text.PREDICTION` (N,)."""

@@ -17,7 +17,7 @@ StopRequest = Callable[[], bool]
 
 
 class Stopped(Exception):
-    """Raised out of a training whose end was asked for."""
+    """Ends a training whose end was asked for."""
 
 
 def never() -> bool:

@@ -16,7 +16,19 @@ from engine.study.run_records import ResultRecord, compare_digest, note_damage
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
     """Return the state as a model.safetensors, tensors in the order that the format gives them."""
-    return save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    return save(separate(state))
+
+
+def separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors on the CPU that share no memory, as safetensors wants them: tied weights have several names."""
+    found: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        found[name] = own.clone() if place in places else own
+        places.add(place)
+    return found
 
 
 def array_bytes(array: np.ndarray) -> bytes:

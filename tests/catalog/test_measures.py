@@ -64,11 +64,14 @@ def test_diagnostics_and_measures_share_no_field() -> None:
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_columns_are_those_of_the_papers_tables(text: bool) -> None:
-    table = [measure.key for measure in list_columns("table", text=text)]
-    assert [measure.key for measure in list_columns("published", text=text)] == [
-        key for key in table if not key.endswith("_mean")
-    ]
+def test_columns_of_the_papers_tables_stand_in_the_table_in_their_order(text: bool) -> None:
+    table, published = list_columns("table", text=text), list_columns("published", text=text)
+    assert [measure for measure in table if measure in published] == list(published)
+    assert [measure.key for measure in published] == (
+        ["perplexity_sd", "disagreement", "ensemble_perplexity_delta"]
+        if text
+        else ["accuracy_sd", "cross_entropy_sd", "disagreement", "correlation", "ensemble_delta"]
+    )
     assert {measure.group for measure in list_columns("monitor", text=text)} == {"text" if text else "images"}
 
 

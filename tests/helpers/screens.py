@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import pytest
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
@@ -13,16 +14,16 @@ from tui.app.app import NondetApp
 Make = Callable[..., NondetApp]
 """The fixture `make_app`."""
 
-SIZES = [(80, 24), (120, 40), (200, 60)]
-"""Columns and rows."""
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
+"""Columns and rows; the smallest leaves out the most."""
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Until workers have read what there is."""
-    with contextlib.suppress(WorkerCancelled):
-        await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-    await pilot.pause()
+    """Wait until threads have read what there is, and what they brought was acted on, which may start others."""
+    for _ in range(3):
+        with contextlib.suppress(WorkerCancelled):
+            await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
 
 def screen_text(app: NondetApp) -> str:

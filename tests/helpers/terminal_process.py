@@ -14,8 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import tui
+
 COMMAND = [sys.executable, "-P", "-c", "import sys, tui.cli; sys.exit(tui.cli.main())"]
-BASE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+BASE = {
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+    "LC_ALL": "C.UTF-8",
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(Path(tui.__file__).parents[1]),  # the checkout that is tested, wherever another is installed
+}
 
 
 class AppProcess:

@@ -57,16 +57,13 @@ def paths(tmp_path: Path) -> StudyPaths:
     make_folder(paths.folder)
     write_plan(paths, ARMS, bootstrap=50)
     np.save(paths.labels, LABELS)
-    for run in ("c1", "c2"):
-        put(paths, run, LOGITS[5])
-    for number in range(4):
-        put(paths, f"r{number}", LOGITS[number])
+    for run, number in {"c1": 5, "c2": 5, "r0": 0, "r1": 1, "r2": 2, "r3": 3}.items():
+        put(paths, run, LOGITS[number])
     return paths
 
 
 def write_plan(paths: StudyPaths, arms: list[StudyArm], *, bootstrap: int) -> None:
-    settings = Metrics(bootstrap=bootstrap, cka=False, cka_examples=2048)
-    write_record(paths.plan, make_study(arms, metrics=settings))
+    write_record(paths.plan, make_study(arms, metrics=Metrics(bootstrap=bootstrap)))
 
 
 def measure(paths: StudyPaths, previous: StudyMeasures | None = None, seen: Seen | None = None) -> StudyMeasures:

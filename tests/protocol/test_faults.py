@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.plan.plan import make_plan
 from engine.protocol.faults import ProtocolError, printable, show_value
 from engine.protocol.load import load_protocol, parse_protocol
+from engine.protocol.sections import SECTIONS
 
 GOOD = {
     "protocol": 'name = "good"\nreplicas = 4',
@@ -260,13 +261,22 @@ values = st.recursive(
 )
 
 
-@given(section=st.sampled_from(["protocol", "data", "model", "train", "seeds", "bit", "dispatch"]), value=values)
-def test_any_value_in_a_section_is_a_fault_and_not_a_crash(section: str, value: object) -> None:
+KEYS = sorted((section, key) for section, fields in SECTIONS.items() for key in fields)
+
+
+@given(place=st.sampled_from(KEYS), value=values)
+def test_any_value_of_any_key_is_taken_or_a_fault_and_never_a_crash(place: tuple[str, str], value: object) -> None:
+    section, key = place
     shown = show_value(value)
     assert shown.isprintable()
     assert len(shown) < 100
-    with pytest.raises(ProtocolError):
-        parse_protocol(document(**{section: f"zzz = {_toml(value)}"}), file="x.toml")
+    others = [line for line in GOOD.get(section, "").splitlines() if not line.startswith(f"{key} ")]
+    text, said = document(**{section: "\n".join([*others, f"{key} = {_toml(value)}"])}), ""
+    try:
+        parse_protocol(text, file="x.toml")
+    except ProtocolError as error:
+        said = str(error)
+    assert all(char.isprintable() or char == "\n" for char in said)
 
 
 def _toml(value: object) -> str:

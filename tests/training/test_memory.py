@@ -29,6 +29,7 @@ from engine.training.memory import breaks_context, is_out_of_memory, try_in_memo
 from engine.training.run_files import Claimed, describe_attempt
 from engine.training.trials import facts, pack_sizes
 from engine.training.trials.pack_sizes import Place
+from engine.training.trials.pack_validity import PackReport
 from engine.tuning import probe as dispatch_probe
 
 CUDA_OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -96,6 +97,7 @@ assert train()() is None, "the weights are still there"
 """
 
 
+@pytest.mark.slow
 def test_first_training_of_a_process_leaves_nothing_in_memory() -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_TRAINING], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -150,6 +152,7 @@ def test_data_that_do_not_fit_are_a_fault_of_the_data(
     assert found["error"] == "digits: does not fit into the memory of the CPU: use a smaller train_size"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [(5, 4), (2, 2), (1, 1)])
 @pytest.mark.parametrize("work", ["check_pack", "time_pack"])
 def test_pack_that_does_not_fit_names_the_largest_half_that_does(
@@ -204,7 +207,9 @@ def test_size_whose_self_test_does_not_fit_gives_way_to_the_next_smaller_one(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, size: int
 ) -> None:
     monkeypatch.setattr(Place, "time", time_by_size)
-    monkeypatch.setattr(pack_sizes, "check_pack", fail_above(limit, pack_sizes.check_pack))
+    # Whether slots leave traces differs from processor to processor, and is not what is asked here.
+    sound = PackReport(slot_invariant=True, size_invariant=True, replay_equal=None)
+    monkeypatch.setattr(pack_sizes, "check_pack", fail_above(limit, lambda *_, **__: sound))
     found = ask_auto(linear, tmp_path)
     assert (found["size"], found["reason"]) == (size, "packs do not fit into memory here" if size == 1 else None)
 

@@ -1,10 +1,11 @@
-"""The app: what its screens share, and how they come and go."""
+"""The app: which screens come and go, and what is done when one of them asks for it."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -19,15 +21,25 @@ from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
-from engine.study.control import request
-from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
 from tui.app.document import Document
+from tui.app.look import choose_theme, next_theme
+from tui.app.messages import (
+    ContinueStudy,
+    CopyText,
+    OpenBuilder,
+    OpenMonitor,
+    OpenResults,
+    ProtocolSaved,
+    RunProtocol,
+    StudyEnded,
+)
+from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
 from tui.app.screens.builder import BuilderScreen
-from tui.app.screens.dialogs import Choose, Help, Reader
+from tui.app.screens.dialogs import Help
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.results import ResultsScreen
 from tui.app.screens.start import StartScreen
@@ -36,11 +48,20 @@ from tui.app.settings import here as own_locations
 from tui.app.terminal import Terminal, describe_terminal, find_obstacle
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
-THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
+
+
+@dataclass
+class DocumentRead(Message):
+    """Brings a protocol that is to be changed."""
+
+    document: Document
+    path: Path
+    copy: bool
+    """Whether it is a new one, which has no file yet."""
 
 
 class NondetApp(App[None]):
-    """See the module."""
+    """Shows the screens, and acts on the messages that they post."""
 
     TITLE = "nondet-tui"
     CSS_PATH = "app.tcss"
@@ -61,28 +82,42 @@ class NondetApp(App[None]):
         locations: Locations | None = None,
         terminal: Terminal | None = None,
     ) -> None:
-        """`opened` is a protocol file or a study's folder to begin with."""
+        """Take what the app was started with.
+
+        Args:
+            store: The store that the command line names.
+            opened: A protocol file or a study's folder to begin with.
+            readonly: Start, stop and delete nothing.
+            settings: The user's settings.
+            locations: Where files of the app are.
+            terminal: What the terminal can show.
+        """
         super().__init__(ansi_color=(settings or Settings()).theme == "ansi" or None)
-        self.store, self.opened, self.readonly = store, opened, readonly
-        self.settings = settings or Settings()
+        self.opened, self.settings = opened, settings or Settings()
         self.locations = locations or own_locations()
         self.terminal = terminal or describe_terminal(os.environ, self.settings.glyphs)
-        few = self.terminal.few_colours and self.settings.theme == "auto"
-        self.theme = THEMES.get(self.settings.theme, THEMES["ansi" if few else "dark"])
+        self.options = Options(
+            store=find_store(store).resolve(),
+            readonly=readonly,
+            glyphs=self.terminal.glyphs,
+            refresh_s=self.settings.refresh_s,
+            recent=self.locations.recent,
+        )
+        self.theme = choose_theme(self.settings.theme, few_colours=self.terminal.few_colours)
         if self.terminal.remote:
             self.animation_level = "none"
 
     def on_mount(self) -> None:
-        """The list, and on top of it what was asked for."""
+        """Show the list, and on top of it what was asked for."""
         if not self.is_headless:
             end_on_hangup()
             self.set_interval(2.0, end_without_terminal)
-        self.push_screen(StartScreen(self.store))
+        self.push_screen(StartScreen(self.options))
         if self.opened is not None:
             self.open_path(self.opened)
 
     def open_path(self, path: Path) -> None:
-        """A protocol in the builder, a study in the monitor."""
+        """Open a protocol in the builder, a study in the monitor."""
         if path.is_dir():
             self.open_monitor(StudyPaths(path.resolve()))
         else:
@@ -100,65 +135,86 @@ class NondetApp(App[None]):
     # Screens -------------------------------------------------------------------------------------------------------
 
     def open_monitor(self, paths: StudyPaths) -> None:
-        """A study as it runs; comes back to it where it is open already."""
-        self._open(paths, MonitorScreen)
+        """Show a study as it runs."""
+        self._open(paths, MonitorScreen(paths, self.options))
 
     def open_results(self, paths: StudyPaths) -> None:
-        """A study's measures."""
-        self._open(paths, ResultsScreen)
+        """Show a study's measures."""
+        self._open(paths, ResultsScreen(paths, self.options))
 
-    def _open(self, paths: StudyPaths, kind: type[MonitorScreen | ResultsScreen]) -> None:
+    def _open(self, paths: StudyPaths, new: MonitorScreen | ResultsScreen) -> None:
+        """Come back to the study's screen of this type where it is open already; else put the new one on top."""
         for screen in self.screen_stack:
-            if isinstance(screen, kind) and screen.paths.folder == paths.folder:
+            if isinstance(screen, type(new)) and screen.paths.folder == paths.folder:
                 while self.screen is not screen:
                     self.pop_screen()
                 return
-        self.push_screen(kind(paths))
+        self.push_screen(new)
 
+    @work(thread=True, group="open")
     def open_builder(self, path: Path, *, copy: bool = False) -> None:
-        """A protocol, to be changed; or a new one that begins as its copy."""
+        """Read a protocol, and open it to be changed; or a new one that begins as its copy."""
         try:
             document = Document(path.read_text(encoding="utf-8"), file=str(path))
         except (OSError, UnicodeDecodeError, NondetError) as error:
-            self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
+            self._complain(str(error), timeout=15)
             return
         if copy:
-            taken = {paths.name for paths in iterate_studies(find_store(self.store))}
+            taken = {paths.name for paths in iterate_studies(self.options.store)}
             document.set("protocol.name", free_study_name(str(document.get("protocol.name") or path.stem), taken))
         else:
-            self.note_recent(path)
-        self.push_screen(BuilderScreen(document, path, copy=copy))
+            note_recent(self.locations.recent, path.resolve())
+        self.post_message(DocumentRead(document, path, copy))
 
-    def open_run(self, paths: StudyPaths, run_id: str) -> None:
-        """What can be done with one run: its log, and requests about it."""
-        attempts = paths.run(run_id).list_attempts()
-        choices = [(f"log:{a.number}", f"log of attempt {a.number}") for a in reversed(attempts)]
-        choices += [("spec", "its recipe (spec.json)"), ("result", "its result (result.json)")]
-        if not self.readonly:
-            choices += [("pause", "pause it"), ("resume", "let it go on"), ("cancel", "cancel it")]
+    def on_document_read(self, event: DocumentRead) -> None:
+        """Open the builder on what was read."""
+        self.push_screen(BuilderScreen(event.document, event.path, self.options, copy=event.copy))
 
-        def chosen(key: str | None) -> None:
-            run = paths.run(run_id)
-            if key is None:
-                return
-            if key.startswith("log:"):
-                log = run.attempt(int(key.partition(":")[2])).log
-                self.push_screen(Reader(f"{run_id}, {log.name}", lambda: read_quietly(log), path=str(log), follow=True))
-            elif key in ("spec", "result"):
-                file = run.spec if key == "spec" else run.result
-                self.push_screen(Reader(f"{run_id}, {file.name}", lambda: read_quietly(file), path=str(file)))
-            elif key in ("pause", "resume", "cancel"):
-                request(paths, key, runs=[run_id])  # pyright: ignore[reportArgumentType] - one of the verbs
-                self.notify(f"asked run {run_id} to {key}")
+    def _complain(self, message: str, timeout: float = 30) -> None:
+        self.notify(printable(message), severity="error", markup=False, timeout=timeout)
 
-        self.push_screen(Choose(f"Run {run_id}", choices), chosen)
+    # What screens ask for ------------------------------------------------------------------------------------------
 
-    def read_text(self, title: str, text: str) -> None:
-        """A text to read."""
-        self.push_screen(Reader(title, lambda: text))
+    def on_open_monitor(self, event: OpenMonitor) -> None:
+        """Show a study as it runs."""
+        self.open_monitor(event.paths)
+
+    def on_open_results(self, event: OpenResults) -> None:
+        """Show a study's measures."""
+        self.open_results(event.paths)
+
+    def on_open_builder(self, event: OpenBuilder) -> None:
+        """Open a protocol to be changed."""
+        self.open_builder(event.path, copy=event.copy)
+
+    def on_run_protocol(self, event: RunProtocol) -> None:
+        """Train a protocol, where that is allowed."""
+        if may_change(self, self.options):
+            self.run_protocol(event.path)
+
+    def on_continue_study(self, event: ContinueStudy) -> None:
+        """Train what a study lacks, where that is allowed."""
+        if may_change(self, self.options):
+            self.start_training(event.paths)
+
+    def on_copy_text(self, event: CopyText) -> None:
+        """Copy a text."""
+        self.copy(event.text, event.name)
+
+    def on_protocol_saved(self, event: ProtocolSaved) -> None:
+        """Remember the protocol among the recent ones."""
+        note_recent(self.locations.recent, event.path.resolve())
+
+    def on_study_ended(self, event: StudyEnded) -> None:
+        """Tell the end of a study: toast, bell, desktop notice."""
+        text = f"{printable(event.study)}: {event.done} of {event.total} runs are done"
+        self.notify(text, title="study ended", markup=False, timeout=15)
+        if self.settings.notices:
+            self.bell()
+            self.write_sequence(encode_notice(f"nondet-tui: {text}", tmux=self.terminal.tmux))
 
     def action_keys(self) -> None:
-        """The keys of the screen that is open, from its bindings."""
+        """Show the keys of the screen that is open, from its bindings."""
         if isinstance(self.screen, Help):
             return
         rows: dict[str, list[str]] = {}
@@ -170,12 +226,11 @@ class NondetApp(App[None]):
         self.push_screen(Help([(" ".join(dict.fromkeys(keys)), what) for what, keys in rows.items()]))
 
     def action_change_look(self) -> None:
-        """The next theme."""
-        names = list(THEMES.values())
-        self.theme = names[(names.index(self.theme) + 1) % len(names) if self.theme in names else 0]
+        """Take the next theme."""
+        self.theme = next_theme(self.theme)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action of the screen, in the palette."""
+        """Offer every action of the screen in the palette."""
         for active in screen.active_bindings.values():
             binding, node = active.binding, active.node
             if binding.description and active.enabled and not binding.system:
@@ -191,40 +246,27 @@ class NondetApp(App[None]):
             self.locations.copies.mkdir(parents=True, exist_ok=True)
             saved = self.save_screenshot(path=str(self.locations.copies))
         except OSError as error:
-            self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
+            self._complain(str(error), timeout=15)
             return
         self.notify(f"saved {saved}", markup=False)
 
     # Changing studies ----------------------------------------------------------------------------------------------
 
-    def may_change(self) -> bool:
-        """Whether this app may change anything; says so where it may not."""
-        if self.readonly:
-            self.notify("read only: started with --readonly", severity="warning")
-        return not self.readonly
-
-    def note_recent(self, path: Path) -> None:
-        """Remember a protocol that was opened."""
-        note_recent(self.locations.recent, path.resolve())
-
     @work(thread=True, group="run")
     def run_protocol(self, path: Path) -> None:
         """Write the study and have it trained, as --batch does; then watch it."""
-        if self.readonly:
-            self.call_from_thread(self.may_change)
-            return
         try:
             protocol = load_protocol(path)
-            self.call_from_thread(self.notify, f"{protocol.name}: trying out data and models …", markup=False)
-            decided = decide(protocol, store=self.store, timed=False)
-            with preparing(protocol, decided.plan, store=self.store, chosen=decided.chosen) as study:
+            self.notify(f"{protocol.name}: trying out data and models …", markup=False)
+            decided = decide(protocol, store=str(self.options.store), timed=False)
+            with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
                 study.start()
         except NondetError as error:
-            self.call_from_thread(self.notify, printable(str(error)), severity="error", markup=False, timeout=30)
+            self._complain(str(error))
             return
         for note in decided.notes:
-            self.call_from_thread(self.notify, printable(note), severity="warning", markup=False, timeout=30)
-        self.call_from_thread(self.open_monitor, study.paths)
+            self.notify(printable(note), severity="warning", markup=False, timeout=30)
+        self.post_message(OpenMonitor(study.paths))
 
     @work(thread=True, group="run")
     def start_training(self, paths: StudyPaths) -> None:
@@ -232,10 +274,10 @@ class NondetApp(App[None]):
         try:
             start_supervisor(paths)
         except NondetError as error:
-            self.call_from_thread(self.notify, printable(str(error)), severity="error", markup=False, timeout=30)
+            self._complain(str(error))
             return
-        self.call_from_thread(self.notify, f"{paths.name} goes on", markup=False)
-        self.call_from_thread(self.open_monitor, paths)
+        self.notify(f"{paths.name} goes on", markup=False)
+        self.post_message(OpenMonitor(paths))
 
     # The terminal --------------------------------------------------------------------------------------------------
 
@@ -258,28 +300,9 @@ class NondetApp(App[None]):
             self._driver.write(sequence)
             self._driver.flush()
 
-    def tell_end(self, study: str, done: int, total: int) -> None:
-        """A study has ended: toast, bell, desktop notice."""
-        text = f"{printable(study)}: {done} of {total} runs are done"
-        self.notify(text, title="study ended", markup=False, timeout=15)
-        if self.settings.notices:
-            self.bell()
-            self.write_sequence(encode_notice(f"nondet-tui: {text}", tmux=self.terminal.tmux))
-
-    def list_arms(self, first: StudyPaths) -> list[tuple[str, ArmMeasures]]:
-        """List every measured arm of the store with a label, those of one study first."""
-        folders = [first, *(p for p in iterate_studies(find_store(self.store)) if p.folder != first.folder)]
-        found = []
-        for paths in folders:
-            metrics = find_metrics(paths.metrics)
-            for arm in () if metrics is None else metrics.arms:
-                if arm.n > 1:
-                    found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
-        return found
-
 
 def free_study_name(name: str, taken: set[str]) -> str:
-    """The name of a copy: numbered, and not that of a study that is there."""
+    """Return the name of a copy: numbered, and not that of a study that is there."""
     number = 2
     while f"{name}-{number}" in taken:
         number += 1
@@ -290,16 +313,8 @@ class TooSmall(Screen[None]):
     """Stands in for screens that have no room."""
 
     def compose(self) -> Any:
-        """What is needed, in as few words as fit."""
+        """Say what is needed, in as few words as fit."""
         yield Static(Text(f"too small\nneeds {MIN_COLUMNS}x{MIN_ROWS}\nruns go on"), id="small")
-
-
-def read_quietly(path: Path) -> str:
-    """A file's text, or why it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        return f"{path}: {error.strerror}"
 
 
 def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool) -> int:
@@ -324,7 +339,7 @@ def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool)
 
 
 def find_opened(path: str, store: str | None) -> Path:
-    """A protocol file, a study's folder, or a study of the store.
+    """Find what a path names: a protocol file, a study's folder, or a study of the store.
 
     Raises:
         NondetError: If it is none of them.

@@ -13,20 +13,20 @@ TIMEOUT_S = 3.0
 
 
 def encode_osc52(text: str) -> str | None:
-    """The sequence that asks a terminal to copy; None where it would be too long to be sure of."""
+    """Return the sequence that asks a terminal to copy; None where it would be too long to be sure of."""
     encoded = base64.b64encode(text.encode()).decode()
     return f"\x1b]52;c;{encoded}\x07" if len(encoded) <= LIMIT_BYTES else None
 
 
 def encode_notice(text: str, *, tmux: bool) -> str:
-    """The sequence that shows a desktop notice (OSC 9), wrapped so that tmux passes it on."""
+    """Return the sequence that shows a desktop notice (OSC 9), wrapped so that tmux passes it on."""
     plain = "".join(char for char in text if char.isprintable())
     notice = f"\x1b]9;{plain}\x07"
     return f"\x1bPtmux;{notice.replace(chr(27), chr(27) * 2)}\x1b\\" if tmux else notice
 
 
 def copy_with_tmux(text: str) -> bool:
-    """Hand the text to tmux, which passes it to the terminal outside; whether that worked."""
+    """Hand the text to tmux, which passes it to the terminal outside; return whether that worked."""
     command = ["tmux", "load-buffer", "-w", "-"]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=False)
@@ -36,7 +36,7 @@ def copy_with_tmux(text: str) -> bool:
 
 
 def save_copy(text: str, folder: Path, name: str) -> Path:
-    """Where a text that is too long for the terminal went."""
+    """Save a text that is too long for the terminal; return its file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_text(text)

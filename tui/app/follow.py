@@ -18,7 +18,7 @@ from tui.text.series import MEASURES, ArmSeries
 
 @dataclass(frozen=True)
 class Picture:
-    """What a live screen shows at one moment."""
+    """Holds what a live screen shows at one moment."""
 
     snapshot: StudySnapshot
     series: dict[str, ArmSeries]
@@ -88,7 +88,7 @@ class Follower:
         return series
 
     def _restarted(self, name: str, runs: tuple[RunView, ...]) -> bool:
-        """Whether a run whose epochs were taken has begun anew, so that the arm has to be added up again."""
+        """Return whether a run whose epochs were taken has begun anew, so that the arm has to be added up again."""
         for run in runs:
             attempts, epochs = self._taken.get((name, run.id), (run.state.attempts, 0))
             if attempts != run.state.attempts and epochs and (run.epochs or run.state.status == "running"):

@@ -21,7 +21,7 @@ MAX_BYTES = 200_000
 
 @dataclass(frozen=True)
 class ProtocolFile:
-    """One protocol file."""
+    """Holds what the list shows of one protocol file."""
 
     path: Path
     name: str
@@ -32,14 +32,14 @@ class ProtocolFile:
 
 
 def shipped_folder() -> Path | None:
-    """Where the protocols are that come with the program: beside the code, or where the wheel put them."""
+    """Return the folder of the protocols that come with the program: beside the code, or where the wheel put them."""
     beside = Path(tui.__file__).parent.parent / "protocols"
     installed = Path(sys.prefix) / "share" / "nondet-tui" / "protocols"
     return next((folder for folder in (beside, installed) if folder.is_dir()), None)
 
 
 def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
-    """Recent ones, those in ./protocols and ./, and the shipped ones; each file once."""
+    """Find the recent ones, those in ./protocols and ./, and the shipped ones; each file once."""
     shipped = shipped_folder()
     candidates = [(path, "recent") for path in recent]
     for place in (folder / "protocols", folder):
@@ -56,7 +56,7 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
 
 
 def read_head(path: Path, origin: str) -> ProtocolFile | None:
-    """Name and description of a file; None where it is no protocol."""
+    """Read name and description of a file; None where it is no protocol."""
     try:
         if path.stat().st_size > MAX_BYTES:
             return None
@@ -73,7 +73,7 @@ def read_head(path: Path, origin: str) -> ProtocolFile | None:
 
 
 def describe_study(summary: StudySummary, now: float | None = None, symbols: Symbols = UNICODE) -> str:
-    """One study in a line: state, progress, age, last result."""
+    """Describe a study in one line: state, progress, age, last result."""
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     state = describe_state(summary.state, summary.failed, symbols)
     head = f"{printable(summary.paths.name):24} {state:12} {summary.done:>5}/{summary.total:<5} {age:>12} ago"
@@ -89,7 +89,7 @@ def describe_study(summary: StudySummary, now: float | None = None, symbols: Sym
 
 
 def describe_protocol(entry: ProtocolFile) -> str:
-    """One protocol file in a line."""
+    """Describe a protocol file in one line."""
     if entry.fault is not None:
         return f"{entry.name:24} {UNICODE.failed} {printable(entry.fault)}"
     return f"{entry.name:24} {entry.origin:8} {entry.description}"

@@ -19,7 +19,7 @@ MAX_RECENT = 20
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be set, with its default."""
+    """Holds what can be set, with its default."""
 
     theme: str = "auto"
     """auto, dark, light or ansi."""
@@ -37,7 +37,7 @@ CHOICES = {"theme": ("auto", "dark", "light", "ansi"), "glyphs": ("auto", "brail
 
 @dataclass(frozen=True)
 class Locations:
-    """Where files of the app are."""
+    """Names the files and folders of the app."""
 
     config: Path
     recent: Path
@@ -47,7 +47,7 @@ class Locations:
 
 
 def find_locations(environment: Mapping[str, str], home: Path) -> Locations:
-    """The XDG places; $NONDET_CONFIG names another config file."""
+    """Find the XDG places; $NONDET_CONFIG names another config file."""
 
     def place(variable: str, fallback: str) -> Path:
         value = environment.get(variable, "")
@@ -60,12 +60,12 @@ def find_locations(environment: Mapping[str, str], home: Path) -> Locations:
 
 
 def here() -> Locations:
-    """The places of this user."""
+    """Find the places of this user."""
     return find_locations(os.environ, Path.home())
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings in a file; defaults where there is none.
+    """Read the settings in a file; return the defaults where there is none.
 
     Raises:
         NondetError: With every fault of the file.
@@ -97,7 +97,7 @@ def _find_fault(key: str, value: Any) -> str | None:
 
 
 def read_recent(path: Path) -> list[Path]:
-    """Protocols that were opened lately and are still there."""
+    """Return the protocols that were opened lately and are still there."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -13,7 +13,7 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Terminal:
-    """What the app takes into account."""
+    """Holds what the app takes into account of its terminal."""
 
     glyphs: GlyphSet
     remote: bool
@@ -24,7 +24,7 @@ class Terminal:
 
 
 def find_obstacle(environment: Environment, encoding: str | None, *, interactive: bool) -> str | None:
-    """Why the app cannot be shown here, and what can be done instead; None where it can."""
+    """Say why the app cannot be shown here, and what can be done instead; None where it can."""
     instead = "`nondet-tui --batch PROTOCOL.toml` trains and `nondet-tui status STUDY` shows a study without it"
     if not interactive:
         return f"the app needs a terminal for input and output: {instead}"
@@ -44,7 +44,7 @@ def find_obstacle(environment: Environment, encoding: str | None, *, interactive
 
 
 def describe_terminal(environment: Environment, glyphs: str = "auto") -> Terminal:
-    """What there is to know; `glyphs` is the user's choice."""
+    """Find out what there is to know of a terminal; `glyphs` is the user's choice."""
     term = environment.get("TERM", "")
     # The Linux console has no braille in its fonts.
     chosen: GlyphSet = "block" if term == "linux" else "braille"

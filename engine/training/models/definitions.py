@@ -26,7 +26,7 @@ BLOCKS_PER_STAGE = 2
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What a builder needs to know."""
+    """Tells a builder what it needs to know."""
 
     input_shape: Shape
     """Channels, height, width of an example."""

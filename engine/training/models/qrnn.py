@@ -27,7 +27,7 @@ State = list[Tensor]
 
 
 class Masks(NamedTuple):
-    """What a training step drops; each already scaled by 1/(1−rate).
+    """Holds what a training step drops; each mask is already scaled by 1/(1−rate).
 
     A named tuple, as `torch.func.vmap` looks for tensors in tuples and lists, and in no other records.
     """
@@ -45,7 +45,7 @@ class Masks(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the network makes of a segment."""
+    """Holds what the network makes of a segment."""
 
     output: Tensor
     """(T, B, E): the last layer's activations, dropped."""

@@ -19,7 +19,7 @@ CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 @dataclass
 class MaskContext:
-    """What the current step's masks are a function of; the loop sets it before each step."""
+    """Holds what the current step's masks are a function of; a task sets it before each step."""
 
     keys: Tensor | None = None
     """Of the epoch's seed and each layer, int64 (layers,); see `seeding.mask_keys`."""

@@ -29,7 +29,7 @@ LEAST_EVALUATION_BATCH = 100
 
 @dataclass(frozen=True)
 class PackBatch:
-    """What a step of all replicas needs."""
+    """Holds what a step of all replicas needs."""
 
     inputs: Tensor
     """(B, …) where the replicas share it, else (K, B, …)."""

@@ -40,7 +40,7 @@ from engine.training.tasks.text import (
 
 @dataclass(frozen=True)
 class Segment:
-    """What a step of all replicas needs; replicas come first where they do not share the batch."""
+    """Holds what a step of all replicas needs; replicas come first where they do not share the batch."""
 
     start: int
     """Its first token's place in the streams."""
@@ -54,7 +54,7 @@ class Segment:
 
 
 class Losses(NamedTuple):
-    """What replicas make of a segment; a named tuple for `torch.func.vmap`."""
+    """Holds what replicas make of a segment; a named tuple for `torch.func.vmap`."""
 
     objective: Tensor
     """Mean cross-entropy with the regularisers, nats (K,): what is made smaller."""
@@ -65,7 +65,7 @@ class Losses(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What replicas predict of a part of the text; a named tuple for `torch.func.vmap`."""
+    """Holds what replicas predict of a part of the text; a named tuple for `torch.func.vmap`."""
 
     likeliest: Tensor
     """Word numbers, (K, T, B)."""

@@ -294,6 +294,6 @@ def judge(words: Tensor, likeliest: Tensor, log_probabilities: Tensor) -> TextEv
     predictions = np.empty(count, dtype=PREDICTION)
     predictions["argmax"] = likeliest.t().flatten()[:count].cpu().numpy()
     predictions["log_probability"] = log_probabilities.t().flatten()[:count].cpu().numpy()
-    right = np.count_nonzero(predictions["argmax"] == words[1:].cpu().numpy())
+    right = int(np.count_nonzero(predictions["argmax"] == words[1:].cpu().numpy()))
     cross_entropy = -float(predictions["log_probability"].astype(np.float64).mean())
     return TextEvaluation(predictions, 100.0 * right / count, cross_entropy)

@@ -88,7 +88,7 @@ def answer_recipe(
         search_path: Where the user's targets are looked for.
         timed: Whether to time steps.
         graphs: Whether a pack's steps on CUDA are recorded and replayed.
-        trial: A `packs.trial.Question` but for its recipe, which is answered instead.
+        trial: A `pack_sizes.Question` but for its recipe, which is answered instead.
     """
     if recipe.device == "cuda" and not torch.cuda.is_available():
         error = "torch finds no usable CUDA device"

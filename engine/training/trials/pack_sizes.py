@@ -36,7 +36,7 @@ COPIES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is to be found out about runs of one kind."""
+    """Asks how runs that may share a pack are best trained."""
 
     recipe: Recipe
     """Of one of them, without a pack."""
@@ -61,7 +61,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Place:
-    """Where packs are tried."""
+    """Says where recipes are tried out: data, device, and how."""
 
     data: Dataset | Corpus
     device: torch.device

@@ -33,7 +33,7 @@ Weights = list[dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class PackReport:
-    """What the self-test of a pack saw."""
+    """Tells what the self-test of a pack saw."""
 
     slot_invariant: bool
     """The same run has the same bits in every slot, whatever is trained beside it."""

@@ -186,6 +186,7 @@ def test_train_size_keeps_the_same_examples_in_their_order(root: Path) -> None:
     assert keep_examples(whole, 5000) is whole
 
 
+@pytest.mark.slow
 def test_synthetic_data_is_cifar_shaped_and_repeats(root: Path) -> None:
     one, two = load("synthetic", root), load("synthetic", root)
     facts = presets.DATA["synthetic"]

@@ -17,7 +17,7 @@ from engine.catalog.presets import QRNN_ARGS
 from engine.errors import DataError
 from engine.plan.corpora import digest_corpus, find_files, read_corpus
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.study.epochs import EpochRecord
+from engine.study.epochs import EpochRecord, format_epoch, parse_epoch
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.text import (
     Corpus,
@@ -225,6 +225,7 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     rest: list[EpochRecord] = []
     resumed = train(recipe, starts=[checkpoint], on_epoch=lambda _, record: rest.append(record))
     assert [record.epoch for record in rest] == [12]
+    assert parse_epoch(format_epoch(rest[0])) == rest[0], "its numbers are plain ones, which a file can hold"
     assert rest[0].test_perplexity == pytest.approx(math.exp(rest[0].test_cross_entropy or 0.0))
     assert weights_bytes(whole.state) == weights_bytes(resumed.state)
     assert array_bytes(whole.predictions) == array_bytes(resumed.predictions)

@@ -11,7 +11,7 @@ from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
 from tui.app.screens.builder import BuilderScreen
 
-SIZES = [(80, 24), (120, 40)]
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
 FILE = Path("protocols/mine.toml")
 NAMES = ["Parameter Initialization", "Control", "Mine"]
 

@@ -333,8 +333,9 @@ async def test_help_and_palette_name_every_action(make_app: Make, store: Path) -
 async def test_long_text_is_saved_where_the_terminal_would_lose_it(make_app: Make, tmp_path: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
         app.copy("x" * 10_000, "long.md")
-        await pilot.pause(0.3)
+        await settle(pilot)
         assert (tmp_path / "s" / "copies" / "long.md").read_text() == "x" * 10_000
         assert "too long to copy" in screen_text(app)
 
@@ -355,6 +356,7 @@ async def test_end_of_a_study_is_told_once(make_app: Make, store: Path, monkeypa
         assert written[0].startswith("\x1b]9;nondet-tui: live: 9 of 9 runs")
 
 
+@pytest.mark.slow
 async def test_no_size_raises_an_exception(make_app: Make, store: Path) -> None:
     paths = write_study(store / "live", replicas=4, failed=1, epochs=12)
     rng = random.Random(7)

@@ -16,6 +16,8 @@ from engine.study.paths import StudyPaths
 from tests.helpers.studies import write_study
 from tests.helpers.terminal_process import COMMAND, AppProcess
 
+pytestmark = pytest.mark.slow
+
 MOUSE_ON = b"\x1b[?1000h"
 
 

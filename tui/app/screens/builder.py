@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
+from textual.reactive import var
 from textual.screen import Screen
 
 from engine.catalog.sources import SOURCES
-from engine.dispatch.launch import done_runs, find_folder, plan_protocol
+from engine.dispatch.launch import done_runs, find_folder
 from engine.errors import NondetError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
-from engine.protocol.faults import Fault, ProtocolError, printable
-from engine.protocol.load import parse_protocol
+from engine.protocol.faults import printable
 from engine.study.files import write_bytes
 from engine.study.paths import enter_path
-from engine.tuning.choice import recall
 from tui.app.document import (
     Document,
+    Step,
     allowed_of,
     check_value,
     default_of,
@@ -34,41 +32,47 @@ from tui.app.document import (
     parse_value,
     remedy_of,
 )
-from tui.app.host import host
+from tui.app.messages import CopyText, ProtocolSaved, RunProtocol
+from tui.app.options import Options, may_change
 from tui.app.screens.builder_keys import ARM_ACTIONS, ARM_BINDINGS
-from tui.app.screens.builder_lines import (
-    ARM_EXAMPLES,
-    arm_lines,
-    data_rows,
-    fault_lines,
-    first_fault,
-    model_rows,
-    plan_lines,
-    setting_lines,
-    title_text,
-)
-from tui.app.screens.dialogs import Choose, Confirm, Prompt
-from tui.app.widgets.lines import Line, LinesView
-from tui.app.widgets.titles import Keys, TextLine
+from tui.app.screens.builder_lines import ARM_EXAMPLES, data_rows, first_fault, model_rows
+from tui.app.screens.builder_panes import ArmTable, Heading, PlanView, SettingTable, SourceView
+from tui.app.screens.dialogs import Choose, Confirm, Prompt, Reader
+from tui.app.screens.judgement import DoneCounted, Judgement, ProtocolJudged, Timed, judge
+from tui.app.widgets.lines import LinesView
+from tui.app.widgets.titles import Keys
 from tui.commands.check import describe_timing
 
 NARROW_COLUMNS = 100
-
-
-@dataclass(frozen=True)
-class Step:
-    """A change that can be taken back."""
-
-    text: str
-    """The protocol before it."""
-    before: int | None
-    """The arm under the cursor before it."""
-    after: int | None
-    """The same after it."""
+"""Below these, arms and settings share one place, as two pages."""
 
 
 class BuilderScreen(Screen[None]):
-    """See the module."""
+    """Changes a protocol.
+
+    Keys change the document; its new text is judged in a thread, which posts `ProtocolJudged` and `DoneCounted`. Each
+    part of the screen is bound to the attributes that it shows, and draws itself when one changes.
+    """
+
+    document: var[Document] = var(lambda: Document("", file=""))
+    """The protocol that is changed in place; a change of `text` tells that it was."""
+    text: var[str] = var("")
+    """The protocol as it would be saved."""
+    judgement: var[Judgement] = var(Judgement())
+    """Of the text, or of an earlier one while the text is being judged."""
+    done: var[int | None] = var(None)
+    """Runs that the study has already; None while they are counted."""
+    timing: var[tuple[str, ...]] = var(())
+    """The estimate, where it was asked for."""
+    saved: var[str] = var("")
+    """The text that the file holds."""
+    path: var[Path] = var(Path())
+    column: var[int] = var(0)
+    """The source that the switch is at."""
+    small: var[bool] = var(False, toggle_class="-small")
+    """Arms and settings share one place."""
+    page: var[Literal["arms", "settings"]] = var("arms")
+    """Which of both is seen there: the one that had the focus last."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Back"),
@@ -82,83 +86,106 @@ class BuilderScreen(Screen[None]):
         Binding("ctrl+r", "run", "Run"),
     ]
 
-    def __init__(self, document: Document, path: Path, *, copy: bool) -> None:
-        """`copy` asks for a new name when it is saved."""
+    def __init__(self, document: Document, path: Path, options: Options, *, copy: bool) -> None:
+        """Take a protocol.
+
+        Args:
+            document: Its text, to be changed.
+            path: Its file.
+            options: What the app was started with.
+            copy: Whether it is a new one: saving it asks for a name.
+        """
         super().__init__()
-        self.document, self.path, self.copied = document, path, copy
-        self.saved = "" if copy else document.text()
-        self.column = 0
-        self.page = "arms"
-        self.protocol: Protocol | None = None
-        self.plan: Plan | None = None
-        self.done: int | None = None
-        self.faults: list[Fault] = []
-        self.timing: list[str] = []
-        self.latest = document.text()
+        self.options, self.copied = options, copy
+        self.set_reactive(BuilderScreen.document, document)
+        self.set_reactive(BuilderScreen.path, path)
+        self.set_reactive(BuilderScreen.text, document.text())
+        self.set_reactive(BuilderScreen.saved, "" if copy else document.text())
+        self.judging = False
         self.history: list[Step] = []
         """Changes, oldest first."""
 
     def compose(self) -> ComposeResult:
-        """Title, arms beside settings, plan, keys."""
-        yield TextLine("", id="title", classes="title")
+        """Lay out heading, arms beside settings, plan beside text, and keys."""
+        cls = BuilderScreen
+        yield Heading(id="title", classes="title").data_bind(cls.document, cls.text, cls.saved, cls.path, cls.judgement)
         with Horizontal(id="upper"):
-            with Vertical(id="arms-box", classes="box"):
-                yield LinesView(name_id="arms")
-            with Vertical(id="settings-box", classes="box"):
-                yield LinesView(name_id="settings")
+            yield ArmTable(name_id="arms", classes="box").data_bind(cls.document, cls.text, cls.judgement, cls.column)
+            yield SettingTable(name_id="settings", classes="box").data_bind(cls.document, cls.text, cls.judgement)
         with Horizontal(id="lower"):
-            with Vertical(id="plan-box", classes="box"):
-                yield LinesView(name_id="plan", cursor=False)
-            with Vertical(id="text-box", classes="box"):
-                yield LinesView(name_id="text", cursor=False)
+            yield PlanView(name_id="plan", classes="box", cursor=False).data_bind(cls.judgement, cls.done, cls.timing)
+            yield SourceView(name_id="text", classes="box", cursor=False).data_bind(cls.text)
         yield Keys()
 
     def on_mount(self) -> None:
-        """Check what was opened."""
-        self.query_one("#arms-box").border_title = "Arms: which sources vary"
-        self.query_one("#settings-box").border_title = "Settings"
-        self.query_one("#plan-box").border_title = "Plan"
-        self.query_one("#text-box").border_title = "As it will be saved"
-        self.query_one("#arms", LinesView).focus()
-        self.lay_out()
+        """Begin at the arms, and have the text judged."""
+        self.query_one(ArmTable).focus()
         self.check()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Other sizes have other places."""
-        self.lay_out()
-        self.show()
+        """Find out whether there is room for arms beside settings."""
+        self.small = self.size.width < NARROW_COLUMNS
 
-    def lay_out(self) -> None:
-        """One of two pages where there is little room."""
-        small = self.size.width < NARROW_COLUMNS
-        self.query_one("#arms-box").display = not small or self.page == "arms"
-        self.query_one("#settings-box").display = not small or self.page == "settings"
-        self.query_one("#text-box").display = not small
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Bring what has the focus to the front."""
+        if event.widget.id in ("arms", "settings"):
+            self.page = event.widget.id
+
+    def watch_page(self, page: str) -> None:
+        """Bring the other page to the front; which it is matters only where there is little room."""
+        self.set_class(page == "settings", "-settings")
 
     # Checking ------------------------------------------------------------------------------------------------------
 
+    def watch_text(self) -> None:
+        """Have the new text judged; what was estimated holds no more."""
+        self.timing = ()
+        self.check()
+
     def check(self) -> None:
-        """Have the engine judge the text as it stands."""
-        self.protocol, self.plan, self.done, self.faults = None, None, None, []
-        try:
-            self.protocol = parse_protocol(self.document.text(), file=str(self.path))
-            known = recall(self.protocol, store=host(self).store)
-            self.plan = plan_protocol(self.protocol, known.packings)
-            self.count_done(self.protocol, self.plan)
-        except ProtocolError as error:
-            self.faults = list(error.faults)
-        except NondetError as error:
-            self.faults = [Fault("dispatch", str(error), "choose other devices", None)]
-        self.show()
+        """Have the engine judge the text as it stands, unless it is judging; then it goes on with the newest."""
+        if not self.judging:
+            self.judging = True
+            self._judge(self.text, self.path)
+
+    @work(thread=True, group="judge")
+    def _judge(self, text: str, path: Path) -> None:
+        """Judge a text, and count the runs that are done, outside the event loop: files are read for both."""
+        judgement = judge(text, str(path), self.options.store)
+        self.post_message(ProtocolJudged(judgement))
+        if judgement.protocol is not None and judgement.plan is not None:
+            folder = find_folder(judgement.protocol, store=str(self.options.store))
+            self.post_message(DoneCounted(judgement.plan, len(done_runs(folder, judgement.plan))))
+
+    def on_protocol_judged(self, event: ProtocolJudged) -> None:
+        """Show the judgement, unless the text has changed meanwhile."""
+        self.judging = False
+        if event.judgement.text == self.text:
+            self.done, self.judgement = None, event.judgement
+        else:
+            self.check()
+
+    def on_done_counted(self, event: DoneCounted) -> None:
+        """Show how many runs are done, if that plan is still the one."""
+        if self.judgement.plan is event.plan:
+            self.done = event.done
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the text has been judged and has no fault; the person is told where it has not."""
+        if self.judgement.text != self.text:
+            self.notify("the protocol is still being checked", severity="warning")
+            return False
+        if self.judgement.plan is None:
+            self.notify(first_fault(self.judgement.faults), severity="error", markup=False)
+        return self.judgement.plan is not None
 
     def changed(self, *, to_last_arm: bool = False) -> None:
-        """Something was edited; `to_last_arm` moves the cursor to the arm that was added."""
-        text, before = self.latest, self.arm
-        self.timing = []
-        self.latest = self.document.text()
-        self.check()
+        """Take up what was changed in the document; `to_last_arm` moves the cursor to the arm that was added."""
+        text, before = self.text, self.arm
+        self.text = self.document.text()
         if to_last_arm:
-            self.query_one("#arms", LinesView).move_to(str(len(self.document.arms) - 1))
+            self.query_one(ArmTable).move_to(str(len(self.document.arms) - 1))
         self.history.append(Step(text, before, self.arm))
 
     def action_undo(self) -> None:
@@ -167,65 +194,33 @@ class BuilderScreen(Screen[None]):
             self.notify("nothing to take back")
             return
         step, here, names = self.history.pop(), self.arm, self.document.names
-        self.latest = step.text
-        self.document = Document(self.latest, file=str(self.path))
-        self.timing = []
-        self.check()
+        self.document = Document(step.text, file=str(self.path))
+        self.text = step.text
         place = step.before if here == step.after else find_arm(here, names, self.document.names)
-        self.query_one("#arms", LinesView).move_to(str(place))
-
-    # What is shown -------------------------------------------------------------------------------------------------
-
-    def show(self) -> None:
-        """Every part as it is now."""
-        title = title_text(self.document, self.path.stem, saved=self.saved, plan=self.plan, faults=self.faults)
-        self.query_one("#title", TextLine).show(title)
-        arms = self.query_one("#arms", LinesView)
-        width = max(12, min(32, arms.size.width - 48))
-        arms.set_lines(arm_lines(self.document, self.plan, self.faults, column=self.column, width=width))
-        self.query_one("#settings", LinesView).set_lines(setting_lines(self.document, self.faults))
-        self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
-        self.query_one("#text", LinesView).set_lines([Line(Text(printable(row))) for row in self.latest.splitlines()])
-
-    def _make_plan_lines(self) -> list[Line]:
-        if self.plan is None:
-            return fault_lines(self.faults)
-        return plan_lines(self.plan, done=self.done, timing=self.timing)
-
-    @work(thread=True, exclusive=True, group="count")
-    def count_done(self, protocol: Protocol, plan: Plan) -> None:
-        """Count the runs that are done, outside the event loop: each one's result is read."""
-        done = len(done_runs(find_folder(protocol, store=host(self).store), plan))
-        self.app.call_from_thread(self._take_done, plan, done)
-
-    def _take_done(self, plan: Plan, done: int) -> None:
-        if self.plan is plan:
-            self.done = done
-            self.query_one("#plan", LinesView).set_lines(self._make_plan_lines())
+        self.query_one(ArmTable).move_to(str(place))
 
     # Arms ----------------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the arms act, and are shown, while the arms have the focus."""
-        return action not in ARM_ACTIONS or self.query_one("#arms").has_focus
+        """Let the keys of the arms act, and be shown, while the arms have the focus."""
+        return action not in ARM_ACTIONS or self.query_one(ArmTable).has_focus
 
     @property
     def arm(self) -> int | None:
         """Number of the arm under the cursor."""
-        key = self.query_one("#arms", LinesView).key
+        key = self.query_one(ArmTable).key
         return None if key is None else int(key)
 
     def action_column(self, step: int) -> None:
-        """The next source."""
+        """Move the switch to another source."""
         self.column = (self.column + step) % len(SOURCES)
-        self.show()
 
     def action_switch(self) -> None:
         """Let the source vary in the arm, or hold it."""
         self.action_toggle_source(self.column)
 
     def action_toggle_source(self, number: int) -> None:
-        """The same for a source by its number."""
+        """Let a source vary in the arm, or hold it, by the source's number."""
         if self.arm is None:
             self.notify("no arm is chosen: a adds one", severity="warning")
             return
@@ -237,12 +232,12 @@ class BuilderScreen(Screen[None]):
         self.changed()
 
     def action_add(self) -> None:
-        """A new arm, a control until sources are toggled."""
+        """Add an arm, a control until sources are toggled."""
         self.document.add_arm(self.document.free_name("Control"))
         self.changed(to_last_arm=True)
 
     def action_copy(self) -> None:
-        """The arm again, to be changed."""
+        """Add the arm again, to be changed."""
         if self.arm is not None:
             name = self.document.free_name(str(self.document.arms[self.arm].get("name", "arm")))
             self.document.copy_arm(self.arm, name)
@@ -255,19 +250,19 @@ class BuilderScreen(Screen[None]):
             self.changed()
 
     def action_onset(self) -> None:
-        """From which epochs on the sources differ."""
+        """Ask from which epochs on the sources differ."""
         self._ask_arm("onset", "Onset: an epoch, or a list such as [0, 5, 10]; empty for none")
 
     def action_ensemble(self) -> None:
-        """An arm of ensembles of another arm's runs."""
+        """Ask of which arm's runs the arm makes ensembles."""
         self._ask_arm("ensemble", 'Ensemble, e.g. { of = "All nondeterminism sources", size = 2 }; empty for none')
 
     def action_replicas(self) -> None:
-        """How many replicas this arm has."""
+        """Ask how many replicas this arm has."""
         self._ask_arm("replicas", "Replicas of this arm; empty for the protocol's")
 
     def action_override(self, key: str) -> None:
-        """Settings that hold in this arm alone, as a table."""
+        """Ask for settings that hold in this arm alone, as a table."""
         self._ask_arm(key, f"{key} of this arm, e.g. {ARM_EXAMPLES[key]}; empty for none")
 
     def _ask_arm(self, key: str, title: str) -> None:
@@ -323,66 +318,61 @@ class BuilderScreen(Screen[None]):
     # The whole -----------------------------------------------------------------------------------------------------
 
     def action_page(self) -> None:
-        """Arms, or settings."""
+        """Go to the settings, or to the arms."""
         focused = self.focused.id if self.focused is not None else "arms"
         self.page = "settings" if focused == "arms" else "arms"
-        self.lay_out()
-        self.query_one(f"#{self.page}", LinesView).focus()
-        # What was hidden knows its width, which names are cut to, once it has been laid out.
-        self.call_after_refresh(self.show)
+        self.query_one(f"#{self.page}").focus()
 
     def action_view_text(self) -> None:
-        """The TOML as it would be saved."""
-        host(self).read_text(f"{self.path.name}, as it would be saved", self.document.text())
+        """Show the TOML as it would be saved."""
+        self.app.push_screen(Reader(f"{self.path.name}, as it would be saved", self.text))
 
     def action_copy_text(self) -> None:
-        """The TOML to the clipboard."""
-        host(self).copy(self.document.text(), self.path.name)
+        """Copy the TOML."""
+        self.post_message(CopyText(self.text, self.path.name))
 
     def action_time(self) -> None:
         """Train for about a second per workload, and estimate."""
-        if self.plan is None or self.protocol is None:
-            self.notify("repair the protocol first", severity="warning")
-            return
-        self.timing = ["timing …"]
-        self.show()
-        self.time(self.protocol)
+        protocol, plan = self.judgement.protocol, self.judgement.plan
+        if self.is_valid and protocol is not None and plan is not None:
+            self.timing = ("timing …",)
+            self._time(protocol, plan)
 
-    @work(thread=True, exclusive=True, group="time")
-    def time(self, protocol: Protocol) -> None:
+    @work(thread=True, group="time")
+    def _time(self, protocol: Protocol, plan: Plan) -> None:
         """Ask a training process, outside the event loop."""
-        self.app.call_from_thread(self._take_timing, describe_timing(protocol, host(self).store))
+        self.post_message(Timed(plan, tuple(describe_timing(protocol, str(self.options.store)))))
 
-    def _take_timing(self, rows: list[str]) -> None:
-        self.timing = rows
-        self.show()
+    def on_timed(self, event: Timed) -> None:
+        """Show the estimate, if that plan is still the one."""
+        if self.judgement.plan is event.plan:
+            self.timing = event.rows
 
     def action_save(self) -> None:
         """Write the file."""
-        self.save(None)
+        self.save()
 
-    def save(self, then: object) -> None:
-        """Ask where to, and write; `then` is called with the path once it is written."""
+    def action_run(self) -> None:
+        """Save, and train what is missing."""
+        if not self.is_valid:
+            return
+        if self.text != self.saved:
+            self.save(run=True)
+        else:
+            self.post_message(RunProtocol(self.path))
+
+    def save(self, *, run: bool = False) -> None:
+        """Ask where to where that is not known, and write the file.
+
+        Args:
+            run: Ask for the protocol to be run once it is written.
+        """
 
         def write(name: str | None) -> None:
-            if not name:
-                return
-            try:
-                path = enter_path(name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_bytes(path, self.document.text().encode())
-            except (OSError, NondetError) as error:
-                self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
-                return
-            self.path, self.saved, self.copied = path, self.document.text(), False
-            host(self).note_recent(path)
-            self.check()
-            if callable(then):
-                then(path)
-            else:
-                self.notify(f"saved {path}", markup=False)
+            if name:
+                self._write(name, run=run)
 
-        if not host(self).may_change():
+        if not may_change(self, self.options):
             return
         if self.copied:
             name = str(self.document.get("protocol.name") or "protocol")
@@ -393,19 +383,25 @@ class BuilderScreen(Screen[None]):
         else:
             write(str(self.path))
 
-    def action_run(self) -> None:
-        """Save, and train what is missing."""
-        if self.plan is None:
-            self.notify(first_fault(self.faults), severity="error", markup=False)
+    def _write(self, name: str, *, run: bool) -> None:
+        try:
+            path = enter_path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, self.text.encode())
+        except (OSError, NondetError) as error:
+            self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
             return
-        if self.document.text() != self.saved:
-            self.save(lambda path: host(self).run_protocol(path))
+        self.path, self.saved, self.copied = path, self.text, False
+        self.check()
+        self.post_message(ProtocolSaved(path))
+        if run:
+            self.post_message(RunProtocol(path))
         else:
-            host(self).run_protocol(self.path)
+            self.notify(f"saved {path}", markup=False)
 
     def action_leave(self) -> None:
-        """Back; asks where something would be lost."""
-        if self.document.text() == self.saved or (self.copied and not self.saved):
+        """Go back; ask first where something would be lost."""
+        if self.text == self.saved or (self.copied and not self.saved):
             self.app.pop_screen()
             return
 

@@ -26,7 +26,7 @@ ARM_EXAMPLES = {
 
 
 def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *, column: int, width: int) -> list[Line]:
-    """One arm a line: its name, a mark per source, and what else is said of it.
+    """Make a line per arm: its name, a mark per source, and what else is said of it.
 
     Args:
         document: The protocol as it is being written.
@@ -62,7 +62,7 @@ def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *,
 
 
 def setting_lines(document: Document, faults: Sequence[Fault]) -> list[Line]:
-    """Every setting with its value; what is left at its default is dim; a fault stands beside its value."""
+    """Make a line per setting: what is left at its default is dim; a fault stands beside its value."""
     problems = {fault.key: fault for fault in faults}
     lines, section = [], ""
     for key in SETTINGS:
@@ -82,7 +82,7 @@ def setting_lines(document: Document, faults: Sequence[Fault]) -> list[Line]:
 
 
 def title_text(document: Document, name: str, *, saved: str, plan: Plan | None, faults: Sequence[Fault]) -> Text:
-    """The protocol's name, or `name` where it has none, whether it is saved, and what comes of it."""
+    """Say the protocol's name, or `name` where it has none, whether it is saved, and what comes of it."""
     name = printable(str(document.get("protocol.name") or name))
     mark = "" if document.text() == saved else " (not saved)"
     state = f"valid, {len(plan.recipes)} runs" if plan is not None else first_fault(faults)
@@ -91,15 +91,15 @@ def title_text(document: Document, name: str, *, saved: str, plan: Plan | None, 
 
 
 def first_fault(faults: Sequence[Fault]) -> str:
-    """What is wrong, in one line."""
+    """Say what is wrong, in one line."""
     if not faults:
-        return "not checked"
+        return "checking …"
     more = f"   and {len(faults) - 1} more" if len(faults) > 1 else ""
     return f"{UNICODE.failed} {printable(faults[0].key)}: {printable(faults[0].problem)}{more}"
 
 
 def fault_lines(faults: Sequence[Fault]) -> list[Line]:
-    """All faults with their remedies."""
+    """Make two lines per fault: what is wrong, and its remedy."""
     rows = [
         row for fault in faults for row in (f"{UNICODE.failed} {fault.key}: {fault.problem}", f"    {fault.remedy}")
     ]
@@ -107,7 +107,7 @@ def fault_lines(faults: Sequence[Fault]) -> list[Line]:
 
 
 def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str]) -> list[Line]:
-    """What would be trained.
+    """Say what would be trained.
 
     Args:
         plan: Of the protocol.
@@ -131,7 +131,7 @@ def count_left(total: int, done: int | None) -> str:
 
 
 def data_rows() -> list[tuple[str, str]]:
-    """Data presets to choose from, with their facts."""
+    """Return the data presets to choose from, with their facts."""
     rows = []
     for name, facts in presets.DATA.items():
         shape = "x".join(map(str, facts.shape))
@@ -142,6 +142,6 @@ def data_rows() -> list[tuple[str, str]]:
 
 
 def model_rows() -> list[tuple[str, str]]:
-    """Model presets to choose from, with their facts."""
+    """Return the model presets to choose from, with their facts."""
     models = presets.MODELS | presets.LANGUAGE_MODELS
     return [(name, f"{name:16} {facts.parameters:>12,}  {facts.note}") for name, facts in models.items()]

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import subprocess
+import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
+from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 
 Check = Callable[[str], str | None]
 
 
 class Confirm(ModalScreen[bool]):
-    """A question with two answers; Enter says yes only where nothing is lost by it."""
+    """Asks a question with two answers; only y says yes, so that Enter loses nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -30,12 +36,12 @@ class Confirm(ModalScreen[bool]):
     ]
 
     def __init__(self, question: str) -> None:
-        """The question, as plain text."""
+        """Take the question, as plain text."""
         super().__init__()
         self.question = question
 
     def compose(self) -> ComposeResult:
-        """The question and its two keys."""
+        """Lay out the question and its two keys."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.question))
             yield Static(Text("y yes   n no", style="dim"))
@@ -46,17 +52,17 @@ class Confirm(ModalScreen[bool]):
 
 
 class Prompt(ModalScreen[str | None]):
-    """One line of text, checked while it is typed; typing is never blocked, accepting is."""
+    """Asks for one line of text, checked while it is typed; typing is never blocked, accepting is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
     def __init__(self, title: str, value: str = "", *, hint: str = "", check: Check = lambda text: None) -> None:
-        """`check` returns what is wrong with a text, or None."""
+        """Take the question; `check` returns what is wrong with a text, or None."""
         super().__init__()
         self.heading, self.value, self.hint, self.check = title, value, hint, check
 
     def compose(self) -> ComposeResult:
-        """Title, field, hint or fault."""
+        """Lay out title, field, and hint or fault."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.heading, style="bold"))
             yield Input(self.value)
@@ -76,17 +82,17 @@ class Prompt(ModalScreen[str | None]):
 
 
 class Choose(ModalScreen[str | None]):
-    """One of some lines."""
+    """Asks for one of some lines."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Back")]
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
-        """`choices` are pairs of a key and its line."""
+        """Take the question; `choices` are pairs of a key and its line."""
         super().__init__()
         self.heading, self.choices = title, choices
 
     def compose(self) -> ComposeResult:
-        """Title and lines."""
+        """Lay out title and lines."""
         with Vertical(classes="dialog tall"):
             yield Static(Text(self.heading, style="bold"))
             yield LinesView(name_id="choices")
@@ -104,8 +110,69 @@ class Choose(ModalScreen[str | None]):
         self.dismiss(event.key)
 
 
+@dataclass
+class TextRead(Message):
+    """Brings the text of a file as it is now."""
+
+    text: str
+
+
+class TextView(LinesPane):
+    """Shows a text, with every place that is looked for marked."""
+
+    SHOWS = ("text", "needle")
+    text: var[str] = var("")
+    needle: var[str] = var("")
+
+    def __init__(self, *, wraps: bool) -> None:
+        """Take whether lines that are too long are wrapped; those of a file are not."""
+        super().__init__(name_id="text", cursor=False)
+        self.wraps = wraps
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from the text."""
+        rows = self.text.splitlines() or ["(empty)"]
+        if self.wraps:
+            rows = [part for row in rows for part in textwrap.wrap(row, max(20, width)) or [""]]
+        lines = []
+        for row in rows:
+            text = Text("".join(char if char.isprintable() else " " for char in row.expandtabs(4)))
+            if self.needle:
+                text.highlight_words([self.needle], style="reverse", case_sensitive=False)
+            lines.append(Line(text))
+        return lines
+
+
+class ReaderHeading(TextPane):
+    """Says what is read, and where in it the last found place is."""
+
+    SHOWS = ("found",)
+    found: var[str] = var("")
+
+    def __init__(self, title: str) -> None:
+        """Take what the text is called."""
+        super().__init__(classes="title")
+        self.heading = title
+
+    def make_text(self) -> Text:
+        """Make the line."""
+        return Text(f"{self.heading}   {self.found}".rstrip())
+
+
 class Reader(Screen[None]):
-    """A text to read and search: a log, a protocol, a table."""
+    """Shows a text to read and search: a log, a protocol, a comparison.
+
+    A file is read in a thread, which posts `TextRead`, again and again while it is followed. The view is bound to the
+    text and to what is looked for.
+    """
+
+    text: var[str] = var("")
+    needle: var[str] = var("")
+    """What is looked for."""
+    found: var[str] = var("")
+    """Where the last found place is, in words."""
+    following: var[bool] = var(False)
+    """Whether the end stays in view while the text grows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
@@ -116,45 +183,57 @@ class Reader(Screen[None]):
         Binding("v", "pager", "$PAGER"),
     ]
 
-    def __init__(self, title: str, read: Callable[[], str], *, path: str | None = None, follow: bool = False) -> None:
-        """`read` gives the text as it is now; `path` is the file behind it, for a pager."""
+    def __init__(self, title: str, text: str = "", *, path: Path | None = None, follow: bool = False) -> None:
+        """Take a text, or the file that holds it.
+
+        Args:
+            title: What it is called.
+            text: The text, where there is no file.
+            path: The file, which a pager can show too.
+            follow: Begin at the end, and stay there.
+        """
         super().__init__()
-        self.heading, self.read, self.path, self.following = title, read, path, follow
-        self.needle, self.place = "", -1
+        self.heading, self.path, self.place, self.reading = title, path, -1, False
+        self.set_reactive(Reader.text, text)
+        self.set_reactive(Reader.following, follow)
 
     def compose(self) -> ComposeResult:
-        """Title, text, keys."""
-        yield Static(Text(self.heading), classes="title")
-        yield LinesView(name_id="text", cursor=False)
+        """Lay out title, text and keys."""
+        yield ReaderHeading(self.heading).data_bind(Reader.found)
+        yield TextView(wraps=self.path is None).data_bind(Reader.text, Reader.needle)
         yield Keys()
 
     def on_mount(self) -> None:
-        """Show the text, and look again while it is followed."""
-        self.query_one(LinesView).focus()
-        self._load()
-        self.set_interval(1.0, self._tick)
+        """Read the file, and look again every second while it is followed."""
+        self.query_one(TextView).focus()
+        self.read()
+        self.set_interval(1.0, lambda: self.read() if self.following else None)
 
-    def _tick(self) -> None:
-        if self.following:
-            self._load()
+    def read(self) -> None:
+        """Have the file read, unless that is going on."""
+        if self.path is not None and not self.reading:
+            self.reading = True
+            self._read(self.path)
 
-    def _load(self) -> None:
-        view = self.query_one(LinesView)
-        rows = self.read().splitlines() or ["(empty)"]
-        lines = []
-        for row in rows:
-            text = Text("".join(char if char.isprintable() else " " for char in row.expandtabs(4)))
-            if self.needle:
-                text.highlight_words([self.needle], style="reverse", case_sensitive=False)
-            lines.append(Line(text))
-        view.set_lines(lines)
+    @work(thread=True, group="read")
+    def _read(self, path: Path) -> None:
+        """Read the file outside the event loop."""
+        self.post_message(TextRead(read_quietly(path)))
+
+    def on_text_read(self, event: TextRead) -> None:
+        """Show the text as it is now."""
+        self.reading, self.text = False, event.text
         if self.following:
-            view.scroll_end(animate=False)
+            self.query_one(TextView).scroll_end(animate=False)
+
+    def watch_following(self, following: bool) -> None:
+        """Go to the end at once where it is to be followed."""
+        if following and self.is_mounted:
+            self.read()
 
     def action_follow(self) -> None:
         """Stay at the end while the text grows, or stop that."""
         self.following = not self.following
-        self._load()
         self.notify("following the end" if self.following else "not following")
 
     def action_search(self) -> None:
@@ -163,55 +242,49 @@ class Reader(Screen[None]):
         def look(needle: str | None) -> None:
             if needle is not None:
                 self.needle, self.place, self.following = needle, -1, False
-                self._load()
                 self.action_next(1)
 
         self.app.push_screen(Prompt("Search for", self.needle), look)
 
     def action_next(self, direction: int) -> None:
-        """The next line with what is looked for."""
-        view = self.query_one(LinesView)
-        places = [
-            i for i, line in enumerate(view.lines) if self.needle and self.needle.lower() in line.text.plain.lower()
-        ]
+        """Go to the next line with what is looked for."""
+        view, needle = self.query_one(TextView), self.needle.lower()
+        places = [i for i, line in enumerate(view.lines) if needle and needle in line.text.plain.lower()]
         if not places:
-            self.notify(
-                f"not found: {self.needle}" if self.needle else "nothing is searched for: press /", markup=False
-            )
+            said = f"not found: {self.needle}" if self.needle else "nothing is searched for: press /"
+            self.notify(said, markup=False)
             return
         after = [p for p in places if p > self.place] or places
         before = [p for p in places if p < self.place][::-1] or places[::-1]
         self.place = after[0] if direction > 0 else before[0]
         view.scroll_to(y=self.place, animate=False, force=True)
-        self.query_one(".title", Static).update(
-            Text(f"{self.heading}   {places.index(self.place) + 1} of {len(places)} lines with {self.needle}")
-        )
+        self.found = f"{places.index(self.place) + 1} of {len(places)} lines with {self.needle}"
 
     def action_pager(self) -> None:
         """Hand the file to $PAGER, and come back when it ends."""
-        if self.path is None or not Path(self.path).exists():
+        if self.path is None or not self.path.exists():
             self.notify("there is no file behind this text", severity="warning")
             return
         pager = os.environ.get("PAGER") or "less"
         try:
             with self.app.suspend():
-                subprocess.run([*pager.split(), self.path], check=False)
+                subprocess.run([*pager.split(), str(self.path)], check=False)
         except Exception as error:  # a terminal that cannot be left, or no such program
             self.notify(f"{pager}: {error}; the file is {self.path}", severity="error", markup=False)
 
 
 class Help(ModalScreen[None]):
-    """The keys of the screen below, made from its bindings: they cannot say anything else than what is."""
+    """Lists the keys of the screen below, made from its bindings: it cannot say anything else than what is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss(None)", "Back")]
 
     def __init__(self, rows: list[tuple[str, str]]) -> None:
-        """Pairs of keys and what they do."""
+        """Take pairs of keys and what they do."""
         super().__init__()
         self.rows = rows
 
     def compose(self) -> ComposeResult:
-        """One line per binding."""
+        """Lay out one line per binding."""
         with Vertical(classes="dialog tall"):
             yield Static(Text("Keys of this screen", style="bold"))
             yield LinesView(name_id="keys", cursor=False)
@@ -223,3 +296,11 @@ class Help(ModalScreen[None]):
         view = self.query_one(LinesView)
         view.set_lines([Line(Text.assemble((f"{keys:{width}}  ", "bold"), what)) for keys, what in self.rows])
         view.focus()
+
+
+def read_quietly(path: Path) -> str:
+    """Return a file's text, or why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"{path}: {error.strerror}"

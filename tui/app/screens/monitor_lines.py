@@ -12,10 +12,10 @@ from engine.protocol.faults import printable
 from engine.study.metrics_record import NOTHING, ArmMeasures
 from engine.study.view import ArmView, RunView
 from tui.app.follow import Picture
+from tui.app.look import arm_style
 from tui.app.widgets.lines import Line
-from tui.app.widgets.plotview import arm_style
 from tui.commands.listing import find_obstacles
-from tui.text.format import UNICODE, format_number, shorten
+from tui.text.format import UNICODE, fit_name, format_number, shorten_apart
 from tui.text.series import Sum, has_spread
 
 GLYPHS = {
@@ -35,8 +35,14 @@ NAME_WIDTHS = (12, 30)
 """Columns that an arm's name gets at least and at most."""
 
 
+def name_arms(picture: Picture, width: int) -> list[str]:
+    """Return the arms' names in at most `width` columns, cut so that no two different ones look alike."""
+    names = [printable(arm.name) for arm in picture.snapshot.arms]
+    return shorten_apart([fit_name(name, len(name)) for name in names], width)
+
+
 def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: str) -> list[Line]:
-    """List the measures so far, one arm a line; measures for which there is no room are left out.
+    """Make a line per arm with its measures so far; measures for which there is no room are left out.
 
     Args:
         picture: The study as it was last read.
@@ -50,10 +56,11 @@ def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: s
     room = max(least, min(most, width - COUNTS_WIDTH - DIVERGED_WIDTH - FIGURE_WIDTH * len(columns)))
     head = f"{'arm':{room}} {'runs':>9}  " + " ".join(f"{column.short:>8}" for column in columns)
     lines = [Line(Text(head, style="dim"))]
+    names = name_arms(picture, room)
     for number, arm in enumerate(picture.snapshot.arms):
         row = Text(no_wrap=True)
         mark = " " if arm.name not in hidden else "·"
-        row.append(f"{shorten(printable(arm.name), room):{room}}", arm_style(number, theme, strong=True))
+        row.append(f"{names[number]:{room}}", arm_style(number, theme, strong=True))
         row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
         row.append(_format_figures(arm, picture.metrics.get(arm.name), columns))
         lines.append(Line(row, arm.name))
@@ -87,7 +94,7 @@ def describe_figures(found: Sum, ended: int) -> str:
 
 
 def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -> list[Line]:
-    """A glyph per run, then what is training, obstacles and GPUs.
+    """Make the lines of a glyph per run, then of what is training, obstacles and GPUs.
 
     Args:
         picture: The study as it was last read.
@@ -96,27 +103,33 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -
         theme: Whose colours the arms have.
     """
     lines = []
+    heads, names = name_arms(picture, 7), name_arms(picture, 18)
     for number, arm in enumerate(picture.snapshot.arms):
         glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
         rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
         for place, part in enumerate(rows):
-            name = shorten(printable(arm.name), 7) if place == 0 else ""
+            name = heads[number] if place == 0 else ""
             row = Text.assemble((f"{name:8}", arm_style(number, theme)), part)
             lines.append(Line(row, arm.name if place == 0 else None))
-    training = [(run, arm.name) for arm in picture.snapshot.arms for run in arm.runs if run.state.status == "running"]
+    training = [
+        (run, name)
+        for arm, name in zip(picture.snapshot.arms, names, strict=True)
+        for run in arm.runs
+        if run.state.status == "running"
+    ]
     seen: set[str] = set()
     for run, arm_name in training:
         if run.id not in seen:
             seen.add(run.id)
             at = f"epoch {len(run.epochs)}/{run.planned_epochs}"
-            lines.append(Line(Text(f"{UNICODE.running} {shorten(printable(arm_name), 18):18} {at}")))
+            lines.append(Line(Text(f"{UNICODE.running} {arm_name:18} {at}")))
     lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
     lines += [Line(Text(line)) for line in gpus]
     return lines
 
 
 def arm_glyph(arm: ArmView) -> str:
-    """An arm's state in a character."""
+    """Return an arm's state as one character."""
     if any(arm.counts.get(status) for status in ("failed", "lost", "stale")):
         return UNICODE.failed
     if arm.diverged:
@@ -127,7 +140,7 @@ def arm_glyph(arm: ArmView) -> str:
 
 
 def describe_run(number: int, run: RunView) -> str:
-    """One run in one line."""
+    """Describe a run in one line."""
     result = run.state.result
     accuracy = run.epochs[-1].test_accuracy if run.epochs else None if result is None else result.test_accuracy
     finished = run.diverged_epoch or run.planned_epochs

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.reactive import var
 from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.curves_record import ArmCurves, find_curves
-from engine.study.metrics_record import ArmMeasures, StudyMeasures
-from engine.study.paths import StudyPaths, enter_path
-from engine.study.similarity_record import find_similarity
+from engine.study.metrics_record import ArmMeasures, find_metrics
+from engine.study.paths import StudyPaths, enter_path, iterate_studies
+from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import read_plan
-from tui.app.host import host
-from tui.app.screens.dialogs import Choose, Prompt
-from tui.app.widgets.lines import LinesView, render_lines, wrap_lines
-from tui.app.widgets.titles import Keys, TextLine
+from tui.app.messages import CopyText, OpenMonitor
+from tui.app.options import Options
+from tui.app.screens.dialogs import Choose, Prompt, Reader
+from tui.app.widgets.lines import Line, render_lines, wrap_lines
+from tui.app.widgets.panes import LinesPane, TextPane
+from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import read_metrics, refresh_metrics
 from tui.text.compare import compare_arms, format_differences
@@ -35,8 +43,131 @@ FRAMED_COLUMNS = 100
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Holds everything that was measured of a study."""
+
+    study: str
+    arms: tuple[ArmMeasures, ...]
+    """In the plan's order."""
+    curves: tuple[ArmCurves, ...]
+    layers: tuple[ArmSimilarity, ...]
+    """Empty where no layers were compared."""
+    reference: str | None
+    """The published table that the protocol names."""
+    empty: dict[str, dict[str, str]]
+    """Arm → sources that vary nothing in it, with the reason."""
+
+    def sort_arms(self, order: str) -> list[ArmMeasures]:
+        """Return the arms in an order of SORTS; those without the figure come last."""
+        if order == "plan":
+            return list(self.arms)
+        if order == "name":
+            return sorted(self.arms, key=lambda arm: arm_name(arm).lower())
+        figures = {arm.name: arm.find(order).value for arm in self.arms}
+        return sorted(self.arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
+
+
+@dataclass
+class StudyMeasured(Message):
+    """Brings what was measured."""
+
+    measured: Measured
+
+
+@dataclass
+class MeasuringFailed(Message):
+    """Brings why a study could not be measured."""
+
+    reason: str
+
+
+@dataclass
+class ArmsListed(Message):
+    """Brings the measured arms of every study, with a label each, to choose two from."""
+
+    arms: list[tuple[str, ArmMeasures]]
+
+
+class Heading(TextPane):
+    """Says which page is shown, of how many replicas, and in which order."""
+
+    SHOWS = ("measured", "fault", "page", "sort")
+    measured: var[Measured | None] = var(None)
+    fault: var[str | None] = var(None)
+    page: var[str] = var("table")
+    sort: var[str] = var("plan")
+
+    def __init__(self, study: str) -> None:
+        """Take the study's name."""
+        super().__init__(id="title", classes="title")
+        self.study = printable(study)
+
+    def make_text(self) -> Text:
+        """Make the line from what was measured."""
+        if self.fault is not None:
+            return Text(f" {UNICODE.failed} {self.study}", style="bold")
+        if self.measured is None:
+            return Text(f" {self.study}   measuring …")
+        arms = self.measured.arms
+        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
+        order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
+        title = f" {printable(self.measured.study)}   {self.page}   {done} of {planned} replicas{order}"
+        return Text(title, style="bold", no_wrap=True)
+
+
+class ResultsPage(LinesPane):
+    """Shows one page of what was measured, laid out for the width at hand."""
+
+    SHOWS = ("measured", "fault", "page", "sort", "published")
+    measured: var[Measured | None] = var(None)
+    fault: var[str | None] = var(None)
+    page: var[str] = var("table")
+    sort: var[str] = var("plan")
+    published: var[bool] = var(True)
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the page; or say why there is none."""
+        if self.fault is not None:
+            return wrap_lines(self.fault, width)
+        if self.measured is None:
+            return ()
+        # One column is the scrollbar's, whether it is there or not; frames go first where every column counts.
+        columns = self.screen.size.width
+        width = max(20, columns - 1)
+        return render_lines(self._make_panels(self.measured, width, framed=columns >= FRAMED_COLUMNS), width)
+
+    def _make_panels(self, measured: Measured, width: int, *, framed: bool) -> Sequence[RenderableType]:
+        study, arms = printable(measured.study), measured.sort_arms(self.sort)
+        reference = measured.reference if self.published else None
+        if self.page == "table":
+            notes = make_notes(arms, measured.empty)
+            return [make_panel(study, arms, notes, width=width, reference=reference, framed=framed)]
+        if self.page == "diagnostics":
+            panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
+            return [panel or Text("Diagnostics need two finished replicas of an arm.")]
+        if self.page == "pairs":
+            lines = list_pairs(measured.layers, width=width)
+            none = "No layer was compared: metrics.cka = true in the protocol asks for it."
+            return [Text(line) for line in lines or [none]]
+        figures = make_figure_panels(study, arms, measured.curves, width=width)
+        return figures or [Text("Figures need two finished replicas of an arm.")]
+
+
 class ResultsScreen(Screen[None]):
-    """See the module."""
+    """Shows what was measured of a study.
+
+    A thread has the study measured and posts `StudyMeasured` or `MeasuringFailed`. Keys change the other attributes.
+    The heading and the page are bound to all of them.
+    """
+
+    measured: var[Measured | None] = var(None)
+    fault: var[str | None] = var(None)
+    """Why it could not be measured."""
+    page: var[str] = var("table")
+    sort: var[str] = var("plan")
+    published: var[bool] = var(True)
+    """Whether published rows stand below the measured ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
@@ -54,129 +185,86 @@ class ResultsScreen(Screen[None]):
         Binding("R", "refresh", "Measure again", show=False),
     ]
 
-    def __init__(self, paths: StudyPaths) -> None:
-        """Nothing is read yet."""
+    def __init__(self, paths: StudyPaths, options: Options) -> None:
+        """Take the study; nothing of it is read yet."""
         super().__init__()
-        self.paths = paths
-        self.page, self.sort, self.published = "table", "plan", True
-        self.metrics: StudyMeasures | None = None
-        self.curves: tuple[ArmCurves, ...] = ()
-        self.reference: str | None = None
-        self.empty: dict[str, dict[str, str]] = {}
+        self.paths, self.options, self.measuring = paths, options, False
 
     def compose(self) -> ComposeResult:
-        """Title, page, keys."""
-        yield TextLine(Text(f" {printable(self.paths.name)}   measuring …"), id="title", classes="title")
-        yield LinesView(name_id="page", cursor=False)
+        """Lay out heading, page and keys."""
+        cls = ResultsScreen
+        yield Heading(self.paths.name).data_bind(cls.measured, cls.fault, cls.page, cls.sort)
+        yield ResultsPage(name_id="page", cursor=False).data_bind(
+            cls.measured, cls.fault, cls.page, cls.sort, cls.published
+        )
         yield Keys()
 
     def on_mount(self) -> None:
         """Measure what is there."""
-        self.query_one("#page", LinesView).focus()
-        self.measure()
+        self.query_one(ResultsPage).focus()
+        self.action_refresh()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Tables are laid out for the width at hand."""
-        self.show()
+    # Measuring -----------------------------------------------------------------------------------------------------
 
     def action_refresh(self) -> None:
-        """Measure anew."""
-        self.measure()
+        """Have the study measured, unless that is going on."""
+        if not self.measuring:
+            self.measuring = True
+            self._measure()
 
-    @work(thread=True, exclusive=True, group="measure")
-    def measure(self) -> None:
-        """Have everything measured that is there now, in its own process."""
+    @work(thread=True, group="measure")
+    def _measure(self) -> None:
+        """Measure everything that is there now, in a process of its own, and read what it wrote."""
         try:
             refresh_metrics(self.paths)
             metrics, plan = read_metrics(self.paths), read_plan(self.paths)
         except NondetError as error:
-            self.app.call_from_thread(self._fail, str(error))
+            self.post_message(MeasuringFailed(str(error)))
             return
-        curves = find_curves(self.paths.curves)
-        empty = {arm.name: arm.empty for arm in plan.arms}
-        self.app.call_from_thread(self._take, metrics, curves, plan.reference, empty)
+        measured = Measured(
+            study=metrics.study,
+            arms=metrics.arms,
+            curves=find_curves(self.paths.curves),
+            layers=find_similarity(self.paths.cka),
+            reference=plan.reference,
+            empty={arm.name: arm.empty for arm in plan.arms},
+        )
+        self.post_message(StudyMeasured(measured))
 
-    def _fail(self, message: str) -> None:
-        self.query_one("#title", TextLine).show(Text(f" {UNICODE.failed} {printable(self.paths.name)}", style="bold"))
-        page = self.query_one("#page", LinesView)
-        page.set_lines(wrap_lines(message, page.size.width))
+    def on_measuring_failed(self, event: MeasuringFailed) -> None:
+        """Show why the study cannot be measured."""
+        self.measuring, self.fault = False, event.reason
 
-    def _take(
-        self,
-        metrics: StudyMeasures,
-        curves: tuple[ArmCurves, ...],
-        reference: str | None,
-        empty: dict[str, dict[str, str]],
-    ) -> None:
-        self.metrics, self.curves, self.reference, self.empty = metrics, curves, reference, empty
-        self.show()
+    def on_study_measured(self, event: StudyMeasured) -> None:
+        """Show what was measured."""
+        self.measuring, self.fault, self.measured = False, None, event.measured
 
-    @property
-    def entries(self) -> list[ArmMeasures]:
-        """The arms in the chosen order; arms without the figure come last."""
-        arms = [] if self.metrics is None else list(self.metrics.arms)
-        if self.sort == "plan":
-            return arms
-        if self.sort == "name":
-            return sorted(arms, key=lambda arm: arm_name(arm).lower())
-        figures = {arm.name: arm.find(self.sort).value for arm in arms}
-        return sorted(arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
-
-    def show(self) -> None:
-        """The page as it is now."""
-        if self.metrics is None:
-            return
-        arms, study = self.entries, printable(self.metrics.study)
-        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
-        order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
-        title = f" {study}   {self.page}   {done} of {planned} replicas{order}"
-        self.query_one("#title", TextLine).show(Text(title, style="bold", no_wrap=True))
-        # One column is the scrollbar's; frames go first where every column counts.
-        width, framed = max(20, self.size.width - 1), self.size.width >= FRAMED_COLUMNS
-        reference = self.reference if self.published else None
-        if self.page == "table":
-            panels = [
-                make_panel(study, arms, make_notes(arms, self.empty), width=width, reference=reference, framed=framed)
-            ]
-        elif self.page == "diagnostics":
-            panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
-            panels = [panel or Text("Diagnostics need two finished replicas of an arm.")]
-        elif self.page == "pairs":
-            lines = list_pairs(find_similarity(self.paths.cka), width=width)
-            panels = [Text(line) for line in lines]
-            panels = panels or [Text("No layer was compared: metrics.cka = true in the protocol asks for it.")]
-        else:
-            panels = make_figure_panels(study, arms, self.curves, width=width)
-            panels = panels or [Text("Figures need two finished replicas of an arm.")]
-        self.query_one("#page", LinesView).set_lines(render_lines(panels, width))
+    # What keys do --------------------------------------------------------------------------------------------------
 
     def action_page(self, page: str) -> None:
-        """Another page."""
+        """Show another page, from its top."""
         self.page = page
-        self.show()
-        self.query_one("#page", LinesView).scroll_to(y=0, animate=False, force=True)
+        self.query_one(ResultsPage).scroll_to(y=0, animate=False, force=True)
 
     def action_published(self) -> None:
-        """Published rows below the measured ones, or not."""
+        """Show published rows below the measured ones, or leave them out."""
         self.published = not self.published
-        if self.reference is None:
+        if self.measured is None or self.measured.reference is None:
             self.notify("the protocol names no published table (protocol.reference)")
-        self.show()
 
     def action_sort(self) -> None:
-        """The next order of the arms."""
+        """Put the arms into the next order."""
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
-        self.show()
 
     def action_copy(self, kind: str) -> None:
-        """The table to the clipboard."""
-        if self.metrics is not None:
-            reference = self.reference if self.published else None
-            text = FORMATS[kind](printable(self.metrics.study), self.entries, reference)
-            host(self).copy(text, f"{self.paths.name}.{SUFFIXES[kind]}")
+        """Copy the table."""
+        if self.measured is not None:
+            reference = self.measured.reference if self.published else None
+            text = FORMATS[kind](printable(self.measured.study), self.measured.sort_arms(self.sort), reference)
+            self.post_message(CopyText(text, f"{self.paths.name}.{SUFFIXES[kind]}"))
 
     def action_export(self) -> None:
-        """Everything that `report --out` writes, into a folder."""
+        """Write everything that `report --out` writes into a folder."""
 
         def write(folder: str | None) -> None:
             if folder:
@@ -193,33 +281,53 @@ class ResultsScreen(Screen[None]):
             folder = enter_path(typed)
             names = export_study(self.paths, folder)
         except NondetError as error:
-            self.app.call_from_thread(self.notify, printable(str(error)), severity="error", timeout=20, markup=False)
+            self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
             return
-        stamp = time.strftime("%H:%M")
-        self.app.call_from_thread(
-            self.notify, f"{stamp}: {len(names)} files in {folder}", title="exported", markup=False, timeout=10
-        )
+        said = f"{time.strftime('%H:%M')}: {len(names)} files in {folder}"
+        self.notify(said, title="exported", markup=False, timeout=10)
 
     def action_monitor(self) -> None:
-        """The study as it runs."""
-        host(self).open_monitor(self.paths)
+        """Show the study as it runs."""
+        self.post_message(OpenMonitor(self.paths))
 
+    @work(thread=True, group="compare")
     def action_compare(self) -> None:
-        """Choose two arms of any studies and put them side by side."""
-        choices = host(self).list_arms(self.paths)
-        if len(choices) < 2:
+        """Have the arms of all studies listed, outside the event loop; then two are chosen and put side by side."""
+        self.post_message(ArmsListed(list_arms(self.paths, self.options.store)))
+
+    def on_arms_listed(self, event: ArmsListed) -> None:
+        """Ask for two arms, and show what differs between them."""
+        if len(event.arms) < 2:
             self.notify("there are no two measured arms to compare")
             return
-        rows = [(str(number), label) for number, (label, _) in enumerate(choices)]
+        rows = [(str(number), label) for number, (label, _) in enumerate(event.arms)]
 
         def second(first: str | None, other: str | None) -> None:
             if first is not None and other is not None:
-                (one_label, one), (other_label, entry) = choices[int(first)], choices[int(other)]
+                (one_label, one), (other_label, entry) = event.arms[int(first)], event.arms[int(other)]
                 lines = [f"first:  {one_label}", f"second: {other_label}", ""]
-                host(self).read_text("Compare", "\n".join([*lines, *format_differences(compare_arms(one, entry))]))
+                text = "\n".join([*lines, *format_differences(compare_arms(one, entry))])
+                self.app.push_screen(Reader("Compare", text))
 
         def first(chosen: str | None) -> None:
             if chosen is not None:
                 self.app.push_screen(Choose("Compare with", rows), lambda other: second(chosen, other))
 
         self.app.push_screen(Choose("Compare which arm", rows), first)
+
+
+def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
+    """Return every measured arm of a store with a label, those of one study first.
+
+    Args:
+        first: The study that comes first; it need not be in the store.
+        store: Folder of all studies.
+    """
+    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
+    found = []
+    for paths in folders:
+        metrics = find_metrics(paths.metrics)
+        for arm in () if metrics is None else metrics.arms:
+            if arm.n > 1:
+                found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
+    return found

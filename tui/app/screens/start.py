@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,19 +13,23 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.protocol.faults import printable
 from engine.study.control import request
-from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.paths import StudyPaths, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
-from tui.app.host import host
 from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
+from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
+from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
 from tui.app.settings import read_recent
 from tui.app.widgets.lines import Line, LinesView
-from tui.app.widgets.titles import Keys, TextLine
+from tui.app.widgets.panes import LinesPane, TextPane
+from tui.app.widgets.titles import Keys
 
 PERIOD_S = 2.0
 WELCOME = (
@@ -32,8 +39,92 @@ WELCOME = (
 )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Holds what there is to choose from, as it was last read."""
+
+    store: Path
+    studies: dict[str, StudySummary]
+    """By the key of their lines, the latest first."""
+    protocols: dict[str, ProtocolFile]
+    """By the key of their lines."""
+    read_at: float
+    """Unix time, which ages are counted from."""
+
+
+@dataclass
+class ListingRead(Message):
+    """Brings what there is to choose from."""
+
+    listing: Listing
+
+
+class Heading(TextPane):
+    """Says in one line how much there is."""
+
+    SHOWS = ("listing",)
+    listing: var[Listing | None] = var(None)
+
+    def __init__(self, *, readonly: bool) -> None:
+        """Take whether nothing may be changed, which is said too."""
+        super().__init__(id="title", classes="title")
+        self.note = "   read only" if readonly else ""
+
+    def make_text(self) -> Text:
+        """Make the line from the last listing."""
+        if self.listing is None:
+            return Text(" nondet-tui   reading …")
+        studies, protocols = self.listing.studies, self.listing.protocols
+        running = sum(study.state == "running" for study in studies.values())
+        title = f" nondet-tui   {count(len(studies), 'study', 'studies')}, {running} running"
+        title += f"   {count(len(protocols), 'protocol', 'protocols')}{self.note}"
+        return Text(title, style="bold", no_wrap=True)
+
+
+class ChoiceList(LinesPane):
+    """Lists the studies, then the protocol files, that match a filter."""
+
+    SHOWS = ("listing", "needle")
+    listing: var[Listing | None] = var(None)
+    needle: var[str] = var("")
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from the last listing."""
+        listing = self.listing
+        if listing is None:
+            return ()
+        studies = self._match({key: describe_study(s, listing.read_at) for key, s in listing.studies.items()})
+        protocols = self._match({key: describe_protocol(p) for key, p in listing.protocols.items()})
+        lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
+        if not listing.studies:
+            lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
+        elif not studies:
+            lines.append(Line(Text(f"  none of {len(listing.studies)} matches {self.needle}", style="dim")))
+        lines += [*studies, Line(Text("")), Line(Text("Protocols", style="bold")), *protocols]
+        if not protocols:
+            lines.append(Line(Text("  none; n begins a new one", style="dim")))
+        return lines
+
+    def _match(self, rows: dict[str, str]) -> list[Line]:
+        found = {key: row for key, row in rows.items() if self.needle in row.lower()}
+        return [Line(Text("  " + row, no_wrap=True), key) for key, row in found.items()]
+
+
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with the word that goes with it."""
+    return f"{number} {one if number == 1 else many}"
+
+
 class StartScreen(Screen[None]):
-    """See the module."""
+    """Lists what can be opened.
+
+    A clock has the store and the protocol files read in a thread, which posts `ListingRead`. The heading and the list
+    are bound to what was read, and the list to what is typed into the filter.
+    """
+
+    listing: var[Listing | None] = var(None)
+    needle: var[str] = var("")
+    """What is filtered for, in small letters."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New"),
@@ -48,78 +139,75 @@ class StartScreen(Screen[None]):
         Binding("q", "app.quit", "Quit"),
     ]
 
-    def __init__(self, store: str | None) -> None:
-        """`store` is the command line's option."""
+    def __init__(self, options: Options) -> None:
+        """Take what the app was started with; nothing is read yet."""
         super().__init__()
-        self.store = store
-        self.studies: dict[str, StudySummary] = {}
-        self.protocols: dict[str, ProtocolFile] = {}
-        self.summaries = StudySummaries()
+        self.options = options
+        self.reading = False
+        self._summaries = StudySummaries()
+        """Of the thread that reads."""
 
     def compose(self) -> ComposeResult:
-        """Title, filter, list, keys."""
-        yield TextLine(Text(" nondet-tui   reading …"), id="title", classes="title")
+        """Lay out heading, filter, list and keys."""
+        yield Heading(readonly=self.options.readonly).data_bind(StartScreen.listing)
         yield Input(placeholder="filter: name, state or description", id="filter")
-        yield LinesView(name_id="list")
+        yield ChoiceList(name_id="list").data_bind(StartScreen.listing, StartScreen.needle)
         yield Keys()
 
     def on_mount(self) -> None:
         """Read now and every other second."""
         self.query_one("#filter", Input).display = False
-        self.query_one(LinesView).focus()
+        self.query_one(ChoiceList).focus()
         self.read()
         self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self else None)
 
     def on_screen_resume(self) -> None:
-        """Back from another screen: something may have changed."""
+        """Read at once after another screen: something may have changed."""
         self.read()
 
-    @work(thread=True, exclusive=True, group="read")
     def read(self) -> None:
-        """Look at the store and at the protocol files."""
-        studies = [self.summaries.summarise(paths) for paths in iterate_studies(find_store(self.store))]
-        protocols = find_protocols(Path.cwd(), read_recent(host(self).locations.recent))
-        self.app.call_from_thread(self._take, studies, protocols)
+        """Have everything read, unless that is going on."""
+        if not self.reading:
+            self.reading = True
+            self._read()
 
-    def _take(self, studies: list[StudySummary], protocols: list[ProtocolFile]) -> None:
-        self.studies = {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)}
-        self.protocols = {f"file:{p.path}": p for p in protocols}
-        self.show()
+    @work(thread=True, group="read")
+    def _read(self) -> None:
+        """Look at the store and at the protocol files, outside the event loop."""
+        studies = [self._summaries.summarise(paths) for paths in iterate_studies(self.options.store)]
+        protocols = find_protocols(Path.cwd(), read_recent(self.options.recent))
+        listing = Listing(
+            self.options.store,
+            {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)},
+            {f"file:{p.path}": p for p in protocols},
+            time.time(),
+        )
+        self.post_message(ListingRead(listing))
 
-    def show(self) -> None:
-        """The list as it is now, filtered."""
-        needle = self.query_one("#filter", Input).value.strip().lower()
-        rows = {key: describe_study(s) for key, s in self.studies.items()}
-        files = {key: describe_protocol(p) for key, p in self.protocols.items()}
-        chosen = {key: text for key, text in rows.items() if needle in text.lower()}
-        chosen_files = {key: text for key, text in files.items() if needle in text.lower()}
-        store = find_store(self.store)
-        lines = [Line(Text(f"Studies in {printable(str(store))}", style="bold"))]
-        if not self.studies:
-            lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
-        elif not chosen:
-            lines.append(Line(Text(f"  none of {len(rows)} matches {needle}", style="dim")))
-        lines += [Line(Text("  " + text, no_wrap=True), key) for key, text in chosen.items()]
-        lines += [Line(Text("")), Line(Text("Protocols", style="bold"))]
-        lines += [Line(Text("  " + text, no_wrap=True), key) for key, text in chosen_files.items()]
-        if not chosen_files:
-            lines.append(Line(Text("  none; n begins a new one", style="dim")))
-        self.query_one(LinesView).set_lines(lines)
-        running = sum(s.state == "running" for s in self.studies.values())
-        title = f" nondet-tui   {len(self.studies)} studies, {running} running   {len(self.protocols)} protocols"
-        title += "   read only" if host(self).readonly else ""
-        self.query_one("#title", TextLine).show(Text(title, style="bold", no_wrap=True))
+    def on_listing_read(self, event: ListingRead) -> None:
+        """Show what was read."""
+        self.reading, self.listing = False, event.listing
+
+    @property
+    def studies(self) -> dict[str, StudySummary]:
+        """The studies by the key of their lines."""
+        return {} if self.listing is None else self.listing.studies
+
+    @property
+    def protocols(self) -> dict[str, ProtocolFile]:
+        """The protocol files by the key of their lines."""
+        return {} if self.listing is None else self.listing.protocols
 
     # What keys do --------------------------------------------------------------------------------------------------
 
     @property
     def key(self) -> str:
-        """Of the line under the cursor."""
-        return self.query_one(LinesView).key or ""
+        """Key of the line under the cursor."""
+        return self.query_one(ChoiceList).key or ""
 
     @property
     def chosen_study(self) -> StudyPaths | None:
-        """The study under the cursor; says so where there is none."""
+        """The study under the cursor; the person is told where there is none."""
         found = self.studies.get(self.key)
         if found is None:
             self.notify("choose a study first", severity="warning")
@@ -129,37 +217,35 @@ class StartScreen(Screen[None]):
         """Open a study as it runs, or a protocol in the builder."""
         event.stop()
         if event.key in self.studies:
-            host(self).open_monitor(self.studies[event.key].paths)
+            self.post_message(OpenMonitor(self.studies[event.key].paths))
         elif event.key in self.protocols:
-            host(self).open_builder(self.protocols[event.key].path)
+            self.post_message(OpenBuilder(self.protocols[event.key].path))
 
     def action_new(self) -> None:
-        """A new protocol, from one that is there."""
+        """Begin a new protocol from one that is there."""
         rows = [(key, describe_protocol(p)) for key, p in self.protocols.items() if p.fault is None]
 
         def chosen(key: str | None) -> None:
             if key is not None:
-                host(self).open_builder(self.protocols[key].path, copy=True)
+                self.post_message(OpenBuilder(self.protocols[key].path, copy=True))
 
         self.app.push_screen(Choose("Begin from which protocol?", rows), chosen)
 
     def action_run(self) -> None:
         """Run the protocol, or continue the study, under the cursor."""
-        if not host(self).may_change():
-            return
         if self.key in self.protocols:
-            host(self).run_protocol(self.protocols[self.key].path)
+            self.post_message(RunProtocol(self.protocols[self.key].path))
         elif (paths := self.chosen_study) is not None:
-            host(self).start_training(paths)
+            self.post_message(ContinueStudy(paths))
 
     def action_results(self) -> None:
-        """The table of the study under the cursor."""
+        """Show the measures of the study under the cursor."""
         if (paths := self.chosen_study) is not None:
-            host(self).open_results(paths)
+            self.post_message(OpenResults(paths))
 
     def action_cancel(self) -> None:
         """Stop the study under the cursor."""
-        if not host(self).may_change() or (paths := self.chosen_study) is None:
+        if not may_change(self, self.options) or (paths := self.chosen_study) is None:
             return
 
         def stop(yes: bool | None) -> None:
@@ -171,7 +257,7 @@ class StartScreen(Screen[None]):
 
     def action_delete(self) -> None:
         """Delete the study under the cursor, for good; its name has to be typed."""
-        if not host(self).may_change() or (paths := self.chosen_study) is None:
+        if not may_change(self, self.options) or (paths := self.chosen_study) is None:
             return
         summary = self.studies[self.key]
         if summary.state in ("running", "paused", "stopping"):
@@ -180,24 +266,29 @@ class StartScreen(Screen[None]):
 
         def delete(name: str | None) -> None:
             if name == paths.name:
-                shutil.rmtree(paths.folder, ignore_errors=True)
-                left = "not all of it could be deleted" if paths.folder.exists() else "deleted"
-                self.notify(f"{paths.name}: {left}", markup=False)
-                self.read()
+                self.delete(paths)
 
         title = f"Delete {printable(paths.name)} with its {summary.done} finished runs? Type its name"
         check = lambda text: None if text == paths.name else f"type {paths.name} to delete it, Esc keeps it"  # noqa: E731
         self.app.push_screen(Prompt(title, check=check, hint="this cannot be undone"), delete)
 
+    @work(thread=True, group="delete")
+    def delete(self, paths: StudyPaths) -> None:
+        """Delete a study outside the event loop: it may have thousands of files."""
+        shutil.rmtree(paths.folder, ignore_errors=True)
+        left = "not all of it could be deleted" if paths.folder.exists() else "deleted"
+        self.notify(f"{paths.name}: {left}", markup=False)
+        self.app.call_from_thread(self.read)
+
     def action_copy_path(self) -> None:
-        """The path of what is under the cursor."""
+        """Copy the path of what is under the cursor."""
         if self.key in self.studies:
-            host(self).copy(str(self.studies[self.key].paths.folder), "path.txt")
+            self.post_message(CopyText(str(self.studies[self.key].paths.folder), "path.txt"))
         elif self.key in self.protocols:
-            host(self).copy(str(self.protocols[self.key].path.absolute()), "path.txt")
+            self.post_message(CopyText(str(self.protocols[self.key].path.absolute()), "path.txt"))
 
     def action_filter(self) -> None:
-        """Type what is to be shown."""
+        """Ask for what is to be shown."""
         field = self.query_one("#filter", Input)
         field.display = True
         field.focus()
@@ -206,13 +297,12 @@ class StartScreen(Screen[None]):
         """Show everything again."""
         field = self.query_one("#filter", Input)
         field.value, field.display = "", False
-        self.query_one(LinesView).focus()
-        self.show()
+        self.query_one(ChoiceList).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing."""
-        self.show()
+        """Filter while it is being typed."""
+        self.needle = event.value.strip().lower()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Back to the list, still filtered."""
-        self.query_one(LinesView).focus()
+        """Go back to the list, which stays filtered."""
+        self.query_one(ChoiceList).focus()

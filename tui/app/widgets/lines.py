@@ -1,6 +1,8 @@
-"""A scrolling list of styled lines in one widget: hundreds of rows without a widget each.
+"""A scrolling list of styled lines in one widget, drawn through the line API and only when they changed.
 
-Lines are drawn through the line API and only when they changed; a cursor line can be chosen with Enter.
+It stands where the framework has OptionList and RichLog. To replace 700 lines takes these 56 and 160 ms of processor
+time against 11 ms here, and most lists are replaced every second. OptionList also forgets its cursor then, and wraps
+what is too wide instead of scrolling to it; RichLog has no cursor.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -28,20 +31,23 @@ CURSOR = Style(reverse=True)
 
 @dataclass(frozen=True)
 class Line:
-    """One line; without a key it cannot be chosen."""
+    """Holds one line; without a key it cannot be chosen."""
 
     text: Text
     key: str | None = None
 
 
 def wrap_lines(text: str, width: int) -> list[Line]:
-    """A message to read, line breaks kept, words that are too long broken."""
+    """Return a message as lines to read: line breaks are kept, words that are too long are broken."""
     rows = [part for row in text.splitlines() for part in textwrap.wrap(printable(row), max(20, width)) or [""]]
     return [Line(Text(row)) for row in rows]
 
 
 class LinesView(ScrollView, can_focus=True):
-    """The widget; see the module."""
+    """Shows lines; those that have a key can be gone to with a cursor, and chosen with Enter or the mouse."""
+
+    key: var[str | None] = var(None)
+    """Key of the line under the cursor; every change of it is told with `Moved`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Down", show=False),
@@ -56,27 +62,33 @@ class LinesView(ScrollView, can_focus=True):
     ]
 
     class AtLine(Message):
-        """Enter on a line that has a key."""
+        """Tells of a line that has a key."""
 
         def __init__(self, view: LinesView, key: str) -> None:
-            """Which widget, and which line."""
+            """Take the widget and the line's key."""
             super().__init__()
             self.view, self.key = view, key
 
         @property
         def control(self) -> LinesView:
-            """The widget."""
+            """Return the widget."""
             return self.view
 
     class Chosen(AtLine):
-        """Enter was pressed on a line, or it was clicked."""
+        """Tells that Enter was pressed on a line, or that it was clicked."""
 
     class Moved(AtLine):
-        """The cursor is on another line."""
+        """Tells that the cursor is on another line."""
 
-    def __init__(self, *, name_id: str | None = None, cursor: bool = True) -> None:
-        """Empty; without a cursor the arrows scroll."""
-        super().__init__(id=name_id)
+    def __init__(self, *, name_id: str | None = None, classes: str | None = None, cursor: bool = True) -> None:
+        """Begin without lines.
+
+        Args:
+            name_id: Id of the widget.
+            classes: Its style classes.
+            cursor: Whether lines can be chosen; where they cannot, the arrows scroll.
+        """
+        super().__init__(id=name_id, classes=classes)
         self.has_cursor = cursor
         self.lines: list[Line] = []
         self.strips: dict[int, Strip] = {}
@@ -87,19 +99,22 @@ class LinesView(ScrollView, can_focus=True):
         lines = list(lines)
         if lines == self.lines:
             return
-        key = self.key
         self.lines, self.strips = lines, {}
         keys = [line.key for line in lines]
-        wanted = keys.index(key) if key is not None and key in keys else min(self.row, len(lines) - 1)
+        wanted = keys.index(self.key) if self.key is not None and self.key in keys else min(self.row, len(lines) - 1)
         self.row = self._nearest(max(0, wanted), 1)
+        self.key = self._key_at(self.row)
         width = max((line.text.cell_len for line in lines), default=0)
         self.virtual_size = Size(width, len(lines))
         self.refresh()
 
-    @property
-    def key(self) -> str | None:
-        """Of the line under the cursor."""
-        return self.lines[self.row].key if 0 <= self.row < len(self.lines) else None
+    def _key_at(self, row: int) -> str | None:
+        return self.lines[row].key if 0 <= row < len(self.lines) else None
+
+    def watch_key(self, key: str | None) -> None:
+        """Tell which line is under the cursor now."""
+        if key is not None:
+            self.post_message(self.Moved(self, key))
 
     def move_to(self, key: str) -> None:
         """Put the cursor on a line."""
@@ -108,7 +123,7 @@ class LinesView(ScrollView, can_focus=True):
                 self._go(number, 1)
 
     def render_line(self, y: int) -> Strip:
-        """One row of the widget."""
+        """Draw one row of the widget."""
         number = y + self.scroll_offset.y
         width = self.size.width
         if not 0 <= number < len(self.lines):
@@ -125,7 +140,7 @@ class LinesView(ScrollView, can_focus=True):
         return shown.apply_style(base)
 
     def _nearest(self, row: int, direction: int) -> int:
-        """The next line with a key in a direction, else in the other one."""
+        """Return the next line with a key in a direction, else in the other one."""
         for step in (direction, -direction):
             number = row
             while 0 <= number < len(self.lines):
@@ -137,10 +152,8 @@ class LinesView(ScrollView, can_focus=True):
     def _go(self, row: int, direction: int) -> None:
         if not self.lines:
             return
-        before, self.row = self.row, self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
-        key = self.key
-        if self.row != before and key is not None:
-            self.post_message(self.Moved(self, key))
+        self.row = self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
+        self.key = self._key_at(self.row)
         # Headings above the first line that can be chosen are shown with it.
         top = 0 if all(line.key is None for line in self.lines[: self.row]) else self.row
         self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)
@@ -154,33 +167,33 @@ class LinesView(ScrollView, can_focus=True):
         return self.has_cursor and any(line.key is not None for line in self.lines)
 
     def action_cursor_down(self) -> None:
-        """A line on."""
+        """Go a line on."""
         if self._moves():
             self._go(self.row + 1, 1)
         else:
             self.scroll_relative(y=1, animate=False, force=True)
 
     def action_cursor_up(self) -> None:
-        """A line back."""
+        """Go a line back."""
         if self._moves():
             self._go(self.row - 1, -1)
         else:
             self.scroll_relative(y=-1, animate=False, force=True)
 
     def action_scroll_right(self) -> None:
-        """Further to the right."""
+        """Scroll to the right."""
         self.scroll_relative(x=4, animate=False, force=True)
 
     def action_scroll_left(self) -> None:
-        """Back to the left."""
+        """Scroll back to the left."""
         self.scroll_relative(x=-4, animate=False, force=True)
 
     def action_page_down(self) -> None:
-        """A page on."""
+        """Go a page on."""
         self._page(max(1, self.size.height - 1))
 
     def action_page_up(self) -> None:
-        """A page back."""
+        """Go a page back."""
         self._page(-max(1, self.size.height - 1))
 
     def _page(self, rows: int) -> None:
@@ -190,12 +203,12 @@ class LinesView(ScrollView, can_focus=True):
             self.scroll_relative(y=rows, animate=False, force=True)
 
     def action_first(self) -> None:
-        """The first line."""
+        """Go to the first line."""
         self._go(0, 1)
         self.scroll_to(y=0, animate=False, force=True)
 
     def action_last(self) -> None:
-        """The last line."""
+        """Go to the last line."""
         if self._moves():
             self._go(len(self.lines) - 1, -1)
         else:
@@ -207,9 +220,10 @@ class LinesView(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.key))
 
     def on_click(self, event: events.Click) -> None:
-        """The mouse does what Enter does, on a line that is already under the cursor."""
-        number = event.y + self.scroll_offset.y
-        if 0 <= number < len(self.lines) and self.lines[number].key is not None:
+        """Move the cursor to a line that is clicked; do what Enter does where it is there already."""
+        place = event.get_content_offset(self)
+        number = -1 if place is None else place.y + self.scroll_offset.y
+        if self._key_at(number) is not None:
             again = number == self.row
             self._go(number, 1)
             if again:
@@ -217,7 +231,7 @@ class LinesView(ScrollView, can_focus=True):
 
 
 def render_lines(renderables: Sequence[RenderableType], width: int) -> list[Line]:
-    """What rich would print, as lines without a key: the command line's panels shown by the app."""
+    """Return what rich would print, as lines without a key: the command line's panels shown by the app."""
     console = Console(
         width=max(20, width), color_system=None, highlight=False, force_terminal=True, legacy_windows=False
     )

@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.segment import Segment
 from rich.style import Style
+from textual.message import Message
+from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.app.look import arm_style
 from tui.text.plot import Cell, GlyphSet, Row, draw_plot, fit_scale
 from tui.text.series import Curve
 
-PALETTE = ("#3b9bd9", "#e8743b", "#19b394", "#d98cb3", "#e6b23c", "#8fd0f0", "#b0b0b0", "#c8c832")
-"""Okabe & Ito's colours for every kind of colour vision, lightened for dark grounds."""
-
-LIGHT_PALETTE = ("#0072b2", "#d55e00", "#00785a", "#b05a8c", "#9c6a00", "#2a86b8", "#000000", "#7a7400")
-ANSI_PALETTE = ("blue", "red", "green", "magenta", "yellow", "cyan", "white", "bright_black")
-"""For terminals with sixteen colours."""
-
-
-def arm_style(number: int, theme: str, *, strong: bool = True) -> Style:
-    """An arm's colour under a theme; bands are dimmer than lines."""
-    palette = {"ansi-dark": ANSI_PALETTE, "textual-light": LIGHT_PALETTE}.get(theme, PALETTE)
-    return Style(color=palette[number % len(palette)], bold=strong or None, dim=None if strong else True)
-
 
 class PlotView(Widget):
-    """Curves on a plane that can be zoomed, moved and read off."""
+    """Shows curves on a plane that can be zoomed, moved and read off.
 
-    def __init__(self, *, name_id: str | None = None) -> None:
-        """Nothing to show yet."""
-        super().__init__(id=name_id)
-        self.glyphs: GlyphSet = "braille"
-        self.curves: list[Curve] = []
-        self.version = 0
-        self.log_scale = False
-        self.first, self.last = 1, 0
-        """Epochs shown; last 0 follows the newest."""
-        self.cursor: int | None = None
+    Every attribute below that changes has the plot drawn anew; the screen learns from `Pointed` at which epoch values
+    are to be read.
+    """
+
+    curves: reactive[tuple[Curve, ...]] = reactive(())
+    log_scale: reactive[bool] = reactive(False)
+    first: reactive[int] = reactive(1)
+    last: reactive[int] = reactive(0)
+    """Epochs shown; last 0 follows the newest."""
+    cursor: reactive[int | None] = reactive(None)
+    epoch: var[int] = var(2)
+    """The epoch under the cursor, else the last one shown."""
+
+    class Pointed(Message):
+        """Tells that values are to be read at another epoch."""
+
+        def __init__(self, epoch: int) -> None:
+            """Take the epoch, from 1."""
+            super().__init__()
+            self.epoch = epoch
+
+    def __init__(self, glyphs: GlyphSet, *, name_id: str | None = None, classes: str | None = None) -> None:
+        """Begin without curves.
+
+        Args:
+            glyphs: What lines are made of.
+            name_id: Id of the widget.
+            classes: Its style classes.
+        """
+        super().__init__(id=name_id, classes=classes)
+        self.glyphs: GlyphSet = glyphs
         self._key: object = None
         self._strips: list[Strip] = []
 
-    def show_curves(self, curves: Sequence[Curve]) -> None:
-        """Draw other curves; equal ones cost nothing."""
-        if list(curves) != self.curves:
-            self.curves = list(curves)
-            self.version += 1
-            self.refresh()
+    def compute_epoch(self) -> int:
+        """Return the epoch that values are read at."""
+        return self.cursor or self.end
+
+    def watch_epoch(self, epoch: int) -> None:
+        """Tell the screen where values are to be read."""
+        self.post_message(self.Pointed(epoch))
 
     @property
     def longest(self) -> int:
@@ -63,10 +73,9 @@ class PlotView(Widget):
         """Put the cursor some epochs on; from the end where there is none."""
         if self.longest:
             here = self.cursor if self.cursor is not None else self.end
-            self.cursor = max(1, min(self.longest, here + epochs))
-            if self.cursor < self.first or self.cursor > self.end:
-                self.pan(self.cursor - (self.first if self.cursor < self.first else self.end))
-            self.refresh()
+            self.cursor = here = max(1, min(self.longest, here + epochs))
+            if not self.first <= here <= self.end:
+                self.pan(here - (self.first if here < self.first else self.end))
 
     def zoom(self, factor: float) -> None:
         """Show fewer epochs (factor above 1) or more, around the cursor or the end."""
@@ -78,7 +87,6 @@ class PlotView(Widget):
             middle = self.cursor if self.cursor is not None else self.end
             self.first = max(1, min(middle - wanted // 2, self.longest - wanted))
             self.last = self.first + wanted
-        self.refresh()
 
     def pan(self, epochs: int) -> None:
         """Move what is shown, inside what there is."""
@@ -86,27 +94,16 @@ class PlotView(Widget):
             span = self.last - self.first
             self.first = max(1, min(self.first + epochs, max(1, self.longest - span)))
             self.last = self.first + span
-            self.refresh()
 
     def reset(self) -> None:
-        """Everything, and no cursor."""
+        """Show everything, without a cursor."""
         self.first, self.last, self.cursor = 1, 0, None
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """One row of the picture."""
+        """Draw one row of the picture."""
         width, height = self.size
-        key = (
-            self.version,
-            width,
-            height,
-            self.log_scale,
-            self.first,
-            self.last,
-            self.cursor,
-            self.glyphs,
-            self.app.theme,
-        )
+        settings = (self.log_scale, self.first, self.last, self.cursor, self.app.theme)
+        key = (width, height, *settings, self.curves)
         if key != self._key:
             scale = fit_scale(self.curves, first=self.first, last=self.last or None, log=self.log_scale)
             rows = draw_plot(self.curves, scale, width, height, glyphs=self.glyphs, cursor=self.cursor)
@@ -117,16 +114,17 @@ class PlotView(Widget):
         return self._strips[y].apply_style(self.rich_style)
 
     def _to_strip(self, row: Row) -> Strip:
-        """Neighbours of one style in one segment: bytes matter over SSH."""
+        """Put neighbours of one style into one segment: bytes matter over SSH."""
         segments: list[Segment] = []
         run: list[Cell] = []
         for cell in [*row, None]:
             same = cell is not None and run and (cell.colour, cell.strong) == (run[-1].colour, run[-1].strong)
             if run and not same:
-                head = run[0]
-                style = None if head.colour is None else arm_style(head.colour, self.app.theme, strong=head.strong)
-                segments.append(Segment("".join(c.char for c in run), style))
+                segments.append(Segment("".join(c.char for c in run), self._style_of(run[0])))
                 run = []
             if cell is not None:
                 run.append(cell)
         return Strip(segments)
+
+    def _style_of(self, cell: Cell) -> Style | None:
+        return None if cell.colour is None else arm_style(cell.colour, self.app.theme, strong=cell.strong)

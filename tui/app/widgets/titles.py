@@ -10,7 +10,7 @@ from textual.widgets._footer import FooterKey  # the framework names no public w
 
 
 class TextLine(Static):
-    """One line of fixed height."""
+    """Shows one line of fixed height."""
 
     shown: Text | None = None
 
@@ -22,14 +22,14 @@ class TextLine(Static):
 
 
 class Keys(Footer):
-    """The keys of what has the focus; help keeps its place at the right, however little room there is."""
+    """Shows the keys of what has the focus; help keeps its place at the right, however little room there is."""
 
     def __init__(self) -> None:
-        """The palette of actions is named in the help."""
+        """Leave out the palette of actions, which the help names."""
         super().__init__(show_command_palette=False)
 
     def compose(self) -> ComposeResult:
-        """The framework's own keys, and help beside them."""
+        """Make the framework's own keys, and help beside them."""
         yield from super().compose()
         yield FooterKey("question_mark", "?", "Help", "app.keys", classes="-command-palette")
 

@@ -35,7 +35,7 @@ from tui.app.terminal import describe_terminal, find_obstacle
 from tui.text.compare import compare_arms, format_differences
 from tui.text.format import shorten_apart
 
-SHIPPED = sorted((Path(__file__).parents[2] / "protocols").rglob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "protocols").rglob("*.toml"))
 
 
 def test_document_that_is_not_edited_stays_byte_for_byte() -> None:

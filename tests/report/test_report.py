@@ -49,6 +49,7 @@ MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
 NAMES = ("figure1-cka", "figure2-onset", "figure3-instability", "crossed")
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPaths, tmp_path: Path) -> None:
     contents = []
     for name in ("one", "two"):
@@ -87,6 +88,7 @@ def test_folder_that_cannot_be_written_is_named(paths: StudyPaths, tmp_path: Pat
         draw_figures(paths, blocked)
 
 
+@pytest.mark.slow
 def test_command_prints_what_it_wrote(
     paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,134 @@
+"""The parts of the screens: they draw what they are bound to, when it changes, and tell apart what differs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.screens import SIZES, screen_text, settle
+from tests.helpers.studies import write_study
+from tui.app.app import NondetApp
+from tui.app.look import LOOKS, PALETTES, arm_style, choose_theme, next_theme
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.monitor_panes import ArmList
+
+Make = Callable[..., NondetApp]
+ALIKE = {"Linear model of pixels: Parameter Init.": ["init"], "Linear model of pixels: Random Bit Change": ["bit"]}
+
+
+def count_redraws(monkeypatch: Any) -> list[str]:
+    """Has the list of arms note each time that it makes its lines."""
+    made: list[str] = []
+    original = ArmList.make_lines
+    monkeypatch.setattr(ArmList, "make_lines", lambda self, width: made.append("") or original(self, width))
+    return made
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arms_whose_names_begin_alike_are_told_apart(make_app: Make, store: Path, size: tuple[int, int]) -> None:
+    app = make_app(opened=write_study(store / "s", arms=ALIKE, replicas=4).folder)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        rows = screen_text(app).splitlines()
+        legend = [row.split("±")[0].split()[-1] for row in rows[1:] if "±" in row and "▒" not in row and "[" not in row]
+        table = [row.strip("│ ")[:12] for row in rows if "2/4" in row]
+        assert len(legend) == len(set(legend)) == 2
+        assert len(table) == len(set(table)) == 2
+        (readout,) = [row for row in rows if row.startswith(" epoch")]
+        named = re.findall(r"   (\S.{13}) \d", readout)
+        assert len(named) == len(set(named)) == 2
+        if size == (80, 24):
+            await pilot.press("tab")
+            await settle(pilot)
+        marks = [row.split("✓✓●◌")[0].split("│")[-1] for row in screen_text(app).splitlines() if "✓✓●◌" in row]
+        assert len(marks) == len(set(marks)) == 2
+
+
+async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
+    make_app: Make, store: Path, monkeypatch: Any
+) -> None:
+    paths = write_study(store / "s")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, MonitorScreen)
+        made = count_redraws(monkeypatch)
+        await pilot.press("s", "L", "left_square_bracket", "j")
+        screen.look()
+        await settle(pilot)
+        assert made == [], "the list shows none of that, and the study is what it was"
+        await pilot.press("a")
+        assert len(made) == 1
+        write_study(store / "s", done=3, running=0)
+        screen.look()
+        await settle(pilot)
+        assert len(made) == 2
+        assert "9 of 9 runs" in screen_text(app)
+
+
+async def test_another_theme_has_its_own_colours_at_once(make_app: Make, store: Path) -> None:
+    app = make_app(opened=write_study(store / "s").folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("space")
+        for theme in [*list(PALETTES)[1:], next(iter(PALETTES))]:
+            await pilot.press("ctrl+t")
+            assert app.theme == theme
+            first = app.screen.query_one(ArmList).lines[1].text
+            assert arm_style(0, theme) in [span.style for span in first.spans]
+
+
+async def test_every_look_is_a_theme_with_eight_colours(make_app: Make) -> None:
+    assert set(PALETTES) <= set(make_app().available_themes)
+    assert all(len(set(palette)) == 8 for palette in PALETTES.values())
+    assert choose_theme("auto", few_colours=True) == LOOKS["ansi"].theme
+    assert choose_theme("auto", few_colours=False) == LOOKS["dark"].theme
+    assert choose_theme("light", few_colours=True) == LOOKS["light"].theme
+    assert next_theme("of a user's own") == LOOKS["dark"].theme
+
+
+async def test_start_counts_in_words_and_names_the_store_without_detours(make_app: Make, store: Path) -> None:
+    write_study(store / "one")
+    app = make_app(store=os.path.relpath(store / ".." / "studies"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "1 study, 1 running   1 protocol" in screen_text(app)
+    app = make_app(store=f"{store}/absent/../../studies")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "1 study" in screen_text(app)
+        assert ".." not in screen_text(app)
+        assert str(store)[-40:] in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("read", "keys"),
+    [
+        ("tui.app.screens.dialogs.read_quietly", ("enter", "enter", "enter")),
+        ("tui.app.screens.results.list_arms", ("r", "c")),
+        ("tui.app.screens.builder.judge", ("escape", "j", "enter")),
+    ],
+)
+async def test_files_are_read_beside_the_event_loop(
+    make_app: Make, store: Path, monkeypatch: Any, read: str, keys: tuple[str, ...]
+) -> None:
+    module, _, name = read.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(read, lambda *given: threads.append(threading.current_thread()) or original(*given))
+    app = make_app(opened=write_study(store / "s").folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+    assert threads
+    assert threading.main_thread() not in threads

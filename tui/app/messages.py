@@ -1,0 +1,72 @@
+"""What screens ask of the app: a screen posts one of these messages, and the app, which stands above, acts on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.message import Message
+
+from engine.study.paths import StudyPaths
+
+
+@dataclass
+class OpenMonitor(Message):
+    """Asks for the screen that shows a study while it runs."""
+
+    paths: StudyPaths
+
+
+@dataclass
+class OpenResults(Message):
+    """Asks for the screen that shows a study's measures."""
+
+    paths: StudyPaths
+
+
+@dataclass
+class OpenBuilder(Message):
+    """Asks for the screen that changes a protocol."""
+
+    path: Path
+    copy: bool = False
+    """Whether a new protocol begins as a copy of this one."""
+
+
+@dataclass
+class RunProtocol(Message):
+    """Asks for a protocol's study to be written and trained."""
+
+    path: Path
+
+
+@dataclass
+class ContinueStudy(Message):
+    """Asks for what a study lacks to be trained."""
+
+    paths: StudyPaths
+
+
+@dataclass
+class CopyText(Message):
+    """Asks for a text to be copied."""
+
+    text: str
+    name: str
+    """Name of the file that it is saved as where it is too long for the terminal."""
+
+
+@dataclass
+class ProtocolSaved(Message):
+    """Tells that a protocol was written, so that the list of recent ones begins with it."""
+
+    path: Path
+
+
+@dataclass
+class StudyEnded(Message):
+    """Tells that a study that was being watched has ended."""
+
+    study: str
+    done: int
+    total: int

@@ -1,0 +1,43 @@
+"""What can be done with one run: read its log and its files, hold it, let it go on, cancel it."""
+
+from __future__ import annotations
+
+from textual.screen import Screen
+
+from engine.study.control import Verb, request
+from engine.study.paths import StudyPaths
+from engine.study.view import RunView
+from tui.app.screens.dialogs import Choose, Reader
+
+VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
+
+
+def offer_run(screen: Screen[None], paths: StudyPaths, run: RunView, *, readonly: bool) -> None:
+    """Ask what to do with a run, and do it.
+
+    Args:
+        screen: The screen that is left for the answer.
+        paths: The run's study.
+        run: The run as it was last read.
+        readonly: Offer nothing that changes it.
+    """
+    files = paths.run(run.id)
+    readable = {
+        f"log:{number}": (f"log of attempt {number}", files.attempt(number).log)
+        for number in range(run.state.attempts, 0, -1)
+    }
+    readable |= {"spec": ("its recipe (spec.json)", files.spec), "result": ("its result (result.json)", files.result)}
+    choices = [(key, said) for key, (said, _) in readable.items()]
+    choices += [] if readonly else list(VERBS.items())
+
+    def chosen(key: str | None) -> None:
+        if key in readable:
+            _, path = readable[key]
+            title = f"{run.id}, {path.name}"
+            follow = key.startswith("log:")
+            screen.app.push_screen(Reader(title, path=path, follow=follow))
+        elif key in VERBS:
+            request(paths, key, runs=[run.id])
+            screen.notify(f"asked run {run.id} to {key}")
+
+    screen.app.push_screen(Choose(f"Run {run.id}", choices), chosen)
