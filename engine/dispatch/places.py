@@ -26,11 +26,11 @@ class Place:
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing more is tried here."""
+        """Tell whether no further worker is started here, because too many in a row ended without claiming a run."""
         return self.fruitless >= MAX_FRUITLESS
 
     def fill(self, executor: Executor, request: WorkerRequest, attempts: int) -> None:
-        """Have a worker started here; `attempts` is how many the study has by now."""
+        """Start a worker here; `attempts` is the number of attempts that the study has so far."""
         self.attempts_at_start, self.dismissed = attempts, False
         self.worker = executor.start_worker(self.name, request)
 

@@ -1,4 +1,4 @@
-"""What a measurement went by: kept beside the measures, so that nothing is measured or read without need.
+"""Keeps what a measurement was based on beside the measures, so that nothing is measured or read without need.
 
 A file that looks as it did (size and times of its last change) and whose result names the same digest is not read
 again for measures that are there already. Whatever is measured anew is compared again when it is read.
@@ -36,7 +36,7 @@ Seen = dict[str, Checked]
 
 @dataclass(frozen=True)
 class Basis:
-    """What a measurement went by."""
+    """The basis of a measurement: which measures were declared, and which predictions had been checked."""
 
     measures: str = ""
     """Digest of the declared measures."""

@@ -1,4 +1,4 @@
-"""What the same predictions tell beyond the diversity measures: how much of a spread is the test set's doing.
+"""Measures how much of the spread between replicas is due to the finite size of the test set.
 
 Shapes: R replicas, N examples. Accuracies and their SDs are in percent and percentage points.
 """

@@ -218,7 +218,7 @@ def measure_gains(outputs: ImageOutputs) -> Matrix:
 
 @IMAGE_FORMULAS.computes("ensemble_cross_entropy_delta")
 def measure_loss_changes(outputs: ImageOutputs) -> Matrix:
-    """Return by how much the cross-entropy of the mean logits of all pairs differs from their members', nats."""
+    """Return the cross-entropy of each pair's mean logits minus the mean of its members' own, nats (R, R)."""
     joint, own = ensemble_cross_entropies(outputs.logits, outputs.labels), outputs.cross_entropies
     # Equal replicas average to themselves; what rounding leaves of that is not a gain.
     return np.where(_find_equal(outputs.logits, own), 0.0, joint - (own[:, None] + own[None, :]) / 2)

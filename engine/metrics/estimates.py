@@ -1,4 +1,4 @@
-"""From formulas to estimates: means, SDs and means over pairs with their uncertainty, and why something is missing."""
+"""Turns formulas into estimates: means, SDs, means over pairs, their uncertainty, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How the bootstrap is done."""
+    """The settings of the bootstrap."""
 
     resamples: int
     """0 leaves its errors out."""

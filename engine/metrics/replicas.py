@@ -137,7 +137,7 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
 
 
 def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], labels: Labels | str) -> None:
-    """Have one run trained again where labels.npy is none of any finished run's: that writes it anew.
+    """Mark one finished run as damaged where labels.npy is not the file of any: training it again writes the labels.
 
     Args:
         paths: The study.

@@ -1,6 +1,6 @@
-"""From a protocol to its runs: every seed and setting fixed, runs shared between arms, ids from the recipes.
+"""Turns a protocol into its runs: fixes every seed and setting, shares runs between arms, derives ids from recipes.
 
-Pure: the same protocol, device type and target digests always give the same plan.
+The same protocol, device type and target digests always give the same plan.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def make_plan(
 
 
 def number_replicas(arm: Arm) -> list[dict[str, int]]:
-    """Source → seed for each replica of an arm: the replica's number, or every pair of a crossed arm's seeds."""
+    """Return source → seed for every replica of an arm; a crossed arm has a replica for each pair of its two seeds."""
     if not arm.crossed:
         return [dict.fromkeys(SOURCES, replica) for replica in range(1, arm.replicas + 1)]
     (one, rows), (other, columns) = arm.crossed
@@ -142,7 +142,7 @@ def _plan_arm(
 
 
 def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
-    """Replica by replica, so that every arm has a first comparison early."""
+    """Return id → recipe in the order of training: by replica first, so that every arm can soon be compared."""
     longest = max(len(recipes) for recipes in by_arm)
     ordered = [recipes[i] for i in range(longest) for recipes in by_arm if i < len(recipes)]
     return {recipe.id: recipe for recipe in ordered}
@@ -196,7 +196,7 @@ def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[
 
 
 def _is_idle(arm: Arm, empty: dict[str, str]) -> bool:
-    """Whether an arm that is to vary something does not: all of its sources are empty, or one of a crossed pair."""
+    """Tell whether an arm cannot vary what it should: all of its sources are empty, or one of a crossed pair is."""
     return bool(empty) if arm.crossed else bool(arm.vary) and set(arm.vary) == set(empty)
 
 
@@ -217,7 +217,7 @@ def _recipe(
     lowlevel: LowLevel,
     device: DeviceType,
 ) -> Recipe:
-    """The recipe of one replica: varying sources take the replica's number of them as seed, others their base seed.
+    """Return the recipe of one replica: sources that vary take their seed from `numbers`, others keep the base seed.
 
     Source: section 3.1 of the paper, whose runs have the seeds (i, 1, 1), (1, i, 1), …
     """

@@ -1,4 +1,4 @@
-"""What a user's "module:function" consists of: its source files, found and digested without importing any of them.
+"""Finds and digests the source files of a user's "module:function" without importing any of them.
 
 A target is its own package and every module that it imports, directly or through others, as long as that module is
 the user's: beside the protocol, or installed from a folder that is being worked on. What lies in the environment's

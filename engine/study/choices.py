@@ -1,4 +1,4 @@
-"""What was measured where a protocol says auto, kept with the study so that it goes on as it began."""
+"""Keeps with a study what was measured for the settings that are auto, so that it goes on as it began."""
 
 from __future__ import annotations
 

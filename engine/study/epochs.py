@@ -39,7 +39,7 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
 
     @property
     def is_text(self) -> bool:
-        """Whether the run is a language model."""
+        """Tell whether the run trains a language model."""
         return self.test_perplexity is not None or "test_perplexity" in self.nonfinite
 
 
@@ -81,7 +81,7 @@ def parse_epoch(line: bytes) -> EpochRecord | None:
 
 @dataclass(frozen=True)
 class EpochChunk:
-    """What was read of a file of epochs."""
+    """The records that one read of a file of epochs has found, and the place where the next read starts."""
 
     records: tuple[EpochRecord, ...]
     bad_lines: int

@@ -26,7 +26,7 @@ class Owner:
 
 
 def current_owner() -> Owner:
-    """The calling process."""
+    """Return the identity of the calling process."""
     pid = os.getpid()
     start_ticks = _start_ticks(pid)
     assert start_ticks is not None, "a process sees itself in /proc"
@@ -34,7 +34,7 @@ def current_owner() -> Owner:
 
 
 def is_alive(owner: Owner) -> bool | None:
-    """Whether the process still runs; None where this process cannot tell (other host or container)."""
+    """Tell whether a process still runs; None where it is on another host or in another container."""
     if owner.host != socket.gethostname():
         return None
     if owner.boot_id != _boot_id():

@@ -19,7 +19,7 @@ from engine.study.supervisor_record import is_supervised
 
 @dataclass(frozen=True, kw_only=True)
 class StudySummary:
-    """What a list of studies shows."""
+    """The facts about a study that a list of studies shows."""
 
     paths: StudyPaths
     state: StudyState
@@ -39,7 +39,7 @@ class StudySummaries:
     """Makes summaries again and again, and reads each finished run's result only once."""
 
     def __init__(self) -> None:
-        """Nothing has been read."""
+        """Start without knowledge of any study."""
         self._done: dict[Path, set[str]] = {}
 
     def summarise(self, paths: StudyPaths) -> StudySummary:

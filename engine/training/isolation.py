@@ -42,7 +42,7 @@ class Copies:
                 os.kill(self.pid, signal.SIGTERM)
 
     def run(self, train_one: Callable[[], int]) -> int:
-        """Have a copy train one run or pack.
+        """Fork this process, and let the copy train one run or pack.
 
         Returns:
             What `train_one` returned, told through a pipe; ENDED_OTHERWISE where a user's code ended the process,

@@ -183,7 +183,11 @@ def _find_due(
     checkpoints: Sequence[CheckpointPolicy],
     forks: Sequence[CheckpointPolicy | None],
 ) -> dict[int, list[CheckpointPolicy]]:
-    """Return for each run where its state is to be saved at the end of an epoch; runs go on together, or not at all."""
+    """Return the checkpoints to write at the end of an epoch, by the number of the run.
+
+    Where one run's checkpoint is due, so are those of all runs, because they can only go on together. A run whose bit
+    was moved at a late onset has none.
+    """
     due: dict[int, list[CheckpointPolicy]] = {}
     if any(policy.is_due() for policy in checkpoints):
         for run, policy in enumerate(checkpoints):

@@ -1,4 +1,4 @@
-"""What running out of memory looks like, and which errors leave a process that is of no further use."""
+"""Recognises errors that mean a lack of memory, and errors after which a process cannot be used any more."""
 
 from __future__ import annotations
 

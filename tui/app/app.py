@@ -143,7 +143,7 @@ class NondetApp(App[None]):
         self._open(paths, ResultsScreen(paths, self.options))
 
     def _open(self, paths: StudyPaths, new: MonitorScreen | ResultsScreen) -> None:
-        """Come back to the study's screen of this type where it is open already; else put the new one on top."""
+        """Return to the study's screen of this type where one is open already; otherwise push the new screen."""
         for screen in self.screen_stack:
             if isinstance(screen, type(new)) and screen.paths.folder == paths.folder:
                 while self.screen is not screen:

@@ -24,7 +24,7 @@ class Difference:
 
     @property
     def is_seen(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Tell whether the interval excludes zero; False where there is no difference or no interval."""
         return self.difference is not None and self.half_width is not None and abs(self.difference) > self.half_width
 
 

@@ -1,4 +1,4 @@
-"""From a recipe's model settings to a network: a preset, or the user's own, checked with two examples."""
+"""Builds a network from a recipe's model settings: a preset, or the user's own, which two examples check."""
 
 from __future__ import annotations
 

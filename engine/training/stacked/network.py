@@ -194,6 +194,6 @@ def _stack_like(parameter: Tensor, values: Sequence[Tensor]) -> Tensor:
 
 
 def _find_names(model: nn.Module) -> dict[str, str]:
-    """Return for each name in a model's state the first name of the same tensor: tied weights have several."""
+    """Return every name in a model's state → the first name of the same tensor; tied weights have several names."""
     first = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     return {name: first[id(tensor)] for name, tensor in model.state_dict(keep_vars=True).items()}

@@ -43,12 +43,12 @@ class CudaRecorder:
     """Records CUDA graphs."""
 
     def __init__(self) -> None:
-        """Record on the current device."""
+        """Create the CUDA stream of the current device on which graphs are recorded."""
         self.stream = torch.cuda.Stream()
 
     @contextlib.contextmanager
     def warm_up(self) -> Iterator[None]:
-        """Work beside the usual stream, as recording does."""
+        """Run the work of the context on the recording's stream instead of the usual one."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             yield

@@ -1,4 +1,4 @@
-"""Whether packs may stand for single runs on this machine: a self-test of a few steps, before a study is written."""
+"""Tests in a few steps, before a study is written, whether packs may replace single runs on this machine."""
 
 from __future__ import annotations
 

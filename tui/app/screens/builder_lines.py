@@ -1,4 +1,4 @@
-"""What the builder shows, as lines: pure functions of the document, its plan and its faults."""
+"""Renders the builder's content as lines: pure functions of the document, its plan and its faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine says of a protocol that is being written, and the messages that bring it to the builder."""
+"""Judges a protocol that is being written, and defines the messages that bring the answer to the builder."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class StartScreen(Screen[None]):
         self.read()
 
     def read(self) -> None:
-        """Have everything read, unless that is going on."""
+        """Start to read protocols and studies in the background, unless that is going on."""
         if not self.reading:
             self.reading = True
             self._read()
