@@ -68,7 +68,7 @@ class TrainRecipe:
     clip_grad_norm: float = 0.0
     precision: str = "fp32"
     cycles: int | None = None
-    """Of the snapshot schedule; None for the others."""
+    """The number of cycles of the snapshot schedule; None for the other schedules."""
     weight_noise: float | None = None
     """SD of the Gaussian noise that a step's gradient is taken under, as a share of each tensor's RMS; None is off."""
     averaging: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The level of every interval."""
 
 NORMAL_QUANTILE = 1.959963984540054
 """Standard errors to each side of a value that hold 95 % of a normal distribution."""

@@ -32,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 TICK_S = 0.2
 STOP_GRACE_S = 10.0
-"""Between asking workers to end and killing them."""
+"""Time between asking workers to end and killing them."""
 METRICS_PAUSE_FACTOR = 10.0
 """Measures are refreshed at most a tenth of the time: the cores are the training's."""
 METRICS_PAUSE_MIN_S = 3.0

@@ -22,7 +22,7 @@ def find_condition_numbers(
 
     Args:
         paths: The study, for the recipes of its runs.
-        arm: As planned.
+        arm: The arm as it is planned.
         finished: result.json by run id.
     """
     twin = find_twin(paths, arm, finished)

@@ -27,7 +27,7 @@ class Measured:
     n: int
     """Replicas."""
     estimates: dict[str, Estimate]
-    """By key, every measure of the group."""
+    """The estimate of every measure of the group, by key."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Field → why it is None."""
 
@@ -53,10 +53,10 @@ def measure_all(
     """Compute every measure of a group.
 
     Args:
-        formulas: Of the group.
+        formulas: The functions that compute the group's measures.
         outputs: What they are given.
         n: Replicas, 1 or more.
-        resampling: Of the replicas.
+        resampling: The settings of the bootstrap over replicas.
     """
     found = Measured(n, {measure.key: NOTHING for measure in MEASURES[formulas.group]})
     ordered = sorted(MEASURES[formulas.group], key=lambda measure: STATISTICS.index(measure.statistic))

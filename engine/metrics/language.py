@@ -92,7 +92,7 @@ def measure_text(
         log_probabilities: Natural logarithm of the true word's probability, float (R, N).
         labels: The true word, int (N,).
         bootstrap: Resamples behind the error of the SD; 0 leaves it out.
-        seed: Of the resamples.
+        seed: The seed of the resamples.
 
     Raises:
         ValueError: If the shapes do not fit.

@@ -72,7 +72,7 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
         logits: Float (R, N, C); not changed.
         labels: True class, int (N,), 0…C−1.
         bootstrap: Resamples behind the errors of the SDs; 0 leaves them out.
-        seed: Of the resamples.
+        seed: The seed of the resamples.
 
     Raises:
         ValueError: If the shapes do not fit, or labels lie outside 0…C−1.

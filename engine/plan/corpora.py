@@ -22,7 +22,7 @@ PLAIN_NAME = "{}.txt"
 
 BLOCK_PARAGRAPHS = 20
 HELD_OUT = 10
-"""Of the help topics, every tenth block of paragraphs is for testing, every tenth for validation."""
+"""One in so many blocks of the help topics is for testing, another one for validation."""
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,9 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     The answer is the same for all of its replicas: an arm never mixes runs whose kernels round differently.
 
     Args:
-        protocol: With its settings of packs.
+        protocol: The protocol with its settings of packs.
         arm: Not an ensemble.
-        recipe: Of one of its replicas, without a pack.
+        recipe: The recipe of one of its replicas, without a pack.
         varying: Its sources that are not empty.
         packings: What was found out.
     """

@@ -18,7 +18,7 @@ from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, R
 
 DeviceType = Literal["cpu", "cuda"]
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
-"""Of what a recipe names but does not hold: a user's source file, a corpus."""
+"""A function that digests what a recipe names but does not hold: a user's source file, a corpus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,11 @@ class PlannedArm:
     group: int = 1
     """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
     onset: int | None = None
-    """Of an arm that lists onsets, 0 included; None for others."""
+    """The onset of an arm that lists several, 0 included; None for others."""
     alone: str | None = None
     """Why its runs are not trained in packs although the protocol asks for them."""
     kind: str | None = None
-    """Of its runs, as `packing.Packings` names them; None where none of them can be in a pack."""
+    """The kind of its runs, as `packing.Packings` names it; None where none of them can be in a pack."""
     shared_batch: bool = False
     """Whether its replicas see the same batches."""
     crossed: tuple[tuple[str, int], ...] = ()
@@ -53,7 +53,7 @@ class Plan:
     device: DeviceType
     arms: tuple[PlannedArm, ...]
     recipes: dict[str, Recipe]
-    """By run id, in the order in which they are trained: all arms' replica 1, then all arms' replica 2, …"""
+    """The recipe of each run id, in the order of training: all arms' replica 1, then all arms' replica 2, …"""
 
     @property
     def shared(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import engine
 
 SUFFIXES = (".py", ".so")
-"""Of the files of a package that are code."""
+"""The endings of those files of a package that are code."""
 
 INSTALLED = ("site-packages", "dist-packages")
 """Names of the folders that packages are installed into."""
@@ -69,7 +69,7 @@ def find_unseen(covered: tuple[Path, ...], loaded: dict[str, Path]) -> dict[str,
     """Find the loaded modules that belong to the user and are not among the files of a target.
 
     Args:
-        covered: From `find_sources`.
+        covered: The files that `find_sources` returned.
         loaded: Module → its file, of modules that were loaded since the target was imported.
     """
     known = {file.resolve() for file in covered}

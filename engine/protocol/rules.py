@@ -33,7 +33,7 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     """Check an arm's settings against each other; each fault is reported once, at the protocol's key or the arm's own.
 
     Args:
-        prefix: Of the arm's keys, e.g. "arm[2].".
+        prefix: The beginning of the arm's keys, e.g. "arm[2].".
         table: The [[arm]] table as it was written.
         merged: The sections as they hold in this arm.
         vary: Its sources.
@@ -167,8 +167,8 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
     """Give ensemble arms the number of groups that their members' arm allows.
 
     Args:
-        arms: Without the faulty ones.
-        names: Of all [[arm]] tables, in order, for the keys of faults.
+        arms: The arms without the faulty ones.
+        names: The names of all [[arm]] tables, in order, for the keys of faults.
         faults: Extended.
     """
     trained = {arm.name: arm for arm in arms if arm.ensemble is None}

@@ -30,7 +30,7 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
     test_perplexity: float | None = None
     """exp of the cross-entropy, for text; None for images."""
     lr: float
-    """Of the epoch's last step."""
+    """The learning rate of the epoch's last step."""
     seconds: float
     """Training and evaluation together."""
 

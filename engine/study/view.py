@@ -86,7 +86,7 @@ class StudySnapshot:
     study: str
     arms: tuple[ArmView, ...]
     runs: dict[str, RunView]
-    """By id, each once, in training order."""
+    """The runs by id, each once, in training order."""
     counts: dict[Status, int]
     diverged: int
     control: Control

@@ -38,7 +38,7 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> None
 
     Args:
         cohort: Holds the first run; is filled up here, so that whoever called knows of every claim.
-        recipe: Of the first run.
+        recipe: The recipe of the first run.
         claim_more: See `ClaimMore`.
     """
     if recipe.pack is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 PR_SET_PDEATHSIG = 1
-"""Of <linux/prctl.h>: the signal that a process gets when its parent ends."""
+"""A constant of <linux/prctl.h>: the signal that a process gets when its parent ends."""
 
 EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""

@@ -70,7 +70,7 @@ def train_runs(
     Args:
         recipes: Everything that determines the results; several are equal but for the seeds of their replicas.
         data: The recipes' data set.
-        device: Of the kind that the recipes name.
+        device: A device of the kind that the recipes name.
         search_path: Where a user's model is looked for.
         on_epoch: Is told of every run's figures after each epoch.
         starts: For each run its state at the end of the same epoch, to go on from: its own, or that of its prefix from

@@ -70,7 +70,7 @@ def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "in
     identity, so no worker can make it smaller.
 
     Args:
-        recipe: Of the run.
+        recipe: The recipe of the run.
         reason: The error, in a line.
     """
     if recipe.pack is None:

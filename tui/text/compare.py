@@ -20,7 +20,7 @@ class Difference:
     other: float | None
     difference: float | None
     half_width: float | None
-    """Of the 95 % interval around the difference; None where an arm has none."""
+    """Half the width of the 95 % interval around the difference; None where an arm has none."""
 
     @property
     def is_seen(self) -> bool:

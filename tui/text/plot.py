@@ -31,7 +31,7 @@ AXIS: dict[GlyphSet, tuple[str, str, str, str, str]] = {
     "ascii": ("|", "+", "+", "-", "+"),
 }
 LABEL_COLUMNS = 8
-"""Of numbers left of the axis."""
+"""The columns that numbers take, left of the axis."""
 
 X_TICK_COLUMNS = 10
 Y_TICK_ROWS = 3

@@ -115,7 +115,7 @@ class Curve:
     reference: Sequence[float | None] = ()
     """Replica 1, as dots."""
     label: str = ""
-    """Behind the curve's end."""
+    """The text behind the curve's end."""
 
 
 def count_ended(measure: str, epoch: int, diverged: Mapping[int, int]) -> int:

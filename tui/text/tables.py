@@ -20,7 +20,7 @@ from engine.study.metrics_record import ArmMeasures
 from tui.text.format import UNICODE, Symbols, format_interval, format_number, format_title, format_with_error
 
 OUTSIDE = "*"
-"""Behind published figures that the measured interval does not hold."""
+"""The mark behind published figures that lie outside the measured interval."""
 
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""

@@ -40,7 +40,7 @@ def build_network(
 
     Args:
         recipe: Preset or target.
-        input_shape: Of one example, (C, H, W) for the presets.
+        input_shape: The shape of one example, (C, H, W) for the presets.
         classes: Number of classes.
         init_seed: The source `init`.
         search_path: Where a user's target is looked for.

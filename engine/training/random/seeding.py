@@ -159,7 +159,7 @@ def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.T
     Integer arithmetic, so equal on every device.
 
     Args:
-        key: Of the seed, the epoch and the layer, int64 (); see `mask_keys`.
+        key: The key of the seed, the epoch and the layer, int64 (); see `mask_keys`.
         examples: Example ids, int64 (B,).
         units: Units per example.
 

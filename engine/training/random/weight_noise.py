@@ -22,9 +22,9 @@ def noisy_weights(model: nn.Module, scale: float, *, seed: int, epoch: int, step
     Args:
         model: Gets its own weights back, bit for bit.
         scale: SD of the noise, as a share of a tensor's RMS.
-        seed: Of the source `stochastic`.
-        epoch: With `step`, the place of the noise.
-        step: Of the epoch.
+        seed: The seed of the source `stochastic`.
+        epoch: The epoch; together with `step` it determines the noise.
+        step: The number of the step in the epoch.
     """
     generator = step_generator(seed, epoch, step)
     kept = [parameter.detach().clone() for parameter in model.parameters()]

@@ -52,7 +52,7 @@ class StackedImageTask:
     bits: list[BitRecord | None]
     pack: Pack
     masks: MaskContext
-    """Of the pack's dropout layers."""
+    """The context from which the pack's dropout layers make their masks."""
     dropout_layers: int
     stepper: Stepper
     ensembles: list[SnapshotEnsemble] = field(default_factory=list)

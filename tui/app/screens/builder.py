@@ -59,7 +59,7 @@ class BuilderScreen(Screen[None]):
     text: var[str] = var("")
     """The protocol as it would be saved."""
     judgement: var[Judgement] = var(Judgement())
-    """Of the text, or of an earlier one while the text is being judged."""
+    """The judgement of the text, or of an earlier text while this one is being judged."""
     done: var[int | None] = var(None)
     """Runs that the study has already; None while they are counted."""
     timing: var[tuple[str, ...]] = var(())

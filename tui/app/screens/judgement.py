@@ -24,7 +24,7 @@ class Judgement:
     """The text; None before the first judgement."""
     protocol: Protocol | None = None
     plan: Plan | None = None
-    """Of the protocol; None where it has faults."""
+    """The plan of the protocol; None where it has faults."""
     faults: tuple[Fault, ...] = ()
 
 

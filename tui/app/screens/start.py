@@ -145,7 +145,7 @@ class StartScreen(Screen[None]):
         self.options = options
         self.reading = False
         self._summaries = StudySummaries()
-        """Of the thread that reads."""
+        """What the reading thread remembers; no other thread may use it."""
 
     def compose(self) -> ComposeResult:
         """Lay out heading, filter, list and keys."""
