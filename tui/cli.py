@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has read enough; flushing the rest at exit must not complain.
+        # The reader has closed the pipe; flushing the rest at exit must not raise an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     if code == EXIT_INTERRUPTED:
-        # One press more must not end the interpreter otherwise while it ends.
+        # Another Ctrl-C must not change the exit code while the interpreter ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 

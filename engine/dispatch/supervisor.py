@@ -98,11 +98,11 @@ class Supervisor:
 
     @property
     def workers_left(self) -> bool:
-        """Tell whether a worker has not ended yet, as far as was seen."""
+        """Tell whether some worker had not ended when the workers were last looked at."""
         return any(place.worker is not None for place in self.places)
 
     def stop_workers(self) -> None:
-        """Ask all workers to end, wait for them, then insist."""
+        """Ask all workers to end, and kill those that have not ended after STOP_GRACE_S."""
         self._tell_workers(at_once=False)
         deadline = time.monotonic() + STOP_GRACE_S
         while self.workers_left:

@@ -54,7 +54,7 @@ def look_at(path: Path) -> Look:
 
 
 def read_basis(path: Path) -> Basis:
-    """Read what the last measurement went by; nothing where the file is absent, damaged or of another version."""
+    """Read what the last measurement was based on; empty where the file is absent, damaged or of another version."""
     content = find_record(path, CheckedFiles)
     try:
         return Basis() if content is None else Basis(content.measures, {r: _parse(f) for r, f in content.runs.items()})
@@ -68,7 +68,7 @@ def _parse(file: CheckedFile) -> Checked:
 
 
 def write_basis(path: Path, basis: Basis) -> None:
-    """Write what a measurement went by; inverse of `read_basis`."""
+    """Write what a measurement was based on; inverse of `read_basis`."""
     runs = {run: _describe(checked) for run, checked in basis.seen.items()}
     write_record(path, CheckedFiles(measures=basis.measures, runs=runs), compact=True)
 

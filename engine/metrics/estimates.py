@@ -80,7 +80,7 @@ def measure_all(
 
 
 def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, str | None]:
-    """Return the estimate of a measure, and why nothing stands beside its value where something should."""
+    """Return the estimate of a measure, and the reason why its uncertainty is missing; None where none is missing."""
     if measure.statistic == "pairs":
         value = mean_over_pairs(figures)
     else:

@@ -24,7 +24,7 @@ class Formulas(Generic[Outputs, Result]):
     """The formulas of one group of measures."""
 
     def __init__(self, group: Group) -> None:
-        """Begin without any."""
+        """Start without any formula."""
         self.group: Group = group
         self.by_key: dict[str, Callable[[Outputs], Result]] = {}
 

@@ -135,7 +135,7 @@ def _plan_arm(
             kind=stackings[arm.name].kind,
             shared_batch=stackings[arm.name].shared_batch,
         )
-    # Disjoint groups: ensembles that shared members would not be independent replicas.
+    # The groups are disjoint, because ensembles that share members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
     runs = tuple(recipe.id for recipe in members)
     return PlannedArm(name=arm.name, vary=(), runs=runs, empty={}, group=arm.ensemble.size)

@@ -90,7 +90,7 @@ def _list_files(name: str, search_path: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _find_spec(name: str, search_path: tuple[Path, ...]) -> importlib.machinery.ModuleSpec | None:
     try:
-        # A top-level name: nothing is imported for it.
+        # The name is a top-level one, so nothing is imported to find it.
         installed = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         installed = None

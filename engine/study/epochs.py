@@ -64,7 +64,7 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
         try:
             start = os.fstat(descriptor).st_size
             if os.write(descriptor, line) != len(line):
-                # A full disk takes part of a line; taken back, the next try does not continue a torn one.
+                # A full disk may take part of a line. That part is removed, so that the next try does not continue it.
                 os.ftruncate(descriptor, start)
                 raise OSError(28, os.strerror(28))
         finally:
@@ -72,7 +72,7 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
 
 
 def parse_epoch(line: bytes) -> EpochRecord | None:
-    """Return the record of one complete line; None where it is none of ours."""
+    """Return the record of one complete line; None where the line is no such record."""
     try:
         return _DECODER.decode(line)
     except JSON_FAULTS:

@@ -1,4 +1,4 @@
-"""metrics.json: what every arm's replicas have in common and what not, rebuilt from the runs at any time.
+"""metrics.json: the measures of every arm's replicas, which can be computed anew from the runs at any time.
 
 In the file the fields of an arm's measures stand beside its name and counts, KEY, KEY_error and KEY_ci of each measure
 that is declared for its kind of network. In Python each measure is one `Estimate`.
@@ -30,7 +30,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the 95 % interval; of a value with an error, what a normal distribution gives it."""
+        """Half the width of the 95 % interval; where there is an error alone, that of a normal distribution with it."""
         if self.interval is not None:
             return (self.interval[1] - self.interval[0]) / 2
         return None if self.error is None else NORMAL_QUANTILE * self.error

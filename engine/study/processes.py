@@ -53,7 +53,7 @@ def _pid_namespace() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Start time of a process; None where there is none or only its exit status is left (a zombie)."""
+    """Return the start time of a process; None where there is none or only its exit status is left (a zombie)."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

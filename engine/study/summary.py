@@ -59,7 +59,7 @@ class StudySummaries:
                 left.append(run_id)
         self._done[paths.folder] = done
         control, supervised = read_control(paths), is_supervised(paths)
-        # Whether single runs fail or train says nothing more where a supervisor is alive.
+        # While a supervisor is alive, the state of single runs does not change the state of the study.
         counts = Counter() if supervised else _count(paths, left, control)
         state = derive_state(
             total=len(plan.order),

@@ -49,7 +49,7 @@ class Copies:
             whose exit status then means nothing.
         """
         reading, writing = os.pipe()
-        # Held back until the number of the copy is known: a signal in between would not reach it.
+        # SIGTERM is blocked until the id of the copy is known: before that, a signal would not reach the copy.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         worker = os.getpid()
         self.pid = os.fork()

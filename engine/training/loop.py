@@ -73,10 +73,10 @@ def train_runs(
         device: A device of the kind that the recipes name.
         search_path: Where a user's model is looked for.
         on_epoch: Is told of every run's figures after each epoch.
-        starts: For each run its state at the end of the same epoch, to go on from: its own, or that of its prefix from
-            before its onset. None at all to start from the first epoch.
-        checkpoints: For each run where and how often to save the state.
-        forks: For each run where to save the state at its onset, for other runs with the same beginning.
+        starts: The state that each run goes on from, all at the end of the same epoch: the run's own, or that of its
+            prefix from before its onset. Empty to start from the first epoch.
+        checkpoints: Where and how often the state of each run is saved.
+        forks: Where the state of each run is saved at its onset, for other runs with the same beginning.
         graphs: Whether a pack's steps on CUDA are recorded and replayed.
         should_stop: Asked before every step.
 
@@ -201,5 +201,5 @@ def _find_due(
 
 
 def _has_moved_late(recipe: Recipe, epoch: int) -> bool:
-    """Tell whether a bit was moved in the middle: which one only this attempt can tell, as no checkpoint holds it."""
+    """Tell whether a bit was moved at a late onset: no checkpoint holds which one, so only this attempt knows it."""
     return recipe.bit is not None and recipe.onset is not None and epoch > recipe.onset.epoch

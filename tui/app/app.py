@@ -124,7 +124,7 @@ class NondetApp(App[None]):
             self.open_builder(path)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say so where there is too little room; nothing stops."""
+        """Show a notice while the terminal is too small; nothing that runs is stopped by that."""
         small = event.size.width < MIN_COLUMNS or event.size.height < MIN_ROWS
         shown = isinstance(self.screen, TooSmall)
         if small and not shown:

@@ -64,7 +64,7 @@ class Document:
             return
         if not isinstance(table, dict):
             table = tomlkit.table()
-            # Before the arms, where a reader looks for it.
+            # The section goes before the arms, where a reader looks for it.
             arms = self._content.get("arm")
             if arms is not None:
                 self._content.remove("arm")

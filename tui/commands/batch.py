@@ -70,7 +70,7 @@ class Viewer:
         return self.study.paths
 
     def note_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Signal handler."""
+        """Count a Ctrl-C; a signal handler, so that nothing else is done here."""
         self.interrupts += 1
 
     def tell(self, text: str) -> None:

@@ -121,7 +121,7 @@ def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
 
 
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
-    """Run id → what happened and where its log is, for every run that ended without a result."""
+    """Return run id → what happened and where the log is, for every run that ended without a result."""
     failures = {}
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):

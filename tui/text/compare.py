@@ -49,7 +49,7 @@ def _half_width(arm: ArmMeasures, measure: Measure) -> float | None:
     if measure.spread_key is None:
         return arm.find(measure.key).half_width
     spread = arm.find(measure.spread_key).value
-    # A mean's standard error, from the SD with ddof 0.
+    # This is the standard error of a mean, computed from the SD with ddof 0.
     return NORMAL_QUANTILE * spread / math.sqrt(arm.n - 1) if spread is not None and arm.n > 1 else None
 
 

@@ -100,7 +100,7 @@ def fit_scale(curves: Iterable[Curve], *, first: int = 1, last: int | None = Non
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers between two: multiples of 1, 2 or 5 times a power of ten."""
+    """Return round numbers between two values: multiples of 1, 2 or 5 times a power of ten."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
         return []
     step = 10 ** math.floor(math.log10((high - low) / count))

@@ -198,7 +198,7 @@ def draw_layout(layout: Layout, symbols: Symbols) -> Table:
     for title in layout.titles[1:]:
         table.add_column(title, justify="right", no_wrap=True)
     for row in layout.rows:
-        # Text, not markup: names are the user's and may hold brackets.
+        # Names come from the user and may hold brackets, so they are given as Text, not as markup.
         table.add_row(*(Text(cell) for cell in row))
     return table
 
