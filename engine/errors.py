@@ -47,6 +47,6 @@ class PackError(NondetError):
     """Packs that do not work on this machine."""
 
     def __init__(self, problem: str, remedy: str) -> None:
-        """With what to do about it."""
+        """Describe the problem, and keep the remedy: a sentence that says what to do about it."""
         super().__init__(problem)
         self.remedy = remedy

@@ -25,7 +25,7 @@ LowLevel = Literal["order", "kernels", "deterministic"]
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecipe:
-    """Which examples a run trains and is tested on."""
+    """The examples that a run is trained and tested on."""
 
     preset: str | None = None
     """Name in `catalog.DATA`; None where `target` is set."""
@@ -41,7 +41,7 @@ class DataRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
-    """Which network; input shape and classes come from the data."""
+    """The network of a run; its input shape and its number of classes come from the data."""
 
     preset: str | None = None
     target: str | None = None
@@ -68,7 +68,7 @@ class TrainRecipe:
     clip_grad_norm: float = 0.0
     precision: str = "fp32"
     cycles: int | None = None
-    """Of the snapshot schedule; None for the others."""
+    """The number of cycles of the snapshot schedule; None for the other schedules."""
     weight_noise: float | None = None
     """SD of the Gaussian noise that a step's gradient is taken under, as a share of each tensor's RMS; None is off."""
     averaging: str | None = None
@@ -116,7 +116,7 @@ class BitChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Onset:
-    """What holds before the varying sources start to differ."""
+    """The seeds and settings that hold until the varying sources start to differ, and the epoch when that is."""
 
     epoch: int
     """The last epoch of the common beginning."""
@@ -126,7 +126,7 @@ class Onset:
 
 @dataclass(frozen=True, kw_only=True)
 class PackRecipe:
-    """How a run is trained beside others: its kernels, and so its rounding, are those of a pack of this kind."""
+    """The kind of pack that a run is trained in: it determines the run's kernels, and so its rounding."""
 
     size: int
     """Replicas that are trained at once."""
@@ -195,12 +195,12 @@ class Recipe:
 
     @property
     def runs_user_code(self) -> bool:
-        """Whether its model or data are a user's function, which may keep state from one run to the next."""
+        """Tell whether its model or its data come from a user's function, which may keep state between runs."""
         return self.model.target is not None or self.data.target is not None
 
     @property
     def companions(self) -> str | None:
-        """Equal for runs that may be trained in one pack, and for no others; None where it is trained alone."""
+        """The key that is equal for runs that may be trained in one pack; None for a run that is trained alone."""
         if self.pack is None:
             return None
         # Text is cut into segments by the stochastic source: replicas that are stacked read the same ones.
@@ -209,7 +209,7 @@ class Recipe:
         return hashlib.sha256(repr((replace(self, seeds=NO_SEEDS, bit=None, repeat=None), seeds)).encode()).hexdigest()
 
     def at(self, epoch: int) -> Recipe:
-        """The recipe that holds in an epoch."""
+        """Return the recipe that holds in an epoch: up to the onset that of the common beginning, later this one."""
         return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self
 
 

@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has read enough; flushing the rest at exit must not complain.
+        # The reader has closed the pipe; flushing the rest at exit must not raise an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     if code == EXIT_INTERRUPTED:
-        # One press more must not end the interpreter otherwise while it ends.
+        # Another Ctrl-C must not change the exit code while the interpreter ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
 
@@ -106,7 +106,7 @@ def open_app(options: argparse.Namespace) -> int:
 
 
 def make_main_parser() -> Parser:
-    """Options of `nondet-tui` itself."""
+    """Make the parser for the options of `nondet-tui` itself."""
     parser = Parser(
         prog="nondet-tui",
         usage=USAGE,
@@ -127,7 +127,7 @@ def make_main_parser() -> Parser:
 
 
 def make_command_parser(name: str) -> Parser:
-    """Options of one command."""
+    """Make the parser for the arguments of one command."""
     parser = Parser(prog=f"nondet-tui {name}", allow_abbrev=False, description=(RUNNERS[name].__doc__ or "").strip())
     if name == "check":
         parser.add_argument("protocol", metavar="PROTOCOL.toml")
@@ -145,12 +145,12 @@ def make_command_parser(name: str) -> Parser:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Where studies are."""
+    """Add the option that names the folder of the studies."""
     parser.add_argument("--store", metavar="DIR", help="folder of the studies (default: $NONDET_STORE, else ./studies)")
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Options that stand for keys of the protocol."""
+    """Add the options that override keys of the protocol."""
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="override a key, e.g. train.epochs=20"
     )
@@ -160,7 +160,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def collect_overrides(options: argparse.Namespace) -> tuple[str, ...]:
-    """All overrides as "section.key=value"; the protocol's own checks judge them."""
+    """Return all overrides as "section.key=value"; they are checked later, together with the protocol."""
     overrides = list(options.set)
     if options.replicas is not None:
         overrides.append(f"protocol.replicas={options.replicas}")

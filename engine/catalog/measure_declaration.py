@@ -1,4 +1,4 @@
-"""What the declaration of a measure says; the declarations are in `measures`."""
+"""Defines what is declared of a measure; the declarations themselves are in `measures`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The level of every interval."""
 
 NORMAL_QUANTILE = 1.959963984540054
 """Standard errors to each side of a value that hold 95 % of a normal distribution."""
@@ -69,7 +69,7 @@ class Measure:
 
     @property
     def spread_key(self) -> str | None:
-        """Of a mean over replicas, the key of the same figure's SD, whether or not there is such a measure."""
+        """Return the key that the SD of the same figure would have; None where the measure is no mean over replicas."""
         return f"{self.key.removesuffix('_mean')}_sd" if self.statistic == "mean" else None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """Where the files of a data preset come from: one of torchvision's loaders, which knows addresses and checksums."""
+    """The source of a data preset's files: a loader of torchvision, which knows their addresses and checksums."""
 
     loader: str
     """Class in `torchvision.datasets`."""
@@ -19,7 +19,7 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """What is known of an image data preset before it is loaded."""
+    """The facts about an image data preset that are known before it is loaded."""
 
     shape: tuple[int, int, int]
     """Channels, height, width of one example."""
@@ -99,7 +99,7 @@ DATA: dict[str, DataFacts] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageFacts:
-    """What is known of a text data preset before it is loaded."""
+    """The facts about a text data preset that are known before it is loaded."""
 
     note: str
 
@@ -119,7 +119,7 @@ AUGMENTATIONS = ("none", "crop", "flip", "crop-flip")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What is known of a model preset before it is built."""
+    """The facts about a model preset that are known before it is built."""
 
     note: str
     parameters: int

@@ -15,7 +15,7 @@ from engine.recipe import DataRecipe, ModelRecipe, TrainRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What decides whether a source can change anything: the settings of an arm, and where it is trained."""
+    """The settings of an arm and its device: they decide whether a source can change anything."""
 
     data: DataRecipe
     model: ModelRecipe

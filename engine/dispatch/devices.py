@@ -13,7 +13,7 @@ from engine.errors import NondetError
 from engine.plan.plan import DeviceType
 
 COMPUTE_ENVIRONMENT = {
-    # One thread per run: more slots beat more threads for small networks, and rounding depends on the count.
+    # Each run has one thread: for small networks more slots are faster, and rounding depends on the threads.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

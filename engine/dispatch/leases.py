@@ -34,7 +34,7 @@ class Lease:
     """Holds one lock file, this process's alone from `acquire` to `release`, or to the end of the process."""
 
     def __init__(self, key: str) -> None:
-        """Name the slot; see `acquire`."""
+        """Keep the name of the slot, without taking its lease; see `acquire`."""
         self.path = find_lease_folder() / f"{key}.lock"
         self._descriptor: int | None = None
 
@@ -42,7 +42,7 @@ class Lease:
         """Take the lease if it is free.
 
         Args:
-            holder: What others are shown who want it too.
+            holder: The text that is shown to others who want the lease.
 
         Returns:
             Whether this process holds it now.
@@ -95,9 +95,9 @@ def _open(path: Path) -> int:
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            # Shared like the temporary folder itself: all users may create, none may remove another's.
+            # The folder is shared like the temporary folder: all users may create files, none may remove another's.
             folder.chmod(0o1777)
-        # Without O_CREAT first: the kernel refuses O_CREAT on another user's file in a sticky folder.
+        # Opening without O_CREAT comes first: the kernel refuses O_CREAT on another user's file in a sticky folder.
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             return os.open(path, flags)

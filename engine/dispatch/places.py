@@ -1,4 +1,4 @@
-"""Keeps the supervisor's book of a place: the worker in it, how the last one ended, how many ended for nothing."""
+"""Records for the supervisor what happens in a place: its worker, how the last one ended, how many claimed no run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Place:
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing more is tried here."""
+        """Tell whether no further worker is started here, because too many in a row ended without claiming a run."""
         return self.fruitless >= MAX_FRUITLESS
 
     def fill(self, executor: Executor, request: WorkerRequest, attempts: int) -> None:
-        """Have a worker started here; `attempts` is how many the study has by now."""
+        """Start a worker here; `attempts` is the number of attempts that the study has so far."""
         self.attempts_at_start, self.dismissed = attempts, False
         self.worker = executor.start_worker(self.name, request)
 
@@ -44,7 +44,7 @@ class Place:
         return status
 
     def dismiss_waiting(self) -> None:
-        """Tell a worker to end that still waits for its turn: nothing is left for it to train."""
+        """Tell the worker to end if it still waits for its slot: nothing is left for it to train."""
         if self.worker is not None and not self.dismissed and self.worker.describe().state == "waiting":
             self.dismissed = True
             self.worker.stop()

@@ -45,7 +45,7 @@ class PreparedStudy:
     """What the plan trains and measures, as `StudyPlan.work` has it."""
 
     def start(self) -> None:
-        """Have it trained; see `start_supervisor`."""
+        """Start the study's supervisor, or leave the work to the one that runs; see `start_supervisor`."""
         _start(self.paths)
 
 
@@ -70,7 +70,7 @@ def preparing(
 
 
 def start_supervisor(paths: StudyPaths) -> None:
-    """Have the study trained as its folder says: start its supervisor, or join the one that runs.
+    """Train the study as its folder says: start its supervisor, or leave the work to the one that runs already.
 
     Raises:
         StudyError: If the supervisor does not come up, with the end of its log; or another command keeps the study.

@@ -32,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 TICK_S = 0.2
 STOP_GRACE_S = 10.0
-"""Between asking workers to end and killing them."""
+"""Time between asking workers to end and killing them."""
 METRICS_PAUSE_FACTOR = 10.0
 """Measures are refreshed at most a tenth of the time: the cores are the training's."""
 METRICS_PAUSE_MIN_S = 3.0
@@ -98,11 +98,11 @@ class Supervisor:
 
     @property
     def workers_left(self) -> bool:
-        """Tell whether a worker has not ended yet, as far as was seen."""
+        """Tell whether some worker had not ended when the workers were last looked at."""
         return any(place.worker is not None for place in self.places)
 
     def stop_workers(self) -> None:
-        """Ask all workers to end, wait for them, then insist."""
+        """Ask all workers to end, and kill those that have not ended after STOP_GRACE_S."""
         self._tell_workers(at_once=False)
         deadline = time.monotonic() + STOP_GRACE_S
         while self.workers_left:

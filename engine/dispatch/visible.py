@@ -25,7 +25,7 @@ class Gpu:
     index: int
     """Its place among the visible ones: N of cuda:N, as torch counts."""
     uuid: str
-    """Of the GPU, or of the part of one that MIG made."""
+    """The id of the GPU, or of the part of one that MIG made."""
     name: str
     entry: str | None = None
     """What a worker's CUDA_VISIBLE_DEVICES has to be; None where that is the UUID."""

@@ -1,4 +1,4 @@
-"""What a measurement went by: kept beside the measures, so that nothing is measured or read without need.
+"""Keeps what a measurement was based on beside the measures, so that nothing is measured or read without need.
 
 A file that looks as it did (size and times of its last change) and whose result names the same digest is not read
 again for measures that are there already. Whatever is measured anew is compared again when it is read.
@@ -36,7 +36,7 @@ Seen = dict[str, Checked]
 
 @dataclass(frozen=True)
 class Basis:
-    """What a measurement went by."""
+    """The basis of a measurement: which measures were declared, and which predictions had been checked."""
 
     measures: str = ""
     """Digest of the declared measures."""
@@ -54,7 +54,7 @@ def look_at(path: Path) -> Look:
 
 
 def read_basis(path: Path) -> Basis:
-    """Read what the last measurement went by; nothing where the file is absent, damaged or of another version."""
+    """Read what the last measurement was based on; empty where the file is absent, damaged or of another version."""
     content = find_record(path, CheckedFiles)
     try:
         return Basis() if content is None else Basis(content.measures, {r: _parse(f) for r, f in content.runs.items()})
@@ -68,7 +68,7 @@ def _parse(file: CheckedFile) -> Checked:
 
 
 def write_basis(path: Path, basis: Basis) -> None:
-    """Write what a measurement went by; inverse of `read_basis`."""
+    """Write what a measurement was based on; inverse of `read_basis`."""
     runs = {run: _describe(checked) for run, checked in basis.seen.items()}
     write_record(path, CheckedFiles(measures=basis.measures, runs=runs), compact=True)
 

@@ -18,11 +18,11 @@ from engine.study.study_plan import StudyArm
 def find_condition_numbers(
     paths: StudyPaths, arm: StudyArm, finished: Mapping[str, ResultRecord]
 ) -> ConditionNumbers | None:
-    """Find those of an arm in which one bit varies and nothing else; None for others, or without its unperturbed twin.
+    """Find the condition numbers of an arm in which one bit alone varies; None for others, or without the unmoved twin.
 
     Args:
         paths: The study, for the recipes of its runs.
-        arm: As planned.
+        arm: The arm as it is planned.
         finished: result.json by run id.
     """
     twin = find_twin(paths, arm, finished)

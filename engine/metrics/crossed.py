@@ -107,9 +107,9 @@ def measure_grid(arm: StudyArm, replicas: dict[str, Replica | None]) -> Grid | N
 
 
 def reduce_figures(values: np.ndarray) -> np.ndarray:
-    """Return as many figures per run as there are runs, with the same components as many more have.
+    """Replace the M figures of each run by R figures whose variance components are the same on average.
 
-    Components are quadratic in the runs' figures, so their Gram matrix holds all there is to know.
+    Components are quadratic in the runs' figures, so they can be computed from the Gram matrix of the runs alone.
 
     Args:
         values: float (R, M).

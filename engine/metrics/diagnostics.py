@@ -1,4 +1,4 @@
-"""What the same predictions tell beyond the diversity measures: how much of a spread is the test set's doing.
+"""Measures how much of the spread between replicas is due to the finite size of the test set.
 
 Shapes: R replicas, N examples. Accuracies and their SDs are in percent and percentage points.
 """
@@ -113,7 +113,7 @@ def distribution_variance(right: np.ndarray) -> tuple[float, Interval | None]:
 
 
 def _covariance(counts: np.ndarray, hits: np.ndarray, examples: int) -> float:
-    """Apply theorem 2 to how many replicas are right on each example, and on how many examples each replica is."""
+    """Apply theorem 2 to the number of right replicas per example, and of right examples per replica (`hits`)."""
     replicas = len(hits)
     share = counts / replicas
     of_examples = float(np.sum(share * (1.0 - share))) * replicas / (replicas - 1)

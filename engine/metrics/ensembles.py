@@ -92,7 +92,7 @@ def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarr
 
 
 def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: np.ndarray) -> None:
-    """Add a block's right answers, float64 (R, B, C) logits, to what lies above the diagonal of the counts."""
+    """Add the right answers of every pair on a block of logits, float64 (R, B, C), to `correct` above its diagonal."""
     candidates = find_candidates(part)
     places = np.arange(len(labels))
     winnable = candidates[places, labels]  # elsewhere no pair is right
@@ -121,21 +121,22 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
     leading = part.mean(axis=0).argmax(axis=1)
     distances = part - np.take_along_axis(part, leading[None, :, None], axis=2)
     two_largest = np.partition(distances, len(part) - 2, axis=0)[-2:].sum(axis=0)
-    # Beyond what rounding can do to a distance.
+    # The tolerance is larger than what rounding can do to a distance.
     return two_largest >= -1e-9 * np.abs(part).max()
 
 
 def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> None:
-    """Count the right answers among candidates (R, B, M): the right one's sum has to exceed each other one's sum.
+    """Count the right answers among candidate classes (R, B, M) for every pair, and add them to `correct`.
 
-    That is a comparison per other candidate: the distance of one replica with the negated distance of the other.
+    A pair is right where the true class has a larger sum of logits than each other candidate. Each such comparison is
+    made between the distance of the two logits in one replica and the negated distance in the other.
     """
     replicas, places = len(among), np.arange(len(wanted))
     others = np.argsort(np.arange(among.shape[2]) == wanted[:, None], axis=1, kind="stable")[:, :-1]
     rivals = np.take_along_axis(among, others[None], axis=2)
     distances = np.ascontiguousarray((among[:, places, wanted][:, :, None] - rivals).transpose(2, 0, 1))
     bounds = -distances
-    # Of equal sums the lower class counts as predicted: against a rival behind it, equal is enough.
+    # Where sums are equal, the lower class counts as predicted: against a higher class, an equal sum is enough.
     behind = np.broadcast_to((others > wanted[:, None]).T[:, None, :], bounds.shape)
     np.nextafter(bounds, -np.inf, out=bounds, where=behind)
     for i in range(replicas - 1):
@@ -183,7 +184,7 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
     normalisers = roots @ roots.transpose(0, 2, 1)
     own = (highest - part[:, np.arange(len(labels)), labels]).sum(axis=1)
     if precision is np.float32:
-        # The sum of some logs is the log of a product: as many factors as float32 can hold.
+        # The sum of logs is the log of a product; each product has as many factors as float32 can hold.
         for _ in range(count_foldings(float(gap), part.shape[2])):
             half = len(normalisers) // 2
             normalisers[:half] *= normalisers[len(normalisers) - half :]
@@ -192,13 +193,16 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
 
 
 def count_foldings(gap: float, classes: int) -> int:
-    """Return how often normalisers in exp(−gap/2)…classes can be multiplied in pairs within float32's normal range."""
+    """Return how often normalisers can be multiplied in pairs within the range of float32.
+
+    A normaliser lies between exp(−gap/2) and the number of classes.
+    """
     factors = SINGLE_EXPONENT / max(gap / 2, math.log(classes), 1.0)
     return max(0, min(MAX_FOLDINGS, int(math.log2(max(factors, 1.0)))))
 
 
 def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
-    """Return the same by the definition, for logits so far apart that their exps cannot be multiplied."""
+    """Return what `_sum_losses` does, by the definition: for logits so far apart that their exps leave the range."""
     places = np.arange(len(labels))
     sums = np.empty((len(part), len(part)))
     for i in range(len(part)):
@@ -211,16 +215,16 @@ def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
 
 @IMAGE_FORMULAS.computes("ensemble_delta")
 def measure_gains(outputs: ImageOutputs) -> Matrix:
-    """Return what accuracy the mean logits of all pairs gain, percentage points."""
+    """Return the accuracy of each pair's mean logits minus the mean of its members' own, percentage points (R, R)."""
     joint = ensemble_accuracies(outputs.logits, outputs.labels, outputs.predictions)
     return joint - (outputs.accuracies[:, None] + outputs.accuracies[None, :]) / 2
 
 
 @IMAGE_FORMULAS.computes("ensemble_cross_entropy_delta")
 def measure_loss_changes(outputs: ImageOutputs) -> Matrix:
-    """Return by how much the cross-entropy of the mean logits of all pairs differs from their members', nats."""
+    """Return the cross-entropy of each pair's mean logits minus the mean of its members' own, nats (R, R)."""
     joint, own = ensemble_cross_entropies(outputs.logits, outputs.labels), outputs.cross_entropies
-    # Equal replicas average to themselves; what rounding leaves of that is not a gain.
+    # The mean of equal replicas is the replica itself, so any other difference than 0 would be rounding.
     return np.where(_find_equal(outputs.logits, own), 0.0, joint - (own[:, None] + own[None, :]) / 2)
 
 

@@ -1,4 +1,4 @@
-"""From formulas to estimates: means, SDs and means over pairs with their uncertainty, and why something is missing."""
+"""Turns formulas into estimates: means, SDs, means over pairs, their uncertainty, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Measured:
     n: int
     """Replicas."""
     estimates: dict[str, Estimate]
-    """By key, every measure of the group."""
+    """The estimate of every measure of the group, by key."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Field → why it is None."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How the bootstrap is done."""
+    """The settings of the bootstrap."""
 
     resamples: int
     """0 leaves its errors out."""
@@ -53,10 +53,10 @@ def measure_all(
     """Compute every measure of a group.
 
     Args:
-        formulas: Of the group.
+        formulas: The functions that compute the group's measures.
         outputs: What they are given.
         n: Replicas, 1 or more.
-        resampling: Of the replicas.
+        resampling: The settings of the bootstrap over replicas.
     """
     found = Measured(n, {measure.key: NOTHING for measure in MEASURES[formulas.group]})
     ordered = sorted(MEASURES[formulas.group], key=lambda measure: STATISTICS.index(measure.statistic))
@@ -80,7 +80,7 @@ def measure_all(
 
 
 def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, str | None]:
-    """Return the estimate of a measure, and why nothing stands beside its value where something should."""
+    """Return the estimate of a measure, and the reason why its uncertainty is missing; None where none is missing."""
     if measure.statistic == "pairs":
         value = mean_over_pairs(figures)
     else:

@@ -1,4 +1,4 @@
-"""Which function computes which measure, checked against what is declared in engine/catalog/measures.py.
+"""Maps each measure to the function that computes it, and checks that against engine/catalog/measures.py.
 
 A formula sees all that some replicas have put out. It returns one figure per replica (R,) for a mean or an SD, one per
 pair (R, R) for a mean over pairs, or a finished estimate.
@@ -24,7 +24,7 @@ class Formulas(Generic[Outputs, Result]):
     """The formulas of one group of measures."""
 
     def __init__(self, group: Group) -> None:
-        """Begin without any."""
+        """Start without any formula."""
         self.group: Group = group
         self.by_key: dict[str, Callable[[Outputs], Result]] = {}
 

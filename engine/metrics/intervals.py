@@ -53,7 +53,7 @@ def jackknife_interval(matrix: np.ndarray) -> tuple[float, float]:
     if replicas < 3:
         raise ValueError(f"{replicas} replicas: leaving one out leaves no pair")
     centre = mean_over_pairs(matrix)
-    # Distances from the mean: equal entries then give an interval of exactly no width.
+    # Distances from the mean are used, so that equal entries give an interval of width exactly 0.
     distances = matrix - centre
     np.fill_diagonal(distances, 0.0)
     of_replica = distances.sum(axis=1)

@@ -59,7 +59,7 @@ def measure_word_disagreement(outputs: TextOutputs) -> np.ndarray:
 
 @TEXT_FORMULAS.computes("ensemble_perplexity_delta")
 def measure_perplexity_changes(outputs: TextOutputs) -> np.ndarray:
-    """Return the perplexity of the mean of two replicas' probabilities less the mean of theirs, float64 (R, R)."""
+    """Return the perplexity of each pair's mean probabilities minus the mean of its members' own, float64 (R, R)."""
     logs, own = outputs.log_probabilities.astype(np.float64), outputs.perplexities
     matrix = np.zeros((len(logs), len(logs)))
 
@@ -92,7 +92,7 @@ def measure_text(
         log_probabilities: Natural logarithm of the true word's probability, float (R, N).
         labels: The true word, int (N,).
         bootstrap: Resamples behind the error of the SD; 0 leaves it out.
-        seed: Of the resamples.
+        seed: The seed of the resamples.
 
     Raises:
         ValueError: If the shapes do not fit.

@@ -48,7 +48,7 @@ def _declare_fields(cls: type[C]) -> type[C]:
 @dataclass(frozen=True, kw_only=True)
 @_declare_fields
 class Diversity:
-    """What R replicas have in common and what not; a value that does not exist is None, with its reason.
+    """The diversity of R replicas; a value that does not exist is None, and `reasons` says why.
 
     Its other fields are those of the measures of images in engine/catalog/measures.py: KEY, with KEY_error or KEY_ci.
     """
@@ -72,7 +72,7 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
         logits: Float (R, N, C); not changed.
         labels: True class, int (N,), 0…C−1.
         bootstrap: Resamples behind the errors of the SDs; 0 leaves them out.
-        seed: Of the resamples.
+        seed: The seed of the resamples.
 
     Raises:
         ValueError: If the shapes do not fit, or labels lie outside 0…C−1.

@@ -1,4 +1,4 @@
-"""What some replicas have put out on one test set, with the figures of each that several measures are made of.
+"""Holds the outputs of some replicas on one test set, with the figures that several measures are computed from.
 
 Shapes: R replicas, N examples or words, C classes.
 """
@@ -42,7 +42,7 @@ class ImageOutputs:
 
 @dataclass(frozen=True)
 class TextOutputs:
-    """What some language models expect before each word of a text."""
+    """The predictions that some language models make before each word of a text."""
 
     likeliest: np.ndarray
     """Number of the likeliest word, int (R, N)."""
@@ -64,7 +64,7 @@ class TextOutputs:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """On which examples some replicas are right."""
+    """The examples on which each replica predicts the right class, and how much the replicas disagree."""
 
     right: np.ndarray
     """bool (R, N), R and N of 1 or more."""

@@ -21,7 +21,7 @@ from engine.study.records import Damage, find_record, read_record
 from engine.study.run_records import ResultRecord, compare_digest, note_damage
 
 TEXT_FIELDS = ("argmax", "log_probability")
-"""Of the predictions of language models."""
+"""The fields of the predictions of language models."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Labels:
     values: np.ndarray
     """int (N,)."""
     sha256: str
-    """Of their file."""
+    """The digest of their file."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Replica:
     weights_sha256: str | None = None
     predictions: Predictions | None = None
     sha256: str = ""
-    """Of the predictions; of an ensemble one that stands for all of its members'."""
+    """The digest of the predictions; that of an ensemble stands for those of all its members."""
     result: ResultRecord | None = None
     """What the run left, where its predictions can be used."""
 
@@ -137,11 +137,11 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
 
 
 def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], labels: Labels | str) -> None:
-    """Have one run trained again where labels.npy is none of any finished run's: that writes it anew.
+    """Mark one finished run as damaged where labels.npy is not the file of any: training it again writes the labels.
 
     Args:
         paths: The study.
-        replicas: By run id, None for runs that have not finished.
+        replicas: The replica of each run id, None for runs that have not finished.
         labels: The study's, or what is wrong with them.
     """
     if any(replica is not None and replica.predictions is not None for replica in replicas.values()):

@@ -18,7 +18,7 @@ def standard_deviation(values: np.ndarray) -> float:
 
     Source: the published code uses numpy.std; x0.995 of the unbiased one at R = 100.
     """
-    # Distances from one of the values instead of from a rounded mean: equal values give zeros.
+    # Distances are taken from one of the values, not from a rounded mean, so that equal values give zeros.
     return float(np.std(values - values[0]))
 
 

@@ -60,7 +60,7 @@ def measure_study(
         found = _find_replicas(arm, replicas)
         entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
         if entry is None or arm.crossed:
-            # Their bytes are about to be used: how a file looks from outside is not enough.
+            # The bytes of these files are about to be used, so their size and times are not enough to trust them.
             for run in arm.runs:
                 if run in seen and seen[run] is before.pop(run, None):
                     del seen[run]

@@ -1,1 +1,1 @@
-"""From a protocol to its runs: seeds, packs, and the digests of the files that they depend on."""
+"""Plans the runs of a protocol: their seeds, their packs, and the digests of the files that they depend on."""

@@ -1,4 +1,4 @@
-"""Where text data is: files in their usual layouts below the data's root, or the standard library's help topics."""
+"""Finds and reads text data: files in their usual folders below the data root, or Python's own help topics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN_NAME = "{}.txt"
 
 BLOCK_PARAGRAPHS = 20
 HELD_OUT = 10
-"""Of the help topics, every tenth block of paragraphs is for testing, every tenth for validation."""
+"""One in so many blocks of the help topics is for testing, another one for validation."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class CorpusText:
 
 
 def find_files(preset: str, root: Path) -> tuple[Path, ...]:
-    """The three files of a corpus.
+    """Return the three files of a corpus: for training, validation and testing.
 
     Raises:
         DataError: If they are not where they are usually found; names what was looked for.
@@ -53,7 +53,7 @@ def find_files(preset: str, root: Path) -> tuple[Path, ...]:
 
 
 def read_corpus(preset: str, root: Path) -> CorpusText:
-    """The text of a corpus.
+    """Read the text of a corpus.
 
     Raises:
         DataError: If a file is missing, empty or no text.
@@ -74,7 +74,7 @@ def _read_text(preset: str, file: Path) -> str:
 
 
 def _read_topics() -> CorpusText:
-    """The help topics in the order of their names, cut into blocks of paragraphs that are held out or not."""
+    """Read the help topics in the order of their names, and share their blocks of paragraphs out to the three parts."""
     topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
     paragraphs = [text for name in sorted(topics) for text in re.split(r"\n\s*\n", topics[name])]
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
@@ -85,7 +85,7 @@ def _read_topics() -> CorpusText:
 
 
 def digest_corpus(preset: str, root: Path) -> str | None:
-    """SHA-256 of a corpus's text, which is part of what determines a run; None where it cannot be read."""
+    """Return the SHA-256 of a corpus's text, which is part of a run's recipe; None where it cannot be read."""
     try:
         corpus = read_corpus(preset, root)
     except DataError:

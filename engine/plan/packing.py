@@ -1,7 +1,7 @@
-"""Which runs of a protocol are trained in packs, and in which.
+"""Decides which runs of a protocol are trained in packs, and in which packs.
 
-Of some networks that is known at once; of a user's own, and of `pack = "auto"`, it is found out by trying, and what
-was found is handed in here.
+For some networks that is known at once. For a user's own network, and for `pack = "auto"`, it is found out by trying;
+the caller hands in what was found.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from engine.recipe import NO_SEEDS, PackRecipe, Recipe
 
 
 def shows_rounding(vary: Collection[str]) -> bool:
-    """Whether an arm's point is a difference in rounding, which slots must not add to: controls, moved bits, order."""
+    """Tell whether an arm shows rounding alone, so that a run's slot in a pack must not change its bits.
+
+    That holds for controls, for arms that vary a bit, and for arms that vary low-level operations alone.
+    """
     return "bit" in vary or set(vary) <= {"lowlevel"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How the runs of one kind are trained, as found out by trying."""
+    """The way to train the runs of one kind, as it was found by trying."""
 
     size: int
     """Replicas at once; 1 is each by itself."""
@@ -40,7 +43,7 @@ Packings = Mapping[str, Packing]
 
 @dataclass(frozen=True, kw_only=True)
 class Stacking:
-    """What becomes of an arm's runs."""
+    """The way in which an arm's runs are trained: in packs, or one by one."""
 
     kind: str | None
     """Key of the runs that may be trained together; None where a setting rules it out."""
@@ -52,14 +55,14 @@ class Stacking:
 
 
 def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], packings: Packings) -> Stacking:
-    """How an arm's runs are trained.
+    """Decide how an arm's runs are trained.
 
-    The same for all of its replicas: a row never mixes runs whose kernels round differently.
+    The answer is the same for all of its replicas: an arm never mixes runs whose kernels round differently.
 
     Args:
-        protocol: With its settings of packs.
+        protocol: The protocol with its settings of packs.
         arm: Not an ensemble.
-        recipe: Of one of its replicas, without a pack.
+        recipe: The recipe of one of its replicas, without a pack.
         varying: Its sources that are not empty.
         packings: What was found out.
     """
@@ -85,7 +88,7 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
 
 
 def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
-    """What rules packs out without a trial."""
+    """Return the first reason that rules packs out without a trial; None where there is no such reason."""
     text = recipe.data.preset in presets.LANGUAGE
     obstacles = {
         "free kernels need a process of their own for each run": recipe.lowlevel == "kernels",
@@ -99,6 +102,6 @@ def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
 
 
 def _name_kind(recipe: Recipe, *, shared_batch: bool) -> str:
-    """Equal for runs that are alike in everything but seeds and bits."""
+    """Return a key that is equal for runs whose recipes differ in nothing but seeds, bit and repetition."""
     alike = replace(recipe, seeds=NO_SEEDS, bit=None, repeat=None, pack=None)
     return hashlib.sha256(f"{alike.canonical_json()} {shared_batch}".encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
-"""From a protocol to its runs: every seed and setting fixed, runs shared between arms, ids from the recipes.
+"""Turns a protocol into its runs: fixes every seed and setting, shares runs between arms, derives ids from recipes.
 
-Pure: the same protocol, device type and target digests always give the same plan.
+The same protocol, device type and target digests always give the same plan.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, R
 
 DeviceType = Literal["cpu", "cuda"]
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
-"""Of what a recipe names but does not hold: a user's source file, a corpus."""
+"""A function that digests what a recipe names but does not hold: a user's source file, a corpus."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,11 @@ class PlannedArm:
     group: int = 1
     """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
     onset: int | None = None
-    """Of an arm that lists onsets, 0 included; None for others."""
+    """The onset of an arm that lists several, 0 included; None for others."""
     alone: str | None = None
     """Why its runs are not trained in packs although the protocol asks for them."""
     kind: str | None = None
-    """Of its runs, as `packing.Packings` names them; None where none of them can be in a pack."""
+    """The kind of its runs, as `packing.Packings` names it; None where none of them can be in a pack."""
     shared_batch: bool = False
     """Whether its replicas see the same batches."""
     crossed: tuple[tuple[str, int], ...] = ()
@@ -53,7 +53,7 @@ class Plan:
     device: DeviceType
     arms: tuple[PlannedArm, ...]
     recipes: dict[str, Recipe]
-    """By run id, in the order in which they are trained: all arms' replica 1, then all arms' replica 2, …"""
+    """The recipe of each run id, in the order of training: all arms' replica 1, then all arms' replica 2, …"""
 
     @property
     def shared(self) -> dict[str, int]:
@@ -109,7 +109,7 @@ def make_plan(
 
 
 def number_replicas(arm: Arm) -> list[dict[str, int]]:
-    """Source → seed for each replica of an arm: the replica's number, or every pair of a crossed arm's seeds."""
+    """Return source → seed for every replica of an arm; a crossed arm has a replica for each pair of its two seeds."""
     if not arm.crossed:
         return [dict.fromkeys(SOURCES, replica) for replica in range(1, arm.replicas + 1)]
     (one, rows), (other, columns) = arm.crossed
@@ -135,14 +135,14 @@ def _plan_arm(
             kind=stackings[arm.name].kind,
             shared_batch=stackings[arm.name].shared_batch,
         )
-    # Disjoint groups: ensembles that shared members would not be independent replicas.
+    # The groups are disjoint, because ensembles that share members would not be independent replicas.
     members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
     runs = tuple(recipe.id for recipe in members)
     return PlannedArm(name=arm.name, vary=(), runs=runs, empty={}, group=arm.ensemble.size)
 
 
 def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:
-    """Replica by replica, so that every arm has a first comparison early."""
+    """Return id → recipe in the order of training: by replica first, so that every arm can soon be compared."""
     longest = max(len(recipes) for recipes in by_arm)
     ordered = [recipes[i] for i in range(longest) for recipes in by_arm if i < len(recipes)]
     return {recipe.id: recipe for recipe in ordered}
@@ -196,7 +196,7 @@ def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[
 
 
 def _is_idle(arm: Arm, empty: dict[str, str]) -> bool:
-    """Whether an arm that is to vary something does not: all of its sources are empty, or one of a crossed pair."""
+    """Tell whether an arm cannot vary what it should: all of its sources are empty, or one of a crossed pair is."""
     return bool(empty) if arm.crossed else bool(arm.vary) and set(arm.vary) == set(empty)
 
 
@@ -217,7 +217,7 @@ def _recipe(
     lowlevel: LowLevel,
     device: DeviceType,
 ) -> Recipe:
-    """The recipe of one replica: varying sources take the replica's number of them as seed, others their base seed.
+    """Return the recipe of one replica: sources that vary take their seed from `numbers`, others keep the base seed.
 
     Source: section 3.1 of the paper, whose runs have the seeds (i, 1, 1), (1, i, 1), …
     """

@@ -1,4 +1,4 @@
-"""What a user's "module:function" consists of: its source files, found and digested without importing any of them.
+"""Finds and digests the source files of a user's "module:function" without importing any of them.
 
 A target is its own package and every module that it imports, directly or through others, as long as that module is
 the user's: beside the protocol, or installed from a folder that is being worked on. What lies in the environment's
@@ -19,7 +19,7 @@ from pathlib import Path
 import engine
 
 SUFFIXES = (".py", ".so")
-"""Of the files of a package that are code."""
+"""The endings of those files of a package that are code."""
 
 INSTALLED = ("site-packages", "dist-packages")
 """Names of the folders that packages are installed into."""
@@ -69,7 +69,7 @@ def find_unseen(covered: tuple[Path, ...], loaded: dict[str, Path]) -> dict[str,
     """Find the loaded modules that belong to the user and are not among the files of a target.
 
     Args:
-        covered: From `find_sources`.
+        covered: The files that `find_sources` returned.
         loaded: Module → its file, of modules that were loaded since the target was imported.
     """
     known = {file.resolve() for file in covered}
@@ -90,7 +90,7 @@ def _list_files(name: str, search_path: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _find_spec(name: str, search_path: tuple[Path, ...]) -> importlib.machinery.ModuleSpec | None:
     try:
-        # A top-level name: nothing is imported for it.
+        # The name is a top-level one, so nothing is imported to find it.
         installed = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         installed = None

@@ -1,4 +1,4 @@
-"""What a key of a protocol may be: each check judges a TOML value and says in words what it allows."""
+"""Defines the checks of a protocol's keys: each judges a TOML value and says in words what it allows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def no_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Check:
-    """What a value may be."""
+    """A test of a TOML value, with a description of the values that pass it."""
 
     accepts: Callable[[Any], bool]
     """Tells whether a TOML value is allowed."""
@@ -41,7 +41,7 @@ class Check:
 
     @property
     def allowed(self) -> str:
-        """What is allowed, in words: "a whole number from 1 to 10"."""
+        """The allowed values in words, such as "a whole number from 1 to 10"."""
         return self.describe()
 
     @property

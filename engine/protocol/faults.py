@@ -27,7 +27,7 @@ class Fault:
     """The value as shown, see `show_value`; None where there is none."""
 
     def format(self) -> str:
-        """Two lines: key = value: problem, then the remedy."""
+        """Return the fault as two lines: the key, its value and the problem, then the remedy."""
         shown = "" if self.value is None else f" = {self.value}"
         head = f"{printable(self.key)}{shown}: " if self.key else ""
         return f"  {head}{self.problem}\n    -> {self.remedy}"
@@ -46,12 +46,12 @@ class ProtocolError(NondetError):
 
 
 def printable(text: str) -> str:
-    """The text with control, bidirectional and other invisible characters escaped."""
+    """Return a text with control characters, bidirectional ones and other invisible ones escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def show_value(value: object) -> str:
-    """A TOML value as one short printable line."""
+    """Return a TOML value as one short printable line."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:  # a list that contains itself cannot come from TOML, a lone surrogate can come from --set
@@ -61,7 +61,7 @@ def show_value(value: object) -> str:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest valid one first, then all."""
+    """Return the remedy for an unknown name: the nearest valid name first where one is near, then all valid names."""
     valid = list(names)
     by_lower = {one.lower(): one for one in valid}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)

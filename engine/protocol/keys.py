@@ -1,4 +1,4 @@
-"""What is declared of one key of a protocol: check, default, remedy, meaning."""
+"""Declares a key of a protocol: its check, default, remedy and meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.protocol.checks import Check
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of one key."""
+    """The declaration of one key."""
 
     check: Check
     default: Any

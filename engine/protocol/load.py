@@ -219,7 +219,7 @@ def _build_ensemble(prefix: str, table: Table, sections: Sections, faults: list[
     if len(faults) > before or own["name"] is None:
         return ()
     ensemble = Ensemble(own["ensemble"]["of"], own["ensemble"]["size"])
-    # Placeholders: an ensemble has the settings of its members' arm.
+    # These are placeholders, as an ensemble has the settings of its members' arm.
     data, model = _data_recipe(sections.data), _model_recipe(sections.model)
     train = _train_recipe(sections.train, text=False)
     return (Arm(name=own["name"], vary=(), replicas=0, data=data, model=model, train=train, ensemble=ensemble),)

@@ -31,7 +31,7 @@ def apply_overrides(document: dict[str, Any], overrides: tuple[str, ...]) -> lis
 
 
 def parse_value(text: str) -> Any:
-    """The text as a TOML value; plain words, which TOML would refuse, are strings."""
+    """Return the TOML value that a text denotes; a text that is no TOML value, such as a plain word, stays a string."""
     try:
         document = tomli.loads(f"value = {text}")
     except tomli.TOMLDecodeError:

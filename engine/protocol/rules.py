@@ -33,7 +33,7 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     """Check an arm's settings against each other; each fault is reported once, at the protocol's key or the arm's own.
 
     Args:
-        prefix: Of the arm's keys, e.g. "arm[2].".
+        prefix: The beginning of the arm's keys, e.g. "arm[2].".
         table: The [[arm]] table as it was written.
         merged: The sections as they hold in this arm.
         vary: Its sources.
@@ -88,7 +88,7 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
 
 
 def check_views(merged: Sections, report: Report) -> None:
-    """Check that test-time crops make a regular grid over the padding of the data's images."""
+    """Report a number of test-time crops that makes no regular grid over the padding of the data's images."""
     facts = presets.DATA.get(merged.data.preset or "")
     crops = merged.evaluate.crops
     if facts is None or crops == 1:
@@ -103,7 +103,7 @@ def check_views(merged: Sections, report: Report) -> None:
 
 
 def check_text(merged: Sections, report: Report) -> None:
-    """Check that text has a model for text and no settings of images, and the other way round."""
+    """Report text without a model for text, such a model without text, and settings that do not apply to it."""
     data, model, train = merged.data, merged.model, merged.train
     is_text, reads_text = data.preset in presets.LANGUAGE, model.preset in presets.LANGUAGE_MODELS
     texts, readers = ", ".join(presets.LANGUAGE), ", ".join(presets.LANGUAGE_MODELS)
@@ -136,7 +136,7 @@ def check_text(merged: Sections, report: Report) -> None:
 
 
 def check_cka(sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]) -> None:
-    """Check that inner layers are compared from kept weights, and on images."""
+    """Report a comparison of inner layers (CKA) where weights are not kept, or where an arm trains on text."""
     if not sections.metrics.cka:
         return
     if not sections.dispatch.keep_weights:
@@ -148,7 +148,7 @@ def check_cka(sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]) ->
 
 
 def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: int, faults: list[Fault]) -> None:
-    """Check that an onset has something that can begin to differ in the middle of a training."""
+    """Report late onsets where nothing varies, where initialisation varies, or where training ends before them."""
     key = f"{prefix}onset"
     late = [onset for onset in onsets if onset > 0]
     if late and not vary:
@@ -167,8 +167,8 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
     """Give ensemble arms the number of groups that their members' arm allows.
 
     Args:
-        arms: Without the faulty ones.
-        names: Of all [[arm]] tables, in order, for the keys of faults.
+        arms: The arms without the faulty ones.
+        names: The names of all [[arm]] tables, in order, for the keys of faults.
         faults: Extended.
     """
     trained = {arm.name: arm for arm in arms if arm.ensemble is None}

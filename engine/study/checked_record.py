@@ -1,4 +1,4 @@
-"""checked.json: what the last measurement went by, so that nothing is measured or read without need."""
+"""checked.json: what the last measurement was based on, so that nothing is measured or read without need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured where a protocol says auto, kept with the study so that it goes on as it began."""
+"""Keeps with a study what was measured for the settings that are auto, so that it goes on as it began."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """Choices of one study on one machine."""
 
     settings: PackSettings | None = None
-    """Of the protocol's packs, as they were when these were tried; under others what was found does not hold."""
+    """The protocol's settings of packs when these were tried; what was found does not hold under other settings."""
     packings: dict[str, Packing] = {}
     devices: str = ""
     """The protocol's, when slots were tried."""

@@ -35,7 +35,7 @@ class RequestRecord(Record, frozen=True, kw_only=True, tag=1):
 
 @dataclass(frozen=True)
 class Control:
-    """What the requests so far add up to."""
+    """The combined effect of all requests so far."""
 
     cancelled: bool = False
     """The whole study is to stop."""
@@ -45,11 +45,11 @@ class Control:
     paused_runs: frozenset[str] = field(default_factory=frozenset)
 
     def stops(self, run_id: str) -> bool:
-        """Whether this run is to end."""
+        """Tell whether this run is to end."""
         return self.cancelled or run_id in self.cancelled_runs
 
     def holds(self, run_id: str) -> bool:
-        """Whether this run is to wait."""
+        """Tell whether this run is to wait."""
         return self.paused or run_id in self.paused_runs
 
 
@@ -69,7 +69,7 @@ def request(paths: StudyPaths, verb: Verb, *, runs: Iterable[str] | None = None)
 
 
 def _list_requests(paths: StudyPaths) -> dict[int, str]:
-    """Number → name of every request that was left."""
+    """Return number → file name of every request in the control folder."""
     try:
         names = os.listdir(paths.control)
     except (FileNotFoundError, NotADirectoryError, PermissionError):

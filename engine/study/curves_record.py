@@ -9,7 +9,7 @@ import msgspec
 from engine.study.records import Record, find_record
 
 Figures = tuple[float | None, ...]
-"""By epoch; None where no replica counts."""
+"""One figure per epoch; None where no replica counts."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """Replicas that have reached the epoch with a figure that is finite."""
     mean: Figures
     sd: Figures
-    """With ddof 0."""
+    """The standard deviation with ddof 0."""
     low: Figures
     """Lower end of the middle 95 %."""
     high: Figures
@@ -32,9 +32,9 @@ class FirstEpoch(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: int
     unmoved: float
-    """Of the run in which no bit was moved."""
+    """The figure of the run in which no bit was moved."""
     moved: tuple[float, ...]
-    """Of the runs in which one was."""
+    """The figures of the runs in which one bit was moved."""
 
 
 class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,7 +50,7 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nats."""
     test_perplexity: Spread | None = None
     first_epochs: tuple[FirstEpoch, ...] | None
-    """Of arms in which one bit varies."""
+    """The comparison of the first epochs, for arms in which one bit varies; None for others."""
 
 
 class StudyCurves(Record, frozen=True, tag=1):

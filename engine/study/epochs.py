@@ -30,7 +30,7 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
     test_perplexity: float | None = None
     """exp of the cross-entropy, for text; None for images."""
     lr: float
-    """Of the epoch's last step."""
+    """The learning rate of the epoch's last step."""
     seconds: float
     """Training and evaluation together."""
 
@@ -39,7 +39,7 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
 
     @property
     def is_text(self) -> bool:
-        """Whether the run is a language model."""
+        """Tell whether the run trains a language model."""
         return self.test_perplexity is not None or "test_perplexity" in self.nonfinite
 
 
@@ -64,7 +64,7 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
         try:
             start = os.fstat(descriptor).st_size
             if os.write(descriptor, line) != len(line):
-                # A full disk takes part of a line; taken back, the next try does not continue a torn one.
+                # A full disk may take part of a line. That part is removed, so that the next try does not continue it.
                 os.ftruncate(descriptor, start)
                 raise OSError(28, os.strerror(28))
         finally:
@@ -72,7 +72,7 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
 
 
 def parse_epoch(line: bytes) -> EpochRecord | None:
-    """Return the record of one complete line; None where it is none of ours."""
+    """Return the record of one complete line; None where the line is no such record."""
     try:
         return _DECODER.decode(line)
     except JSON_FAULTS:
@@ -81,7 +81,7 @@ def parse_epoch(line: bytes) -> EpochRecord | None:
 
 @dataclass(frozen=True)
 class EpochChunk:
-    """What was read of a file of epochs."""
+    """The records that one read of a file of epochs has found, and the place where the next read starts."""
 
     records: tuple[EpochRecord, ...]
     bad_lines: int

@@ -36,7 +36,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
 
 
 def refuse_exhaustion(error: OSError, path: Path) -> None:
-    """Tell a lack of file descriptors from a fault of the file, which says nothing about the file.
+    """Raise where a file could not be opened for lack of file descriptors, which says nothing about the file itself.
 
     Raises:
         StudyError: If the process or the machine has too many files open.

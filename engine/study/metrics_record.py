@@ -1,4 +1,4 @@
-"""metrics.json: what every arm's replicas have in common and what not, rebuilt from the runs at any time.
+"""metrics.json: the measures of every arm's replicas, which can be computed anew from the runs at any time.
 
 In the file the fields of an arm's measures stand beside its name and counts, KEY, KEY_error and KEY_ci of each measure
 that is declared for its kind of network. In Python each measure is one `Estimate`.
@@ -30,7 +30,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the 95 % interval; of a value with an error, what a normal distribution gives it."""
+        """Half the width of the 95 % interval; where there is an error alone, that of a normal distribution with it."""
         if self.interval is not None:
             return (self.interval[1] - self.interval[0]) / 2
         return None if self.error is None else NORMAL_QUANTILE * self.error
@@ -69,7 +69,7 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     ci: Interval | None
     """95 %; None where a source has fewer than three seeds."""
     share: float | None
-    """Of the sum of all components that are not negative; None where that is zero."""
+    """The share of this component in the sum of all that are not negative; None where that sum is zero."""
 
 
 class Components(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +96,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logits: Components | None = None
     """Mean over examples and classes, each example's logits centred."""
     log_probability: Components | None = None
-    """Of the true word, mean over words."""
+    """The components of the true word's log-probability, mean over words."""
 
     @property
     def figures(self) -> dict[str, Components]:
@@ -151,17 +151,17 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """Resamples of the replicas."""
     runs_used: tuple[str, ...]
     files_sha256: str | None
-    """Of the files that were measured; None without labels."""
+    """The digest of the files that were measured; None without labels."""
     reasons: dict[str, str]
     """Field of a measure, or "damaged" or "diverged" → why."""
     condition_number: ConditionNumbers | None = None
-    """Of arms in which one bit varies."""
+    """The condition numbers of an arm in which one bit varies; None for others."""
     onset: int | None = None
     """Epoch in which the sources begin to differ; None where they do from the start."""
     crossed: Grid | None = None
-    """Of arms in which two sources are crossed."""
+    """The components of an arm in which two sources are crossed; None for others."""
     cka: tuple[LayerSimilarity, ...] | None = None
-    """By layer in the order of the network; None where layers were not compared."""
+    """The similarities of the layers in the order of the network; None where layers were not compared."""
 
     def find(self, key: str) -> Estimate:
         """Return a measure or diagnostic by its key; nothing is in it where the arm has none."""

@@ -25,7 +25,7 @@ class AttemptPaths:
 
     @property
     def attempt(self) -> Path:
-        """Who trains it, where, with what."""
+        """The record of which process makes the attempt, on which device and with which software."""
         return self.folder / "attempt.json"
 
     @property
@@ -40,7 +40,7 @@ class AttemptPaths:
 
     @property
     def exit(self) -> Path:
-        """How the attempt ended, where that is no result."""
+        """The record of how the attempt ended; written only where it ended without a result."""
         return self.folder / "exit.json"
 
     @property
@@ -81,14 +81,14 @@ class RunPaths:
 
     @property
     def damage(self) -> Path:
-        """What was found wrong with the files of a result; see `damage`."""
+        """The record of what was found wrong with the files of a result; see `DamageRecord`."""
         return self.folder / "damage.json"
 
     def attempt(self, number: int) -> AttemptPaths:
         return AttemptPaths(self.attempts / f"{number:02d}")
 
     def list_attempts(self) -> list[AttemptPaths]:
-        """The attempts that were claimed so far, oldest first."""
+        """Return the attempts that were claimed so far, oldest first."""
         try:
             names = os.listdir(self.attempts)
         except (FileNotFoundError, NotADirectoryError):
@@ -170,7 +170,7 @@ class StudyPaths:
 
     @property
     def checked(self) -> Path:
-        """Which predictions were compared with their digests, and how their files looked then."""
+        """The record of which predictions were compared with their digests, and of how their files looked then."""
         return self.folder / "checked.json"
 
     @property
@@ -218,7 +218,7 @@ def find_store(option: str | None) -> Path:
 
 
 def iterate_studies(store: Path) -> Iterator[StudyPaths]:
-    """The studies of a store, by name; empty where there is no store."""
+    """Yield the studies of a store in the order of their names; nothing where there is no store."""
     if not store.is_dir():
         return
     for folder in sorted(store.iterdir()):

@@ -26,7 +26,7 @@ class Owner:
 
 
 def current_owner() -> Owner:
-    """The calling process."""
+    """Return the identity of the calling process."""
     pid = os.getpid()
     start_ticks = _start_ticks(pid)
     assert start_ticks is not None, "a process sees itself in /proc"
@@ -34,7 +34,7 @@ def current_owner() -> Owner:
 
 
 def is_alive(owner: Owner) -> bool | None:
-    """Whether the process still runs; None where this process cannot tell (other host or container)."""
+    """Tell whether a process still runs; None where it is on another host or in another container."""
     if owner.host != socket.gethostname():
         return None
     if owner.boot_id != _boot_id():
@@ -53,7 +53,7 @@ def _pid_namespace() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Start time of a process; None where there is none or only its exit status is left (a zombie)."""
+    """Return the start time of a process; None where there is none or only its exit status is left (a zombie)."""
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -14,7 +14,7 @@ from engine.study.processes import Owner
 from engine.study.records import Damage, Record, find_record, read_record, write_record
 
 SHOWN_DIGITS = 12
-"""Of a digest, in messages."""
+"""The digits of a digest that messages show."""
 
 Outcome = Literal["failed", "cancelled"]
 Cause = Literal["fault", "infrastructure", "request", "memory"]
@@ -28,7 +28,7 @@ class SpecRecord(Record, frozen=True, kw_only=True, tag=1):
     run: str
     """The run's id, which is the recipe's."""
     recipe_version: int
-    """Of the training code that the recipe is for; see `engine.recipe.RECIPE_VERSION`."""
+    """The version of the training code that the recipe is for; see `engine.recipe.RECIPE_VERSION`."""
     recipe: Recipe
 
 
@@ -47,7 +47,7 @@ class AttemptRecord(Record, frozen=True, kw_only=True, tag=1):
 
     owner: Owner
     session: str
-    """Of the supervisor that the attempt belongs to; retries are counted by it."""
+    """The session of the supervisor that the attempt belongs to; retries are counted by it."""
     slot: str
     started: str
     """Time with zone, ISO 8601."""
@@ -97,7 +97,7 @@ class ResultRecord(Record, frozen=True, kw_only=True, tag=1):
     test_cross_entropy: float | None
     """Nats; None where it is not finite."""
     test_perplexity: float | None = None
-    """Of language models; None for images, and where it is not finite."""
+    """The perplexity of a language model; None for images, and where it is not finite."""
     diverged: bool
     diverged_epoch: int | None
     """The epoch whose loss or predictions were not finite."""

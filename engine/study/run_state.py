@@ -1,4 +1,4 @@
-"""What state a run is in: derived from its files and from live processes, never stored."""
+"""Derives the state of a run from its files and from live processes; the state is never stored."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
 
 
 def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:
-    """State by the last attempt alone; retries are judged later."""
+    """Return the run's state as its last attempt shows it; whether it may be retried is decided later."""
     ended = find_record(attempt.exit, ExitRecord)
     if ended is not None:
         cancelled = ended.outcome == "cancelled"
@@ -141,7 +141,7 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
 
 
 def _last_sign(attempt: AttemptPaths) -> float:
-    """Unix time of the attempt's last written epoch, or of its claim."""
+    """Return the Unix time of the attempt's last written epoch, or of its claim where there is none."""
     for path in (attempt.epochs, attempt.attempt, attempt.folder):
         try:
             return path.stat().st_mtime
@@ -151,13 +151,13 @@ def _last_sign(attempt: AttemptPaths) -> float:
 
 
 def _stop(state: RunState) -> RunState:
-    """A run that is not to go on is cancelled, unless it failed by itself."""
+    """Return the state of a run that is not to go on: cancelled, unless it failed by itself."""
     status: Status = "failed" if state.status == "failed" else "cancelled"
     return RunState(status=status, attempts=state.attempts, reason=state.reason)
 
 
 def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | None) -> RunState:
-    """Whether this session may try the run again: always the first time, then after infrastructure failures.
+    """Return a state that says whether this session may try the run: once, and again after infrastructure failures.
 
     An attempt that another session made, or that was cancelled on request, does not count: whoever starts the
     study again wants what is missing.

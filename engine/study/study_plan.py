@@ -36,7 +36,7 @@ class StudyArm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """Which protocol a study was planned from."""
+    """The protocol that a study was planned from."""
 
     file: str
     """Path as the user gave it."""
@@ -45,7 +45,7 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how a study's runs are trained, and what was measured where the protocol says auto."""
+    """The settings that say where and how a study's runs are trained, and what was measured for those that are auto."""
 
     executor: str
     """Name of what starts the workers."""
@@ -71,7 +71,7 @@ class GpuRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """By which versions and on which machine a study was planned."""
+    """The versions of the software and the machine with which a study was planned."""
 
     versions: dict[str, str]
     git_commit: str | None

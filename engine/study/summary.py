@@ -19,7 +19,7 @@ from engine.study.supervisor_record import is_supervised
 
 @dataclass(frozen=True, kw_only=True)
 class StudySummary:
-    """What a list of studies shows."""
+    """The facts about a study that a list of studies shows."""
 
     paths: StudyPaths
     state: StudyState
@@ -39,7 +39,7 @@ class StudySummaries:
     """Makes summaries again and again, and reads each finished run's result only once."""
 
     def __init__(self) -> None:
-        """Nothing has been read."""
+        """Start without knowledge of any study."""
         self._done: dict[Path, set[str]] = {}
 
     def summarise(self, paths: StudyPaths) -> StudySummary:
@@ -59,7 +59,7 @@ class StudySummaries:
                 left.append(run_id)
         self._done[paths.folder] = done
         control, supervised = read_control(paths), is_supervised(paths)
-        # Whether single runs fail or train says nothing more where a supervisor is alive.
+        # While a supervisor is alive, the state of single runs does not change the state of the study.
         counts = Counter() if supervised else _count(paths, left, control)
         state = derive_state(
             total=len(plan.order),

@@ -36,7 +36,7 @@ class SupervisorRecord(Record, frozen=True, kw_only=True, tag=1):
 
     @property
     def alive(self) -> bool:
-        """Whether the process that wrote it is alive; False too where that cannot be told."""
+        """Tell whether the process that wrote the record is alive; False also where that cannot be found out."""
         return is_alive(self.owner) is True
 
 

@@ -86,7 +86,7 @@ class StudySnapshot:
     study: str
     arms: tuple[ArmView, ...]
     runs: dict[str, RunView]
-    """By id, each once, in training order."""
+    """The runs by id, each once, in training order."""
     counts: dict[Status, int]
     diverged: int
     control: Control
@@ -99,12 +99,12 @@ class StudySnapshot:
 
     @property
     def slots(self) -> tuple[SlotRecord, ...]:
-        """What the supervisor said of its slots; none where there was no supervisor."""
+        """The slots as the supervisor described them; empty where there was no supervisor."""
         return () if self.supervisor is None else self.supervisor.slots
 
     @property
     def failure(self) -> str | None:
-        """Why the supervisor gave up; None where it did not."""
+        """The reason why the supervisor gave up; None where it did not."""
         return None if self.supervisor is None else self.supervisor.failure
 
     @property
@@ -121,13 +121,13 @@ class StudySnapshot:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing is left that would be tried (again)."""
+        """Tell whether no run is being trained and none is left that would be tried or retried."""
         return not any(run.state.status == "running" or run.state.retriable for run in self.runs.values())
 
 
 @dataclass
 class _Curve:
-    """What was read of one run so far."""
+    """The epochs that were read of one run so far, and the place where the next read starts."""
 
     attempt: int = 0
     offset: int = 0
@@ -238,7 +238,7 @@ def _count(runs: Iterable[RunView]) -> dict[Status, int]:
 
 
 def measure_spread(runs: Iterable[RunView]) -> Spread | None:
-    """Spread over the replicas at the last epoch that two of them reached: of accuracy, or of text's perplexity.
+    """Return the spread of accuracy, or of text's perplexity, over the replicas at the last epoch that two reached.
 
     Returns:
         None where no replica has a finite figure yet.
@@ -268,7 +268,7 @@ def measure_spread(runs: Iterable[RunView]) -> Spread | None:
 
 
 def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | None:
-    """Time for the epochs that are still to train, at the pace of each arm's epochs so far, over all slots."""
+    """Return the seconds that all slots need for the remaining epochs, at the pace of each arm's epochs so far."""
     arms = list(arms)
     overall = _pace_s(run for arm in arms for run in arm.runs)
     if overall is None:
@@ -284,7 +284,7 @@ def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | Non
 
 
 def _pace_s(runs: Iterable[RunView]) -> float | None:
-    """Mean seconds of each run's latest epochs; None before the first."""
+    """Return the mean duration of the runs' latest epochs in seconds; None before the first epoch."""
     paces = [r.seconds for run in runs for r in run.epochs[-PACE_EPOCHS:] if math.isfinite(r.seconds)]
     return statistics.fmean(paces) if paces else None
 

@@ -37,7 +37,7 @@ def main() -> int:
     """Run one of the processes."""
     arguments = make_parser().parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    # Here and not by whoever starts the process: no executor can forget it, and torch is not imported yet.
+    # This is set here, before torch is imported, so that no executor has to remember it.
     os.environ.update(COMPUTE_ENVIRONMENT)
     try:
         if arguments.command == "worker":

@@ -38,7 +38,7 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> None
 
     Args:
         cohort: Holds the first run; is filled up here, so that whoever called knows of every claim.
-        recipe: Of the first run.
+        recipe: The recipe of the first run.
         claim_more: See `ClaimMore`.
     """
     if recipe.pack is None:
@@ -68,7 +68,7 @@ def train_cohort(cohort: Sequence[Claimed], data: Dataset | Corpus, requests: Re
     _note_pack(cohort, recipes[0])
     outcomes = _evaluate_twin(cohort, recipes, data) or _train(cohort, recipes, data, requests)
     for member, outcome in zip(cohort, outcomes, strict=True):
-        # Asked for while its companions went on; a request after the last step comes too late for anything.
+        # The request came while the companions went on; one that comes after the last step has no effect.
         if requests.control.stops(member.run_id):
             write_exit(member.attempt, "cancelled", "request", "stopped on request")
         else:

@@ -47,8 +47,8 @@ def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRec
     """Compute logits, accuracy in percent and cross-entropy in nats on the test set.
 
     Args:
-        model: In any mode; left in evaluation mode.
-        data: On the model's device.
+        model: A network in any mode; it is left in evaluation mode.
+        data: The examples, on the model's device.
         recipe: Gives the precision.
         views: What each test image is seen as; the mean of the views' logits counts. None for the image alone.
     """

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 PR_SET_PDEATHSIG = 1
-"""Of <linux/prctl.h>: the signal that a process gets when its parent ends."""
+"""A constant of <linux/prctl.h>: the signal that a process gets when its parent ends."""
 
 EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""
@@ -42,14 +42,14 @@ class Copies:
                 os.kill(self.pid, signal.SIGTERM)
 
     def run(self, train_one: Callable[[], int]) -> int:
-        """Have a copy train one run or pack.
+        """Fork this process, and let the copy train one run or pack.
 
         Returns:
             What `train_one` returned, told through a pipe; ENDED_OTHERWISE where a user's code ended the process,
             whose exit status then means nothing.
         """
         reading, writing = os.pipe()
-        # Held back until the number of the copy is known: a signal in between would not reach it.
+        # SIGTERM is blocked until the id of the copy is known: before that, a signal would not reach the copy.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         worker = os.getpid()
         self.pid = os.fork()

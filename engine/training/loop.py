@@ -70,13 +70,13 @@ def train_runs(
     Args:
         recipes: Everything that determines the results; several are equal but for the seeds of their replicas.
         data: The recipes' data set.
-        device: Of the kind that the recipes name.
+        device: A device of the kind that the recipes name.
         search_path: Where a user's model is looked for.
         on_epoch: Is told of every run's figures after each epoch.
-        starts: For each run its state at the end of the same epoch, to go on from: its own, or that of its prefix from
-            before its onset. None at all to start from the first epoch.
-        checkpoints: For each run where and how often to save the state.
-        forks: For each run where to save the state at its onset, for other runs with the same beginning.
+        starts: The state that each run goes on from, all at the end of the same epoch: the run's own, or that of its
+            prefix from before its onset. Empty to start from the first epoch.
+        checkpoints: Where and how often the state of each run is saved.
+        forks: Where the state of each run is saved at its onset, for other runs with the same beginning.
         graphs: Whether a pack's steps on CUDA are recorded and replayed.
         should_stop: Asked before every step.
 
@@ -183,7 +183,11 @@ def _find_due(
     checkpoints: Sequence[CheckpointPolicy],
     forks: Sequence[CheckpointPolicy | None],
 ) -> dict[int, list[CheckpointPolicy]]:
-    """Return for each run where its state is to be saved at the end of an epoch; runs go on together, or not at all."""
+    """Return the checkpoints to write at the end of an epoch, by the number of the run.
+
+    Where one run's checkpoint is due, so are those of all runs, because they can only go on together. A run whose bit
+    was moved at a late onset has none.
+    """
     due: dict[int, list[CheckpointPolicy]] = {}
     if any(policy.is_due() for policy in checkpoints):
         for run, policy in enumerate(checkpoints):
@@ -197,5 +201,5 @@ def _find_due(
 
 
 def _has_moved_late(recipe: Recipe, epoch: int) -> bool:
-    """Tell whether a bit was moved in the middle: which one only this attempt can tell, as no checkpoint holds it."""
+    """Tell whether a bit was moved at a late onset: no checkpoint holds which one, so only this attempt knows it."""
     return recipe.bit is not None and recipe.onset is not None and epoch > recipe.onset.epoch

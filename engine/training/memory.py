@@ -1,4 +1,4 @@
-"""What running out of memory looks like, and which errors leave a process that is of no further use."""
+"""Recognises errors that mean a lack of memory, and errors after which a process cannot be used any more."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "in
     identity, so no worker can make it smaller.
 
     Args:
-        recipe: Of the run.
+        recipe: The recipe of the run.
         reason: The error, in a line.
     """
     if recipe.pack is None:

@@ -1,4 +1,4 @@
-"""Where a run starts: at its first epoch, at an earlier attempt's checkpoint, or at the end of a common beginning."""
+"""Finds where a run starts: at its first epoch, an earlier attempt's checkpoint, or the end of a common beginning."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _cpu_name() -> str:
 
 
 def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
-    """The run's data; the set of the last run stays in memory."""
+    """Load a run's data, or return it from `datasets`, which keeps only the data that was loaded last."""
     if recipe.data not in datasets:
         datasets.clear()
         root = Path(claimed.plan.data_root)

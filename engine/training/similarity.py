@@ -46,7 +46,7 @@ PRODUCT_COLUMNS = 2**16
 """Columns whose products are summed in float32; their sums are added in float64."""
 
 DECIMALS = 7
-"""Of the pairs' values in cka.json."""
+"""The decimals of the pairs' values in cka.json."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm, nn.modules.dropout._DropoutNd)
 
@@ -68,7 +68,7 @@ def find_layers(model: nn.Module, example: Tensor) -> list[Layer]:
     input of the last linear layer counts where it is a pooled image.
 
     Args:
-        model: In evaluation mode.
+        model: A network in evaluation mode.
         example: A few inputs, to see what passes.
     """
     candidates = [Layer(name_layer(model, name), module) for name, module in _iterate_children(model)]

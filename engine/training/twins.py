@@ -37,9 +37,9 @@ def evaluate_twin(
     Args:
         twin: The run with the same training.
         attempt: Gets the twin's epochs.
-        recipe: With the views under which the test set is to be seen.
+        recipe: The recipe with the views under which the test set is to be seen.
         data: The recipe's.
-        device: Of the kind that the recipe names.
+        device: A device of the kind that the recipe names.
         search_path: Where a user's model is looked for.
 
     Returns:

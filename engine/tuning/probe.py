@@ -85,7 +85,7 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
 
 
 def ask(protocol: Protocol, workloads: Sequence[Workload], *, timed: bool) -> list[dict[str, Any]]:
-    """Have a training process look at some workloads.
+    """Ask training processes for the facts about some workloads, and return the answers in the same order.
 
     Raises:
         ProtocolError: If a data set, model, target or perturbed parameter does not work.

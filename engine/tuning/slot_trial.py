@@ -14,7 +14,7 @@ from engine.tuning.asking import ask_job, describe_place
 
 
 def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> list[tuple[int, float]]:
-    """Have 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
+    """Measure how fast 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
 
     Args:
         protocol: Where the data and the user's modules are.
@@ -22,7 +22,8 @@ def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> list
         counts: How many at once, in growing order.
 
     Returns:
-        For each count that all processes survived the epochs per second of all of them, counted as runs.
+        Each count that all processes survived, with the epochs per second of all processes together. An epoch of a
+        pack counts once for each of its runs.
 
     Raises:
         NondetError: If the process that starts them fails itself.

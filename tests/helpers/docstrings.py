@@ -33,16 +33,17 @@ raise randomise read reap rebuild receive recognise recompute reconstruct reduce
 register reject reload rely remember remind remove rename render renumber reorder replace represent reproduce
 require reshape resize resolve respect respond restart restore restrict resume retain retrieve retry reuse reveal
 revert rewrite save say scroll seal select send separate serialise serve settle shorten shrink shuffle shut simplify
-simulate skip slide speak stay submit subtract suggest supervise suppress switch take talk tell terminate tidy
+simulate skip slide speak stay submit subtract suggest summarise supervise suppress switch take talk tell terminate tidy
 toggle tokenise train translate traverse treat trim try turn undo unfold unify unpack upgrade use validate vary
 verify visit wait want warm warn watch weigh widen win write yield
 """
 NOUN_WORDS = """
 balance call cast change check claim copy count cover cut damage deal drop end estimate exit filter fit fix flip
-focus fold fork form guard hand hash help increase jump kill launch lead limit list lock map mark mask match measure mix
-move pack pad paint pass patch pause pick place plot point pool project queue quote reach record release repair
-repeat replay reply report request reset return review round run scale scan search seed set share shift show sign signal
-slice sort space split spread stack stamp stand start stop strip swap touch trace track transform update walk wrap
+focus fold fork form group guard hand hash help increase jump kill launch lead limit list lock map mark mask match
+measure mix move pack pad paint pass patch pause pick place plot point pool project queue quote reach record release
+repair repeat replay reply report request reset return review round run scale scan search seed set share shift show
+sign signal slice sort space split spread stack stamp stand start stop strip swap touch trace track transform update
+walk wrap
 """
 NAME_WORDS = """
 average bound cycle digest display empty figure format label lower mean model name note number order plan rank

@@ -124,7 +124,7 @@ class NondetApp(App[None]):
             self.open_builder(path)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Say so where there is too little room; nothing stops."""
+        """Show a notice while the terminal is too small; nothing that runs is stopped by that."""
         small = event.size.width < MIN_COLUMNS or event.size.height < MIN_ROWS
         shown = isinstance(self.screen, TooSmall)
         if small and not shown:
@@ -143,7 +143,7 @@ class NondetApp(App[None]):
         self._open(paths, ResultsScreen(paths, self.options))
 
     def _open(self, paths: StudyPaths, new: MonitorScreen | ResultsScreen) -> None:
-        """Come back to the study's screen of this type where it is open already; else put the new one on top."""
+        """Return to the study's screen of this type where one is open already; otherwise push the new screen."""
         for screen in self.screen_stack:
             if isinstance(screen, type(new)) and screen.paths.folder == paths.folder:
                 while self.screen is not screen:

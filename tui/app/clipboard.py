@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 LIMIT_BYTES = 4096
-"""Of the encoded text: some terminals drop a longer sequence without a word."""
+"""The longest encoded text: some terminals drop a longer sequence without a message."""
 
 TIMEOUT_S = 3.0
 

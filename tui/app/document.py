@@ -22,7 +22,7 @@ from engine.protocol.checks import MAX_ARM_NAME
 from engine.protocol.sections import SECTIONS, find_key
 
 NUMBER_COLUMNS = 4
-"""Of an arm's name, for a number behind it."""
+"""The columns of an arm's name that are left free for a number behind it."""
 
 
 class Document:
@@ -64,7 +64,7 @@ class Document:
             return
         if not isinstance(table, dict):
             table = tomlkit.table()
-            # Before the arms, where a reader looks for it.
+            # The section goes before the arms, where a reader looks for it.
             arms = self._content.get("arm")
             if arms is not None:
                 self._content.remove("arm")
@@ -185,8 +185,8 @@ def find_arm(number: int | None, names: Sequence[str], now: Sequence[str]) -> in
 
     Args:
         number: Its place before; None for none.
-        names: Of all arms before.
-        now: Of all arms after it.
+        names: The names of all arms before the change.
+        now: The names of all arms after the change.
     """
     if number is None or number >= len(names):
         return None

@@ -1,4 +1,4 @@
-"""What the start screen lists: protocol files and studies, found without reading more than their first lines."""
+"""Finds the protocol files and the studies that the start screen lists, and describes each."""
 
 from __future__ import annotations
 

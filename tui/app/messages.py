@@ -1,4 +1,4 @@
-"""What screens ask of the app: a screen posts one of these messages, and the app, which stands above, acts on it."""
+"""Defines the messages by which screens ask the app for something: a screen posts one, and the app acts on it."""
 
 from __future__ import annotations
 

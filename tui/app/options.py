@@ -1,4 +1,4 @@
-"""What the app was started with, as far as its screens need to know it."""
+"""Holds the options that the app was started with, as far as its screens need them."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ def end_on_hangup() -> None:
 
 
 def end_without_terminal() -> None:
-    """End as a hang-up would, once the terminal is gone without one having come.
+    """End the app as a hang-up would, where the terminal is gone and no hang-up signal has come.
 
-    Textual 8.2.8 takes the end of its input for nothing to read and asks again at once, for ever.
+    Textual 8.2.8 takes the end of its input for a lack of input, and reads again at once, for ever.
     """
     try:
         termios.tcgetattr(0)

@@ -1,4 +1,4 @@
-"""What the terminal can show, from its environment: pure functions of a mapping."""
+"""Derives what the terminal can show from its environment variables: pure functions of a mapping."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ LITTLE_ROOM_BYTES = 1_000_000
 
 @dataclass
 class Viewer:
-    """What following a study needs, and what it remembers between two looks."""
+    """The state of following a study: its folder, its console, and what was already told about it."""
 
     study: PreparedStudy
     console: Console
@@ -70,11 +70,11 @@ class Viewer:
         return self.study.paths
 
     def note_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Signal handler."""
+        """Count a Ctrl-C; a signal handler, so that nothing else is done here."""
         self.interrupts += 1
 
     def tell(self, text: str) -> None:
-        """A message on stderr."""
+        """Print a message to stderr."""
         print_text(self.console, text)
 
 
@@ -105,7 +105,7 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
 
 @dataclass(frozen=True)
 class Trained:
-    """How the training of a protocol ended."""
+    """The outcome of training a protocol."""
 
     code: int
     """The exit code."""
@@ -175,12 +175,12 @@ def describe_other_plan(study: PreparedStudy) -> str:
 
 
 def make_console() -> Console:
-    """Progress goes to stderr; stdout is for results."""
+    """Return the console for progress: it writes to stderr, because stdout is for results."""
     return Console(stderr=True, highlight=False)
 
 
 def tell_notes(console: Console, decided: Decided) -> None:
-    """What there is to say about devices, choices and sources, once data and models were tried out."""
+    """Print notes about devices, choices and sources, after data and models were tried out."""
     plan, facts = decided.plan, decided.facts
     for line in decided.notes:
         print_text(console, f"note: {printable(line)}")
@@ -195,7 +195,7 @@ def tell_notes(console: Console, decided: Decided) -> None:
 
 
 def follow(study: PreparedStudy, console: Console, symbols: Symbols, *, begun: Callable[[], None]) -> int:
-    """Have a study trained and show how it goes, until nothing more is to come.
+    """Train a study and show its progress until it ends or is left to run in the background.
 
     Args:
         study: Kept from other commands.
@@ -256,7 +256,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
 
 
 def react_to_interrupts(viewer: Viewer) -> None:
-    """First Ctrl-C: ask for the end. Second: take that back."""
+    """Ask the study to stop after the first Ctrl-C; start it again in the background after the second."""
     if viewer.interrupts >= 1 and not viewer.stop_sent:
         request(viewer.paths, "cancel")
         viewer.stop_sent = True
@@ -267,7 +267,7 @@ def react_to_interrupts(viewer: Viewer) -> None:
 
 
 def judge(viewer: Viewer, snapshot: StudySnapshot) -> int | None:
-    """The exit code, or None while there is more to come."""
+    """Return the exit code of the command; None while the study goes on."""
     if viewer.left_running:
         return EXIT_INTERRUPTED
     if snapshot.supervised:
@@ -290,7 +290,7 @@ def tell_failures(viewer: Viewer, snapshot: StudySnapshot) -> None:
 
 
 def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
-    """A line now and then: at each tenth of the runs, or every half minute while something changes."""
+    """Print the progress as plain lines: at each tenth of the runs, or every half minute while something changes."""
     now, done, total = time.monotonic(), snapshot.counts.get("done", 0), max(1, len(snapshot.runs))
     if 10 * done // total == 10 * viewer.last_done // total and now - viewer.last_line_at < PLAIN_PERIOD_S:
         return
@@ -301,7 +301,7 @@ def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
 
 
 def warn(paths: StudyPaths) -> list[str]:
-    """What a viewer can see coming: a store without room."""
+    """Return a warning where the disk of the study is almost full; an empty list otherwise."""
     try:
         free = shutil.disk_usage(paths.folder).free
     except OSError:
@@ -312,7 +312,7 @@ def warn(paths: StudyPaths) -> list[str]:
 
 
 def tell_end(viewer: Viewer, snapshot: StudySnapshot, code: int) -> None:
-    """How it ended, and how to go on."""
+    """Print how the study ended and how to go on."""
     name, folder = viewer.paths.name, viewer.paths.folder
     if viewer.left_running:
         again = f"`nondet-tui status {folder}` shows it, `nondet-tui cancel {folder}` stops it"

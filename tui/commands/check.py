@@ -82,12 +82,12 @@ def _plan_table(plan: Plan, done: set[str]) -> Table:
 
 
 def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
-    """A line per workload: what is trained on what, and how fast."""
+    """Return a line for each workload: which model is trained on which data, and how fast."""
     return [describe_workload(fact) for fact in facts]
 
 
 def describe_workload(fact: ProbeFacts) -> str:
-    """One workload's line."""
+    """Return the line of one workload: its model, its data and its speed."""
     speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
     if fact.pack_size is not None:
         speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch and replica in packs of {fact.pack_size} (timed)"
@@ -99,7 +99,7 @@ def describe_workload(fact: ProbeFacts) -> str:
 
 
 def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:
-    """Runs, time and disk."""
+    """Return the lines that say how many runs there are, and how much time and disk the missing ones need."""
     total, missing = len(plan.recipes), [run for run in plan.recipes if run not in done]
     shared = plan.shared
     most = max(shared.values(), default=0)
@@ -114,7 +114,7 @@ def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, sl
 
 
 def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
-    """What was measured and chosen where the protocol says auto."""
+    """Return a line for each setting that is auto: what was chosen, and what was measured for it."""
     lines = []
     for kind, packing in chosen.packings.items():
         names = ", ".join(printable(arm.name) for arm in plan.arms if arm.kind == kind)
@@ -133,19 +133,19 @@ def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
 
 
 def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
-    """Seconds of one run: its epochs at the timed pace."""
+    """Estimate the seconds that one run takes: its epochs times the measured seconds of one."""
     return plan.recipes[run].train.epochs * (fact.seconds_per_epoch or 0.0)
 
 
 def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
-    """Bytes of one run: float32 weights and logits, a line per epoch, and the small files."""
+    """Estimate the bytes that one run keeps: float32 weights and logits, a line per epoch, and small files."""
     # Of text, a word's number and a log-probability are kept, not a logit per word.
     values = fact.parameters + fact.test_examples * (fact.classes if fact.input_shape else 2)
     return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
 
 
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
-    """Sources that change nothing, as far as that can be known beforehand."""
+    """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
     notes += [f"{printable(arm.name)}: trained one by one: {arm.alone}" for arm in plan.arms if arm.alone]
     for fact in facts:

@@ -27,7 +27,7 @@ class Word:
     """One thing that may stand on a command line."""
 
     names: tuple[str, ...]
-    """Of an option; empty for a positional."""
+    """The spellings of an option; empty for a positional."""
     meaning: str
     takes: str
     """What its value is: nothing, choice, file, folder, protocol, study, key or value."""

@@ -88,7 +88,7 @@ def _describe_epoch(run: RunView) -> str:
 
 
 def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
-    """Files that could not be read, and what that means."""
+    """Return a line for each file of a study that cannot be read, with what follows from it."""
     lines = []
     for run in snapshot.runs.values():
         if run.bad_lines:

@@ -12,7 +12,7 @@ from engine.study.paths import StudyPaths
 
 
 def refresh_metrics(paths: StudyPaths) -> None:
-    """Have the measures of everything that is there computed; quick where nothing changed.
+    """Compute the measures of all finished runs in another process; where nothing changed, that is quick.
 
     Raises:
         StudyError: If that fails, with what the process said.

@@ -1,4 +1,4 @@
-"""What is printed: results on stdout, all else on stderr; user's text is never taken for markup."""
+"""Prints results to stdout and everything else to stderr; text of the user is never taken for markup."""
 
 from __future__ import annotations
 

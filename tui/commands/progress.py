@@ -15,12 +15,12 @@ NARROW_BAR_WIDTH = 8
 
 
 def count_done(arm: ArmView) -> int:
-    """Replicas that have their result."""
+    """Count the replicas of an arm that have their result."""
     return arm.counts.get("done", 0)
 
 
 def count_lost(arm: ArmView) -> int:
-    """Replicas that ended without a result."""
+    """Count the replicas of an arm that ended without a result."""
     return sum(arm.counts.get(status, 0) for status in ("failed", "lost", "stale"))
 
 
@@ -47,14 +47,14 @@ def format_spread(arm: ArmView, symbols: Symbols = UNICODE, *, tight: bool = Fal
 
 
 def _format_n(spread: Spread) -> str:
-    """The replicas that the figures are of, and how many of them diverged."""
+    """Return how many replicas the figures describe, and how many of them diverged."""
     if not spread.diverged:
         return f"n={spread.n}"
     return f"n={spread.n} diverged" if spread.diverged == spread.n else f"n={spread.n} ({spread.diverged} diverged)"
 
 
 def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
-    """Epochs trained of all epochs of an arm."""
+    """Return a bar whose filled part is the share of an arm's epochs that are trained."""
     planned = sum(run.planned_epochs for run in arm.runs)
     trained = sum(run.planned_epochs if run.state.status == "done" else len(run.epochs) for run in arm.runs)
     filled = width * min(trained, planned) // max(1, planned)
@@ -62,7 +62,7 @@ def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH)
 
 
 def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
-    """Done of all, then what else there is."""
+    """Return the number of finished replicas of all, then those that run, failed or diverged, where there are any."""
     parts = [f"{symbols.done}{count_done(arm)}/{len(arm.runs)}"]
     running, lost = arm.counts.get("running", 0), count_lost(arm)
     parts += [f"{symbols.running}{running}"] if running else []
@@ -72,7 +72,7 @@ def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
 
 
 def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
-    """The whole study in one line."""
+    """Return one line on the whole study: its name, state, runs, slots and the time that is left."""
     done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
     left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
     training = sum(slot.state == "training" for slot in snapshot.slots)
@@ -82,14 +82,14 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
 
 
 def find_obstacles(snapshot: StudySnapshot) -> list[str]:
-    """Why slots are not training, where there is something to say."""
+    """Return a line for each slot that has a message, such as the reason why it does not train."""
     return [f"slot {slot.name}: {printable(slot.message)}" for slot in snapshot.slots if slot.message]
 
 
 def render(
     snapshot: StudySnapshot, warnings: list[str], symbols: Symbols = UNICODE, *, width: int = 120
 ) -> RenderableType:
-    """One line per arm between the study's line and what stands in its way."""
+    """Render the progress of a study: a line about it, one for each arm, then obstacles and warnings."""
     wide = width >= 100
     # rich marks a cut with a character that not every stream can show.
     cut = "ellipsis" if symbols is UNICODE else "crop"
@@ -110,18 +110,18 @@ def render(
 
 
 def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
-    """The study's line with each arm's spread, for where there is no terminal to draw on."""
+    """Return plain lines about a study and each of its arms, for an output that is no terminal."""
     return "\n".join([format_summary(snapshot, symbols), *(describe_arm(arm, symbols) for arm in snapshot.arms)])
 
 
 def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
-    """One arm in one line."""
+    """Return one line on an arm: its name, its counts and its spread."""
     name = shorten(printable(arm.name), 26, symbols)
     return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm, symbols)}"
 
 
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
-    """Run id → what happened and where its log is, for every run that ended without a result."""
+    """Return run id → what happened and where the log is, for every run that ended without a result."""
     failures = {}
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):

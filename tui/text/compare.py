@@ -20,11 +20,11 @@ class Difference:
     other: float | None
     difference: float | None
     half_width: float | None
-    """Of the 95 % interval around the difference; None where an arm has none."""
+    """Half the width of the 95 % interval around the difference; None where an arm has none."""
 
     @property
     def is_seen(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Tell whether the interval excludes zero; False where there is no difference or no interval."""
         return self.difference is not None and self.half_width is not None and abs(self.difference) > self.half_width
 
 
@@ -49,7 +49,7 @@ def _half_width(arm: ArmMeasures, measure: Measure) -> float | None:
     if measure.spread_key is None:
         return arm.find(measure.key).half_width
     spread = arm.find(measure.spread_key).value
-    # A mean's standard error, from the SD with ddof 0.
+    # This is the standard error of a mean, computed from the SD with ddof 0.
     return NORMAL_QUANTILE * spread / math.sqrt(arm.n - 1) if spread is not None and arm.n > 1 else None
 
 

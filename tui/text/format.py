@@ -86,7 +86,7 @@ def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE
 
 
 def _round(value: float, decimals: int) -> str:
-    """Format with fixed decimals; what is rounded to 0 has no sign."""
+    """Return a value with a fixed number of decimals; a value that is rounded to 0 has no sign."""
     text = f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 

@@ -31,7 +31,7 @@ AXIS: dict[GlyphSet, tuple[str, str, str, str, str]] = {
     "ascii": ("|", "+", "+", "-", "+"),
 }
 LABEL_COLUMNS = 8
-"""Of numbers left of the axis."""
+"""The columns that numbers take, left of the axis."""
 
 X_TICK_COLUMNS = 10
 Y_TICK_ROWS = 3
@@ -57,7 +57,7 @@ Dot = tuple[int, int]
 
 @dataclass(frozen=True)
 class Scale:
-    """What part of the plane is shown."""
+    """The part of the plane that is shown: a range of epochs and a range of values."""
 
     first: float
     last: float
@@ -67,7 +67,7 @@ class Scale:
     log: bool = False
 
     def row(self, value: float, rows: int) -> float:
-        """Distance from the top, in units of `rows` over the whole height."""
+        """Return the distance of a value from the top, where the whole height counts as `rows`."""
         low, high, value = (self._move(v) for v in (self.low, self.high, value))
         return rows * (high - value) / (high - low) if high > low else rows / 2
 
@@ -75,14 +75,14 @@ class Scale:
         return math.log10(max(value, 1e-300)) if self.log else value
 
     def value(self, row: float, rows: int) -> float:
-        """The inverse of `row`."""
+        """Return the value at a distance from the top; the inverse of `row`."""
         low, high = self._move(self.low), self._move(self.high)
         moved = high - row / rows * (high - low)
         return 10**moved if self.log else moved
 
 
 def fit_scale(curves: Iterable[Curve], *, first: int = 1, last: int | None = None, log: bool = False) -> Scale | None:
-    """The scale that shows all curves between two epochs; None where there is nothing to show."""
+    """Return the scale that shows all curves between two epochs; None where there is nothing to show."""
     curves = list(curves)
     longest = max((len(curve.middle) for curve in curves), default=0)
     last = max(first + 1, longest if last is None else last)
@@ -100,7 +100,7 @@ def fit_scale(curves: Iterable[Curve], *, first: int = 1, last: int | None = Non
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers between two: multiples of 1, 2 or 5 times a power of ten."""
+    """Return round numbers between two values: multiples of 1, 2 or 5 times a power of ten."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
         return []
     step = 10 ** math.floor(math.log10((high - low) / count))
@@ -110,7 +110,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten, with 2 and 5 times them where there is room."""
+    """Return the powers of ten between two values, with 2 and 5 times each where there is room for as many ticks."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1,)):
         found = [f * 10.0**d for d in decades for f in factors if low <= f * 10.0**d <= high]
@@ -120,7 +120,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def format_tick(value: float) -> str:
-    """Short enough for the axis."""
+    """Return a tick's value as text that is short enough for the axis."""
     text = f"{value:.5g}"
     return text if len(text) < LABEL_COLUMNS else f"{value:.1e}"
 
@@ -134,7 +134,7 @@ def draw_plot(
     glyphs: GlyphSet = "braille",
     cursor: int | None = None,
 ) -> list[Row]:
-    """Curves, axes and the labels of the curves' ends, as `height` rows of `width` cells.
+    """Draw curves, axes and the labels of the curves' ends as `height` rows of `width` cells.
 
     Args:
         curves: The last is drawn on top.
@@ -179,7 +179,7 @@ def _column(epoch: float, scale: Scale, columns: int) -> int:
 
 
 def _interpolate(values: Sequence[float | None], epoch: float) -> float | None:
-    """Between the two neighbouring epochs; None at a gap."""
+    """Return the value at a fractional epoch, between those of its two neighbours; None at a gap."""
     index = math.floor(epoch) - 1
     if not 0 <= index < len(values):
         return None
@@ -204,7 +204,7 @@ def _draw_area(curves: Sequence[Curve], scale: Scale, columns: int, rows: int, g
 
 
 def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: GlyphSet) -> None:
-    """The middles of all curves, over whatever is there."""
+    """Draw the middle lines of all curves over what the area shows already."""
     across, down = DOTS[glyphs]
     shares: dict[tuple[int, int], dict[int, set[Dot]]] = {}
     for curve in curves:
@@ -236,14 +236,14 @@ def choose_arm(share: Mapping[int, Collection[Dot]], glyphs: GlyphSet) -> int:
 
 
 def _make_glyph(dots: Collection[Dot], glyphs: GlyphSet) -> str:
-    """The character that has these dots."""
+    """Return the character that shows these dots of a cell."""
     if glyphs == "braille":
         return chr(0x2800 + sum((LEFT_DOTS, RIGHT_DOTS)[column][row] for row, column in dots))
     return BLOCKS[sum(1 << row for row, _ in dots)] if glyphs == "block" else "*"
 
 
 def _draw_reference(area: list[Row], curve: Curve, scale: Scale, glyphs: GlyphSet) -> None:
-    """Replica 1 as single dots where nothing stronger is."""
+    """Draw the reference, replica 1, as single dots in cells that hold nothing stronger."""
     rows, columns = len(area), len(area[0])
     for column in range(columns):
         epoch = scale.first + column / max(1, columns - 1) * (scale.last - scale.first)
@@ -273,7 +273,7 @@ def _draw_band(
 
 
 def _trace(values: Sequence[float | None], scale: Scale, across: int, down: int) -> list[tuple[int, int]]:
-    """The dots of a line: joined up and down, broken at gaps, cut at the edges."""
+    """Return the dots of a line: joined vertically, interrupted at gaps, and cut at the edges."""
     found: list[tuple[int, int]] = []
     before: int | None = None
     for x in range(across):
@@ -325,7 +325,10 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
 
 
 def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start: int, rows: int) -> None:
-    """Each label beside its curve's end, the highest first, moved to the nearest free row; without a curve, below."""
+    """Write each label in the free row that is nearest to its curve's end, the highest curve first.
+
+    The label of a curve without values goes to the bottom.
+    """
     taken: set[int] = set()
     ends: dict[int, float] = {}
     for curve in curves:
@@ -344,5 +347,5 @@ def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start
 
 
 def to_text(picture: list[Row]) -> str:
-    """The characters alone, for tests and terminals without colour."""
+    """Return the characters of a picture without colours, for tests and terminals without colour."""
     return "\n".join("".join(cell.char for cell in row).rstrip() for row in picture)

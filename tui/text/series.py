@@ -50,12 +50,12 @@ class Sum:
 
     @property
     def mean(self) -> float:
-        """Over the replicas."""
+        """The mean over the replicas."""
         return self.shift + self.total / self.n
 
     @property
     def sd(self) -> float:
-        """With ddof 0, as in the paper."""
+        """The standard deviation over the replicas with ddof 0, as in the paper."""
         return math.sqrt(max(0.0, self.squares / self.n - (self.total / self.n) ** 2))
 
 
@@ -93,7 +93,7 @@ class ArmSeries:
         return column[epoch - 1]
 
     def at(self, measure: str, epoch: int) -> Sum | None:
-        """The replicas at an epoch; None where none has reached it."""
+        """Return the sums of a measure over the replicas at an epoch; None where none has reached it."""
         column = self.sums.get(measure, [])
         found = column[epoch - 1] if 1 <= epoch <= len(column) else None
         return found if found is not None and found.n else None
@@ -115,7 +115,7 @@ class Curve:
     reference: Sequence[float | None] = ()
     """Replica 1, as dots."""
     label: str = ""
-    """Behind the curve's end."""
+    """The text behind the curve's end."""
 
 
 def count_ended(measure: str, epoch: int, diverged: Mapping[int, int]) -> int:
@@ -128,7 +128,7 @@ def count_ended(measure: str, epoch: int, diverged: Mapping[int, int]) -> int:
 
 
 def has_spread(found: Sum, ended: int) -> bool:
-    """Whether an epoch has an SD: two replicas at least, not all of them diverged, who would agree on nothing."""
+    """Tell whether an epoch has an SD: it needs two replicas or more, and one of them that has not diverged."""
     return found.n > max(1, ended)
 
 
@@ -172,7 +172,7 @@ def make_curve(
 
 
 def _make_label(sums: Sequence[Sum | None], diverged: Mapping[int, int]) -> str:
-    """The SD at the curve's end and how many replicas diverged before; or why there is no SD."""
+    """Return the SD at the curve's end and how many replicas diverged; or the reason why there is no SD."""
     epoch = max((number for number, found in enumerate(sums, start=1) if found is not None), default=0)
     last, total = sums[epoch - 1] if epoch else None, sum(diverged.values())
     if total and (last is None or last.n <= sum(n for end, n in diverged.items() if end >= epoch)):

@@ -20,7 +20,7 @@ from engine.study.metrics_record import ArmMeasures
 from tui.text.format import UNICODE, Symbols, format_interval, format_number, format_title, format_with_error
 
 OUTSIDE = "*"
-"""Behind published figures that the measured interval does not hold."""
+"""The mark behind published figures that lie outside the measured interval."""
 
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""
@@ -198,7 +198,7 @@ def draw_layout(layout: Layout, symbols: Symbols) -> Table:
     for title in layout.titles[1:]:
         table.add_column(title, justify="right", no_wrap=True)
     for row in layout.rows:
-        # Text, not markup: names are the user's and may hold brackets.
+        # Names come from the user and may hold brackets, so they are given as Text, not as markup.
         table.add_row(*(Text(cell) for cell in row))
     return table
 

@@ -124,7 +124,7 @@ def list_pairs(arms: Iterable[ArmSimilarity], symbols: Symbols = UNICODE, *, wid
     """Draw the CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
 
     Args:
-        arms: Of cka.json.
+        arms: The arms of cka.json.
         symbols: What can be shown.
         width: Columns; squares stand side by side as far as there is room, replicas beyond it are left out.
     """

@@ -27,7 +27,7 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
     top = draws.top[examples] if "crop" in mode else np.full(len(examples), pad)
     left = draws.left[examples] if "crop" in mode else np.full(len(examples), pad)
     flip = draws.flip[examples] if "flip" in mode else np.zeros(len(examples), dtype=bool)
-    # The flipped ones last, so that they are turned together; `back` finds each one's place again.
+    # The flipped images are put last, so that they can be flipped together; `back` restores the order.
     by_flip = np.argsort(flip, kind="stable")
     back = np.empty(len(examples), dtype=np.int64)
     back[by_flip] = np.arange(len(examples))

@@ -42,7 +42,7 @@ def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
     batch_size = recipe.train.batch_size
     block_size = max(1, BLOCK_EXAMPLES // batch_size) * batch_size
     for start in range(0, len(order), block_size):
-        # Of its own function, so that one block is gone before the next is made.
+        # A function of its own makes a block, so that the memory of one block is free before the next is made.
         yield from _block_batches(recipe, data, order[start : start + block_size], draws)
 
 

@@ -82,7 +82,7 @@ def _check(name: str, root: Path) -> None:
 
 
 def _unpack(archive: Path, content: bytes) -> None:
-    """Write the unpacked file anew where it is not what its archive holds: nobody publishes a checksum of it."""
+    """Write the unpacked file anew unless it equals the content of its archive; it has no published checksum."""
     target = archive.with_suffix("")
     if not target.is_file() or target.read_bytes() != content:
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

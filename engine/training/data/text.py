@@ -63,7 +63,7 @@ def load_corpus(preset: str, root: Path) -> Corpus:
     if preset == "pydoc":
         known = {word for word, count in Counter(train).items() if count >= RARE} | {UNKNOWN}
         train, valid, test = ([word if word in known else UNKNOWN for word in part] for part in (train, valid, test))
-    # In the order of their first use in training, as in awd-lstm-lm's data.py.
+    # Words are numbered in the order of their first use in training, as in awd-lstm-lm's data.py.
     numbers = {word: number for number, word in enumerate(dict.fromkeys([*train, *valid, *test]))}
     parts = (torch.tensor([numbers[word] for word in part]) for part in (train, valid, test))
     return Corpus(*parts, vocabulary=tuple(numbers))

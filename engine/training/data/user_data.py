@@ -1,4 +1,4 @@
-"""What a user's data function returns, checked from end to end before anything is trained on it."""
+"""Loads the data that a user's function returns, and checks all of it before anything is trained on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a recipe's model settings to a network: a preset, or the user's own, checked with two examples."""
+"""Builds a network from a recipe's model settings: a preset, or the user's own, which two examples check."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_network(
 
     Args:
         recipe: Preset or target.
-        input_shape: Of one example, (C, H, W) for the presets.
+        input_shape: The shape of one example, (C, H, W) for the presets.
         classes: Number of classes.
         init_seed: The source `init`.
         search_path: Where a user's target is looked for.

@@ -125,7 +125,7 @@ class ResNet(nn.Module):
         """Map (B, C, H, W) to (B, K)."""
         x = functional.relu(self.bn1(self.conv1(x)))
         x = self.layers(x)
-        # A plain mean: the backward pass of adaptive pooling is not deterministic on CUDA.
+        # The mean is used because the backward pass of adaptive pooling is not deterministic on CUDA.
         return self.fc(x.mean((2, 3)))
 
 

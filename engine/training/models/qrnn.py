@@ -40,7 +40,7 @@ class Masks(NamedTuple):
     """(B, H) behind every layer but the last."""
     output: Tensor
     weights: list[Tensor]
-    """Of each layer's matrix."""
+    """The mask of each layer's matrix."""
 
 
 @dataclass(frozen=True)

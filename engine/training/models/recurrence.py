@@ -32,7 +32,7 @@ class ForgetPooling(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
-        """Put replicas beside the streams of the batch: every number has a recurrence of its own."""
+        """Compute all replicas as further streams of the batch, because no number depends on another stream."""
         replicas = info.batch_size
         parts = [
             x[..., None, :, :].expand(*x.shape[:-2], replicas, *x.shape[-2:]) if where is None else x.movedim(where, -3)

@@ -22,7 +22,7 @@ class MaskContext:
     """Holds what the current step's masks are a function of; a task sets it before each step."""
 
     keys: Tensor | None = None
-    """Of the epoch's seed and each layer, int64 (layers,); see `seeding.mask_keys`."""
+    """One key for each layer, made from the epoch's seed, int64 (layers,); see `seeding.mask_keys`."""
     examples: Tensor | None = None
     """Ids of the batch's examples, int64 (B,)."""
 

@@ -96,7 +96,7 @@ def seed_step(seed: int, epoch: int, step: int) -> None:
 
 @contextlib.contextmanager
 def initialised_under(seed: int) -> Iterator[None]:
-    """Let a model be built with all global generators seeded, and put them back as they were.
+    """Seed all global generators for the building of a model, and restore their states afterwards.
 
     Source: the published code's `set_rng_state`: initialisation takes nothing from other streams.
     """
@@ -122,7 +122,7 @@ def set_kernels(lowlevel: LowLevel, precision: str) -> None:
     """
     free = lowlevel == "kernels"
     torch.use_deterministic_algorithms(not free)
-    # Filling fresh memory costs time and changes no result of a model that reads only what it wrote.
+    # Filling new memory costs time, and changes no result of a model that reads only what it has written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue] - set dynamically
     torch.backends.cudnn.deterministic = not free
     torch.backends.cudnn.benchmark = free
@@ -159,7 +159,7 @@ def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.T
     Integer arithmetic, so equal on every device.
 
     Args:
-        key: Of the seed, the epoch and the layer, int64 (); see `mask_keys`.
+        key: The key of the seed, the epoch and the layer, int64 (); see `mask_keys`.
         examples: Example ids, int64 (B,).
         units: Units per example.
 

@@ -17,20 +17,20 @@ from engine.training.random.seeding import step_generator
 
 @contextlib.contextmanager
 def noisy_weights(model: nn.Module, scale: float, *, seed: int, epoch: int, step: int) -> Iterator[None]:
-    """Let a model have noisy weights for one forward and backward pass.
+    """Add noise to a model's weights for one forward and backward pass.
 
     Args:
-        model: Gets its own weights back, bit for bit.
+        model: A model, whose own weights are restored bit for bit afterwards.
         scale: SD of the noise, as a share of a tensor's RMS.
-        seed: Of the source `stochastic`.
-        epoch: With `step`, the place of the noise.
-        step: Of the epoch.
+        seed: The seed of the source `stochastic`.
+        epoch: The epoch; together with `step` it determines the noise.
+        step: The number of the step in the epoch.
     """
     generator = step_generator(seed, epoch, step)
     kept = [parameter.detach().clone() for parameter in model.parameters()]
     with torch.no_grad():
         for parameter in model.parameters():
-            # Drawn on the CPU, so that the noise is equal on every device.
+            # The noise is drawn on the CPU, so that it is equal on every device.
             noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
             parameter.add_(noise * (scale * parameter.square().mean().sqrt()))
     try:

@@ -21,7 +21,7 @@ LINE_NUMBERS = 16
 
 
 class _WideLinear(torch.autograd.Function):
-    """One batch (B, F), weights (K, O, F) and biases (K, O) to (B, K, O)."""
+    """Maps one batch (B, F), weights (K, O, F) and biases (K, O) to (B, K, O)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -43,8 +43,8 @@ class _WideLinear(torch.autograd.Function):
 def _multiply_each(a: Tensor, b: Tensor) -> Tensor:
     """Compute matrix products (K, N, F) by (K, F, M) that have the same bits in every slot.
 
-    On CPUs the kernels of a product go by where in memory its matrices begin; those of all slots begin alike if their
-    sizes are multiples of a cache line, and otherwise each product gets memory of its own.
+    On CPUs the kernel of a product depends on the alignment of its matrices in memory. That is the same in all slots
+    if the sizes are multiples of a cache line; otherwise each product gets memory of its own.
     """
     sizes = (a[0].numel(), b[0].numel(), a.shape[1] * b.shape[2])
     if a.device.type != "cpu" or all(size % LINE_NUMBERS == 0 for size in sizes):
@@ -53,7 +53,7 @@ def _multiply_each(a: Tensor, b: Tensor) -> Tensor:
 
 
 class _BatchedLinear(torch.autograd.Function):
-    """Batches (K, B, F), weights (K, O, F) and biases (K, O) to (K, B, O)."""
+    """Maps batches (K, B, F), weights (K, O, F) and biases (K, O) to (K, B, O)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class _BatchedLinear(torch.autograd.Function):
 
 
 class _StackedLinear(torch.autograd.Function):
-    """x W' + b, with a rule for replicas."""
+    """Computes x W' + b, with a vmap rule for stacked replicas."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class _StackedLinear(torch.autograd.Function):
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Compute X W' + b for (…, F), with a rule for stacked parameters.
+    """Compute X W' + b for X (…, F), with a vmap rule for stacked parameters.
 
     Under autocast all three are rounded first, as `functional.linear` rounds them: what the rule keeps for its own
     backward pass is then of the gradient's type.
@@ -107,7 +107,7 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class StackableLinear(nn.Linear):
-    """A linear layer that knows a rule for stacked parameters."""
+    """A linear layer that has a vmap rule for stacked parameters."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of the base class
         """Map (…, F) to (…, F')."""
@@ -115,8 +115,8 @@ class StackableLinear(nn.Linear):
 
 
 def make_stackable(model: nn.Module) -> None:
-    """Let a model's linear layers use the rule, in place; layers without bias or of other kinds stay as they are."""
+    """Give a model's linear layers the vmap rule, in place; layers without bias and of other types are not changed."""
     for module in model.modules():
         if type(module) is nn.Linear and module.bias is not None:
-            # Its class alone is changed: whatever else refers to the module or its parameters goes on doing so.
+            # Only the class is changed, so that other references to the module and its parameters stay valid.
             module.__class__ = StackableLinear

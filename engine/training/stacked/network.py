@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class _Caller(nn.Module):
-    """Lets any use of a network be called with other parameters, not its forward pass alone."""
+    """Wraps a network so that `functional_call` can run any function of it with other parameters."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Pack(nn.Module):
         """Stack the models' parameters and buffers, on the models' device.
 
         Args:
-            models: Equal but for their numbers.
-            train: Makes the optimiser.
+            models: Networks of one architecture.
+            train: The settings of the optimiser.
             recipe: How the stacked parameters are laid out and used; the models may be fewer than its size.
             handles: What the first model refers to and the pack's copy of it shall refer to as well.
         """
@@ -78,7 +78,7 @@ class Pack(nn.Module):
         return stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, stacked.shape[:2])
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of the next step, before a group's scale."""
+        """Set the learning rate of the next step; each parameter group multiplies it by its own scale."""
         if not self.on_cuda:
             set_learning_rate(self.optimiser, rate)
             return
@@ -92,14 +92,14 @@ class Pack(nn.Module):
         in_dims: tuple[Any, ...],
         parameters: Mapping[str, Tensor] | None = None,
     ) -> Any:
-        """Do something with every replica's network.
+        """Call a function with every replica's network at once.
 
         Args:
             use: Called with a network and the arguments as one replica sees them.
             args: Tensors, or lists of them.
-            in_dims: For each argument 0 where replicas have their own along the first dimension, None where they
-                share it.
-            parameters: Other stacked parameters than the pack's.
+            in_dims: 0 for each argument that replicas have their own of along the first dimension, None for each that
+                they share.
+            parameters: Stacked parameters to use instead of the pack's.
 
         Returns:
             What `use` returns, replicas first; not contiguous.
@@ -156,7 +156,7 @@ class Pack(nn.Module):
         return model, optimiser
 
     def restore(self, checkpoints: Sequence[Checkpoint], models: Sequence[nn.Module], train: TrainRecipe) -> None:
-        """Put every replica into the state that it had without, or in another, pack."""
+        """Restore the state of every replica from a checkpoint, whether it was trained alone or in another pack."""
         states = []
         for checkpoint, model in zip(checkpoints, models, strict=True):
             optimiser = make_optimiser(model.named_parameters(), train)
@@ -194,6 +194,6 @@ def _stack_like(parameter: Tensor, values: Sequence[Tensor]) -> Tensor:
 
 
 def _find_names(model: nn.Module) -> dict[str, str]:
-    """Return for each name in a model's state the first name of the same tensor: tied weights have several."""
+    """Return every name in a model's state → the first name of the same tensor; tied weights have several names."""
     first = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     return {name: first[id(tensor)] for name, tensor in model.state_dict(keep_vars=True).items()}

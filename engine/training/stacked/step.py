@@ -1,4 +1,4 @@
-"""A training step of a pack: taken as it comes, or on CUDA recorded once and replayed.
+"""A training step of a pack: computed directly, or on CUDA recorded once and replayed.
 
 A small network's step is hundreds of kernels of a few microseconds each, and launching one costs as much. A CUDA graph
 launches all of them at once; they are the same kernels on the same numbers, so the bits stay what they are.
@@ -24,7 +24,7 @@ from engine.training.stacked.network import Pack
 LOG = logging.getLogger(__name__)
 
 WARM_UP_STEPS = 3
-"""Taken one by one before a step is recorded: libraries choose their kernels and the optimiser makes its state."""
+"""Steps before the recorded one: in them libraries choose their kernels and the optimiser makes its state."""
 
 Losses = Callable[..., Tensor]
 """Losses (K,) of a batch's tensors, as a function of the weights."""
@@ -35,7 +35,7 @@ class Recorder(Protocol):
 
     def warm_up(self) -> contextlib.AbstractContextManager[None]: ...
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        """Note what work does without doing it; return what repeats it, and where its result then is."""
+        """Record the operations of `work`; return a function that replays them, and the tensor of their result."""
         ...
 
 
@@ -43,12 +43,12 @@ class CudaRecorder:
     """Records CUDA graphs."""
 
     def __init__(self) -> None:
-        """Record on the current device."""
+        """Create the CUDA stream of the current device on which graphs are recorded."""
         self.stream = torch.cuda.Stream()
 
     @contextlib.contextmanager
     def warm_up(self) -> Iterator[None]:
-        """Work beside the usual stream, as recording does."""
+        """Run the work of the context on the recording's stream instead of the usual one."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             yield
@@ -66,7 +66,7 @@ class CudaRecorder:
 
 
 def make_recorder(device: torch.device, *, graphs: bool) -> Recorder | None:
-    """Return what records steps on a device; None where they are taken as they come."""
+    """Return a recorder of steps for a device; None where steps are not recorded."""
     return CudaRecorder() if graphs and device.type == "cuda" else None
 
 
@@ -84,7 +84,7 @@ class Stepper:
     """Takes a pack's training steps."""
 
     def __init__(self, pack: Pack, train: TrainRecipe, recorder: Recorder | None) -> None:
-        """Take steps with a pack's optimiser; without a recorder each step is taken as it comes."""
+        """Take steps with a pack's optimiser; without a recorder no step is recorded."""
         self.pack, self.train, self.recorder = pack, train, recorder
         self._places: list[Tensor] = []
         """Where a recorded step looks for its batch."""
@@ -97,9 +97,9 @@ class Stepper:
         """Take one step of every replica.
 
         Args:
-            losses: The same function at every step.
+            losses: The function of the losses, the same one at every step.
             tensors: Its arguments.
-            rate: Learning rate, before a group's scale.
+            rate: The learning rate, which each parameter group multiplies by its own scale.
 
         Returns:
             Losses before the step, nats (K,).

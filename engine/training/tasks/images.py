@@ -49,7 +49,7 @@ class ImageTask:
 
     @property
     def replicas(self) -> int:
-        """Return 1: networks that are trained by themselves have kernels of their own."""
+        """Return 1: this task trains a single network."""
         return 1
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
@@ -78,7 +78,7 @@ class ImageTask:
             optimiser.step()
             if averages and recipe.train.averaging == "aswa":
                 self.average.add(model)
-            # Summed where it is: reading the loss would make the device wait at every step.
+            # The loss is summed on the device: reading it at every step would make the device wait.
             total += loss.detach() * len(batch.labels)
         if averages and recipe.train.averaging == "swa":
             self.average.add(model)

@@ -1,4 +1,4 @@
-"""From recipes to a task: the data are loaded, the networks built, and stacked where the recipes name a pack."""
+"""Prepares a task from recipes: loads the data, builds the networks, and stacks them where recipes name a pack."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class StackedImageTask:
     bits: list[BitRecord | None]
     pack: Pack
     masks: MaskContext
-    """Of the pack's dropout layers."""
+    """The context from which the pack's dropout layers make their masks."""
     dropout_layers: int
     stepper: Stepper
     ensembles: list[SnapshotEnsemble] = field(default_factory=list)
@@ -104,7 +104,7 @@ class StackedImageTask:
         """Return one replica's logits, after telling its dropout layers what their masks depend on."""
         self.masks.examples, self.masks.keys = examples, keys
         logits = network(inputs)
-        # One replica's view of stacked tensors means nothing out of here.
+        # These views of one replica's tensors are not valid outside this function.
         self.masks.examples = self.masks.keys = None
         return logits
 

@@ -48,7 +48,7 @@ class Segment:
     """(T+1, B): read but for the last, predicted but for the first."""
     masks: Masks
     orders: Tensor
-    """Of the streams inside the minibatch, (B,) or (K, B)."""
+    """The orders of the streams inside the minibatch, (B,) or (K, B)."""
     size: int
     """Tokens that are predicted; shorter segments take smaller steps."""
 
@@ -59,9 +59,9 @@ class Losses(NamedTuple):
     objective: Tensor
     """Mean cross-entropy with the regularisers, nats (K,): what is made smaller."""
     plain: Tensor
-    """Without the regularisers, (K,)."""
+    """The loss without the regularisers, (K,)."""
     state: State
-    """Behind the segment, replicas first."""
+    """The state after the segment, replicas first."""
 
 
 class Scores(NamedTuple):
@@ -70,9 +70,9 @@ class Scores(NamedTuple):
     likeliest: Tensor
     """Word numbers, (K, T, B)."""
     log_probabilities: Tensor
-    """Of the true words, nats (K, T, B)."""
+    """The log-probabilities of the true words, nats (K, T, B)."""
     state: State
-    """Behind the part, replicas first."""
+    """The state after the part, replicas first."""
 
 
 @dataclass

@@ -28,7 +28,7 @@ from engine.training.random.seeding import batch_order, initialised_under, keyed
 from engine.training.stopping import Stopped, StopRequest, never
 
 PREDICTION = np.dtype([("argmax", "<i4"), ("log_probability", "<f4")])
-"""Of one word of the test text: the likeliest one's number, and the natural log-probability of the true one."""
+"""One word of the test text: the number of the likeliest word, and the natural log-probability of the true one."""
 
 EVALUATION_STREAMS = 10
 """Parts of the test text that are read side by side; fixed, as each begins without what stands before it."""

@@ -83,7 +83,7 @@ def answer_recipe(
     """Return facts about a recipe, or the error that it would end in with the part that causes it.
 
     Args:
-        recipe: With a pack or without.
+        recipe: A recipe with a pack or without.
         root: The folder of the data files.
         search_path: Where the user's targets are looked for.
         timed: Whether to time steps.

@@ -39,7 +39,7 @@ class Question:
     """Asks how runs that may share a pack are best trained."""
 
     recipe: Recipe
-    """Of one of them, without a pack."""
+    """The recipe of one of them, without a pack."""
     shared_batch: bool
     sizes: tuple[int, ...] | None
     """Sizes to choose from; None tries what fits the number of runs."""
@@ -85,7 +85,7 @@ def answer_question(
         question: Which runs.
         place: Where.
         time_alone: Seconds per epoch of a run by itself.
-        parameters: Of the network.
+        parameters: The number of the network's parameters.
     """
     pair = question.pack(2)
     found = try_in_memory(

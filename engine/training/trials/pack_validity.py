@@ -1,4 +1,4 @@
-"""Whether packs may stand for single runs on this machine: a self-test of a few steps, before a study is written."""
+"""Tests in a few steps, before a study is written, whether packs may replace single runs on this machine."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_pack(
     """Train the first steps of some replicas in other slots, beside other replicas, and by themselves.
 
     Args:
-        recipe: With a pack.
+        recipe: A recipe with a pack.
         data: The recipe's data, on the device.
         device: Where the steps are trained.
         search_path: Where a user's model is looked for.
@@ -89,7 +89,7 @@ def find_stacking_fault(
     computes alone. What a module holds beside parameters and buffers is not stacked, and would be the first one's.
 
     Args:
-        recipe: With a pack of any size.
+        recipe: A recipe with a pack of any size.
         data: The recipe's data, on the device.
         device: Where the step is trained.
         search_path: Where the user's model is looked for.

@@ -23,14 +23,15 @@ def answer_request() -> int:
 
 
 def race(told: dict[str, Any], counts: Sequence[int]) -> list[tuple[int, float]]:
-    """Have 1, 2, … processes train the same recipe at once on the device that this process sees.
+    """Measure how fast 1, 2, … processes train the same recipe at once on the device that this process sees.
 
     Args:
         told: What each of them reads first; see `side_by_side`.
         counts: How many at once, in growing order.
 
     Returns:
-        For each count that all processes survived the epochs per second of all of them, counted as runs.
+        Each count that all processes survived, with the epochs per second of all processes together. An epoch of a
+        pack counts once for each of its runs.
     """
     with ExitStack() as stack:
         rivals = [stack.enter_context(_start()) for _ in range(max(counts))]

@@ -57,7 +57,7 @@ def time_pack(
     """Return the seconds per epoch and replica of a full pack, training and evaluation, from some steps.
 
     Args:
-        recipe: With a pack.
+        recipe: A recipe with a pack.
         data: The recipe's data, on the device.
         device: Where the steps are trained.
         search_path: Where a user's model is looked for.

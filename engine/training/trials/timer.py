@@ -26,7 +26,7 @@ def time_epoch(
     Args:
         train: Trains an epoch; calls what it is given before each step, and raises Stopped where that says so.
         evaluate_part: Evaluates some test examples; returns their share of the test set.
-        steps: Of an epoch.
+        steps: The number of steps in an epoch.
         device: Where they are taken; on CUDA it is waited for.
         timed_s: How long to train for; at least one step is taken.
 

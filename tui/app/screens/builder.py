@@ -59,7 +59,7 @@ class BuilderScreen(Screen[None]):
     text: var[str] = var("")
     """The protocol as it would be saved."""
     judgement: var[Judgement] = var(Judgement())
-    """Of the text, or of an earlier one while the text is being judged."""
+    """The judgement of the text, or of an earlier text while this one is being judged."""
     done: var[int | None] = var(None)
     """Runs that the study has already; None while they are counted."""
     timing: var[tuple[str, ...]] = var(())
@@ -138,12 +138,12 @@ class BuilderScreen(Screen[None]):
     # Checking ------------------------------------------------------------------------------------------------------
 
     def watch_text(self) -> None:
-        """Have the new text judged; what was estimated holds no more."""
+        """Drop the time that was estimated for the old text, and check the new one."""
         self.timing = ()
         self.check()
 
     def check(self) -> None:
-        """Have the engine judge the text as it stands, unless it is judging; then it goes on with the newest."""
+        """Start to check the text in the background; a check that is going on takes up the newest text by itself."""
         if not self.judging:
             self.judging = True
             self._judge(self.text, self.path)
@@ -172,7 +172,7 @@ class BuilderScreen(Screen[None]):
 
     @property
     def is_valid(self) -> bool:
-        """Whether the text has been judged and has no fault; the person is told where it has not."""
+        """Tell whether the text has been checked and has no fault; where not, notify the person of the reason."""
         if self.judgement.text != self.text:
             self.notify("the protocol is still being checked", severity="warning")
             return False

@@ -1,4 +1,4 @@
-"""What the builder shows, as lines: pure functions of the document, its plan and its faults."""
+"""Renders the builder's content as lines: pure functions of the document, its plan and its faults."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str]) -> list[L
     """Say what would be trained.
 
     Args:
-        plan: Of the protocol.
+        plan: The plan of the protocol.
         done: Runs that the study has already; None while they are counted.
         timing: The estimate, or nothing where it has not been asked for.
     """

@@ -210,7 +210,7 @@ class Reader(Screen[None]):
         self.set_interval(1.0, lambda: self.read() if self.following else None)
 
     def read(self) -> None:
-        """Have the file read, unless that is going on."""
+        """Start to read the file in the background, unless that is going on."""
         if self.path is not None and not self.reading:
             self.reading = True
             self._read(self.path)

@@ -1,4 +1,4 @@
-"""What the engine says of a protocol that is being written, and the messages that bring it to the builder."""
+"""Judges a protocol that is being written, and defines the messages that bring the answer to the builder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Judgement:
     """The text; None before the first judgement."""
     protocol: Protocol | None = None
     plan: Plan | None = None
-    """Of the protocol; None where it has faults."""
+    """The plan of the protocol; None where it has faults."""
     faults: tuple[Fault, ...] = ()
 
 

@@ -157,7 +157,7 @@ class MonitorScreen(Screen[None]):
                 self.look()
 
     def look(self) -> None:
-        """Have the study read, unless that is going on: two readers would count the same epochs twice."""
+        """Start to read the study, unless that is going on: two readers would count the same epochs twice."""
         if not self.reading:
             self.reading = True
             self._read()

@@ -1,4 +1,4 @@
-"""What the monitor shows below its plot, as lines: pure functions of what was read of a study."""
+"""Renders the tables below the monitor's plot as lines: pure functions of what was read of a study."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ class ResultsScreen(Screen[None]):
     # Measuring -----------------------------------------------------------------------------------------------------
 
     def action_refresh(self) -> None:
-        """Have the study measured, unless that is going on."""
+        """Start to measure the study, unless that is going on."""
         if not self.measuring:
             self.measuring = True
             self._measure()
@@ -292,7 +292,7 @@ class ResultsScreen(Screen[None]):
 
     @work(thread=True, group="compare")
     def action_compare(self) -> None:
-        """Have the arms of all studies listed, outside the event loop; then two are chosen and put side by side."""
+        """List the measured arms of all studies in a thread, and post them, so that two can be chosen and compared."""
         self.post_message(ArmsListed(list_arms(self.paths, self.options.store)))
 
     def on_arms_listed(self, event: ArmsListed) -> None:

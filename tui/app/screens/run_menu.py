@@ -1,4 +1,4 @@
-"""What can be done with one run: read its log and its files, hold it, let it go on, cancel it."""
+"""Offers what can be done with one run: read its log and its files, pause it, resume it, cancel it."""
 
 from __future__ import annotations
 

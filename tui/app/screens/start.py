@@ -145,7 +145,7 @@ class StartScreen(Screen[None]):
         self.options = options
         self.reading = False
         self._summaries = StudySummaries()
-        """Of the thread that reads."""
+        """What the reading thread remembers; no other thread may use it."""
 
     def compose(self) -> ComposeResult:
         """Lay out heading, filter, list and keys."""
@@ -166,7 +166,7 @@ class StartScreen(Screen[None]):
         self.read()
 
     def read(self) -> None:
-        """Have everything read, unless that is going on."""
+        """Start to read protocols and studies in the background, unless that is going on."""
         if not self.reading:
             self.reading = True
             self._read()
