@@ -1,4 +1,7 @@
-"""The command line: arguments in, exit code out; the one place that turns an error into a message."""
+"""The command line: arguments in, exit code out; the one place that turns an error into a message.
+
+Each command imports what it needs when it runs, so that none waits for what another one needs.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
-
-from rich.console import Console
+from typing import Any, NoReturn
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
 from engine.protocol.faults import printable
-from engine.study.paths import enter_path, find_store
-from engine.study.study_plan import find_study, read_plan
-from tui.app.listed_files import shipped_folder
-from tui.app.settings import here, read_settings
-from tui.commands.batch import run_batch
-from tui.commands.check import check_protocol
-from tui.commands.completion import WRITERS
-from tui.commands.export import export_study
-from tui.commands.listing import cancel_study, list_studies, show_status
-from tui.commands.measuring import read_metrics, refresh_metrics
-from tui.commands.output import print_results, print_text
-from tui.text.reference import list_keys
-from tui.text.report import FORMATS
 
 USAGE = """\
 nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
@@ -56,6 +43,17 @@ class Parser(argparse.ArgumentParser):
         raise NondetError(f"nondet-tui: {printable(message)}\n`nondet-tui --help` shows the commands and their options")
 
 
+class ShowVersion(argparse.Action):
+    """`--version`, which looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print the version and end the program."""
+        from importlib import metadata
+
+        sys.stdout.write(f"nondet-tui {metadata.version('nondet-tui')}\n")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nondet-tui; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -63,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run(arguments)
         sys.stdout.flush()
     except NondetError as error:
+        from rich.console import Console
+
+        from tui.commands.output import print_text
+
         print_text(Console(stderr=True, highlight=False), str(error))
         return error.exit_code
     except KeyboardInterrupt:
@@ -91,6 +93,8 @@ def run(arguments: list[str]) -> int:
         return open_app(options)
     if options.path is not None:
         raise NondetError(f"nondet-tui: {printable(options.path)}: --batch takes one protocol and nothing beside it")
+    from tui.commands.batch import run_batch
+
     overrides = collect_overrides(options)
     return run_batch(Path(options.batch), store=options.store, overrides=overrides, as_json=options.json)
 
@@ -100,7 +104,7 @@ def open_app(options: argparse.Namespace) -> int:
     meant = [f"--{name}" for name in ("json", "set", "replicas", "devices", "slots") if getattr(options, name)]
     if meant:
         raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
-    from tui.app.app import run_app  # noqa: PLC0415 - Textual is for the app alone
+    from tui.app.app import run_app
 
     return run_app(store=options.store, path=options.path, readonly=options.readonly, mouse=not options.no_mouse)
 
@@ -115,7 +119,7 @@ def make_main_parser() -> Parser:
         description="Measures how different, and why, two trainings of one neural network end up.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"nondet-tui {metadata.version('nondet-tui')}")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show program's version number and exit")
     parser.add_argument("path", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--batch", metavar="PROTOCOL.toml", help="train what is missing; table on stdout")
     parser.add_argument("--json", action="store_true", help="print metrics.json's content on stdout and nothing else")
@@ -135,9 +139,13 @@ def make_command_parser(name: str) -> Parser:
     elif name in ("status", "cancel", "report"):
         parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
     if name == "report":
+        from tui.text.report import FORMATS
+
         parser.add_argument("--format", choices=("table", *FORMATS), default="table")
         parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
     if name == "completion":
+        from tui.commands.completion import WRITERS
+
         parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
     if name not in ("keys", "completion"):
         add_store(parser)
@@ -180,26 +188,45 @@ def _toml_list(names: list[str]) -> str:
 
 def run_check(options: argparse.Namespace) -> int:
     """Validate a protocol; print its plan: runs, shared, already done, time, disk."""
+    from tui.commands.check import check_protocol
+
     return check_protocol(Path(options.protocol), store=options.store, overrides=collect_overrides(options))
 
 
 def run_ls(options: argparse.Namespace) -> int:
     """List the studies of the store."""
+    from tui.commands.listing import list_studies
+
     return list_studies(options.store)
 
 
 def run_status(options: argparse.Namespace) -> int:
     """Show how a study stands: arms, running and failed runs, slots."""
+    from engine.study.study_plan import find_study
+    from tui.commands.listing import show_status
+
     return show_status(find_study(options.study, store=options.store))
 
 
 def run_cancel(options: argparse.Namespace) -> int:
     """Stop a study; finished runs are kept."""
+    from engine.study.study_plan import find_study
+    from tui.commands.listing import cancel_study
+
     return cancel_study(find_study(options.study, store=options.store))
 
 
 def run_report(options: argparse.Namespace) -> int:
     """Print a study's measures."""
+    from rich.console import Console
+
+    from engine.study.paths import enter_path
+    from engine.study.study_plan import find_study, read_plan
+    from tui.commands.export import export_study
+    from tui.commands.measuring import read_metrics, refresh_metrics
+    from tui.commands.output import print_results, print_text
+    from tui.text.report import FORMATS
+
     paths = find_study(options.study, store=options.store)
     refresh_metrics(paths)
     if options.out is not None:
@@ -218,6 +245,10 @@ def run_report(options: argparse.Namespace) -> int:
 
 def run_locate(options: argparse.Namespace) -> int:
     """Print where nondet-tui keeps its files, and what its settings are."""
+    from engine.study.paths import find_store
+    from tui.app.listed_files import shipped_folder
+    from tui.app.settings import here, read_settings
+
     locations = here()
     settings = read_settings(locations.config)
     shipped = shipped_folder()
@@ -236,12 +267,16 @@ def run_locate(options: argparse.Namespace) -> int:
 
 def run_keys(options: argparse.Namespace) -> int:
     """List every key of a protocol with its default, what is allowed and what it does."""
+    from tui.text.reference import list_keys
+
     sys.stdout.write(list_keys())
     return EXIT_OK
 
 
 def run_completion(options: argparse.Namespace) -> int:
     """Print the script that completes nondet-tui's command line in a shell."""
+    from tui.commands.completion import WRITERS
+
     parsers = {"": make_main_parser()} | {name: make_command_parser(name) for name in RUNNERS}
     sys.stdout.write(WRITERS[options.shell](parsers))
     return EXIT_OK
