@@ -22,6 +22,7 @@ async def test_copies_are_called_after_their_format(make_app: Make, store: Path,
         app.open_results(paths)
         await settle(pilot)
         await app.run_action(f"copy('{kind}')", default_namespace=app.screen)
+        await settle(pilot)
         assert names == [f"live.{suffix}"]
 
 
