@@ -147,7 +147,7 @@ class Recipe:
     train: TrainRecipe
     seeds: Seeds
     lowlevel: LowLevel
-    """order: seeded order inside each minibatch; kernels: CUDA as it comes; deterministic: neither."""
+    """order: seeded order inside each minibatch; kernels: CUDA chooses freely; deterministic: neither of them."""
     device: Literal["cpu", "cuda"]
     bit: BitChange | None = None
     repeat: int | None = None

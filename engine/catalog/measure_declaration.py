@@ -50,7 +50,7 @@ class Measure:
     latex: str
     source: str
     version: int = 1
-    """Raised when the formula changes, so that what was computed before is computed anew."""
+    """A number that is raised when the formula changes, so that earlier values are computed again."""
 
     @property
     def error_field(self) -> str | None:

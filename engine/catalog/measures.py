@@ -334,7 +334,7 @@ def list_fields(measures: Iterable[Measure]) -> tuple[str, ...]:
 
 
 def digest_measures() -> str:
-    """Digest what is measured and how: another one says that what was computed before is to be computed anew."""
+    """Digest the measures and the versions of their formulas; where the digest changes, all are computed again."""
     facts = [
         f"{measure.group} {measure.key} {measure.statistic} {measure.uncertainty} {measure.version}"
         for group in MEASURES.values()

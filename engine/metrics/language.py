@@ -66,7 +66,7 @@ def measure_perplexity_changes(outputs: TextOutputs) -> np.ndarray:
     def average(i: int) -> None:
         for j in range(i + 1, len(logs)):
             if np.array_equal(logs[i], logs[j]):
-                continue  # equal replicas average to themselves; what rounding leaves of that is not a change
+                continue  # the mean of equal replicas is the replica itself: any other change would be rounding
             mean = np.logaddexp(logs[i], logs[j]).mean() - math.log(2.0)
             matrix[i, j] = matrix[j, i] = math.exp(-mean) - (own[i] + own[j]) / 2
 

@@ -35,7 +35,7 @@ class Check:
     accepts: Callable[[Any], bool]
     """Tells whether a TOML value is allowed."""
     describe: Callable[[], str]
-    """Says what is allowed, as it goes on after "must be"."""
+    """Says what is allowed, in words that follow "must be"."""
     list_names: Callable[[], tuple[str, ...]] = no_names
     """Lists the allowed names; none where the value is no name out of a list."""
 

@@ -25,7 +25,7 @@ class WeightAverage:
     """Keeps the running mean of a model's parameters."""
 
     def __init__(self) -> None:
-        """Begin without any weights."""
+        """Start with a mean of no weights."""
         self.count = 0
         self.mean: dict[str, Tensor] = {}
 
@@ -52,7 +52,7 @@ class WeightAverage:
         return {f"{PREFIX}count": torch.tensor(self.count)} | {f"{PREFIX}{n}": t for n, t in self.mean.items()}
 
     def restore(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Go on from a checkpoint's state."""
+        """Restore the state of a checkpoint."""
         found = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
         if found:
             self.count = int(found.pop("count"))

@@ -48,7 +48,7 @@ class CheckpointPolicy:
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Tell whether enough time has gone by since the last one."""
+        """Tell whether enough time has passed since the last checkpoint."""
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, checkpoint: Checkpoint) -> None:

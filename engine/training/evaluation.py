@@ -147,6 +147,6 @@ class SnapshotEnsemble:
         return {} if self.total is None else {"total": self.total, "count": torch.tensor(self.count)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint's state."""
+        """Restore the state of a checkpoint."""
         if "total" in state:
             self.total, self.count = state["total"], int(state["count"])

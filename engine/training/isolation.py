@@ -38,7 +38,7 @@ class Copies:
         """Hand SIGTERM on to the copy, which may not be in reach of whoever sent it; a signal handler."""
         self.terminated = True
         if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+            with contextlib.suppress(ProcessLookupError):  # the copy has ended in the meantime
                 os.kill(self.pid, signal.SIGTERM)
 
     def run(self, train_one: Callable[[], int]) -> int:
@@ -81,7 +81,7 @@ def _be_copy(train_one: Callable[[], int], worker: int, writing: int) -> None:
     status = 1
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == worker:  # otherwise the worker had ended before
+        if os.getppid() == worker:  # otherwise the worker ended before the copy could ask for the signal
             status = train_one()
             os.write(writing, bytes([status]))
     except BaseException:  # the copy ends here, whatever a user's code raised

@@ -127,7 +127,7 @@ def train_task(
         losses = task.train_epoch(epoch, should_stop)
         judgements = task.evaluate(epoch)
         finite = [math.isfinite(loss) and j.is_finite for loss, j in zip(losses, judgements, strict=True)]
-        # A run that has diverged stays out, even if its replica goes on beside others and comes to numbers again.
+        # A run that has diverged has ended, even if its replica is trained on and its numbers become finite again.
         live = [fine and replica not in outcomes for replica, fine in enumerate(finite)]
         task.keep(epoch, [j if alive else None for j, alive in zip(judgements, live, strict=True)])
         elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took

@@ -50,10 +50,10 @@ def try_in_memory(work: Callable[[], T]) -> T | None:
     """Return what some work returns; None where memory runs out, after giving back what the work had taken."""
     try:
         return work()
-    except Exception as error:  # what torch.compile and users' modules make of a lack of memory is of many types
+    except Exception as error:  # torch.compile and users' modules turn a lack of memory into errors of many types
         if not is_out_of_memory(error):
             raise
-    release()  # not while the error is handled, as its frames hold on to the tensors
+    release()  # not while the error is handled: its frames still refer to the tensors
     return None
 
 

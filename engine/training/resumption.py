@@ -42,7 +42,7 @@ Found = tuple[Checkpoint, tuple[EpochRecord, ...], str]
 def _own_checkpoints(run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> list[Found]:
     """Return the checkpoints that earlier attempts at this run left."""
     if recipe.lowlevel == "kernels":
-        return []  # another process would go on with other kernels: not the same random variable
+        return []  # another process would choose other kernels: the result would not be one training's
     found = []
     for other in run.list_attempts():
         checkpoint = load_checkpoint(other.checkpoint, recipe_id=recipe.id) if other.number < attempt.number else None

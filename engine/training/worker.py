@@ -123,7 +123,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
         LOG.error("%s", error)
         _end(cohort, "failed", "fault", str(error))
         return None
-    except Exception as error:  # whatever a user's module raises is a failed run, not the worker's end
+    except Exception as error:  # whatever a user's module raises fails the run and does not end the worker
         traceback.print_exc()
         return _record_exception(cohort, error)
     for member in cohort:

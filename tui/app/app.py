@@ -82,7 +82,7 @@ class NondetApp(App[None]):
         locations: Locations | None = None,
         terminal: Terminal | None = None,
     ) -> None:
-        """Take what the app was started with.
+        """Keep what the app was started with.
 
         Args:
             store: The store that the command line names.

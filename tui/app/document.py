@@ -111,7 +111,7 @@ class Document:
         return self.free_name(name_sources(vary), leave_out=number)
 
     def _is_named_after_sources(self, number: int) -> bool:
-        """Return whether the arm has no name, one that was made here, or the one that would be."""
+        """Tell whether the arm has no name, a name that was made here, or the name that would be made."""
         name = str(self.arms[number].get("name", ""))
         automatic = self.free_name(name_sources(self._sources(number)), leave_out=number)
         return name in ("", automatic) or name in self._given

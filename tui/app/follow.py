@@ -22,7 +22,7 @@ class Picture:
 
     snapshot: StudySnapshot
     series: dict[str, ArmSeries]
-    """By arm; they go on growing, `version` tells whether they did."""
+    """The series by arm; they grow in place, and `version` changes when they did."""
     version: int
     references: dict[str, tuple[float | None, ...]]
     """Accuracy of each arm's replica 1 by epoch."""
@@ -88,7 +88,7 @@ class Follower:
         return series
 
     def _restarted(self, name: str, runs: tuple[RunView, ...]) -> bool:
-        """Return whether a run whose epochs were taken has begun anew, so that the arm has to be added up again."""
+        """Tell whether a run whose epochs were added has started again, so that its arm has to be added up again."""
         for run in runs:
             attempts, epochs = self._taken.get((name, run.id), (run.state.attempts, 0))
             if attempts != run.state.attempts and epochs and (run.epochs or run.state.status == "running"):

@@ -28,7 +28,7 @@ class Options:
 
 
 def may_change(asking: Widget | App[None], options: Options) -> bool:
-    """Return whether studies may be changed; tell the person where they may not.
+    """Tell whether studies may be changed, and notify the person where they may not.
 
     Args:
         asking: The screen or app that would change something.

@@ -223,7 +223,7 @@ def follow(study: PreparedStudy, console: Console, symbols: Symbols, *, begun: C
 
 
 class _NoLive:
-    """Stands for rich's live display where there is no terminal."""
+    """Replaces rich's live display where there is no terminal; it draws nothing."""
 
     def __enter__(self) -> None:
         return None

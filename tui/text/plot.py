@@ -198,7 +198,7 @@ def _draw_area(curves: Sequence[Curve], scale: Scale, columns: int, rows: int, g
     for curve in curves:
         _draw_band(area, curve.inner, curve.colour, dark, scale)
     _draw_lines(area, curves, scale, glyphs)
-    for curve in reversed(curves):  # a place that is taken is left alone: the curve on top comes first
+    for curve in reversed(curves):  # a cell that is taken is kept: the curve on top is drawn first
         _draw_reference(area, curve, scale, glyphs)
     return area
 

@@ -44,7 +44,7 @@ class Sum:
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def add_many(self, n: int, mean: float, sd: float, low: float, high: float) -> None:
-        """Take what `n` replicas add up to; before any other."""
+        """Add `n` replicas at once from their mean and spread; call it before any other replica is added."""
         self.n, self.shift, self.total, self.squares = n, mean, 0.0, n * sd * sd
         self.low, self.high = low, high
 

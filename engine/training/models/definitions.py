@@ -1,7 +1,7 @@
 """The model presets, at the published definitions; input shape and classes come from the data.
 
 Source: models.py, resnet_cifar.py and model_utils.py of github.com/ceciliaresearch/nondeterminism_instability.
-Parameter names follow the published ones, because the optimiser's groups go by name.
+Parameter names follow the published ones, because the optimiser forms its groups by name.
 """
 
 from __future__ import annotations

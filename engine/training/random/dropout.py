@@ -28,7 +28,7 @@ class MaskContext:
 
 
 class KeyedDropout(nn.Module):
-    """Stands for a dropout layer of PyTorch."""
+    """Replaces a dropout layer of PyTorch by one whose masks are keyed by example."""
 
     def __init__(self, p: float, layer: int, *, channelwise: bool, context: MaskContext) -> None:
         """Drop each unit, or each channel as a whole, with probability p."""

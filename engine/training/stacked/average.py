@@ -14,7 +14,7 @@ class StackedAverage:
     """Keeps the running mean of each replica's parameters; see `averaging.WeightAverage`."""
 
     def __init__(self, replicas: int, device: torch.device) -> None:
-        """Begin without any weights."""
+        """Start with a mean of no weights for every replica."""
         self.counts = torch.zeros(replicas, dtype=torch.int64, device=device)
         self.means: dict[str, Tensor] = {}
 
@@ -50,7 +50,7 @@ class StackedAverage:
         return single.state()
 
     def restore(self, states: Sequence[dict[str, Tensor]], stacked: Mapping[str, Tensor]) -> None:
-        """Go on from the checkpoints of all replicas."""
+        """Restore the state from the checkpoints of all replicas."""
         singles = [WeightAverage() for _ in states]
         for single, state in zip(singles, states, strict=True):
             single.restore(state, self.counts.device)

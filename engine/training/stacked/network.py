@@ -180,7 +180,7 @@ class Pack(nn.Module):
 
 
 def fill_up(items: Sequence[T], size: int) -> list[T]:
-    """Return as many items as a pack has replicas: the last one stands in for those that are missing."""
+    """Return as many items as a pack has replicas: the last item is repeated in the places that are left."""
     return [*items, *[items[-1]] * (size - len(items))]
 
 

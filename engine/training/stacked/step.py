@@ -126,7 +126,7 @@ class Stepper:
         self._places = [tensor.clone() for tensor in tensors]
         try:
             self._replay, self._result = recorder.record(lambda: self._take(losses, self._places))
-        except RuntimeError as error:  # a user's network may do what cannot be recorded: copy to the CPU, say
+        except RuntimeError as error:  # a user's network may do what cannot be recorded, such as a copy to the CPU
             if is_out_of_memory(error):
                 raise
             LOG.warning("steps are launched kernel by kernel, as they cannot be recorded: %s", error)

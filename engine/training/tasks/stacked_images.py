@@ -173,7 +173,7 @@ class StackedImageTask:
         return capture(model, optimiser, extra, epoch=epoch, seconds=seconds)
 
     def restore(self, starts: Sequence[Checkpoint]) -> None:
-        """Go on from a state of every run; the last one's fills up the pack."""
+        """Restore the state of every run; the last run's state also fills the places of the pack that are left."""
         filled = fill_up(starts, self.pack.size)
         self.pack.restore(filled, self.models, self.recipe.train)
         for ensemble, start in zip(self.ensembles, filled, strict=False):

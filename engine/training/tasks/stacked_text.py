@@ -156,7 +156,7 @@ class StackedTextTask:
     def train_step(self, segment: Segment, state: State, *, rate: float) -> tuple[Tensor, State]:
         """Take one step of every replica.
 
-        Segments have many lengths, each of which would have to be recorded by itself: steps are taken as they come.
+        Steps are not recorded: segments have many lengths, and each would need a recording of its own.
 
         Args:
             segment: What is read.
@@ -257,7 +257,7 @@ class StackedTextTask:
         return capture(model, optimiser, self.average.state(replica) | switch, epoch=epoch, seconds=seconds)
 
     def restore(self, starts: Sequence[Checkpoint]) -> None:
-        """Go on from a state of every run; the last one's fills up the pack."""
+        """Restore the state of every run; the last run's state also fills the places of the pack that are left."""
         filled = fill_up(starts, self.pack.size)
         self.pack.restore(filled, self.models, self.recipe.train)
         self.average.restore([start.extra for start in filled], self.pack.stacked)

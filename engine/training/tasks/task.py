@@ -91,7 +91,7 @@ class Task(Protocol[J]):
         ...
 
     def restore(self, starts: Sequence[Checkpoint], /) -> None:
-        """Go on from a state of every run; the last one's fills up a pack."""
+        """Restore the state of every run; the last run's state also fills the places of a pack that are left."""
         ...
 
     def count_steps(self) -> int:

@@ -160,7 +160,7 @@ class TextTask:
         return capture(self.model, self.optimiser, extra, epoch=epoch, seconds=seconds)
 
     def restore(self, starts: Sequence[Checkpoint]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         (start,) = starts
         restore(start, self.model, self.optimiser)
         self.average.restore(start.extra, self.corpus.train.device)

@@ -60,7 +60,7 @@ def answer_request() -> int:
 
 
 def _answer_workload(content: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-    release()  # what an earlier workload has left behind is not to be missing here
+    release()  # memory that an earlier workload has not given back is needed here
     return answer_recipe(
         msgspec.convert(content["recipe"], Recipe),
         root=Path(request["root"]),

@@ -1,4 +1,4 @@
-"""Trying packs of several sizes, to find the fastest: what `pack = "auto"` stands for."""
+"""Tries packs of several sizes to find the fastest one, as `pack = "auto"` asks for."""
 
 from __future__ import annotations
 

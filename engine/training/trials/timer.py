@@ -44,7 +44,7 @@ def time_epoch(
     try:
         train(stop)
     except Stopped:
-        taken = asked - 1  # the call that says stop comes before a step that is not taken
+        taken = asked - 1  # the call that asks to stop precedes a step that is not taken
     _wait_for(device)
     seconds_per_step = (time.perf_counter() - started) / taken
     started = time.perf_counter()

@@ -150,7 +150,7 @@ class ReaderHeading(TextPane):
     found: var[str] = var("")
 
     def __init__(self, title: str) -> None:
-        """Take what the text is called."""
+        """Keep the name of the text."""
         super().__init__(classes="title")
         self.heading = title
 

@@ -140,7 +140,7 @@ class StartScreen(Screen[None]):
     ]
 
     def __init__(self, options: Options) -> None:
-        """Take what the app was started with; nothing is read yet."""
+        """Keep the options of the app; nothing is read yet."""
         super().__init__()
         self.options = options
         self.reading = False

@@ -19,7 +19,7 @@ def redraw_on_change(widget: Widget, names: Sequence[str], redraw: Callable[[], 
     Args:
         widget: Whose attributes are watched.
         names: The attributes; each is a `var`.
-        redraw: Draws anew; costs nothing on the terminal where the outcome is the same.
+        redraw: Draws the widget again; it sends nothing to the terminal where the result is the same.
     """
     for name in names:
         widget.watch(widget, name, redraw, init=False)
