@@ -90,13 +90,13 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
     while protocol.dispatch.pack == "auto" and known.packings:
         plan = plan_protocol(protocol, known.packings)
         short = {
-            arm.kind: known.packings[arm.kind]
+            arm.pack_key: known.packings[arm.pack_key]
             for arm in plan.arms
-            if arm.kind is not None
-            and arm.kind in known.packings
+            if arm.pack_key is not None
+            and arm.pack_key in known.packings
             and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
         }
-        smaller = {kind: _halve(packing) for kind, packing in short.items() if packing.size > 1}
+        smaller = {key: _halve(packing) for key, packing in short.items() if packing.size > 1}
         if not smaller:
             break
         known = msgspec.structs.replace(known, packings={**known.packings, **smaller})
@@ -135,10 +135,10 @@ def _find_unknown(protocol: Protocol, plan: Plan, known: Chosen) -> dict[str, li
     """Return the arms whose runs may be packed and of which nothing is known yet, by the key of their packings."""
     groups: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms:
-        if arm.kind is None or arm.kind in known.packings:
+        if arm.pack_key is None or arm.pack_key in known.packings:
             continue
         if protocol.dispatch.pack == "auto" or _may_refuse(plan.recipes[arm.runs[0]]):
-            groups.setdefault(arm.kind, []).append(arm)
+            groups.setdefault(arm.pack_key, []).append(arm)
     return groups
 
 

@@ -78,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[PackQuestion]:
     return reached
 
 
-def test_kinds_of_runs_are_asked_about_once(asked: list[PackQuestion]) -> None:
+def test_runs_that_may_share_packs_are_asked_about_once(asked: list[PackQuestion]) -> None:
     chosen = choose_packings(parse(dispatch="slots_per_device = 2"), NOTHING)
     assert [q.runs for q in asked] == [12, 6]
     assert [q.shared_batch for q in asked] == [True, False]
@@ -129,11 +129,11 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(
     assert attempt is not None
     write_exit(attempt, "failed", "memory", "out of memory: a pack of 3 does not fit: use pack = 1")
     found = recall(protocol, store=store)
-    assert {kind: packing.size for kind, packing in found.packings.items()} == {
-        kind: 1 if kind == short.kind else 3 for kind in chosen.packings
+    assert {key: packing.size for key, packing in found.packings.items()} == {
+        key: 1 if key == short.pack_key else 3 for key in chosen.packings
     }
-    assert short.kind is not None
-    assert found.packings[short.kind].reason == "packs of 3 ran out of memory"
+    assert short.pack_key is not None
+    assert found.packings[short.pack_key].reason == "packs of 3 ran out of memory"
     again = plan_protocol(protocol, found.packings)
     assert set(next(arm for arm in again.arms if arm.name == "shuffle").runs).isdisjoint(short.runs)
     assert batch.has_smaller(found.packings, chosen.packings)
