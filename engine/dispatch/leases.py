@@ -11,11 +11,25 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from engine.errors import NondetError
+from engine.study.paths import StudyPaths
 
 LEASES_VARIABLE = "NONDET_LEASES"
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Names the process that holds a lease, as others are shown it who want the lease too."""
+
+    study: str
+    pid: int
+
+
+def describe_holder(paths: StudyPaths) -> Holder:
+    """Return this process as the holder of a study's lease."""
+    return Holder(study=paths.name, pid=os.getpid())
 
 
 def find_lease_folder() -> Path:
@@ -38,7 +52,7 @@ class Lease:
         self.path = find_lease_folder() / f"{key}.lock"
         self._descriptor: int | None = None
 
-    def acquire(self, holder: dict[str, Any]) -> bool:
+    def acquire(self, holder: Holder) -> bool:
         """Take the lease if it is free.
 
         Args:
@@ -56,7 +70,7 @@ class Lease:
             os.close(descriptor)
             return False
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(holder).encode())
+        os.write(descriptor, _encode(holder))
         self._descriptor = descriptor
         return True
 
@@ -66,27 +80,32 @@ class Lease:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def read_holder(self) -> dict[str, Any]:
-        """Return who holds it, as far as can be told; empty where nobody does."""
+    def read_holder(self) -> Holder | None:
+        """Return who holds it; None where nobody does, or where the file does not say who."""
         try:
             descriptor = _open(self.path)
         except NondetError:
-            return {}
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _parse(os.pread(descriptor, 4096, 0))
+            return _decode(os.pread(descriptor, 4096, 0))
         finally:
             os.close(descriptor)
-        return {}
+        return None
 
 
-def _parse(content: bytes) -> dict[str, Any]:
+def _encode(holder: Holder) -> bytes:
+    """Return a holder as JSON in ASCII: the name of a study's folder need not be Unicode."""
+    return json.dumps(msgspec.to_builtins(holder)).encode()
+
+
+def _decode(content: bytes) -> Holder | None:
+    """Return the holder in a lock file's content; None where it is damaged, or not written yet."""
     try:
-        holder = json.loads(content)
-    except ValueError:
-        return {}
-    return holder if isinstance(holder, dict) else {}
+        return msgspec.convert(json.loads(content), Holder)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _open(path: Path) -> int:

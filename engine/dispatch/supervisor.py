@@ -18,7 +18,7 @@ from engine.dispatch.claims import remove_stray_claims
 from engine.dispatch.executors.base import Executor, JobHandle, WorkerRequest
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
-from engine.dispatch.leases import Lease
+from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
 from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
@@ -177,7 +177,7 @@ def supervise(paths: StudyPaths) -> int:
         NondetError: If the study cannot be read or written, or its devices are not there.
     """
     lease = Lease(f"study-{hashlib.sha256(str(paths.folder.resolve()).encode()).hexdigest()[:16]}")
-    if not lease.acquire({"study": paths.name, "pid": current_owner().pid}):
+    if not lease.acquire(describe_holder(paths)):
         return 0
     view = StudyView(paths)
     executor = _find_executor(view)

@@ -26,7 +26,7 @@ def shows_rounding(vary: Collection[str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """The way to train the runs of one kind, as it was found by trying."""
+    """How the runs that may share a pack are trained, as found out by trying."""
 
     size: int
     """Replicas at once; 1 is each by itself."""
@@ -38,15 +38,15 @@ class Packing:
 
 
 Packings = Mapping[str, Packing]
-"""By the key of `name_kind`."""
+"""By the key of the runs that may share a pack; see `Stacking`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stacking:
     """The way in which an arm's runs are trained: in packs, or one by one."""
 
-    kind: str | None
-    """Key of the runs that may be trained together; None where a setting rules it out."""
+    pack_key: str | None
+    """Equal for runs that may share a pack; None where a setting rules packs out."""
     shared_batch: bool = False
     """Whether they see the same batches."""
     pack: PackRecipe | None = None
@@ -68,23 +68,23 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     """
     dispatch = protocol.dispatch
     if dispatch.pack == 1:
-        return Stacking(kind=None)
+        return Stacking(pack_key=None)
     obstacle = _find_obstacle(arm, recipe, varying)
     if obstacle is not None:
-        return Stacking(kind=None, alone=obstacle)
+        return Stacking(pack_key=None, alone=obstacle)
     shared = not any(SOURCES[source].own_batches for source in varying)
-    kind = _name_kind(recipe, shared_batch=shared)
-    found = packings.get(kind)
+    pack_key = _make_pack_key(recipe, shared_batch=shared)
+    found = packings.get(pack_key)
     if found is None and dispatch.pack == "auto":
-        return Stacking(kind=kind, shared_batch=shared)
+        return Stacking(pack_key=pack_key, shared_batch=shared)
     if found is None:
         found = Packing(size=int(dispatch.pack), channels_last=dispatch.memory_format == "channels-last")
     if found.size == 1:
-        return Stacking(kind=kind, shared_batch=shared, alone=found.reason)
+        return Stacking(pack_key=pack_key, shared_batch=shared, alone=found.reason)
     pack = PackRecipe(
         size=found.size, shared_batch=shared, channels_last=found.channels_last, compiled=dispatch.compile
     )
-    return Stacking(kind=kind, shared_batch=shared, pack=pack)
+    return Stacking(pack_key=pack_key, shared_batch=shared, pack=pack)
 
 
 def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
@@ -101,7 +101,7 @@ def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
     return next((reason for reason, holds in obstacles.items() if holds), None)
 
 
-def _name_kind(recipe: Recipe, *, shared_batch: bool) -> str:
-    """Return a key that is equal for runs whose recipes differ in nothing but seeds, bit and repetition."""
+def _make_pack_key(recipe: Recipe, *, shared_batch: bool) -> str:
+    """Equal for runs that are alike in everything but seeds and bits."""
     alike = replace(recipe, seeds=NO_SEEDS, bit=None, repeat=None, pack=None)
     return hashlib.sha256(f"{alike.canonical_json()} {shared_batch}".encode()).hexdigest()[:16]

@@ -37,8 +37,8 @@ class PlannedArm:
     """The onset of an arm that lists several, 0 included; None for others."""
     alone: str | None = None
     """Why its runs are not trained in packs although the protocol asks for them."""
-    kind: str | None = None
-    """The kind of its runs, as `packing.Packings` names it; None where none of them can be in a pack."""
+    pack_key: str | None = None
+    """Of its runs, as `packing.Packings` has it; None where none of them can be in a pack."""
     shared_batch: bool = False
     """Whether its replicas see the same batches."""
     crossed: tuple[tuple[str, int], ...] = ()
@@ -132,7 +132,7 @@ def _plan_arm(
             crossed=arm.crossed,
             onset=arm.listed_onset,
             alone=stackings[arm.name].alone,
-            kind=stackings[arm.name].kind,
+            pack_key=stackings[arm.name].pack_key,
             shared_batch=stackings[arm.name].shared_batch,
         )
     # The groups are disjoint, because ensembles that share members would not be independent replicas.

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from engine.dispatch.devices import COMPUTE_ENVIRONMENT
-from engine.dispatch.leases import Lease
+from engine.dispatch.leases import Lease, describe_holder
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.control import read_control
 from engine.study.paths import StudyPaths
@@ -85,7 +85,7 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str
         The process's exit status.
     """
     lease = None if lease_key is None else Lease(lease_key)
-    holder = {"study": paths.name, "pid": os.getpid(), "folder": str(paths.folder)}
+    holder = describe_holder(paths)
     while lease is not None and not lease.acquire(holder):
         if not has_work(paths, session):
             return 0

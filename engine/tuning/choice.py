@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
 from engine.plan.packing import Packing, shows_rounding
-from engine.plan.plan import Plan
+from engine.plan.plan import Plan, PlannedArm
 from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.records import find_record
 from engine.study.run_state import is_out_of_memory
 from engine.study.study_plan import StudyPlan
-from engine.tuning.probe import ProbeFacts, Workload, ask, probe_plan
+from engine.tuning.messages import FoundPacking, PackQuestion, ProbeAnswers
+from engine.tuning.probe import ProbeFacts, ask, probe_plan
 from engine.tuning.slot_trial import try_slots
 
 WORTH_S = 120.0
@@ -90,13 +90,13 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
     while protocol.dispatch.pack == "auto" and known.packings:
         plan = plan_protocol(protocol, known.packings)
         short = {
-            arm.kind: known.packings[arm.kind]
+            arm.pack_key: known.packings[arm.pack_key]
             for arm in plan.arms
-            if arm.kind is not None
-            and arm.kind in known.packings
+            if arm.pack_key is not None
+            and arm.pack_key in known.packings
             and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
         }
-        smaller = {kind: _halve(packing) for kind, packing in short.items() if packing.size > 1}
+        smaller = {key: _halve(packing) for key, packing in short.items() if packing.size > 1}
         if not smaller:
             break
         known = msgspec.structs.replace(known, packings={**known.packings, **smaller})
@@ -120,38 +120,41 @@ def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
     Raises:
         NondetError: If data or models do not work.
     """
-    questions = _find_questions(protocol, plan_protocol(protocol, known.packings), known)
-    if not questions:
+    plan = plan_protocol(protocol, known.packings)
+    unknown = _find_unknown(protocol, plan, known)
+    if not unknown:
         return known
     slots = count_slots(protocol, known)
-    workloads = [Workload(recipe, question | {"slots": slots}) for recipe, question in questions.values()]
-    answers = ask(protocol, workloads, timed=True)
-    found = {kind: msgspec.convert(answer, Packing) for kind, answer in zip(questions, answers, strict=True)}
+    questions = [_make_question(protocol, plan, arms, slots=slots) for arms in unknown.values()]
+    answers = ask(protocol, questions, ProbeAnswers[FoundPacking])
+    found = {key: answer.packing for key, answer in zip(unknown, answers, strict=True)}
     return msgspec.structs.replace(known, packings={**known.packings, **found})
 
 
-def _find_questions(protocol: Protocol, plan: Plan, known: Chosen) -> Mapping[str, tuple[Recipe, dict[str, Any]]]:
-    """Return the kinds of runs that may be packed, each with a recipe and what is to be found out about it."""
-    pack = protocol.dispatch.pack
-    questions: dict[str, tuple[Recipe, dict[str, Any]]] = {}
-    for kind in dict.fromkeys(arm.kind for arm in plan.arms if arm.kind is not None):
-        arms = [arm for arm in plan.arms if arm.kind == kind]
-        recipe = plan.recipes[arms[0].runs[0]]
-        if kind in known.packings or (pack != "auto" and not _may_refuse(recipe)):
+def _find_unknown(protocol: Protocol, plan: Plan, known: Chosen) -> dict[str, list[PlannedArm]]:
+    """Return the arms whose runs may be packed and of which nothing is known yet, by the key of their packings."""
+    groups: dict[str, list[PlannedArm]] = {}
+    for arm in plan.arms:
+        if arm.pack_key is None or arm.pack_key in known.packings:
             continue
-        runs = {run for arm in arms for run in arm.runs}
-        questions[kind] = (
-            replace(recipe, pack=None),
-            {
-                "shared_batch": arms[0].shared_batch,
-                "sizes": None if pack == "auto" else [int(pack)],
-                "runs": len(runs),
-                "compiled": protocol.dispatch.compile,
-                "memory_format": protocol.dispatch.memory_format,
-                "strict": any(shows_rounding(arm.vary) for arm in arms),
-            },
-        )
-    return questions
+        if protocol.dispatch.pack == "auto" or _may_refuse(plan.recipes[arm.runs[0]]):
+            groups.setdefault(arm.pack_key, []).append(arm)
+    return groups
+
+
+def _make_question(protocol: Protocol, plan: Plan, arms: Sequence[PlannedArm], *, slots: int) -> PackQuestion:
+    """Return what is to be found out about arms whose runs may share packs."""
+    dispatch = protocol.dispatch
+    return PackQuestion(
+        recipe=replace(plan.recipes[arms[0].runs[0]], pack=None),
+        shared_batch=arms[0].shared_batch,
+        sizes=None if dispatch.pack == "auto" else (int(dispatch.pack),),
+        runs=len({run for arm in arms for run in arm.runs}),
+        slots=slots,
+        compiled=dispatch.compile,
+        memory_format=dispatch.memory_format,
+        strict=any(shows_rounding(arm.vary) for arm in arms),
+    )
 
 
 def _may_refuse(recipe: Recipe) -> bool:
@@ -175,7 +178,7 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
     trials = try_slots(protocol, recipe, propose_counts(min(most, packs)))
     if not trials:
         return chosen
-    return msgspec.structs.replace(chosen, slots_per_device=choose_count(trials), slot_trials=tuple(trials))
+    return msgspec.structs.replace(chosen, slots_per_device=choose_count(trials), slot_trials=trials)
 
 
 def estimate_s(plan: Plan, fact: ProbeFacts) -> float:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import race_job
 from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
-from engine.tuning.asking import ask_job, describe_place
+from engine.tuning.asking import ask_job, describe_surroundings
+from engine.tuning.messages import RaceAnswer, RaceRequest, RivalRequest
 
 
-def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> list[tuple[int, float]]:
-    """Measure how fast 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
+def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """Have 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
 
     Args:
         protocol: Where the data and the user's modules are.
@@ -28,6 +27,6 @@ def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> list
     Raises:
         NondetError: If the process that starts them fails itself.
     """
-    told = describe_place(protocol) | {"recipe": msgspec.to_builtins(recipe)}
-    answer = ask_job(open_executor(protocol.dispatch), race_job(), {"told": told, "counts": list(counts)}, "trials")
-    return [(int(count), float(rate)) for count, rate in answer]
+    rival = RivalRequest(surroundings=describe_surroundings(protocol), recipe=recipe)
+    request = RaceRequest(rival=rival, counts=tuple(counts))
+    return ask_job(open_executor(protocol.dispatch), race_job(), request, RaceAnswer).trials

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.dispatch.leases import Lease
+from engine.dispatch.leases import Holder, Lease
 from tests.helpers.real_study import HEAD, Study, finish, protocol_text, wait_for
 
 pytestmark = pytest.mark.slow
@@ -141,7 +141,7 @@ def test_run_that_fails_in_training_is_one_failed_run(study: Study) -> None:
 def test_two_studies_on_one_machine_take_turns(study: Study, tmp_path: Path) -> None:
     """Slots are leased: a slot that another study holds is waited for, and told."""
     leases = [Lease(key) for key in ("cpu-0", "cpu-1")]
-    assert all(lease.acquire({"study": "another", "pid": 1}) for lease in leases)
+    assert all(lease.acquire(Holder(study="another", pid=1)) for lease in leases)
     study.file.write_text(protocol_text("Init"))
     process = study.start()
     wait_for(lambda: "another" in (study.folder / "supervisor.json").read_text() if study.supervisor() else False)

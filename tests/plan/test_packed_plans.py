@@ -121,17 +121,19 @@ def test_what_was_found_out_decides() -> None:
     protocol = parse_protocol(TEXT.format(pack='"auto"'), file="x.toml")
     open_plan = make_plan(protocol, device="cpu")
     assert all(recipe.pack is None for recipe in open_plan.recipes.values())
-    kinds = {arm.name: arm.kind for arm in open_plan.arms}
-    assert kinds["init"] == kinds["bit"] == kinds["control"] != kinds["shuffle"]
+    keys = {arm.name: arm.pack_key for arm in open_plan.arms}
+    assert keys["init"] == keys["bit"] == keys["control"] != keys["shuffle"]
     packings = {
-        str(kinds["init"]): Packing(size=2, channels_last=True, trials=((1, 0.5), (2, 0.25))),
-        str(kinds["shuffle"]): Packing(size=1, reason="packs are not faster here"),
+        str(keys["init"]): Packing(size=2, channels_last=True, trials=((1, 0.5), (2, 0.25))),
+        str(keys["shuffle"]): Packing(size=1, reason="packs are not faster here"),
     }
     made = make_plan(protocol, device="cpu", packings=packings)
     assert {r.pack for r in recipes(made, "init")} == {PackRecipe(size=2, shared_batch=True, channels_last=True)}
     assert {r.pack for r in recipes(made, "shuffle")} == {None}
     assert made.arms[2].alone == "packs are not faster here"
-    assert [arm.kind for arm in made.arms] == [arm.kind for arm in open_plan.arms], "kinds are known before and after"
+    assert [arm.pack_key for arm in made.arms] == [arm.pack_key for arm in open_plan.arms], (
+        "keys are known before and after"
+    )
     for packing in packings.values():
         assert msgspec.json.decode(msgspec.json.encode(packing), type=Packing) == packing
 

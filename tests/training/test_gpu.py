@@ -14,9 +14,10 @@ from engine.recipe import BitChange, ModelRecipe, PackRecipe, Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome, train_runs
 from engine.training.random.seeding import set_kernels
-from engine.training.trials.facts import answer_recipe
+from engine.training.trials import facts
 from engine.training.trials.pack_validity import check_pack
 from engine.training.weights import weights_bytes
+from engine.tuning.messages import Facts, FactsQuestion, Surroundings
 
 pytestmark = [
     pytest.mark.gpu,
@@ -45,9 +46,16 @@ def test_one_bit_survives_ieee_arithmetic(on_gpu: Recipe, train: Callable[..., O
     assert not np.array_equal(train(longer).predictions, train(replace(longer, bit=BitChange(seed=2))).predictions)
 
 
+def find_facts(recipe: Recipe, root: Path, *, timed: bool) -> Facts:
+    surroundings = Surroundings(root=str(root), search_path=(), graphs=True)
+    found = facts.answer(FactsQuestion(recipe=recipe, timed=timed), surroundings)
+    assert isinstance(found, Facts)
+    return found
+
+
 def test_free_kernels_are_judged(on_gpu: Recipe, tmp_path: Path) -> None:
-    facts = answer_recipe(replace(on_gpu, lowlevel="kernels"), root=tmp_path, search_path=(), timed=False)
-    assert facts["lowlevel_empty"] in (True, False)
+    found = find_facts(replace(on_gpu, lowlevel="kernels"), tmp_path, timed=False)
+    assert found.lowlevel_empty in (True, False)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -77,6 +85,7 @@ def test_packs_repeat_and_their_control_is_exact(on_gpu: Recipe, data: Dataset) 
 
 def test_larger_packs_are_tried_and_timed(on_gpu: Recipe, tmp_path: Path) -> None:
     recipe = replace(on_gpu, pack=PackRecipe(size=8, shared_batch=True))
-    facts = answer_recipe(recipe, root=tmp_path, search_path=(), timed=True)
-    assert facts["seconds_per_epoch"] > 0
-    assert facts["slot_invariant"] in (True, False)
+    found = find_facts(recipe, tmp_path, timed=True)
+    assert found.seconds_per_epoch is not None
+    assert found.seconds_per_epoch > 0
+    assert found.slot_invariant in (True, False)

@@ -15,6 +15,7 @@ import torch
 
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.queue import NotTaken, RunQueue
+from engine.plan.packing import Packing
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
@@ -31,6 +32,17 @@ from engine.training.trials import facts, pack_sizes
 from engine.training.trials.pack_sizes import Place
 from engine.training.trials.pack_validity import PackReport
 from engine.tuning import probe as dispatch_probe
+from engine.tuning.messages import (
+    Answer,
+    Facts,
+    FactsQuestion,
+    FoundPacking,
+    PackQuestion,
+    ProbeAnswers,
+    ProbeRequest,
+    Refusal,
+    Surroundings,
+)
 
 CUDA_OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 CPU_OUT = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
@@ -114,10 +126,18 @@ def fail_above(limit: int, work: Callable[..., Any]) -> Callable[..., Any]:
     return limited
 
 
-def answer(
-    recipe: Recipe, tmp_path: Path, *, timed: bool = False, question: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    return facts.answer_recipe(recipe, root=tmp_path, search_path=(), timed=timed, trial=question)
+def answer(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> Answer:
+    return facts.answer(FactsQuestion(recipe=recipe, timed=timed), surround(tmp_path))
+
+
+def refuse(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> Refusal:
+    found = answer(recipe, tmp_path, timed=timed)
+    assert isinstance(found, Refusal)
+    return found
+
+
+def surround(root: Path) -> Surroundings:
+    return Surroundings(root=str(root), search_path=(), graphs=True)
 
 
 @pytest.fixture
@@ -134,10 +154,10 @@ def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
         raise error
 
     monkeypatch.setattr(facts, place, fail)
-    found = answer(linear, tmp_path, timed=True)
-    assert found["part"] == "batch"
-    assert found["error"] == "linear: does not fit into the memory of the CPU with batch_size = 40"
-    assert "smaller train.batch_size" in found["remedy"]
+    found = refuse(linear, tmp_path, timed=True)
+    assert found.part == "batch"
+    assert found.error == "linear: does not fit into the memory of the CPU with batch_size = 40"
+    assert "smaller train.batch_size" in found.remedy
 
 
 def test_data_that_do_not_fit_are_a_fault_of_the_data(
@@ -147,9 +167,9 @@ def test_data_that_do_not_fit_are_a_fault_of_the_data(
         raise CUDA_OUT
 
     monkeypatch.setattr(Dataset, "to", fail)
-    found = answer(linear, tmp_path)
-    assert found["part"] == "data"
-    assert found["error"] == "digits: does not fit into the memory of the CPU: use a smaller train_size"
+    found = refuse(linear, tmp_path)
+    assert found.part == "data"
+    assert found.error == "digits: does not fit into the memory of the CPU: use a smaller train_size"
 
 
 @pytest.mark.slow
@@ -161,29 +181,33 @@ def test_pack_that_does_not_fit_names_the_largest_half_that_does(
     limit, fits = room
     monkeypatch.setattr(facts, work, fail_above(limit, getattr(facts, work)))
     packed = replace(linear, pack=PackRecipe(size=16, shared_batch=True))
-    found = answer(packed, tmp_path, timed=True)
-    assert found["part"] == "pack"
-    assert found["error"] == "linear: packs of 16 do not fit into the memory of the CPU"
-    assert found["remedy"].startswith(f"use pack = {fits}, which fits")
-    assert "error" not in answer(replace(packed, pack=PackRecipe(size=limit, shared_batch=True)), tmp_path)
+    found = refuse(packed, tmp_path, timed=True)
+    assert found.part == "pack"
+    assert found.error == "linear: packs of 16 do not fit into the memory of the CPU"
+    assert found.remedy.startswith(f"use pack = {fits}, which fits")
+    assert isinstance(answer(replace(packed, pack=PackRecipe(size=limit, shared_batch=True)), tmp_path), Facts)
 
 
 def test_fault_stands_at_the_key_that_repairs_it(protocol_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol = parse_protocol(protocol_text, file="tiny.toml", overrides=("dispatch.devices=cpu",))
-    said = {"part": "batch", "error": "linear: does not fit", "remedy": "use less"}
-    monkeypatch.setattr(
-        dispatch_probe, "ask_job", lambda executor, job, request, key: [said] * len(request["workloads"])
-    )
+    said = Refusal(part="batch", error="linear: does not fit", remedy="use less")
+
+    def answer_all(executor: object, job: object, request: ProbeRequest, answer_type: object) -> ProbeAnswers[Facts]:
+        return ProbeAnswers(answers=(said,) * len(request.questions))
+
+    monkeypatch.setattr(dispatch_probe, "ask_job", answer_all)
     with pytest.raises(ProtocolError, match=r"train\.batch_size = 50: linear: does not fit\n.*use less"):
         dispatch_probe.probe_plan(protocol, plan_protocol(protocol), timed=False)
 
 
-def ask_auto(recipe: Recipe, tmp_path: Path, *, strict: bool = True) -> dict[str, Any]:
-    question = {
-        "shared_batch": True, "sizes": (2, 4, 8), "runs": 8, "slots": 1, "compiled": False, "memory_format": "auto",
-        "strict": strict,
-    }  # fmt: skip
-    return answer(recipe, tmp_path, question=question)
+def ask_auto(recipe: Recipe, tmp_path: Path, *, strict: bool = True) -> Packing:
+    question = PackQuestion(
+        recipe=recipe, shared_batch=True, sizes=(2, 4, 8), runs=8, slots=1, compiled=False, memory_format="auto",
+        strict=strict,
+    )  # fmt: skip
+    found = facts.answer(question, surround(tmp_path))
+    assert isinstance(found, FoundPacking)
+    return found.packing
 
 
 def time_by_size(place: Place, recipe: Recipe) -> float:
@@ -199,7 +223,7 @@ def test_trial_of_channels_last_that_does_not_fit_is_left_out(
 ) -> None:
     monkeypatch.setattr(Place, "time", time_by_size)
     found = ask_auto(base, tmp_path, strict=False)
-    assert (found["size"], found["channels_last"]) == (8, False)
+    assert (found.size, found.channels_last) == (8, False)
 
 
 @pytest.mark.parametrize(("limit", "size"), [(8, 8), (4, 4), (3, 2), (1, 1)])
@@ -211,7 +235,7 @@ def test_size_whose_self_test_does_not_fit_gives_way_to_the_next_smaller_one(
     sound = PackReport(slot_invariant=True, size_invariant=True, replay_equal=None)
     monkeypatch.setattr(pack_sizes, "check_pack", fail_above(limit, lambda *_, **__: sound))
     found = ask_auto(linear, tmp_path)
-    assert (found["size"], found["reason"]) == (size, "packs do not fit into memory here" if size == 1 else None)
+    assert (found.size, found.reason) == (size, "packs do not fit into memory here" if size == 1 else None)
 
 
 PACKED = ("dispatch.devices=cpu", "dispatch.pack=4", "protocol.replicas=4")

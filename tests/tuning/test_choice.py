@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +27,8 @@ from engine.tuning.choice import (
     recall,
     shrink_packs,
 )
-from engine.tuning.probe import ProbeFacts, Workload, probe_plan
+from engine.tuning.messages import Facts, FoundPacking, PackQuestion
+from engine.tuning.probe import ProbeFacts, probe_plan
 from tests.helpers.records import make_attempt
 from tui.commands import batch
 
@@ -66,37 +66,36 @@ def parse(pack: object = '"auto"', dispatch: str = "", extra: str = "") -> Proto
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[PackQuestion]:
     """The questions that reach a training process, which are answered with packs of three."""
-    questions: list[Workload] = []
+    reached: list[PackQuestion] = []
 
-    def answer(protocol: Protocol, workloads: list[Workload], *, timed: bool) -> list[dict[str, Any]]:
-        questions.extend(workloads)
-        found = Packing(size=3, trials=((1, 0.2), (3, 0.1)))
-        return [msgspec.to_builtins(found) for _ in workloads]
+    def answer(protocol: Protocol, questions: list[PackQuestion], answers_type: object) -> list[FoundPacking]:
+        reached.extend(questions)
+        return [FoundPacking(packing=Packing(size=3, trials=((1, 0.2), (3, 0.1)))) for _ in questions]
 
     monkeypatch.setattr(choice, "ask", answer)
-    return questions
+    return reached
 
 
-def test_kinds_of_runs_are_asked_about_once(asked: list[Workload]) -> None:
+def test_runs_that_may_share_packs_are_asked_about_once(asked: list[PackQuestion]) -> None:
     chosen = choose_packings(parse(dispatch="slots_per_device = 2"), NOTHING)
-    assert [(w.trial or {})["runs"] for w in asked] == [12, 6]
-    assert [(w.trial or {})["shared_batch"] for w in asked] == [True, False]
-    assert [(w.trial or {})["strict"] for w in asked] == [True, False], "a control shows rounding alone"
-    assert {(w.trial or {})["slots"] for w in asked} == {2}
-    assert all(w.recipe.pack is None for w in asked)
+    assert [q.runs for q in asked] == [12, 6]
+    assert [q.shared_batch for q in asked] == [True, False]
+    assert [q.strict for q in asked] == [True, False], "a control shows rounding alone"
+    assert {q.slots for q in asked} == {2}
+    assert all(q.recipe.pack is None for q in asked)
     assert {packing.size for packing in chosen.packings.values()} == {3}
     assert choose_packings(parse(), chosen).packings == chosen.packings
     assert len(asked) == 2, "what is known is not asked again"
 
 
-def test_fixed_sizes_of_presets_need_no_question(asked: list[Workload]) -> None:
+def test_fixed_sizes_of_presets_need_no_question(asked: list[PackQuestion]) -> None:
     assert choose_packings(parse(pack=4), NOTHING) == NOTHING
     assert asked == []
 
 
-def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) -> None:
+def test_choices_are_kept_with_the_study(asked: list[PackQuestion], tmp_path: Path) -> None:
     store = str(tmp_path / "studies")
     protocol = parse(dispatch='slots_per_device = "auto"')
     chosen = replace(choose_packings(protocol, recall(protocol, store=store)), slots_per_device=1)
@@ -116,7 +115,9 @@ def test_choices_are_kept_with_the_study(asked: list[Workload], tmp_path: Path) 
     assert recall(protocol, store=store).packings == {}
 
 
-def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: list[Workload], tmp_path: Path) -> None:
+def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(
+    asked: list[PackQuestion], tmp_path: Path
+) -> None:
     store = str(tmp_path / "studies")
     protocol = parse()
     chosen = choose_packings(protocol, recall(protocol, store=store))
@@ -128,11 +129,11 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(asked: lis
     assert attempt is not None
     write_exit(attempt, "failed", "memory", "out of memory: a pack of 3 does not fit: use pack = 1")
     found = recall(protocol, store=store)
-    assert {kind: packing.size for kind, packing in found.packings.items()} == {
-        kind: 1 if kind == short.kind else 3 for kind in chosen.packings
+    assert {key: packing.size for key, packing in found.packings.items()} == {
+        key: 1 if key == short.pack_key else 3 for key in chosen.packings
     }
-    assert short.kind is not None
-    assert found.packings[short.kind].reason == "packs of 3 ran out of memory"
+    assert short.pack_key is not None
+    assert found.packings[short.pack_key].reason == "packs of 3 ran out of memory"
     again = plan_protocol(protocol, found.packings)
     assert set(next(arm for arm in again.arms if arm.name == "shuffle").runs).isdisjoint(short.runs)
     assert batch.has_smaller(found.packings, chosen.packings)
@@ -204,12 +205,12 @@ def test_network_that_cannot_be_stacked_is_trained_alone_and_says_so(tmp_path: P
 
 
 def test_arms_that_show_rounding_are_refused_where_slots_leave_traces(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {
-        "parameters": 1, "train_examples": 1, "test_examples": 1, "input_shape": [1], "classes": 2, "stochastic": False,
-        "seconds_per_epoch": None, "seconds_guess": 0.1, "seconds_load": 0.1, "memory_bytes": 1, "lowlevel_empty": None,
-        "slot_invariant": False, "size_invariant": False,
-    }  # fmt: skip
-    monkeypatch.setattr("engine.tuning.probe.ask", lambda protocol, workloads, timed: [facts] * len(workloads))
+    facts = Facts(
+        parameters=1, train_examples=1, test_examples=1, input_shape=(1,), classes=2, stochastic=False,
+        seconds_per_epoch=None, seconds_guess=0.1, seconds_load=0.1, memory_bytes=1, lowlevel_empty=None,
+        slot_invariant=False, size_invariant=False,
+    )  # fmt: skip
+    monkeypatch.setattr("engine.tuning.probe.ask", lambda protocol, questions, answers_type: [facts] * len(questions))
     protocol = parse(pack=3)
     with pytest.raises(ProtocolError, match="other bits in other slots") as caught:
         probe_plan(protocol, plan_protocol(protocol), timed=False)

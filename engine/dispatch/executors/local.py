@@ -59,11 +59,11 @@ class LocalWorker:
     def describe(self) -> WorkerState:
         """Tell from the slot's lease whether the worker trains, or who else holds the slot."""
         holder = Lease(self.slot.key).read_holder()
-        if not holder:
+        if holder is None:
             return WorkerState("starting")
-        if holder.get("pid") == self.process.pid:
+        if holder.pid == self.process.pid:
             return WorkerState("training")
-        message = f"the slot is held by study {holder.get('study', '?')} (process {holder.get('pid', '?')})"
+        message = f"the slot is held by study {holder.study} (process {holder.pid})"
         return WorkerState("waiting", message)
 
 

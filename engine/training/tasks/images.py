@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from engine.training.random.bit_change import BitRecord, move_early_bit, move_la
 from engine.training.random.seeding import mask_keys, seed_step, set_kernels, use_one_thread
 from engine.training.random.weight_noise import noisy_weights
 from engine.training.stopping import Stopped, StopRequest, never
+from engine.tuning.messages import TaskFacts
 
 
 @dataclass
@@ -150,15 +150,15 @@ class ImageTask:
         if self.ensemble is not None:
             self.ensemble.restore(start.extra)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> TaskFacts:
         """Return what a person wants to know of data and model before training."""
-        return {
-            "train_examples": len(self.data.train_labels),
-            "test_examples": len(self.data.test_labels),
-            "input_shape": list(self.data.input_shape),
-            "classes": self.data.classes,
-            "stochastic": self.network.dropout_layers > 0 or self.recipe.train.weight_noise is not None,
-        }
+        return TaskFacts(
+            train_examples=len(self.data.train_labels),
+            test_examples=len(self.data.test_labels),
+            input_shape=self.data.input_shape,
+            classes=self.data.classes,
+            stochastic=self.network.dropout_layers > 0 or self.recipe.train.weight_noise is not None,
+        )
 
     def count_steps(self) -> int:
         """Return the number of minibatches of an epoch."""

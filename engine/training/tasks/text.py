@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from engine.training.optimiser import learning_rate, make_optimiser, set_learnin
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
 from engine.training.random.seeding import batch_order, initialised_under, keyed_generator, step_generator
 from engine.training.stopping import Stopped, StopRequest, never
+from engine.tuning.messages import TaskFacts
 
 PREDICTION = np.dtype([("argmax", "<i4"), ("log_probability", "<f4")])
 """One word of the test text: the number of the likeliest word, and the natural log-probability of the true one."""
@@ -166,15 +166,15 @@ class TextTask:
         self.average.restore(start.extra, self.corpus.train.device)
         self.averages, self.valid_losses = bool(start.extra["averages"]), start.extra["valid_losses"].tolist()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> TaskFacts:
         """Return what a person wants to know of data and model before training."""
-        return {
-            "train_examples": len(self.corpus.train),
-            "test_examples": len(self.corpus.test_labels),
-            "input_shape": [],
-            "classes": len(self.corpus.vocabulary),
-            "stochastic": True,
-        }
+        return TaskFacts(
+            train_examples=len(self.corpus.train),
+            test_examples=len(self.corpus.test_labels),
+            input_shape=(),
+            classes=len(self.corpus.vocabulary),
+            stochastic=True,
+        )
 
     def count_steps(self) -> int:
         """Estimate the number of segments of an epoch; they have random lengths."""

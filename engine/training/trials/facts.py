@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 import torch
+from msgspec.structs import asdict
 
 from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
 from engine.recipe import Recipe
@@ -25,10 +24,25 @@ from engine.training.models.definitions import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import SingleTask, load, prepare_single
-from engine.training.trials.pack_sizes import Place, Question, answer_question
+from engine.training.trials.pack_sizes import Place, choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.step_times import time_pack, time_task, train_steps
 from engine.training.user_functions import refuse_unseen
+from engine.tuning.messages import (
+    Answer,
+    Facts,
+    FactsQuestion,
+    FoundPacking,
+    PackQuestion,
+    Part,
+    ProbeAnswers,
+    ProbeRequest,
+    Question,
+    Refusal,
+    Surroundings,
+    decode_message,
+    encode_message,
+)
 
 T = TypeVar("T")
 
@@ -37,7 +51,7 @@ KERNEL_REPEATS = 20
 
 _NAMES = {"cuda": "GPU", "cpu": "CPU"}
 
-REMEDIES: dict[type[NondetError], tuple[str, str]] = {
+REMEDIES: dict[type[NondetError], tuple[Part, str]] = {
     DataError: ("data", "repair the data, or choose another data.preset or target"),
     ModelError: ("model", "repair the function, or choose another model"),
     BatchError: ("batch", "use a smaller train.batch_size, a smaller model, or fewer dispatch.slots_per_device"),
@@ -48,98 +62,82 @@ REMEDIES: dict[type[NondetError], tuple[str, str]] = {
 
 
 def answer_request() -> int:
-    """Answer the request on standard input, in JSON, on standard output; what a user's code prints goes elsewhere."""
-    request = json.load(sys.stdin)
+    """Answer the `ProbeRequest` on standard input on standard output; what a user's code prints goes elsewhere."""
+    request = decode_message(sys.stdin.read(), ProbeRequest)
     answers_to = os.dup(1)
     os.dup2(2, 1)
     with contextlib.redirect_stdout(sys.stderr):
-        answers = [_answer_workload(content, request) for content in request["workloads"]]
+        answers = tuple(_answer_in_turn(request))
     with os.fdopen(answers_to, "w") as out:
-        json.dump({"answers": answers}, out)
+        out.write(encode_message(ProbeAnswers(answers=answers)))
     return 0
 
 
-def _answer_workload(content: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-    release()  # memory that an earlier workload has not given back is needed here
-    return answer_recipe(
-        msgspec.convert(content["recipe"], Recipe),
-        root=Path(request["root"]),
-        search_path=tuple(map(Path, request["search_path"])),
-        timed=request["timed"],
-        graphs=request["graphs"],
-        trial=content["trial"],
-    )
+def _answer_in_turn(request: ProbeRequest) -> Iterator[Answer]:
+    """Yield the answer to each question of a request."""
+    for question in request.questions:
+        release()  # what an earlier question has left behind is not to be missing here
+        yield answer(question, request.surroundings)
 
 
-def answer_recipe(
-    recipe: Recipe,
-    *,
-    root: Path,
-    search_path: tuple[Path, ...],
-    timed: bool,
-    graphs: bool = True,
-    trial: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return facts about a recipe, or the error that it would end in with the part that causes it.
-
-    Args:
-        recipe: A recipe with a pack or without.
-        root: The folder of the data files.
-        search_path: Where the user's targets are looked for.
-        timed: Whether to time steps.
-        graphs: Whether a pack's steps on CUDA are recorded and replayed.
-        trial: A `pack_sizes.Question` but for its recipe, which is answered instead.
-    """
+def answer(question: Question, surroundings: Surroundings) -> Answer:
+    """Return what a question asks for, or the error that its recipe would end in with the part that causes it."""
+    recipe = question.recipe
     if recipe.device == "cuda" and not torch.cuda.is_available():
         error = "torch finds no usable CUDA device"
-        return {"part": "device", "error": error, "remedy": "check the driver, or use --devices cpu"}
+        return Refusal(part="device", error=error, remedy="check the driver, or use --devices cpu")
     before = frozenset(sys.modules)
     try:
-        place = load_place(recipe, root=root, search_path=search_path, graphs=graphs)
-        answer = probe(recipe, place, timed=timed) if trial is None else _answer_trial(recipe, place, trial)
-        refuse_unseen(recipe, search_path=search_path, before=before)
-        return answer
+        place = load_place(recipe, surroundings)
+        found = find_facts(question, place) if isinstance(question, FactsQuestion) else find_packing(question, place)
+        refuse_unseen(recipe, search_path=place.search_path, before=before)
+        return found
     except tuple(REMEDIES) as error:
         part, remedy = REMEDIES[type(error)]
-        return {"part": part, "error": str(error), "remedy": error.remedy if isinstance(error, PackError) else remedy}
+        remedy = error.remedy if isinstance(error, PackError) else remedy
+        return Refusal(part=part, error=str(error), remedy=remedy)
 
 
-def load_place(recipe: Recipe, *, root: Path, search_path: tuple[Path, ...], graphs: bool) -> Place:
+def load_place(recipe: Recipe, surroundings: Surroundings) -> Place:
     """Load the data to the device, and let that compute as the recipe says."""
     device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
+    search_path = tuple(map(Path, surroundings.search_path))
     started = time.perf_counter()
-    data = load(recipe.data, root=root, search_path=search_path)
+    data = load(recipe.data, root=Path(surroundings.root), search_path=search_path)
     placed = try_in_memory(lambda: data.to(device))
     if placed is None:
         name = recipe.data.preset or recipe.data.target
         raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
-    return Place(placed, device, search_path, graphs, seconds_load=time.perf_counter() - started)
+    return Place(placed, device, search_path, surroundings.graphs, seconds_load=time.perf_counter() - started)
 
 
-def _answer_trial(recipe: Recipe, place: Place, trial: dict[str, Any]) -> dict[str, Any]:
-    """Answer how to train runs like this one in packs.
+def find_packing(question: PackQuestion, place: Place) -> FoundPacking:
+    """Find out how to train runs like the question's in packs.
 
     Raises:
         NondetError: Whatever training one of them would raise at its start.
     """
+    recipe = question.recipe
     task = _prepare(recipe, place)
     _try_step(task)
-    return answer_question(
-        Question(recipe=recipe, **trial),
+    packing = choose_packing(
+        question,
         place,
         lambda: _in_room(recipe, lambda: time_task(task, place.device)),
         parameters=count_parameters(task.model),
     )
+    return FoundPacking(packing=packing)
 
 
-def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
-    """Build the model, try a step; see `answer_recipe`.
+def find_facts(question: FactsQuestion, place: Place) -> Facts:
+    """Build the model and try a step; see `answer`.
 
     Raises:
         NondetError: Whatever training the recipe would raise at its start.
     """
+    recipe = question.recipe
     data, task = place.data, _prepare(recipe, place)
     if recipe.bit is not None:
         find_parameter(task.model, recipe.bit.parameter)
@@ -150,23 +148,25 @@ def probe(recipe: Recipe, place: Place, *, timed: bool) -> dict[str, Any]:
     _try_step(task)
     guess = (time.perf_counter() - started) * task.count_steps()
     report = _test_pack(recipe, place)
-    return task.describe() | {
-        "parameters": count_parameters(task.model),
-        "seconds_per_epoch": _time(recipe, place, task) if timed else None,
-        "seconds_guess": guess,
-        "slot_invariant": None if report is None else report.slot_invariant,
-        "size_invariant": None if report is None else report.size_invariant,
-        "seconds_load": place.seconds_load,
-        "memory_bytes": data.memory_bytes(),
-        "lowlevel_empty": (
+    return Facts(
+        **asdict(task.describe()),
+        parameters=count_parameters(task.model),
+        seconds_per_epoch=_time(recipe, place, task) if question.timed else None,
+        seconds_guess=guess,
+        slot_invariant=None if report is None else report.slot_invariant,
+        size_invariant=None if report is None else report.size_invariant,
+        seconds_load=place.seconds_load,
+        memory_bytes=data.memory_bytes(),
+        lowlevel_empty=(
             _in_room(recipe, lambda: kernels_repeat(recipe, task)) if recipe.lowlevel == "kernels" else None
         ),
-    }
+    )
 
 
 def _prepare(recipe: Recipe, place: Place) -> SingleTask:
-    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path}
-    return _in_room(recipe, lambda: prepare_single(recipe, place.data, **where))
+    return _in_room(
+        recipe, lambda: prepare_single(recipe, place.data, device=place.device, search_path=place.search_path)
+    )
 
 
 def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
@@ -208,8 +208,11 @@ def _time(recipe: Recipe, place: Place, task: SingleTask) -> float:
     """Return the seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
         return _in_room(recipe, lambda: time_task(task, place.device))
-    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
-    return _in_pack_room(recipe, place, lambda candidate: time_pack(candidate, place.data, **where))
+
+    def work(candidate: Recipe) -> float:
+        return time_pack(candidate, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
+
+    return _in_pack_room(recipe, place, work)
 
 
 def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
@@ -221,9 +224,14 @@ def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
     """
     if recipe.pack is None:
         return None
-    where: dict[str, Any] = {"device": place.device, "search_path": place.search_path, "graphs": place.graphs}
+
+    def work(candidate: Recipe) -> PackReport:
+        return check_pack(
+            candidate, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
+        )
+
     try:
-        report = _in_pack_room(recipe, place, lambda candidate: check_pack(candidate, place.data, **where))
+        report = _in_pack_room(recipe, place, work)
     except NondetError:
         raise
     except Exception as cause:  # torch.compile needs a compiler, and may fail on any network

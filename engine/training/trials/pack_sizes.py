@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from engine.catalog import presets
-from engine.recipe import PackRecipe, Recipe
+from engine.plan.packing import Packing
+from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.memory import try_in_memory
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 from engine.training.trials.step_times import time_pack
+from engine.tuning.messages import PackQuestion
 
 TRIAL_S = 0.5
 """How long the steps of a size are timed for."""
@@ -32,31 +33,6 @@ NO_ROOM = "packs do not fit into memory here"
 
 COPIES = 8
 """Sizes of a network's parameters that a replica takes: weights, gradients, momentum, its model; and activations."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """Asks how runs that may share a pack are best trained."""
-
-    recipe: Recipe
-    """The recipe of one of them, without a pack."""
-    shared_batch: bool
-    sizes: tuple[int, ...] | None
-    """Sizes to choose from; None tries what fits the number of runs."""
-    runs: int
-    """How many there are."""
-    slots: int
-    """How many are trained side by side."""
-    compiled: bool
-    memory_format: str
-    strict: bool
-    """Whether an arm shows rounding alone, so that slots must leave no trace."""
-
-    def pack(self, size: int, *, channels_last: bool | None = None) -> Recipe:
-        """Return the recipe in a pack."""
-        last = self.memory_format == "channels-last" if channels_last is None else channels_last
-        pack = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
-        return replace(self.recipe, pack=pack)
 
 
 @dataclass(frozen=True)
@@ -76,10 +52,10 @@ class Place:
         )
 
 
-def answer_question(
-    question: Question, place: Place, time_alone: Callable[[], float], *, parameters: int
-) -> dict[str, Any]:
-    """Answer how to train some runs: size, channels_last, reason and trials, as `packing.Packing` has them.
+def choose_packing(
+    question: PackQuestion, place: Place, time_alone: Callable[[], float], *, parameters: int
+) -> Packing:
+    """Choose how to train some runs.
 
     Args:
         question: Which runs.
@@ -93,19 +69,20 @@ def answer_question(
     )
     fault = NO_ROOM if found is None else found[0]
     if fault is not None:
-        return _answer(reason=fault)
+        return Packing(size=1, reason=fault)
     if question.sizes is not None and len(question.sizes) == 1:
-        return _answer(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
+        return Packing(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
     room = _count_replicas_in_memory(place.device, parameters)
     sizes = question.sizes or propose_sizes(question.runs, question.slots)
     trials = [(1, time_alone()), *_try_sizes(question, place, [size for size in sizes if size <= room])]
     fitting = trials
     while (size := choose_size(fitting, runs=question.runs, slots=question.slots)) > 1:
-        answer = _refine(question, place, size, trials)
-        if answer is not None:
-            return answer
+        packing = _refine(question, place, size, trials)
+        if packing is not None:
+            return packing
         fitting = [trial for trial in fitting if trial[0] < size]
-    return _answer(reason=NO_ROOM if sizes and len(fitting) == 1 else "packs are not faster here", trials=trials)
+    reason = NO_ROOM if sizes and len(fitting) == 1 else "packs are not faster here"
+    return Packing(size=1, reason=reason, trials=tuple(trials))
 
 
 def propose_sizes(runs: int, slots: int) -> list[int]:
@@ -132,7 +109,7 @@ def count_rounds(runs: int, size: int, slots: int) -> int:
     return math.ceil(math.ceil(runs / size) / slots)
 
 
-def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[tuple[int, float]]:
+def _try_sizes(question: PackQuestion, place: Place, sizes: list[int]) -> Iterator[tuple[int, float]]:
     """Yield the seconds per epoch and replica of growing sizes, until they do not get better."""
     best, worse = math.inf, 0
     for size in sizes:
@@ -146,7 +123,7 @@ def _try_sizes(question: Question, place: Place, sizes: list[int]) -> Iterator[t
             return
 
 
-def _refine(question: Question, place: Place, size: int, trials: list[tuple[int, float]]) -> dict[str, Any] | None:
+def _refine(question: PackQuestion, place: Place, size: int, trials: list[tuple[int, float]]) -> Packing | None:
     """Find the memory format of a chosen size, and test it; return None where the test does not fit into memory."""
     channels_last = question.memory_format == "channels-last"
     if question.memory_format == "auto" and _has_convolutions(question):
@@ -162,11 +139,11 @@ def _refine(question: Question, place: Place, size: int, trials: list[tuple[int,
         if report is None:
             return None
         if question.strict and not report.slot_invariant:
-            return _answer(reason="packs give other bits in other slots on this device", trials=trials)
-    return _answer(size=size, channels_last=channels_last, trials=trials)
+            return Packing(size=1, reason="packs give other bits in other slots on this device", trials=tuple(trials))
+    return Packing(size=size, channels_last=channels_last, trials=tuple(trials))
 
 
-def _has_convolutions(question: Question) -> bool:
+def _has_convolutions(question: PackQuestion) -> bool:
     facts = presets.find_model(question.recipe.model.preset)
     return question.recipe.train.bptt is None and not (facts is not None and facts.flat)
 
@@ -177,13 +154,3 @@ def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:
         return 1024
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, free // 2 // (4 * COPIES * parameters))
-
-
-def _answer(
-    *,
-    size: int = 1,
-    channels_last: bool = False,
-    reason: str | None = None,
-    trials: list[tuple[int, float]] | None = None,
-) -> dict[str, Any]:
-    return {"size": size, "channels_last": channels_last, "reason": reason, "trials": trials or []}

@@ -5,28 +5,39 @@ Only they import torch; the process that starts them uses no device.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import IO, Any
+from typing import IO
 
 from engine.dispatch.children import command
+from engine.tuning.messages import (
+    Go,
+    M,
+    Message,
+    RaceAnswer,
+    RaceRequest,
+    Ready,
+    RivalRequest,
+    RivalTime,
+    decode_message,
+    encode_message,
+)
 
 
 def answer_request() -> int:
-    """Answer the request on standard input, in JSON, on standard output."""
-    request = json.load(sys.stdin)
-    json.dump({"trials": race(request["told"], request["counts"])}, sys.stdout)
+    """Answer the `RaceRequest` on standard input on standard output."""
+    request = decode_message(sys.stdin.read(), RaceRequest)
+    sys.stdout.write(encode_message(RaceAnswer(trials=race(request.rival, request.counts))))
     return 0
 
 
-def race(told: dict[str, Any], counts: Sequence[int]) -> list[tuple[int, float]]:
-    """Measure how fast 1, 2, … processes train the same recipe at once on the device that this process sees.
+def race(request: RivalRequest, counts: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    """Have 1, 2, … processes train the same recipe at once on the device that this process sees.
 
     Args:
-        told: What each of them reads first; see `side_by_side`.
+        request: What each of them reads first; see `side_by_side`.
         counts: How many at once, in growing order.
 
     Returns:
@@ -37,19 +48,20 @@ def race(told: dict[str, Any], counts: Sequence[int]) -> list[tuple[int, float]]
         rivals = [stack.enter_context(_start()) for _ in range(max(counts))]
         for rival in rivals:
             stack.callback(rival.kill)
-            _tell(rival.stdin, told)
-        ready = [rival for rival in rivals if _hear(rival.stdout) is not None]
-        trials = []
+            _tell(rival.stdin, request)
+        ready = [rival for rival in rivals if _hear(rival.stdout, Ready) is not None]
+        trials: list[tuple[int, float]] = []
         for count in counts:
             if count > len(ready):
                 break
             for rival in ready[:count]:
-                _tell(rival.stdin, "go")
-            answers = [_hear(rival.stdout) for rival in ready[:count]]
-            if None in answers:
+                _tell(rival.stdin, Go())
+            answers = [_hear(rival.stdout, RivalTime) for rival in ready[:count]]
+            times = [answer.seconds for answer in answers if answer is not None]
+            if len(times) < count:
                 break
-            trials.append((count, sum(1.0 / answer for answer in answers)))
-    return trials
+            trials.append((count, sum(1.0 / seconds for seconds in times)))
+    return tuple(trials)
 
 
 def _start() -> subprocess.Popen[str]:
@@ -64,17 +76,17 @@ def _start() -> subprocess.Popen[str]:
     )
 
 
-def _tell(pipe: IO[str] | None, message: Any) -> None:
+def _tell(pipe: IO[str] | None, message: Message) -> None:
     assert pipe is not None, "the process was started with pipes"
     try:
-        pipe.write(json.dumps(message) + "\n")
+        pipe.write(encode_message(message) + "\n")
         pipe.flush()
     except BrokenPipeError:  # its answer will be missing
         return
 
 
-def _hear(pipe: IO[str] | None) -> Any:
+def _hear(pipe: IO[str] | None, message_type: type[M]) -> M | None:
     """Return an answer; None where the process has ended."""
     assert pipe is not None, "the process was started with pipes"
     line = pipe.readline()
-    return json.loads(line) if line else None
+    return decode_message(line, message_type) if line else None

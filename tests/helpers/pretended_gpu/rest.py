@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import torch
 
-from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
+from engine.recipe import EvaluateRecipe, PackRecipe
 from engine.training import similarity
 from engine.training.evaluation import Evaluation
 from engine.training.loop import train_runs
@@ -19,6 +17,16 @@ from engine.training.stacked.step import make_recorder
 from engine.training.tasks.images import evaluate_weights, prepare
 from engine.training.tasks.preparation import prepare_pack
 from engine.training.trials import facts
+from engine.tuning.messages import (
+    Answer,
+    Facts,
+    FactsQuestion,
+    FoundPacking,
+    PackQuestion,
+    Question,
+    Refusal,
+    Surroundings,
+)
 from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CUDA
@@ -63,18 +71,21 @@ def check_similarity() -> None:
             similarity.gram_vector(features)
 
 
-def answer(recipe: Recipe, *, question: dict[str, Any] | None = None, largest_bytes: float = float("inf")) -> Any:
+def answer(question: Question, *, largest_bytes: float = float("inf")) -> Answer:
     """What the probe says of a recipe on small images."""
+    surroundings = Surroundings(root=".", search_path=(), graphs=True)
     with patch.object(facts, "load", lambda *_, **__: make_images()), pretend_cuda(largest_bytes=largest_bytes):
-        return facts.answer_recipe(recipe, root=Path(), search_path=(), timed=True, trial=question)
+        return facts.answer(question, surroundings)
 
 
 def check_probe() -> None:
     """Facts are found of runs alone and of both kinds of packs."""
     for pack in (None, PackRecipe(size=2, shared_batch=True), PackRecipe(size=2, shared_batch=False)):
-        facts = answer(replace(make_recipe("linear"), pack=pack))
-        assert facts["parameters"] == 30730, facts
-        assert facts["seconds_per_epoch"] > 0
+        found = answer(FactsQuestion(recipe=replace(make_recipe("linear"), pack=pack), timed=True))
+        assert isinstance(found, Facts), found
+        assert found.parameters == 30730, found
+        assert found.seconds_per_epoch is not None
+        assert found.seconds_per_epoch > 0
 
 
 LINEAR_BYTES = 4 * 3072 * 10
@@ -85,16 +96,20 @@ def check_memory() -> None:
     """What does not fit is said, and smaller packs are taken where their size is open."""
     linear = make_recipe("linear")
     packed = replace(linear, pack=PackRecipe(size=8, shared_batch=True))
-    assert answer(linear, largest_bytes=LINEAR_BYTES - 1)["part"] == "batch"
-    found = answer(packed, largest_bytes=5 * LINEAR_BYTES)
-    assert found["error"] == "linear: packs of 8 do not fit into the memory of the GPU", found
-    assert found["remedy"].startswith("use pack = 4, which fits")
-    question = {
-        "shared_batch": True, "sizes": (4, 8, 16), "runs": 16, "slots": 1, "compiled": False, "memory_format": "auto",
-        "strict": True,
-    }  # fmt: skip
-    found = answer(linear, question=question, largest_bytes=5 * LINEAR_BYTES)
-    assert [size for size, _ in found["trials"]] == [1, 4]
+    found = answer(FactsQuestion(recipe=linear, timed=True), largest_bytes=LINEAR_BYTES - 1)
+    assert isinstance(found, Refusal), found
+    assert found.part == "batch", found
+    found = answer(FactsQuestion(recipe=packed, timed=True), largest_bytes=5 * LINEAR_BYTES)
+    assert isinstance(found, Refusal), found
+    assert found.error == "linear: packs of 8 do not fit into the memory of the GPU", found
+    assert found.remedy.startswith("use pack = 4, which fits")
+    question = PackQuestion(
+        recipe=linear, shared_batch=True, sizes=(4, 8, 16), runs=16, slots=1, compiled=False, memory_format="auto",
+        strict=True,
+    )  # fmt: skip
+    found = answer(question, largest_bytes=5 * LINEAR_BYTES)
+    assert isinstance(found, FoundPacking), found
+    assert [size for size, _ in found.packing.trials] == [1, 4]
 
 
 def count_waits(*, shared: bool) -> float:

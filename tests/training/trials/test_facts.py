@@ -10,20 +10,34 @@ import torch
 
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, PackRecipe, Recipe
 from engine.training.tasks import stacked_images
-from engine.training.trials.facts import answer_recipe
+from engine.training.trials import facts
+from engine.tuning.messages import Answer, Facts, FactsQuestion, Refusal, Surroundings
 
 
-def answer(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> dict:
-    return answer_recipe(recipe, root=tmp_path, search_path=(tmp_path,), timed=timed)
+def answer(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> Answer:
+    surroundings = Surroundings(root=str(tmp_path), search_path=(str(tmp_path),), graphs=True)
+    return facts.answer(FactsQuestion(recipe=recipe, timed=timed), surroundings)
+
+
+def find_facts(recipe: Recipe, tmp_path: Path, *, timed: bool = False) -> Facts:
+    found = answer(recipe, tmp_path, timed=timed)
+    assert isinstance(found, Facts)
+    return found
+
+
+def time(recipe: Recipe, tmp_path: Path) -> float:
+    seconds = find_facts(recipe, tmp_path, timed=True).seconds_per_epoch
+    assert seconds is not None
+    return seconds
 
 
 def test_facts_of_a_preset(base: Recipe, tmp_path: Path) -> None:
-    facts = answer(base, tmp_path, timed=True)
-    assert facts["train_examples"] == 90
-    assert facts["test_examples"] == 797
-    assert (facts["input_shape"], facts["classes"], facts["stochastic"]) == ([1, 8, 8], 10, False)
-    assert 0 < facts["seconds_per_epoch"] < 10
-    assert facts["lowlevel_empty"] is None
+    found = find_facts(base, tmp_path, timed=True)
+    assert found.train_examples == 90
+    assert found.test_examples == 797
+    assert (found.input_shape, found.classes, found.stochastic) == ((1, 8, 8), 10, False)
+    assert 0 < (found.seconds_per_epoch or 0) < 10
+    assert found.lowlevel_empty is None
 
 
 def test_each_fault_names_its_part(base: Recipe, tmp_path: Path) -> None:
@@ -48,24 +62,25 @@ def test_each_fault_names_its_part(base: Recipe, tmp_path: Path) -> None:
         if part == "device" and torch.cuda.is_available():
             continue
         found = answer(recipe, tmp_path)
-        assert found["part"] == part
-        assert found["error"]
-        assert found["remedy"]
-    assert "only evaluates" in answer(cases["model"], tmp_path)["error"]
+        assert isinstance(found, Refusal)
+        assert found.part == part
+        assert found.error
+        assert found.remedy
+        assert ("only evaluates" in found.error) == (part == "model")
 
 
 @pytest.mark.parametrize("batch_size", [1, 45, 90, 1000])
 def test_any_batch_size_can_be_timed(base: Recipe, tmp_path: Path, batch_size: int) -> None:
     recipe = replace(base, train=replace(base.train, batch_size=batch_size), model=ModelRecipe(preset="linear"))
-    assert answer(recipe, tmp_path, timed=True)["seconds_per_epoch"] > 0
+    assert time(recipe, tmp_path) > 0
 
 
 def test_packs_are_tested_and_timed(base: Recipe, tmp_path: Path) -> None:
     packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
-    facts = answer(packed, tmp_path, timed=True)
-    assert facts["size_invariant"] in (True, False)
-    assert 0 < facts["seconds_per_epoch"] < 10
-    assert answer(base, tmp_path)["size_invariant"] is None
+    found = find_facts(packed, tmp_path, timed=True)
+    assert found.size_invariant in (True, False)
+    assert 0 < (found.seconds_per_epoch or 0) < 10
+    assert find_facts(base, tmp_path).size_invariant is None
 
 
 def test_packs_that_change_bits_by_slot_are_found_out(
@@ -80,4 +95,4 @@ def test_packs_that_change_bits_by_slot_are_found_out(
 
     monkeypatch.setattr(stacked_images, "replica_losses", round_by_slot)
     packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
-    assert answer(packed, tmp_path)["slot_invariant"] is False
+    assert find_facts(packed, tmp_path).slot_invariant is False

@@ -9,11 +9,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from engine.plan.packing import Packing
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.trials import pack_sizes
-from engine.training.trials.pack_sizes import Place, Question, answer_question, choose_size, count_rounds, propose_sizes
+from engine.training.trials.pack_sizes import Place, choose_packing, choose_size, count_rounds, propose_sizes
+from engine.tuning.messages import PackQuestion
 
 CPU = torch.device("cpu")
 
@@ -40,9 +43,9 @@ def test_size_that_ends_first_is_chosen_and_small_gains_are_not() -> None:
 
 
 @pytest.fixture
-def question(base: Recipe) -> Question:
+def question(base: Recipe) -> PackQuestion:
     recipe = replace(base, model=replace(base.model, preset="hidden-fc", width=1.0))
-    return Question(
+    return PackQuestion(
         recipe=recipe,
         shared_batch=True,
         sizes=None,
@@ -54,12 +57,12 @@ def question(base: Recipe) -> Question:
     )
 
 
-def answer(question: Question, data: Dataset, alone_s: float = 1.0, parameters: int = 1000) -> dict:
-    return answer_question(question, Place(data, CPU, (), graphs=True), lambda: alone_s, parameters=parameters)
+def answer(question: PackQuestion, data: Dataset, alone_s: float = 1.0, parameters: int = 1000) -> Packing:
+    return choose_packing(question, Place(data, CPU, (), graphs=True), lambda: alone_s, parameters=parameters)
 
 
 def test_sizes_are_tried_until_they_get_no_better(
-    question: Question, data: Dataset, monkeypatch: pytest.MonkeyPatch
+    question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {2: 0.5, 4: 0.2, 8: 0.3, 16: 0.25}
     tried: list[int] = []
@@ -72,11 +75,13 @@ def test_sizes_are_tried_until_they_get_no_better(
     monkeypatch.setattr(Place, "time", time)
     found = answer(question, data)
     assert tried == [2, 4, 8, 16], "two in a row that are no better end it"
-    assert (found["size"], found["reason"]) == (4, None)
-    assert found["trials"] == [(1, 1.0), (2, 0.5), (4, 0.2), (8, 0.3), (16, 0.25)]
+    assert (found.size, found.reason) == (4, None)
+    assert found.trials == ((1, 1.0), (2, 0.5), (4, 0.2), (8, 0.3), (16, 0.25))
 
 
-def test_size_that_does_not_fit_is_left_out(question: Question, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_that_does_not_fit_is_left_out(
+    question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def time(place: Place, recipe: Recipe) -> float:
         assert recipe.pack is not None
         if recipe.pack.size > 4:
@@ -84,27 +89,27 @@ def test_size_that_does_not_fit_is_left_out(question: Question, data: Dataset, m
         return 1.0 / recipe.pack.size
 
     monkeypatch.setattr(Place, "time", time)
-    assert answer(question, data)["size"] == 4
-    assert answer(question, data, parameters=2**50)["size"] == 1, "memory is looked at beforehand on CPUs"
+    assert answer(question, data).size == 4
+    assert answer(question, data, parameters=2**50).size == 1, "memory is looked at beforehand on CPUs"
 
 
 def test_layout_is_tried_where_there_are_convolutions(
-    question: Question, data: Dataset, monkeypatch: pytest.MonkeyPatch
+    question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def time(place: Place, recipe: Recipe) -> float:
         assert recipe.pack is not None
         return (0.5 if recipe.pack.channels_last else 1.0) / recipe.pack.size
 
     monkeypatch.setattr(Place, "time", time)
-    assert answer(question, data)["channels_last"] is False, "there is nothing to lay out"
+    assert answer(question, data).channels_last is False, "there is nothing to lay out"
     network = replace(question.recipe, model=replace(question.recipe.model, preset="resnet6"))
-    convolutional = replace(question, recipe=network, sizes=(2, 4), strict=False)
-    assert answer(convolutional, data)["channels_last"] is True
-    assert answer(replace(convolutional, memory_format="contiguous"), data)["channels_last"] is False
+    convolutional = structs.replace(question, recipe=network, sizes=(2, 4), strict=False)
+    assert answer(convolutional, data).channels_last is True
+    assert answer(structs.replace(convolutional, memory_format="contiguous"), data).channels_last is False
 
 
 def test_packs_that_leave_traces_of_slots_are_not_chosen_for_arms_that_show_rounding(
-    question: Question, data: Dataset, monkeypatch: pytest.MonkeyPatch
+    question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Place, "time", lambda place, recipe: 0.1)
     report = pack_sizes.check_pack
@@ -113,5 +118,5 @@ def test_packs_that_leave_traces_of_slots_are_not_chosen_for_arms_that_show_roun
         return replace(report(*args, **kwargs), slot_invariant=False)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(pack_sizes, "check_pack", differing)
-    assert answer(question, data)["reason"] == "packs give other bits in other slots on this device"
-    assert answer(replace(question, strict=False), data)["size"] > 1
+    assert answer(question, data).reason == "packs give other bits in other slots on this device"
+    assert answer(structs.replace(question, strict=False), data).size > 1

@@ -1,0 +1,188 @@
+"""What is asked of the processes that try recipes out, and what they answer: one frozen record for each message.
+
+A message is one line of JSON, or all that a process reads or writes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from engine.plan.packing import Packing
+from engine.recipe import PackRecipe, Recipe
+
+Part = Literal["device", "data", "model", "batch", "pack", "bit"]
+"""What of a recipe, or of the machine, keeps it from being trained."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What one process tells another."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+class Surroundings(Message, frozen=True, kw_only=True):
+    """Tells what every training process has to know beside its recipe."""
+
+    root: str
+    """The folder of the data files."""
+    search_path: tuple[str, ...]
+    """Folders in which the user's targets are looked for."""
+    graphs: bool
+    """Whether a pack's steps on CUDA are recorded and replayed."""
+
+
+class FactsQuestion(Message, frozen=True, kw_only=True, tag="facts"):
+    """Asks whether a recipe can be trained, and what is to be known of it before."""
+
+    recipe: Recipe
+    """With a pack or without."""
+    timed: bool
+    """Whether to train for about a second to see how long an epoch takes."""
+
+
+class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
+    """Asks how runs that may share a pack are best trained."""
+
+    recipe: Recipe
+    """Of one of them, without a pack."""
+    shared_batch: bool
+    """Whether they see the same batches."""
+    sizes: tuple[int, ...] | None
+    """Sizes to choose from; None tries what fits the number of runs."""
+    runs: int
+    """How many there are."""
+    slots: int
+    """How many are trained side by side."""
+    compiled: bool
+    """Whether a pack's kernels are compiled."""
+    memory_format: str
+    """The protocol's, "auto" included."""
+    strict: bool
+    """Whether an arm shows rounding alone, so that slots must leave no trace."""
+
+    def pack(self, size: int, *, channels_last: bool | None = None) -> Recipe:
+        """Return the recipe in a pack."""
+        last = self.memory_format == "channels-last" if channels_last is None else channels_last
+        pack = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
+        return replace(self.recipe, pack=pack)
+
+
+Question = FactsQuestion | PackQuestion
+
+
+class ProbeRequest(Message, frozen=True, kw_only=True):
+    """Asks a training process some questions."""
+
+    surroundings: Surroundings
+    questions: tuple[Question, ...]
+
+
+class TaskFacts(Message, frozen=True, kw_only=True):
+    """Tells what a person wants to know of data and model before training."""
+
+    train_examples: int
+    test_examples: int
+    input_shape: tuple[int, ...]
+    """Empty for text."""
+    classes: int
+    stochastic: bool
+    """Whether the model has dropout or other random layers."""
+
+
+class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
+    """Answers a `FactsQuestion` about a recipe that can be trained."""
+
+    parameters: int
+    seconds_per_epoch: float | None
+    """Training and evaluation on one slot; None where it was not timed."""
+    seconds_guess: float
+    """An epoch's time after one untimed step: its order of magnitude."""
+    seconds_load: float
+    memory_bytes: int
+    lowlevel_empty: bool | None
+    """Whether free kernels repeat bit for bit on this device, so that `lowlevel` is empty; None without such runs."""
+    slot_invariant: bool | None
+    """Whether a run has the same bits in every slot of a pack; None without packs."""
+    size_invariant: bool | None
+    """Whether a pack of one gives the same bits; None without packs."""
+
+
+class FoundPacking(Message, frozen=True, kw_only=True, tag="packing"):
+    """Answers a `PackQuestion` about a recipe that can be trained."""
+
+    packing: Packing
+
+
+class Refusal(Message, frozen=True, kw_only=True, tag="refusal"):
+    """Answers a question about a recipe that cannot be trained."""
+
+    part: Part
+    error: str
+    remedy: str
+
+
+Answer = Facts | FoundPacking | Refusal
+
+A = TypeVar("A", bound=Facts | FoundPacking)
+
+
+class ProbeAnswers(Message, Generic[A], frozen=True, kw_only=True):
+    """Answers the questions of a `ProbeRequest`, all of one type, in their order."""
+
+    answers: tuple[A | Refusal, ...]
+
+
+class RivalRequest(Message, frozen=True, kw_only=True):
+    """Asks a training process to prepare a recipe, then to time it at every `Go`; the first line that it reads."""
+
+    surroundings: Surroundings
+    recipe: Recipe
+
+
+class Go(Message, frozen=True, tag="go"):
+    """Has a rival train for a moment."""
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """Tells that a rival has prepared its recipe."""
+
+
+class RivalTime(Message, frozen=True, kw_only=True, tag="time"):
+    """Tells how long a rival took while others trained beside it."""
+
+    seconds: float
+    """Of an epoch and run."""
+
+
+class RaceRequest(Message, frozen=True, kw_only=True):
+    """Asks for several rivals at once on one device."""
+
+    rival: RivalRequest
+    counts: tuple[int, ...]
+    """How many at once, in growing order."""
+
+
+class RaceAnswer(Message, frozen=True, kw_only=True):
+    """Answers a `RaceRequest`."""
+
+    trials: tuple[tuple[int, float], ...]
+    """For each count that all rivals survived the epochs per second of all of them, counted as runs."""
+
+
+def encode_message(message: Message) -> str:
+    """Return a message as one line of JSON in ASCII: paths in it need not be Unicode."""
+    return json.dumps(msgspec.to_builtins(message))
+
+
+def decode_message(text: str, message_type: type[M]) -> M:
+    """Return the message in some JSON.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    return msgspec.convert(json.loads(text), message_type)
