@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+import msgspec
 import tomli
 
 from engine.catalog.measures import list_columns
@@ -30,6 +31,19 @@ class PublishedRow:
     """By the names of `list_published`."""
 
 
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a table as its file has it: named, or told from others by what varies and how long it trains."""
+
+    name: str = ""
+    model: str | None = None
+    vary: str | None = None
+    max_lr: float = 0.0
+    epochs: int = 0
+    replicas: int
+    cls: tuple[float, ...] | None = None
+    lm: tuple[float, ...] | None = None
+
+
 @cache
 def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
     """Read the paper's tables by name, table1 to table8.
@@ -38,7 +52,7 @@ def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
     """
     content = _read("paper.toml")
     return {
-        table: tuple(_row("published", row_name(row), row, parts) for row in parts["rows"])
+        table: tuple(_make_row("published", _name_entry(entry), entry) for entry in _convert(parts))
         for table, parts in content.items()
         if any("cls" in row or "lm" in row for row in parts.get("rows", ()))
     }
@@ -51,7 +65,7 @@ def read_replication() -> tuple[PublishedRow, ...]:
     Source: ML Reproducibility Challenge 2021, https://openreview.net/forum?id=BNefkaG73At.
     """
     content = _read("replication.toml")
-    return tuple(_row("replicated", row["name"], row, content) for row in content["rows"])
+    return tuple(_make_row("replicated", entry.name, entry) for entry in _convert(content))
 
 
 @cache
@@ -64,11 +78,11 @@ def read_condition_numbers() -> dict[str, float]:
     return content
 
 
-def row_name(row: dict[str, Any]) -> str:
+def _name_entry(entry: _Entry) -> str:
     """Return what an arm has to be called to be shown beside a row: the row's name, with what tells it from others."""
-    if "vary" in row:
-        return f"{row['vary']}, lr {row['max_lr']:.2f}, {row['epochs']} epochs"
-    return f"{row['model']}: {row['name']}" if "model" in row else str(row["name"])
+    if entry.vary is not None:
+        return f"{entry.vary}, lr {entry.max_lr:.2f}, {entry.epochs} epochs"
+    return entry.name if entry.model is None else f"{entry.model}: {entry.name}"
 
 
 def find_rows(table: str, arm: str) -> tuple[PublishedRow, ...]:
@@ -84,11 +98,17 @@ def _key(name: str) -> str:
     return CONTROL if CONTROL in name.lower() else " ".join(words)
 
 
-def _row(kind: Kind, name: str, row: dict[str, Any], table: dict[str, Any]) -> PublishedRow:
-    replicas: int = row["replicas"] if "replicas" in row else table["replicas"]
-    text = "cls" not in row
-    figures = map(float, row["lm" if text else "cls"])
-    return PublishedRow(kind, name, replicas, dict(zip(list_published(text=text), figures, strict=True)))
+def _make_row(kind: Kind, name: str, entry: _Entry) -> PublishedRow:
+    """Return a row with its figures by name."""
+    text = entry.cls is None
+    figures = (entry.lm if text else entry.cls) or ()
+    named = dict(zip(list_published(text=text), figures, strict=True))
+    return PublishedRow(kind, name, entry.replicas, named)
+
+
+def _convert(table: dict[str, Any]) -> list[_Entry]:
+    """Return the rows of a table; its number of replicas holds where a row gives none of its own."""
+    return msgspec.convert([{"replicas": table.get("replicas"), **row} for row in table["rows"]], list[_Entry])
 
 
 def list_published(*, text: bool) -> tuple[str, ...]:
