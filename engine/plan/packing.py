@@ -26,7 +26,7 @@ def shows_rounding(vary: Collection[str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How the runs that may share a pack are trained, as found out by trying."""
+    """Tells how the runs that may share a pack are trained, as found out by trying."""
 
     size: int
     """Replicas at once; 1 is each by itself."""
@@ -102,6 +102,6 @@ def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
 
 
 def _make_pack_key(recipe: Recipe, *, shared_batch: bool) -> str:
-    """Equal for runs that are alike in everything but seeds and bits."""
+    """Return a key that is equal for runs that are alike in everything but seeds and bits."""
     alike = replace(recipe, seeds=NO_SEEDS, bit=None, repeat=None, pack=None)
     return hashlib.sha256(f"{alike.canonical_json()} {shared_batch}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What is asked of the processes that try recipes out, and what they answer: one frozen record for each message.
+"""Messages to and from the processes that try recipes out: one frozen record for each.
 
 A message is one line of JSON, or all that a process reads or writes.
 """
@@ -19,7 +19,7 @@ Part = Literal["device", "data", "model", "batch", "pack", "bit"]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What one process tells another."""
+    """Holds what one process tells another."""
 
 
 M = TypeVar("M", bound=Message)

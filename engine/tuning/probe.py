@@ -57,7 +57,7 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
 
 
 def ask(protocol: Protocol, questions: Sequence[Question], answers_type: type[ProbeAnswers[A]]) -> list[A]:
-    """Have training processes answer some questions.
+    """Ask training processes some questions.
 
     Args:
         protocol: Where the data and the user's modules are.

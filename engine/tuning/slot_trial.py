@@ -13,7 +13,7 @@ from engine.tuning.messages import RaceAnswer, RaceRequest, RivalRequest
 
 
 def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    """Have 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
+    """Let 1, 2, … processes train the same recipe at once on one device of the protocol's executor.
 
     Args:
         protocol: Where the data and the user's modules are.

@@ -34,7 +34,7 @@ def answer_request() -> int:
 
 
 def race(request: RivalRequest, counts: Sequence[int]) -> tuple[tuple[int, float], ...]:
-    """Have 1, 2, … processes train the same recipe at once on the device that this process sees.
+    """Let 1, 2, … processes train the same recipe at once on the device that this process sees.
 
     Args:
         request: What each of them reads first; see `side_by_side`.
