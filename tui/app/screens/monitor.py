@@ -189,8 +189,6 @@ class MonitorScreen(Screen[None]):
         elif picture.measures and self.measure not in picture.measures:
             self.measure = picture.measures[0]
         self.picture = picture
-        # `Pointed` says the same a moment later, when the readout of the old epoch is on the terminal already.
-        self.epoch = self.query_one(PlotView).epoch
         ended = picture.snapshot.finished and not picture.snapshot.supervised
         if ended and not self.was_finished:
             done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
