@@ -21,6 +21,7 @@ ID_LENGTH = 16
 
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
+DeviceType = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ class Recipe:
     seeds: Seeds
     lowlevel: LowLevel
     """order: seeded order inside each minibatch; kernels: CUDA chooses freely; deterministic: neither of them."""
-    device: Literal["cpu", "cuda"]
+    device: DeviceType
     bit: BitChange | None = None
     repeat: int | None = None
     """Which repetition of an otherwise equal recipe: set for controls and for what cannot be seeded."""

@@ -10,7 +10,7 @@ from importlib import metadata
 from engine.dispatch.nvml import take_inventory
 from engine.dispatch.visible import VARIABLE, DeviceList, list_visible
 from engine.errors import NondetError
-from engine.plan.plan import DeviceType
+from engine.recipe import DeviceType
 
 COMPUTE_ENVIRONMENT = {
     # Each run has one thread: for small networks more slots are faster, and rounding depends on the threads.

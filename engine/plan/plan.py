@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
 
 from engine.catalog.sources import SOURCES, Circumstances
 from engine.plan.packing import Packings, Stacking, stack_arm
 from engine.protocol.definition import Arm, Protocol
 from engine.protocol.faults import Fault, ProtocolError
-from engine.recipe import BitChange, DataRecipe, LowLevel, ModelRecipe, Onset, Recipe, Seeds
+from engine.recipe import BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
 
-DeviceType = Literal["cpu", "cuda"]
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
 """A function that digests what a recipe names but does not hold: a user's source file, a corpus."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, WorkerState
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.visible import Gpu
-from engine.plan.plan import DeviceType
+from engine.recipe import DeviceType
 
 FULL = "waiting: the partition is full"
 NEVER = "node-c"

@@ -15,8 +15,8 @@ from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.places import MAX_FRUITLESS, Place
 from engine.dispatch.supervisor import Measuring, Supervisor
 from engine.dispatch.visible import Gpu
-from engine.plan.plan import DeviceType
 from engine.protocol.load import parse_protocol
+from engine.recipe import DeviceType
 from engine.study.paths import StudyPaths
 from engine.study.view import StudyView
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from engine.dispatch.jobs import Job
 from engine.dispatch.visible import Gpu
-from engine.plan.plan import DeviceType
+from engine.recipe import DeviceType
 from engine.study.paths import StudyPaths
 
 

@@ -20,7 +20,7 @@ from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, Wor
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.leases import Lease
 from engine.dispatch.visible import Gpu
-from engine.plan.plan import DeviceType
+from engine.recipe import DeviceType
 
 MOST_SLOTS_PER_GPU = 8
 
