@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from engine.errors import StudyError
 from engine.study.files import create_file, refuse_exhaustion, write_bytes
 
 JSON_FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -45,8 +46,16 @@ def encode_record(record: Record, *, compact: bool = False) -> bytes:
     Args:
         record: What is to be written.
         compact: Whether all of it is to stand on one line, for long lists of numbers.
+
+    Raises:
+        StudyError: If a name in it, such as that of a folder, is not UTF-8.
     """
-    content = msgspec.json.encode(record)
+    try:
+        content = msgspec.json.encode(record)
+    except UnicodeEncodeError as error:
+        raise StudyError(
+            f"{error.object!r}: is not UTF-8, so no file can name it: rename the folder or file, or choose another"
+        ) from error
     return (content if compact else msgspec.json.format(content, indent=1)) + b"\n"
 
 
