@@ -24,7 +24,7 @@ from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.files import explain_write_errors, make_folder, write_bytes
 from engine.study.paths import StudyPaths, find_store
-from engine.study.records import find_record, write_record
+from engine.study.records import Damage, read_record, write_record
 from engine.study.run_records import write_spec
 from engine.study.run_state import read_result
 from engine.study.study_plan import (
@@ -88,13 +88,16 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
         chosen: What was measured, to be kept for the next time.
 
     Raises:
-        StudyError: If the store cannot be written, or the study runs at this moment with another plan.
+        StudyError: If the store cannot be written, the study runs at this moment with another plan, or a later version
+            of the program has planned it.
     """
     paths = find_folder(protocol, store=store)
     wanted = _plan_study(protocol, plan, chosen)
-    known = find_record(paths.plan, StudyPlan)
+    known = read_record(paths.plan, StudyPlan)
+    if isinstance(known, Damage) and known.later:
+        raise StudyError(f"{known}, or choose another --store")
     running = is_supervised(paths)
-    if known is not None and _is_same(known, wanted, choices=not running):
+    if isinstance(known, StudyPlan) and _is_same(known, wanted, choices=not running):
         _write_missing_specs(paths, plan)
         return paths
     if running:

@@ -12,9 +12,9 @@ from engine.metrics.checked import Basis, read_basis, write_basis
 from engine.metrics.curves import measure_curves
 from engine.metrics.study import measure_study
 from engine.study.curves_record import StudyCurves
-from engine.study.metrics_record import find_metrics, write_metrics
+from engine.study.metrics_record import read_metrics, write_metrics
 from engine.study.paths import StudyPaths
-from engine.study.records import find_record, write_record
+from engine.study.records import Damage, find_record, write_record
 from engine.study.study_plan import read_plan
 
 
@@ -37,7 +37,10 @@ def measure(paths: StudyPaths) -> None:
     Raises:
         NondetError: If the study's plan cannot be read or a file cannot be written.
     """
-    plan, known, before = read_plan(paths), find_metrics(paths.metrics), read_basis(paths.checked)
+    plan, found, before = read_plan(paths), read_metrics(paths.metrics), read_basis(paths.checked)
+    if isinstance(found, Damage) and found.later:
+        raise StudyError(str(found))
+    known = None if isinstance(found, Damage) else found
     basis = Basis(digest_measures(), dict(before.seen))
     previous = known if before.measures == basis.measures else None
     content = measure_study(paths, plan, previous=previous, seen=basis.seen)

@@ -62,7 +62,7 @@ def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> 
     """Check a protocol's text; see `load_protocol`."""
     try:
         document = tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # besides its own faults, Python's limits on digits and depth
         fault = Fault("", f"not valid TOML: {error}", "repair that line; https://toml.io shows the syntax")
         raise ProtocolError(file, [fault]) from None
     faults: list[Fault] = apply_overrides(document, overrides)

@@ -34,7 +34,7 @@ def parse_value(text: str) -> Any:
     """Return the TOML value that a text denotes; a text that is no TOML value, such as a plain word, stays a string."""
     try:
         document = tomli.loads(f"value = {text}")
-    except tomli.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, more digits than a number may have, or nested too deep
         return text
     return document["value"] if set(document) == {"value"} else text
 

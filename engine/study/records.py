@@ -35,6 +35,8 @@ class Damage:
     path: Path
     reason: str
     """What is wrong, as the end of a sentence about the file: "is empty"."""
+    later: bool = False
+    """Whether a later version of the program wrote it: it is whole, and must not be replaced."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -76,9 +78,9 @@ def decode_record(content: bytes, record_type: type[R]) -> R | str:
     try:
         return msgspec.json.decode(content, type=record_type)
     except msgspec.ValidationError as error:
-        found, expected = _read_format(content), record_type.__struct_config__.tag
+        found, expected = _read_format(content), read_tag(record_type)
         if found is not None and found != expected:
-            return f"has format {found}, and this version of nondet-tui reads {expected}"
+            return f"has format {found}, and this version of nondet-tui reads {expected}: install one that wrote it"
         return f"is damaged: {error}"
     except JSON_FAULTS as error:
         return f"is damaged: {error}"
@@ -101,7 +103,9 @@ def read_record(path: Path, record_type: type[R]) -> R | Damage | None:
         refuse_exhaustion(error, path)
         return Damage(path, f"cannot be read ({error.strerror})")
     found = decode_record(content, record_type)
-    return Damage(path, found) if isinstance(found, str) else found
+    if not isinstance(found, str):
+        return found
+    return Damage(path, found, later=(_read_format(content) or 0) > read_tag(record_type))
 
 
 def find_record(path: Path, record_type: type[R]) -> R | None:
@@ -113,6 +117,13 @@ def find_record(path: Path, record_type: type[R]) -> R | None:
 def name_nonfinite(record: Record, names: Iterable[str]) -> tuple[str, ...]:
     """Return which of a record's numbers are neither None nor finite, to be written beside their nulls."""
     return tuple(name for name in names if (value := getattr(record, name)) is not None and value - value != 0.0)
+
+
+def read_tag(record_type: type[Record]) -> int:
+    """Return the format number of a record."""
+    tag = record_type.__struct_config__.tag
+    assert isinstance(tag, int), "every record states a number"
+    return tag
 
 
 class _Head(msgspec.Struct):

@@ -47,6 +47,8 @@ class Found:
     """Why a result that is there does not count."""
     attempt: int | None = None
     """Which attempt wrote it; None where there is none or that cannot be read."""
+    later: bool = False
+    """Whether a later version of the program wrote it, so that it must not be replaced."""
 
 
 def find_result(run: RunPaths) -> Found:
@@ -55,7 +57,7 @@ def find_result(run: RunPaths) -> Found:
     if result is None:
         return Found()
     if isinstance(result, Damage):
-        return Found(damage=f"{run.result.name} {result.reason}")
+        return Found(damage=f"{run.result.name} {result.reason}", later=result.later)
     if not run.predictions.is_file():
         return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
@@ -88,10 +90,8 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
     if found.result is not None:
         return _done(found.result, len(attempts))
     stopped = control.stops(run_id)
-    if not attempts:
-        if stopped:
-            return RunState(status="cancelled", reason=found.damage)
-        return RunState(status="failed" if found.damage else "queued", reason=found.damage, retriable=True)
+    if found.later or not attempts:
+        return _unattempted(found, len(attempts), stopped=stopped)
     damage = None if _is_later(attempts[-1], run, found) else found.damage
     state = _attempt_state(attempts[-1], len(attempts), damage=damage)
     if state.status == "lost" and (result := read_result(run)) is not None:  # written between the two looks
@@ -99,6 +99,14 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
     if state.status == "running" or stopped:
         return state if state.status == "running" else _stop(state)
     return _with_retries(state, attempts, session)
+
+
+def _unattempted(found: Found, attempts: int, *, stopped: bool) -> RunState:
+    """Return the state of a run that nobody of this version has tried."""
+    if stopped:
+        return RunState(status="cancelled", attempts=attempts, reason=found.damage)
+    status: Status = "failed" if found.damage else "queued"
+    return RunState(status=status, attempts=attempts, reason=found.damage, retriable=not found.later)
 
 
 def _done(result: ResultRecord, attempts: int) -> RunState:

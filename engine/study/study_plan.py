@@ -183,7 +183,8 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
         return found
     again = "run the protocol again to write it anew"
     if isinstance(found, Damage):
-        raise StudyError(f"{found}, so {paths.folder} cannot be read as a study: {again}")
+        remedy = "" if found.later else f": {again}"
+        raise StudyError(f"{paths.folder}: cannot be read as a study: {found}{remedy}")
     remedy = again if paths.folder.is_dir() else "`nondet-tui ls` lists the studies"
     raise StudyError(f"{paths.plan}: does not exist, so {paths.folder} cannot be read as a study: {remedy}")
 

@@ -80,6 +80,14 @@ def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None
     assert read_plan(paths).epochs == dict.fromkeys(read_plan(paths).order, 2)
 
 
+def test_plan_of_a_later_version_is_left_alone(file: Path) -> None:
+    paths, _ = prepare(file)
+    paths.plan.write_text('{"v": 99}')
+    with pytest.raises(StudyError, match="has format 99"):
+        prepare(file)
+    assert paths.plan.read_text() == '{"v": 99}'
+
+
 def test_damaged_plan_is_written_anew(file: Path) -> None:
     paths, _ = prepare(file)
     paths.plan.write_text("{")

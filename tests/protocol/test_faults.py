@@ -294,3 +294,13 @@ def _toml(value: object) -> str:
 
 def test_printable_escapes_what_a_terminal_would_obey() -> None:
     assert printable("a\x1b[31m\u202eb\n") == "a\\x1b[31m\\u202eb\\n"
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000], ids=["digits", "brackets"])
+def test_values_beyond_the_parsers_limits_are_faults(value: str) -> None:
+    text = "[protocol]\nname = 'x'\n[data]\npreset = 'digits'\n[model]\npreset = 'linear'\n"
+    arm = "[train]\nepochs = 1\n[[arm]]\nname = 'a'\nvary = ['init']\n"
+    with pytest.raises(ProtocolError, match="not valid TOML"):
+        parse_protocol(text.replace("'x'", f"'x'\nreplicas = {value}") + arm, file="p.toml")
+    with pytest.raises(ProtocolError, match=r"protocol\.replicas"):
+        parse_protocol(text + arm, file="p.toml", overrides=(f"protocol.replicas={value}",))

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from engine.errors import StudyError
 from engine.plan.plan import Plan
+from engine.study.control import Control
+from engine.study.paths import RunPaths
 from engine.study.records import Damage, create_record, decode_record, encode_record, find_record, read_record
 from engine.study.run_records import ExitRecord
+from engine.study.run_state import read_state
 from tests.helpers.records import make_exit, make_plan_record, make_result
 
 
@@ -71,3 +74,24 @@ def test_name_that_no_file_can_hold_is_refused(plan: Plan) -> None:
     record = make_plan_record(plan, data_root="/data/\udcff")
     with pytest.raises(StudyError, match="is not UTF-8"):
         encode_record(record)
+
+
+def test_file_of_a_later_version_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "exit.json"
+    for number, later in ((0, False), (2, True)):
+        path.write_text(f'{{"v": {number}}}')
+        found = read_record(path, ExitRecord)
+        assert isinstance(found, Damage)
+        assert found.later is later
+    path.write_text('{"v": 1}')
+    found = read_record(path, ExitRecord)
+    assert isinstance(found, Damage)
+    assert not found.later
+
+
+def test_result_of_a_later_version_is_not_trained_again(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path)
+    run.result.write_text('{"v": 99, "later": 1}')
+    state = read_state(run, control=Control(), session=None, run_id="r")
+    assert (state.status, state.retriable) == ("failed", False)
+    assert "has format 99" in str(state.reason)

@@ -215,7 +215,7 @@ def parse_value(text: str) -> Any:
         return None
     try:
         return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
+    except (ValueError, RecursionError):
         if "\n" in text or '"' in text:
             raise ValueError(f"{text}: is no TOML value") from None
         return text

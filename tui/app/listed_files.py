@@ -63,7 +63,7 @@ def read_head(path: Path, origin: str) -> ProtocolFile | None:
         content: dict[str, Any] = tomli.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
-    except tomli.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return ProtocolFile(path, path.stem, "", origin, fault=f"not valid TOML: {error}")
     head = content.get("protocol")
     if not isinstance(head, dict):

@@ -74,7 +74,7 @@ def read_settings(path: Path) -> Settings:
         content = tomli.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Settings()
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NondetError(f"{path}: cannot be read: {error}: repair it, or remove it for the defaults") from error
     faults = [fault for key, value in content.items() if (fault := _find_fault(key, value)) is not None]
     if faults:

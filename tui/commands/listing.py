@@ -93,10 +93,13 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     for run in snapshot.runs.values():
         if run.bad_lines:
             lines.append(f"run {run.id}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
-    if isinstance(read_metrics(paths.metrics), Damage):
-        lines.append(f"{paths.metrics}: is empty or damaged; it is written anew by the next run or report")
-    if isinstance(damage := read_record(paths.supervisor, SupervisorRecord), Damage):
-        lines.append(f"{damage}; it is written anew by the next run")
+    found = {
+        "run or report": read_metrics(paths.metrics),
+        "run": read_record(paths.supervisor, SupervisorRecord),
+    }
+    for writer, damage in found.items():
+        if isinstance(damage, Damage):
+            lines.append(str(damage) if damage.later else f"{damage}; it is written anew by the next {writer}")
     return lines
 
 
