@@ -10,7 +10,7 @@ contiguous rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +117,6 @@ class StackableLinear(nn.Linear):
 def make_stackable(model: nn.Module) -> None:
     """Let a model's linear layers use the rule, in place; layers without bias or of other kinds stay as they are."""
     for module in model.modules():
-        if type(module) is nn.Linear and module.bias is not None:
+        if type(module) is nn.Linear and cast("Tensor | None", module.bias) is not None:
             # Its class alone is changed: whatever else refers to the module or its parameters goes on doing so.
             module.__class__ = StackableLinear
