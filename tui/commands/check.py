@@ -115,7 +115,7 @@ def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, sl
 
 def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
     """What was measured and chosen where the protocol says auto."""
-    lines = []
+    lines: list[str] = []
     for kind, packing in chosen.packings.items():
         names = ", ".join(printable(arm.name) for arm in plan.arms if arm.kind == kind)
         tried = ", ".join(f"{size}: {seconds:.3g} s" for size, seconds in packing.trials)
