@@ -111,7 +111,7 @@ def _look_at(index: int) -> Card:
 
 def _find_parts(handle: Any) -> tuple[Card, ...]:
     """Return the parts of a GPU; none where it is not divided, or too old to be."""
-    parts = []
+    parts: list[Card] = []
     try:
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             part = _open_part(handle, number)
@@ -126,5 +126,5 @@ def _open_part(handle: Any, number: int) -> Any:
     """Return a part's handle; None at a number that no part has."""
     try:
         return pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
-    except pynvml.NVMLError_NotFound:  # pyright: ignore[reportAttributeAccessIssue] - made at import
+    except pynvml.NVMLError_NotFound:
         return None

@@ -47,7 +47,7 @@ class RunQueue:
     paths: StudyPaths
     session: str
     """The supervisor's, which the worker's attempts belong to."""
-    done: set[str] = field(default_factory=set)
+    done: set[str] = field(default_factory=set[str])
     """Runs known to be done, which are not looked at again."""
 
     def claim_next(

@@ -12,7 +12,7 @@ import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from engine.dispatch.children import command, start_detached
@@ -52,7 +52,7 @@ class PreparedStudy:
 @contextlib.contextmanager
 def preparing(
     protocol: Protocol, plan: Plan, *, store: str | None, chosen: Chosen = NOTHING
-) -> Iterator[PreparedStudy]:
+) -> Generator[PreparedStudy]:
     """Write a study's folder, and keep other commands from it until the context is left.
 
     Args:
@@ -80,7 +80,7 @@ def start_supervisor(paths: StudyPaths) -> None:
 
 
 @contextlib.contextmanager
-def _hold(paths: StudyPaths) -> Iterator[None]:
+def _hold(paths: StudyPaths) -> Generator[None]:
     """Hold the study's lock, which the kernel gives back however this process ends.
 
     A folder that cannot be written needs none: nothing can be started there.

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 
 from engine.dispatch.claims import remove_stray_claims
 from engine.dispatch.executors.base import Executor, JobHandle, WorkerRequest
@@ -184,7 +185,11 @@ def supervise(paths: StudyPaths) -> int:
     places = [Place(name) for name in executor.places]
     supervisor = Supervisor(paths, view, executor, places, Measuring(executor))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(supervisor, "stop_asked", True))
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        supervisor.stop_asked = True
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
     supervisor.write("running")
     for run_id in view.plan.order:
         remove_stray_claims(paths.run(run_id).attempts)

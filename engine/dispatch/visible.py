@@ -69,7 +69,7 @@ def list_visible(inventory: Inventory, environment: Mapping[str, str]) -> Device
     if inventory.failure is not None:
         return DeviceList((), (f"NVML cannot list the GPUs ({inventory.failure})",), variable, failed=True)
     chosen, notes = _choose(variable, inventory.cards, environment.get("CUDA_DEVICE_ORDER"))
-    gpus = []
+    gpus: list[Gpu] = []
     for place, (card, entry) in enumerate(chosen):
         if card.fault is not None:
             notes.append(

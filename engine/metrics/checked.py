@@ -40,7 +40,7 @@ class Basis:
 
     measures: str = ""
     """Digest of the declared measures."""
-    seen: Seen = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict[str, Checked])
 
 
 def look_at(path: Path) -> Look:

@@ -43,7 +43,7 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         result = find_record(paths.run(run).result, ResultRecord)
         if result is not None:
             finished[run] = result
-    arms = []
+    arms: list[ArmCurves] = []
     for arm in plan.arms:
         if arm.group > 1:
             continue

@@ -132,7 +132,8 @@ def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> 
     made between the distance of the two logits in one replica and the negated distance in the other.
     """
     replicas, places = len(among), np.arange(len(wanted))
-    others = np.argsort(np.arange(among.shape[2]) == wanted[:, None], axis=1, kind="stable")[:, :-1]
+    candidates: int = among.shape[2]
+    others = np.argsort(np.arange(candidates) == wanted[:, None], axis=1, kind="stable")[:, :-1]
     rivals = np.take_along_axis(among, others[None], axis=2)
     distances = np.ascontiguousarray((among[:, places, wanted][:, :, None] - rivals).transpose(2, 0, 1))
     bounds = -distances

@@ -28,7 +28,7 @@ class Measured:
     """Replicas."""
     estimates: dict[str, Estimate]
     """The estimate of every measure of the group, by key."""
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
     """Field → why it is None."""
 
 
@@ -99,7 +99,8 @@ def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) ->
 
 def keep_finite(group: Group, measured: Measured) -> Measured:
     """Return the measures without figures that are not finite, which JSON cannot hold, with reasons instead."""
-    kept, reasons = {}, dict(measured.reasons)
+    kept: dict[str, Estimate] = {}
+    reasons = dict(measured.reasons)
     for measure in MEASURES[group]:
         found = measured.estimates[measure.key]
         value, error, interval = found.value, found.error, found.interval

@@ -55,7 +55,7 @@ class Diversity:
 
     n: int
     """Replicas."""
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
     """Field → why it is None."""
 
     if TYPE_CHECKING:

@@ -199,7 +199,7 @@ def average_groups(members: list[Replica | None], size: int) -> list[Replica]:
 
     Source: paper, section 5; the published code averages logits.
     """
-    ensembles = []
+    ensembles: list[Replica] = []
     for start in range(0, len(members) - size + 1, size):
         group = [member for member in members[start : start + size] if member is not None]
         usable = [member.predictions for member in find_usable(group) if member.predictions is not None]

@@ -10,7 +10,8 @@ CHUNK_VALUES = 2**20
 
 def mean_of(values: np.ndarray) -> float:
     """Return the mean; of equal values exactly their value."""
-    return float(values[0] + np.mean(values - values[0]))
+    above: np.ndarray = values - values[0]
+    return float(values[0] + np.mean(above))
 
 
 def standard_deviation(values: np.ndarray) -> float:

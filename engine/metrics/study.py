@@ -52,7 +52,7 @@ def measure_study(
     replicas: dict[str, Replica | None] = {}
     seen = {} if seen is None else seen
     before = dict(seen)
-    entries = []
+    entries: list[ArmMeasures] = []
     for arm in plan.arms:
         for run in arm.runs:
             if run not in replicas:
@@ -177,7 +177,7 @@ def _measure(
 
 def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:
     """Say what there is to say about replicas that are not measured."""
-    remarks = {}
+    remarks: dict[str, str] = {}
     damaged = [replica for replica in replicas if replica.fault is not None]
     if damaged:
         remarks["damaged"] = "; ".join(f"run {replica.run}: {replica.fault}" for replica in damaged)

@@ -153,7 +153,7 @@ def _lowlevel_mode(protocol: Protocol, device: DeviceType) -> LowLevel:
 
 
 def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
-    faults = []
+    faults: list[Fault] = []
     if device == "cpu" and protocol.lowlevel.mode == "kernels":
         remedy = 'use mode = "order" or "auto", or run on a CUDA device'
         faults.append(Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"'))

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from engine.catalog import presets
 from engine.catalog.published import read_tables
@@ -113,6 +113,16 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a value is a table of TOML, whose keys are text."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Tell whether a value is a list of TOML."""
+    return isinstance(value, list)
+
+
 def differ(values: list[Any]) -> bool:
     """Tell whether no value is listed twice."""
     return len(set(values)) == len(values)
@@ -127,18 +137,18 @@ def _is_arm_name(value: Any) -> bool:
 
 
 def _is_source_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) and v in SOURCES for v in value) and differ(value)
+    return is_list(value) and all(isinstance(v, str) and v in SOURCES for v in value) and differ(value)
 
 
 def _are_devices(value: Any) -> bool:
     if value in ("auto", "cpu"):
         return True
-    listed = isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+    listed = is_list(value) and bool(value) and all(isinstance(v, str) for v in value)
     return listed and differ(value) and all(DEVICE_PATTERN.fullmatch(v) for v in value)
 
 
 def _are_arguments(value: Any) -> bool:
-    return isinstance(value, dict) and all(
+    return is_table(value) and all(
         key.isidentifier() and isinstance(v, (str, int, float, bool)) and (not isinstance(v, float) or math.isfinite(v))
         for key, v in value.items()
     )
@@ -149,17 +159,17 @@ def _is_square(value: Any) -> bool:
 
 
 def _is_onset(value: Any) -> bool:
-    listed = value if isinstance(value, list) else [value]
+    listed = value if is_list(value) else [value]
     return bool(listed) and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed) and differ(listed)
 
 
 def _is_ensemble(value: Any) -> bool:
-    keys = isinstance(value, dict) and set(value) == {"of", "size"} and isinstance(value["of"], str)
+    keys = is_table(value) and set(value) == {"of", "size"} and isinstance(value["of"], str)
     return keys and is_whole(value["size"]) and 1 <= value["size"] <= MAX_REPLICAS
 
 
 def _is_crossed(value: Any) -> bool:
-    named = isinstance(value, dict) and len(value) == 2 and all(name in SOURCES for name in value)
+    named = is_table(value) and len(value) == 2 and all(name in SOURCES for name in value)
     counted = named and all(is_whole(levels) and 2 <= levels <= MAX_REPLICAS for levels in value.values())
     return counted and math.prod(value.values()) <= MAX_REPLICAS
 

@@ -12,6 +12,7 @@ import tomli
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
+from engine.protocol.checks import is_list, is_table
 from engine.protocol.definition import Arm, Ensemble, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
 from engine.protocol.keys import Key
@@ -122,7 +123,7 @@ def _missing(key: str, remedy: str, faults: list[Fault]) -> None:
 def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
     """Return the section's values; a faulty one becomes its default, so that checking goes on."""
     keys = SECTIONS[name]
-    if not isinstance(table, dict):
+    if not is_table(table):
         faults.append(Fault(name, "must be a section", f"write [{name}] on a line of its own", show_value(table)))
         table = {}
     if name == "seeds" and "bit" in table:
@@ -150,7 +151,7 @@ def _remedy(value: Any, key: Key) -> str:
 
 
 def _build_arms(tables: Any, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+    if not is_list(tables) or not tables or not all(is_table(table) for table in tables):
         remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
         shown = None if tables is None else show_value(tables)
         faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
@@ -172,7 +173,8 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
         return _build_ensemble(prefix, table, sections, faults)
     faults.extend(_unknown_keys(prefix, table, [*ARM, *ARM_OVERRIDES]))
     own = _check_keys(prefix, table, ARM, faults)
-    grid = tuple((own["crossed"] or {}).items())
+    crossed: dict[str, int] = own["crossed"] or {}
+    grid = tuple(crossed.items())
     for key in ("vary", "replicas", "onset") if "crossed" in table else ():
         if key in table:
             remedy = "leave it out: crossed says what varies, and how often"
@@ -183,7 +185,7 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
     merged = _override(prefix, table, sections, faults)
     vary = tuple(name for name in SOURCES if name in (own["vary"] or dict(grid)))
     check_together(prefix, table, merged, vary, faults)
-    onsets = own["onset"] if isinstance(own["onset"], list) else [own["onset"]]
+    onsets = own["onset"] if is_list(own["onset"]) else [own["onset"]]
     check_onsets(prefix, onsets, vary, merged.train.epochs, faults)
     if len(faults) > before or own["name"] is None or (own["vary"] is None and not grid):
         return ()
@@ -197,7 +199,7 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
         train=_train_recipe(merged.train, text=merged.data.preset in presets.LANGUAGE),
         evaluate=_evaluate_recipe(merged.evaluate),
     )
-    if not isinstance(own["onset"], list):
+    if not is_list(own["onset"]):
         return (replace(arm, onset=own["onset"]),)
     names = {onset: f"{arm.name}, onset {onset}" for onset in onsets}
     return tuple(replace(arm, name=name, onset=onset, listed_onset=onset) for onset, name in names.items())
@@ -239,17 +241,17 @@ def _override(prefix: str, table: Table, sections: Sections, faults: list[Fault]
 
 def _exclusive(override: Any, merged: Model) -> Model:
     """Take out what an arm replaces by naming a preset, or a target: the protocol's other one, and its settings."""
-    if isinstance(override, dict) and "preset" in override and "target" not in override:
+    if is_table(override) and "preset" in override and "target" not in override:
         width = merged.width if merged.preset in presets.WIDTH_MODELS else override.get("width", 1.0)
         return replace(merged, target=None, args=override.get("args", {}), width=width)
-    if isinstance(override, dict) and "target" in override and "preset" not in override:
+    if is_table(override) and "target" in override and "preset" not in override:
         return replace(merged, preset=None)
     return merged
 
 
 def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) -> Table:
     """Return an arm's own settings of one section: only the keys that it sets."""
-    if not isinstance(table, dict):
+    if not is_table(table):
         faults.append(Fault(prefix, "must be a table", f"write {section} = {{ key = value }}", show_value(table)))
         return {}
     valid = {key: SECTIONS[section][key] for key in ARM_OVERRIDES[section]}

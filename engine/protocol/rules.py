@@ -172,7 +172,7 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
         faults: Extended.
     """
     trained = {arm.name: arm for arm in arms if arm.ensemble is None}
-    linked = []
+    linked: list[Arm] = []
     for arm in arms:
         if arm.ensemble is None:
             linked.append(arm)

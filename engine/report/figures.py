@@ -60,7 +60,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[Path]:
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure in every format, beside each other; returns the files."""
-    written = []
+    written: list[Path] = []
     for suffix in FORMATS:
         target = stem.with_name(f"{stem.name}.{suffix}")
         with explain_write_errors(target):

@@ -12,7 +12,7 @@ from engine.study.files import explain_write_errors
 
 def convert_tables(folder: Path) -> list[Path]:
     """Write a Parquet file beside every CSV file of a folder; returns what was written."""
-    written = []
+    written: list[Path] = []
     for source in sorted(folder.glob("*.csv")):
         target = source.with_suffix(".parquet")
         options = csv.ConvertOptions(strings_can_be_null=False, null_values=[""])

@@ -41,8 +41,8 @@ class Control:
     """The whole study is to stop."""
     paused: bool = False
     """No run is to be started or continued."""
-    cancelled_runs: frozenset[str] = field(default_factory=frozenset)
-    paused_runs: frozenset[str] = field(default_factory=frozenset)
+    cancelled_runs: frozenset[str] = field(default_factory=frozenset[str])
+    paused_runs: frozenset[str] = field(default_factory=frozenset[str])
 
     def stops(self, run_id: str) -> bool:
         """Tell whether this run is to end."""

@@ -6,9 +6,9 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from engine.errors import StoreFullError, StudyError
 
@@ -18,7 +18,7 @@ NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextlib.contextmanager
-def explain_write_errors(path: Path) -> Iterator[None]:
+def explain_write_errors(path: Path) -> Generator[None]:
     """Turn the operating system's refusals to write into errors that name the remedy."""
     try:
         yield
@@ -114,10 +114,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
         StudyError: If the process has too many files open to look.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content: Any = json.loads(path.read_bytes())
     except OSError as error:
         refuse_exhaustion(error, path)
         return None
     except ValueError:
         return None
-    return content if isinstance(content, dict) else None
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else None

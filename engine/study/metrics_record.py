@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -266,7 +266,7 @@ def gather_arm(content: Mapping[str, Any]) -> ArmMeasures:
     """
     measures = MEASURES["text" if content.get("text") is True else "images"]
     diagnostics = content.get("diagnostics")
-    found = diagnostics if isinstance(diagnostics, dict) else {}
+    found = cast("dict[str, Any]", diagnostics) if isinstance(diagnostics, dict) else {}
     parts = {
         "estimates": _gather_estimates(content, measures),
         "diagnostics": _gather_estimates(found, MEASURES["diagnostics"]),

@@ -50,7 +50,8 @@ class StudySummaries:
         except StudyError as error:
             return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
         known = self._done.setdefault(paths.folder, set())
-        done, left = set(), []
+        done: set[str] = set()
+        left: list[str] = []
         for run_id in plan.order:
             run = paths.run(run_id)
             if (run_id in known and not run.damage.exists()) or read_result(run) is not None:
@@ -60,7 +61,7 @@ class StudySummaries:
         self._done[paths.folder] = done
         control, supervised = read_control(paths), is_supervised(paths)
         # While a supervisor is alive, the state of single runs does not change the state of the study.
-        counts = Counter() if supervised else _count(paths, left, control)
+        counts = Counter[Status]() if supervised else _count(paths, left, control)
         state = derive_state(
             total=len(plan.order),
             done=len(done),

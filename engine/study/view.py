@@ -132,7 +132,7 @@ class _Curve:
     attempt: int = 0
     offset: int = 0
     bad_lines: int = 0
-    epochs: list[EpochRecord] = field(default_factory=list)
+    epochs: list[EpochRecord] = field(default_factory=list[EpochRecord])
     final: RunView | None = None
 
 

@@ -35,7 +35,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimiser: dict[str, Tensor]
     """"<parameter number>.<name of the state>" → value."""
-    extra: dict[str, Tensor] = field(default_factory=dict)
+    extra: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     """What a task keeps beside them: averaged weights, or the sum over the snapshot schedule's cycles."""
 
 

@@ -53,7 +53,7 @@ def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRec
         views: What each test image is seen as; the mean of the views' logits counts. None for the image alone.
     """
     model.eval()
-    parts = []
+    parts: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for start in range(0, len(data.test_labels), EVALUATION_BATCH):
             inputs = data.test_inputs[start : start + EVALUATION_BATCH]

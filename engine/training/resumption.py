@@ -43,7 +43,7 @@ def _own_checkpoints(run: RunPaths, attempt: AttemptPaths, recipe: Recipe) -> li
     """Return the checkpoints that earlier attempts at this run left."""
     if recipe.lowlevel == "kernels":
         return []  # another process would choose other kernels: the result would not be one training's
-    found = []
+    found: list[Found] = []
     for other in run.list_attempts():
         checkpoint = load_checkpoint(other.checkpoint, recipe_id=recipe.id) if other.number < attempt.number else None
         if checkpoint is not None:
@@ -55,7 +55,8 @@ def _common_beginnings(study: StudyPaths, recipe: Recipe) -> list[Found]:
     """Return states of the run's prefix, at its onset or before, that this or another run left."""
     if recipe.onset is None:
         return []
-    prefix_id, found = recipe.prefix.id, []
+    prefix_id = recipe.prefix.id
+    found: list[Found] = []
     for path in study.forks.glob(f"{prefix_id}-*.safetensors"):
         fork = ForkPaths(path.with_suffix(""))
         checkpoint = load_checkpoint(fork.checkpoint, recipe_id=prefix_id)

@@ -48,7 +48,7 @@ PRODUCT_COLUMNS = 2**16
 DECIMALS = 7
 """The decimals of the pairs' values in cka.json."""
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm, nn.modules.dropout._DropoutNd)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def compare_arm(
     task = prepare(recipes[0], data, device=device, search_path=search_path)
     layers = find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
     at_once = max(1, GRAM_BYTES // (packed_bytes * len(kept)))
-    entries = []
+    entries: list[LayerPairs] = []
     for first in range(0, len(layers), at_once):
         group = layers[first : first + at_once]
         vectors: list[list[Tensor | None]] = [[] for _ in group]
@@ -213,7 +213,7 @@ def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
 
 def find_runs(paths: StudyPaths, arm: StudyArm) -> list[str]:
     """Find an arm's finished runs whose weights are there, without those that diverged."""
-    found = []
+    found: list[str] = []
     for run in arm.runs:
         result = find_record(paths.run(run).result, ResultRecord)
         if result is not None and not result.diverged and paths.run(run).model.is_file():
@@ -231,7 +231,7 @@ def measure_similarity(paths: StudyPaths) -> int:
     earlier = {arm.name: arm for arm in find_similarity(paths.cka)}
     use_one_thread()
     datasets: dict[DataRecipe, Dataset] = {}
-    arms = []
+    arms: list[ArmSimilarity] = []
     for arm in plan.arms:
         runs = find_runs(paths, arm)
         if arm.group > 1 or len(runs) < 2:

@@ -12,8 +12,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
@@ -54,7 +55,11 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
 def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     """Train what can be claimed, or only one run or pack; see `train_apart` for what is returned then."""
     requests = Requests(paths)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(requests, "terminated", True))
+
+    def end(number: int, frame: FrameType | None) -> None:
+        requests.terminated = True
+
+    signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     queue = RunQueue(paths, session)
@@ -149,7 +154,7 @@ def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None
 
 
 @contextlib.contextmanager
-def _output_to(log: Path) -> Iterator[None]:
+def _output_to(log: Path) -> Generator[None]:
     """Send everything that is printed, by C code too, to the attempt's log."""
     saved = [os.dup(1), os.dup(2)]
     descriptor = patiently(lambda: _open_log(log))

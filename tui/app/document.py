@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import tomli
 import tomlkit
@@ -18,7 +18,7 @@ from tomlkit.items import AoT, Item
 
 from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
-from engine.protocol.checks import MAX_ARM_NAME
+from engine.protocol.checks import MAX_ARM_NAME, is_list, is_table
 from engine.protocol.sections import SECTIONS, find_key
 
 NUMBER_COLUMNS = 4
@@ -47,17 +47,21 @@ class Document:
         """Return exactly what is saved."""
         return tomlkit.dumps(self._content)
 
+    def _find(self, key: str) -> Any:
+        """Return the section, or the arms, that stand under a key; None where nothing does."""
+        return cast("dict[str, Any]", self._content).get(key)
+
     def get(self, key: str) -> Any:
         """Return a setting's value as it is written; None where the default holds."""
         section, _, name = key.partition(".")
-        table = self._content.get(section)
-        value = table.get(name) if isinstance(table, dict) else None
+        table = self._find(section)
+        value = table.get(name) if is_table(table) else None
         return value.unwrap() if isinstance(value, Item) else value
 
     def set(self, key: str, value: Any) -> None:
         """Write a setting; None takes it out."""
         section, _, name = key.partition(".")
-        table = self._content.get(section)
+        table = self._find(section)
         if value is None:
             if isinstance(table, dict) and name in table:
                 del table[name]
@@ -65,7 +69,7 @@ class Document:
         if not isinstance(table, dict):
             table = tomlkit.table()
             # The section goes before the arms, where a reader looks for it.
-            arms = self._content.get("arm")
+            arms = self._find("arm")
             if arms is not None:
                 self._content.remove("arm")
             self._content.append(section, table)
@@ -76,8 +80,8 @@ class Document:
     @property
     def arms(self) -> list[Any]:
         """The [[arm]] tables."""
-        found = self._content.get("arm")
-        return list(found) if isinstance(found, (AoT, list)) else []
+        found = self._find("arm")
+        return list(found) if is_list(found) else []
 
     @property
     def names(self) -> list[str]:
@@ -138,17 +142,17 @@ class Document:
         self._append(table)
 
     def _append(self, table: Any) -> None:
-        found = self._content.get("arm")
+        found = self._find("arm")
         if isinstance(found, AoT):
-            found.append(table)
+            cast("list[Any]", found).append(table)
         else:
             arms = tomlkit.aot()
-            arms.append(table)
+            cast("list[Any]", arms).append(table)
             self._content["arm"] = arms
 
     def remove_arm(self, number: int) -> None:
         """Take an arm out."""
-        found = self._content.get("arm")
+        found = self._find("arm")
         if isinstance(found, AoT):
             if len(found) == 1:
                 self._content.remove("arm")
@@ -236,9 +240,9 @@ def format_value(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
+    if is_list(value):
         return "[" + ", ".join(f'"{v}"' if isinstance(v, str) else str(v) for v in value) + "]"
-    if isinstance(value, dict):
+    if is_table(value):
         return "{ " + ", ".join(f"{k} = {format_typed(v)}" for k, v in value.items()) + " }"
     return "" if value is None else f"{value}"
 

@@ -38,11 +38,11 @@ class Follower:
 
     paths: StudyPaths
     view: StudyView = field(init=False)
-    series: dict[str, ArmSeries] = field(default_factory=dict)
+    series: dict[str, ArmSeries] = field(default_factory=dict[str, ArmSeries])
     version: int = 0
-    _taken: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    _taken: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict[tuple[str, str], tuple[int, int]])
     """(arm, run) → attempts and epochs that were taken of it."""
-    _metrics: dict[str, ArmMeasures] = field(default_factory=dict)
+    _metrics: dict[str, ArmMeasures] = field(default_factory=dict[str, ArmMeasures])
     _stamp: int = -1
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import tomli
 
 import tui
+from engine.protocol.checks import is_table
 from engine.protocol.faults import printable
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
@@ -66,7 +67,7 @@ def read_head(path: Path, origin: str) -> ProtocolFile | None:
     except (ValueError, RecursionError) as error:
         return ProtocolFile(path, path.stem, "", origin, fault=f"not valid TOML: {error}")
     head = content.get("protocol")
-    if not isinstance(head, dict):
+    if not is_table(head):
         return None
     name, description = head.get("name", path.stem), head.get("description", "")
     return ProtocolFile(path, printable(str(name)), printable(str(description)), origin)

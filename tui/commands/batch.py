@@ -58,7 +58,7 @@ class Viewer:
     stop_sent: bool = False
     left_running: bool = False
     restarts: int = 0
-    told: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set[str])
     """Runs whose failure was told."""
     last_line: str = ""
     last_line_at: float = -1e9

@@ -115,7 +115,7 @@ def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, sl
 
 def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
     """Return a line for each setting that is auto: what was chosen, and what was measured for it."""
-    lines = []
+    lines: list[str] = []
     for key, packing in chosen.packings.items():
         names = ", ".join(printable(arm.name) for arm in plan.arms if arm.pack_key == key)
         tried = ", ".join(f"{size}: {seconds:.3g} s" for size, seconds in packing.trials)

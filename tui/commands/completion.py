@@ -60,7 +60,8 @@ def _read_word(action: argparse.Action) -> Word:
 
 def write_bash(parsers: Parsers) -> str:
     """Return the script for bash."""
-    values, words = [], []
+    values: list[str] = []
+    words: list[str] = []
     for command, parser in parsers.items():
         found = read_words(parser)
         for word in found:
@@ -125,7 +126,7 @@ def _bash_value(word: Word) -> str:
 
 def write_zsh(parsers: Parsers) -> str:
     """Return the script for zsh; it works sourced, and as a file named _nondet-tui in a folder of $fpath."""
-    cases = []
+    cases: list[str] = []
     for command, parser in parsers.items():
         specs = "".join(f" \\\n            {shlex.quote(_zsh_spec(word))}" for word in read_words(parser))
         cases.append(f"        {command or '*'}) _arguments -s{specs} ;;")

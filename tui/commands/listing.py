@@ -71,7 +71,8 @@ def show_status(paths: StudyPaths) -> int:
 
 
 def _running_lines(snapshot: StudySnapshot) -> list[str]:
-    lines, told = [], set()
+    lines: list[str] = []
+    told: set[str] = set()
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):
             if run.state.status == "running" and run.id not in told:
@@ -89,7 +90,7 @@ def _describe_epoch(run: RunView) -> str:
 
 def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     """Return a line for each file of a study that cannot be read, with what follows from it."""
-    lines = []
+    lines: list[str] = []
     for run in snapshot.runs.values():
         if run.bad_lines:
             lines.append(f"run {run.id}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")

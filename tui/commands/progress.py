@@ -122,7 +122,7 @@ def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
 
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
     """Return run id → what happened and where the log is, for every run that ended without a result."""
-    failures = {}
+    failures: dict[str, str] = {}
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):
             if run.state.status in ("failed", "lost", "stale") and run.id not in failures:

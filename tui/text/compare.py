@@ -34,7 +34,7 @@ def compare_arms(one: ArmMeasures, other: ArmMeasures, symbols: Symbols = UNICOD
     Arms are taken as independent: their half widths are added in quadrature. An arm that shares runs or seeds with the
     other makes this interval wider than it need be, not narrower, where they correlate positively.
     """
-    found = []
+    found: list[Difference] = []
     for column in make_columns(symbols, text=one.text and other.text):
         a, b = (arm.find(column.measure.key).value for arm in (one, other))
         known = [half for arm in (one, other) if (half := _half_width(arm, column.measure)) is not None]

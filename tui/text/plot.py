@@ -212,7 +212,7 @@ def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: 
             share = shares.setdefault((y // down, x // across), {})
             share.setdefault(curve.colour, set()).add((y % down, x % across))
     for (row, column), share in shares.items():
-        char = _make_glyph(set().union(*share.values()), glyphs)
+        char = _make_glyph(set[Dot]().union(*share.values()), glyphs)
         area[row][column] = Cell(char, choose_arm(share, glyphs), strong=True)
 
 

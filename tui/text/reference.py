@@ -34,7 +34,7 @@ ARM_MEANING = "[[arm]]: one row of the table; may be repeated"
 
 def list_keys() -> str:
     """Return a table of keys for every section: default, what is allowed, what the key does."""
-    parts = []
+    parts: list[str] = []
     for section, keys in SECTIONS.items():
         meaning = SEEDS_MEANING if section == "seeds" else (RECORDS[section].__doc__ or "").rstrip(".")
         parts.append(_section(meaning, keys))
@@ -52,10 +52,6 @@ def _section(meaning: str, keys: dict[str, Key]) -> str:
         (f"`{name}`", _default(key.default), key.meaning, _note(key), key.check.allowed) for name, key in keys.items()
     ]
     return f"### `{head}`\n\n{rest[:1].upper()}{rest[1:]}.\n\n" + _table(HEADS, rows)
-
-
-def _code_list(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _note(key: Key) -> str:
@@ -97,7 +93,7 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def list_measures() -> str:
     """Return a table of measures for every group: field, unit, meaning, formula, source."""
-    parts = []
+    parts: list[str] = []
     for group, title in GROUPS.items():
         rows = [
             (f"`{one.key}`", one.title, one.unit, f"{one.meaning} {BESIDE[one.uncertainty]}", one.formula, one.source)

@@ -64,7 +64,7 @@ class ArmSeries:
     """The epochs of one arm."""
 
     name: str
-    sums: dict[str, list[Sum]] = field(default_factory=dict)
+    sums: dict[str, list[Sum]] = field(default_factory=dict[str, list[Sum]])
     """Measure → epochs from 1."""
 
     def add(self, records: Iterable[EpochRecord]) -> None:

@@ -95,7 +95,8 @@ def make_rows(
         reference: The published table to look rows up in.
         indent: Before the names of published rows.
     """
-    columns, rows = make_columns(symbols, text=are_text(arms)), []
+    columns = make_columns(symbols, text=are_text(arms))
+    rows: list[list[str]] = []
     for arm in arms:
         rows.append([arm_name(arm), format_n(arm), *(column.format(arm, symbols) for column in columns)])
         for published in find_rows(reference, arm_name(arm)) if reference else ():
@@ -132,7 +133,7 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         arms: The arms of metrics.json.
         empty: Arm → source → why it changes nothing there.
     """
-    notes = []
+    notes: list[str] = []
     for arm in arms:
         name, reasons = arm_name(arm), arm.reasons
         if not arm.vary and arm.ensemble_size == 1 and arm.identical_weights is not None:

@@ -52,7 +52,7 @@ def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) ->
 
 def list_similarity(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
     """List figure 1: a line per arm and layer."""
-    lines = []
+    lines: list[str] = []
     for arm in arms:
         layers = arm.cka or ()
         if layers:
@@ -69,7 +69,7 @@ def list_onsets(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> l
     disagreement, spread = make_onset_columns(symbols)
     families = group_onsets(arms)
     top = max((_read_share(arm) for family in families.values() for arm in family), default=0.0)
-    lines = []
+    lines: list[str] = []
     for name, family in families.items():
         heads = ", ".join(f"{column.title} {column.unit}" for column in (disagreement, spread))
         lines.append(f"{printable(name)}: {heads}")
@@ -94,7 +94,8 @@ def _read_share(arm: ArmMeasures) -> float:
 
 def list_instability(curves: Iterable[ArmCurves], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
     """List figure 3: a line per arm with the SD over replicas by epoch; below, one bit's first epochs."""
-    arms, lines = list(curves), []
+    arms = list(curves)
+    lines: list[str] = []
     for arm in arms:
         found = arm.test_perplexity or arm.test_accuracy
         if found is None or max(found.n, default=0) < 2:
@@ -129,10 +130,10 @@ def list_pairs(arms: Iterable[ArmSimilarity], symbols: Symbols = UNICODE, *, wid
         width: Columns; squares stand side by side as far as there is room, replicas beyond it are left out.
     """
     steps = HEAT if symbols is UNICODE else HEAT_ASCII
-    lines = []
+    lines: list[str] = []
     for arm in arms:
         lines.append(f"{printable(arm.name)}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})")
-        squares = []
+        squares: list[list[str]] = []
         for layer in arm.layers:
             matrix = [row[: width // 2] for row in layer.cka[: width // 2]]
             rows = ["".join(steps[min(4, int(5 * value))] for value in row) for row in matrix]
@@ -166,7 +167,7 @@ def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
 
 def list_crossed(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
     """List the shares of main effects and interaction in the variance of each figure."""
-    lines = []
+    lines: list[str] = []
     for arm in arms:
         grid = arm.crossed
         if grid is None:

@@ -6,7 +6,7 @@ import fcntl
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def _remedy(name: str) -> str:
 
 
 @contextmanager
-def _lock(root: Path, name: str) -> Iterator[None]:
+def _lock(root: Path, name: str) -> Generator[None]:
     """Let one process at a time download and unpack."""
     try:
         root.mkdir(parents=True, exist_ok=True)

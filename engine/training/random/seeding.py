@@ -8,19 +8,20 @@ that process trained before, and a training can go on from any epoch.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 
+from engine.recipe import LowLevel
+
 # `use_deterministic_algorithms` imports it: in the midst of the first training, whose frames, and with them its
 # tensors, this import would keep in a cycle until the collector comes by.
-import torch._inductor.config
-
-from engine.recipe import LowLevel
+importlib.import_module("torch._inductor.config")
 
 Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic"]
 
@@ -95,7 +96,7 @@ def seed_step(seed: int, epoch: int, step: int) -> None:
 
 
 @contextlib.contextmanager
-def initialised_under(seed: int) -> Iterator[None]:
+def initialised_under(seed: int) -> Generator[None]:
     """Seed all global generators for the building of a model, and restore their states afterwards.
 
     Source: the published code's `set_rng_state`: initialisation takes nothing from other streams.

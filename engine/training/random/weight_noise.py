@@ -7,7 +7,7 @@ relative to each tensor's root mean square, so that one number fits all layers; 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from engine.training.random.seeding import step_generator
 
 
 @contextlib.contextmanager
-def noisy_weights(model: nn.Module, scale: float, *, seed: int, epoch: int, step: int) -> Iterator[None]:
+def noisy_weights(model: nn.Module, scale: float, *, seed: int, epoch: int, step: int) -> Generator[None]:
     """Add noise to a model's weights for one forward and backward pass.
 
     Args:

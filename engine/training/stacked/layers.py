@@ -10,7 +10,7 @@ contiguous rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +117,6 @@ class StackableLinear(nn.Linear):
 def make_stackable(model: nn.Module) -> None:
     """Give a model's linear layers the vmap rule, in place; layers without bias and of other types are not changed."""
     for module in model.modules():
-        if type(module) is nn.Linear and module.bias is not None:
+        if type(module) is nn.Linear and cast("Tensor | None", module.bias) is not None:
             # Only the class is changed, so that other references to the module and its parameters stay valid.
             module.__class__ = StackableLinear

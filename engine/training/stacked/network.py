@@ -157,7 +157,7 @@ class Pack(nn.Module):
 
     def restore(self, checkpoints: Sequence[Checkpoint], models: Sequence[nn.Module], train: TrainRecipe) -> None:
         """Restore the state of every replica from a checkpoint, whether it was trained alone or in another pack."""
-        states = []
+        states: list[dict[int, dict[str, Tensor]]] = []
         for checkpoint, model in zip(checkpoints, models, strict=True):
             optimiser = make_optimiser(model.named_parameters(), train)
             restore(checkpoint, model, optimiser)

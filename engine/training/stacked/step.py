@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
 import torch
@@ -47,7 +47,7 @@ class CudaRecorder:
         self.stream = torch.cuda.Stream()
 
     @contextlib.contextmanager
-    def warm_up(self) -> Iterator[None]:
+    def warm_up(self) -> Generator[None]:
         """Run the work of the context on the recording's stream instead of the usual one."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):

@@ -55,7 +55,7 @@ class StackedImageTask:
     """The context from which the pack's dropout layers make their masks."""
     dropout_layers: int
     stepper: Stepper
-    ensembles: list[SnapshotEnsemble] = field(default_factory=list)
+    ensembles: list[SnapshotEnsemble] = field(default_factory=list[SnapshotEnsemble])
     """One per replica where the schedule is "snapshot", else empty."""
 
     @property
@@ -131,7 +131,7 @@ class StackedImageTask:
         """Judge each replica on the test set at the end of an epoch."""
         self.pack.eval()
         size = self.evaluation_batch
-        parts = []
+        parts: list[Tensor] = []
         with torch.no_grad(), autocast(self.recipe, self.device):
             for start in range(0, len(self.data.test_labels), size):
                 inputs = self.data.normalise(self.data.test_inputs[start : start + size])

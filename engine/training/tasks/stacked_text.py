@@ -88,9 +88,9 @@ class StackedTextTask:
     bits: list[BitRecord | None]
     pack: Pack
     average: StackedAverage
-    averages: list[bool] = field(default_factory=list)
+    averages: list[bool] = field(default_factory=list[bool])
     """Whether each replica's switch to averaged SGD has happened."""
-    valid_losses: list[list[float]] = field(default_factory=list)
+    valid_losses: list[list[float]] = field(default_factory=list[list[float]])
 
     @property
     def replicas(self) -> int:
@@ -206,7 +206,9 @@ class StackedTextTask:
         self.pack.eval()
         parameters = self.average.apply(self.pack.stacked)
         inputs, targets = text.cut_test(words)
-        state, likeliest, log_probabilities = self.start(EVALUATION_STREAMS), [], []
+        state = self.start(EVALUATION_STREAMS)
+        likeliest: list[Tensor] = []
+        log_probabilities: list[Tensor] = []
         with torch.no_grad(), autocast(self.recipe, self.device):
             for start in range(0, len(inputs), EVALUATION_SEGMENT):
                 part = slice(start, start + EVALUATION_SEGMENT)

@@ -82,7 +82,7 @@ class TextTask:
     average: WeightAverage = field(default_factory=WeightAverage)
     averages: bool = False
     """Whether the switch to averaged SGD has happened."""
-    valid_losses: list[float] = field(default_factory=list)
+    valid_losses: list[float] = field(default_factory=list[float])
 
     @property
     def replicas(self) -> int:
@@ -260,7 +260,9 @@ def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
     """Judge every word but the first, predicted from those before it in its stream."""
     model.eval()
     inputs, targets = cut_test(words)
-    state, likeliest, log_probabilities = model.start(EVALUATION_STREAMS), [], []
+    state = model.start(EVALUATION_STREAMS)
+    likeliest: list[Tensor] = []
+    log_probabilities: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, words.device):
         for start in range(0, len(inputs), EVALUATION_SEGMENT):
             part = slice(start, start + EVALUATION_SEGMENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from textual import events, work
+from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -40,6 +40,7 @@ from tui.app.screens.builder_panes import ArmTable, Heading, PlanView, SettingTa
 from tui.app.screens.dialogs import Choose, Confirm, Prompt, Reader
 from tui.app.screens.judgement import DoneCounted, Judgement, ProtocolJudged, Timed, judge
 from tui.app.widgets.lines import LinesView
+from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
 from tui.commands.check import describe_timing
 
@@ -53,6 +54,8 @@ class BuilderScreen(Screen[None]):
     Keys change the document; its new text is judged in a thread, which posts `ProtocolJudged` and `DoneCounted`. Each
     part of the screen is bound to the attributes that it shows, and draws itself when one changes.
     """
+
+    app = getters.app(app_class)
 
     document: var[Document] = var(lambda: Document("", file=""))
     """The protocol that is changed in place; a change of `text` tells that it was."""

@@ -64,7 +64,8 @@ def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *,
 def setting_lines(document: Document, faults: Sequence[Fault]) -> list[Line]:
     """Make a line per setting: what is left at its default is dim; a fault stands beside its value."""
     problems = {fault.key: fault for fault in faults}
-    lines, section = [], ""
+    lines: list[Line] = []
+    section = ""
     for key in SETTINGS:
         head, _, name = key.partition(".")
         if head != section:
@@ -132,7 +133,7 @@ def count_left(total: int, done: int | None) -> str:
 
 def data_rows() -> list[tuple[str, str]]:
     """Return the data presets to choose from, with their facts."""
-    rows = []
+    rows: list[tuple[str, str]] = []
     for name, facts in presets.DATA.items():
         shape = "x".join(map(str, facts.shape))
         rows.append(

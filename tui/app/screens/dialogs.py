@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -21,6 +21,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
 from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 
@@ -53,6 +54,8 @@ class Confirm(ModalScreen[bool]):
 
 class Prompt(ModalScreen[str | None]):
     """Asks for one line of text, checked while it is typed; typing is never blocked, accepting is."""
+
+    app = getters.app(app_class)
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
@@ -134,7 +137,7 @@ class TextView(LinesPane):
         rows = self.text.splitlines() or ["(empty)"]
         if self.wraps:
             rows = [part for row in rows for part in textwrap.wrap(row, max(20, width)) or [""]]
-        lines = []
+        lines: list[Line] = []
         for row in rows:
             text = Text("".join(char if char.isprintable() else " " for char in row.expandtabs(4)))
             if self.needle:
@@ -165,6 +168,8 @@ class Reader(Screen[None]):
     A file is read in a thread, which posts `TextRead`, again and again while it is followed. The view is bound to the
     text and to what is looked for.
     """
+
+    app = getters.app(app_class)
 
     text: var[str] = var("")
     needle: var[str] = var("")

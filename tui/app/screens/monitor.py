@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from textual import events, work
+from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -28,6 +28,7 @@ from tui.app.screens.monitor_lines import describe_run
 from tui.app.screens.monitor_panes import ArmList, ArmPlot, Heading, Readout, RunList
 from tui.app.screens.run_menu import offer_run
 from tui.app.widgets.lines import LinesView
+from tui.app.widgets.owner import app_class
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import Keys
 
@@ -59,6 +60,8 @@ class MonitorScreen(Screen[None]):
     A clock has the study read in a thread, which posts `PictureTaken` or `ReadingFailed`. Keys change the other
     attributes. Each part of the screen is bound to the attributes that it shows, and draws itself when one changes.
     """
+
+    app = getters.app(app_class)
 
     picture: var[Picture | None] = var(None)
     """The study as it was last read."""
@@ -223,7 +226,7 @@ class MonitorScreen(Screen[None]):
             if key in ARM_VERBS:
                 self.ask_arm(arm, key)
             elif key is not None:
-                offer_run(self, self.paths, runs[key], readonly=self.options.readonly)
+                offer_run(self.app, self.paths, runs[key], readonly=self.options.readonly)
 
         title = f"{printable(arm.name)}: replica, state, epoch, accuracy   (Enter opens the log and its actions)"
         self.app.push_screen(Choose(title, rows), opened)

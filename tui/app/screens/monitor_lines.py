@@ -102,7 +102,7 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -
         room: Glyphs in a line.
         theme: Whose colours the arms have.
     """
-    lines = []
+    lines: list[Line] = []
     heads, names = name_arms(picture, 7), name_arms(picture, 18)
     for number, arm in enumerate(picture.snapshot.arms):
         glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)

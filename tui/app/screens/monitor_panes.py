@@ -99,7 +99,8 @@ class ArmPlot(PlotView):
 
     def _make_curves(self, picture: Picture) -> list[Curve]:
         room = next(room for columns, room in LEGEND_COLUMNS if self.screen.size.width >= columns)
-        names, curves = name_arms(picture, room), []
+        names = name_arms(picture, room)
+        curves: list[Curve] = []
         for number, arm in enumerate(picture.snapshot.arms):
             if arm.name not in self.hidden:
                 reference = picture.references.get(arm.name, ()) if self.measure == "accuracy" else ()

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import work
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -28,6 +28,7 @@ from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
 from tui.app.screens.dialogs import Choose, Prompt, Reader
 from tui.app.widgets.lines import Line, render_lines, wrap_lines
+from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
@@ -160,6 +161,8 @@ class ResultsScreen(Screen[None]):
     A thread has the study measured and posts `StudyMeasured` or `MeasuringFailed`. Keys change the other attributes.
     The heading and the page are bound to all of them.
     """
+
+    app = getters.app(app_class)
 
     measured: var[Measured | None] = var(None)
     fault: var[str | None] = var(None)
@@ -324,7 +327,7 @@ def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
         store: Folder of all studies.
     """
     folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
-    found = []
+    found: list[tuple[str, ArmMeasures]] = []
     for paths in folders:
         metrics = find_metrics(paths.metrics)
         for arm in () if metrics is None else metrics.arms:

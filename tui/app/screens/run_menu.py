@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.screen import Screen
+from textual.app import App
 
 from engine.study.control import Verb, request
 from engine.study.paths import StudyPaths
@@ -12,11 +12,11 @@ from tui.app.screens.dialogs import Choose, Reader
 VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
 
 
-def offer_run(screen: Screen[None], paths: StudyPaths, run: RunView, *, readonly: bool) -> None:
+def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool) -> None:
     """Ask what to do with a run, and do it.
 
     Args:
-        screen: The screen that is left for the answer.
+        app: The app that asks.
         paths: The run's study.
         run: The run as it was last read.
         readonly: Offer nothing that changes it.
@@ -35,9 +35,9 @@ def offer_run(screen: Screen[None], paths: StudyPaths, run: RunView, *, readonly
             _, path = readable[key]
             title = f"{run.id}, {path.name}"
             follow = key.startswith("log:")
-            screen.app.push_screen(Reader(title, path=path, follow=follow))
+            app.push_screen(Reader(title, path=path, follow=follow))
         elif key in VERBS:
             request(paths, key, runs=[run.id])
-            screen.notify(f"asked run {run.id} to {key}")
+            app.notify(f"asked run {run.id} to {key}")
 
-    screen.app.push_screen(Choose(f"Run {run.id}", choices), chosen)
+    app.push_screen(Choose(f"Run {run.id}", choices), chosen)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -28,6 +28,7 @@ from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
 from tui.app.settings import read_recent
 from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 
@@ -121,6 +122,8 @@ class StartScreen(Screen[None]):
     A clock has the store and the protocol files read in a thread, which posts `ListingRead`. The heading and the list
     are bound to what was read, and the list to what is typed into the filter.
     """
+
+    app = getters.app(app_class)
 
     listing: var[Listing | None] = var(None)
     needle: var[str] = var("")
@@ -269,7 +272,10 @@ class StartScreen(Screen[None]):
                 self.delete(paths)
 
         title = f"Delete {printable(paths.name)} with its {summary.done} finished runs? Type its name"
-        check = lambda text: None if text == paths.name else f"type {paths.name} to delete it, Esc keeps it"  # noqa: E731
+
+        def check(text: str) -> str | None:
+            return None if text == paths.name else f"type {paths.name} to delete it, Esc keeps it"
+
         self.app.push_screen(Prompt(title, check=check, hint="this cannot be undone"), delete)
 
     @work(thread=True, group="delete")

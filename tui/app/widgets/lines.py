@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual import events
+from textual import events, getters
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -25,6 +25,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.protocol.faults import printable
+from tui.app.widgets.owner import app_class
 
 CURSOR = Style(reverse=True)
 
@@ -45,6 +46,8 @@ def wrap_lines(text: str, width: int) -> list[Line]:
 
 class LinesView(ScrollView, can_focus=True):
     """Shows lines; those that have a key can be gone to with a cursor, and chosen with Enter or the mouse."""
+
+    app = getters.app(app_class)
 
     key: var[str | None] = var(None)
     """Key of the line under the cursor; every change of it is told with `Moved`."""

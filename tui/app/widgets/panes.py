@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.widget import Widget
 
 from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import TextLine
 
 
-def redraw_on_change(widget: Widget, names: Sequence[str], redraw: Callable[[], None]) -> None:
+def redraw_on_change(widget: TextLine | LinesView | PlotView, names: Sequence[str], redraw: Callable[[], None]) -> None:
     """Call `redraw` now, and whenever one of the widget's attributes or the theme changes.
 
     Args:

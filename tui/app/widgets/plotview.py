@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import getters
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.app.look import arm_style
+from tui.app.widgets.owner import app_class
 from tui.text.plot import Cell, GlyphSet, Row, draw_plot, fit_scale
 from tui.text.series import Curve
 
@@ -20,6 +22,8 @@ class PlotView(Widget):
     Every attribute below that changes has the plot drawn anew; the screen learns from `Pointed` at which epoch values
     are to be read.
     """
+
+    app = getters.app(app_class)
 
     curves: reactive[tuple[Curve, ...]] = reactive(())
     log_scale: reactive[bool] = reactive(False)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual import getters
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 from textual.widgets._footer import FooterKey  # the framework names no public way to a key in a footer
 
+from tui.app.widgets.owner import app_class
+
 
 class TextLine(Static):
     """Shows one line of fixed height."""
+
+    app = getters.app(app_class)
 
     shown: Text | None = None
 

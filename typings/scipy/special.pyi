@@ -1,0 +1,9 @@
+"""Quantiles and other functions of statistics."""
+
+from typing import Any
+
+import numpy as np
+
+def ndtri(p: float) -> float: ...
+def stdtrit(df: int, p: float) -> float: ...
+def log_softmax(x: np.ndarray, axis: int) -> np.ndarray[Any, np.dtype[np.floating[Any]]]: ...
