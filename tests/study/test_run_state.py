@@ -78,7 +78,7 @@ def test_result_alone_means_done(run: RunPaths) -> None:
     assert state(run).diverged
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"v": 99}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"v": 0}'])
 def test_damaged_result_is_a_failure_that_is_tried_again(run: RunPaths, content: str) -> None:
     attempt(run, 1, owner=dead_owner())
     finish(run)

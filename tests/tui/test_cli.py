@@ -138,7 +138,7 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "result.json is damaged: Input data was truncated" in out
     assert "1 lines of epochs.jsonl cannot be read" in out
-    assert "metrics.json: is empty or damaged" in out
+    assert "metrics.json: is empty; it is written anew by the next run or report" in out
     assert "supervisor.json: is damaged" in out
 
 
