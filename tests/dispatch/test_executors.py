@@ -20,9 +20,9 @@ from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.supervisor import supervise
 from engine.errors import NondetError
 from engine.protocol.load import parse_protocol
-from engine.study.files import read_json
 from engine.study.view import StudyView
 from engine.tuning.choice import decide
+from tests.helpers.json_files import read_json
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -27,12 +27,13 @@ from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
 from engine.protocol.sections import Metrics
 from engine.study.control import Control
-from engine.study.files import make_folder, read_json, write_json
+from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_state import read_state
 from engine.study.study_plan import StudyArm, read_plan
+from tests.helpers.json_files import read_json, write_json
 from tests.helpers.records import make_arm, make_result, make_study
 
 LABELS = np.arange(60) % 5

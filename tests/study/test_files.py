@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreFullError, StudyError
-from engine.study.files import explain_write_errors, make_folder, read_json, write_bytes, write_json
+from engine.study.files import explain_write_errors, make_folder, write_bytes
+from tests.helpers.json_files import read_json, write_json
 
 
 def test_json_survives_writing_and_reading(tmp_path: Path) -> None:

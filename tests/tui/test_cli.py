@@ -12,8 +12,8 @@ import pytest
 
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.protocol.load import load_protocol
-from engine.study.files import write_json
 from engine.study.paths import StudyPaths
+from tests.helpers.json_files import write_json
 from tui import cli
 
 Capture = pytest.CaptureFixture[str]
