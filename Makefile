@@ -2,24 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quick test docs bench bench-gpu clean
+.PHONY: quickstart quick quick-tests static test docs bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
 
-# Everything that needs no more than a minute and a half on two cores.
-quick: .venv/.installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/pyright
-	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow"
+# What takes no more than a minute and a half on two cores; types are checked beside the tests.
+quick:
+	$(MAKE) --no-print-directory --jobs 2 --output-sync static quick-tests
 
-test: .venv/.installed
+quick-tests: .venv/.installed
+	$(BIN)/pytest -n 2 -m "not slow" --hypothesis-profile quick
+
+static: .venv/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+test: static
 	$(BIN)/pytest -n 2
 
 # The parts of docs/ that are made from declarations; a test says when they are stale.

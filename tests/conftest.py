@@ -9,6 +9,7 @@ from hypothesis import settings
 
 # How long an example takes says more about what else the machine does than about the example.
 settings.register_profile("unhurried", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("unhurried")
 
 PROTOCOL = """

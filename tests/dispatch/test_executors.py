@@ -51,6 +51,7 @@ def own_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_signals")
 @pytest.mark.timeout(300)
 def test_study_is_tried_out_trained_and_measured_by_another_executor(

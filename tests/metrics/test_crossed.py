@@ -57,6 +57,7 @@ def simulate(rng: np.random.Generator, first: float, second: float, rest: float)
     return 90 + rows + columns + rng.normal(0, rest**0.5, (10, 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [(0.0, 0.0, 1.0), (0.5, 0.0, 0.5), (0.3, 0.3, 0.4)])
 def test_estimates_are_unbiased_and_intervals_cover(truth: tuple[float, float, float]) -> None:
     rng = np.random.default_rng(4)

@@ -97,6 +97,7 @@ def test_measures_equal_their_definitions_pair_by_pair(shape: tuple[int, int, in
         assert value == pytest.approx(expected, abs=1e-6, rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_large_rank_sums_stay_within_a_millionth() -> None:
     logits, labels = draw(3, 40_000, 10)
     measured = diversity(logits, labels, bootstrap=0)

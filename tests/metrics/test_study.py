@@ -355,20 +355,20 @@ def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
 
 
 def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
-    """As large studies at the usual limit of 1,024: no file may stay open or mapped."""
-    names = [f"m{number}" for number in range(1200)]
-    arms = [make_arm("One", names[:600], vary=("init",)), make_arm("Two", names[600:])]
+    """As large studies at the usual limit of 1,024 files: none may stay open or mapped."""
+    names = [f"m{number}" for number in range(300)]
+    arms = [make_arm("One", names[:150], vary=("init",)), make_arm("Two", names[150:])]
     write_plan(paths, arms, bootstrap=0)
     rng = np.random.default_rng(1)
     for name in names:
         put(paths, name, rng.normal(size=(60, 5)).astype(np.float32))
-    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))  # noqa: E731
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731
     command_line = [sys.executable, "-P", "-m", "engine.metrics", str(paths.folder)]
     done = subprocess.run(command_line, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     content = read_metrics(paths.metrics)
     assert isinstance(content, StudyMeasures)
-    assert [(arm.n, arm.damaged) for arm in content.arms] == [(600, 0), (600, 0)]
+    assert [(arm.n, arm.damaged) for arm in content.arms] == [(150, 0), (150, 0)]
 
 
 def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ FILES = sorted(FOLDER.rglob("*.toml"))
 PAPER = {f"table{n}" for n in range(1, 9)} | {f"figure{n}" for n in range(1, 4)} | {"appendix-a", "crossed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
 def test_protocol_is_valid_and_named_like_its_file(file: Path) -> None:
     protocol = load_protocol(file)

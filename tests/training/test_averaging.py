@@ -48,6 +48,7 @@ def test_running_mean_is_the_mean() -> None:
     assert WeightAverage().state() == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("swa", 2), ("aswa", 6)])
 def test_averaged_run_ends_in_the_mean_of_its_weights(kind: str, count: int, base: Recipe, data: Dataset) -> None:
     recipe = replace(base, train=replace(base.train, epochs=8, averaging=kind))
@@ -75,6 +76,7 @@ def test_averaged_run_ends_in_the_mean_of_its_weights(kind: str, count: int, bas
         assert torch.allclose(parameter.double(), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["swa", "aswa"])
 def test_averaged_run_repeats_and_differs(kind: str, base: Recipe, train: Train) -> None:
     plain = replace(base, train=replace(base.train, epochs=4))

@@ -65,6 +65,7 @@ def test_every_preset_is_compared_where_the_paper_compares(name: str) -> None:
     assert [layer.name for layer in find_layers(model, torch.rand(2, *shape.input_shape))] == LAYERS[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_all_pairs_equal_the_definition_in_float64(name: str, base: Recipe) -> None:
     examples = 60

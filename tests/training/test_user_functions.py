@@ -174,6 +174,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_digest_is_of_the_targets_package_and_of_what_it_imports(folder: Path, name: str) -> None:
     before = digest_source("package.nets:build", search_path=(folder,))

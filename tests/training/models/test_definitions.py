@@ -72,6 +72,7 @@ def test_catalog_has_the_facts_of_the_builders(name: str) -> None:
     assert facts.stochastic == any(isinstance(module, random) for module in model.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(BUILDERS))
 @pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 10), ((3, 32, 32), 100), ((1, 28, 28), 3), ((2, 9, 7), 2)])
 def test_input_shape_and_classes_come_from_the_data(name: str, shape: tuple[int, ...], classes: int) -> None:
@@ -105,6 +106,7 @@ def network(preset: str, channels: int = 3, size: int = 64) -> Network:
     return build_network(recipe, input_shape=shape, classes=7, init_seed=1, search_path=(), example=example)
 
 
+@pytest.mark.slow
 def test_torchvisions_models_are_built_for_the_datas_classes() -> None:
     made = network("torchvision:mobilenet_v3_small")
     assert made.model.eval()(torch.zeros(2, 3, 64, 64)).shape == (2, 7)

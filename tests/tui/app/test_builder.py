@@ -109,6 +109,7 @@ async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: 
         assert "Parameter Initialization " in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("keys", "arm"),
