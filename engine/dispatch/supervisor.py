@@ -189,7 +189,8 @@ def supervise(paths: StudyPaths) -> int:
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
         supervisor.stop_asked = True
 
-    signal.signal(signal.SIGTERM, ask_to_stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
     supervisor.write("running")
     for run_id in view.plan.order:
         remove_stray_claims(paths.run(run_id).attempts)

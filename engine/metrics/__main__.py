@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from engine.study.study_plan import read_plan
 
 def main() -> int:
     """Measure the study named on the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
     if len(sys.argv) != 2:
         print("usage: python -P -m engine.metrics STUDY", file=sys.stderr)
         return EXIT_USAGE

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,7 @@ LEASE_PERIOD_S = 0.5
 
 def main() -> int:
     """Run one of the processes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
     arguments = make_parser().parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     # This is set here, before torch is imported, so that no executor has to remember it.

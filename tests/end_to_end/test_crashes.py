@@ -1,27 +1,43 @@
-"""Kill -9 of every process at random moments; crash_drill.py tries more of them."""
+"""Signals to every process at random moments; crash_drill.py sends more of them."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.crash_drill import VICTIMS, drill
+from tests.helpers.crash_drill import KINDS, Tally, disturb, train_reference
 from tests.helpers.real_study import Study, finish, stop_everything, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-MOMENTS = 3
-WINDOW_S = (3.0, 8.0)
-"""Where most of the training of the small study lies."""
+KILLS = 8
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
-@pytest.mark.parametrize("victim", VICTIMS)
-def test_killed_study_finishes_by_the_same_command(victim: str, number: int, reference: Study, tmp_path: Path) -> None:
-    moment_s = random.Random(f"{victim}{number}").uniform(*WINDOW_S)
-    drill(tmp_path / "study", victim, moment_s, reference)
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Study]:
+    """Give the study of a kind, trained without disturbance once per test process."""
+    known: dict[str, Study] = {}
+
+    def give(kind: str) -> Study:
+        if kind not in known:
+            known[kind] = train_reference(tmp_path_factory.mktemp("undisturbed") / kind, kind)
+        return known[kind]
+
+    return give
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_study_ends_as_if_nothing_had_happened(
+    kind: str, seed: int, undisturbed: Callable[[str], Study], tmp_path: Path
+) -> None:
+    tally = Tally()
+    disturb(tmp_path / "study", kind, undisturbed(kind), kills=KILLS, generator=random.Random(seed), tally=tally)
+    assert tally.faults == []
+    assert tally.processes > 0
 
 
 def damage_plan(study: Study) -> None:
