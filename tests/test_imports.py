@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "safetensors", "matplotlib", "pyarrow")
-MAKING = (
-    "engine.protocol.sections",
-    "engine.catalog",
-    "engine.plan.plan",
-    "engine.plan.packing",
-    "engine.tuning",
-    "tomli",
-)
+PROTOCOL = ("engine.protocol.checks", "engine.protocol.sections", "engine.plan.packing", "engine.plan.plan")
 """What makes a study from a protocol; whoever reads one, trains or supervises needs none of it."""
+FACTS = ("engine.catalog", "engine.tuning", "tomli")
+"""What only planning, measuring and showing look up."""
 BINDINGS = ("pynvml",)
 """What asks the driver for GPUs, which takes longer to import than most of the program."""
 SCREENS = ("tui.app.screens.monitor", "tui.app.screens.builder", "tui.app.screens.results", "tomlkit")
@@ -26,19 +21,19 @@ RECORDS = ("engine.study", "engine.dispatch", "engine.plan", "engine.catalog", "
 """What anything but a help text needs."""
 
 CASES = {
-    "help": ("run(['--help'])", (*HEAVY, *MAKING, *BINDINGS, *RECORDS, "textual", "rich")),
-    "command line": ("import tui.cli", (*HEAVY, *MAKING, *BINDINGS, *RECORDS, "textual", "rich")),
+    "help": ("run(['--help'])", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
+    "command line": ("import tui.cli", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
     "batch": ("import tui.commands.batch", (*HEAVY, *BINDINGS, "textual", "tui.app")),
     "ls": ("run(['ls'])", (*HEAVY, *BINDINGS, "textual", "engine.tuning", "tui.app")),
     "app": ("import tui.app.app", (*HEAVY, *BINDINGS, *SCREENS)),
-    "supervisor": ("import engine.dispatch.__main__", (*HEAVY, *MAKING, *BINDINGS, "textual", "rich")),
+    "supervisor": ("import engine.dispatch.__main__", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich")),
     "worker before it has its slot": (
         "import engine.training.__main__",
-        (*HEAVY, *MAKING, *BINDINGS, "textual", "rich", "engine.dispatch.devices", "importlib.metadata"),
+        (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich", "engine.dispatch.devices", "importlib.metadata"),
     ),
-    "export": ("import engine.report.__main__", ("torch", "scipy", "textual", "rich", "sklearn", "engine.protocol")),
-    "measures": ("import engine.metrics.__main__", ("torch", "textual", "rich", "sklearn", "engine.protocol")),
-    "training": ("import engine.training.worker", ("textual", "engine.protocol")),
+    "export": ("import engine.report.__main__", ("torch", "scipy", "textual", "rich", "sklearn", *PROTOCOL)),
+    "measures": ("import engine.metrics.__main__", ("torch", "textual", "rich", "sklearn", *PROTOCOL)),
+    "training": ("import engine.training.worker", ("textual", *PROTOCOL)),
 }
 """Name → what a process does, and the modules that it does not load, nor anything in them."""
 
