@@ -19,6 +19,9 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
+MAX_EPOCHS = 100_000
+"""Epochs that a run may be trained for at most."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]

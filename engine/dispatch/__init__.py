@@ -1,4 +1,4 @@
 """Brings a study's runs to its devices: writes the folder, supervises, starts workers, arbitrates their claims.
 
-Nothing here imports torch or numpy; beside the standard library it needs pynvml alone.
+Nothing here imports torch or numpy. NVML's bindings are imported when somebody asks for GPUs.
 """

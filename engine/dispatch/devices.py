@@ -7,22 +7,9 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from engine.dispatch.nvml import take_inventory
 from engine.dispatch.visible import VARIABLE, DeviceList, list_visible
 from engine.errors import NondetError
 from engine.recipe import DeviceType
-
-COMPUTE_ENVIRONMENT = {
-    # Each run has one thread: for small networks more slots are faster, and rounding depends on the threads.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_DYNAMIC": "FALSE",
-    "MKL_DYNAMIC": "FALSE",
-    # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-}
-"""What every training process sets for itself before it imports torch, wherever it was started."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +26,8 @@ class Slot:
 
 def list_devices() -> DeviceList:
     """Return the NVIDIA devices that this process may use, and what there is to be said of others."""
+    from engine.dispatch.nvml import take_inventory  # noqa: PLC0415 - imports NVML's bindings
+
     return list_visible(take_inventory(), os.environ)
 
 

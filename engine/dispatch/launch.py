@@ -16,8 +16,8 @@ from engine.catalog import presets
 from engine.dispatch.executors.registry import open_executor
 from engine.errors import StudyError
 from engine.plan.corpora import digest_corpus
-from engine.plan.packing import Packings
 from engine.plan.plan import Digest, Plan, make_plan
+from engine.plan.records import Packings
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
 from engine.recipe import DataRecipe, ModelRecipe
@@ -30,14 +30,17 @@ from engine.study.run_state import read_result
 from engine.study.study_plan import (
     DispatchSettings,
     GpuRecord,
+    MeasuringSettings,
     ProtocolOrigin,
     Provenance,
     StudyPlan,
-    make_study_plan,
 )
 from engine.study.supervisor_record import is_supervised
 
 PACKAGES = ("nondet-tui", "torch", "torchvision", "numpy", "scipy")
+
+PACK_KEY_LENGTH = 16
+"""Hexadecimal digits that tell a study's packs apart."""
 
 
 def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({})) -> Plan:
@@ -161,9 +164,49 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             graphs=dispatch.graphs,
             chosen=chosen,
         ),
-        metrics=protocol.metrics,
+        metrics=MeasuringSettings(
+            cka=protocol.metrics.cka,
+            cka_examples=protocol.metrics.cka_examples,
+            bootstrap=protocol.metrics.bootstrap,
+        ),
         reference=protocol.reference,
         provenance=_find_provenance(protocol),
+    )
+
+
+def make_study_plan(
+    plan: Plan,
+    *,
+    created: str,
+    protocol: ProtocolOrigin,
+    data_root: str,
+    search_path: tuple[str, ...],
+    dispatch: DispatchSettings,
+    metrics: MeasuringSettings,
+    reference: str | None,
+    provenance: Provenance,
+) -> StudyPlan:
+    """Return what plan.json holds of a plan, with the settings and provenance that no recipe holds."""
+    recipes = plan.recipes
+    return StudyPlan(
+        study=plan.study,
+        device=plan.device,
+        text=any(recipe.data.preset in presets.LANGUAGE for recipe in recipes.values()),
+        own_process=any(recipe.runs_user_code for recipe in recipes.values()),
+        created=created,
+        protocol=protocol,
+        data_root=data_root,
+        search_path=search_path,
+        dispatch=dispatch,
+        metrics=metrics,
+        reference=reference,
+        provenance=provenance,
+        arms=plan.arms,
+        order=tuple(recipes),
+        epochs={run: recipe.train.epochs for run, recipe in recipes.items()},
+        forks={run: (r.prefix.id, r.onset.epoch) for run, r in recipes.items() if r.onset is not None},
+        reuses={run: r.trained.id for run, r in recipes.items() if r.trained.id in recipes and r.trained != r},
+        packs={run: key[:PACK_KEY_LENGTH] for run, r in recipes.items() if (key := r.companions) is not None},
     )
 
 

@@ -1,53 +1,17 @@
 """Asks NVIDIA's management library (NVML) about this machine's GPUs: which there are, and how busy they are.
 
-No CUDA context is made by that.
+No CUDA context is made by that. The bindings take longer to import than most of the program, so this module is imported
+when somebody asks.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import Any
 
 import pynvml
 
-
-@dataclass(frozen=True)
-class Card:
-    """Describes one GPU, or one part of a GPU that MIG divides."""
-
-    uuid: str
-    """Empty where the driver cannot open it."""
-    name: str
-    index: int | None = None
-    """The driver's, in the order of PCI buses; None for a part."""
-    parts: tuple[Card, ...] = ()
-    """What MIG has made of it."""
-    fault: str | None = None
-    """Why the driver cannot open it."""
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """Lists what the library says of this machine."""
-
-    cards: tuple[Card, ...] = ()
-    failure: str | None = None
-    """Why it says nothing: its own words."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """Says how busy one GPU is."""
-
-    index: int
-    """The driver's."""
-    busy_percent: int
-    memory_used: int
-    """Bytes."""
-    memory_total: int
-    watts: float | None
-    """None for cards that do not tell."""
+from engine.dispatch.cards import Card, Inventory, Load
 
 
 class Meters:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.dispatch.nvml import Card, Inventory
+from engine.dispatch.cards import Card, Inventory
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 

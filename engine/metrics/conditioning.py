@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.errors import StudyError
+from engine.plan.records import PlannedArm
 from engine.study.metrics_record import ConditionNumbers
 from engine.study.paths import StudyPaths
 from engine.study.run_records import ResultRecord, read_recipe
-from engine.study.study_plan import StudyArm
 
 
 def find_condition_numbers(
-    paths: StudyPaths, arm: StudyArm, finished: Mapping[str, ResultRecord]
+    paths: StudyPaths, arm: PlannedArm, finished: Mapping[str, ResultRecord]
 ) -> ConditionNumbers | None:
     """Find the condition numbers of an arm in which one bit alone varies; None for others, or without the unmoved twin.
 
@@ -31,7 +31,7 @@ def find_condition_numbers(
     return condition_numbers([finished[run] for run in arm.runs if run in finished], finished[twin])
 
 
-def find_twin(paths: StudyPaths, arm: StudyArm, finished: Mapping[str, ResultRecord]) -> str | None:
+def find_twin(paths: StudyPaths, arm: PlannedArm, finished: Mapping[str, ResultRecord]) -> str | None:
     """Find a finished run that differs from an arm's runs in nothing but their moved bit; None where there is none."""
     if arm.vary != ("bit",) or arm.group > 1:
         return None

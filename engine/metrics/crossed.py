@@ -16,8 +16,8 @@ import numpy as np
 
 from engine.metrics.intervals import half_width, jackknife_variance
 from engine.metrics.replicas import Replica, stack_predictions
+from engine.plan.records import PlannedArm
 from engine.study.metrics_record import Component, Components, Grid
-from engine.study.study_plan import StudyArm
 
 GRAM_COLUMNS = 2**16
 
@@ -70,7 +70,7 @@ def decompose_with_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return found, np.stack([found - half, found + half], axis=1)
 
 
-def measure_grid(arm: StudyArm, replicas: dict[str, Replica | None]) -> Grid | None:
+def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid | None:
     """Decompose the figures of a crossed arm; None for other arms, a reason in the grid while a run is missing."""
     if not arm.crossed:
         return None

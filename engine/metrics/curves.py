@@ -13,12 +13,13 @@ import numpy as np
 
 from engine.metrics.conditioning import find_twin
 from engine.metrics.spread import standard_deviation
+from engine.plan.records import PlannedArm
 from engine.study.curves_record import ArmCurves, FirstEpoch, Spread, StudyCurves
 from engine.study.epochs import EpochRecord, read_epochs
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.run_records import ResultRecord
-from engine.study.study_plan import StudyArm, StudyPlan
+from engine.study.study_plan import StudyPlan
 
 MIDDLE = (2.5, 97.5)
 """Percentiles between which the middle 95 % lie."""
@@ -135,7 +136,7 @@ def _summarise(values: list[float]) -> _Summary:
 
 
 def compare_first_epochs(
-    paths: StudyPaths, arm: StudyArm, runs: Sequence[str], finished: Mapping[str, ResultRecord]
+    paths: StudyPaths, arm: PlannedArm, runs: Sequence[str], finished: Mapping[str, ResultRecord]
 ) -> tuple[FirstEpoch, ...] | None:
     """Return the test accuracies of the first epochs with one bit moved and without; None for other arms.
 

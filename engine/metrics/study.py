@@ -29,10 +29,11 @@ from engine.metrics.replicas import (
     read_replica,
     stack_predictions,
 )
+from engine.plan.records import PlannedArm
 from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate, StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.similarity_record import find_similarity
-from engine.study.study_plan import StudyArm, StudyPlan
+from engine.study.study_plan import StudyPlan
 
 
 def measure_study(
@@ -86,7 +87,7 @@ def measure_study(
     return StudyMeasures(study=plan.study, arms=arms)
 
 
-def _find_replicas(arm: StudyArm, replicas: Mapping[str, Replica | None]) -> list[Replica]:
+def _find_replicas(arm: PlannedArm, replicas: Mapping[str, Replica | None]) -> list[Replica]:
     """List an arm's finished runs, or the ensembles of them that are complete."""
     if arm.group > 1:
         return average_groups([replicas[run] for run in arm.runs], arm.group)
@@ -99,7 +100,7 @@ def digest_files(replicas: list[Replica], labels: Labels | str) -> str | None:
 
 
 def _reuse(
-    earlier: ArmMeasures | None, found: list[Replica], arm: StudyArm, plan: StudyPlan, files: str | None
+    earlier: ArmMeasures | None, found: list[Replica], arm: PlannedArm, plan: StudyPlan, files: str | None
 ) -> ArmMeasures | None:
     """Return the earlier entry if it was over the same files, and holds every measure that there is now."""
     same = (
@@ -119,7 +120,7 @@ def _reuse(
 
 
 def measure_arm(
-    arm: StudyArm, replicas: list[Replica], labels: Labels | str, *, bootstrap: int, text: bool
+    arm: PlannedArm, replicas: list[Replica], labels: Labels | str, *, bootstrap: int, text: bool
 ) -> ArmMeasures:
     """Measure one arm: its counts, its measures and diagnostics, and reasons for what is None."""
     usable = find_usable(replicas)

@@ -7,11 +7,12 @@ the caller hands in what was found.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
+from engine.plan.records import Packing, Packings
 from engine.protocol.definition import Arm, Protocol
 from engine.recipe import NO_SEEDS, PackRecipe, Recipe
 
@@ -25,23 +26,6 @@ def shows_rounding(vary: Collection[str]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packing:
-    """Tells how the runs that may share a pack are trained, as found out by trying."""
-
-    size: int
-    """Replicas at once; 1 is each by itself."""
-    channels_last: bool = False
-    reason: str | None = None
-    """Why each is trained by itself."""
-    trials: tuple[tuple[int, float], ...] = ()
-    """Sizes that were tried, with seconds per epoch and replica; empty where nothing was timed."""
-
-
-Packings = Mapping[str, Packing]
-"""By the key of the runs that may share a pack; see `Stacking`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stacking:
     """The way in which an arm's runs are trained: in packs, or one by one."""
 
@@ -52,6 +36,9 @@ class Stacking:
     pack: PackRecipe | None = None
     alone: str | None = None
     """Why they are trained one by one although packs are asked for; None where they are not."""
+
+
+NOT_STACKED = Stacking(pack_key=None)
 
 
 def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], packings: Packings) -> Stacking:
@@ -68,7 +55,7 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     """
     dispatch = protocol.dispatch
     if dispatch.pack == 1:
-        return Stacking(pack_key=None)
+        return NOT_STACKED
     obstacle = _find_obstacle(arm, recipe, varying)
     if obstacle is not None:
         return Stacking(pack_key=None, alone=obstacle)

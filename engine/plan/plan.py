@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from engine.catalog.sources import SOURCES, Circumstances
-from engine.plan.packing import Packings, Stacking, stack_arm
+from engine.plan.packing import NOT_STACKED, Stacking, stack_arm
+from engine.plan.records import Packings, PlannedArm
 from engine.protocol.definition import Arm, Protocol
 from engine.protocol.faults import Fault, ProtocolError
 from engine.recipe import BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
@@ -20,36 +21,14 @@ Digest = Callable[[DataRecipe | ModelRecipe], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedArm:
-    """One arm with the run of each replica."""
-
-    name: str
-    vary: tuple[str, ...]
-    runs: tuple[str, ...]
-    """Run ids, replica 1 first; other arms may hold the same ids."""
-    empty: dict[str, str]
-    """Sources in `vary` that change nothing for this data and model, with the reason."""
-    group: int = 1
-    """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
-    onset: int | None = None
-    """The onset of an arm that lists several, 0 included; None for others."""
-    alone: str | None = None
-    """Why its runs are not trained in packs although the protocol asks for them."""
-    pack_key: str | None = None
-    """Of its runs, as `packing.Packings` has it; None where none of them can be in a pack."""
-    shared_batch: bool = False
-    """Whether its replicas see the same batches."""
-    crossed: tuple[tuple[str, int], ...] = ()
-    """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that a study trains."""
 
     study: str
     device: DeviceType
     arms: tuple[PlannedArm, ...]
+    stackings: dict[str, Stacking]
+    """How the runs of each arm are trained, by its name; of an ensemble, whose members are another arm's, nothing."""
     recipes: dict[str, Recipe]
     """The recipe of each run id, in the order of training: all arms' replica 1, then all arms' replica 2, …"""
 
@@ -102,8 +81,13 @@ def make_plan(
         stacking = stack_arm(protocol, arm, recipes[arm.name][0], varying, packings)
         stackings[arm.name] = stacking
         recipes[arm.name] = [replace(recipe, pack=stacking.pack) for recipe in recipes[arm.name]]
-    arms = tuple(_plan_arm(arm, recipes, empty, stackings) for arm in protocol.arms)
-    return Plan(study=protocol.name, device=device, arms=arms, recipes=_training_order(list(recipes.values())))
+    return Plan(
+        study=protocol.name,
+        device=device,
+        arms=tuple(_plan_arm(arm, recipes, empty) for arm in protocol.arms),
+        stackings={arm.name: stackings.get(arm.name, NOT_STACKED) for arm in protocol.arms},
+        recipes=_training_order(list(recipes.values())),
+    )
 
 
 def number_replicas(arm: Arm) -> list[dict[str, int]]:
@@ -114,29 +98,21 @@ def number_replicas(arm: Arm) -> list[dict[str, int]]:
     return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
 
 
-def _plan_arm(
-    arm: Arm,
-    recipes: dict[str, list[Recipe]],
-    empty: dict[str, dict[str, str]],
-    stackings: dict[str, Stacking],
-) -> PlannedArm:
+def _plan_arm(arm: Arm, recipes: dict[str, list[Recipe]], empty: dict[str, dict[str, str]]) -> PlannedArm:
     if arm.ensemble is None:
-        runs = tuple(recipe.id for recipe in recipes[arm.name])
-        return PlannedArm(
-            name=arm.name,
-            vary=arm.vary,
-            runs=runs,
-            empty=empty[arm.name],
-            crossed=arm.crossed,
-            onset=arm.listed_onset,
-            alone=stackings[arm.name].alone,
-            pack_key=stackings[arm.name].pack_key,
-            shared_batch=stackings[arm.name].shared_batch,
-        )
-    # The groups are disjoint, because ensembles that share members would not be independent replicas.
-    members = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size]
-    runs = tuple(recipe.id for recipe in members)
-    return PlannedArm(name=arm.name, vary=(), runs=runs, empty={}, group=arm.ensemble.size)
+        members, group = recipes[arm.name], 1
+    else:
+        # The groups are disjoint, because ensembles that share members would not be independent replicas.
+        members, group = recipes[arm.ensemble.of][: arm.replicas * arm.ensemble.size], arm.ensemble.size
+    return PlannedArm(
+        name=arm.name,
+        vary=arm.vary,
+        runs=tuple(recipe.id for recipe in members),
+        empty=empty.get(arm.name, {}),
+        group=group,
+        onset=arm.listed_onset,
+        crossed=arm.crossed,
+    )
 
 
 def _training_order(by_arm: list[list[Recipe]]) -> dict[str, Recipe]:

@@ -15,6 +15,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.keys import Key, declared, key
+from engine.recipe import MAX_EPOCHS
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -116,7 +117,7 @@ class Train:
     """[train]: how the network is trained; the defaults are the paper's."""
 
     epochs: int = key(
-        whole(1, checks.MAX_EPOCHS), 500, "500 in the paper", "Sets how often the training examples are passed through."
+        whole(1, MAX_EPOCHS), 500, "500 in the paper", "Sets how often the training examples are passed through."
     )
     batch_size: int = key(
         whole(1, 1_000_000), 512, "512 in the paper", "Sets how many examples one step of the optimiser sees."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 
 PackSettings = tuple[int | str, str, bool]
 """A protocol's pack, memory format and whether kernels are compiled."""

@@ -7,32 +7,14 @@ import json
 
 import msgspec
 
-from engine.catalog import presets
 from engine.errors import StudyError
-from engine.plan.plan import Plan
-from engine.protocol.sections import Metrics
+from engine.plan.records import PlannedArm
 from engine.study.choices import Chosen
 from engine.study.paths import StudyPaths, enter_path, find_store
 from engine.study.records import Damage, Record, read_record
 
 VOLATILE = ("created", "provenance", "protocol", "dispatch")
 """Fields of a plan that say nothing about what is trained and measured."""
-
-PACK_KEY_LENGTH = 16
-"""Hexadecimal digits that tell a study's packs apart."""
-
-
-class StudyArm(msgspec.Struct, frozen=True, kw_only=True):
-    """One arm of a study and the runs of its replicas; see `engine.plan.plan.PlannedArm`."""
-
-    name: str
-    vary: tuple[str, ...]
-    runs: tuple[str, ...]
-    empty: dict[str, str]
-    group: int
-    """Members of each ensemble; 1 where replicas are single runs."""
-    onset: int | None
-    crossed: tuple[tuple[str, int], ...]
 
 
 class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +42,17 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     def fill_in(self) -> DispatchSettings:
         """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""
         return msgspec.structs.replace(self, slots_per_device=self.chosen.slots_per_device or self.slots_per_device)
+
+
+class MeasuringSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that say what is measured of a study's runs beside the diversity of their predictions."""
+
+    cka: bool
+    """Whether the inner layers of an arm's replicas are compared."""
+    cka_examples: int
+    """The number of test examples that layers are compared on."""
+    bootstrap: int
+    """Resamples behind the error of an SD."""
 
 
 class GpuRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,11 +90,11 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     search_path: tuple[str, ...]
     """Folders in which the user's functions are looked for."""
     dispatch: DispatchSettings
-    metrics: Metrics
+    metrics: MeasuringSettings
     reference: str | None
     """Published table whose rows are shown beside the arms."""
     provenance: Provenance
-    arms: tuple[StudyArm, ...]
+    arms: tuple[PlannedArm, ...]
     order: tuple[str, ...]
     """Every run id once, in training order."""
     epochs: dict[str, int]
@@ -123,53 +116,6 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
         content: dict[str, object] = msgspec.to_builtins(self)
         lasting = {key: value for key, value in content.items() if key not in VOLATILE}
         return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
-
-
-def make_study_plan(
-    plan: Plan,
-    *,
-    created: str,
-    protocol: ProtocolOrigin,
-    data_root: str,
-    search_path: tuple[str, ...],
-    dispatch: DispatchSettings,
-    metrics: Metrics,
-    reference: str | None,
-    provenance: Provenance,
-) -> StudyPlan:
-    """Return what plan.json holds of a plan, with the settings and provenance that no recipe holds."""
-    recipes = plan.recipes
-    return StudyPlan(
-        study=plan.study,
-        device=plan.device,
-        text=any(recipe.data.preset in presets.LANGUAGE for recipe in recipes.values()),
-        own_process=any(recipe.runs_user_code for recipe in recipes.values()),
-        created=created,
-        protocol=protocol,
-        data_root=data_root,
-        search_path=search_path,
-        dispatch=dispatch,
-        metrics=metrics,
-        reference=reference,
-        provenance=provenance,
-        arms=tuple(
-            StudyArm(
-                name=arm.name,
-                vary=arm.vary,
-                runs=arm.runs,
-                empty=arm.empty,
-                group=arm.group,
-                onset=arm.onset,
-                crossed=arm.crossed,
-            )
-            for arm in plan.arms
-        ),
-        order=tuple(recipes),
-        epochs={run: recipe.train.epochs for run, recipe in recipes.items()},
-        forks={run: (r.prefix.id, r.onset.epoch) for run, r in recipes.items() if r.onset is not None},
-        reuses={run: r.trained.id for run, r in recipes.items() if r.trained.id in recipes and r.trained != r},
-        packs={run: key[:PACK_KEY_LENGTH] for run, r in recipes.items() if (key := r.companions) is not None},
-    )
 
 
 def read_plan(paths: StudyPaths) -> StudyPlan:

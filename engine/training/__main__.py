@@ -22,13 +22,24 @@ import sys
 import time
 from pathlib import Path
 
-from engine.dispatch.devices import COMPUTE_ENVIRONMENT
 from engine.dispatch.leases import Lease, describe_holder
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.control import read_control
 from engine.study.paths import StudyPaths
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
+
+COMPUTE_ENVIRONMENT = {
+    # Each run has one thread: for small networks more slots are faster, and rounding depends on the threads.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_DYNAMIC": "FALSE",
+    "MKL_DYNAMIC": "FALSE",
+    # cuBLAS is repeatable only with a fixed workspace, read when its context is made.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+"""What each of the processes sets for itself before it imports torch, wherever it was started."""
 
 LEASE_PERIOD_S = 0.5
 """How often a waiting worker tries to get its slot."""

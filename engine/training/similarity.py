@@ -23,12 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import NondetError
+from engine.plan.records import PlannedArm
 from engine.recipe import DataRecipe, Recipe
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record, read_record, write_record
 from engine.study.run_records import ResultRecord, read_recipe
 from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity, find_similarity
-from engine.study.study_plan import StudyArm, StudyPlan, read_plan
+from engine.study.study_plan import StudyPlan, read_plan
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
 from engine.training.models.definitions import ResNet
@@ -164,7 +165,7 @@ def pair_products(vectors: Tensor) -> np.ndarray:
 
 
 def compare_arm(
-    paths: StudyPaths, plan: StudyPlan, arm: StudyArm, runs: list[str], datasets: dict[DataRecipe, Dataset]
+    paths: StudyPaths, plan: StudyPlan, arm: PlannedArm, runs: list[str], datasets: dict[DataRecipe, Dataset]
 ) -> ArmSimilarity:
     """Compare the layers of one arm's runs."""
     recipes = [read_recipe(paths.run(run), run) for run in runs]
@@ -211,7 +212,7 @@ def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
     raise NondetError(str(result or f"{paths.run(run).result}: has gone"))
 
 
-def find_runs(paths: StudyPaths, arm: StudyArm) -> list[str]:
+def find_runs(paths: StudyPaths, arm: PlannedArm) -> list[str]:
     """Find an arm's finished runs whose weights are there, without those that diverged."""
     found: list[str] = []
     for run in arm.runs:

@@ -9,8 +9,9 @@ import msgspec
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
-from engine.plan.packing import Packing, shows_rounding
-from engine.plan.plan import Plan, PlannedArm
+from engine.plan.packing import shows_rounding
+from engine.plan.plan import Plan
+from engine.plan.records import Packing, PlannedArm
 from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
 from engine.study.choices import NOTHING, Chosen
@@ -90,10 +91,10 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
     while protocol.dispatch.pack == "auto" and known.packings:
         plan = plan_protocol(protocol, known.packings)
         short = {
-            arm.pack_key: known.packings[arm.pack_key]
+            key: known.packings[key]
             for arm in plan.arms
-            if arm.pack_key is not None
-            and arm.pack_key in known.packings
+            if (key := plan.stackings[arm.name].pack_key) is not None
+            and key in known.packings
             and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
         }
         smaller = {key: _halve(packing) for key, packing in short.items() if packing.size > 1}
@@ -105,7 +106,8 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
 
 def _halve(packing: Packing) -> Packing:
     size = packing.size // 2
-    return replace(packing, size=size, reason=f"packs of {packing.size} ran out of memory" if size == 1 else None)
+    reason = f"packs of {packing.size} ran out of memory" if size == 1 else None
+    return msgspec.structs.replace(packing, size=size, reason=reason)
 
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:
@@ -135,10 +137,11 @@ def _find_unknown(protocol: Protocol, plan: Plan, known: Chosen) -> dict[str, li
     """Return the arms whose runs may be packed and of which nothing is known yet, by the key of their packings."""
     groups: dict[str, list[PlannedArm]] = {}
     for arm in plan.arms:
-        if arm.pack_key is None or arm.pack_key in known.packings:
+        key = plan.stackings[arm.name].pack_key
+        if key is None or key in known.packings:
             continue
         if protocol.dispatch.pack == "auto" or _may_refuse(plan.recipes[arm.runs[0]]):
-            groups.setdefault(arm.pack_key, []).append(arm)
+            groups.setdefault(key, []).append(arm)
     return groups
 
 
@@ -147,7 +150,7 @@ def _make_question(protocol: Protocol, plan: Plan, arms: Sequence[PlannedArm], *
     dispatch = protocol.dispatch
     return PackQuestion(
         recipe=replace(plan.recipes[arms[0].runs[0]], pack=None),
-        shared_batch=arms[0].shared_batch,
+        shared_batch=plan.stackings[arms[0].name].shared_batch,
         sizes=None if dispatch.pack == "auto" else (int(dispatch.pack),),
         runs=len({run for arm in arms for run in arm.runs}),
         slots=slots,

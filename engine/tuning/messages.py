@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 from engine.recipe import PackRecipe, Recipe
 
 Part = Literal["device", "data", "model", "batch", "pack", "bit"]

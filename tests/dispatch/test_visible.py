@@ -10,9 +10,10 @@ import pynvml
 import pytest
 
 from engine.dispatch import devices
+from engine.dispatch.cards import Card, Inventory
 from engine.dispatch.devices import choose_devices, explain_devices, make_slots
 from engine.dispatch.launch import prepare_study
-from engine.dispatch.nvml import Card, Inventory, take_inventory
+from engine.dispatch.nvml import take_inventory
 from engine.dispatch.supervisor import supervise
 from engine.dispatch.visible import DeviceList, list_visible
 from engine.errors import NondetError, StudyError

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dispatch.launch import make_study_plan
 from engine.plan.plan import Plan
-from engine.protocol.sections import Metrics
+from engine.plan.records import PlannedArm
 from engine.study.choices import NOTHING
 from engine.study.epochs import EpochRecord
 from engine.study.processes import Owner, current_owner
 from engine.study.run_records import AttemptRecord, BitRecord, ExitRecord, ResultRecord, Versions
 from engine.study.study_plan import (
     DispatchSettings,
+    MeasuringSettings,
     ProtocolOrigin,
     Provenance,
-    StudyArm,
     StudyPlan,
-    make_study_plan,
 )
 from engine.study.supervisor_record import SlotRecord, SupervisorRecord
 
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
         graphs=True,
         chosen=NOTHING,
     ),
-    "metrics": Metrics(bootstrap=100, cka=False, cka_examples=2048),
+    "metrics": MeasuringSettings(bootstrap=100, cka=False, cka_examples=2048),
     "reference": None,
     "provenance": Provenance(versions={}, git_commit=None, machine="x86_64", host="here", gpus=()),
 }
@@ -45,13 +45,13 @@ def make_plan_record(plan: Plan, **changes: Any) -> StudyPlan:
     return make_study_plan(plan, **SETTINGS | changes)
 
 
-def make_arm(name: str, runs: list[str], **changes: Any) -> StudyArm:
+def make_arm(name: str, runs: list[str], **changes: Any) -> PlannedArm:
     """Return an arm of single runs."""
     fields: dict[str, Any] = {"vary": (), "empty": {}, "group": 1, "onset": None, "crossed": ()}
-    return StudyArm(name=name, runs=tuple(runs), **fields | changes)
+    return PlannedArm(name=name, runs=tuple(runs), **fields | changes)
 
 
-def make_study(arms: list[StudyArm], **changes: Any) -> StudyPlan:
+def make_study(arms: list[PlannedArm], **changes: Any) -> StudyPlan:
     """Return the plan.json of some arms, whose runs take one epoch each."""
     order = tuple(dict.fromkeys(run for arm in arms for run in arm.runs))
     fields: dict[str, Any] = SETTINGS | {

@@ -8,12 +8,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+from engine.plan.records import PlannedArm
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
-from engine.study.study_plan import StudyArm
 from engine.study.supervisor_record import SlotRecord
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
@@ -35,7 +35,7 @@ def write_study(
     rng = random.Random(1)
     paths = StudyPaths(folder)
     arms = arms or {"Control": [], "Parameter Initialization": ["init"], HOSTILE: ["init", "shuffle"]}
-    planned: list[StudyArm] = []
+    planned: list[PlannedArm] = []
     for number, (name, vary) in enumerate(arms.items()):
         runs = [f"{number:08x}{replica:08x}" for replica in range(replicas)]
         planned.append(make_arm(name, runs, vary=tuple(vary)))

@@ -25,14 +25,14 @@ from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
 from engine.metrics.replicas import read_labels, read_replica
 from engine.metrics.study import measure_study
-from engine.protocol.sections import Metrics
+from engine.plan.records import PlannedArm
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_state import read_state
-from engine.study.study_plan import StudyArm, read_plan
+from engine.study.study_plan import MeasuringSettings, read_plan
 from tests.helpers.json_files import read_json, write_json
 from tests.helpers.records import make_arm, make_result, make_study
 
@@ -63,8 +63,10 @@ def paths(tmp_path: Path) -> StudyPaths:
     return paths
 
 
-def write_plan(paths: StudyPaths, arms: list[StudyArm], *, bootstrap: int) -> None:
-    write_record(paths.plan, make_study(arms, metrics=Metrics(bootstrap=bootstrap)))
+def write_plan(paths: StudyPaths, arms: list[PlannedArm], *, bootstrap: int) -> None:
+    write_record(
+        paths.plan, make_study(arms, metrics=MeasuringSettings(cka=False, cka_examples=2048, bootstrap=bootstrap))
+    )
 
 
 def measure(paths: StudyPaths, previous: StudyMeasures | None = None, seen: Seen | None = None) -> StudyMeasures:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from engine.plan.packing import Packing
 from engine.plan.plan import Plan, make_plan
+from engine.plan.records import Packing
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import PackRecipe, Recipe
@@ -85,7 +85,7 @@ def test_recipe_with_a_pack_is_read_back() -> None:
 def test_what_cannot_be_stacked_is_trained_alone_and_says_so(extra: str, reason: str) -> None:
     made = plan(f'[[arm]]\nname = "other"\n{extra}\n')
     assert all(recipe.pack is None for recipe in recipes(made, "other"))
-    assert [reason in (arm.alone or "") for arm in made.arms] == [False] * 4 + [True]
+    assert [reason in (stacking.alone or "") for stacking in made.stackings.values()] == [False] * 4 + [True]
 
 
 PYDOC = """
@@ -112,8 +112,8 @@ vary = ["stochastic"]
 
 def test_text_is_packed_where_its_segments_are_the_same() -> None:
     made = make_plan(parse_protocol(PYDOC, file="x.toml"), device="cpu")
-    assert [arm.alone is None for arm in made.arms] == [True, True, False]
-    assert "segments" in (made.arms[-1].alone or "")
+    assert [stacking.alone is None for stacking in made.stackings.values()] == [True, True, False]
+    assert "segments" in (made.stackings["masks"].alone or "")
     assert all(recipe.pack is None for recipe in recipes(made, "masks"))
 
 
@@ -121,7 +121,7 @@ def test_what_was_found_out_decides() -> None:
     protocol = parse_protocol(TEXT.format(pack='"auto"'), file="x.toml")
     open_plan = make_plan(protocol, device="cpu")
     assert all(recipe.pack is None for recipe in open_plan.recipes.values())
-    keys = {arm.name: arm.pack_key for arm in open_plan.arms}
+    keys = {name: stacking.pack_key for name, stacking in open_plan.stackings.items()}
     assert keys["init"] == keys["bit"] == keys["control"] != keys["shuffle"]
     packings = {
         str(keys["init"]): Packing(size=2, channels_last=True, trials=((1, 0.5), (2, 0.25))),
@@ -130,10 +130,8 @@ def test_what_was_found_out_decides() -> None:
     made = make_plan(protocol, device="cpu", packings=packings)
     assert {r.pack for r in recipes(made, "init")} == {PackRecipe(size=2, shared_batch=True, channels_last=True)}
     assert {r.pack for r in recipes(made, "shuffle")} == {None}
-    assert made.arms[2].alone == "packs are not faster here"
-    assert [arm.pack_key for arm in made.arms] == [arm.pack_key for arm in open_plan.arms], (
-        "keys are known before and after"
-    )
+    assert made.stackings["shuffle"].alone == "packs are not faster here"
+    assert {name: stacking.pack_key for name, stacking in made.stackings.items()} == keys, "known before and after"
     for packing in packings.values():
         assert msgspec.json.decode(msgspec.json.encode(packing), type=Packing) == packing
 

@@ -15,7 +15,7 @@ import torch
 
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.queue import NotTaken, RunQueue
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
 from engine.recipe import ModelRecipe, PackRecipe, Recipe

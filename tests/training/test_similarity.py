@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.protocol.sections import Metrics
 from engine.recipe import Recipe
 from engine.study.files import make_folder, write_bytes
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_records import write_spec
+from engine.study.study_plan import MeasuringSettings
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.loop import Outcome
@@ -122,7 +122,7 @@ def make_study(folder: Path, recipes: list[Recipe], outcomes: list[Outcome], *, 
         digest = hashlib.sha256(run.model.read_bytes()).hexdigest()
         write_record(run.result, make_result(run=recipe.id, diverged=outcome.diverged, weights_sha256=digest))
     ids = [recipe.id for recipe in recipes]
-    wanted = Metrics(bootstrap=0, cka=True, cka_examples=cka_examples)
+    wanted = MeasuringSettings(bootstrap=0, cka=True, cka_examples=cka_examples)
     arm = make_arm("Init", ids, vary=("init",))
     write_record(paths.plan, study_record([arm], data_root="/nonexistent", search_path=(), metrics=wanted))
     return paths

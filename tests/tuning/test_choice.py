@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from engine.dispatch.claims import claim
 from engine.dispatch.launch import plan_protocol, prepare_study
-from engine.plan.packing import Packing, shows_rounding
+from engine.plan.packing import shows_rounding
+from engine.plan.records import Packing
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
@@ -125,15 +126,16 @@ def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(
     plan = plan_protocol(protocol, chosen.packings)
     paths = prepare_study(protocol, plan, store=store, chosen=chosen)
     short = next(arm for arm in plan.arms if arm.name == "shuffle")
+    pack_key = plan.stackings[short.name].pack_key
+    assert pack_key is not None
     attempt = claim(paths.run(short.runs[0]), 1, make_attempt())
     assert attempt is not None
     write_exit(attempt, "failed", "memory", "out of memory: a pack of 3 does not fit: use pack = 1")
     found = recall(protocol, store=store)
     assert {key: packing.size for key, packing in found.packings.items()} == {
-        key: 1 if key == short.pack_key else 3 for key in chosen.packings
+        key: 1 if key == pack_key else 3 for key in chosen.packings
     }
-    assert short.pack_key is not None
-    assert found.packings[short.pack_key].reason == "packs of 3 ran out of memory"
+    assert found.packings[pack_key].reason == "packs of 3 ran out of memory"
     again = plan_protocol(protocol, found.packings)
     assert set(next(arm for arm in again.arms if arm.name == "shuffle").runs).isdisjoint(short.runs)
     assert batch.has_smaller(found.packings, chosen.packings)
@@ -201,7 +203,7 @@ def test_network_that_cannot_be_stacked_is_trained_alone_and_says_so(tmp_path: P
     protocol = parse_protocol(text, file=str(tmp_path / "open.toml"))
     decided = decide(protocol, store=str(tmp_path), timed=False)
     assert all(recipe.pack is None for recipe in decided.plan.recipes.values())
-    assert all("torch.func cannot stack" in (arm.alone or "") for arm in decided.plan.arms)
+    assert all("torch.func cannot stack" in (stacking.alone or "") for stacking in decided.plan.stackings.values())
 
 
 def test_arms_that_show_rounding_are_refused_where_slots_leave_traces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from engine.dispatch.executors.base import Executor, JobOutput
 from engine.dispatch.jobs import Job, probe_job
 from engine.errors import NondetError
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 from engine.recipe import NO_SEEDS, DataRecipe, ModelRecipe, Recipe, TrainRecipe
 from engine.tuning.asking import ask_job
 from engine.tuning.messages import (

@@ -1,4 +1,7 @@
-"""The app: which screens come and go, and what is done when one of them asks for it."""
+"""The app: which screens come and go, and what is done when one of them asks for it.
+
+The start screen is imported with the app, and each of the others when it is opened.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, work
@@ -24,7 +27,6 @@ from engine.protocol.load import load_protocol
 from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
-from tui.app.document import Document
 from tui.app.look import choose_theme, next_theme
 from tui.app.messages import (
     ContinueStudy,
@@ -38,14 +40,16 @@ from tui.app.messages import (
 )
 from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
-from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.dialogs import Help
-from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.results import ResultsScreen
 from tui.app.screens.start import StartScreen
 from tui.app.settings import Locations, Settings, note_recent, read_settings
 from tui.app.settings import here as own_locations
 from tui.app.terminal import Terminal, describe_terminal, find_obstacle
+
+if TYPE_CHECKING:
+    from tui.app.document import Document
+    from tui.app.screens.monitor import MonitorScreen
+    from tui.app.screens.results import ResultsScreen
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
 
@@ -136,10 +140,14 @@ class NondetApp(App[None]):
 
     def open_monitor(self, paths: StudyPaths) -> None:
         """Show a study as it runs."""
+        from tui.app.screens.monitor import MonitorScreen
+
         self._open(paths, MonitorScreen(paths, self.options))
 
     def open_results(self, paths: StudyPaths) -> None:
         """Show a study's measures."""
+        from tui.app.screens.results import ResultsScreen
+
         self._open(paths, ResultsScreen(paths, self.options))
 
     def _open(self, paths: StudyPaths, new: MonitorScreen | ResultsScreen) -> None:
@@ -154,6 +162,8 @@ class NondetApp(App[None]):
     @work(thread=True, group="open")
     def open_builder(self, path: Path, *, copy: bool = False) -> None:
         """Read a protocol, and open it to be changed; or a new one that begins as its copy."""
+        from tui.app.document import Document
+
         try:
             document = Document(path.read_text(encoding="utf-8"), file=str(path))
         except (OSError, UnicodeDecodeError, NondetError) as error:
@@ -168,6 +178,8 @@ class NondetApp(App[None]):
 
     def on_document_read(self, event: DocumentRead) -> None:
         """Open the builder on what was read."""
+        from tui.app.screens.builder import BuilderScreen
+
         self.push_screen(BuilderScreen(event.document, event.path, self.options, copy=event.copy))
 
     def _complain(self, message: str, timeout: float = 30) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from engine.dispatch.nvml import Load, Meters
+from engine.dispatch.cards import Load
+
+if TYPE_CHECKING:
+    from engine.dispatch.nvml import Meters
 
 
 def describe_gpus() -> list[str]:
@@ -14,6 +18,8 @@ def describe_gpus() -> list[str]:
 
 @cache
 def _meters() -> Meters:
+    from engine.dispatch.nvml import Meters  # noqa: PLC0415 - imports NVML's bindings
+
     return Meters()
 
 

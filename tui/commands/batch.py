@@ -21,8 +21,8 @@ from rich.live import Live
 from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
-from engine.plan.packing import Packings
 from engine.plan.plan import Plan
+from engine.plan.records import Packings
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol

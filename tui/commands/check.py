@@ -117,7 +117,7 @@ def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
     """Return a line for each setting that is auto: what was chosen, and what was measured for it."""
     lines: list[str] = []
     for key, packing in chosen.packings.items():
-        names = ", ".join(printable(arm.name) for arm in plan.arms if arm.pack_key == key)
+        names = ", ".join(printable(arm.name) for arm in plan.arms if plan.stackings[arm.name].pack_key == key)
         tried = ", ".join(f"{size}: {seconds:.3g} s" for size, seconds in packing.trials)
         if not names or not tried:
             continue
@@ -147,7 +147,8 @@ def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
-    notes += [f"{printable(arm.name)}: trained one by one: {arm.alone}" for arm in plan.arms if arm.alone]
+    alone = [(name, stacking.alone) for name, stacking in plan.stackings.items() if stacking.alone]
+    notes += [f"{printable(name)}: trained one by one: {reason}" for name, reason in alone]
     for fact in facts:
         if fact.slot_invariant is False:
             notes.append(f"{fact.model}: in packs of {fact.pack_size} a run's bits depend on its slot (tested)")

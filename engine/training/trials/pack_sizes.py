@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from engine.catalog import presets
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus

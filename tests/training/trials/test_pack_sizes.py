@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.plan.packing import Packing
+from engine.plan.records import Packing
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.trials import pack_sizes

@@ -1,0 +1,43 @@
+"""The records of a plan that its study keeps: an arm with its runs, and what trying packs has shown.
+
+They stand apart from the making of plans, because whoever reads a study needs no protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class PlannedArm(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm with the run of each replica."""
+
+    name: str
+    vary: tuple[str, ...]
+    runs: tuple[str, ...]
+    """Run ids, replica 1 first; other arms may hold the same ids."""
+    empty: dict[str, str]
+    """Sources in `vary` that change nothing for this data and model, with the reason."""
+    group: int
+    """Members of each ensemble, taken from `runs` in order; 1 where replicas are single runs."""
+    onset: int | None
+    """The onset of an arm that lists several, 0 included; None for others."""
+    crossed: tuple[tuple[str, int], ...]
+    """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
+
+
+class Packing(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells how the runs that may share a pack are trained, as found out by trying."""
+
+    size: int
+    """Replicas at once; 1 is each by itself."""
+    channels_last: bool = False
+    reason: str | None = None
+    """Why each is trained by itself."""
+    trials: tuple[tuple[int, float], ...] = ()
+    """Sizes that were tried, with seconds per epoch and replica; empty where nothing was timed."""
+
+
+Packings = Mapping[str, Packing]
+"""By the key of the runs that may share a pack; see `packing.Stacking`."""
