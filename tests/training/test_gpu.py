@@ -16,6 +16,7 @@ from engine.training.loop import Outcome, train_runs
 from engine.training.random.seeding import set_kernels
 from engine.training.trials import facts
 from engine.training.trials.pack_validity import check_pack
+from engine.training.trials.workbench import Workbench
 from engine.training.weights import weights_bytes
 from engine.tuning.messages import Facts, FactsQuestion, Surroundings
 
@@ -72,7 +73,7 @@ def test_recorded_steps_of_packs_have_the_bits_of_steps_taken_one_by_one(
     set_kernels("deterministic", "fp32")
     recipe = replace(on_gpu, model=ModelRecipe(preset=preset), pack=PackRecipe(size=4, shared_batch=shared))
     device = torch.device("cuda:0")
-    report = check_pack(recipe, data.to(device), device=device, search_path=(), graphs=True)
+    report = check_pack(recipe, Workbench(data.to(device), device))
     assert report.replay_equal is True
 
 
