@@ -19,6 +19,9 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
+MAX_PACK = 1024
+"""Runs that a pack may have at most."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]
@@ -39,6 +42,11 @@ class DataRecipe:
     augment: str = "none"
     """none, crop, flip or crop-flip; already resolved from "auto"."""
 
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
@@ -51,6 +59,11 @@ class ModelRecipe:
     """Factor on the channel counts of the residual networks."""
     args: tuple[tuple[str, Scalar], ...] = ()
     """Keyword arguments for the user's target, sorted by name."""
+
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
 
 
 @dataclass(frozen=True, kw_only=True)

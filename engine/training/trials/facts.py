@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ from typing import TypeVar
 import torch
 from msgspec.structs import asdict
 
-from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
+from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import make_views
@@ -24,6 +22,7 @@ from engine.training.models.definitions import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import SingleTask, load
+from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.step_times import time_pack, time_task, train_steps
@@ -65,12 +64,8 @@ REMEDIES: dict[type[NondetError], tuple[Part, str]] = {
 def answer_request() -> int:
     """Answer the `ProbeRequest` on standard input on standard output; what a user's code prints goes elsewhere."""
     request = decode_message(sys.stdin.read(), ProbeRequest)
-    answers_to = os.dup(1)
-    os.dup2(2, 1)
-    with contextlib.redirect_stdout(sys.stderr):
-        answers = tuple(_answer_in_turn(request))
-    with os.fdopen(answers_to, "w") as out:
-        out.write(encode_message(ProbeAnswers(answers=answers)))
+    with answer_on_stdout() as out:
+        out.write(encode_message(ProbeAnswers(answers=tuple(_answer_in_turn(request)))))
     return 0
 
 
@@ -109,8 +104,8 @@ def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
     data = load(recipe.data, root=Path(surroundings.root), search_path=search_path)
     placed = try_in_memory(lambda: data.to(device))
     if placed is None:
-        name = recipe.data.preset or recipe.data.target
-        raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
+        problem = f"does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size"
+        raise DataError(f"{recipe.data.name}: {problem}")
     return Workbench(placed, device, search_path, surroundings.graphs, seconds_load=time.perf_counter() - started)
 
 
@@ -176,9 +171,8 @@ def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
     """
     done = try_in_memory(work)
     if done is None:
-        name, device = recipe.model.preset or recipe.model.target, _NAMES[recipe.device]
-        problem = f"does not fit into the memory of the {device} with batch_size = {recipe.train.batch_size}"
-        raise BatchError(f"{name}: {problem}")
+        room = f"the memory of the {_NAMES[recipe.device]} with batch_size = {recipe.train.batch_size}"
+        raise BatchError(f"{recipe.model.name}: does not fit into {room}")
     return done
 
 
@@ -198,9 +192,10 @@ def _in_pack_room(recipe: Recipe, bench: Workbench, work: Callable[[Recipe], T])
         if try_in_memory(lambda candidate=candidate: [work(candidate)]) is not None:
             break
         smaller //= 2
-    name = recipe.model.preset or recipe.model.target
     problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[bench.device.type]}"
-    raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
+    raise PackError(
+        f"{recipe.model.name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size"
+    )
 
 
 def _time(recipe: Recipe, bench: Workbench, task: SingleTask) -> float:
@@ -227,13 +222,10 @@ def _test_pack(recipe: Recipe, bench: Workbench) -> PackReport | None:
     except Exception as cause:  # torch.compile needs a compiler, and may fail on any network
         if not recipe.pack.compiled:
             raise
-        first = (str(cause).splitlines() or [""])[0]
-        raise PackError(f"torch.compile failed: {type(cause).__name__}: {first}", "use compile = false") from cause
+        raise PackError(f"torch.compile failed: {summarise_error(cause)}", "use compile = false") from cause
     if report.replay_equal is False:
-        name = recipe.model.preset or recipe.model.target
-        raise PackError(
-            f"{name}: recorded steps give other bits than steps taken one by one here", "use graphs = false"
-        )
+        problem = "recorded steps give other bits than steps taken one by one here"
+        raise PackError(f"{recipe.model.name}: {problem}", "use graphs = false")
     return report
 
 
@@ -245,9 +237,8 @@ def _try_step(task: SingleTask) -> None:
     except NondetError:
         raise
     except Exception as cause:  # a user's model may raise anything in training mode
-        name = recipe.model.preset or recipe.model.target
         batch = f"a training step with batch_size = {recipe.train.batch_size}"
-        raise ModelError(f"{name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
+        raise ModelError(f"{recipe.model.name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 
 
 def kernels_repeat(recipe: Recipe, task: SingleTask) -> bool:

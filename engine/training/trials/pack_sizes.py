@@ -10,6 +10,7 @@ import torch
 
 from engine.catalog import presets
 from engine.plan.packing import Packing
+from engine.recipe import MAX_PACK
 from engine.training.memory import try_in_memory
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 from engine.training.trials.step_times import time_pack
@@ -65,7 +66,7 @@ def choose_packing(
 def propose_sizes(runs: int, slots: int) -> list[int]:
     """Return sizes in growing order that leave no slot idle at the end: all runs in 1, 2, 4, 8, … rounds."""
     sizes = {math.ceil(runs / (slots * 2**halvings)) for halvings in range(12)}
-    return sorted(size for size in sizes if 1 < size <= 1024)
+    return sorted(size for size in sizes if 1 < size <= MAX_PACK)
 
 
 def choose_size(trials: list[tuple[int, float]], *, runs: int, slots: int) -> int:
@@ -125,6 +126,6 @@ def _has_convolutions(question: PackQuestion) -> bool:
 def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:
     """Return how many replicas half of the free memory holds; on CUDA a size that does not fit says so by itself."""
     if device.type == "cuda":
-        return 1024
+        return MAX_PACK
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, free // 2 // (4 * COPIES * parameters))

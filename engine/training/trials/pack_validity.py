@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.catalog import presets
-from engine.errors import NondetError
+from engine.errors import NondetError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.memory import is_out_of_memory
@@ -99,8 +99,7 @@ def find_stacking_fault(recipe: Recipe, bench: Workbench) -> str | None:
     except Exception as cause:  # whatever a user's module or torch.func makes of the other
         if is_out_of_memory(cause):
             raise
-        first = (str(cause).splitlines() or [""])[0]
-        return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
+        return f"torch.func cannot stack its model: {summarise_error(cause)}"
     if difference > CLOSE:
         return "its model computes something else when stacked: replicas differ in more than parameters and buffers"
     return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from engine.recipe import Recipe
 from engine.training.tasks.task import Task
+from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.facts import set_up
 from engine.training.trials.step_times import prepare_replicas, time_task, warm_up
 from engine.training.trials.workbench import Workbench
@@ -23,9 +22,7 @@ def answer() -> int:
         NondetError: Whatever training the recipe would raise at its start.
     """
     request = decode_message(sys.stdin.readline(), RivalRequest)
-    answers_to = os.dup(1)
-    os.dup2(2, 1)
-    with os.fdopen(answers_to, "w", buffering=1) as out, contextlib.redirect_stdout(sys.stderr):
+    with answer_on_stdout() as out:
         take_time = _prepare(request.recipe, set_up(request.recipe, request.surroundings))
         out.write(encode_message(Ready()) + "\n")
         for line in sys.stdin:
