@@ -56,7 +56,7 @@ def find_facts(recipe: Recipe, root: Path, *, timed: bool) -> Facts:
 
 def test_free_kernels_are_judged(on_gpu: Recipe, tmp_path: Path) -> None:
     found = find_facts(replace(on_gpu, lowlevel="kernels"), tmp_path, timed=False)
-    assert found.lowlevel_empty in (True, False)
+    assert found.lowlevel_empty is not None
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -89,4 +89,4 @@ def test_larger_packs_are_tried_and_timed(on_gpu: Recipe, tmp_path: Path) -> Non
     found = find_facts(recipe, tmp_path, timed=True)
     assert found.seconds_per_epoch is not None
     assert found.seconds_per_epoch > 0
-    assert found.slot_invariant in (True, False)
+    assert found.slot_invariant is not None

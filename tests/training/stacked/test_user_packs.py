@@ -14,7 +14,7 @@ from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, Tr
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome, train_runs
 from engine.training.tasks.preparation import prepare_pack
-from engine.training.trials.pack_validity import check_pack, find_stacking_fault
+from engine.training.trials.pack_validity import find_stacking_fault
 from engine.training.trials.workbench import Workbench
 
 CPU = torch.device("cpu")
@@ -201,7 +201,6 @@ def test_channels_last_is_the_same_mathematics(shared: bool, data: Dataset, path
     assert weight.shape == (3, 6, 1, 3, 3)
     assert weight.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
     assert_close(train_runs(recipes, data, device=CPU, search_path=path), recipes, data, path)
-    assert check_pack(recipe, Workbench(data, CPU, path)).slot_invariant in (True, False)
 
 
 @pytest.mark.slow
