@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.metrics.conditioning import find_twin
 from engine.metrics.spread import standard_deviation
-from engine.study.curves_record import ArmCurves, FirstEpoch, Spread, StudyCurves
+from engine.study.curves_record import ArmCurves, FirstEpoch, SpreadCurve, StudyCurves
 from engine.study.epochs import EpochRecord, read_epochs
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
@@ -89,13 +89,13 @@ def spread_by_epoch(
     )
 
 
-def _spread(figures: Sequence[Sequence[float | None]]) -> Spread | None:
+def _spread(figures: Sequence[Sequence[float | None]]) -> SpreadCurve | None:
     """Return the spread of one figure, given by epoch and replica; None where there is not one finite figure."""
     values = [[v for v in row if v is not None and math.isfinite(v)] for row in figures]
     if not any(values):
         return None
     rows = [_summarise(row) for row in values]
-    return Spread(
+    return SpreadCurve(
         n=tuple(row.n for row in rows),
         mean=tuple(row.mean for row in rows),
         sd=tuple(row.sd for row in rows),

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.study.curves_record import ArmCurves, Spread
+from engine.study.curves_record import ArmCurves, SpreadCurve
 from engine.study.epochs import EpochRecord
 
 MEASURES: dict[str, tuple[str, str]] = {
@@ -78,7 +78,7 @@ class ArmSeries:
     def add_finished(self, arm: ArmCurves) -> None:
         """Take an arm of curves.json; before any other."""
         for measure, (name, _) in MEASURES.items():
-            found: Spread | None = getattr(arm, name)
+            found: SpreadCurve | None = getattr(arm, name)
             if found is None:
                 continue
             rows = zip(arm.epochs, found.n, found.mean, found.sd, found.min, found.max, strict=True)
