@@ -11,7 +11,7 @@ from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import load_corpus
-from engine.training.models.definitions import BUILDERS
+from engine.training.models.builders import BUILDERS
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.workbench import Workbench

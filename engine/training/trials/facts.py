@@ -18,7 +18,7 @@ from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import make_views
 from engine.training.memory import release, try_in_memory
-from engine.training.models.definitions import count_parameters
+from engine.training.models.builders import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import SingleTask, load
