@@ -227,7 +227,7 @@ class StackedTextTask:
         self.read(part)
         return len(part) / len(self.data.test)
 
-    def keep(self, epoch: int, judgements: Sequence[TextEvaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
         """Switch each replica to averaged SGD once its validation stops getting better."""
         if self.recipe.train.optimizer != "nt-asgd":
             return
@@ -236,13 +236,13 @@ class StackedTextTask:
             self.averages[slot] = self.averages[slot] or text.stagnates(losses, judged.cross_entropy)
             losses.append(judged.cross_entropy)
 
-    def finish(self, replica: int, epoch: int, judgement: TextEvaluation, *, diverged: bool) -> TextEvaluation:
+    def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
         """Return the last prediction, and leave a replica's averaged weights in the pack where there are any."""
         if not diverged:
             with torch.no_grad():
                 for name, value in self.average.apply(self.pack.stacked).items():
                     self.pack.stacked[name][replica] = value[replica]
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""

@@ -138,19 +138,19 @@ class TextTask:
         """Judge the test text at the end of an epoch."""
         return [self._with_average(lambda: evaluate(self.model, self.corpus.test, self.recipe))]
 
-    def keep(self, epoch: int, judgements: Sequence[TextEvaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
         """Switch to averaged SGD once validation stops getting better."""
-        if self.recipe.train.optimizer != "nt-asgd" or judgements[0] is None:
+        if self.recipe.train.optimizer != "nt-asgd" or evaluations[0] is None:
             return
         loss = self._with_average(lambda: evaluate(self.model, self.corpus.valid, self.recipe)).cross_entropy
         self.averages = self.averages or stagnates(self.valid_losses, loss)
         self.valid_losses.append(loss)
 
-    def finish(self, replica: int, epoch: int, judgement: TextEvaluation, *, diverged: bool) -> TextEvaluation:
+    def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
         """Return the last prediction, and leave averaged weights in the model where there are any."""
         if self.average.count and not diverged:
             self.average.copy_to(self.model)
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
