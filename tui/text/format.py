@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.cells import cell_len
 
 from engine.protocol.faults import printable
@@ -39,6 +40,11 @@ class Symbols:
     levels: str = "▁▂▃▄▅▆▇█"
     """Heights of one character, lowest first."""
     ellipsis: str = "…"
+
+    @property
+    def frame(self) -> box.Box:
+        """The characters of a panel's frame."""
+        return box.ROUNDED if self is UNICODE else box.ASCII
 
     @property
     def states(self) -> dict[StudyState, str]:
