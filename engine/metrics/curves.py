@@ -37,12 +37,8 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         previous: An earlier content; arms with the same finished runs are taken from it.
     """
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
-    finished: dict[str, ResultRecord] = {}
+    finished = _find_finished(paths, plan)
     records: dict[str, Epochs] = {}
-    for run in dict.fromkeys(run for arm in plan.arms for run in arm.runs):
-        result = find_record(paths.run(run).result, ResultRecord)
-        if result is not None:
-            finished[run] = result
     arms: list[ArmCurves] = []
     for arm in plan.arms:
         if arm.group > 1:
@@ -58,6 +54,13 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         first = compare_first_epochs(paths, arm, runs, finished)
         arms.append(spread_by_epoch(arm.name, {run: records[run] for run in runs}, first))
     return StudyCurves(study=plan.study, arms=tuple(arms))
+
+
+def _find_finished(paths: StudyPaths, plan: StudyPlan) -> dict[str, ResultRecord]:
+    """Return the results of all runs that have one."""
+    runs = dict.fromkeys(run for arm in plan.arms for run in arm.runs)
+    results = {run: find_record(paths.run(run).result, ResultRecord) for run in runs}
+    return {run: result for run, result in results.items() if result is not None}
 
 
 def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> Epochs:
