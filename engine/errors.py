@@ -50,3 +50,8 @@ class PackError(NondetError):
         """Describe the problem, and keep the remedy: a sentence that says what to do about it."""
         super().__init__(problem)
         self.remedy = remedy
+
+
+def summarise_error(error: BaseException) -> str:
+    """Return the type of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -22,6 +22,9 @@ ID_LENGTH = 16
 MAX_EPOCHS = 100_000
 """Epochs that a run may be trained for at most."""
 
+MAX_PACK = 1024
+"""Runs that a pack may have at most."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]
@@ -42,6 +45,11 @@ class DataRecipe:
     augment: str = "none"
     """none, crop, flip or crop-flip; already resolved from "auto"."""
 
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
@@ -54,6 +62,11 @@ class ModelRecipe:
     """Factor on the channel counts of the residual networks."""
     args: tuple[tuple[str, Scalar], ...] = ()
     """Keyword arguments for the user's target, sorted by name."""
+
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -310,6 +310,13 @@ MEASURES: dict[Group, tuple[Measure, ...]] = {
 }
 """Every measure, in the order of the paper's tables and of the fields in metrics.json."""
 
+EPOCH_FIGURES: dict[str, tuple[str, str]] = {
+    "accuracy": ("test_accuracy", "test accuracy, %"),
+    "cross-entropy": ("test_cross_entropy", "test cross-entropy, nats"),
+    "perplexity": ("test_perplexity", "test perplexity"),
+}
+"""The figures of every epoch by name: their field in the records of epochs, and what an axis calls them."""
+
 
 def find_measure(group: Group, key: str) -> Measure:
     """Return a measure by its key.

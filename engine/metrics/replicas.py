@@ -136,6 +136,34 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
     )
 
 
+class ReplicaReader:
+    """Reads the replicas of a study, each once, and those whose bytes are about to be used once more."""
+
+    def __init__(self, paths: StudyPaths, labels: Labels | str, seen: Seen) -> None:
+        """Begin with the predictions that were compared with their digests before; `seen` is extended."""
+        self.paths = paths
+        self.labels = labels
+        self.seen = seen
+        self.trusted = dict(seen)
+        """Predictions that are taken for compared because their files have the size and times that they had then."""
+        self.replicas: dict[str, Replica | None] = {}
+
+    def look(self, runs: Sequence[str]) -> Mapping[str, Replica | None]:
+        """Return the replicas of all runs so far, these among them; see `read_replica`."""
+        for run in runs:
+            if run not in self.replicas:
+                self.replicas[run] = read_replica(self.paths, run, self.labels, self.seen)
+        return self.replicas
+
+    def check(self, runs: Sequence[str]) -> Mapping[str, Replica | None]:
+        """Compare the bytes of runs that `look` has taken on trust, and return the replicas of all runs so far."""
+        for run in runs:
+            if run in self.seen and self.seen[run] is self.trusted.pop(run, None):
+                del self.seen[run]
+                self.replicas[run] = read_replica(self.paths, run, self.labels, self.seen)
+        return self.replicas
+
+
 def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], labels: Labels | str) -> None:
     """Mark one finished run as damaged where labels.npy is not the file of any: training it again writes the labels.
 

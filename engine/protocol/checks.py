@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from engine.catalog import presets
 from engine.catalog.published import read_tables
 from engine.catalog.sources import SOURCES
-from engine.recipe import MAX_EPOCHS
+from engine.recipe import MAX_EPOCHS, MAX_PACK
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -19,7 +19,6 @@ DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
 MAX_REPLICAS = 10_000
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
-MAX_PACK = 1024
 MAX_SLOTS = 256
 
 

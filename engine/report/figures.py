@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from engine.catalog.measures import find_measure
+from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves, Figures, find_curves
 from engine.study.files import explain_write_errors
 from engine.study.metrics_record import ArmMeasures, Estimate, find_metrics, group_onsets
@@ -134,7 +134,7 @@ def draw_instability(arms: Sequence[ArmCurves]) -> Figure | None:
         None where no arm has two replicas.
     """
     text = any(arm.test_perplexity is not None for arm in arms)
-    label = "test perplexity" if text else "test accuracy, %"
+    _, label = EPOCH_FIGURES["perplexity" if text else "accuracy"]
     spreads = [(arm, arm.test_perplexity if text else arm.test_accuracy) for arm in arms]
     shown = [(arm, found) for arm, found in spreads if found is not None and max(found.n) > 1]
     if not shown:

@@ -12,7 +12,7 @@ Figures = tuple[float | None, ...]
 """One figure per epoch; None where no replica counts."""
 
 
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
+class SpreadCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One figure over the replicas, by epoch."""
 
     n: tuple[int, ...]
@@ -44,11 +44,11 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: tuple[str, ...]
     """Finished runs that are in it."""
     epochs: tuple[int, ...]
-    test_accuracy: Spread | None = None
+    test_accuracy: SpreadCurve | None = None
     """Percent."""
-    test_cross_entropy: Spread | None = None
+    test_cross_entropy: SpreadCurve | None = None
     """Nats."""
-    test_perplexity: Spread | None = None
+    test_perplexity: SpreadCurve | None = None
     first_epochs: tuple[FirstEpoch, ...] | None
     """The comparison of the first epochs, for arms in which one bit varies; None for others."""
 

@@ -154,6 +154,11 @@ class StudyPaths:
     def fork(self, prefix_id: str, epoch: int) -> ForkPaths:
         return ForkPaths(self.forks / f"{prefix_id}-{epoch:05d}")
 
+    def list_forks(self, prefix_id: str) -> list[ForkPaths]:
+        """Return the states that were kept of a common beginning, earliest first; see `fork`."""
+        kept = self.forks.glob(f"{prefix_id}-*.safetensors")
+        return [ForkPaths(path.with_suffix("")) for path in sorted(kept)]
+
     @property
     def start_lock(self) -> Path:
         """Locked by the command that writes or starts the study; empty."""

@@ -57,8 +57,7 @@ def _common_beginnings(study: StudyPaths, recipe: Recipe) -> list[Found]:
         return []
     prefix_id = recipe.prefix.id
     found: list[Found] = []
-    for path in study.forks.glob(f"{prefix_id}-*.safetensors"):
-        fork = ForkPaths(path.with_suffix(""))
+    for fork in study.list_forks(prefix_id):
         checkpoint = load_checkpoint(fork.checkpoint, recipe_id=prefix_id)
         if checkpoint is not None and checkpoint.epoch <= recipe.onset.epoch:
             found.append((checkpoint, read_epochs(fork.epochs).records, "the common beginning"))

@@ -58,7 +58,7 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         owner=current_owner(),
         session=session,
         slot=slot,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started=_now(),
         device=torch.cuda.get_device_name(0) if cuda else _cpu_name(),
         versions=Versions(
             python=platform.python_version(),
@@ -72,6 +72,10 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
     )
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -80,7 +84,7 @@ def _cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
 
 
-def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
+def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
     """Load a run's data, or return it from `datasets`, which keeps only the data that was loaded last."""
     if recipe.data not in datasets:
         datasets.clear()
@@ -123,7 +127,7 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         predictions_sha256=hashlib.sha256(predictions).hexdigest(),
         labels_sha256=hashlib.sha256(labels_bytes(data)).hexdigest(),
         seconds=outcome.seconds,
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=_now(),
     )
     patiently(lambda: write_record(run.result, result))
     run.damage.unlink(missing_ok=True)

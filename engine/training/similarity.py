@@ -32,7 +32,7 @@ from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimil
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
-from engine.training.models.definitions import ResNet
+from engine.training.models.builders import ResNet
 from engine.training.models.shufflenet import ShuffleNet
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.images import prepare

@@ -18,7 +18,7 @@ from types import FrameType
 
 from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
-from engine.errors import NondetError, StoreFullError
+from engine.errors import NondetError, StoreFullError, summarise_error
 from engine.study.files import explain_write_errors
 from engine.study.paths import StudyPaths
 from engine.study.run_records import Cause, read_recipe, write_exit
@@ -32,7 +32,7 @@ from engine.training.run_files import (
     Claimed,
     Datasets,
     describe_attempt,
-    load_data,
+    load_once,
     write_labels,
 )
 from engine.training.stopping import CONTROL_PERIOD_S, Requests, Stopped
@@ -115,7 +115,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)
         check_unchanged(recipe, search_path=claimed.search_path)
-        data = load_data(recipe, claimed, datasets)
+        data = load_once(recipe, claimed, datasets)
         write_labels(claimed.study, data)
         gather(cohort, recipe, claim_more)
         train_cohort(cohort, data, requests)
@@ -143,7 +143,7 @@ def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) 
 
 
 def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = summarise_error(error)
     broken = breaks_context(error)  # and with the context this process
     if is_out_of_memory(error):
         cause, reason = explain_shortage(read_recipe(cohort[0].run, cohort[0].run_id), reason)

@@ -162,7 +162,7 @@ def _name_facts(plan: Plan, runs: tuple[str, ...], facts: Facts) -> ProbeFacts:
         **asdict(facts),
         arms=tuple(arm.name for arm in plan.arms if set(arm.runs) & set(runs)),
         runs=runs,
-        model=recipe.model.preset or recipe.model.target or "",
-        data=recipe.data.preset or recipe.data.target or "",
+        model=recipe.model.name,
+        data=recipe.data.name,
         pack_size=None if recipe.pack is None else recipe.pack.size,
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.cells import cell_len
 
 from engine.protocol.faults import printable
@@ -15,6 +16,9 @@ MISSING = "–"
 
 MAX_DECIMALS = 6
 """A number that needs more is written with an exponent."""
+
+MAX_DIGITS = 15
+"""Decimals of a number with an exponent: a float holds no more."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Symbols:
     levels: str = "▁▂▃▄▅▆▇█"
     """Heights of one character, lowest first."""
     ellipsis: str = "…"
+
+    @property
+    def frame(self) -> box.Box:
+        """The characters of a panel's frame."""
+        return box.ROUNDED if self is UNICODE else box.ASCII
 
     @property
     def states(self) -> dict[StudyState, str]:
@@ -96,6 +105,12 @@ def format_title(title: str, symbols: Symbols) -> str:
     return title.replace(UNICODE.delta, symbols.delta)
 
 
+def _round_with_exponent(value: float, decimals: int) -> str:
+    """Return a value with an exponent and the digits that a fixed number of decimals would show of it."""
+    shown = decimals + math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{min(max(0, shown), MAX_DIGITS)}e}"
+
+
 def format_with_error(value: float | None, error: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
     """Format a number and its error, both with the decimals that give the error two significant digits.
 
@@ -109,7 +124,7 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
         return format_number(value, decimals, symbols)
     places = digits_for(error)
     if places > MAX_DECIMALS:
-        return f"{value:.1e} {symbols.plus_minus} {error:.0e}"
+        return f"{_round_with_exponent(value, places)} {symbols.plus_minus} {_round_with_exponent(error, places)}"
     return f"{_round(value, places)} {symbols.plus_minus} {error:.{places}f}"
 
 

@@ -263,5 +263,5 @@ def draw_panel(
         subtitle=Text(legend) if len(legend) + PANEL_FRAME <= width else None,
         title_align="left",
         subtitle_align="right",
-        box=box.ROUNDED if symbols is UNICODE else box.ASCII,
+        box=symbols.frame,
     )

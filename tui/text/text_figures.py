@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
@@ -204,13 +203,12 @@ def make_figure_panels(
         "figure 3, spread by epoch": list_instability(curves, symbols, name_width=name_width, width=width),
         "crossed design, shares of variance": list_crossed(arms, symbols, bar=bar),
     }
-    frame = box.ROUNDED if symbols is UNICODE else box.ASCII
     return [
         Panel(
             Group(*(Text(line) for line in lines)),
             title=Text(f" {printable(study)}: {title} "),
             title_align="left",
-            box=frame,
+            box=symbols.frame,
         )
         for title, lines in figures.items()
         if lines

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.study.curves_record import Spread
+from engine.study.curves_record import SpreadCurve
 from engine.study.epochs import EpochRecord
 from tests.helpers.measures import make_curves
 from tui.text.format import fit_name
@@ -283,7 +283,7 @@ def test_added_up_runs_and_new_ones_give_the_same_series() -> None:
         "mean": figures[:4].mean(0), "sd": figures[:4].std(0), "min": figures[:4].min(0), "max": figures[:4].max(0)
     }  # fmt: skip
     known = {name: tuple(column.tolist()) for name, column in columns.items()}
-    spread = Spread(n=(4, 4, 4), low=known["min"], high=known["max"], **known)
+    spread = SpreadCurve(n=(4, 4, 4), low=known["min"], high=known["max"], **known)
     series = ArmSeries("a")
     series.add_finished(make_curves("a", accuracy=spread))
     for run in figures[4:]:

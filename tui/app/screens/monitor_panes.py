@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import events
 from textual.reactive import var
 
+from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from tui.app.follow import Picture
 from tui.app.look import arm_style
@@ -18,7 +19,7 @@ from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import UNICODE, describe_state, format_seconds
-from tui.text.series import MEASURES, Curve, count_ended, make_curve
+from tui.text.series import Curve, count_ended, make_curve
 
 LEGEND_COLUMNS = ((160, 16), (100, 12), (0, 5))
 """From so many columns on, the legend has so many for an arm's name."""
@@ -89,7 +90,7 @@ class ArmPlot(PlotView):
 
     def redraw(self) -> None:
         """Make the title and the curves as they are now."""
-        _, title = MEASURES[self.measure]
+        _, title = EPOCH_FIGURES[self.measure]
         what = (
             f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
         )
