@@ -136,6 +136,8 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the study now, and again whenever the clock strikes."""
         self.query_one("#arms").focus()
+        # Not by a message: the readout would be sent with the last epoch first, then with this one.
+        self.watch(self.query_one(PlotView), "epoch", self.read_at_epoch)
         self.look()
         self.set_interval(self.options.refresh_s, self._tick)
 
@@ -200,10 +202,9 @@ class MonitorScreen(Screen[None]):
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
-    def on_plot_view_pointed(self, event: PlotView.Pointed) -> None:
-        """Read values where the plot points."""
-        event.stop()
-        self.epoch = event.epoch
+    def read_at_epoch(self, epoch: int) -> None:
+        """Take the epoch that the plot points at."""
+        self.epoch = epoch
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Draw the arm under the cursor on top."""

@@ -102,6 +102,7 @@ class LinesView(ScrollView, can_focus=True):
         lines = list(lines)
         if lines == self.lines:
             return
+        before, cursor = self.lines, self.row
         self.lines, self.strips = lines, {}
         keys = [line.key for line in lines]
         wanted = keys.index(self.key) if self.key is not None and self.key in keys else min(self.row, len(lines) - 1)
@@ -109,7 +110,20 @@ class LinesView(ScrollView, can_focus=True):
         self.key = self._key_at(self.row)
         width = max((line.text.cell_len for line in lines), default=0)
         self.virtual_size = Size(width, len(lines))
-        self.refresh()
+        self._send_changes(before, cursor)
+
+    def _send_changes(self, before: Sequence[Line], cursor: int) -> None:
+        """Send the rows in view that differ from what was shown: bytes matter over SSH.
+
+        Args:
+            before: The lines that were shown.
+            cursor: The line that the cursor was on.
+        """
+        moved = {cursor, self.row} if cursor != self.row else set[int]()
+        top = self.scroll_offset.y
+        for number in range(top, top + self.size.height):
+            if number in moved or before[number : number + 1] != self.lines[number : number + 1]:
+                self.refresh(Region(0, number - top, self.size.width, 1))
 
     def _key_at(self, row: int) -> str | None:
         return self.lines[row].key if 0 <= row < len(self.lines) else None
