@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.screens import SIZES, screen_text, settle
-from tests.helpers.studies import write_study
+from tests.helpers.studies import read_requests, write_study
 from tui.app.app import NondetApp
 from tui.app.look import LOOKS, PALETTES, arm_style, choose_theme, next_theme
 from tui.app.screens.monitor import MonitorScreen
@@ -132,3 +132,28 @@ async def test_files_are_read_beside_the_event_loop(
             await settle(pilot)
     assert threads
     assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, store: Path, ended: bool) -> None:
+    paths = write_study(store / "s", done=3 if ended else 2, running=0)
+    if ended:
+        paths.supervisor.unlink()
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        footer = screen_text(app).splitlines()[-1]
+        assert ("Pause" in footer, "Cancel" in footer) == (not ended, not ended)
+        await pilot.press("p", "x")
+        await settle(pilot)
+        assert isinstance(app.screen, MonitorScreen) is ended, "x asks"
+        assert bool(read_requests(paths)) is not ended
+        if not ended:
+            await pilot.press("n")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert ("pause every run" in screen_text(app)) is not ended
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "its recipe" in screen_text(app), "the first run is done"
+        assert "pause it" not in screen_text(app)

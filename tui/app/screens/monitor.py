@@ -198,7 +198,9 @@ class MonitorScreen(Screen[None]):
         if ended and not self.was_finished:
             done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
             self.post_message(StudyEnded(picture.snapshot.study, done, total))
-        self.was_finished = ended
+        if ended != self.was_finished:
+            self.was_finished = ended
+            self.refresh_bindings()
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
@@ -219,7 +221,7 @@ class MonitorScreen(Screen[None]):
             return
         arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
         rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
-        if not self.options.readonly:
+        if not (self.options.readonly or self.was_finished):
             rows += [(verb, f"      {verb} every run of this arm that has not ended") for verb in ARM_VERBS]
         runs = {run.id: run for run in arm.runs}
 
@@ -233,6 +235,10 @@ class MonitorScreen(Screen[None]):
         self.app.push_screen(Choose(title, rows), opened)
 
     # What keys do --------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to pause or cancel a study only until it has ended."""
+        return action not in ("pause", "cancel") or not self.was_finished
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""
