@@ -136,7 +136,7 @@ class StartScreen(Screen[None]):
         Binding("C", "run", "Continue", show=False),
         Binding("x", "cancel", "Cancel"),
         Binding("d", "delete", "Delete"),
-        Binding("y", "copy_path", "Copy path"),
+        Binding("y", "copy_path", "Copy path", show=False),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("q", "app.quit", "Quit"),
