@@ -81,11 +81,11 @@ class BuilderScreen(Screen[None]):
         Binding("escape,q", "leave", "Back"),
         Binding("ctrl+r", "run", "Run"),
         Binding("ctrl+s", "save", "Save"),
-        Binding("tab", "page", "Settings"),
+        Binding("tab", "page", "Arms/Settings"),
         *ARM_BINDINGS,
-        Binding("u", "undo", "Undo", show=False),
-        Binding("v", "view_text", "TOML", show=False),
-        Binding("t", "time", "Time an epoch", show=False),
+        Binding("u", "undo", "Undo"),
+        Binding("v", "view_text", "TOML"),
+        Binding("t", "time", "Time it"),
         Binding("y", "copy_text", "Copy TOML", show=False),
     ]
 

@@ -8,15 +8,15 @@ from engine.catalog.sources import SOURCES
 
 ARM_BINDINGS = (
     Binding("space", "switch", "Toggle"),
-    Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]", show=False),
+    Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]"),
     Binding("right_square_bracket,full_stop", "column(1)", "Next source", show=False),
     *(
         Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
         for n, (name, source) in enumerate(SOURCES.items(), start=1)
     ),
-    Binding("a", "add", "Add"),
-    Binding("c", "copy", "Copy arm", show=False),
-    Binding("d", "delete", "Delete arm", show=False),
+    Binding("a", "add", "Add arm"),
+    Binding("c", "copy", "Copy arm"),
+    Binding("d", "delete", "Delete arm"),
     Binding("o", "onset", "Onset", show=False),
     Binding("e", "ensemble", "Ensemble", show=False),
     Binding("R", "replicas", "Replicas of arm", show=False),

@@ -154,7 +154,7 @@ class Heading(TextPane):
         done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
         again = "   measuring …" if self.measuring else ""
-        return f"{printable(self.measured.study)}   {done} of {planned} replicas{again}{order}"
+        return f"{printable(self.measured.study)}{order}   {done} of {planned} replicas{again}"
 
 
 class ResultsPage(LinesPane):
@@ -230,10 +230,10 @@ class ResultsScreen(Screen[None]):
         Binding("p", "published", "Published"),
         Binding("s", "sort", "Sort"),
         Binding("y", "copy('markdown')", "Copy"),
-        Binding("Y", "copy('latex')", "Copy LaTeX", show=False),
         Binding("e", "export", "Export"),
         Binding("c", "compare", "Compare"),
         Binding("m", "monitor", "Monitor"),
+        Binding("Y", "copy('latex')", "Copy LaTeX"),
         Binding("R", "refresh", "Measure again", show=False),
     ]
 
