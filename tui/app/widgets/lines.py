@@ -26,6 +26,7 @@ from textual.strip import Strip
 
 from engine.protocol.faults import printable
 from tui.app.widgets.owner import app_class
+from tui.text.format import UNICODE
 
 CURSOR = Style(reverse=True)
 
@@ -38,10 +39,16 @@ class Line:
     key: str | None = None
 
 
-def wrap_lines(text: str, width: int) -> list[Line]:
-    """Return a message as lines to read: line breaks are kept, words that are too long are broken."""
-    rows = [part for row in text.splitlines() for part in textwrap.wrap(printable(row), max(20, width)) or [""]]
-    return [Line(Text(row)) for row in rows]
+def wrap_lines(text: str, width: int, *, indent: str = "") -> list[Line]:
+    """Return a message as lines to read: line breaks are kept, words that are too long are broken.
+
+    Args:
+        text: The message.
+        width: Columns of a line.
+        indent: Before what goes on from the line above.
+    """
+    wrap = textwrap.TextWrapper(max(20, width), subsequent_indent=indent).wrap
+    return [Line(Text(part)) for row in text.splitlines() for part in wrap(printable(row)) or [""]]
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -152,6 +159,10 @@ class LinesView(ScrollView, can_focus=True):
         left = self.scroll_offset.x
         base = self.rich_style
         shown = strip.crop(left, left + width).extend_cell_length(width)
+        seen = self.scrollable_content_region.width
+        if strip.cell_length > left + seen > left:
+            *before, last = shown.crop(0, seen)
+            shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
         if self.has_cursor and self.has_focus and number == self.row and self.lines[number].key is not None:
             return Strip([Segment(segment.text, CURSOR) for segment in shown]).apply_style(base)
         return shown.apply_style(base)
@@ -171,8 +182,10 @@ class LinesView(ScrollView, can_focus=True):
             return
         self.row = self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
         self.key = self._key_at(self.row)
-        # Headings above the first line that can be chosen are shown with it.
-        top = 0 if all(line.key is None for line in self.lines[: self.row]) else self.row
+        # Headings right above a line are shown with it, as far as there is room.
+        top = self.row
+        while 0 < top > self.row - self.size.height + 1 and self.lines[top - 1].key is None:
+            top -= 1
         self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)
         self.refresh()
 
