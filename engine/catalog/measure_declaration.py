@@ -71,16 +71,3 @@ class Measure:
     def spread_key(self) -> str | None:
         """Return the key that the SD of the same figure would have; None where the measure is no mean over replicas."""
         return f"{self.key.removesuffix('_mean')}_sd" if self.statistic == "mean" else None
-
-
-def describe_measure(measure: Measure) -> str:
-    """Explain a measure in a paragraph: what it is, how it is computed, and where that comes from."""
-    beside = {
-        "none": "",
-        "bootstrap": " Behind ±: the SD of this value over bootstrap resamples of the replicas.",
-        "jackknife": " In brackets: a 95 % interval from leaving out each replica in turn.",
-    }[measure.uncertainty]
-    return (
-        f"{measure.title}, {measure.unit} ({measure.key}): {measure.meaning}{beside} "
-        f"Formula: {measure.formula}. Source: {measure.source}."
-    )

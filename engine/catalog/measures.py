@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from engine.catalog.measure_declaration import STATISTICS, Group, Measure, View, describe_measure
+from engine.catalog.measure_declaration import STATISTICS, Group, Measure, View
 
 PAPER = "Summers & Dinneen (2021)"
 JORDAN = "Jordan (ICLR 2024)"
@@ -348,8 +348,3 @@ def digest_measures() -> str:
         for measure in group
     ]
     return hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()[:16]
-
-
-def describe_measures(group: Group) -> tuple[str, ...]:
-    """Explain every measure of a group, in order."""
-    return tuple(describe_measure(measure) for measure in MEASURES[group])

@@ -10,7 +10,6 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import (
     DIAGNOSTICS_PANEL,
     MEASURES,
-    describe_measures,
     digest_measures,
     find_measure,
     list_columns,
@@ -95,13 +94,3 @@ def test_digest_is_another_where_something_else_is_measured(
     assert digest_measures() == before, "what it is called does not matter"
     monkeypatch.setitem(MEASURES, "images", (MEASURES["images"][0], replace(first, **change), *others))
     assert digest_measures() != before
-
-
-def test_explanation_says_what_stands_beside_the_value() -> None:
-    spread, disagreement = (
-        next(text for text in describe_measures("images") if f"({key})" in text)
-        for key in ("accuracy_sd", "disagreement")
-    )
-    assert "bootstrap" in spread
-    assert "leaving out each replica" in disagreement
-    assert "section 3.1" in disagreement

@@ -93,4 +93,4 @@ def describe_protocol(entry: ProtocolFile) -> str:
     """Describe a protocol file in one line."""
     if entry.fault is not None:
         return f"{entry.name:24} {UNICODE.failed} {printable(entry.fault)}"
-    return f"{entry.name:24} {entry.origin:8} {entry.description}"
+    return f"{entry.name:24} {entry.description}"

@@ -86,12 +86,22 @@ def digits_for(error: float) -> int:
 
 
 def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
-    """Format a number with fixed decimals; exactly 0 and 1 without any, so that they differ from rounded ones."""
+    """Format a number with fixed decimals; one that these would round to 0 or 1 has more, and 0 and 1 have none."""
     if value is None or not math.isfinite(value):
         return symbols.missing
     if value in (0, 1):
         return str(int(value))
-    return _round(value, decimals)
+    text = _round(value, decimals)
+    if float(text) == 0:
+        places = digits_for(abs(value))
+        return f"{value:.1e}" if places > MAX_DECIMALS else f"{value:.{places}f}"
+    return _tell_from_one(value, decimals + 1) if float(text) == 1 else text
+
+
+def _tell_from_one(value: float, decimals: int) -> str:
+    """Return a value near 1 with at least some decimals, and as many as tell it from 1; else its distance from 1."""
+    texts = (f"{value:.{places}f}" for places in range(decimals, MAX_DECIMALS + 1))
+    return next((text for text in texts if float(text) != 1), f"1{value - 1:+.0e}")
 
 
 def _round(value: float, decimals: int) -> str:

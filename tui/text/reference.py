@@ -7,23 +7,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.catalog import presets
-from engine.catalog.measure_declaration import Group, Uncertainty
+from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import MEASURES
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.keys import Key
 from engine.protocol.sections import RECORDS, SECTIONS
+from tui.text.explanations import BESIDE
 
 GROUPS: dict[Group, str] = {
     "images": "Networks that classify",
     "text": "Language models",
     "diagnostics": "What a spread is made of",
-}
-
-BESIDE: dict[Uncertainty, str] = {
-    "none": "",
-    "bootstrap": "±: its SD over bootstrap resamples of the replicas.",
-    "jackknife": "[ ]: 95 %, from leaving out each replica in turn.",
 }
 
 HEADS = ("key", "default", "what it does", "note", "allowed")

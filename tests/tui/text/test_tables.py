@@ -17,7 +17,7 @@ from engine.study.metrics_record import ArmMeasures, spread_arm
 from tests.helpers.measures import make_measures
 from tui.text.format import ASCII, UNICODE
 from tui.text.report import FORMATS, escape_latex, escape_markdown
-from tui.text.tables import make_notes, make_panel, make_rows
+from tui.text.tables import make_notes, make_panel, make_rows, note_sharing
 
 HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
 
@@ -201,3 +201,18 @@ def test_csv_tells_measured_from_published() -> None:
     assert [(row["kind"], row["n"], row["disagreement"]) for row in rows] == [
         ("measured", "12", "3.4012"), ("published", "100", "10.7"), ("replicated", "100", "10.7"),
     ]  # fmt: skip
+
+
+def test_note_of_several_arms_is_said_once() -> None:
+    reasons = {"independent_sd": "one class only"}
+    arms = [entry(name="A", reasons=reasons), entry(name="B"), entry(name="C", reasons=reasons)]
+    assert make_notes(arms, {"B": {"shuffle": "full batches"}, "C": {"shuffle": "full batches"}}) == [
+        "A, C: one class only",
+        "B, C: full batches",
+    ]
+
+
+def test_shared_runs_are_explained_where_there_are_any() -> None:
+    arms = [entry(name="A", planned=12), entry(name="B", planned=3)]
+    assert note_sharing(arms, 14) == ["15 replicas are 14 runs: arms share those that are the same"]
+    assert note_sharing(arms, 15) == []

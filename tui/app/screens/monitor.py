@@ -91,10 +91,13 @@ class MonitorScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
         Binding("r", "results", "Results"),
+        Binding("p", "pause", "Pause study"),
+        Binding("x", "cancel", "Cancel study"),
         Binding("m", "measure", "Measure"),
         Binding("s", "spread", "SD"),
         Binding("L", "log_scale", "Log-y"),
-        Binding("a", "arms", "Arms"),
+        Binding("space", "hold", "Hold view"),
+        Binding("a", "arms", "Hide arm"),
         Binding("left_square_bracket", "cursor(-1)", "Cursor", key_display="[ ]"),
         Binding("right_square_bracket", "cursor(1)", "Cursor right", show=False),
         Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+ -"),
@@ -102,10 +105,7 @@ class MonitorScreen(Screen[None]):
         Binding("less_than_sign", "pan(-5)", "Pan left", show=False),
         Binding("greater_than_sign", "pan(5)", "Pan right", show=False),
         Binding("0", "reset", "Whole plot", show=False),
-        Binding("space", "hold", "Hold view"),
         Binding("tab", "page", "Arms/Runs", show=False),
-        Binding("p", "pause", "Pause study"),
-        Binding("x", "cancel", "Cancel study"),
         Binding("C", "go_on", "Continue study", show=False),
     ]
 
@@ -136,6 +136,8 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the study now, and again whenever the clock strikes."""
         self.query_one("#arms").focus()
+        # Not by a message: the readout would be sent with the last epoch first, then with this one.
+        self.watch(self.query_one(PlotView), "epoch", self.read_at_epoch)
         self.look()
         self.set_interval(self.options.refresh_s, self._tick)
 
@@ -196,14 +198,15 @@ class MonitorScreen(Screen[None]):
         if ended and not self.was_finished:
             done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
             self.post_message(StudyEnded(picture.snapshot.study, done, total))
-        self.was_finished = ended
+        if ended != self.was_finished:
+            self.was_finished = ended
+            self.refresh_bindings()
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
-    def on_plot_view_pointed(self, event: PlotView.Pointed) -> None:
-        """Read values where the plot points."""
-        event.stop()
-        self.epoch = event.epoch
+    def read_at_epoch(self, epoch: int) -> None:
+        """Take the epoch that the plot points at."""
+        self.epoch = epoch
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Draw the arm under the cursor on top."""
@@ -218,7 +221,7 @@ class MonitorScreen(Screen[None]):
             return
         arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
         rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
-        if not self.options.readonly:
+        if not (self.options.readonly or self.was_finished):
             rows += [(verb, f"      {verb} every run of this arm that has not ended") for verb in ARM_VERBS]
         runs = {run.id: run for run in arm.runs}
 
@@ -232,6 +235,10 @@ class MonitorScreen(Screen[None]):
         self.app.push_screen(Choose(title, rows), opened)
 
     # What keys do --------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to pause or cancel a study only until it has ended."""
+        return action not in ("pause", "cancel") or not self.was_finished
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""

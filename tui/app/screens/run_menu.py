@@ -6,10 +6,14 @@ from textual.app import App
 
 from engine.study.control import Verb, request
 from engine.study.paths import StudyPaths
+from engine.study.run_state import Status
 from engine.study.view import RunView
 from tui.app.screens.dialogs import Choose, Reader
 
 VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
+
+ENDED: tuple[Status, ...] = ("done", "failed")
+"""What a run is that no request changes any more."""
 
 
 def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool) -> None:
@@ -28,7 +32,7 @@ def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool
     }
     readable |= {"spec": ("its recipe (spec.json)", files.spec), "result": ("its result (result.json)", files.result)}
     choices = [(key, said) for key, (said, _) in readable.items()]
-    choices += [] if readonly else list(VERBS.items())
+    choices += [] if readonly or run.state.status in ENDED else list(VERBS.items())
 
     def chosen(key: str | None) -> None:
         if key in readable:

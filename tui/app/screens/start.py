@@ -33,6 +33,13 @@ from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 
 PERIOD_S = 2.0
+ORIGINS = {
+    "recent": "Protocols that were opened lately",
+    "here": "Protocols in this folder and in ./protocols",
+    "shipped": "Protocols that come with the program",
+}
+"""Origin of a protocol file → what stands above those of it."""
+
 WELCOME = (
     "No study yet. Choose a protocol below and press Enter: it opens in the",
     "builder, where ctrl+r runs it. quickstart takes about a minute and a half",
@@ -95,15 +102,18 @@ class ChoiceList(LinesPane):
         if listing is None:
             return ()
         studies = self._match({key: describe_study(s, listing.read_at) for key, s in listing.studies.items()})
-        protocols = self._match({key: describe_protocol(p) for key, p in listing.protocols.items()})
         lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
         if not listing.studies:
             lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
         elif not studies:
             lines.append(Line(Text(f"  none of {len(listing.studies)} matches {self.needle}", style="dim")))
-        lines += [*studies, Line(Text("")), Line(Text("Protocols", style="bold")), *protocols]
-        if not protocols:
-            lines.append(Line(Text("  none; n begins a new one", style="dim")))
+        lines += studies
+        for origin, title in ORIGINS.items():
+            there = {key: describe_protocol(p) for key, p in listing.protocols.items() if p.origin == origin}
+            if found := self._match(there):
+                lines += [Line(Text("")), Line(Text(title, style="bold")), *found]
+        if not any(line.key in listing.protocols for line in lines):
+            lines += [Line(Text("")), Line(Text("No protocol; n begins a new one", style="dim"))]
         return lines
 
     def _match(self, rows: dict[str, str]) -> list[Line]:
@@ -136,10 +146,10 @@ class StartScreen(Screen[None]):
         Binding("C", "run", "Continue", show=False),
         Binding("x", "cancel", "Cancel"),
         Binding("d", "delete", "Delete"),
-        Binding("y", "copy_path", "Copy path"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("q", "app.quit", "Quit"),
+        Binding("y", "copy_path", "Copy path"),
     ]
 
     def __init__(self, options: Options) -> None:
