@@ -21,6 +21,13 @@ MAX_ARM_NAME = 80
 MAX_PACK = 1024
 MAX_SLOTS = 256
 MAX_EPOCHS = 100_000
+MAX_ARMS = 1000
+"""Of one study, every onset counted."""
+MAX_ONSETS = 1000
+MAX_RUNS = 50_000
+"""Of one study: planning takes a quarter of a millisecond for each, and every one is a folder."""
+MAX_WHOLE = 2**63 - 1
+"""TOML promises no whole number beyond 64 bits, and nor does the JSON of a recipe."""
 
 
 def no_names() -> tuple[str, ...]:
@@ -104,13 +111,13 @@ def automatic(count: Check) -> Check:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a finite number; true and false are none, and nor is a whole one beyond 64 bits."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Tell whether a value is a whole number of at most 64 bits; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WHOLE
 
 
 def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -149,8 +156,7 @@ def _are_devices(value: Any) -> bool:
 
 def _are_arguments(value: Any) -> bool:
     return is_table(value) and all(
-        key.isidentifier() and isinstance(v, (str, int, float, bool)) and (not isinstance(v, float) or math.isfinite(v))
-        for key, v in value.items()
+        key.isidentifier() and (isinstance(v, (str, bool)) or is_number(v)) for key, v in value.items()
     )
 
 
@@ -160,7 +166,11 @@ def _is_square(value: Any) -> bool:
 
 def _is_onset(value: Any) -> bool:
     listed = value if is_list(value) else [value]
-    return bool(listed) and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed) and differ(listed)
+    return (
+        0 < len(listed) <= MAX_ONSETS
+        and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed)
+        and differ(listed)
+    )
 
 
 def _is_ensemble(value: Any) -> bool:
@@ -198,7 +208,7 @@ reference = Check(
     lambda: tuple(read_tables()),
 )
 square = allow("a square number from 1 to 10000", _is_square)
-onset = allow("a whole number from 0, or different ones in a list", _is_onset)
+onset = allow(f"a whole number from 0, or up to {MAX_ONSETS} different ones in a list", _is_onset)
 ensemble = allow("{ of = an arm's name, size = members }", _is_ensemble)
 crossed = allow(
     f"two of {', '.join(SOURCES)}, each with 2 or more seeds, at most {MAX_REPLICAS} pairs",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from engine.catalog import presets
-from engine.protocol.checks import is_number, is_whole
+from engine.protocol.checks import MAX_ARMS, MAX_RUNS, is_number, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Sections
 
 Table = dict[str, Any]
+SPLIT = "split the study into several protocols, or lower replicas"
 Report = Callable[..., None]
 """Called with section, key, problem, remedy and value of one fault."""
 
@@ -163,6 +165,26 @@ def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: 
         faults.append(Fault(key, problem, "choose an earlier epoch or train longer", show_value(onsets)))
 
 
+def check_root(root: str, faults: list[Fault]) -> None:
+    """Report a folder of data that begins with the home of nobody."""
+    try:
+        Path(root).expanduser()
+    except RuntimeError:
+        problem = "begins with a home folder, and there is no such user, or HOME is not set"
+        faults.append(Fault("data.root", problem, "write the folder out, or set HOME", show_value(root)))
+
+
+def check_size(arms: tuple[Arm, ...], faults: list[Fault]) -> None:
+    """Report a study of more arms, every onset counted, or of more runs than one study may have."""
+    runs = sum(arm.replicas for arm in arms if arm.ensemble is None)
+    if len(arms) > MAX_ARMS:
+        problem = f"makes {len(arms):,} arms, every onset counted; at most {MAX_ARMS:,} are allowed"
+        faults.append(Fault("arm", problem, SPLIT))
+    if runs > MAX_RUNS:
+        problem = f"makes {runs:,} runs, all replicas counted; at most {MAX_RUNS:,} are allowed in one study"
+        faults.append(Fault("arm", problem, SPLIT))
+
+
 def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault]) -> tuple[Arm, ...]:
     """Give ensemble arms the number of groups that their members' arm allows.
 
@@ -172,15 +194,17 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
         faults: Extended.
     """
     trained = {arm.name: arm for arm in arms if arm.ensemble is None}
+    numbers = {name: number for number, name in enumerate(names, start=1) if isinstance(name, str)}
+    ensembles = {arm.name for arm in arms if arm.ensemble is not None}
     linked: list[Arm] = []
     for arm in arms:
         if arm.ensemble is None:
             linked.append(arm)
             continue
-        key = f"arm[{names.index(arm.name) + 1}].ensemble"
+        key = f"arm[{numbers[arm.name]}].ensemble"
         members = trained.get(arm.ensemble.of)
         if members is None:
-            if arm.ensemble.of not in names or arm.ensemble.of in {a.name for a in arms if a.ensemble is not None}:
+            if arm.ensemble.of not in numbers or arm.ensemble.of in ensembles:
                 remedy = suggest(arm.ensemble.of, trained)
                 faults.append(Fault(f"{key}.of", "is no arm that is trained", remedy, show_value(arm.ensemble.of)))
             continue
