@@ -10,6 +10,7 @@ import msgspec
 from engine.catalog import presets
 from engine.errors import StudyError
 from engine.plan.plan import Plan
+from engine.protocol.faults import show_path
 from engine.protocol.sections import Metrics
 from engine.study.choices import Chosen
 from engine.study.paths import StudyPaths, enter_path, find_store
@@ -196,12 +197,13 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
         StudyError: If there is none; names the studies that there are nearby.
     """
     root = find_store(store)
+    given = StudyPaths(enter_path(name or "."))  # before any look at the disk: it refuses names that are too long
     candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
-    candidates.append(StudyPaths(enter_path(name or ".")))
+    candidates.append(given)
     for paths in candidates:
         if paths.plan.exists():
             return StudyPaths(paths.folder.resolve())
     raise StudyError(
-        f"{name!r}: no study of this name in {root} and no study folder at this path: "
+        f"'{show_path(name)}': no study of this name in {show_path(root)} and no study folder at this path: "
         f"`nondet-tui ls --store DIR` lists a store's studies"
     )
