@@ -20,6 +20,7 @@ from engine.plan.packing import Packings
 from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
+from engine.protocol.load import find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.files import explain_write_errors, make_folder, write_bytes
@@ -65,7 +66,7 @@ def make_digest(protocol: Protocol) -> Digest:
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
     """Return where the user's targets are looked for beside installed packages: the protocol file's folder."""
-    return (Path(protocol.file).resolve().parent,)
+    return (find_protocol_folder(protocol.file),)
 
 
 def data_root(protocol: Protocol) -> Path:
@@ -152,6 +153,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         protocol=ProtocolOrigin(file=protocol.file, overrides=protocol.overrides),
         data_root=str(data_root(protocol)),
         search_path=tuple(str(folder) for folder in search_path(protocol)),
+        trusted=protocol.trusted,
         dispatch=DispatchSettings(
             executor=dispatch.executor,
             devices=dispatch.devices,

@@ -14,6 +14,7 @@ from engine.catalog.sources import SOURCES
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+MODULE_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
 MAX_REPLICAS = 10_000
 MAX_SEED = 2**31 - 1
@@ -24,6 +25,7 @@ MAX_EPOCHS = 100_000
 MAX_ARMS = 1000
 """Of one study, every onset counted."""
 MAX_ONSETS = 1000
+MAX_MODULES = 100
 MAX_RUNS = 50_000
 """Of one study: planning takes a quarter of a millisecond for each, and every one is a folder."""
 MAX_WHOLE = 2**63 - 1
@@ -143,6 +145,11 @@ def _is_arm_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= MAX_ARM_NAME and value.isprintable()
 
 
+def _are_modules(value: Any) -> bool:
+    named = is_list(value) and len(value) <= MAX_MODULES and all(isinstance(name, str) for name in value)
+    return named and differ(value) and all(len(name) <= 200 and MODULE_PATTERN.fullmatch(name) for name in value)
+
+
 def _is_source_list(value: Any) -> bool:
     return is_list(value) and all(isinstance(v, str) and v in SOURCES for v in value) and differ(value)
 
@@ -196,6 +203,9 @@ flag = allow("true or false", lambda value: isinstance(value, bool))
 folder_name = allow("1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit", _is_folder_name)
 arm_name = allow(f"one line of 1 to {MAX_ARM_NAME} printable characters", _is_arm_name)
 target = allow('"module:function"', lambda value: isinstance(value, str) and bool(TARGET_PATTERN.fullmatch(value)))
+modules = allow(
+    f'a list of at most {MAX_MODULES} different names of modules such as ["mypkg", "timm.models"]', _are_modules
+)
 source_list = allow(f"a list of different sources out of {', '.join(SOURCES)}; empty for a control", _is_source_list)
 devices = allow('"auto", "cpu" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
 slots = automatic(whole(1, MAX_SLOTS))

@@ -19,11 +19,13 @@ from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
 from engine.protocol.keys import Key
 from engine.protocol.overrides import apply_overrides
 from engine.protocol.rules import (
+    MAX_FAULTS,
     SPLIT,
     check_cka,
     check_onsets,
     check_root,
     check_size,
+    check_targets,
     check_together,
     link_ensembles,
 )
@@ -36,8 +38,6 @@ MAX_DIGITS = sys.get_int_max_str_digits()
 """Python reads no whole number that has more."""
 MAX_UNKNOWN = 20
 """Unknown keys of one table that are reported one by one."""
-MAX_FAULTS = 100
-"""Once there are so many, the arms that follow are not checked: the remedy is to repair what is known."""
 Table = dict[str, Any]
 
 
@@ -94,7 +94,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
     if name is None and not any(fault.key == "protocol.name" for fault in faults):
         faults.append(Fault("protocol.name", "is missing", SECTIONS["protocol"]["name"].remedy))
     check_root(sections.data.root, faults)
-    arms = _build_arms(document.get("arm"), sections, faults)
+    arms = _build_arms(document.get("arm"), sections, find_protocol_folder(file), faults)
     check_cka(sections, arms, faults)
     if faults or name is None:
         return None
@@ -107,6 +107,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         reference=sections.protocol.reference,
         arms=arms,
         data_root=sections.data.root,
+        trusted=tuple(sections.trust.modules),
         seeds=sections.seeds,
         lowlevel=sections.lowlevel,
         bit=sections.bit,
@@ -119,6 +120,11 @@ def _settle(dispatch: Dispatch) -> Dispatch:
     """Return the section with a list of devices that cannot change, and seconds with a fraction."""
     devices = dispatch.devices if isinstance(dispatch.devices, str) else tuple(dispatch.devices)
     return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s))
+
+
+def find_protocol_folder(file: str) -> Path:
+    """Return the folder that a protocol file really lies in, where its targets are looked for and roots begin."""
+    return Path(file).resolve().parent
 
 
 def _unknown_keys(prefix: str, table: Table, valid: list[str]) -> list[Fault]:
@@ -163,7 +169,7 @@ def _remedy(value: Any, key: Key) -> str:
     return suggest(value, key.check.names) if key.check.is_unknown_name(value) else key.remedy
 
 
-def _build_arms(tables: Any, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
+def _build_arms(tables: Any, sections: Sections, folder: Path, faults: list[Fault]) -> tuple[Arm, ...]:
     if not is_list(tables) or not tables or not all(is_table(table) for table in tables):
         remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
         shown = None if tables is None else show_value(tables)
@@ -181,6 +187,7 @@ def _build_arms(tables: Any, sections: Sections, faults: list[Fault]) -> tuple[A
         arms += _build_arm(f"arm[{number}].", table, sections, faults)
     names = [table.get("name") for table in tables]
     _check_names(names, arms, faults)
+    check_targets(tables, sections, arms, folder, faults)
     linked = link_ensembles(tuple(arms), names, faults)
     check_size(linked, faults)
     return linked

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog import presets
-from engine.protocol.checks import MAX_ARMS, MAX_RUNS, is_number, is_whole
+from engine.catalog.modules import find_distrust
+from engine.protocol.checks import MAX_ARMS, MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Sections
 
 Table = dict[str, Any]
+MAX_FAULTS = 100
+"""Once there are so many, the arms that follow are not checked: the remedy is to repair what is known."""
 SPLIT = "split the study into several protocols, or lower replicas"
 Report = Callable[..., None]
 """Called with section, key, problem, remedy and value of one fault."""
@@ -172,6 +175,29 @@ def check_root(root: str, faults: list[Fault]) -> None:
     except RuntimeError:
         problem = "begins with a home folder, and there is no such user, or HOME is not set"
         faults.append(Fault("data.root", problem, "write the folder out, or set HOME", show_value(root)))
+
+
+def check_targets(tables: list[Table], sections: Sections, arms: list[Arm], folder: Path, faults: list[Fault]) -> None:
+    """Report targets whose modules lie neither in the protocol's folder nor in a module that it trusts.
+
+    Args:
+        tables: The [[arm]] tables as they were written.
+        sections: The protocol's own sections.
+        arms: What has come of the tables; a target that no arm uses is left alone.
+        folder: The folder of the protocol file.
+        faults: Extended.
+    """
+    used = {target for arm in arms for target in (arm.data.target, arm.model.target) if target is not None}
+    named = [("data.target", sections.data.target), ("model.target", sections.model.target)]
+    own = [(number, table.get("model")) for number, table in enumerate(tables, start=1)]
+    named += [(f"arm[{number}].model.target", model.get("target")) for number, model in own if is_table(model)]
+    for key, target in named:
+        if target not in used or len(faults) >= MAX_FAULTS:
+            continue
+        distrust = find_distrust(target, search_path=(folder,), trusted=sections.trust.modules)
+        if distrust is not None:
+            problem, remedy = distrust
+            faults.append(Fault(key, problem, remedy, show_value(target)))
 
 
 def check_size(arms: tuple[Arm, ...], faults: list[Fault]) -> None:

@@ -112,6 +112,18 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """[trust]: whose code targets may be, beside that of modules in the protocol file's folder."""
+
+    modules: list[str] = key(  # noqa: RUF009 - a field, as dataclasses.field gives one
+        checks.modules,
+        [],
+        'installed modules whose functions are targets, e.g. modules = ["mypkg"]',
+        "Lists modules from elsewhere that targets may be taken from; what is inside of one is meant with it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """[train]: how the network is trained; the defaults are the paper's."""
 
@@ -325,6 +337,7 @@ class Sections:
     protocol: Heading
     data: Data
     model: Model
+    trust: Trust
     train: Train
     seeds: dict[str, int]
     """Base seed of every source that has one."""
@@ -339,6 +352,7 @@ RECORDS: dict[str, type[Any]] = {
     "protocol": Heading,
     "data": Data,
     "model": Model,
+    "trust": Trust,
     "train": Train,
     "lowlevel": LowLevel,
     "bit": Bit,

@@ -111,6 +111,8 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """Run id → the id of its common beginning and its onset, for runs that have one."""
     reuses: dict[str, str]
     """Run id → the run whose weights it evaluates otherwise, for runs that have such a twin in this plan."""
+    trusted: tuple[str, ...] = ()
+    """Modules from elsewhere that the user's functions may be taken from."""
     packs: dict[str, str]
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
 
@@ -133,6 +135,7 @@ def make_study_plan(
     protocol: ProtocolOrigin,
     data_root: str,
     search_path: tuple[str, ...],
+    trusted: tuple[str, ...] = (),
     dispatch: DispatchSettings,
     metrics: Metrics,
     reference: str | None,
@@ -149,6 +152,7 @@ def make_study_plan(
         protocol=protocol,
         data_root=data_root,
         search_path=search_path,
+        trusted=trusted,
         dispatch=dispatch,
         metrics=metrics,
         reference=reference,
