@@ -53,8 +53,12 @@ def test_full_output_is_named(command: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_full_error_output_keeps_the_code_of_a_fault() -> None:
+def test_full_error_output_ends_no_command() -> None:
     assert run("$B frobnicate 2> /dev/full").returncode == 2
+    code = "import sys; from rich.console import Console; from tui.commands.streams import prepare_streams; "
+    code += "prepare_streams(); [Console(stderr=True).print('x' * 9000) for _ in range(9)]; print('went on')"
+    done = run('"$PYTHON" -P -c "$CODE" 2> /dev/full', CODE=code)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
 
 
 @pytest.mark.parametrize("command", ["keys", "report x --format markdown", "report x --format csv", "report x"])

@@ -5,7 +5,11 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 SPELLED = {
     **{"–": "-", "−": "-", "—": "-", "±": "+-", "×": "x", "…": "...", "·": "*", "→": "->", "≤": "<=", "≥": ">="},
@@ -28,10 +32,26 @@ def prepare_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
+    if sys.stderr is sys.__stderr__:
+        raw = ForgetfulFile(2, "w", closefd=False)
+        sys.stderr = TextIOWrapper(BufferedWriter(raw), encoding=sys.stderr.encoding, line_buffering=True)
     codecs.register_error("spelled", spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="spelled")
+
+
+class ForgetfulFile(FileIO):
+    """Loses what cannot be written: a full disk behind standard error ends neither a command nor its exit code."""
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write, and say that all of it was written where there is no room for it."""
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return memoryview(content).nbytes
 
 
 def spell(error: UnicodeError) -> tuple[str, int]:
