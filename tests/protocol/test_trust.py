@@ -65,6 +65,19 @@ def write_protocol(folder: Path, *, trust: str = "") -> Path:
     return path
 
 
+def test_protocol_that_is_reached_through_a_link_has_the_folder_of_its_file(tmp_path: Path) -> None:
+    path = write_protocol(tmp_path / "here")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "x.toml"
+    link.symlink_to(path)
+    for way in (link, tmp_path / "elsewhere" / ".." / "here" / "x.toml"):
+        assert load_protocol(way).arms[0].model.target == "trace_nets:build"
+    (path.parent / "trace_nets.py").rename(tmp_path / "elsewhere" / "trace_nets.py")
+    (path.parent / "trace_nets.py").symlink_to("../elsewhere/trace_nets.py")
+    with pytest.raises(ProtocolError, match="is a link to"):
+        load_protocol(link)
+
+
 def test_reading_listing_and_planning_run_no_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,10 +50,10 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
         candidates += [(path, "shipped") for path in sorted([*shipped.glob("*.toml"), *shipped.glob("small/*.toml")])]
     found: dict[Path, ProtocolFile] = {}
     for path, origin in candidates:
-        where = path.resolve()
-        known = found.get(where)
-        if known is None and (entry := read_head(path, origin)) is not None:
-            found[where] = entry
+        entry = read_head(path, origin)
+        # Only where there is a file: a link that leads to itself cannot be resolved.
+        if entry is not None:
+            found.setdefault(path.resolve(), entry)
     return list(found.values())
 
 
