@@ -26,6 +26,11 @@ MAX_ARMS = 1000
 """Of one study, every onset counted."""
 MAX_ONSETS = 1000
 MAX_MODULES = 100
+MAX_ARGUMENTS = 100
+MAX_ARGUMENT_TEXT = 4000
+"""Arguments are part of every run's recipe, so that they are written and digested as often as there are runs."""
+MAX_NAME = 200
+"""Characters of a module's name, with the function's."""
 MAX_RUNS = 50_000
 """Of one study: planning takes a quarter of a millisecond for each, and every one is a folder."""
 MAX_WHOLE = 2**63 - 1
@@ -147,7 +152,7 @@ def _is_arm_name(value: Any) -> bool:
 
 def _are_modules(value: Any) -> bool:
     named = is_list(value) and len(value) <= MAX_MODULES and all(isinstance(name, str) for name in value)
-    return named and differ(value) and all(len(name) <= 200 and MODULE_PATTERN.fullmatch(name) for name in value)
+    return named and differ(value) and all(len(name) <= MAX_NAME and MODULE_PATTERN.fullmatch(name) for name in value)
 
 
 def _is_source_list(value: Any) -> bool:
@@ -162,9 +167,17 @@ def _are_devices(value: Any) -> bool:
 
 
 def _are_arguments(value: Any) -> bool:
-    return is_table(value) and all(
-        key.isidentifier() and (isinstance(v, (str, bool)) or is_number(v)) for key, v in value.items()
-    )
+    return is_table(value) and len(value) <= MAX_ARGUMENTS and all(map(_is_argument, value, value.values()))
+
+
+def _is_argument(name: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_ARGUMENT_TEXT and name.isidentifier()
+    return name.isidentifier() and (isinstance(value, bool) or is_number(value))
+
+
+def _is_target(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME and bool(TARGET_PATTERN.fullmatch(value))
 
 
 def _is_square(value: Any) -> bool:
@@ -202,7 +215,7 @@ MODEL_NAMES = (*presets.MODELS, *presets.LANGUAGE_MODELS, f"{presets.TORCHVISION
 flag = allow("true or false", lambda value: isinstance(value, bool))
 folder_name = allow("1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit", _is_folder_name)
 arm_name = allow(f"one line of 1 to {MAX_ARM_NAME} printable characters", _is_arm_name)
-target = allow('"module:function"', lambda value: isinstance(value, str) and bool(TARGET_PATTERN.fullmatch(value)))
+target = allow(f'"module:function", of at most {MAX_NAME} characters', _is_target)
 modules = allow(
     f'a list of at most {MAX_MODULES} different names of modules such as ["mypkg", "timm.models"]', _are_modules
 )
@@ -210,7 +223,9 @@ source_list = allow(f"a list of different sources out of {', '.join(SOURCES)}; e
 devices = allow('"auto", "cpu" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
 slots = automatic(whole(1, MAX_SLOTS))
 pack = automatic(whole(1, MAX_PACK))
-arguments = allow("a table of plain values (text, numbers, true, false) under Python names", _are_arguments)
+arguments = allow(
+    f"a table of at most {MAX_ARGUMENTS} plain values (text, numbers, true, false) under Python names", _are_arguments
+)
 # The tables are read from a file when the first value is checked, not when the program starts.
 reference = Check(
     lambda value: isinstance(value, str) and value in read_tables(),

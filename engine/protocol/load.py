@@ -185,6 +185,10 @@ def _build_arms(tables: Any, sections: Sections, folder: Path, faults: list[Faul
             faults.append(Fault(f"arm[{number}]", problem, "repair those that are named first"))
             return ()
         arms += _build_arm(f"arm[{number}].", table, sections, faults)
+        if len(arms) > MAX_ARMS:
+            problem = f"makes more than {MAX_ARMS:,} arms with those before it, every onset counted"
+            faults.append(Fault(f"arm[{number}].onset", problem, SPLIT))
+            return ()
     names = [table.get("name") for table in tables]
     _check_names(names, arms, faults)
     check_targets(tables, sections, arms, folder, faults)

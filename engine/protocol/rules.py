@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.catalog import presets
 from engine.catalog.modules import find_distrust
-from engine.protocol.checks import MAX_ARMS, MAX_RUNS, is_number, is_table, is_whole
+from engine.protocol.checks import MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Sections
@@ -201,11 +201,8 @@ def check_targets(tables: list[Table], sections: Sections, arms: list[Arm], fold
 
 
 def check_size(arms: tuple[Arm, ...], faults: list[Fault]) -> None:
-    """Report a study of more arms, every onset counted, or of more runs than one study may have."""
+    """Report a study of more runs than one may have."""
     runs = sum(arm.replicas for arm in arms if arm.ensemble is None)
-    if len(arms) > MAX_ARMS:
-        problem = f"makes {len(arms):,} arms, every onset counted; at most {MAX_ARMS:,} are allowed"
-        faults.append(Fault("arm", problem, SPLIT))
     if runs > MAX_RUNS:
         problem = f"makes {runs:,} runs, all replicas counted; at most {MAX_RUNS:,} are allowed in one study"
         faults.append(Fault("arm", problem, SPLIT))

@@ -81,7 +81,7 @@ def test_arms_runs_and_onsets_have_limits() -> None:
     arms = "".join(f'[[arm]]\nname = "a{n}"\nvary = ["shuffle"]\n' for n in range(9000))
     assert "at most 1,000" in refuse(HEAD + arms)
     onsets = f"onset = {list(range(400))}\n"
-    assert "makes 1,200 arms" in refuse(
+    assert "arm[3].onset: makes more than 1,000 arms" in refuse(
         HEAD
         + "".join(f'[[arm]]\nname = "a{n}"\nvary = ["shuffle"]\n{onsets}' for n in range(3))
         + "[train]\nepochs=999"
@@ -89,6 +89,15 @@ def test_arms_runs_and_onsets_have_limits() -> None:
     assert "up to 1000 different" in refuse(HEAD + ARM + f"onset = {list(range(9000))}")
     replicas = "".join(f'[[arm]]\nname = "a{n}"\nvary = ["shuffle"]\nreplicas = 10000\n' for n in range(50))
     assert "makes 500,000 runs" in refuse(HEAD + replicas)
+
+
+def test_arguments_and_names_of_targets_have_limits() -> None:
+    head, many = HEAD.replace('preset = "linear"', 'target = "a:b"'), ", ".join(f"k{n} = 1" for n in range(101))
+    refuse(head + f"args = {{ {many} }}\n" + ARM * 900)
+    refuse(head + f'args = {{ x = "{"x" * 4001}" }}\n' + ARM)
+    assert "of at most 200 characters" in refuse(HEAD + ARM, f"model.target={'a.' * 10_000}b:c")
+    arguments = f"args = {{ {many.replace(', k100 = 1', '')} }}\n"
+    assert len(parse_protocol(head + arguments + ARM, file="x").arms[0].model.args) == 100
 
 
 def test_thousand_arms_take_no_longer_by_arm_than_a_hundred() -> None:
