@@ -27,6 +27,10 @@ class StoreFullError(StudyError):
     exit_code = EXIT_RUNS_FAILED
 
 
+class StoreFailingError(StoreFullError):
+    """The store's file system answers with errors; like a full one it may be well again, and no run is to blame."""
+
+
 class DataError(NondetError):
     """A data set that is absent, damaged or not usable; names the file and the remedy."""
 

@@ -20,6 +20,7 @@ from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.records import Packings
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
+from engine.protocol.load import find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.files import explain_write_errors, make_folder, write_bytes
@@ -68,7 +69,7 @@ def make_digest(protocol: Protocol) -> Digest:
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
     """Return where the user's targets are looked for beside installed packages: the protocol file's folder."""
-    return (Path(protocol.file).resolve().parent,)
+    return (find_protocol_folder(protocol.file),)
 
 
 def data_root(protocol: Protocol) -> Path:
@@ -155,6 +156,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         protocol=ProtocolOrigin(file=protocol.file, overrides=protocol.overrides),
         data_root=str(data_root(protocol)),
         search_path=tuple(str(folder) for folder in search_path(protocol)),
+        trusted=protocol.trusted,
         dispatch=DispatchSettings(
             executor=dispatch.executor,
             devices=dispatch.devices,
@@ -181,6 +183,7 @@ def make_study_plan(
     protocol: ProtocolOrigin,
     data_root: str,
     search_path: tuple[str, ...],
+    trusted: tuple[str, ...] = (),
     dispatch: DispatchSettings,
     metrics: MeasuringSettings,
     reference: str | None,
@@ -197,6 +200,7 @@ def make_study_plan(
         protocol=protocol,
         data_root=data_root,
         search_path=search_path,
+        trusted=trusted,
         dispatch=dispatch,
         metrics=metrics,
         reference=reference,

@@ -144,7 +144,7 @@ class ReplicaReader:
         self.paths = paths
         self.labels = labels
         self.seen = seen
-        self.trusted = dict(seen)
+        self.remembered = dict(seen)
         """Predictions that are taken for compared because their files have the size and times that they had then."""
         self.replicas: dict[str, Replica | None] = {}
 
@@ -158,7 +158,7 @@ class ReplicaReader:
     def check(self, runs: Sequence[str]) -> Mapping[str, Replica | None]:
         """Compare the bytes of runs that `look` has taken on trust, and return the replicas of all runs so far."""
         for run in runs:
-            if run in self.seen and self.seen[run] is self.trusted.pop(run, None):
+            if run in self.seen and self.seen[run] is self.remembered.pop(run, None):
                 del self.seen[run]
                 self.replicas[run] = read_replica(self.paths, run, self.labels, self.seen)
         return self.replicas

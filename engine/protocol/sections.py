@@ -113,6 +113,18 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """[trust]: whose code targets may be, beside that of modules in the protocol file's folder."""
+
+    modules: list[str] = key(  # noqa: RUF009 - a field, as dataclasses.field gives one
+        checks.modules,
+        [],
+        'installed modules whose functions are targets, e.g. modules = ["mypkg"]',
+        "Lists modules from elsewhere that targets may be taken from; what is inside of one is meant with it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """[train]: how the network is trained; the defaults are the paper's."""
 
@@ -326,6 +338,7 @@ class Sections:
     protocol: Heading
     data: Data
     model: Model
+    trust: Trust
     train: Train
     seeds: dict[str, int]
     """Base seed of every source that has one."""
@@ -340,6 +353,7 @@ RECORDS: dict[str, type[Any]] = {
     "protocol": Heading,
     "data": Data,
     "model": Model,
+    "trust": Trust,
     "train": Train,
     "lowlevel": LowLevel,
     "bit": Bit,

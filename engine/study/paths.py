@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import StudyError
+from engine.protocol.faults import show_path
 
 STORE_VARIABLE = "NONDET_STORE"
 DEFAULT_STORE = "studies"
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4096
+"""What Linux allows; beyond it even the question whether a file is there is an error."""
 
 
 @dataclass(frozen=True)
@@ -209,17 +212,28 @@ def enter_path(text: str | Path) -> Path:
     """Make a path that a user gave absolute: ~ is the home, a relative one is seen from the working directory.
 
     Raises:
-        StudyError: If it names the home of a user who does not exist.
+        StudyError: If it names the home of a user who does not exist, or is longer than any path can be.
     """
     try:
-        return Path(text).expanduser().absolute()
+        path = Path(text).expanduser()
     except RuntimeError as error:
-        raise StudyError(f"{text}: there is no such user's home: write the path out, or use ./{text}") from error
+        remedy = f"write the path out, or use ./{show_path(text)}"
+        problem = "there is no such user's home" if Path(text).parts[0] != "~" else "HOME is not set"
+        raise StudyError(f"{show_path(text)}: {problem}: {remedy}") from error
+    if len(os.fsencode(path)) >= MAX_PATH_BYTES or any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.parts):
+        problem = f"a name in it has more than {MAX_NAME_BYTES} bytes, or all of it more than {MAX_PATH_BYTES}"
+        raise StudyError(f"{show_path(text)}: {problem}, which no path can have: give another")
+    return path.absolute()
 
 
 def find_store(option: str | None) -> Path:
     """Find the folder of all studies: the option, else $NONDET_STORE, else ./studies; always absolute."""
     return enter_path(option or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
+
+
+def is_named(option: str | None) -> bool:
+    """Tell whether a user has named the store, by the option or in the environment, rather than left it to us."""
+    return bool(option or os.environ.get(STORE_VARIABLE))
 
 
 def iterate_studies(store: Path) -> Iterator[StudyPaths]:

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.errors import StudyError
 from engine.plan.records import PlannedArm
+from engine.protocol.faults import show_path
 from engine.study.choices import Chosen
 from engine.study.paths import StudyPaths, enter_path, find_store
 from engine.study.records import Damage, Record, read_record
@@ -103,6 +104,8 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """Run id → the id of its common beginning and its onset, for runs that have one."""
     reuses: dict[str, str]
     """Run id → the run whose weights it evaluates otherwise, for runs that have such a twin in this plan."""
+    trusted: tuple[str, ...] = ()
+    """Modules from elsewhere that the user's functions may be taken from."""
     packs: dict[str, str]
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
 
@@ -142,12 +145,13 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
         StudyError: If there is none; names the studies that there are nearby.
     """
     root = find_store(store)
+    given = StudyPaths(enter_path(name or "."))  # before any look at the disk: it refuses names that are too long
     candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
-    candidates.append(StudyPaths(enter_path(name or ".")))
+    candidates.append(given)
     for paths in candidates:
         if paths.plan.exists():
             return StudyPaths(paths.folder.resolve())
     raise StudyError(
-        f"{name!r}: no study of this name in {root} and no study folder at this path: "
+        f"'{show_path(name)}': no study of this name in {show_path(root)} and no study folder at this path: "
         f"`nondet-tui ls --store DIR` lists a store's studies"
     )

@@ -36,6 +36,7 @@ from engine.training.models.builders import ResNet
 from engine.training.models.shufflenet import ShuffleNet
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.images import prepare
+from engine.training.user_functions import refuse_untrusted
 from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ def compare_arm(
     recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
     search_path = tuple(Path(folder) for folder in plan.search_path)
+    refuse_untrusted(recipes[0], search_path=search_path, trusted=plan.trusted)
     if recipes[0].data not in datasets:
         datasets.clear()
         datasets[recipes[0].data] = load_data(recipes[0].data, root=Path(plan.data_root), search_path=search_path)

@@ -36,7 +36,7 @@ from engine.training.run_files import (
     write_labels,
 )
 from engine.training.stopping import CONTROL_PERIOD_S, Requests, Stopped
-from engine.training.user_functions import check_unchanged
+from engine.training.user_functions import check_unchanged, refuse_untrusted
 
 LOG = logging.getLogger(__name__)
 
@@ -114,6 +114,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     cohort = [claimed]
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)
+        refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
         check_unchanged(recipe, search_path=claimed.search_path)
         data = load_once(recipe, claimed, datasets)
         write_labels(claimed.study, data)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreFullError, StudyError
-from engine.study.files import explain_write_errors, make_folder, write_bytes
+from engine.study.files import create_file, explain_write_errors, make_folder, write_bytes
 from tests.helpers.json_files import read_json, write_json
 
 
@@ -69,6 +69,59 @@ def test_store_under_a_file_is_refused(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "study")
     with pytest.raises(StudyError, match="choose another --store"):
         make_folder(tmp_path / ("n" * 300))
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the next writes to the disk fail with these errors, one after the other; a second lasts no time."""
+    numbers: list[int] = []
+    sync, now = os.fsync, [0.0]
+
+    def fail(descriptor: int) -> None:
+        if numbers:
+            number = numbers.pop(0)
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr("engine.study.files.time.sleep", wait)
+    monkeypatch.setattr("engine.study.files.time.monotonic", lambda: now[0])
+    return numbers
+
+
+def test_error_that_passes_costs_nothing(tmp_path: Path, failing: list[int]) -> None:
+    failing += [errno.EIO, errno.ESTALE, errno.EIO]
+    write_bytes(tmp_path / "a.bin", b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    failing += [errno.EIO, errno.ETIMEDOUT]
+    assert create_file(tmp_path / "b.bin", b"first")
+    assert not create_file(tmp_path / "b.bin", b"second")
+    assert (tmp_path / "b.bin").read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.glob("*.bin")) == ["a.bin", "b.bin"]
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_error_that_stays_is_told_after_a_while_and_blames_no_run(
+    number: int, tmp_path: Path, failing: list[int]
+) -> None:
+    write_bytes(tmp_path / "a.bin", b"old")
+    for write in (write_bytes, create_file):
+        failing[:] = [number] * 1000
+        name = "a.bin" if write is write_bytes else "b.bin"
+        with pytest.raises(StoreFullError, match=r"cannot be written now .* run the same command again"):
+            write(tmp_path / name, b"new")
+        assert 5 < 1000 - len(failing) < 50
+    assert (tmp_path / "a.bin").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.bin"]
+
+
+def test_folder_where_none_can_be_is_refused() -> None:
+    with pytest.raises(StudyError, match="choose another --store"):
+        make_folder(Path("/proc/nothing/store"))
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:

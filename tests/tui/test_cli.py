@@ -47,7 +47,17 @@ WRONG = {
     "study that climbs": (["cancel", "../../etc"], "no study"),
     "escape in a name": (["report", "\x1b[31mred"], "\\x1b[31mred"),
     "unknown format": (["report", "x", "--format", "pdf"], "invalid choice"),
-    "unknown command": (["start", "x"], "unrecognized"),
+    "unknown command": (["start", "x"], "start: is no command, no protocol file"),
+    "mistyped command": (["chekc"], "did you mean check? valid: check, ls, status"),
+    "unknown command of a pipe": (["frobnicate"], "valid: check, ls, status, cancel, report"),
+    "long word": (["n" * 5000], "which no path can have"),
+    "long study": (["status", "n" * 5000], "which no path can have"),
+    "long store": (["ls", "--store", "n" * 5000], "which no path can have"),
+    "long path": (["ls", "--store", "n/" * 3000], "which no path can have"),
+    "long option": (["--" + "n" * 5000], "unrecognized"),
+    "store that is not there": (["ls", "--store", "/nowhere"], "/nowhere: there is no store here yet"),
+    "store that is a file": (["ls", "--store", "/etc/passwd"], "/etc/passwd: is a file, and a store is a folder"),
+    "home of nobody": (["ls", "--store", "~nosuchuser/x"], "there is no such user's home"),
 }
 
 
@@ -62,6 +72,7 @@ def test_wrong_usage_is_explained(name: str, capsys: Capture, tmp_path: Path, mo
     assert expected in err.replace("\n", " ")
     assert "\x1b" not in err
     assert "Traceback" not in err
+    assert len(err) < 2000
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -100,9 +111,19 @@ def test_store_that_is_a_file_is_refused(file: Path, capsys: Capture) -> None:
     assert "choose another --store" in capsys.readouterr().err
 
 
-def test_ls_of_nothing_says_what_to_do(capsys: Capture) -> None:
+def test_ls_of_nothing_says_what_to_do(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["ls"]) == 2
+    assert "no store here yet" in capsys.readouterr().err
+    Path(os.environ["NONDET_STORE"]).mkdir()
     assert cli.main(["ls"]) == 0
     assert "no studies in" in capsys.readouterr().out
+    monkeypatch.delenv("NONDET_STORE")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["ls"]) == 0
+    assert "no studies in" in capsys.readouterr().out
+    (tmp_path / "studies").symlink_to("nothing")
+    assert cli.main(["ls"]) == 2
+    assert "is a link that leads to no folder" in capsys.readouterr().err
 
 
 def test_ls_and_status_of_a_study_that_never_ran(study: StudyPaths, capsys: Capture) -> None:

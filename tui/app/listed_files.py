@@ -14,6 +14,7 @@ import tomli
 import tui
 from engine.protocol.checks import is_table
 from engine.protocol.faults import printable
+from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
 
@@ -49,20 +50,18 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
         candidates += [(path, "shipped") for path in sorted([*shipped.glob("*.toml"), *shipped.glob("small/*.toml")])]
     found: dict[Path, ProtocolFile] = {}
     for path, origin in candidates:
-        where = path.resolve()
-        known = found.get(where)
-        if known is None and (entry := read_head(path, origin)) is not None:
-            found[where] = entry
+        entry = read_head(path, origin)
+        # Only where there is a file: a link that leads to itself cannot be resolved.
+        if entry is not None:
+            found.setdefault(path.resolve(), entry)
     return list(found.values())
 
 
 def read_head(path: Path, origin: str) -> ProtocolFile | None:
     """Read name and description of a file; None where it is no protocol."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        content: dict[str, Any] = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        content: dict[str, Any] = tomli.loads(read_text_file(path, limit=MAX_BYTES))
+    except (OSError, UnreadableError):
         return None
     except (ValueError, RecursionError) as error:
         return ProtocolFile(path, path.stem, "", origin, fault=f"not valid TOML: {error}")

@@ -31,7 +31,7 @@ from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, recall
-from tui.commands.check import describe_choices
+from tui.commands.check import describe_choices, describe_code
 from tui.commands.measuring import read_metrics, refresh_metrics
 from tui.commands.output import print_results, print_text
 from tui.commands.progress import describe_line, list_failures, render
@@ -126,6 +126,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     chosen = recall(protocol, store=store)
     plan = plan_protocol(protocol, chosen.packings)
     if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
+        for line in describe_code(protocol):
+            print_text(console, line)
         decided = decide(protocol, store=store, timed=False)
         plan, chosen = decided.plan, decided.chosen
         tell_notes(console, decided)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
-from engine.protocol.faults import printable
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.protocol.faults import printable, show_path
 from engine.study.control import request
 from engine.study.metrics_record import read_metrics
-from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.paths import StudyPaths, find_store, is_named, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord, is_supervised
@@ -27,9 +29,16 @@ STOP_PERIOD_S = 0.2
 
 
 def list_studies(store: str | None) -> int:
-    """Print the studies of a store, one a line."""
+    """Print the studies of a store, one a line.
+
+    Raises:
+        StudyError: If the store that was asked for is not there, or is no folder.
+    """
     console = results_console()
     root = find_store(store)
+    # Where nobody has named a store, that there is none yet is no fault.
+    if not root.is_dir() and (is_named(store) or os.path.lexists(root)):
+        raise StudyError(describe_no_store(root))
     studies = list(iterate_studies(root))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
@@ -42,6 +51,15 @@ def list_studies(store: str | None) -> int:
         table.add_row(*map(Text, _describe_study(paths, choose_symbols(console.encoding))))
     console.print(table)
     return EXIT_OK
+
+
+def describe_no_store(root: Path) -> str:
+    """Say that there is no store at a place, and what makes one or names another."""
+    problem = "is a file, and a store is a folder" if os.path.lexists(root) else "there is no store here yet"
+    if root.is_symlink():
+        problem = "is a link that leads to no folder"
+    remedy = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
+    return f"{show_path(root)}: {problem}: {remedy}"
 
 
 def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str, str]:

@@ -27,7 +27,7 @@ from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.step_times import time_pack, time_task, train_steps
 from engine.training.trials.workbench import Workbench
-from engine.training.user_functions import refuse_unseen
+from engine.training.user_functions import refuse_unseen, refuse_untrusted
 from engine.tuning.messages import (
     Answer,
     Facts,
@@ -100,6 +100,7 @@ def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
     search_path = tuple(map(Path, surroundings.search_path))
+    refuse_untrusted(recipe, search_path=search_path, trusted=surroundings.trusted)
     started = time.perf_counter()
     data = load(recipe.data, root=Path(surroundings.root), search_path=search_path)
     placed = try_in_memory(lambda: data.to(device))

@@ -129,3 +129,25 @@ async def test_cursor_stays_on_its_arm_when_a_change_is_taken_back(
         await press(pilot, *keys)
         assert screen_of(app).document.names == NAMES
         assert screen_of(app).arm == arm
+
+
+async def test_builder_imports_no_target_and_keeps_what_is_trusted(
+    make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACE", str(tmp_path / "trace"))
+    leaves_a_trace = "import os\nopen(os.environ['TRACE'], 'w').close()\ndef build(**_): pass\n"
+    (FILE.parent / "builder_nets.py").write_text(leaves_a_trace)
+    sections = '[model]\ntarget = "builder_nets:build"\n[trust]\nmodules = ["timm"]\n'
+    FILE.write_text(
+        f'[protocol]\nname = "x"\n[data]\npreset = "digits"\n{sections}[[arm]]\nname = "a"\nvary = ["init"]\n'
+    )
+    app = make_app(opened=FILE)
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await settle(pilot)
+        assert "valid, 10 runs" in screen_text(app)
+        await press(pilot, "tab")
+        assert "[trust]" in screen_text(app)
+        assert '["timm"]' in screen_text(app)
+        screen_of(app).document.set("trust.modules", ["timm", "torch"])
+        assert 'modules = ["timm", "torch"]' in screen_of(app).document.text()
+    assert not (tmp_path / "trace").exists()
