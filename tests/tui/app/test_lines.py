@@ -16,6 +16,7 @@ from tui.app.app import NondetApp
 from tui.app.screens.builder_lines import explain_empty, fault_lines
 from tui.app.screens.start import ORIGINS
 from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.panes import LinesPane
 
 
 class Listing(App[None]):
@@ -34,6 +35,30 @@ class Listing(App[None]):
         view = self.query_one(LinesView)
         view.set_lines(self.lines)
         view.focus()
+
+
+class RightAligned(LinesPane):
+    """Shows lines that end with the last column at hand."""
+
+    def make_lines(self, width: int) -> list[Line]:
+        return [Line(Text(f"{number:>{width}}")) for number in range(self.app.size.width)]
+
+
+class Pane(App[None]):
+    """Shows one pane that has more lines than rows."""
+
+    CSS = "RightAligned { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }"
+
+    def compose(self) -> ComposeResult:
+        yield RightAligned()
+
+
+async def test_pane_lays_its_lines_out_beside_the_scrollbar() -> None:
+    app = Pane()
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        view = app.query_one(RightAligned)
+        assert [view.render_line(y).text for y in range(3)] == [f"{number:>19} " for number in range(3)]
 
 
 def read_rows(app: App[None]) -> list[str]:
