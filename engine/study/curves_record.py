@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from engine.study.records import Record, find_record
+from engine.study.records import MEGABYTE, Record, find_record
 
 Figures = tuple[float | None, ...]
 """One figure per epoch; None where no replica counts."""
@@ -55,6 +56,8 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class StudyCurves(Record, frozen=True, tag=1):
     """The content of curves.json."""
+
+    max_bytes: ClassVar[int] = 64 * MEGABYTE
 
     study: str
     arms: tuple[ArmCurves, ...]

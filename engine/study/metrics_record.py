@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 
 from engine.catalog.measure_declaration import NORMAL_QUANTILE, Measure
 from engine.catalog.measures import MEASURES
-from engine.study.records import Damage, Record, read_record, write_record
+from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
 
 Interval = tuple[float, float]
 
@@ -191,6 +191,8 @@ class StudyMeasures(msgspec.Struct, frozen=True, kw_only=True):
 
 class MetricsFile(Record, frozen=True, tag=1):
     """metrics.json as it is written: arms with the fields of their measures beside the others."""
+
+    max_bytes: ClassVar[int] = 32 * MEGABYTE
 
     study: str
     arms: tuple[dict[str, Any], ...]

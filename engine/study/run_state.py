@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.study.control import Control
+from engine.study.opening import is_regular
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import is_alive
 from engine.study.records import Damage, find_record, read_record
@@ -58,7 +59,7 @@ def find_result(run: RunPaths) -> Found:
         return Found()
     if isinstance(result, Damage):
         return Found(damage=f"{run.result.name} {result.reason}", later=result.later)
-    if not run.predictions.is_file():
+    if not is_regular(run.predictions):
         return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
     return Found(result if damage is None else None, damage, result.attempt)

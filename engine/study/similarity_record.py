@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from engine.study.records import Record, find_record
+from engine.study.records import MEGABYTE, Record, find_record
 
 
 class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,8 @@ class ArmSimilarity(msgspec.Struct, frozen=True, kw_only=True):
 
 class StudySimilarity(Record, frozen=True, tag=1):
     """The content of cka.json."""
+
+    max_bytes: ClassVar[int] = 64 * MEGABYTE
 
     arms: tuple[ArmSimilarity, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import ClassVar
 
 import msgspec
 
@@ -12,8 +13,9 @@ from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.protocol.sections import Metrics
 from engine.study.choices import Chosen
+from engine.study.opening import find_obstacle, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
-from engine.study.records import Damage, Record, read_record
+from engine.study.records import MEGABYTE, Damage, Record, read_record
 
 VOLATILE = ("created", "provenance", "protocol", "dispatch")
 """Fields of a plan that say nothing about what is trained and measured."""
@@ -82,6 +84,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """plan.json: every run of a study, and the settings and provenance that no recipe holds."""
+
+    max_bytes: ClassVar[int] = 32 * MEGABYTE
 
     study: str
     device: str
@@ -185,7 +189,7 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
     if isinstance(found, Damage):
         remedy = "" if found.later else f": {again}"
         raise StudyError(f"{paths.folder}: cannot be read as a study: {found}{remedy}")
-    remedy = again if paths.folder.is_dir() else "`nondet-tui ls` lists the studies"
+    remedy = again if is_there(paths.folder) else "`nondet-tui ls` lists the studies"
     raise StudyError(f"{paths.plan}: does not exist, so {paths.folder} cannot be read as a study: {remedy}")
 
 
@@ -199,7 +203,12 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
     candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
     candidates.append(StudyPaths(enter_path(name or ".")))
     for paths in candidates:
-        if paths.plan.exists():
+        obstacle = find_obstacle(paths.plan)
+        if obstacle is not None:
+            raise StudyError(
+                f"{paths.folder}: cannot be looked into as a study ({obstacle}): check its owner and mount"
+            )
+        if is_there(paths.plan):
             return StudyPaths(paths.folder.resolve())
     raise StudyError(
         f"{name!r}: no study of this name in {root} and no study folder at this path: "

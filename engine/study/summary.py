@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import StudyError
 from engine.study.control import Control, read_control
 from engine.study.metrics_record import find_metrics
+from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
 from engine.study.run_state import Status, read_result, read_state
 from engine.study.study_plan import read_plan
@@ -54,7 +55,7 @@ class StudySummaries:
         left: list[str] = []
         for run_id in plan.order:
             run = paths.run(run_id)
-            if (run_id in known and not run.damage.exists()) or read_result(run) is not None:
+            if (run_id in known and not is_there(run.damage)) or read_result(run) is not None:
                 done.add(run_id)
             else:
                 left.append(run_id)

@@ -215,7 +215,8 @@ def _read_curve(curve: _Curve, run: RunPaths, state: RunState) -> None:
     if number != curve.attempt:
         curve.attempt, curve.offset, curve.bad_lines, curve.epochs = number, 0, 0, []
     if number:
-        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset)
+        before = len(curve.epochs) + curve.bad_lines
+        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset, before=before)
         curve.offset = chunk.offset
         curve.bad_lines += chunk.bad_lines
         curve.epochs.extend(chunk.records)

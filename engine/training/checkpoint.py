@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from engine.errors import StoreFullError
 from engine.study.files import write_bytes
+from engine.study.paths import CHECKPOINT_MAX_BYTES
+from engine.study.tensor_files import open_tensors
 from engine.training.weights import separate
 
 LOG = logging.getLogger(__name__)
@@ -67,10 +69,11 @@ class CheckpointPolicy:
 
 def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
     """Read a run's checkpoint; return None where there is none, or it is damaged or another run's."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return None
     try:
-        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType] - accepts paths
+        with (
+            open_tensors(path, CHECKPOINT_MAX_BYTES) as (descriptor, _),
+            safe_open(f"/proc/self/fd/{descriptor}", framework="pt") as file,
+        ):
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         if metadata.get("format") != FORMAT or metadata.get("recipe") != recipe_id:

@@ -14,6 +14,7 @@ from engine.dispatch.queue import NotTaken
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import write_bytes
+from engine.study.opening import is_there
 from engine.study.run_records import read_recipe, write_exit
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy
 from engine.training.data.datasets import Dataset
@@ -51,7 +52,7 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> None
     while open_runs and len(cohort) < recipe.pack.size:
         run_id = open_runs.pop(0)
         run = first.study.run(run_id)
-        if run.result.exists() or find_latest_epoch(run, read_recipe(run, run_id)) != epoch:
+        if is_there(run.result) or find_latest_epoch(run, read_recipe(run, run_id)) != epoch:
             continue
         claimed = claim_more([run_id])
         if isinstance(claimed, Claimed):

@@ -20,6 +20,7 @@ from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreFullError
 from engine.study.files import explain_write_errors
+from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.run_records import Cause, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
@@ -174,4 +175,4 @@ def _output_to(log: Path) -> Generator[None]:
 
 def _open_log(log: Path) -> int:
     with explain_write_errors(log):
-        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        return open_to_append(log)

@@ -30,10 +30,10 @@ from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
-from engine.study.records import write_record
+from engine.study.records import read_record, write_record
 from engine.study.run_state import read_state
-from engine.study.study_plan import StudyArm, read_plan
-from tests.helpers.json_files import read_json, write_json
+from engine.study.study_plan import StudyArm, StudyPlan, read_plan
+from tests.helpers.json_files import write_json
 from tests.helpers.records import make_arm, make_result, make_study
 
 LABELS = np.arange(60) % 5
@@ -372,18 +372,18 @@ def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
 
 
 def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StudyError, match="ulimit -n"):
         read_labels(paths.labels)
     with pytest.raises(StudyError, match="ulimit -n"):
-        read_json(paths.plan)
+        read_record(paths.plan, StudyPlan)
     monkeypatch.undo()
     labels = read_labels(paths.labels)
-    opened = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) if path.suffix == ".npy" else opened(path))
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: refuse() if path.suffix == ".npy" else opened(path, *rest))
     with pytest.raises(StudyError, match="ulimit -n"):
         read_replica(paths, "r1", labels, {})
     assert not paths.run("r1").damage.exists()
