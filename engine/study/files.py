@@ -8,11 +8,15 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from engine.errors import StoreFullError, StudyError
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.opening import RefusedFileError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+FAILING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EHOSTDOWN, errno.ENOTCONN, errno.ENODEV}
+ROOM_BYTES = 1_000_000
+"""Less than this left on a file system is no room."""
 
 
 @contextlib.contextmanager
@@ -26,9 +30,14 @@ def explain_write_errors(path: Path) -> Generator[None]:
             raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"
-            raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+            raise StoreForbiddenError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+        if error.errno in FAILING:
+            remedy = "check the disk or the server and run the same command again: the study goes on where it was"
+            raise StoreUnavailableError(f"{path}: its file system fails ({error.strerror}): {remedy}") from error
+        if isinstance(error, RefusedFileError):
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): remove it") from error
         refuse_exhaustion(error, path)
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise
 
@@ -44,6 +53,25 @@ def refuse_exhaustion(error: OSError, path: Path) -> None:
         raise StudyError(f"{path}: cannot be opened ({error.strerror}): {remedy}") from error
 
 
+def describe_obstacle(folder: Path) -> str:
+    """Say why a folder could not be written a moment ago, as far as that can be seen now."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder}: cannot be written: give the permission back, or mount it to be written, and run it again"
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        return f"{folder}: its file system fails ({error.strerror}): check the disk or the server, and run it again"
+    if room.f_bavail * room.f_frsize >= ROOM_BYTES and room.f_favail:
+        return f"{folder}: its file system fails, or a quota is used up: see the logs of its runs, and run it again"
+    return f"{folder}: no room left on this file system: make room and run it again"
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; fine where there is none."""
+    with explain_write_errors(path):
+        path.unlink(missing_ok=True)
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents; fine where it exists."""
     with explain_write_errors(path):
@@ -55,7 +83,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises:
         StoreFullError: Where there is no room; the old file, if any, is untouched.
-        StudyError: Where the folder cannot be written.
+        StudyError: Where the folder cannot be written, or its file system fails.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explain_write_errors(path):
@@ -66,7 +94,8 @@ def write_bytes(path: Path, content: bytes) -> None:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the first error says what is wrong
+                temporary.unlink(missing_ok=True)
             raise
 
 
@@ -91,6 +120,7 @@ def create_file(path: Path, content: bytes) -> bool:
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             raise
     return True

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import StudyError
+from engine.errors import StoreForbiddenError, StudyError
 from engine.recipe import RECIPE_VERSION, Recipe
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import Owner
@@ -134,6 +134,8 @@ def read_recipe(run: RunPaths, run_id: str) -> Recipe:
     remedy = "run the protocol again to write it anew"
     if spec is None:
         raise StudyError(f"{run.spec}: is missing: {remedy}")
+    if isinstance(spec, Damage) and spec.withheld:
+        raise StoreForbiddenError(f"{spec}: check the folder's owner and mount")
     if isinstance(spec, Damage):
         raise StudyError(f"{spec}: {remedy}")
     if spec.recipe_version != RECIPE_VERSION:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from engine.recipe import DataRecipe, Recipe
-from engine.study.files import write_bytes
+from engine.study.files import remove_file, write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
@@ -131,4 +131,4 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     patiently(lambda: write_record(run.result, result))
-    run.damage.unlink(missing_ok=True)
+    patiently(lambda: remove_file(run.damage))

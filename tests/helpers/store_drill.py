@@ -94,10 +94,29 @@ def drill_read_only(study: Study, reference: Study) -> None:
     print(f"read-only store: exit code 2, {len(kept)} results kept; writable again: exit code 0, same table")
 
 
+def drill_closed_for_a_while(study: Study, reference: Study) -> None:
+    """The store is read-only for a while, in front of files that are open already: nothing fails."""
+    mount(study.store, f"size={LARGE}")
+    process = study.start()
+    wait_for(lambda: len(study.results()) >= 2)
+    subprocess.run(["mount", "--bind", str(study.store), str(study.store)], check=True)
+    remount(study.store, "bind,ro")
+    time.sleep(4.0)
+    assert process.poll() is None, "workers wait for the permission to write"
+    assert 2 <= len(study.results()) < 11
+    subprocess.run(["umount", str(study.store)], check=True)
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert "cannot be written now: runs wait for it" in err, err
+    assert set(study.attempts().values()) == {1}, "no run was tried twice"
+    check_same(study, reference)
+    print(f"store closed for a while: exit code {code}, said, same table")
+
+
 def main() -> None:
     point, file, reference_store = map(Path, sys.argv[1:4])
     study, reference = Study(file, point), Study(file, reference_store)
-    for drill in (drill_room_in_time, drill_full, drill_read_only):
+    for drill in (drill_room_in_time, drill_full, drill_read_only, drill_closed_for_a_while):
         drill(study, reference)
         subprocess.run(["umount", str(point)], check=True)
     drill_full_from_the_start(study)

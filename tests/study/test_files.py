@@ -6,12 +6,13 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from engine.errors import StoreFullError, StudyError
-from engine.study.files import explain_write_errors, make_folder, write_bytes
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.files import describe_obstacle, explain_write_errors, make_folder, write_bytes
 from tests.helpers.json_files import read_json, write_json
 
 
@@ -42,8 +43,10 @@ def test_damaged_json_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
     [
         (errno.ENOSPC, StoreFullError, "make room"),
         (errno.EDQUOT, StoreFullError, "make room"),
-        (errno.EROFS, StudyError, "--store"),
-        (errno.EACCES, StudyError, "--store"),
+        (errno.EROFS, StoreForbiddenError, "--store"),
+        (errno.EACCES, StoreForbiddenError, "--store"),
+        (errno.EIO, StoreUnavailableError, "check the disk or the server"),
+        (errno.ESTALE, StoreUnavailableError, "check the disk or the server"),
     ],
 )
 def test_refused_write_keeps_the_old_file_and_names_the_remedy(
@@ -69,6 +72,15 @@ def test_store_under_a_file_is_refused(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "study")
     with pytest.raises(StudyError, match="choose another --store"):
         make_folder(tmp_path / ("n" * 300))
+
+
+def test_folder_that_is_away_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "its file system fails, or a quota" in describe_obstacle(tmp_path), "nothing is wrong any more"
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=0, f_frsize=room.f_frsize, f_favail=1))
+    assert "no room left" in describe_obstacle(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "give the permission back" in describe_obstacle(tmp_path)
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:

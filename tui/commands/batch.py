@@ -6,6 +6,7 @@ leaves it running; any other end of this process changes nothing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -60,6 +61,8 @@ class Viewer:
     restarts: int = 0
     told: set[str] = field(default_factory=set[str])
     """Runs whose failure was told."""
+    warned: set[str] = field(default_factory=set[str])
+    """Warnings that hold and were told."""
     last_line: str = ""
     last_line_at: float = -1e9
     last_done: int = -1
@@ -245,6 +248,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
             live.update(picture, refresh=True)
         else:
             tell_plainly(viewer, snapshot)
+            tell_warnings(viewer, warn(viewer.paths))
         code = judge(viewer, snapshot)
         if code is not None:
             return code, snapshot
@@ -300,8 +304,18 @@ def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
     viewer.last_line, viewer.last_line_at, viewer.last_done = text, now, done
 
 
+def tell_warnings(viewer: Viewer, warnings: list[str]) -> None:
+    """Print each warning once, and again when it comes back."""
+    for text in warnings:
+        if text not in viewer.warned:
+            viewer.tell(text)
+    viewer.warned = set(warnings)
+
+
 def warn(paths: StudyPaths) -> list[str]:
-    """Return a warning where the disk of the study is almost full; an empty list otherwise."""
+    """Return a warning where the study cannot be written, or its disk is almost full; an empty list otherwise."""
+    if not os.access(paths.folder, os.W_OK | os.X_OK):
+        return [f"{paths.folder}: cannot be written now: runs wait for it, and stop if that lasts"]
     try:
         free = shutil.disk_usage(paths.folder).free
     except OSError:
