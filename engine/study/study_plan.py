@@ -9,12 +9,13 @@ from typing import ClassVar
 import msgspec
 
 from engine.catalog import presets
-from engine.errors import StudyError
+from engine.errors import StoreForbiddenError, StudyError
 from engine.plan.plan import Plan
 from engine.protocol.sections import Metrics
 from engine.study.choices import Chosen
 from engine.study.opening import find_obstacle, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
+from engine.study.plan_check import check_arms, check_bootstrap, check_runs
 from engine.study.records import MEGABYTE, Damage, Record, read_record
 
 VOLATILE = ("created", "provenance", "protocol", "dispatch")
@@ -117,6 +118,12 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     packs: dict[str, str]
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
 
+    def __post_init__(self) -> None:
+        """Refuse a plan whose parts do not fit each other; see `engine.study.plan_check`."""
+        check_runs(self.order, self.epochs, self.forks, self.reuses)
+        check_arms(self.arms, self.order)
+        check_bootstrap(self.metrics.bootstrap)
+
     @property
     def work(self) -> str:
         """Digest of what is trained and measured.
@@ -180,12 +187,15 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
     """Read a study's plan.
 
     Raises:
+        StoreForbiddenError: If the file system does not let the plan be read now.
         StudyError: If the folder is no study or its plan is damaged or of another version.
     """
     found = read_record(paths.plan, StudyPlan)
     if isinstance(found, StudyPlan):
         return found
     again = "run the protocol again to write it anew"
+    if isinstance(found, Damage) and found.withheld:
+        raise StoreForbiddenError(f"{found}: check the folder's owner and mount")
     if isinstance(found, Damage):
         remedy = "" if found.later else f": {again}"
         raise StudyError(f"{paths.folder}: cannot be read as a study: {found}{remedy}")
