@@ -100,12 +100,18 @@ class RunPaths:
 
     def list_attempts(self) -> list[AttemptPaths]:
         """Return the attempts that were claimed so far, oldest first; none where their folder cannot be read."""
+        return self.look_for_attempts()[0]
+
+    def look_for_attempts(self) -> tuple[list[AttemptPaths], str | None]:
+        """Return the attempts that were claimed so far, oldest first, and why they cannot be seen where that is so."""
         try:
             names = set(os.listdir(self.attempts))
-        except (OSError, ValueError):
-            return []
+        except (FileNotFoundError, NotADirectoryError):
+            return [], None
+        except OSError as error:
+            return [], error.strerror
         numbers = sorted(int(name) for name in names if NUMBER.fullmatch(name))
-        return [attempt for number in numbers if (attempt := self.attempt(number)).folder.name in names]
+        return [attempt for number in numbers if (attempt := self.attempt(number)).folder.name in names], None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class RunState:
     result: ResultRecord | None = None
     retriable: bool = False
     """Whether the present session may try it (again)."""
+    withheld: bool = False
+    """Whether its files cannot be read now, so that nobody can tell how it stands: it counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Found:
     """Which attempt wrote it; None where there is none or that cannot be read."""
     later: bool = False
     """Whether a later version of the program wrote it, so that it must not be replaced."""
+    withheld: bool = False
+    """Whether the file system does not let it be read now."""
 
 
 def find_result(run: RunPaths) -> Found:
@@ -58,7 +62,7 @@ def find_result(run: RunPaths) -> Found:
     if result is None:
         return Found()
     if isinstance(result, Damage):
-        return Found(damage=f"{run.result.name} {result.reason}", later=result.later)
+        return Found(damage=f"{run.result.name} {result.reason}", later=result.later, withheld=result.withheld)
     if not is_regular(run.predictions):
         return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
@@ -87,9 +91,12 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
         run_id: The run's id, for requests about single runs.
     """
     found = find_result(run)
-    attempts = run.list_attempts()
+    attempts, obstacle = run.look_for_attempts()
     if found.result is not None:
         return _done(found.result, len(attempts))
+    if found.withheld or obstacle is not None:
+        reason = found.damage or f"{run.attempts} cannot be read ({obstacle})"
+        return RunState(status="failed", attempts=len(attempts), reason=reason, withheld=True)
     stopped = control.stops(run_id)
     if found.later or not attempts:
         return _unattempted(found, len(attempts), stopped=stopped)

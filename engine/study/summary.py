@@ -44,12 +44,14 @@ class StudySummaries:
         self._done: dict[Path, set[str]] = {}
 
     def summarise(self, paths: StudyPaths) -> StudySummary:
-        """Look at a study: its plan, which runs are done, and whether it is being trained."""
-        changed = _newest(paths)
+        """Look at a study: its plan, which runs are done, and whether it is being trained; or say why that fails."""
         try:
-            plan = read_plan(paths)
+            return self._summarise(paths)
         except StudyError as error:
-            return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
+            return StudySummary(paths=paths, state="damaged", changed=_newest(paths), fault=str(error))
+
+    def _summarise(self, paths: StudyPaths) -> StudySummary:
+        plan, changed = read_plan(paths), _newest(paths)
         known = self._done.setdefault(paths.folder, set())
         done: set[str] = set()
         left: list[str] = []

@@ -98,7 +98,7 @@ class NondetApp(App[None]):
         self.locations = locations or own_locations()
         self.terminal = terminal or describe_terminal(os.environ, self.settings.glyphs)
         self.options = Options(
-            store=find_store(store).resolve(),
+            store=Path(os.path.realpath(find_store(store))),
             readonly=readonly,
             glyphs=self.terminal.glyphs,
             refresh_s=self.settings.refresh_s,

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable
 from engine.study.control import request
 from engine.study.metrics_record import read_metrics
-from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.paths import StudyPaths, find_store, find_store_fault, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord, is_supervised
@@ -30,6 +30,9 @@ def list_studies(store: str | None) -> int:
     """Print the studies of a store, one a line."""
     console = results_console()
     root = find_store(store)
+    fault = find_store_fault(root)
+    if fault is not None:
+        raise StudyError(fault)
     studies = list(iterate_studies(root))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
@@ -108,6 +111,9 @@ def cancel_study(paths: StudyPaths) -> int:
     """Ask a study to stop, and wait until it has."""
     console = Console(stderr=True, highlight=False)
     snapshot = StudyView(paths).refresh()
+    said = read_record(paths.supervisor, SupervisorRecord)
+    if isinstance(said, Damage) and said.withheld:
+        raise StudyError(f"{said}, so nobody can tell whether it runs: check the folder's owner and mount")
     if not snapshot.supervised and not snapshot.counts.get("running"):
         print_text(console, f"{paths.folder}: is not running, nothing to cancel")
         return EXIT_OK

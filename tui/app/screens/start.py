@@ -20,7 +20,7 @@ from textual.widgets import Input
 
 from engine.protocol.faults import printable
 from engine.study.control import request
-from engine.study.paths import StudyPaths, iterate_studies
+from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
@@ -31,6 +31,7 @@ from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
+from tui.text.format import UNICODE
 
 PERIOD_S = 2.0
 WELCOME = (
@@ -51,6 +52,8 @@ class Listing:
     """By the key of their lines."""
     read_at: float
     """Unix time, which ages are counted from."""
+    fault: str | None = None
+    """Why the store cannot be read."""
 
 
 @dataclass
@@ -97,7 +100,9 @@ class ChoiceList(LinesPane):
         studies = self._match({key: describe_study(s, listing.read_at) for key, s in listing.studies.items()})
         protocols = self._match({key: describe_protocol(p) for key, p in listing.protocols.items()})
         lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
-        if not listing.studies:
+        if listing.fault is not None:
+            lines.append(Line(Text(f"  {UNICODE.failed} {printable(listing.fault)}")))
+        elif not listing.studies:
             lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
         elif not studies:
             lines.append(Line(Text(f"  none of {len(listing.studies)} matches {self.needle}", style="dim")))
@@ -184,6 +189,7 @@ class StartScreen(Screen[None]):
             {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)},
             {f"file:{p.path}": p for p in protocols},
             time.time(),
+            find_store_fault(self.options.store),
         )
         self.post_message(ListingRead(listing))
 
