@@ -28,12 +28,13 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.control import request
+from engine.study.measured import Measured, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, recall
 from tui.commands.check import describe_choices
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
 from tui.commands.progress import describe_line, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
@@ -100,9 +101,9 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
         print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")
         trained = train(protocol, console, store=store)
-    if trained.metrics is None:
+    if trained.measured is None:
         return trained.code
-    print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
+    print_results(find_folder(protocol, store=store), trained.measured, as_json=as_json)
     return EXIT_RUNS_FAILED if trained.lost else trained.code
 
 
@@ -116,8 +117,8 @@ class Trained:
     """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
-    metrics: StudyMeasures | None = None
-    """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
+    measured: Measured | None = None
+    """What was measured, of exactly this protocol; None where it was interrupted."""
 
 
 def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained:
@@ -146,11 +147,10 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     if code == EXIT_INTERRUPTED:
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
-    refresh_metrics(paths)
-    metrics = read_metrics(paths)
-    if not shows_plan(metrics, plan):
+    measured = refresh_metrics(paths) or read_measured(paths)
+    if not shows_plan(measured.metrics, plan):
         raise StudyError(describe_other_plan(study))
-    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), metrics)
+    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
 
 
 def has_smaller(packings: Packings, before: Packings) -> bool:

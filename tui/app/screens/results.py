@@ -19,7 +19,8 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.curves_record import ArmCurves, find_curves
+from engine.study.curves_record import ArmCurves
+from engine.study.measured import read_measured
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, iterate_studies
 from engine.study.similarity_record import ArmSimilarity, find_similarity
@@ -32,7 +33,7 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.measuring import refresh_metrics
 from tui.text.compare import compare_arms, format_differences
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.format import UNICODE
@@ -219,15 +220,15 @@ class ResultsScreen(Screen[None]):
     def _measure(self) -> None:
         """Measure everything that is there now, in a process of its own, and read what it wrote."""
         try:
-            refresh_metrics(self.paths)
-            metrics, plan = read_metrics(self.paths), read_plan(self.paths)
+            found = refresh_metrics(self.paths) or read_measured(self.paths)
+            metrics, plan = found.metrics, read_plan(self.paths)
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
             return
         measured = Measured(
             study=metrics.study,
             arms=metrics.arms,
-            curves=find_curves(self.paths.curves),
+            curves=found.curves,
             layers=find_similarity(self.paths.cka),
             reference=plan.reference,
             empty={arm.name: arm.empty for arm in plan.arms},
@@ -282,7 +283,7 @@ class ResultsScreen(Screen[None]):
         """Draw and write, outside the event loop."""
         try:
             folder = enter_path(typed)
-            names = export_study(self.paths, folder)
+            names = export_study(self.paths, folder, refresh_metrics(self.paths) or read_measured(self.paths))
         except NondetError as error:
             self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
             return
