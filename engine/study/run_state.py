@@ -38,6 +38,8 @@ class RunState:
     """Whether the present session may try it (again)."""
     withheld: bool = False
     """Whether its files cannot be read now, so that nobody can tell how it stands: it counts as failed."""
+    damaged: bool = False
+    """Whether it was finished, and its files are not what was written."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,13 @@ def _unattempted(found: Found, attempts: int, *, stopped: bool) -> RunState:
     if stopped:
         return RunState(status="cancelled", attempts=attempts, reason=found.damage)
     status: Status = "failed" if found.damage else "queued"
-    return RunState(status=status, attempts=attempts, reason=found.damage, retriable=not found.later)
+    return RunState(
+        status=status,
+        attempts=attempts,
+        reason=found.damage,
+        retriable=not found.later,
+        damaged=found.damage is not None and not found.later,
+    )
 
 
 def _done(result: ResultRecord, attempts: int) -> RunState:
@@ -140,7 +148,7 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
         status: Status = "cancelled" if cancelled else "failed"
         return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
     if damage is not None:
-        return RunState(status="failed", attempts=count, reason=damage, retriable=True)
+        return RunState(status="failed", attempts=count, reason=damage, retriable=True, damaged=True)
     claimed = find_record(attempt.attempt, AttemptRecord)
     owner = None if claimed is None else claimed.owner
     alive = None if owner is None else is_alive(owner)

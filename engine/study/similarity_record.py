@@ -19,6 +19,11 @@ class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
     cka: tuple[tuple[float, ...], ...]
     """Linear CKA of every pair of them."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no square over the runs."""
+        if any(len(row) != len(self.runs) for row in (self.cka, *self.cka)):
+            raise ValueError("cka is no square over the runs")
+
 
 class ArmSimilarity(msgspec.Struct, frozen=True, kw_only=True):
     """One arm."""

@@ -18,7 +18,7 @@ from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord, is_supervised
 from engine.study.view import RunView, StudySnapshot, StudyView
-from tui.commands.output import print_text, results_console
+from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import describe_line, find_obstacles, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 
@@ -68,6 +68,9 @@ def show_status(paths: StudyPaths) -> int:
     failures = list_failures(snapshot, str(paths.folder))
     for text in failures.values():
         print_text(console, text)
+    damaged = sum(run.state.damaged for run in snapshot.runs.values())
+    if damaged:
+        print_text(console, describe_repair(paths, damaged))
     if snapshot.failure is not None:
         print_text(console, printable(snapshot.failure))
     return EXIT_RUNS_FAILED if failures else EXIT_OK

@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from engine.protocol.faults import printable
 from engine.study.measured import Measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
@@ -58,3 +59,12 @@ def print_results(paths: StudyPaths, measured: Measured, *, as_json: bool) -> No
         console.print(diagnostics)
     for panel in make_figure_panels(study, arms, measured.curves, symbols, width=console.width):
         console.print(panel)
+
+
+def describe_repair(paths: StudyPaths, damaged: int) -> str:
+    """Say what is done about finished runs whose files are damaged."""
+    protocol = printable(read_plan(paths).protocol.file)
+    return (
+        f"{damaged} finished {'run is' if damaged == 1 else 'runs are'} damaged and left out: "
+        f"`nondet-tui --batch {protocol}`, the command that trained them, trains them again"
+    )

@@ -13,7 +13,7 @@ from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import read_plan
 from tui.commands.export import export_study
 from tui.commands.measuring import refresh_metrics
-from tui.commands.output import print_results, print_text
+from tui.commands.output import describe_repair, print_results, print_text
 from tui.text.report import FORMATS
 
 
@@ -53,12 +53,3 @@ def list_damaged(measured: Measured) -> list[str]:
     """Return what is said of each damaged run, once."""
     said = [arm.reasons["damaged"] for arm in measured.metrics.arms if "damaged" in arm.reasons]
     return list(dict.fromkeys(line for text in said for line in text.split("; run ")))
-
-
-def describe_repair(paths: StudyPaths, damaged: int) -> str:
-    """Say what is done about finished runs whose files are damaged."""
-    protocol = printable(read_plan(paths).protocol.file)
-    return (
-        f"{damaged} finished {'run is' if damaged == 1 else 'runs are'} damaged and left out: "
-        f"`nondet-tui --batch {protocol}`, the command that trained them, trains them again"
-    )
