@@ -74,7 +74,7 @@ def measure(paths: StudyPaths, *, cache: Path | None = None) -> Measured | None:
         _write_changes(paths, own, now)
     except StudyError:
         copy = copy or find_copy(paths, cache)
-        with contextlib.suppress(StudyError):  # it saves time, and a user without a home has none
+        with contextlib.suppress(StudyError, OSError):  # it saves time, and there may be nowhere to keep them
             if copy is not None:
                 make_copy(copy)
                 _write_changes(copy, _read_known(copy), now)

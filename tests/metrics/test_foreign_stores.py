@@ -78,14 +78,15 @@ def test_study_whose_measures_are_up_to_date_needs_no_cache(
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.parametrize("place", ["file", "/proc/none"])
 def test_cache_that_cannot_be_written_is_no_fault(
-    paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: StudyPaths, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     expected = read_measured(paths)
     paths.metrics.unlink()
     lock(paths, monkeypatch)
-    assert measure(paths, cache=tmp_path / "file" / "cache") == expected
+    assert measure(paths, cache=tmp_path / place / "cache") == expected
 
 
 def test_full_disk_costs_no_report(paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
