@@ -18,7 +18,7 @@ from engine.errors import StudyError
 from engine.metrics.arrays import ArrayHeader, read_content, read_header
 from engine.metrics.checked import Checked, Look, Seen, describe_look, look_at
 from engine.study.files import refuse_exhaustion
-from engine.study.opening import open_regular, refuse_size
+from engine.study.opening import is_there, open_regular, refuse_size
 from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, RunPaths, StudyPaths
 from engine.study.records import Damage, find_record, read_record
 from engine.study.run_records import ResultRecord, compare_digests, note_damage
@@ -166,7 +166,7 @@ def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], 
     found = {run: result for run, result in results.items() if result is not None}
     if not isinstance(labels, str) and any(result.labels_sha256 == labels.sha256 for result in found.values()):
         return
-    if found and not any(paths.run(run).damage.exists() for run in found):
+    if found and not any(is_there(paths.run(run).damage) for run in found):
         run, result = next(iter(found.items()))
         note_damage(paths.run(run), result, "labels.npy is missing or damaged: this run, trained again, writes it anew")
 

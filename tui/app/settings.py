@@ -12,6 +12,7 @@ import tomli
 
 from engine.errors import NondetError
 from engine.protocol.faults import show_value, suggest
+from engine.study.opening import is_regular
 
 VARIABLE = "NONDET_CONFIG"
 MAX_RECENT = 20
@@ -102,7 +103,7 @@ def read_recent(path: Path) -> list[Path]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-    return [Path(line) for line in lines[:MAX_RECENT] if line and Path(line).is_file()]
+    return [Path(line) for line in lines[:MAX_RECENT] if line and is_regular(Path(line))]
 
 
 def note_recent(path: Path, opened: Path) -> None:

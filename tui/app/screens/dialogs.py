@@ -20,7 +20,7 @@ from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
-from engine.study.opening import read_tail
+from engine.study.opening import is_regular, read_tail
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
@@ -268,7 +268,7 @@ class Reader(Screen[None]):
 
     def action_pager(self) -> None:
         """Hand the file to $PAGER, and come back when it ends."""
-        if self.path is None or not self.path.exists():
+        if self.path is None or not is_regular(self.path):
             self.notify("there is no file behind this text", severity="warning")
             return
         pager = os.environ.get("PAGER") or "less"

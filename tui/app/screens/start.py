@@ -19,15 +19,16 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.protocol.faults import printable
-from engine.study.control import request
+from engine.study.opening import is_there
 from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
+from tui.app.asking import ask
 from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
 from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
 from tui.app.settings import read_recent
-from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.lines import Line, LinesView, wrap_lines
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
@@ -101,7 +102,7 @@ class ChoiceList(LinesPane):
         protocols = self._match({key: describe_protocol(p) for key, p in listing.protocols.items()})
         lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
         if listing.fault is not None:
-            lines.append(Line(Text(f"  {UNICODE.failed} {printable(listing.fault)}")))
+            lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
         elif not listing.studies:
             lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
         elif not studies:
@@ -259,8 +260,7 @@ class StartScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                request(paths, "cancel")
-                self.notify("stopping; finished runs are kept")
+                ask(self, paths, "cancel", "stopping; finished runs are kept")
 
         self.app.push_screen(Confirm(f"Stop {printable(paths.name)}? Finished runs are kept."), stop)
 
@@ -288,7 +288,7 @@ class StartScreen(Screen[None]):
     def delete(self, paths: StudyPaths) -> None:
         """Delete a study outside the event loop: it may have thousands of files."""
         shutil.rmtree(paths.folder, ignore_errors=True)
-        left = "not all of it could be deleted" if paths.folder.exists() else "deleted"
+        left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
         self.notify(f"{paths.name}: {left}", markup=False)
         self.app.call_from_thread(self.read)
 
