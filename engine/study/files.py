@@ -62,7 +62,8 @@ def describe_obstacle(folder: Path) -> str:
     except OSError as error:
         return f"{folder}: its file system fails ({error.strerror}): check the disk or the server, and run it again"
     if room.f_bavail * room.f_frsize >= ROOM_BYTES and room.f_favail:
-        return f"{folder}: its file system fails, or a quota is used up: see the logs of its runs, and run it again"
+        causes = "no room, a quota that is used up, or a failing file system"
+        return f"{folder}: could not be written for a while ({causes}): see the logs of its runs, and run it again"
     return f"{folder}: no room left on this file system: make room and run it again"
 
 

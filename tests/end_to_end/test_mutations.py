@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.mutations import CHANGES, Bench, list_places, replace
+from tests.helpers.real_study import COMMAND
 
 KEPT = Path(__file__).parents[1] / "study" / "kept"
 SEED = 20_261_125
-QUICK, LONG = 120, 1_900
+QUICK, LONG = 80, 1_500
+"""Changed files; with the JSON values at any path they are more than 2,000."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +47,23 @@ def test_changed_files_end_no_viewer(bench: Bench) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_thousand_changed_files_end_no_viewer(bench: Bench) -> None:
+def test_many_changed_files_end_no_viewer(bench: Bench) -> None:
     mutate(bench, range(QUICK, QUICK + LONG))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [("plan.json", "fifo"), ("metrics.json", "device"), ("curves.json", "hollow"), ("supervisor.json", "nest")],
+)
+def test_commands_in_processes_of_their_own_say_what_is_wrong(bench: Bench, kind: str, change: str) -> None:
+    bench.change(kind, change, random.Random(SEED))
+    folder, store = str(bench.paths.folder), str(bench.paths.folder.parent)
+    for arguments in (["ls", "--store", store], ["status", folder], ["report", folder]):
+        done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode in (0, 1, 2), (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "study" in done.stdout + done.stderr
 
 
 values = st.recursive(

@@ -75,7 +75,7 @@ def test_store_under_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_away_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "its file system fails, or a quota" in describe_obstacle(tmp_path), "nothing is wrong any more"
+    assert "for a while (no room, a quota" in describe_obstacle(tmp_path), "nothing is wrong any more"
     room = os.statvfs(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=0, f_frsize=room.f_frsize, f_favail=1))
     assert "no room left" in describe_obstacle(tmp_path)
