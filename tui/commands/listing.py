@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -33,7 +35,8 @@ def list_studies(store: str | None) -> int:
     fault = find_store_fault(root)
     if fault is not None:
         raise StudyError(fault)
-    studies = list(iterate_studies(root))
+    # Behind a link every file would have to be looked up to see that it lies inside its study.
+    studies = list(iterate_studies(Path(os.path.realpath(root))))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
         print_text(console, f"no studies in {root}: {hint}")
