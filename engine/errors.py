@@ -21,14 +21,20 @@ class StudyError(NondetError):
     """A study folder that cannot be read, written or used as asked."""
 
 
-class StoreFullError(StudyError):
-    """The store's file system has no room (or no inodes or quota) left."""
+class StoreUnavailableError(StudyError):
+    """A store that cannot be read or written at this moment, and may be later."""
 
     exit_code = EXIT_RUNS_FAILED
 
 
-class StoreFailingError(StoreFullError):
-    """The store's file system answers with errors; like a full one it may be well again, and no run is to blame."""
+class StoreForbiddenError(StoreUnavailableError):
+    """A store whose owner, mode or mount does not let it be read or written."""
+
+    exit_code = EXIT_USAGE
+
+
+class StoreFullError(StoreUnavailableError):
+    """The store's file system has no room (or no inodes or quota) left."""
 
 
 class DataError(NondetError):

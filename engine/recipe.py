@@ -19,6 +19,12 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
+MAX_REPLICAS = 10_000
+"""Replicas that an arm may have at most."""
+
+MAX_BOOTSTRAP = 1_000_000
+"""Resamples of an arm's replicas that may be asked for."""
+
 MAX_EPOCHS = 100_000
 """Epochs that a run may be trained for at most."""
 

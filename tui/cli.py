@@ -260,29 +260,10 @@ def run_cancel(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """Print a study's measures."""
-    from rich.console import Console
+    from engine.study.study_plan import find_study
+    from tui.commands.reporting import report_study
 
-    from engine.study.paths import enter_path
-    from engine.study.study_plan import find_study, read_plan
-    from tui.commands.export import export_study
-    from tui.commands.measuring import read_metrics, refresh_metrics
-    from tui.commands.output import print_results, print_text
-    from tui.text.report import FORMATS
-
-    paths = find_study(options.study, store=options.store)
-    refresh_metrics(paths)
-    if options.out is not None:
-        folder = enter_path(options.out)
-        names = export_study(paths, folder)
-        print_text(Console(stderr=True, highlight=False), f"{len(names)} files in {folder}: {', '.join(names)}")
-        return EXIT_OK
-    if options.format == "table":
-        print_results(paths, read_metrics(paths), as_json=False)
-        return EXIT_OK
-    metrics = read_metrics(paths)
-    reference = read_plan(paths).reference
-    sys.stdout.write(FORMATS[options.format](printable(metrics.study), metrics.arms, reference))
-    return EXIT_OK
+    return report_study(find_study(options.study, store=options.store), kind=options.format, out=options.out)
 
 
 def run_locate(options: argparse.Namespace) -> int:

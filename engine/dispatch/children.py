@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.study.opening import open_to_append
+
 
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command line of one of the engine's processes.
@@ -28,7 +30,7 @@ def start_detached(
         log: File that its output is appended to.
         environment: Variables that it gets on top of this process's.
     """
-    with log.open("ab") as output:
+    with os.fdopen(open_to_append(log), "ab") as output:
         return subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

@@ -20,10 +20,11 @@ from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.records import Packings
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
-from engine.protocol.load import find_protocol_folder
+from engine.protocol.load import MAX_FILE_BYTES, find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.files import explain_write_errors, make_folder, write_bytes
+from engine.study.opening import is_regular, open_regular, read_exactly
 from engine.study.paths import StudyPaths, find_store
 from engine.study.records import Damage, read_record, write_record
 from engine.study.run_records import write_spec
@@ -133,9 +134,14 @@ def _is_same(known: StudyPlan, wanted: StudyPlan, *, choices: bool) -> bool:
 
 def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
     """Move a different earlier protocol aside: its runs are still there, and so is what they were for."""
-    if paths.protocol.is_file() and paths.protocol.read_text(errors="replace") != text:
+    try:
+        with open_regular(paths.protocol) as (descriptor, status):
+            earlier = read_exactly(descriptor, MAX_FILE_BYTES + 1)
+    except OSError:
+        return
+    if earlier != text.encode():
         make_folder(paths.history)
-        stamp = datetime.fromtimestamp(paths.protocol.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
         with explain_write_errors(paths.history):
             paths.protocol.replace(paths.history / f"protocol-{stamp}.toml")
 
@@ -143,7 +149,7 @@ def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
 def _write_missing_specs(paths: StudyPaths, plan: Plan) -> None:
     for run_id, recipe in plan.recipes.items():
         run = paths.run(run_id)
-        if not run.spec.is_file():
+        if not is_regular(run.spec):
             make_folder(run.attempts)
             write_spec(run, recipe)
 

@@ -23,6 +23,7 @@ from engine.protocol.definition import Protocol
 from engine.study.choices import NOTHING, Chosen
 from engine.study.control import request
 from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
+from engine.study.opening import read_tail
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from engine.study.supervisor_record import find_supervisor
@@ -152,6 +153,7 @@ def _start(paths: StudyPaths) -> None:
 
 def _tail(paths: StudyPaths, lines: int = 5) -> str:
     try:
-        return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
+        end, _ = read_tail(paths.supervisor_log)
+        return "\n".join(end.decode(errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"

@@ -23,6 +23,7 @@ from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
 from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
+from engine.study.files import describe_obstacle
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
@@ -123,7 +124,7 @@ class Supervisor:
         attempts = sum(run.state.attempts for run in snapshot.runs.values())
         for place in self.places:
             if place.reap(attempts) == EXIT_STORE_FULL:
-                self.failure = f"{self.paths.folder}: no room left on this file system: make room and run it again"
+                self.failure = describe_obstacle(self.paths.folder)
             if snapshot.finished:
                 place.dismiss_waiting()
         claimable = sum(run.state.retriable for run in snapshot.runs.values())

@@ -11,13 +11,12 @@ from typing import Any, TypeGuard
 from engine.catalog import presets
 from engine.catalog.published import read_tables
 from engine.catalog.sources import SOURCES
-from engine.recipe import MAX_EPOCHS, MAX_PACK
+from engine.recipe import MAX_EPOCHS, MAX_PACK, MAX_REPLICAS
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 MODULE_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
-MAX_REPLICAS = 10_000
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
 MAX_SLOTS = 256

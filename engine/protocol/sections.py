@@ -15,7 +15,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.keys import Key, declared, key
-from engine.recipe import MAX_EPOCHS
+from engine.recipe import MAX_BOOTSTRAP, MAX_EPOCHS
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -270,7 +270,7 @@ class Metrics:
         "Sets how many test examples the layers are compared on.",
     )
     bootstrap: int = key(
-        whole(0, 1_000_000),
+        whole(0, MAX_BOOTSTRAP),
         10_000,
         "resamples behind the error of an SD; 10,000 in the paper",
         "Sets the number of bootstrap resamples behind the error of an SD.",

@@ -10,17 +10,31 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import StoreFailingError, StoreFullError, StudyError
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.opening import RefusedFileError
 
 T = TypeVar("T")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
-PASSING = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EAGAIN, errno.EINTR, errno.EBUSY}
+PASSING = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EREMOTEIO,
+    errno.EHOSTDOWN,
+    errno.ENOTCONN,
+    errno.ENODEV,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.EBUSY,
+}
 """What a disk or a network mount says that may be well again a moment later."""
 RETRY_S = 10.0
 """How long a write is tried again after one of those."""
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+ROOM_BYTES = 1_000_000
+"""Less than this left on a file system is no room."""
 
 
 @contextlib.contextmanager
@@ -34,12 +48,14 @@ def explain_write_errors(path: Path) -> Generator[None]:
             raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"
-            raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+            raise StoreForbiddenError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
         if error.errno in PASSING:
-            remedy = "check the disk or the mount, and run the same command again: finished runs are kept"
-            raise StoreFailingError(f"{path}: cannot be written now ({error.strerror}): {remedy}") from error
+            remedy = "check the disk or the server and run the same command again: finished runs are kept"
+            raise StoreUnavailableError(f"{path}: cannot be written now ({error.strerror}): {remedy}") from error
+        if isinstance(error, RefusedFileError):
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): remove it") from error
         refuse_exhaustion(error, path)
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise
 
@@ -72,6 +88,26 @@ def refuse_exhaustion(error: OSError, path: Path) -> None:
         raise StudyError(f"{path}: cannot be opened ({error.strerror}): {remedy}") from error
 
 
+def describe_obstacle(folder: Path) -> str:
+    """Say why a folder could not be written a moment ago, as far as that can be seen now."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder}: cannot be written: give the permission back, or mount it to be written, and run it again"
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        return f"{folder}: its file system fails ({error.strerror}): check the disk or the server, and run it again"
+    if room.f_bavail * room.f_frsize >= ROOM_BYTES and room.f_favail:
+        causes = "no room, a quota that is used up, or a failing file system"
+        return f"{folder}: could not be written for a while ({causes}): see the logs of its runs, and run it again"
+    return f"{folder}: no room left on this file system: make room and run it again"
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; fine where there is none."""
+    with explain_write_errors(path):
+        path.unlink(missing_ok=True)
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents; fine where it exists.
 
@@ -90,7 +126,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises:
         StoreFullError: Where there is no room; the old file, if any, is untouched.
-        StudyError: Where the folder cannot be written.
+        StudyError: Where the folder cannot be written, or its file system fails.
     """
     with explain_write_errors(path):
         retry(lambda: _replace(path, content))

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import StudyError
 from engine.protocol.faults import show_path
+from engine.study.opening import PLAN, find_obstacle, is_there
 
 STORE_VARIABLE = "NONDET_STORE"
 DEFAULT_STORE = "studies"
 MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4096
 """What Linux allows; beyond it even the question whether a file is there is an error."""
+
+LABELS_MAX_BYTES = 64_000_000
+PREDICTIONS_MAX_BYTES = 2_000_000_000
+MODEL_MAX_BYTES = 16_000_000_000
+CHECKPOINT_MAX_BYTES = 64_000_000_000
+"""How large files that are no records may be; see `engine.study.records.Record.max_bytes` for those."""
+
+NUMBER = re.compile("[0-9]{2,}", re.ASCII)
+"""Names of attempts."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +102,19 @@ class RunPaths:
         return AttemptPaths(self.attempts / f"{number:02d}")
 
     def list_attempts(self) -> list[AttemptPaths]:
-        """Return the attempts that were claimed so far, oldest first."""
+        """Return the attempts that were claimed so far, oldest first; none where their folder cannot be read."""
+        return self.look_for_attempts()[0]
+
+    def look_for_attempts(self) -> tuple[list[AttemptPaths], str | None]:
+        """Return the attempts that were claimed so far, oldest first, and why they cannot be seen where that is so."""
         try:
-            names = os.listdir(self.attempts)
+            names = set(os.listdir(self.attempts))
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [self.attempt(number) for number in sorted(int(name) for name in names if name.isdigit())]
+            return [], None
+        except OSError as error:
+            return [], error.strerror
+        numbers = sorted(int(name) for name in names if NUMBER.fullmatch(name))
+        return [attempt for number in numbers if (attempt := self.attempt(number)).folder.name in names], None
 
 
 @dataclass(frozen=True)
@@ -143,7 +161,7 @@ class StudyPaths:
 
     @property
     def plan(self) -> Path:
-        return self.folder / "plan.json"
+        return self.folder / PLAN
 
     @property
     def runs(self) -> Path:
@@ -237,10 +255,29 @@ def is_named(option: str | None) -> bool:
 
 
 def iterate_studies(store: Path) -> Iterator[StudyPaths]:
-    """Yield the studies of a store in the order of their names; nothing where there is no store."""
-    if not store.is_dir():
+    """Yield the studies of a store in the order of their names; nothing where there is no store or it cannot be read.
+
+    A folder that cannot be looked into is one of them: nobody can tell that it is none.
+    """
+    try:
+        names = sorted(os.listdir(store))
+    except OSError:
         return
-    for folder in sorted(store.iterdir()):
-        paths = StudyPaths(folder)
-        if paths.plan.is_file():
+    for name in names:
+        paths = StudyPaths(store / name)
+        if is_there(paths.plan) or find_obstacle(paths.plan) is not None:
             yield paths
+
+
+def find_store_fault(store: Path) -> str | None:
+    """Return why a store cannot be read; None where it can, or is not there yet."""
+    try:
+        os.listdir(store)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return (
+            f"{store}: cannot be read as a store ({error.strerror}): check its owner and mount, or choose another "
+            "with --store"
+        )
+    return None

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import StudyError
+from engine.errors import StoreForbiddenError, StudyError
 from engine.recipe import RECIPE_VERSION, Recipe
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import Owner
@@ -15,6 +15,9 @@ from engine.study.records import Damage, Record, find_record, read_record, write
 
 SHOWN_DIGITS = 12
 """The digits of a digest that messages show."""
+
+MAX_REASON = 10_000
+"""The characters of a reason that are kept: an exception may carry a text of any length."""
 
 Outcome = Literal["failed", "cancelled"]
 Cause = Literal["fault", "infrastructure", "request", "memory"]
@@ -131,6 +134,8 @@ def read_recipe(run: RunPaths, run_id: str) -> Recipe:
     remedy = "run the protocol again to write it anew"
     if spec is None:
         raise StudyError(f"{run.spec}: is missing: {remedy}")
+    if isinstance(spec, Damage) and spec.withheld:
+        raise StoreForbiddenError(f"{spec}: check the folder's owner and mount")
     if isinstance(spec, Damage):
         raise StudyError(f"{spec}: {remedy}")
     if spec.recipe_version != RECIPE_VERSION:
@@ -149,8 +154,9 @@ def write_spec(run: RunPaths, recipe: Recipe) -> None:
 
 
 def write_exit(attempt: AttemptPaths, outcome: Outcome, cause: Cause, reason: str) -> None:
-    """Write why an attempt ended without a result: see `ExitRecord`."""
-    write_record(attempt.exit, ExitRecord(outcome=outcome, cause=cause, reason=reason))
+    """Write why an attempt ended without a result: see `ExitRecord`; of a very long reason, its beginning."""
+    shown = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
+    write_record(attempt.exit, ExitRecord(outcome=outcome, cause=cause, reason=shown))
 
 
 def compare_digest(name: str, content: bytes, expected: str) -> str | None:
@@ -164,7 +170,11 @@ def compare_digest(name: str, content: bytes, expected: str) -> str | None:
     Returns:
         What is wrong; None where they agree.
     """
-    found = hashlib.sha256(content).hexdigest()
+    return compare_digests(name, hashlib.sha256(content).hexdigest(), expected)
+
+
+def compare_digests(name: str, found: str, expected: str) -> str | None:
+    """Compare the digest of a file with the one that its run's result holds; see `compare_digest`."""
     if found == expected:
         return None
     shown, wanted = found[:SHOWN_DIGITS], expected[:SHOWN_DIGITS]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.study.control import Control
+from engine.study.opening import is_regular
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import is_alive
 from engine.study.records import Damage, find_record, read_record
@@ -35,6 +36,10 @@ class RunState:
     result: ResultRecord | None = None
     retriable: bool = False
     """Whether the present session may try it (again)."""
+    withheld: bool = False
+    """Whether its files cannot be read now, so that nobody can tell how it stands: it counts as failed."""
+    damaged: bool = False
+    """Whether it was finished, and its files are not what was written."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Found:
     """Which attempt wrote it; None where there is none or that cannot be read."""
     later: bool = False
     """Whether a later version of the program wrote it, so that it must not be replaced."""
+    withheld: bool = False
+    """Whether the file system does not let it be read now."""
 
 
 def find_result(run: RunPaths) -> Found:
@@ -57,8 +64,8 @@ def find_result(run: RunPaths) -> Found:
     if result is None:
         return Found()
     if isinstance(result, Damage):
-        return Found(damage=f"{run.result.name} {result.reason}", later=result.later)
-    if not run.predictions.is_file():
+        return Found(damage=f"{run.result.name} {result.reason}", later=result.later, withheld=result.withheld)
+    if not is_regular(run.predictions):
         return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
     return Found(result if damage is None else None, damage, result.attempt)
@@ -86,9 +93,12 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
         run_id: The run's id, for requests about single runs.
     """
     found = find_result(run)
-    attempts = run.list_attempts()
+    attempts, obstacle = run.look_for_attempts()
     if found.result is not None:
         return _done(found.result, len(attempts))
+    if found.withheld or obstacle is not None:
+        reason = found.damage or f"{run.attempts} cannot be read ({obstacle})"
+        return RunState(status="failed", attempts=len(attempts), reason=reason, withheld=True)
     stopped = control.stops(run_id)
     if found.later or not attempts:
         return _unattempted(found, len(attempts), stopped=stopped)
@@ -106,7 +116,13 @@ def _unattempted(found: Found, attempts: int, *, stopped: bool) -> RunState:
     if stopped:
         return RunState(status="cancelled", attempts=attempts, reason=found.damage)
     status: Status = "failed" if found.damage else "queued"
-    return RunState(status=status, attempts=attempts, reason=found.damage, retriable=not found.later)
+    return RunState(
+        status=status,
+        attempts=attempts,
+        reason=found.damage,
+        retriable=not found.later,
+        damaged=found.damage is not None and not found.later,
+    )
 
 
 def _done(result: ResultRecord, attempts: int) -> RunState:
@@ -132,7 +148,7 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
         status: Status = "cancelled" if cancelled else "failed"
         return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
     if damage is not None:
-        return RunState(status="failed", attempts=count, reason=damage, retriable=True)
+        return RunState(status="failed", attempts=count, reason=damage, retriable=True, damaged=True)
     claimed = find_record(attempt.attempt, AttemptRecord)
     owner = None if claimed is None else claimed.owner
     alive = None if owner is None else is_alive(owner)

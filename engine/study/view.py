@@ -133,7 +133,8 @@ class _Curve:
     offset: int = 0
     bad_lines: int = 0
     epochs: list[EpochRecord] = field(default_factory=list[EpochRecord])
-    final: RunView | None = None
+    last: RunView | None = None
+    """The run as it was last seen."""
 
 
 class StudyView:
@@ -158,7 +159,7 @@ class StudyView:
             StudyError: If the plan has gone or is damaged.
         """
         stamp = _stamp(self.paths)
-        if stamp != self._plan_stamp:
+        if stamp is not None and stamp != self._plan_stamp:
             self.plan, self._plan_stamp = read_plan(self.paths), stamp
         control = read_control(self.paths)
         supervisor = find_supervisor(self.paths)
@@ -182,13 +183,15 @@ class StudyView:
 
     def _read_run(self, run_id: str, control: Control, session: str | None) -> RunView:
         curve = self._curves.setdefault(run_id, _Curve())
-        if curve.final is not None:
-            return curve.final
+        if curve.last is not None and curve.last.state.status == "done":
+            return curve.last
         run = self.paths.run(run_id)
         state = read_state(run, control=control, session=session, run_id=run_id)
+        if state.withheld and curve.last is not None:
+            return curve.last  # a permission that was lost, or a server that is away, changes nothing about the run
         if state.status != "done" or run_id not in self.added_up:
             _read_curve(curve, run, state)
-        view = RunView(
+        curve.last = RunView(
             id=run_id,
             state=state,
             epochs=tuple(curve.epochs),
@@ -196,16 +199,17 @@ class StudyView:
             bad_lines=curve.bad_lines,
             training=state.attempts > 0,
         )
-        if state.status == "done":
-            curve.final = view
-        return view
+        return curve.last
 
 
-def _stamp(paths: StudyPaths) -> tuple[int, int]:
+def _stamp(paths: StudyPaths) -> tuple[int, int] | None:
+    """Return what changes with the plan; None where it cannot be looked at, which says nothing about it."""
     try:
         status = paths.plan.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return (0, 0)
+    except OSError:
+        return None
     return (status.st_mtime_ns, status.st_ino)
 
 
@@ -215,7 +219,8 @@ def _read_curve(curve: _Curve, run: RunPaths, state: RunState) -> None:
     if number != curve.attempt:
         curve.attempt, curve.offset, curve.bad_lines, curve.epochs = number, 0, 0, []
     if number:
-        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset)
+        before = len(curve.epochs) + curve.bad_lines
+        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset, before=before)
         curve.offset = chunk.offset
         curve.bad_lines += chunk.bad_lines
         curve.epochs.extend(chunk.records)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from engine.recipe import DataRecipe, Recipe
-from engine.study.files import write_bytes
-from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
+from engine.study.files import remove_file, write_bytes
+from engine.study.opening import read_regular
+from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import AttemptRecord, ResultRecord, Versions
@@ -96,7 +97,11 @@ def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset |
 def write_labels(paths: StudyPaths, data: Dataset | Corpus) -> None:
     """Write the test labels, unless they are there: data that changed leave other labels than earlier data did."""
     content = labels_bytes(data)
-    if not paths.labels.is_file() or paths.labels.read_bytes() != content:
+    try:
+        known = read_regular(paths.labels, LABELS_MAX_BYTES)
+    except OSError:
+        known = None
+    if known != content:
         patiently(lambda: write_bytes(paths.labels, content))
 
 
@@ -130,4 +135,4 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         finished=_now(),
     )
     patiently(lambda: write_record(run.result, result))
-    run.damage.unlink(missing_ok=True)
+    patiently(lambda: remove_file(run.damage))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engine.errors import NondetError
 from engine.plan.records import PlannedArm
 from engine.recipe import DataRecipe, Recipe
+from engine.study.opening import is_regular
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record, read_record, write_record
 from engine.study.run_records import ResultRecord, read_recipe
@@ -219,7 +220,7 @@ def find_runs(paths: StudyPaths, arm: PlannedArm) -> list[str]:
     found: list[str] = []
     for run in arm.runs:
         result = find_record(paths.run(run).result, ResultRecord)
-        if result is not None and not result.diverged and paths.run(run).model.is_file():
+        if result is not None and not result.diverged and is_regular(paths.run(run).model):
             found.append(run)
     return found
 

@@ -13,13 +13,15 @@ import sys
 import time
 import traceback
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
-from engine.errors import NondetError, StoreFullError, summarise_error
-from engine.study.files import explain_write_errors
+from engine.errors import NondetError, StoreUnavailableError, summarise_error
+from engine.study.files import explain_write_errors, remove_file
+from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.run_records import Cause, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
@@ -71,7 +73,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     while not requests.terminated:
         try:
             claimed = claim()
-        except StoreFullError as error:
+        except StoreUnavailableError as error:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
         if claimed is NotTaken.NOTHING_LEFT:
@@ -91,7 +93,8 @@ def _claim(queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, *,
     control = requests.look()
     if control.cancelled:
         return NotTaken.NOTHING_LEFT
-    taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
+    with explain_write_errors(queue.paths.runs):
+        taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
     return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 
@@ -104,16 +107,16 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     try:
         with _output_to(claimed.attempt.log):
             return _train_guarded(claimed, requests, datasets, claim_more)
-    except StoreFullError as error:
+    except StoreUnavailableError as error:
         LOG.error("%s", error)
         return EXIT_STORE_FULL
 
 
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
-    """Train a claimed run with its companions; a full store is the caller's matter. See `_train_claimed`."""
+    """Train a claimed run with its companions; a store that is away is the caller's matter. See `_train_claimed`."""
     cohort = [claimed]
     try:
-        recipe = read_recipe(claimed.run, claimed.run_id)
+        recipe = patiently(partial(read_recipe, claimed.run, claimed.run_id))
         refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
         check_unchanged(recipe, search_path=claimed.search_path)
         data = load_once(recipe, claimed, datasets)
@@ -123,7 +126,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     except Stopped:
         _end(cohort, "cancelled", "request", "stopped on request")
         return None
-    except StoreFullError:
+    except StoreUnavailableError:
         raise
     except NondetError as error:
         LOG.error("%s", error)
@@ -133,14 +136,14 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
         traceback.print_exc()
         return _record_exception(cohort, error)
     for member in cohort:
-        member.attempt.checkpoint.unlink(missing_ok=True)
+        patiently(partial(remove_file, member.attempt.checkpoint))
     # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run.
     return 0 if recipe.lowlevel == "kernels" else None
 
 
 def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
     for member in cohort:
-        write_exit(member.attempt, outcome, cause, reason)
+        patiently(partial(write_exit, member.attempt, outcome, cause, reason))
 
 
 def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
@@ -175,4 +178,4 @@ def _output_to(log: Path) -> Generator[None]:
 
 def _open_log(log: Path) -> int:
     with explain_write_errors(log):
-        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        return open_to_append(log)

@@ -6,12 +6,13 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from engine.errors import StoreFullError, StudyError
-from engine.study.files import create_file, explain_write_errors, make_folder, write_bytes
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.files import create_file, describe_obstacle, explain_write_errors, make_folder, write_bytes
 from tests.helpers.json_files import read_json, write_json
 
 
@@ -42,8 +43,10 @@ def test_damaged_json_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
     [
         (errno.ENOSPC, StoreFullError, "make room"),
         (errno.EDQUOT, StoreFullError, "make room"),
-        (errno.EROFS, StudyError, "--store"),
-        (errno.EACCES, StudyError, "--store"),
+        (errno.EROFS, StoreForbiddenError, "--store"),
+        (errno.EACCES, StoreForbiddenError, "--store"),
+        (errno.EIO, StoreUnavailableError, "check the disk or the server"),
+        (errno.ESTALE, StoreUnavailableError, "check the disk or the server"),
     ],
 )
 def test_refused_write_keeps_the_old_file_and_names_the_remedy(
@@ -112,7 +115,7 @@ def test_error_that_stays_is_told_after_a_while_and_blames_no_run(
     for write in (write_bytes, create_file):
         failing[:] = [number] * 1000
         name = "a.bin" if write is write_bytes else "b.bin"
-        with pytest.raises(StoreFullError, match=r"cannot be written now .* run the same command again"):
+        with pytest.raises(StoreUnavailableError, match=r"cannot be written now .* run the same command again"):
             write(tmp_path / name, b"new")
         assert 5 < 1000 - len(failing) < 50
     assert (tmp_path / "a.bin").read_bytes() == b"old"
@@ -122,6 +125,15 @@ def test_error_that_stays_is_told_after_a_while_and_blames_no_run(
 def test_folder_where_none_can_be_is_refused() -> None:
     with pytest.raises(StudyError, match="choose another --store"):
         make_folder(Path("/proc/nothing/store"))
+
+
+def test_folder_that_is_away_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "for a while (no room, a quota" in describe_obstacle(tmp_path), "nothing is wrong any more"
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=0, f_frsize=room.f_frsize, f_favail=1))
+    assert "no room left" in describe_obstacle(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "give the permission back" in describe_obstacle(tmp_path)
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.helpers.json_files import write_json
 from tui import cli
 
 Capture = pytest.CaptureFixture[str]
+KEPT = Path(__file__).parents[1] / "study" / "kept"
 
 
 @pytest.fixture
@@ -161,6 +163,23 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     assert "1 lines of epochs.jsonl cannot be read" in out
     assert "metrics.json: is empty; it is written anew by the next run or report" in out
     assert "supervisor.json: is damaged" in out
+    assert "1 finished run is damaged and left out: `nondet-tui --batch" in out
+    assert "trains them again" in out
+
+
+@pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])
+def test_report_says_that_a_run_is_damaged(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    shutil.copytree(KEPT, tmp_path / "kept")
+    damaged = next((tmp_path / "kept").glob("runs/*/predictions.npy"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert cli.main(["report", str(tmp_path / "kept"), "--format", name]) == 1
+    out, err = capfd.readouterr()
+    assert f"run {damaged.parent.name}: predictions.npy is damaged" in err
+    assert "1 finished run is damaged and left out: `nondet-tui --batch" in err
+    assert "Traceback" not in err
+    assert "Late shuffling" in out, "the rest is there"
+    if name == "json":
+        assert json.loads(out)["study"] == "kept"
 
 
 @pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])

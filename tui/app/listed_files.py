@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -50,10 +51,10 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
         candidates += [(path, "shipped") for path in sorted([*shipped.glob("*.toml"), *shipped.glob("small/*.toml")])]
     found: dict[Path, ProtocolFile] = {}
     for path, origin in candidates:
-        entry = read_head(path, origin)
-        # Only where there is a file: a link that leads to itself cannot be resolved.
-        if entry is not None:
-            found.setdefault(path.resolve(), entry)
+        where = Path(os.path.realpath(path))  # which takes a link to itself for what it is
+        known = found.get(where)
+        if known is None and (entry := read_head(path, origin)) is not None:
+            found[where] = entry
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from engine.errors import NondetError
 from engine.protocol.checks import is_number
 from engine.protocol.faults import cut, printable, show_path, show_value, suggest
 from engine.protocol.text_file import UnreadableError, read_text_file
+from engine.study.opening import is_regular
 from engine.study.paths import enter_path
 
 VARIABLE = "NONDET_CONFIG"
@@ -116,7 +117,7 @@ def read_recent(path: Path) -> list[Path]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-    return [Path(line) for line in lines[:MAX_RECENT] if line and Path(line).is_file()]
+    return [Path(line) for line in lines[:MAX_RECENT] if line and is_regular(Path(line))]
 
 
 def note_recent(path: Path, opened: Path) -> None:

@@ -6,6 +6,7 @@ leaves it running; any other end of this process changes nothing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -27,12 +28,13 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.control import request
+from engine.study.measured import Measured, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, recall
 from tui.commands.check import describe_choices, describe_code
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
 from tui.commands.progress import describe_line, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
@@ -60,6 +62,8 @@ class Viewer:
     restarts: int = 0
     told: set[str] = field(default_factory=set[str])
     """Runs whose failure was told."""
+    warned: set[str] = field(default_factory=set[str])
+    """Warnings that hold and were told."""
     last_line: str = ""
     last_line_at: float = -1e9
     last_done: int = -1
@@ -97,9 +101,9 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
         print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")
         trained = train(protocol, console, store=store)
-    if trained.metrics is None:
+    if trained.measured is None:
         return trained.code
-    print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
+    print_results(find_folder(protocol, store=store), trained.measured, as_json=as_json)
     return EXIT_RUNS_FAILED if trained.lost else trained.code
 
 
@@ -113,8 +117,8 @@ class Trained:
     """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
-    metrics: StudyMeasures | None = None
-    """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
+    measured: Measured | None = None
+    """What was measured, of exactly this protocol; None where it was interrupted."""
 
 
 def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained:
@@ -145,11 +149,10 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     if code == EXIT_INTERRUPTED:
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
-    refresh_metrics(paths)
-    metrics = read_metrics(paths)
-    if not shows_plan(metrics, plan):
+    measured = refresh_metrics(paths) or read_measured(paths)
+    if not shows_plan(measured.metrics, plan):
         raise StudyError(describe_other_plan(study))
-    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), metrics)
+    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
 
 
 def has_smaller(packings: Packings, before: Packings) -> bool:
@@ -247,6 +250,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
             live.update(picture, refresh=True)
         else:
             tell_plainly(viewer, snapshot)
+            tell_warnings(viewer, warn(viewer.paths))
         code = judge(viewer, snapshot)
         if code is not None:
             return code, snapshot
@@ -302,8 +306,18 @@ def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
     viewer.last_line, viewer.last_line_at, viewer.last_done = text, now, done
 
 
+def tell_warnings(viewer: Viewer, warnings: list[str]) -> None:
+    """Print each warning once, and again when it comes back."""
+    for text in warnings:
+        if text not in viewer.warned:
+            viewer.tell(text)
+    viewer.warned = set(warnings)
+
+
 def warn(paths: StudyPaths) -> list[str]:
-    """Return a warning where the disk of the study is almost full; an empty list otherwise."""
+    """Return a warning where the study cannot be written, or its disk is almost full; an empty list otherwise."""
+    if not os.access(paths.folder, os.W_OK | os.X_OK):
+        return [f"{paths.folder}: cannot be written now: runs wait for it, and stop if that lasts"]
     try:
         free = shutil.disk_usage(paths.folder).free
     except OSError:

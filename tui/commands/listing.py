@@ -15,12 +15,12 @@ from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable, show_path
 from engine.study.control import request
 from engine.study.metrics_record import read_metrics
-from engine.study.paths import StudyPaths, find_store, is_named, iterate_studies
+from engine.study.paths import StudyPaths, find_store, find_store_fault, is_named, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord, is_supervised
 from engine.study.view import RunView, StudySnapshot, StudyView
-from tui.commands.output import print_text, results_console
+from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import describe_line, find_obstacles, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 
@@ -39,7 +39,11 @@ def list_studies(store: str | None) -> int:
     # Where nobody has named a store, that there is none yet is no fault.
     if not root.is_dir() and (is_named(store) or os.path.lexists(root)):
         raise StudyError(describe_no_store(root))
-    studies = list(iterate_studies(root))
+    fault = find_store_fault(root)
+    if fault is not None:
+        raise StudyError(fault)
+    # Behind a link every file would have to be looked up to see that it lies inside its study.
+    studies = list(iterate_studies(Path(os.path.realpath(root))))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
         print_text(console, f"no studies in {root}: {hint}")
@@ -83,6 +87,9 @@ def show_status(paths: StudyPaths) -> int:
     failures = list_failures(snapshot, str(paths.folder))
     for text in failures.values():
         print_text(console, text)
+    damaged = sum(run.state.damaged for run in snapshot.runs.values())
+    if damaged:
+        print_text(console, describe_repair(paths, damaged))
     if snapshot.failure is not None:
         print_text(console, printable(snapshot.failure))
     return EXIT_RUNS_FAILED if failures else EXIT_OK
@@ -126,6 +133,9 @@ def cancel_study(paths: StudyPaths) -> int:
     """Ask a study to stop, and wait until it has."""
     console = Console(stderr=True, highlight=False)
     snapshot = StudyView(paths).refresh()
+    said = read_record(paths.supervisor, SupervisorRecord)
+    if isinstance(said, Damage) and said.withheld:
+        raise StudyError(f"{said}, so nobody can tell whether it runs: check the folder's owner and mount")
     if not snapshot.supervised and not snapshot.counts.get("running"):
         print_text(console, f"{paths.folder}: is not running, nothing to cancel")
         return EXIT_OK

@@ -16,9 +16,10 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.control import Verb, request
+from engine.study.control import Verb
 from engine.study.paths import StudyPaths
 from engine.study.view import ArmView
+from tui.app.asking import ask
 from tui.app.follow import Follower, Picture
 from tui.app.gpus import describe_gpus
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
@@ -296,8 +297,8 @@ class MonitorScreen(Screen[None]):
         if self.picture is None or not may_change(self, self.options):
             return
         paused = self.picture.snapshot.control.paused
-        request(self.paths, "resume" if paused else "pause")
-        self.notify("going on" if paused else "pausing: running epochs wait where they are")
+        said = "going on" if paused else "pausing: running epochs wait where they are"
+        ask(self, self.paths, "resume" if paused else "pause", said)
         self.look()
 
     def action_cancel(self) -> None:
@@ -307,8 +308,7 @@ class MonitorScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                request(self.paths, "cancel")
-                self.notify("stopping; finished runs are kept, C continues")
+                ask(self, self.paths, "cancel", "stopping; finished runs are kept, C continues")
 
         self.app.push_screen(Confirm(f"Stop {printable(self.paths.name)}? Finished runs are kept."), stop)
 
@@ -318,6 +318,6 @@ class MonitorScreen(Screen[None]):
 
     def ask_arm(self, arm: ArmView, verb: Verb) -> None:
         """Make a request about every run of an arm; runs that another arm shares are meant too."""
-        request(self.paths, verb, runs=[run.id for run in arm.runs if run.state.status != "done"])
-        self.notify(f"asked the runs of {printable(arm.name)} to {verb}", markup=False)
+        runs = [run.id for run in arm.runs if run.state.status != "done"]
+        ask(self, self.paths, verb, f"asked the runs of {printable(arm.name)} to {verb}", runs=runs)
         self.look()

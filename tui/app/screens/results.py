@@ -19,7 +19,8 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.curves_record import ArmCurves, find_curves
+from engine.study.curves_record import ArmCurves
+from engine.study.measured import read_measured
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, iterate_studies
 from engine.study.similarity_record import ArmSimilarity, find_similarity
@@ -32,7 +33,7 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.measuring import refresh_metrics
 from tui.text.compare import compare_arms, format_differences
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.explanations import make_explanations
@@ -271,15 +272,15 @@ class ResultsScreen(Screen[None]):
             plan = read_plan(self.paths)
             done = sum(self.paths.run(run).result.exists() for run in plan.order)
             self.post_message(MeasuringBegun(describe_waiting(done, len(plan.order)), plan.text))
-            refresh_metrics(self.paths)
-            metrics = read_metrics(self.paths)
+            found = refresh_metrics(self.paths) or read_measured(self.paths)
+            metrics = found.metrics
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
             return
         measured = Measured(
             study=metrics.study,
             arms=metrics.arms,
-            curves=find_curves(self.paths.curves),
+            curves=found.curves,
             layers=find_similarity(self.paths.cka),
             runs=len(plan.order),
             reference=plan.reference,
@@ -339,7 +340,7 @@ class ResultsScreen(Screen[None]):
         """Draw and write, outside the event loop."""
         try:
             folder = enter_path(typed)
-            names = export_study(self.paths, folder)
+            names = export_study(self.paths, folder, refresh_metrics(self.paths) or read_measured(self.paths))
         except NondetError as error:
             self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
             return

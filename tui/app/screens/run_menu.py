@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from textual.app import App
 
-from engine.study.control import Verb, request
+from engine.study.control import Verb
 from engine.study.paths import StudyPaths
 from engine.study.run_state import Status
 from engine.study.view import RunView
+from tui.app.asking import ask
 from tui.app.screens.dialogs import Choose, Reader
 
 VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
@@ -41,7 +42,6 @@ def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool
             follow = key.startswith("log:")
             app.push_screen(Reader(title, path=path, follow=follow))
         elif key in VERBS:
-            request(paths, key, runs=[run.id])
-            app.notify(f"asked run {run.id} to {key}")
+            ask(app, paths, key, f"asked run {run.id} to {key}", runs=[run.id])
 
     app.push_screen(Choose(f"Run {run.id}", choices), chosen)
