@@ -14,6 +14,7 @@ from engine.metrics.study import measure_study
 from engine.study.curves_record import StudyCurves
 from engine.study.metrics_record import read_metrics, write_metrics
 from engine.study.paths import StudyPaths
+from engine.study.processes import end_with_parent
 from engine.study.records import Damage, find_record, write_record
 from engine.study.study_plan import read_plan
 
@@ -23,6 +24,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -P -m engine.metrics STUDY", file=sys.stderr)
         return EXIT_USAGE
+    end_with_parent()
     try:
         measure(StudyPaths(Path(sys.argv[1])))
     except NondetError as error:

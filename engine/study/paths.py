@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from engine.errors import StudyError
 
 STORE_VARIABLE = "NONDET_STORE"
 DEFAULT_STORE = "studies"
+
+ATTEMPT = re.compile(r"0[1-9]|[1-9][0-9]{1,8}")
+"""Names of attempts' folders, as `RunPaths.attempt` makes them; others are nobody's."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class AttemptPaths:
     def exit(self) -> Path:
         """The record of how the attempt ended; written only where it ended without a result."""
         return self.folder / "exit.json"
+
+    @property
+    def beat(self) -> Path:
+        """The latest sign of life of the process that makes the attempt."""
+        return self.folder / "beat.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -93,7 +102,7 @@ class RunPaths:
             names = os.listdir(self.attempts)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [self.attempt(number) for number in sorted(int(name) for name in names if name.isdigit())]
+        return [self.attempt(number) for number in sorted(int(name) for name in names if ATTEMPT.fullmatch(name))]
 
 
 @dataclass(frozen=True)
@@ -191,6 +200,11 @@ class StudyPaths:
     @property
     def supervisor(self) -> Path:
         return self.folder / "supervisor.json"
+
+    @property
+    def supervisor_beat(self) -> Path:
+        """The supervisor's latest sign of life."""
+        return self.folder / "supervisor-beat.json"
 
     @property
     def supervisor_log(self) -> Path:

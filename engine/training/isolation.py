@@ -8,7 +8,6 @@ would import torch for seconds; it is made before any thread or CUDA context exi
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -16,8 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PR_SET_PDEATHSIG = 1
-"""A constant of <linux/prctl.h>: the signal that a process gets when its parent ends."""
+from engine.study.processes import end_with_parent
 
 EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""
@@ -80,7 +78,7 @@ def _be_copy(train_one: Callable[[], int], worker: int, writing: int) -> None:
     """
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() == worker:  # otherwise the worker ended before the copy could ask for the signal
             status = train_one()
             os.write(writing, bytes([status]))

@@ -28,6 +28,7 @@ from engine.training.cohort import ClaimMore, gather, train_cohort
 from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
 from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
+from engine.training.pulse import Pulse
 from engine.training.run_files import (
     Claimed,
     Datasets,
@@ -112,6 +113,12 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
     """Train a claimed run with its companions; a full store is the caller's matter. See `_train_claimed`."""
     cohort = [claimed]
+    with Pulse(lambda: [member.attempt.beat for member in cohort], claimed.search_path) as requests.pulse:
+        return _train_cohort(cohort, requests, datasets, claim_more)
+
+
+def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
+    claimed = cohort[0]
     try:
         recipe = read_recipe(claimed.run, claimed.run_id)
         check_unchanged(recipe, search_path=claimed.search_path)

@@ -29,6 +29,7 @@ class Scripted:
     status: int | None = None
     state: WorkerState = field(default_factory=lambda: WorkerState("training"))
     stops: list[bool] = field(default_factory=list)
+    obstacle: str | None = None
 
     def poll(self) -> int | None:
         return self.status

@@ -89,8 +89,8 @@ def test_supervisor_that_keeps_ending_is_given_up(viewer: Viewer) -> None:
 
 def test_first_interrupt_asks_for_the_end_and_waits_for_it(viewer: Viewer) -> None:
     viewer.note_interrupt(signal.SIGINT, None)
-    react_to_interrupts(viewer)
-    react_to_interrupts(viewer)
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
     assert read_control(viewer.paths).cancelled
     assert said(viewer).count("Ctrl-C again leaves it running") == 1
     assert judge(viewer, snapshot("running", supervised=True)) is None
@@ -103,8 +103,8 @@ def test_second_interrupt_leaves_it_running(viewer: Viewer) -> None:
     started = []
     viewer.start = started.append
     viewer.interrupts = 2
-    react_to_interrupts(viewer)
-    react_to_interrupts(viewer)
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
     assert started == [viewer.paths]
     assert judge(viewer, snapshot("running", supervised=True)) == 130
     tell_end(viewer, snapshot("running", supervised=True), 130)
