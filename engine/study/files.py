@@ -57,7 +57,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         StoreFullError: Where there is no room; the old file, if any, is untouched.
         StudyError: Where the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Two containers may have processes of one number: the name has to differ by itself.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     with explain_write_errors(path):
         try:
             with temporary.open("wb") as file:
