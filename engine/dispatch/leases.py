@@ -72,6 +72,8 @@ class Lease:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _encode(holder))
         self._descriptor = descriptor
+        # A child shares the lock as long as it has the descriptor: what a user's code starts must not keep the slot.
+        os.register_at_fork(after_in_child=self.release)
         return True
 
     def release(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from engine.dispatch.claims import remove_stray_claims
+from engine.dispatch.endings import record_ends
 from engine.dispatch.executors.base import Executor, WatchedJob, WorkerRequest
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
@@ -28,6 +29,7 @@ from engine.study.control import read_control
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
+from engine.study.run_records import AttemptRecord
 from engine.study.supervisor_record import SupervisorRecord, SupervisorState, watch_supervisor
 from engine.study.view import StudySnapshot, StudyView
 
@@ -152,7 +154,10 @@ class Supervisor:
         """Reap workers that ended, and start one in every place that could train something now."""
         attempts = sum(run.state.attempts for run in snapshot.runs.values())
         for place in self.places:
-            if place.reap(attempts) == EXIT_STORE_FULL:
+            status = place.reap(attempts)
+            if status:
+                self._record_end(place, status)
+            if status == EXIT_STORE_FULL:
                 self.failure = f"{self.paths.folder}: no room left on this file system: make room and run it again"
             if snapshot.finished:
                 place.dismiss_waiting()
@@ -162,6 +167,14 @@ class Supervisor:
             self._fill(idle[:claimable], attempts)
         if claimable and all(place.given_up for place in self.places):
             self.failure = f"no worker could start; see the end of {self.paths.supervisor_log}"
+
+    def _record_end(self, place: Place, status: int) -> None:
+        """Record how the attempts ended that the worker of a place could not finish."""
+
+        def belongs(claimed: AttemptRecord) -> bool:
+            return (claimed.session, claimed.slot) == (self.session, place.name)
+
+        record_ends(self.paths, self.view.plan.order, belongs, status, known=self.stalls.ended)
 
     def _fill(self, places: Sequence[Place], attempts: int) -> None:
         for place in places:

@@ -107,6 +107,15 @@ def end_process(owner: Owner, *, at_once: bool = False) -> bool:
     return True
 
 
+def list_children(pid: int) -> list[int]:
+    """Return the children of a process of this machine, those included that have ended and were not asked how."""
+    try:
+        return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # a kernel without that file
+        found = [int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit()]
+        return [child for child in found if (_read_stat(child) or ("", ""))[1] == str(pid)]
+
+
 def read_group_usage(group: int) -> Usage:
     """Add up what the processes of a group of this machine have used."""
     ticks = moved = 0

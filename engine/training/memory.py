@@ -18,6 +18,14 @@ MEMORY_PHRASES = ("can't allocate memory", "CUDA error: out of memory", "STATUS_
 CONTEXT_PHRASES = ("CUDA error", "cuDNN error")
 
 
+def read_text(error: BaseException) -> str:
+    """Return the text of an error; an empty one where a user's error raises another when it is asked for it."""
+    try:
+        return str(error)
+    except BaseException:  # whatever a user's code raises there
+        return ""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error, or what led to it, is a lack of memory.
 
@@ -25,7 +33,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     return any(
         isinstance(one, (MemoryError, torch.OutOfMemoryError))
-        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in MEMORY_PHRASES))
+        or (isinstance(one, RuntimeError) and any(phrase in read_text(one) for phrase in MEMORY_PHRASES))
         for one in _chain(error)
     )
 
@@ -34,7 +42,7 @@ def breaks_context(error: BaseException) -> bool:
     """Tell whether an error leaves a CUDA context that is of no further use; torch's own lack of room does not."""
     return any(
         isinstance(one, torch.AcceleratorError)
-        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in CONTEXT_PHRASES))
+        or (isinstance(one, RuntimeError) and any(phrase in read_text(one) for phrase in CONTEXT_PHRASES))
         for one in _chain(error)
     )
 

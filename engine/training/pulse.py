@@ -26,13 +26,21 @@ STILL_S = 1.0
 class Pulse:
     """Beats for the training of some attempts, from the thread in which it is made, until its context is left."""
 
-    def __init__(self, list_files: Callable[[], Sequence[Path]], search_path: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        list_files: Callable[[], Sequence[Path]],
+        search_path: Sequence[Path],
+        *,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
         """Take note of what to write.
 
         Args:
             list_files: Returns the beats' files; a cohort grows while it is gathered.
             search_path: Where the user's code is.
+            also: Done at every beat, and once at the end.
         """
+        self.also = also
         self.list_files, self.search_path = list_files, tuple(str(folder) + "/" for folder in search_path)
         self.steps, self.epochs, self.slowest_s, self.moved = 0, 0, 0.0, time.monotonic()
         self._training = threading.get_ident()
@@ -67,10 +75,12 @@ class Pulse:
         """End the thread, so that nothing is written for an attempt that has ended."""
         self._ended.set()
         self._thread.join(BEAT_S)  # a store that does not answer keeps nobody
+        self.also()
 
     def _beat_on(self) -> None:
         while not self._ended.wait(BEAT_S * max(1.0, len(self.list_files()) / FILES_AT_ONCE)):
             self._beat()
+            self.also()
 
     def _beat(self) -> None:
         still = time.monotonic() - self.moved >= STILL_S

@@ -1,0 +1,44 @@
+"""A log that grows without end keeps its beginning and its end, and says what is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.study.logs import HEAD_BYTES, LOG_BYTES, TAIL_BYTES, BoundedLog
+
+LINE = 100
+
+
+def append(file: Path, first: int, last: int) -> None:
+    with file.open("ab") as log:
+        log.writelines(b"%098d\n\n" % number for number in range(first, last))
+
+
+def test_log_keeps_its_beginning_and_its_end_and_counts_what_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    log, lines, step = BoundedLog(file), 0, LOG_BYTES // LINE // 3
+    log.bound()
+    assert not file.exists()
+    for _ in range(10):
+        append(file, lines, lines + step)
+        lines += step
+        log.bound()
+        assert file.stat().st_size <= LOG_BYTES
+    content = file.read_bytes()
+    whole = b"".join(b"%098d\n\n" % number for number in range(lines))
+    assert content[:HEAD_BYTES] == whole[:HEAD_BYTES]
+    assert content[-TAIL_BYTES:] == whole[-TAIL_BYTES:]
+    marks = re.findall(rb"\n\[\xe2\x80\xa6 (\d+) bytes were taken out here[^\n]*\]\n", content)
+    assert len(marks) == 1
+    mark = re.search(rb"\n\[\xe2\x80\xa6 \d+ bytes[^\n]*\]\n", content)
+    assert mark is not None
+    assert int(marks[0]) == len(whole) - (len(content) - len(mark[0]))
+
+
+def test_log_within_the_bound_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_bytes(b"x" * LOG_BYTES)
+    before = file.stat().st_mtime_ns
+    BoundedLog(file).bound()
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (LOG_BYTES, before)
