@@ -12,6 +12,27 @@ LOG_BYTES = 10_000_000
 HEAD_BYTES, TAIL_BYTES = 2_000_000, 6_000_000
 """What is kept then of its beginning and of its end."""
 
+SHOWN_HEAD_BYTES, SHOWN_TAIL_BYTES = 500_000, 1_500_000
+"""What a viewer shows of the beginning and of the end of a file that is longer."""
+
+
+def read_shown(path: Path) -> str:
+    """Return a file's text, of a long one the beginning and the end, with a line between that says so.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= SHOWN_HEAD_BYTES + SHOWN_TAIL_BYTES:
+            return file.read(SHOWN_HEAD_BYTES + SHOWN_TAIL_BYTES).decode(errors="replace")
+        head = file.read(SHOWN_HEAD_BYTES)
+        file.seek(size - SHOWN_TAIL_BYTES)
+        tail = file.read(SHOWN_TAIL_BYTES)
+    left_out = size - SHOWN_HEAD_BYTES - SHOWN_TAIL_BYTES
+    mark = f"\n[… {left_out} bytes of {path} are not shown here …]\n"
+    return head.decode(errors="replace") + mark + tail.decode(errors="replace")
+
 
 @dataclass
 class BoundedLog:

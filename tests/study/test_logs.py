@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.study.logs import HEAD_BYTES, LOG_BYTES, TAIL_BYTES, BoundedLog
+from engine.study.logs import (
+    HEAD_BYTES,
+    LOG_BYTES,
+    SHOWN_HEAD_BYTES,
+    SHOWN_TAIL_BYTES,
+    TAIL_BYTES,
+    BoundedLog,
+    read_shown,
+)
 
 LINE = 100
 
@@ -42,3 +50,17 @@ def test_log_within_the_bound_is_left_alone(tmp_path: Path) -> None:
     before = file.stat().st_mtime_ns
     BoundedLog(file).bound()
     assert (file.stat().st_size, file.stat().st_mtime_ns) == (LOG_BYTES, before)
+
+
+def test_long_log_is_shown_with_its_beginning_and_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_bytes(b"first line\n" + b"x" * 50)
+    assert read_shown(file) == "first line\n" + "x" * 50
+    with file.open("ab") as log:
+        log.truncate(100_000_000)
+        log.write(b"\nlast line")
+    shown = read_shown(file)
+    assert shown.startswith("first line\n")
+    assert shown.endswith("\nlast line")
+    assert f"{100_000_010 - SHOWN_HEAD_BYTES - SHOWN_TAIL_BYTES} bytes of" in shown
+    assert len(shown) < SHOWN_HEAD_BYTES + SHOWN_TAIL_BYTES + 200

@@ -20,6 +20,7 @@ from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
+from engine.study.logs import read_shown
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
@@ -304,8 +305,8 @@ class Help(ModalScreen[None]):
 
 
 def read_quietly(path: Path) -> str:
-    """Return a file's text, or why it cannot be read."""
+    """Return a file's text, of a long one the beginning and the end; or why it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_shown(path)
     except OSError as error:
         return f"{path}: {error.strerror}"
