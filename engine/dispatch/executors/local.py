@@ -19,7 +19,7 @@ from engine.dispatch.devices import (
 )
 from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, WorkerState
 from engine.dispatch.jobs import Job, worker_job
-from engine.dispatch.leases import Lease
+from engine.dispatch.leases import UNKNOWN, Lease
 from engine.dispatch.visible import Gpu
 from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
@@ -117,6 +117,9 @@ class LocalWorker:
             return WorkerState("starting")
         if holder.pid == self.process.pid:
             return WorkerState("training")
+        if holder == UNKNOWN:
+            said = f"the slot is held by a process that does not say who it is ({Lease(self.slot.key).path})"
+            return WorkerState("waiting", said)
         message = f"the slot is held by study {holder.study} (process {holder.pid})"
         return WorkerState("waiting", message)
 

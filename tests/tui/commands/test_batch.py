@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from rich.console import Console
 from engine.dispatch.start import PreparedStudy
 from engine.plan.plan import Plan, make_plan
 from engine.protocol.load import parse_protocol
+from engine.study.beats import BeatRecord, Silence
 from engine.study.control import Control, read_control
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
 from engine.study.run_state import RunState
+from engine.study.supervisor_record import SlotRecord
 from engine.study.view import RunView, StudySnapshot
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_supervisor
@@ -159,3 +163,29 @@ def test_measures_of_another_plan_are_not_taken_for_ones_own(protocol_text: str)
     assert batch.shows_plan(measured(plan, 0), plan)
     assert not batch.shows_plan(measured(other, 2), plan)
     assert not batch.shows_plan(measured(plan, 2, arms=1), plan)
+
+
+def test_plain_output_says_who_holds_the_slots_and_what_stands_still(viewer: Viewer) -> None:
+    waiting = SlotRecord("cpu:0", "waiting", "the slot is held by study other (process 7)")
+    seen = snapshot("running", supervised=True, supervisor=make_supervisor(slots=(waiting,), note="measuring: halted"))
+    beat = BeatRecord(boot_id="b", beaten=0.0, moved=0.0, place="user's code, net.py line 3 (forward)")
+    silent = RunState(
+        status="running", owner=replace(current_owner(), pid=9), silence=Silence(dead_s=2, still_s=130, beat=beat)
+    )
+    elsewhere = RunState(
+        status="running",
+        owner=replace(current_owner(), host="elsewhere", pid=8),
+        asked=False,
+        silence=Silence(dead_s=45, still_s=45, beat=beat),
+    )
+    states = {"a": silent, "b": elsewhere}
+    runs = {name: RunView(id=name, state=one, epochs=(), planned_epochs=3) for name, one in states.items()}
+    tell_plainly(viewer, replace(seen, runs=runs))
+    text = " ".join(said(viewer).split())
+    for words in (
+        "slot cpu:0: the slot is held by study other (process 7)",
+        "measuring: halted",
+        "run a: no sign for 130 s, epoch 1, user's code, net.py line 3 (forward)",
+        "run b: its owner cannot be asked (process 8 on elsewhere): no sign for 45 s, taken for lost after 120 s",
+    ):
+        assert words in text, text
