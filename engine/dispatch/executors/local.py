@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from engine.dispatch.children import poll_group, start_detached, stop_group
 from engine.dispatch.devices import (
@@ -41,7 +42,7 @@ def _decode(content: bytes | None) -> str:
     return (content or b"").decode(errors="replace")
 
 
-def _attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOutput:
+def attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOutput:
     """Wait for the end of a job, and say so when that takes long; end one that does nothing, or takes for ever."""
     started, told_s, reason = time.monotonic(), WORTH_TELLING_S, ""
     ended_at: float | None = None
@@ -74,7 +75,7 @@ def _attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOu
 class LocalJob:
     """Holds a job in a process group of its own; it ends with the process that started it."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]
     watch: JobWatch
 
     def poll(self) -> int | None:
@@ -170,7 +171,7 @@ class LocalExecutor:
             process_group=0,
         )
         try:
-            return _attend(process, JobWatch(process.pid, job.stall_s), text)
+            return attend(process, JobWatch(process.pid, job.stall_s), text)
         finally:
             stop_group(process, at_once=True)
 
