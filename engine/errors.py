@@ -62,6 +62,15 @@ class PackError(NondetError):
         self.remedy = remedy
 
 
+def read_text(error: BaseException) -> str:
+    """Return the text of an error; an empty one where a user's error raises another when it is asked for it."""
+    try:
+        return str(error)
+    except BaseException:  # whatever a user's code raises there
+        return ""
+
+
 def summarise_error(error: BaseException) -> str:
     """Return the type of an error and the first line of what it says."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    text = read_text(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

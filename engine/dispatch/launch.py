@@ -171,6 +171,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             checkpoint_s=dispatch.checkpoint_s,
             graphs=dispatch.graphs,
             chosen=chosen,
+            stall_s=dispatch.allowed_stall_s,
         ),
         metrics=MeasuringSettings(
             cka=protocol.metrics.cka,

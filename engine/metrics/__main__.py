@@ -23,6 +23,7 @@ from engine.study.measured import Measured, encode_measured
 from engine.study.metrics_record import StudyMeasures, read_metrics, write_metrics
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
+from engine.study.processes import end_with_parent
 from engine.study.records import Damage, find_record, write_record
 from engine.study.study_plan import read_plan
 
@@ -33,6 +34,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -P -m engine.metrics STUDY", file=sys.stderr)
         return EXIT_USAGE
+    end_with_parent()
     try:
         found = measure(StudyPaths(Path(sys.argv[1])), cache=find_cache(os.environ))
     except NondetError as error:

@@ -119,7 +119,8 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
 def _settle(dispatch: Dispatch) -> Dispatch:
     """Return the section with a list of devices that cannot change, and seconds with a fraction."""
     devices = dispatch.devices if isinstance(dispatch.devices, str) else tuple(dispatch.devices)
-    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s))
+    stall_s = dispatch.stall_s if isinstance(dispatch.stall_s, str) else float(dispatch.stall_s)
+    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s), stall_s=stall_s)
 
 
 def find_protocol_folder(file: str) -> Path:

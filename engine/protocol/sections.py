@@ -329,6 +329,17 @@ class Dispatch:
         "seconds between checkpoints; 0 is every epoch",
         "Sets the seconds between two checkpoints of a run.",
     )
+    stall_s: float | str = key(
+        checks.automatic(number(0, 1e9)),
+        "auto",
+        "seconds without a step; auto: 20 of its slowest steps, at least 600; an hour in the first epoch; 0: never",
+        "Ends a training that stands still for so long, and tries it again.",
+    )
+
+    @property
+    def allowed_stall_s(self) -> float | None:
+        """Return `stall_s` as a number; None where the training's own pace is to say."""
+        return None if isinstance(self.stall_s, str) else self.stall_s
 
 
 @dataclass(frozen=True, kw_only=True)

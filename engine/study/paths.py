@@ -23,8 +23,8 @@ MODEL_MAX_BYTES = 16_000_000_000
 CHECKPOINT_MAX_BYTES = 64_000_000_000
 """How large files that are no records may be; see `engine.study.records.Record.max_bytes` for those."""
 
-NUMBER = re.compile("[0-9]{2,}", re.ASCII)
-"""Names of attempts."""
+ATTEMPT = re.compile(r"0[1-9]|[1-9][0-9]{1,8}")
+"""Names of attempts' folders, as `RunPaths.attempt` makes them; others are nobody's."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class AttemptPaths:
     def exit(self) -> Path:
         """The record of how the attempt ended; written only where it ended without a result."""
         return self.folder / "exit.json"
+
+    @property
+    def beat(self) -> Path:
+        """The latest sign of life of the process that makes the attempt."""
+        return self.folder / "beat.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -108,13 +113,12 @@ class RunPaths:
     def look_for_attempts(self) -> tuple[list[AttemptPaths], str | None]:
         """Return the attempts that were claimed so far, oldest first, and why they cannot be seen where that is so."""
         try:
-            names = set(os.listdir(self.attempts))
+            names = os.listdir(self.attempts)
         except (FileNotFoundError, NotADirectoryError):
             return [], None
         except OSError as error:
             return [], error.strerror
-        numbers = sorted(int(name) for name in names if NUMBER.fullmatch(name))
-        return [attempt for number in numbers if (attempt := self.attempt(number)).folder.name in names], None
+        return [self.attempt(number) for number in sorted(int(name) for name in names if ATTEMPT.fullmatch(name))], None
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,11 @@ class StudyPaths:
     @property
     def supervisor(self) -> Path:
         return self.folder / "supervisor.json"
+
+    @property
+    def supervisor_beat(self) -> Path:
+        """The supervisor's latest sign of life."""
+        return self.folder / "supervisor-beat.json"
 
     @property
     def supervisor_log(self) -> Path:

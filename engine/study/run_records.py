@@ -68,6 +68,10 @@ class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
     cause: Cause
     reason: str
     """One line for people."""
+    signal: str | None = None
+    """The name of the signal that ended the process; None where none did."""
+    status: int | None = None
+    """The status with which the process left in the middle; None where it did not."""
 
 
 class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,10 +157,19 @@ def write_spec(run: RunPaths, recipe: Recipe) -> None:
     write_record(run.spec, SpecRecord(run=recipe.id, recipe_version=RECIPE_VERSION, recipe=recipe))
 
 
-def write_exit(attempt: AttemptPaths, outcome: Outcome, cause: Cause, reason: str) -> None:
+def write_exit(
+    attempt: AttemptPaths,
+    outcome: Outcome,
+    cause: Cause,
+    reason: str,
+    *,
+    ended_by: str | None = None,
+    status: int | None = None,
+) -> None:
     """Write why an attempt ended without a result: see `ExitRecord`; of a very long reason, its beginning."""
     shown = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
-    write_record(attempt.exit, ExitRecord(outcome=outcome, cause=cause, reason=shown))
+    record = ExitRecord(outcome=outcome, cause=cause, reason=shown, signal=ended_by, status=status)
+    write_record(attempt.exit, record)
 
 
 def compare_digest(name: str, content: bytes, expected: str) -> str | None:

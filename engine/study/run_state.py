@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.study.beats import LOST_S, Silence, read_file_silence, read_silence
 from engine.study.control import Control
 from engine.study.opening import is_regular
 from engine.study.paths import AttemptPaths, RunPaths
-from engine.study.processes import is_alive
+from engine.study.processes import Owner, is_alive
 from engine.study.records import Damage, find_record, read_record
 from engine.study.run_records import AttemptRecord, ExitRecord, ResultRecord, read_damage
 
 Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
 
 STALE_AFTER_S = 600.0
-"""Silence after which a run on another host, whose process cannot be asked, no longer counts as running."""
+"""Silence after which a process that gives no beats, and that cannot be asked, no longer counts as running."""
 
 MAX_RETRIES = 2
 """How often one session tries a run again after an infrastructure failure."""
@@ -40,6 +41,12 @@ class RunState:
     """Whether its files cannot be read now, so that nobody can tell how it stands: it counts as failed."""
     damaged: bool = False
     """Whether it was finished, and its files are not what was written."""
+    owner: Owner | None = None
+    """The process that trains it; None where it is not running, or where that is not known."""
+    asked: bool = True
+    """Whether that process could be asked for; otherwise its signs alone say that it lives."""
+    silence: Silence | None = None
+    """How long that process has given no sign; None where it is not running, or gives none."""
 
 
 @dataclass(frozen=True)
@@ -153,25 +160,18 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
     owner = None if claimed is None else claimed.owner
     alive = None if owner is None else is_alive(owner)
     if alive:
-        return RunState(status="running", attempts=count)
+        return RunState(status="running", attempts=count, owner=owner, silence=read_silence(attempt.beat))
     if alive is False:
         reason = f"process {owner.pid if owner else '?'} on {owner.host if owner else '?'} ended without a result"
         return RunState(status="lost", attempts=count, reason=reason, retriable=True)
-    silence_s = time.time() - _last_sign(attempt)
-    if silence_s < STALE_AFTER_S:
-        return RunState(status="running", attempts=count)
+    silence = read_silence(attempt.beat)
+    allowed_s = STALE_AFTER_S if silence is None else LOST_S
+    silence = silence or read_file_silence((attempt.epochs, attempt.attempt, attempt.folder))
+    if silence.dead_s < allowed_s:
+        return RunState(status="running", attempts=count, owner=owner, asked=False, silence=silence)
     host = owner.host if owner else "an unknown host"
-    return RunState(status="stale", attempts=count, reason=f"no sign from {host} for {silence_s:.0f} s", retriable=True)
-
-
-def _last_sign(attempt: AttemptPaths) -> float:
-    """Return the Unix time of the attempt's last written epoch, or of its claim where there is none."""
-    for path in (attempt.epochs, attempt.attempt, attempt.folder):
-        try:
-            return path.stat().st_mtime
-        except OSError:
-            continue
-    return 0.0
+    seconds = f" for {silence.dead_s:.0f} s" if math.isfinite(silence.dead_s) else ""
+    return RunState(status="stale", attempts=count, reason=f"no sign from {host}{seconds}", retriable=True)
 
 
 def _stop(state: RunState) -> RunState:

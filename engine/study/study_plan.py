@@ -30,7 +30,7 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """The KEY=VALUE texts that were applied on top of it."""
 
 
-class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings that say where and how a study's runs are trained, and what was measured for those that are auto."""
 
     executor: str
@@ -42,6 +42,8 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     graphs: bool
     """Whether a pack's step is recorded and replayed on CUDA."""
     chosen: Chosen
+    stall_s: float | None = None
+    """Seconds for which a training may stand still before it is ended; 0 for no end, None for what its pace says."""
 
     def fill_in(self) -> DispatchSettings:
         """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""

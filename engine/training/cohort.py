@@ -96,6 +96,8 @@ def _train(
 
     def on_epoch(run: int, record: EpochRecord) -> None:
         patiently(lambda: append_epoch(cohort[run].attempt.epochs, record))
+        if requests.pulse is not None and run == 0:
+            requests.pulse.end_epoch()
 
     return train_runs(
         recipes,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.real_study import Study, kill, protocol_text, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 NETS = """
 import functools, torch

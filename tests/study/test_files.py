@@ -157,3 +157,19 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert None not in seen
+
+
+def test_writers_with_equal_numbers_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in two containers: in the middle of one write another process of the same number writes the same file."""
+    file, others, sync = tmp_path / "x.json", [], os.fsync
+
+    def write_second(descriptor: int) -> None:
+        if not others:
+            others.append(descriptor)
+            write_bytes(file, b"other")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", write_second)
+    write_bytes(file, b"own")
+    assert file.read_bytes() == b"own"
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []

@@ -19,6 +19,7 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
+from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left
 from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
@@ -27,7 +28,6 @@ from engine.plan.records import Packings
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
-from engine.study.control import request
 from engine.study.measured import Measured, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
@@ -36,7 +36,7 @@ from engine.tuning.choice import Decided, decide, recall
 from tui.commands.check import describe_choices, describe_code
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
-from tui.commands.progress import describe_line, list_failures, render
+from tui.commands.progress import describe_plainly, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
 
 PERIOD_S = 0.25
@@ -58,6 +58,7 @@ class Viewer:
     interrupts: int = 0
     """How often Ctrl-C was pressed."""
     stop_sent: bool = False
+    stop_sent_at: float = 0.0
     left_running: bool = False
     restarts: int = 0
     told: set[str] = field(default_factory=set[str])
@@ -243,7 +244,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
         snapshot = view.refresh()
         if view.plan.work != viewer.study.work:
             raise StudyError(describe_other_plan(viewer.study))
-        react_to_interrupts(viewer)
+        react_to_interrupts(viewer, snapshot)
         tell_failures(viewer, snapshot)
         if live is not None:
             picture = render(snapshot, warn(viewer.paths), viewer.symbols, width=viewer.console.width)
@@ -254,6 +255,11 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
         code = judge(viewer, snapshot)
         if code is not None:
             return code, snapshot
+        if viewer.stop_sent and time.monotonic() - viewer.stop_sent_at > STOP_TIMEOUT_S:
+            kill_left(snapshot)
+        if snapshot.supervision.hung and not viewer.stop_sent:
+            viewer.tell(f"{snapshot.supervision.obstacle}")
+            viewer.start(viewer.paths)
         if not snapshot.supervised:
             viewer.restarts += 1
             viewer.tell("the supervisor has ended before the study; starting it again")
@@ -261,11 +267,13 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
         time.sleep(PERIOD_S)
 
 
-def react_to_interrupts(viewer: Viewer) -> None:
+def react_to_interrupts(viewer: Viewer, snapshot: StudySnapshot) -> None:
     """Ask the study to stop after the first Ctrl-C; start it again in the background after the second."""
     if viewer.interrupts >= 1 and not viewer.stop_sent:
-        request(viewer.paths, "cancel")
-        viewer.stop_sent = True
+        refusal = ask_to_stop(viewer.paths, snapshot)
+        viewer.stop_sent, viewer.stop_sent_at = True, time.monotonic()
+        if refusal is not None:
+            viewer.tell(f"{printable(refusal)}; its processes are asked to end by signal instead")
         viewer.tell("stopping; Ctrl-C again leaves it running in the background instead")
     if viewer.interrupts >= 2 and not viewer.left_running:
         viewer.start(viewer.paths)
@@ -300,7 +308,7 @@ def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
     now, done, total = time.monotonic(), snapshot.counts.get("done", 0), max(1, len(snapshot.runs))
     if 10 * done // total == 10 * viewer.last_done // total and now - viewer.last_line_at < PLAIN_PERIOD_S:
         return
-    text = describe_line(snapshot, viewer.symbols)
+    text = describe_plainly(snapshot, viewer.symbols)
     if text != viewer.last_line:
         viewer.tell(text)
     viewer.last_line, viewer.last_line_at, viewer.last_done = text, now, done

@@ -11,20 +11,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left, wait_while_starting
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable, show_path
-from engine.study.control import request
 from engine.study.metrics_record import read_metrics
 from engine.study.paths import StudyPaths, find_store, find_store_fault, is_named, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
-from engine.study.supervisor_record import SupervisorRecord, is_supervised
+from engine.study.supervisor_record import SupervisorRecord
 from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import describe_line, find_obstacles, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 
-STOP_TIMEOUT_S = 20.0
+KILL_TIMEOUT_S = 5.0
+"""How long a process that was killed may take to be gone."""
 STOP_PERIOD_S = 0.2
 
 
@@ -130,24 +131,44 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
 
 
 def cancel_study(paths: StudyPaths) -> int:
-    """Ask a study to stop, and wait until it has."""
+    """Ask a study to stop, and wait until it has; what does not end in time is ended.
+
+    Returns:
+        The exit code.
+    """
     console = Console(stderr=True, highlight=False)
-    snapshot = StudyView(paths).refresh()
+    wait_while_starting(paths)
+    view = StudyView(paths)
+    snapshot = view.refresh()
     said = read_record(paths.supervisor, SupervisorRecord)
     if isinstance(said, Damage) and said.withheld:
         raise StudyError(f"{said}, so nobody can tell whether it runs: check the folder's owner and mount")
-    if not snapshot.supervised and not snapshot.counts.get("running"):
+    if not _is_active(snapshot):
         print_text(console, f"{paths.folder}: is not running, nothing to cancel")
         return EXIT_OK
-    request(paths, "cancel")
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        snapshot = StudyView(paths).refresh()
-        if not is_supervised(paths) and not snapshot.counts.get("running"):
-            done = snapshot.counts.get("done", 0)
-            print_text(console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept")
+    refusal = ask_to_stop(paths, snapshot)
+    if refusal is not None:
+        print_text(console, f"{printable(refusal)}; its processes are asked to end by signal instead")
+    killed = False
+    for patience_s in (STOP_TIMEOUT_S, KILL_TIMEOUT_S):
+        deadline = time.monotonic() + patience_s
+        while _is_active(snapshot := view.refresh()) and time.monotonic() < deadline:
+            time.sleep(STOP_PERIOD_S)
+        if not _is_active(snapshot):
+            done, forced = snapshot.counts.get("done", 0), "; what did not end was ended by force" if killed else ""
+            print_text(
+                console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept{forced}"
+            )
             return EXIT_OK
-        time.sleep(STOP_PERIOD_S)
+        killed = kill_left(snapshot) or killed
     running = snapshot.counts.get("running", 0)
-    print_text(console, f"{paths.folder}: asked to stop, {running} runs still end; `nondet-tui status` shows when")
+    rest = f"{running} runs still end" if running else "what is done is still being measured"
+    for line in find_obstacles(snapshot):
+        print_text(console, line)
+    shown = f"`nondet-tui status {paths.folder}` shows when"
+    print_text(console, f"{paths.folder}: asked to stop, {rest}; {shown}")
     return EXIT_OK
+
+
+def _is_active(snapshot: StudySnapshot) -> bool:
+    return snapshot.supervised or bool(snapshot.counts.get("running"))

@@ -20,7 +20,8 @@ from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
-from engine.study.opening import is_regular, read_tail
+from engine.study.logs import read_shown
+from engine.study.opening import is_regular
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
@@ -305,10 +306,8 @@ class Help(ModalScreen[None]):
 
 
 def read_quietly(path: Path) -> str:
-    """Return the text of a study's file, of a long one its end; or why it cannot be read."""
+    """Return a file's text, of a long one the beginning and the end; or why it cannot be read."""
     try:
-        content, skipped = read_tail(path)
+        return read_shown(path)
     except OSError as error:
         return f"{path}: {error.strerror}"
-    text = content.decode("utf-8", errors="replace")
-    return f"({skipped:,} bytes before this are not shown: {path})\n{text}" if skipped else text
