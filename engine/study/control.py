@@ -87,6 +87,34 @@ def read_control(paths: StudyPaths) -> Control:
     return control
 
 
+class ControlReader:
+    """Reads a study's requests again and again; each file is read once, because none is ever changed."""
+
+    def __init__(self, paths: StudyPaths) -> None:
+        """Take the study; nothing is read yet."""
+        self.paths = paths
+        self._known: dict[str, RequestRecord] = {}
+        self._folded: tuple[tuple[str, ...], Control] = ((), Control())
+
+    def __call__(self) -> Control:
+        """Return what holds now; see `read_control`."""
+        names = tuple(name for _, name in sorted(_list_requests(self.paths).items()))
+        if names == self._folded[0]:
+            return self._folded[1]
+        found: dict[str, RequestRecord] = {}
+        for name in names:
+            record = self._known.get(name) or find_record(self.paths.control / name, RequestRecord)
+            if record is not None:
+                found[name] = record
+        control = Control()
+        for record in found.values():
+            control = apply(control, record)
+        self._known = found
+        if len(found) == len(names):  # one that cannot be read now may be readable later
+            self._folded = (names, control)
+        return control
+
+
 def apply(control: Control, request: RequestRecord) -> Control:
     """Return the state after one more request."""
     verb, runs = request.verb, request.runs

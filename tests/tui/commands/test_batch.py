@@ -30,7 +30,6 @@ def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, 
         str(i): RunView(
             id=str(i),
             state=RunState(status=status, retriable=retriable and status != "done"),
-            epochs=(),
             planned_epochs=1,
         )
         for i, status in enumerate(statuses)

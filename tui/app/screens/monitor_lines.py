@@ -10,13 +10,14 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
 from engine.study.metrics_record import NOTHING, ArmMeasures
+from engine.study.series import Sum
 from engine.study.view import ArmView, RunView
 from tui.app.follow import Picture
 from tui.app.look import arm_style
 from tui.app.widgets.lines import Line
 from tui.commands.listing import find_obstacles
 from tui.text.format import UNICODE, fit_name, format_number, shorten_apart
-from tui.text.series import Sum, has_spread
+from tui.text.series import has_spread
 
 GLYPHS = {
     "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
@@ -121,7 +122,7 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -
     for run, arm_name in training:
         if run.id not in seen:
             seen.add(run.id)
-            at = f"epoch {len(run.epochs)}/{run.planned_epochs}"
+            at = f"epoch {run.trained}/{run.planned_epochs}"
             lines.append(Line(Text(f"{UNICODE.running} {arm_name:18} {at}")))
     lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
     lines += [Line(Text(line)) for line in gpus]
@@ -142,9 +143,9 @@ def arm_glyph(arm: ArmView) -> str:
 def describe_run(number: int, run: RunView) -> str:
     """Describe a run in one line."""
     result = run.state.result
-    accuracy = run.epochs[-1].test_accuracy if run.epochs else None if result is None else result.test_accuracy
+    accuracy = run.latest.test_accuracy if run.latest else None if result is None else result.test_accuracy
     finished = run.diverged_epoch or run.planned_epochs
-    done = finished if run.state.status == "done" else len(run.epochs)
+    done = finished if run.state.status == "done" else run.trained
     reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
     diverged = f"  {UNICODE.diverged} diverged" if run.state.diverged else ""
     glyph = GLYPHS[run.state.status]
