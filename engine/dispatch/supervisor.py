@@ -21,6 +21,7 @@ from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
+from engine.dispatch.tidying import Tidying
 from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
 from engine.study.paths import StudyPaths
@@ -32,6 +33,8 @@ from engine.study.view import StudySnapshot, StudyView
 LOG = logging.getLogger(__name__)
 
 TICK_S = 0.2
+MAX_REST_S = 5.0
+"""Time between two looks at all runs at most, however long a look takes."""
 STOP_GRACE_S = 10.0
 """Time between asking workers to end and killing them."""
 METRICS_PAUSE_FACTOR = 10.0
@@ -82,6 +85,17 @@ class Supervisor:
     written: SupervisorRecord | None = None
     stop_asked: bool = False
     failure: str | None = None
+    tidying: Tidying = field(default_factory=Tidying)
+
+    def rest(self) -> None:
+        """Wait until looking again takes no more than its share, or until something has happened."""
+        due = time.monotonic() + min(MAX_REST_S, self.view.pace.rest_s(TICK_S))
+        requests = _stamp(self.paths)
+        while (left_s := due - time.monotonic()) > 0:
+            time.sleep(min(TICK_S, left_s))
+            ended = any(place.worker is not None and place.worker.poll() is not None for place in self.places)
+            if ended or self.stop_asked or _stamp(self.paths) != requests:
+                return
 
     def write(self, state: SupervisorState) -> None:
         """Bring supervisor.json up to date; a full disk leaves the older one, which is no reason to end."""
@@ -180,7 +194,7 @@ def supervise(paths: StudyPaths) -> int:
     lease = Lease(f"study-{hashlib.sha256(str(paths.folder.resolve()).encode()).hexdigest()[:16]}")
     if not lease.acquire(describe_holder(paths)):
         return 0
-    view = StudyView(paths)
+    view = StudyView(paths, measures=())
     executor = _find_executor(view)
     places = [Place(name) for name in executor.places]
     supervisor = Supervisor(paths, view, executor, places, Measuring(executor))
@@ -228,6 +242,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             return "cancelled" if snapshot.control.cancelled else "stopped"
         supervisor.fill_places(snapshot)
         supervisor.measure(snapshot)
+        supervisor.tidying.clear(supervisor.paths, snapshot)
         supervisor.write("running")
         if supervisor.failure is not None:
             supervisor.stop_workers()
@@ -236,5 +251,14 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
         if snapshot.finished and not supervisor.workers_left:
             supervisor.finish_measuring()
             supervisor.compare_layers()
+            supervisor.tidying.clear(supervisor.paths, snapshot, at_once=True)
             return "finished"
-        time.sleep(TICK_S)
+        supervisor.rest()
+
+
+def _stamp(paths: StudyPaths) -> int:
+    """Return what changes with the requests of a study."""
+    try:
+        return paths.control.stat().st_mtime_ns
+    except OSError:
+        return 0
