@@ -1,26 +1,21 @@
-"""Tells which runs need not be looked at again: nothing in their folders has changed since the last look.
+"""Tells what need not be looked at again: nothing in its folders has changed since the last look.
 
 A folder's time changes when a file in it appears, is replaced or goes. Where that time is so recent that a further
-change could bear the same one, or where it cannot be read, the run is looked at again; and so is each one now and then.
+change could bear the same one, or where it cannot be read, everything is read again; and so it is now and then.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-from engine.study.paths import RunPaths
-from engine.study.run_state import RunState
-
-SETTLED = frozenset({"queued", "failed", "lost", "cancelled"})
-"""States that last until an attempt begins or its end is recorded; every other one may change without a new file."""
 
 RECENT_NS = 2_000_000_000
 """Age below which a folder's time tells nothing: file systems count in steps of up to two seconds."""
 
 SWEEP_S = 60.0
-"""Seconds after which a run is looked at again whatever the times say: clocks of servers may be wrong."""
+"""Seconds after which everything is looked at again whatever the times say: clocks of servers may be wrong."""
 
 SHARE = 0.02
 """How much of a core looking may take."""
@@ -31,17 +26,17 @@ WAITING_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Look:
-    """Notes how the folders of a run that is neither running nor done looked before its files were read."""
+    """Notes how some folders looked before the files in them were read."""
 
     times_ns: tuple[tuple[Path, int], ...]
     """Folder → when it changed last, by the clock of its file system."""
     key: object
-    """What the state depended on beside the files."""
+    """What was found depended on this beside the files."""
     looked_at: float
     """Of the steady clock."""
 
     def still_holds(self, key: object) -> bool:
-        """Tell whether the state that was read then is the state now."""
+        """Tell whether what was found then would be found now."""
         if self.key != key or time.monotonic() - self.looked_at > SWEEP_S:
             return False
         try:
@@ -52,22 +47,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Beginning:
-    """The moment before a run's files are read."""
+    """The moment before some files are read."""
 
     times_ns: dict[Path, int]
     clock_ns: int
     looked_at: float
 
 
-def begin_look(run: RunPaths, latest: Path | None) -> Beginning:
-    """Note how a run's folders look before its files are read.
-
-    Args:
-        run: The run.
-        latest: The folder of its latest attempt, as far as one is known.
-    """
+def begin_look(folders: Iterable[Path]) -> Beginning:
+    """Note how some folders look before the files in them are read; one that cannot be looked at is left out."""
     times_ns: dict[Path, int] = {}
-    for folder in (run.attempts,) if latest is None else (run.attempts, latest):
+    for folder in folders:
         try:
             times_ns[folder] = folder.stat().st_ctime_ns
         except OSError:
@@ -75,21 +65,17 @@ def begin_look(run: RunPaths, latest: Path | None) -> Beginning:
     return Beginning(times_ns, time.time_ns(), time.monotonic())
 
 
-def end_look(beginning: Beginning, state: RunState, latest: Path | None, key: object) -> Look | None:
-    """Return what tells later whether the state still holds; None where it has to be read again each time.
+def end_look(beginning: Beginning, folders: Collection[Path], key: object) -> Look | None:
+    """Return what tells later whether the files would say the same; None where they have to be read again.
 
     Args:
         beginning: From before the files were read.
-        state: What they said.
-        latest: The folder of the latest attempt, as it was found with them; None where there is none.
-        key: What the state depends on beside the files.
+        folders: Those that they were in: any other than before tell that something has changed meanwhile.
+        key: What the result depends on beside the files.
     """
-    if state.status not in SETTLED or len(beginning.times_ns) != (1 if latest is None else 2):
+    if not folders or set(folders) != set(beginning.times_ns):
         return None
-    if latest is not None and latest not in beginning.times_ns:
-        return None
-    newest_ns = max(beginning.times_ns.values())
-    if beginning.clock_ns - newest_ns < RECENT_NS:
+    if beginning.clock_ns - max(beginning.times_ns.values()) < RECENT_NS:
         return None
     return Look(tuple(beginning.times_ns.items()), key, beginning.looked_at)
 
@@ -101,6 +87,15 @@ class Pace:
     cpu_s: float = 0.0
     """Processor time of the latest look."""
     wall_s: float = 0.0
+    _began: tuple[float, float] = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """Begin a look."""
+        self._began = time.thread_time(), time.monotonic()
+
+    def end(self) -> None:
+        """End a look, and note what it took."""
+        self.cpu_s, self.wall_s = time.thread_time() - self._began[0], time.monotonic() - self._began[1]
 
     def rest_s(self, least_s: float) -> float:
         """Return the seconds to wait before the next look, `least_s` or more."""

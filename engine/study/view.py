@@ -6,7 +6,6 @@ changed, and epochs are read from where the last refresh stopped. A refresh cost
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from engine.study.series import ArmSeries
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.study.study_state import StudyState, derive_state
 from engine.study.supervisor_record import SlotRecord, SupervisorRecord, find_supervisor
+
+SETTLED = frozenset({"queued", "failed", "lost", "cancelled"})
+"""States that last until an attempt begins or its end is recorded; every other one may change without a new file."""
 
 SPREAD_MEASURES = ("accuracy", "perplexity")
 """What a spread may be of."""
@@ -190,7 +192,7 @@ class StudyView:
         Raises:
             StudyError: If the plan has gone or is damaged.
         """
-        wall_s, cpu_s = time.monotonic(), time.thread_time()
+        self.pace.begin()
         stamp = _stamp(self.paths)
         if stamp != self._plan_stamp:
             self.plan, self._plan_stamp = read_plan(self.paths), stamp
@@ -210,7 +212,7 @@ class StudyView:
             supervised=supervisor is not None and supervisor.alive,
             seconds_left=None if totals.slot_seconds is None else totals.slot_seconds / (slots or 1),
         )
-        self.pace.wall_s, self.pace.cpu_s = time.monotonic() - wall_s, time.thread_time() - cpu_s
+        self.pace.end()
         return snapshot
 
     def _add_up(self) -> _Totals:
@@ -250,13 +252,13 @@ class StudyView:
         if look is not None and look.still_holds(key):
             return None
         run = self.paths.run(run_id)
-        beginning = begin_look(run, known)
+        beginning = begin_look([run.attempts] if known is None else [run.attempts, known])
         state = read_state(run, control=control, session=session, run_id=run_id)
         latest = run.list_attempts()[-1].folder if state.attempts else None
         if latest is not None:
             self._latest[run_id] = latest
-        look = end_look(beginning, state, latest, key)
-        if look is not None:
+        look = end_look(beginning, [run.attempts] if latest is None else [run.attempts, latest], key)
+        if look is not None and state.status in SETTLED:
             self._looks[run_id] = look
         else:
             self._looks.pop(run_id, None)

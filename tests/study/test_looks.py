@@ -14,10 +14,11 @@ from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.series import FIELDS
+from engine.study.summary import StudySummaries
 from engine.study.view import StudySnapshot, StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study
 from tests.helpers.operations import Operations, count_operations
-from tests.helpers.records import make_attempt, make_epoch, make_exit, make_result
+from tests.helpers.records import make_attempt, make_epoch, make_exit, make_result, make_supervisor
 
 AROUND = 8
 """Files that a look opens whatever there is: the supervisor's record, and what tells whether that one lives."""
@@ -145,3 +146,21 @@ def test_looking_takes_a_small_share_of_a_core_however_long_it_lasts() -> None:
         rest_s = Pace(cpu_s=cpu_s, wall_s=cpu_s).rest_s(0.2)
         assert cpu_s / (cpu_s + rest_s) <= looks.SHARE + 1e-9
     assert Pace(cpu_s=0.001, wall_s=0.5).rest_s(0.2) == pytest.approx(2.0)
+
+
+def test_list_looks_again_at_studies_that_have_changed_alone(tmp_path: Path) -> None:
+    names = {"one": 8, "two": 7, "three": 8}
+    studies = [write_large_study(tmp_path / name, Size(replicas=8, done=done)) for name, done in names.items()]
+    summaries = StudySummaries()
+    assert [summaries.summarise(paths).state for paths in studies] == ["done", "incomplete", "done"]
+    with count_operations() as again:
+        assert [summaries.summarise(paths).state for paths in studies] == ["done", "incomplete", "done"]
+    assert (again.opened, again.listed, again.stats) == (0, 0, 2 * len(studies))
+    request(studies[1], "cancel")
+    write_record(studies[2].supervisor, make_supervisor())
+    with count_operations() as changed:
+        found = [summaries.summarise(paths) for paths in studies]
+    assert [summary.state for summary in found] == ["done", "cancelled", "done"]
+    assert changed.opened > 0
+    studies[0].plan.unlink()
+    assert summaries.summarise(studies[0]).state == "damaged"
