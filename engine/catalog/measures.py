@@ -310,12 +310,12 @@ MEASURES: dict[Group, tuple[Measure, ...]] = {
 }
 """Every measure, in the order of the paper's tables and of the fields in metrics.json."""
 
-EPOCH_FIGURES: dict[str, tuple[str, str]] = {
-    "accuracy": ("test_accuracy", "test accuracy, %"),
-    "cross-entropy": ("test_cross_entropy", "test cross-entropy, nats"),
-    "perplexity": ("test_perplexity", "test perplexity"),
+EPOCH_FIGURES: dict[str, str] = {
+    "accuracy": "test accuracy, %",
+    "cross-entropy": "test cross-entropy, nats",
+    "perplexity": "test perplexity",
 }
-"""The figures of every epoch by name: their field in the records of epochs, and what an axis calls them."""
+"""What an axis calls the figures of every epoch, by their names in `engine.study.series`."""
 
 
 def find_measure(group: Group, key: str) -> Measure:

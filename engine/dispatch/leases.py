@@ -1,15 +1,19 @@
-"""Leases the machine's slots: two studies on one machine never train in the same slot at once.
+"""Leases the machine's slots: two studies of one user on one machine never train in the same slot at once.
 
 A lease is an advisory lock (flock) on a file that is local to the machine. The kernel releases it when its
-holder ends, however it ends; nothing has to be cleaned up.
+holder ends, however it ends; nothing has to be cleaned up. The files lie in a folder that is the user's alone:
+in a shared one, anybody could hold every slot for ever, or have the program write to another file. What other
+users train is seen in the load of the devices.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-import tempfile
+import stat
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
@@ -37,12 +41,14 @@ def describe_holder(paths: StudyPaths) -> Holder:
 
 
 def find_lease_folder() -> Path:
-    """Find where this machine's leases are: $NONDET_LEASES, else a folder that all its users share.
+    """Find where this user's leases are: $NONDET_LEASES, else a folder of the user's own in $TMPDIR or /tmp.
 
     Raises:
         NondetError: If the variable holds a relative path, which would be another folder in each process.
     """
-    folder = Path(os.environ.get(LEASES_VARIABLE) or Path(tempfile.gettempdir()) / "nondet-tui-leases")
+    # Whether another folder would do is not tried out: two processes must not come to different ones.
+    shared = Path("/", os.environ.get("TMPDIR") or "/tmp")
+    folder = Path(os.environ.get(LEASES_VARIABLE) or shared / f"nondet-tui-leases-{os.geteuid()}")
     if not folder.is_absolute():
         raise NondetError(f"{LEASES_VARIABLE} = {str(folder)!r}: must be an absolute path: write {folder.absolute()}")
     return folder
@@ -73,8 +79,9 @@ class Lease:
         except BlockingIOError:
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, _encode(holder))
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, without a name
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, _encode(holder))
         self._descriptor = descriptor
         # A child shares the lock as long as it has the descriptor: what a user's code starts must not keep the slot.
         os.register_at_fork(after_in_child=self.release)
@@ -115,21 +122,42 @@ def _decode(content: bytes) -> Holder | None:
 
 
 def _open(path: Path) -> int:
-    """Open a lock file that any user of the machine may have created."""
-    folder = path.parent
+    """Open a lock file of this user's, and make it where there is none.
+
+    Raises:
+        NondetError: If the folder or the file is not this user's alone, or cannot be written.
+    """
+    remedy = f"name another folder in {LEASES_VARIABLE}"
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            # The folder is shared like the temporary folder: all users may create files, none may remove another's.
-            folder.chmod(0o1777)
-        # Opening without O_CREAT comes first: the kernel refuses O_CREAT on another user's file in a sticky folder.
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            return os.open(path, flags)
-        except FileNotFoundError:
-            descriptor = os.open(path, flags | os.O_CREAT, 0o666)
-            os.fchmod(descriptor, 0o666)
-            return descriptor
+        with _open_folder(path.parent, remedy) as folder:
+            descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
     except OSError as error:
-        remedy = f"make it writable, or name another folder in {LEASES_VARIABLE}"
-        raise NondetError(f"{path}: cannot be opened as a lease ({error.strerror}): {remedy}") from error
+        raise NondetError(
+            f"{path}: cannot be opened as a lease ({error.strerror}): make it writable, or {remedy}"
+        ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise NondetError(f"{path}: is no lease: not a file of your own with one name: remove it, or {remedy}")
+    return descriptor
+
+
+@contextlib.contextmanager
+def _open_folder(folder: Path, remedy: str) -> Generator[int]:
+    """Open the folder of the leases, and make it where there is none; see `_open` for what is raised."""
+    if not folder.is_symlink() and not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or not folder.is_dir():
+        raise NondetError(f"{folder}: must be a folder of your own for leases, and no link: remove it, or {remedy}")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid():
+            raise NondetError(f"{folder}: belongs to user {status.st_uid}, who could hold your slots: {remedy}")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise NondetError(f"{folder}: others may write in it: `chmod 700 {folder}`, or {remedy}")
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,7 @@ from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
 from engine.dispatch.stalls import Stalls
+from engine.dispatch.tidying import Tidying
 from engine.errors import NondetError, StudyError
 from engine.study.beats import BEAT_S, make_beat, write_beat
 from engine.study.control import read_control
@@ -37,6 +38,8 @@ from engine.study.view import StudySnapshot, StudyView
 LOG = logging.getLogger(__name__)
 
 TICK_S = 0.2
+MAX_REST_S = 5.0
+"""Time between two looks at all runs at most, however long a look takes."""
 STOP_GRACE_S = 10.0
 """Time between asking workers to end and killing them."""
 METRICS_PAUSE_FACTOR = 10.0
@@ -95,6 +98,17 @@ class Supervisor:
     stalls: Stalls = field(default_factory=Stalls)
     beaten: float = -1e9
     steps: int = 0
+    tidying: Tidying = field(default_factory=Tidying)
+
+    def rest(self) -> None:
+        """Wait until looking again takes no more than its share, or until something has happened."""
+        due = time.monotonic() + min(MAX_REST_S, self.view.pace.rest_s(TICK_S))
+        requests = _stamp(self.paths)
+        while (left_s := due - time.monotonic()) > 0:
+            time.sleep(min(TICK_S, left_s))
+            ended = any(place.worker is not None and place.worker.poll() is not None for place in self.places)
+            if ended or self.stop_asked or _stamp(self.paths) != requests:
+                return
 
     def write(self, state: SupervisorState) -> None:
         """Bring supervisor.json up to date, and beat; a full disk leaves the older one, which is no reason to end."""
@@ -240,7 +254,7 @@ def supervise(paths: StudyPaths) -> int:
     if other.asked is None and other.alive:
         LOG.info("%s: another machine or container supervises this study, as its signs of life say", paths.folder)
         return 0
-    view = StudyView(paths)
+    view = StudyView(paths, measures=())
     executor = _find_executor(view)
     places = [Place(name) for name in executor.places]
     measuring = Measuring(executor, stall_s=view.plan.dispatch.stall_s)
@@ -290,6 +304,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
         supervisor.stalls.end(snapshot, supervisor.view)
         supervisor.fill_places(snapshot)
         supervisor.measure(snapshot)
+        supervisor.tidying.clear(supervisor.paths, snapshot)
         supervisor.write("running")
         if supervisor.failure is not None:
             supervisor.stop_workers()
@@ -298,5 +313,14 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
         if snapshot.finished and not supervisor.workers_left:
             supervisor.finish_measuring()
             supervisor.compare_layers()
+            supervisor.tidying.clear(supervisor.paths, snapshot, at_once=True)
             return "finished"
-        time.sleep(TICK_S)
+        supervisor.rest()
+
+
+def _stamp(paths: StudyPaths) -> int:
+    """Return what changes with the requests of a study."""
+    try:
+        return paths.control.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -133,7 +133,7 @@ def draw_instability(arms: Sequence[ArmCurves]) -> Figure | None:
         None where no arm has two replicas.
     """
     text = any(arm.test_perplexity is not None for arm in arms)
-    _, label = EPOCH_FIGURES["perplexity" if text else "accuracy"]
+    label = EPOCH_FIGURES["perplexity" if text else "accuracy"]
     spreads = [(arm, arm.test_perplexity if text else arm.test_accuracy) for arm in arms]
     shown = [(arm, found) for arm, found in spreads if found is not None and max(found.n) > 1]
     if not shown:

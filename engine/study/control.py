@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from engine.study.files import make_folder
@@ -21,6 +22,9 @@ from engine.study.records import MEGABYTE, Record, create_record, find_record
 Verb = Literal["cancel", "pause", "resume"]
 NUMBERED = re.compile(r"([0-9]{1,40})\.json")
 """Names of requests."""
+
+READING_S = 600.0
+"""Far more than a reader takes between listing the requests and reading them."""
 
 
 class RequestRecord(Record, frozen=True, kw_only=True, tag=1):
@@ -87,6 +91,77 @@ def read_control(paths: StudyPaths) -> Control:
         if found is not None:
             control = apply(control, found)
     return control
+
+
+def find_obeyed(paths: StudyPaths) -> list[Path]:
+    """Return the requests that later ones take back, or repeat nothing new after earlier ones.
+
+    What holds does not depend on them. A request counts as taken back only by one that is older than READING_S: a
+    reader that has listed the folder before reads the files that it has seen.
+    """
+    numbered = [name for _, name in sorted(_list_requests(paths).items())]
+    found = [(name, record) for name in numbered if (record := find_record(paths.control / name, RequestRecord))]
+    return [paths.control / name for name in _find_taken_back(paths, found) | _find_repeated(found)]
+
+
+def _find_taken_back(paths: StudyPaths, found: list[tuple[str, RequestRecord]]) -> set[str]:
+    """Name the requests that are about nothing but runs which a later request has go on."""
+    names: set[str] = set()
+    resumed: set[str] = set()
+    everything = False
+    for name, record in reversed(found):
+        if everything or (record.runs is not None and resumed.issuperset(record.runs)):
+            names.add(name)
+        elif record.verb == "resume" and _is_old(paths.control / name):
+            everything = record.runs is None
+            resumed.update(record.runs or ())
+    return names
+
+
+def _find_repeated(found: list[tuple[str, RequestRecord]]) -> set[str]:
+    """Name the requests to cancel or pause what is cancelled or paused at that point already."""
+    control, names = Control(), set[str]()
+    for name, record in found:
+        after = apply(control, record)
+        if after == control and record.verb != "resume":
+            names.add(name)
+        control = after
+    return names
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > READING_S
+    except OSError:
+        return False
+
+
+class ControlReader:
+    """Reads a study's requests again and again; each file is read once, because none is ever changed."""
+
+    def __init__(self, paths: StudyPaths) -> None:
+        """Take the study; nothing is read yet."""
+        self.paths = paths
+        self._known: dict[str, RequestRecord] = {}
+        self._folded: tuple[tuple[str, ...], Control] = ((), Control())
+
+    def __call__(self) -> Control:
+        """Return what holds now; see `read_control`."""
+        names = tuple(name for _, name in sorted(_list_requests(self.paths).items()))
+        if names == self._folded[0]:
+            return self._folded[1]
+        found: dict[str, RequestRecord] = {}
+        for name in names:
+            record = self._known.get(name) or find_record(self.paths.control / name, RequestRecord)
+            if record is not None:
+                found[name] = record
+        control = Control()
+        for record in found.values():
+            control = apply(control, record)
+        self._known = found
+        if len(found) == len(names):  # one that cannot be read now may be readable later
+            self._folded = (names, control)
+        return control
 
 
 def apply(control: Control, request: RequestRecord) -> Control:

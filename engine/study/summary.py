@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.errors import StudyError
 from engine.study.control import Control, read_control
+from engine.study.looks import Look, begin_look, end_look
 from engine.study.metrics_record import find_metrics
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
@@ -37,13 +38,29 @@ class StudySummary:
 
 
 class StudySummaries:
-    """Makes summaries again and again, and reads each finished run's result only once."""
+    """Makes summaries again and again; looks again at studies that have changed, and at each finished run once."""
 
     def __init__(self) -> None:
         """Start without knowledge of any study."""
         self._done: dict[Path, set[str]] = {}
+        self._looks: dict[Path, tuple[Look, StudySummary]] = {}
 
     def summarise(self, paths: StudyPaths) -> StudySummary:
+        """Return the summary of a study, made anew where it may be another one by now."""
+        look, summary = self._looks.get(paths.folder, (None, None))
+        if look is not None and summary is not None and look.still_holds(None):
+            return summary
+        beginning = begin_look([paths.folder, paths.control])
+        summary = self._look_at(paths)
+        self._looks.pop(paths.folder, None)
+        # Nobody trains such a study, and whoever begins to writes supervisor.json first.
+        if summary.state in ("done", "cancelled", "failed", "incomplete"):
+            look = end_look(beginning, [folder for folder in (paths.folder, paths.control) if folder.is_dir()], None)
+            if look is not None:
+                self._looks[paths.folder] = (look, summary)
+        return summary
+
+    def _look_at(self, paths: StudyPaths) -> StudySummary:
         """Look at a study: its plan, which runs are done, and whether it is being trained; or say why that fails."""
         try:
             return self._summarise(paths)

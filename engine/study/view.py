@@ -1,36 +1,49 @@
 """A study as its viewers see it: one frozen snapshot per refresh, read from the files alone.
 
-Nothing is read twice: finished runs never change, and the epochs of the others are read from where the last
-refresh stopped.
+Nothing is read twice: finished runs never change, queued and failed ones are read again when their folders have
+changed, and epochs are read from where the last refresh stopped. A refresh costs as much as what is new.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
-from engine.study.control import Control, read_control
-from engine.study.epochs import EpochRecord, read_epochs
-from engine.study.paths import RunPaths, StudyPaths
+from engine.plan.records import PlannedArm
+from engine.study.control import Control, ControlReader
+from engine.study.curves_record import ArmCurves
+from engine.study.epochs import EpochRecord
+from engine.study.followed import Curves
+from engine.study.looks import Look, Pace, begin_look, end_look
+from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState, Status, read_state
+from engine.study.series import ArmSeries
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.study.study_state import StudyState, derive_state
 from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord, watch_supervisor
 
-PACE_EPOCHS = 10
-"""Latest epochs of a run that its pace is judged by."""
+SETTLED = frozenset({"queued", "failed", "lost", "cancelled"})
+"""States that last until an attempt begins or its end is recorded; every other one may change without a new file."""
+
+SPREAD_MEASURES = ("accuracy", "perplexity")
+"""What a spread may be of."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """One run: its state and its curve."""
+    """One run: its state, and how far its curve has come."""
 
     id: str
     state: RunState
-    epochs: tuple[EpochRecord, ...]
+    trained: int = 0
+    """Epochs of the latest attempt that have ended; 0 where nobody asked for epochs."""
+    latest: EpochRecord | None = None
+    """The last of them, where it was read."""
+    seconds: tuple[float, ...] = ()
+    """Durations of the latest ones."""
     planned_epochs: int
     bad_lines: int = 0
     """Lines of epochs.jsonl that could not be read."""
@@ -72,8 +85,12 @@ class ArmView:
     diverged: int
     spread: Spread | None
     """At the last epoch that at least two replicas have reached, or one where there is only one."""
+    series: ArmSeries | None = None
+    """The spread by epoch; it grows in place. None where nobody asked for epochs."""
+    reference: tuple[float | None, ...] = ()
+    """Accuracy of replica 1 by epoch."""
 
-    @property
+    @cached_property
     def diverged_epochs(self) -> dict[int, int]:
         """Epoch → how many replicas diverged in it."""
         return dict(Counter(run.diverged_epoch for run in self.runs if run.diverged_epoch is not None))
@@ -127,32 +144,49 @@ class StudySnapshot:
         return not any(run.state.status == "running" or run.state.retriable for run in self.runs.values())
 
 
-@dataclass
-class _Curve:
-    """The epochs that were read of one run so far, and the place where the next read starts."""
+@dataclass(frozen=True, kw_only=True)
+class _Totals:
+    """Holds what is the same in every snapshot until a run changes."""
 
-    attempt: int = 0
-    offset: int = 0
-    bad_lines: int = 0
-    epochs: list[EpochRecord] = field(default_factory=list[EpochRecord])
-    last: RunView | None = None
-    """The run as it was last seen."""
+    arms: tuple[ArmView, ...]
+    runs: dict[str, RunView]
+    counts: dict[Status, int]
+    diverged: int
+    slot_seconds: float | None
 
 
 class StudyView:
     """Follows one study folder."""
 
-    def __init__(self, paths: StudyPaths, *, added_up: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        paths: StudyPaths,
+        *,
+        measures: Sequence[str] = SPREAD_MEASURES,
+        known: Mapping[str, ArmCurves] | None = None,
+    ) -> None:
         """Read the plan; runs are read by `refresh`.
 
         Args:
             paths: The study.
-            added_up: Finished runs whose epochs the viewer knows already: they are not read.
+            measures: What is added up by arm and epoch, of `series.FIELDS`; where it is empty, no epochs are read.
+            known: Arms of curves.json by name: the epochs of their finished runs are not read again.
         """
-        self.paths, self.added_up = paths, added_up
+        self.paths = paths
         self.plan: StudyPlan = read_plan(paths)
+        self.pace = Pace()
         self._plan_stamp = _stamp(paths)
-        self._curves: dict[str, _Curve] = {}
+        self._read_control = ControlReader(paths)
+        self._curves = Curves(paths, measures, known or {})
+        self._begun: StudyPlan | None = None
+        self._runs: dict[str, RunView] = {}
+        self._looks: dict[str, Look] = {}
+        self._latest: dict[str, Path] = {}
+        """Run id → folder of its latest attempt."""
+        self._open: list[str] = []
+        """Runs that were not done when they were last looked at."""
+        self._arms: dict[str, ArmView] = {}
+        self._totals: _Totals | None = None
 
     def refresh(self) -> StudySnapshot:
         """Read what is new.
@@ -160,49 +194,122 @@ class StudyView:
         Raises:
             StudyError: If the plan has gone or is damaged.
         """
+        self.pace.begin()
         stamp = _stamp(self.paths)
         if stamp is not None and stamp != self._plan_stamp:
             self.plan, self._plan_stamp = read_plan(self.paths), stamp
-        control = read_control(self.paths)
+        control = self._read_control()
         supervision = watch_supervisor(self.paths)
         supervisor = supervision.record
-        session = None if supervisor is None else supervisor.session
-        slots = 0 if supervisor is None else len(supervisor.slots)
-        runs = {run: self._read_run(run, control, session) for run in self.plan.order}
-        trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
-        arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in trained)
-        return StudySnapshot(
+        if self._read_runs(control, None if supervisor is None else supervisor.session) or self._totals is None:
+            self._totals = self._add_up()
+        totals, slots = self._totals, 0 if supervisor is None else len(supervisor.slots)
+        snapshot = StudySnapshot(
             study=self.plan.study,
-            arms=arms,
-            runs=runs,
-            counts=_count(runs.values()),
-            diverged=sum(run.state.diverged for run in runs.values()),
+            arms=totals.arms,
+            runs=totals.runs,
+            counts=totals.counts,
+            diverged=totals.diverged,
             control=control,
             supervisor=supervisor,
             supervised=supervision.alive,
-            seconds_left=estimate_seconds_left(arms, slots=slots or 1),
             supervision=supervision,
+            seconds_left=None if totals.slot_seconds is None else totals.slot_seconds / (slots or 1),
+        )
+        self.pace.end()
+        return snapshot
+
+    def _add_up(self) -> _Totals:
+        arms = tuple(self._arms.values())
+        return _Totals(
+            arms=arms,
+            runs=dict(self._runs),
+            counts=_count(self._runs.values()),
+            diverged=sum(run.state.diverged for run in self._runs.values()),
+            slot_seconds=estimate_slot_seconds(arms) if self._curves.measures else None,
         )
 
-    def _read_run(self, run_id: str, control: Control, session: str | None) -> RunView:
-        curve = self._curves.setdefault(run_id, _Curve())
-        if curve.last is not None and curve.last.state.status == "done":
-            return curve.last
+    def _read_runs(self, control: Control, session: str | None) -> bool:
+        """Look at the runs that may have changed; make the views of those that have and of their arms; tell if any."""
+        if self._begun is not self.plan:
+            self._runs, self._looks, self._open = {}, {}, list(self.plan.order)
+        states: dict[str, RunState] = {}
+        for run in self._open:
+            state = self._read_state(run, control, session)
+            if state is not None:
+                states[run] = state
+        trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
+        if self._begun is not self.plan:
+            self._curves.begin(trained, states)
+            self._begun, self._arms = self.plan, {}
+        changed = {run for run, state in states.items() if self._view_run(run, state)}
+        self._open = [run for run in self._open if self._runs[run].state.status != "done"]
+        if changed or not self._arms:
+            for arm in trained:
+                if arm.name not in self._arms or not changed.isdisjoint(arm.runs):
+                    self._arms[arm.name] = self._view_arm(arm)
+        return bool(changed)
+
+    def _read_state(self, run_id: str, control: Control, session: str | None) -> RunState | None:
+        """Read the state of a run; None where it is what it was."""
+        key, look, known = (session, control.stops(run_id)), self._looks.get(run_id), self._latest.get(run_id)
+        if look is not None and look.still_holds(key):
+            return None
         run = self.paths.run(run_id)
+        beginning = begin_look([run.attempts] if known is None else [run.attempts, known])
         state = read_state(run, control=control, session=session, run_id=run_id)
-        if state.withheld and curve.last is not None:
-            return curve.last  # a permission that was lost, or a server that is away, changes nothing about the run
-        if state.status != "done" or run_id not in self.added_up:
-            _read_curve(curve, run, state)
-        curve.last = RunView(
+        if state.withheld and run_id in self._runs:
+            return None  # a permission that was lost, or a server that is away, changes nothing about the run
+        latest = run.list_attempts()[-1].folder if state.attempts else None
+        if latest is not None:
+            self._latest[run_id] = latest
+        look = end_look(beginning, [run.attempts] if latest is None else [run.attempts, latest], key)
+        if look is not None and state.status in SETTLED:
+            self._looks[run_id] = look
+        else:
+            self._looks.pop(run_id, None)
+        return state
+
+    def _view_run(self, run_id: str, state: RunState) -> bool:
+        """Bring the view of a run up to date; return whether it is another one now."""
+        if self._curves.measures:
+            self._curves.read(run_id, self._find_attempt(run_id, state))
+        curve = self._curves.get(run_id)
+        view = RunView(
             id=run_id,
             state=state,
-            epochs=tuple(curve.epochs),
+            trained=curve.trained,
+            latest=curve.latest,
+            seconds=curve.seconds,
             planned_epochs=self.plan.epochs[run_id],
             bad_lines=curve.bad_lines,
             training=state.attempts > 0,
         )
-        return curve.last
+        if view == self._runs.get(run_id):
+            return False
+        self._runs[run_id] = view
+        return True
+
+    def _find_attempt(self, run_id: str, state: RunState) -> int:
+        """Return the number of the attempt whose epochs count; 0 where there is none."""
+        if state.result is not None:
+            return state.result.attempt
+        return int(self._latest[run_id].name) if state.attempts else 0
+
+    def _view_arm(self, arm: PlannedArm) -> ArmView:
+        runs = tuple(self._runs[run] for run in arm.runs)
+        series = self._curves.series[arm.name]
+        return ArmView(
+            name=arm.name,
+            vary=arm.vary,
+            empty=arm.empty,
+            runs=runs,
+            counts=_count(runs),
+            diverged=sum(run.state.diverged for run in runs),
+            spread=measure_spread(runs, series),
+            series=series if self._curves.measures else None,
+            reference=tuple(self._curves.references[arm.name]),
+        )
 
 
 def describe_silence(run: RunView) -> str:
@@ -210,7 +317,7 @@ def describe_silence(run: RunView) -> str:
     silence = run.state.silence
     if silence is None:
         return "no sign is known"
-    words = [f"no sign for {silence.still_s:.0f} s", f"epoch {len(run.epochs) + 1}"]
+    words = [f"no sign for {silence.still_s:.0f} s", f"epoch {run.trained + 1}"]
     return ", ".join(words + ([] if silence.place is None else [silence.place]))
 
 
@@ -225,67 +332,50 @@ def _stamp(paths: StudyPaths) -> tuple[int, int] | None:
     return (status.st_mtime_ns, status.st_ino)
 
 
-def _read_curve(curve: _Curve, run: RunPaths, state: RunState) -> None:
-    """Add the epochs written since the last look; a new attempt starts the curve anew."""
-    number = run.list_attempts()[-1].number if state.attempts else 0
-    if number != curve.attempt:
-        curve.attempt, curve.offset, curve.bad_lines, curve.epochs = number, 0, 0, []
-    if number:
-        before = len(curve.epochs) + curve.bad_lines
-        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset, before=before)
-        curve.offset = chunk.offset
-        curve.bad_lines += chunk.bad_lines
-        curve.epochs.extend(chunk.records)
-
-
-def _view_arm(name: str, vary: tuple[str, ...], empty: dict[str, str], runs: list[RunView]) -> ArmView:
-    return ArmView(
-        name=name,
-        vary=vary,
-        empty=empty,
-        runs=tuple(runs),
-        counts=_count(runs),
-        diverged=sum(run.state.diverged for run in runs),
-        spread=measure_spread(runs),
-    )
-
-
 def _count(runs: Iterable[RunView]) -> dict[Status, int]:
     return dict(Counter(run.state.status for run in runs))
 
 
-def measure_spread(runs: Iterable[RunView]) -> Spread | None:
+def measure_spread(runs: Iterable[RunView], series: ArmSeries) -> Spread | None:
     """Return the spread of accuracy, or of text's perplexity, over the replicas at the last epoch that two reached.
+
+    Args:
+        runs: An arm's replicas.
+        series: Their epochs, added up.
 
     Returns:
         None where no replica has a finite figure yet.
     """
-    runs = [run for run in runs if run.epochs]
-    lengths = sorted((len(run.epochs) for run in runs), reverse=True)
+    runs = [run for run in runs if run.trained]
+    lengths = sorted((run.trained for run in runs), reverse=True)
     if not lengths:
         return None
     epoch = lengths[min(1, len(lengths) - 1)]
-    records = [(run.epochs[epoch - 1], run.state.diverged) for run in runs if len(run.epochs) >= epoch]
-    text = any(record.is_text for record, _ in records)
-    values = [(record.test_perplexity if text else record.test_accuracy, diverged) for record, diverged in records]
-    counted = [(value, diverged) for value, diverged in values if value is not None and math.isfinite(value)]
-    finite = [value for value, _ in counted]
-    if not finite:
+    text = bool(series.sums.get("perplexity")) or any(run.latest is not None and run.latest.is_text for run in runs)
+    found = series.at("perplexity" if text else "accuracy", epoch)
+    if found is None:
         return None
     return Spread(
         epoch=epoch,
-        n=len(finite),
-        minimum=min(finite),
-        mean=statistics.fmean(finite),
-        maximum=max(finite),
-        sd=statistics.pstdev(finite),
+        n=found.n,
+        minimum=found.low,
+        mean=found.mean,
+        maximum=found.high,
+        sd=found.sd,
         measure="perplexity" if text else "accuracy %",
-        diverged=sum(diverged for _, diverged in counted),
+        diverged=sum(run.state.diverged and _counts_at(run, epoch, text=text) for run in runs),
     )
 
 
-def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | None:
-    """Return the seconds that all slots need for the remaining epochs, at the pace of each arm's epochs so far."""
+def _counts_at(run: RunView, epoch: int, *, text: bool) -> bool:
+    """Tell whether a run that diverged has a figure at an epoch: guessing has an accuracy, but no finite perplexity."""
+    if run.trained != epoch or not text:
+        return run.trained >= epoch
+    return run.latest is not None and run.latest.test_perplexity is not None
+
+
+def estimate_slot_seconds(arms: Iterable[ArmView]) -> float | None:
+    """Return the seconds that one slot alone needs for the remaining epochs, at the pace of each arm's so far."""
     arms = list(arms)
     overall = _pace_s(run for arm in arms for run in arm.runs)
     if overall is None:
@@ -297,16 +387,23 @@ def estimate_seconds_left(arms: Iterable[ArmView], *, slots: int) -> float | Non
         counted.update(run.id for run in own)
         pace_s = _pace_s(arm.runs)
         left_s += sum(_epochs_left(run) for run in own) * (overall if pace_s is None else pace_s)
-    return left_s / slots
+    return left_s
 
 
 def _pace_s(runs: Iterable[RunView]) -> float | None:
     """Return the mean duration of the runs' latest epochs in seconds; None before the first epoch."""
-    paces = [r.seconds for run in runs for r in run.epochs[-PACE_EPOCHS:] if math.isfinite(r.seconds)]
-    return statistics.fmean(paces) if paces else None
+    count, total_s = 0, 0.0
+    for run in runs:
+        if run.seconds:
+            count += len(run.seconds)
+            total_s += sum(run.seconds)
+        elif run.state.result is not None and run.state.result.epochs > 0:
+            count += 1
+            total_s += run.state.result.seconds / run.state.result.epochs
+    return total_s / count if count else None
 
 
 def _epochs_left(run: RunView) -> int:
     if run.state.status == "running":
-        return max(0, run.planned_epochs - len(run.epochs))
+        return max(0, run.planned_epochs - run.trained)
     return run.planned_epochs if run.state.retriable else 0

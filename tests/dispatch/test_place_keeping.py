@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.dispatch.visible import Gpu
 from engine.protocol.load import parse_protocol
 from engine.recipe import DeviceType
 from engine.study.beats import CLOCK, LOST_S, BeatRecord, write_beat
+from engine.study.control import request
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
@@ -154,3 +156,34 @@ def test_no_more_workers_than_runs_that_can_be_claimed_are_started(supervised: S
     supervised.places.extend(Place(f"more-{number}") for number in range(len(snapshot.runs)))
     supervised.fill_places(snapshot)
     assert sum(place.worker is not None for place in supervised.places) == len(snapshot.runs)
+
+
+def test_supervisor_rests_in_proportion_to_its_looks_and_wakes_at_once(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    clock = [100.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    supervised.view.pace.cpu_s = supervised.view.pace.wall_s = 0.02
+    supervised.rest()
+    assert sum(slept) == pytest.approx(0.98)
+    assert max(slept) <= supervisor.TICK_S
+    supervised.view.pace.cpu_s = 60.0
+    slept.clear()
+    supervised.rest()
+    assert sum(slept) == pytest.approx(supervisor.MAX_REST_S)
+    slept.clear()
+    supervised.places[0].worker = Scripted(status=0)
+    supervised.rest()
+    assert len(slept) == 1, "a worker has ended"
+    supervised.places[0].worker = None
+    slept.clear()
+    monkeypatch.setattr(time, "sleep", lambda seconds: (sleep(seconds), request(supervised.paths, "pause")))
+    supervised.rest()
+    assert len(slept) == 1, "a request has come"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import random
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.study.control import Control, read_control, request
+from engine.study import control as module
+from engine.study.control import Control, ControlReader, Verb, find_obeyed, read_control, request
 from engine.study.paths import StudyPaths
 
 
@@ -78,3 +85,54 @@ def test_damaged_requests_count_for_nothing(study: StudyPaths) -> None:
     (study.control / "\u00b2.json").write_bytes(b'{"verb": "resume", "runs": null}')
     (study.control / "readme.txt").write_text("resume")
     assert read_control(study) == Control(paused=True)
+
+
+REQUESTS = st.tuples(
+    st.sampled_from(["cancel", "pause", "resume"]),
+    st.one_of(st.none(), st.frozensets(st.sampled_from("abc"), min_size=1)),
+    st.booleans(),
+)
+"""Verb, runs, and whether it was made long ago."""
+
+
+def age(paths: StudyPaths) -> None:
+    """Make every request that is there one of long ago."""
+    for file in paths.control.glob("*.json"):
+        os.utime(file, (1.0, 1.0))
+
+
+@given(st.lists(REQUESTS, max_size=9), st.randoms(use_true_random=False))
+def test_clearing_any_part_of_what_is_obeyed_changes_nothing(
+    requests: list[tuple[Verb, frozenset[str] | None, bool]], order: random.Random
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = StudyPaths(Path(folder))
+        for verb, runs, old in requests:
+            request(paths, verb, runs=runs)
+            if old:
+                age(paths)
+        before, reader = read_control(paths), ControlReader(paths)
+        obeyed = find_obeyed(paths)
+        order.shuffle(obeyed)
+        for path in obeyed:
+            path.unlink()
+            assert read_control(paths) == reader() == before
+
+
+def test_thousands_of_requests_are_cleared_once_a_later_one_has_taken_them_back(study: StudyPaths) -> None:
+    for number in range(200):
+        request(study, ("cancel", "pause")[number % 2], runs=[f"run-{number % 7}"] if number % 3 else None)
+    kept = {path.name for path in study.control.iterdir()} - {path.name for path in find_obeyed(study)}
+    assert len(kept) <= 2 + 2 * 7, "one of each kind says as much as all"
+    request(study, "resume")
+    assert {path.name for path in find_obeyed(study)}.isdisjoint(kept), "a reader may be at the earlier ones"
+    age(study)
+    assert len(find_obeyed(study)) == 200
+
+
+def test_requests_are_read_once(study: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = ControlReader(study)
+    request(study, "pause")
+    assert reader().paused
+    monkeypatch.setattr(module, "find_record", None)
+    assert reader().paused

@@ -42,7 +42,7 @@ def test_study_opens_with_every_run_done(paths: StudyPaths) -> None:
     assert snapshot.state == "done"
     assert snapshot.counts == {"done": 13}
     assert [len(arm.runs) for arm in snapshot.arms] == [3, 3, 3, 4, 3]
-    assert all(len(run.epochs) == 3 and not run.bad_lines for run in snapshot.runs.values())
+    assert all(run.trained == 3 and not run.bad_lines for run in snapshot.runs.values())
 
 
 def test_every_recipe_has_the_id_that_it_had(paths: StudyPaths) -> None:

@@ -28,6 +28,7 @@ from engine.plan.records import Packings
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
+from engine.study.looks import Pace
 from engine.study.measured import Measured, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
@@ -40,6 +41,7 @@ from tui.commands.progress import describe_plainly, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
 
 PERIOD_S = 0.25
+MAX_PERIOD_S = 2.0
 PLAIN_PERIOD_S = 30.0
 """Without a terminal, a line is written at least this often while something changes."""
 MAX_RESTARTS = 3
@@ -239,8 +241,9 @@ class _NoLive:
 
 
 def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
-    view = StudyView(viewer.paths)
+    view, pace = StudyView(viewer.paths), Pace()
     while True:
+        pace.begin()
         snapshot = view.refresh()
         if view.plan.work != viewer.study.work:
             raise StudyError(describe_other_plan(viewer.study))
@@ -264,7 +267,15 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
             viewer.restarts += 1
             viewer.tell("the supervisor has ended before the study; starting it again")
             viewer.start(viewer.paths)
-        time.sleep(PERIOD_S)
+        pace.end()
+        _rest(viewer, pace)
+
+
+def _rest(viewer: Viewer, pace: Pace) -> None:
+    """Wait until following takes no more than its share of a core, or until somebody interrupts."""
+    due, interrupts = time.monotonic() + min(MAX_PERIOD_S, pace.rest_s(PERIOD_S)), viewer.interrupts
+    while (left_s := due - time.monotonic()) > 0 and viewer.interrupts == interrupts:
+        time.sleep(min(PERIOD_S, left_s))
 
 
 def react_to_interrupts(viewer: Viewer, snapshot: StudySnapshot) -> None:

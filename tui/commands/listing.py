@@ -108,10 +108,10 @@ def _running_lines(snapshot: StudySnapshot) -> list[str]:
 
 
 def _describe_epoch(run: RunView) -> str:
-    if not run.epochs:
+    if run.latest is None:
         return f"run {run.id}, before its first epoch of {run.planned_epochs}"
-    accuracy = format_number(run.epochs[-1].test_accuracy, 2)
-    return f"run {run.id}, epoch {run.epochs[-1].epoch}/{run.planned_epochs}, accuracy {accuracy} %"
+    accuracy = format_number(run.latest.test_accuracy, 2)
+    return f"run {run.id}, epoch {run.latest.epoch}/{run.planned_epochs}, accuracy {accuracy} %"
 
 
 def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:

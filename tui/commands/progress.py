@@ -61,7 +61,7 @@ def _format_n(spread: Spread) -> str:
 def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH) -> str:
     """Return a bar whose filled part is the share of an arm's epochs that are trained."""
     planned = sum(run.planned_epochs for run in arm.runs)
-    trained = sum(run.planned_epochs if run.state.status == "done" else len(run.epochs) for run in arm.runs)
+    trained = sum(run.planned_epochs if run.state.status == "done" else run.trained for run in arm.runs)
     filled = width * min(trained, planned) // max(1, planned)
     return symbols.bar * filled + symbols.bar_rest * (width - filled)
 

@@ -48,7 +48,7 @@ async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_
 
 async def test_results_say_what_is_measured_until_it_is(make_app: Make, store: Path, monkeypatch: Any) -> None:
     let_go = threading.Event()
-    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: let_go.wait(20))
+    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: let_go.wait(20) and None)
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -34,7 +34,6 @@ def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, 
         str(i): RunView(
             id=str(i),
             state=RunState(status=status, retriable=retriable and status != "done"),
-            epochs=(),
             planned_epochs=1,
         )
         for i, status in enumerate(statuses)
@@ -180,7 +179,7 @@ def test_plain_output_says_who_holds_the_slots_and_what_stands_still(viewer: Vie
         silence=Silence(dead_s=45, still_s=45, beat=beat),
     )
     states = {"a": silent, "b": elsewhere}
-    runs = {name: RunView(id=name, state=one, epochs=(), planned_epochs=3) for name, one in states.items()}
+    runs = {name: RunView(id=name, state=one, planned_epochs=3) for name, one in states.items()}
     tell_plainly(viewer, replace(seen, runs=runs))
     text = " ".join(said(viewer).split())
     for words in (

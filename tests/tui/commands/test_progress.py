@@ -29,7 +29,7 @@ EPOCH = EpochRecord(epoch=1, train_loss=1, test_accuracy=50.0, test_cross_entrop
 
 
 def run(name: str, status: Any, epochs: int = 0, **state: Any) -> RunView:
-    return RunView(id=name, state=RunState(status=status, **state), epochs=(EPOCH,) * epochs, planned_epochs=4)
+    return RunView(id=name, state=RunState(status=status, **state), trained=epochs, planned_epochs=4)
 
 
 def arm(name: str, *runs: RunView, spread: Spread | None = None) -> ArmView:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.study.curves_record import SpreadCurve
 from engine.study.epochs import EpochRecord
+from engine.study.series import ArmSeries
 from tests.helpers.measures import make_curves
 from tui.text.format import fit_name
 from tui.text.plot import (
@@ -30,7 +31,7 @@ from tui.text.plot import (
     ticks,
     to_text,
 )
-from tui.text.series import ArmSeries, Curve, make_curve
+from tui.text.series import Curve, make_curve
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
 

@@ -10,13 +10,14 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
 from engine.study.metrics_record import NOTHING, ArmMeasures
+from engine.study.series import Sum
 from engine.study.view import ArmView, RunView
 from tui.app.follow import Picture
 from tui.app.look import arm_style
 from tui.app.widgets.lines import Line
 from tui.commands.listing import find_obstacles
 from tui.text.format import UNICODE, fit_name, format_number, shorten_apart
-from tui.text.series import Sum, has_spread
+from tui.text.series import has_spread
 
 GLYPHS = {
     "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
@@ -133,7 +134,7 @@ def _list_training(picture: Picture, width: int) -> list[Line]:
         for run in arm.runs:
             if run.state.status == "running":
                 training.setdefault(run.id, (number, run))
-    at = [f"epoch {len(run.epochs)}/{run.planned_epochs}" for _, run in training.values()]
+    at = [f"epoch {run.trained}/{run.planned_epochs}" for _, run in training.values()]
     room = min(longest_name(picture), max(1, width - len("●  ") - max(map(len, at), default=0)))
     names = name_arms(picture, room)
     return [
@@ -156,9 +157,9 @@ def arm_glyph(arm: ArmView) -> str:
 def describe_run(number: int, run: RunView) -> str:
     """Describe a run in one line."""
     result = run.state.result
-    accuracy = run.epochs[-1].test_accuracy if run.epochs else None if result is None else result.test_accuracy
+    accuracy = run.latest.test_accuracy if run.latest else None if result is None else result.test_accuracy
     finished = run.diverged_epoch or run.planned_epochs
-    done = finished if run.state.status == "done" else len(run.epochs)
+    done = finished if run.state.status == "done" else run.trained
     reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
     diverged = f"  {UNICODE.diverged} diverged" if run.state.diverged else ""
     glyph = GLYPHS[run.state.status]

@@ -90,7 +90,7 @@ class ArmPlot(PlotView):
 
     def redraw(self) -> None:
         """Make the title and the curves as they are now."""
-        _, title = EPOCH_FIGURES[self.measure]
+        title = EPOCH_FIGURES[self.measure]
         what = (
             f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
         )

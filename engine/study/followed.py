@@ -1,0 +1,149 @@
+"""The curves of a study's runs, read line by line and added up by arm and epoch, so that no line has to be kept.
+
+Of each run the latest epoch and the pace are kept. Where a run starts again, the curves of its arms are added up anew
+from the files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.plan.records import PlannedArm
+from engine.study.curves_record import ArmCurves
+from engine.study.epochs import EpochRecord, read_epochs
+from engine.study.paths import StudyPaths
+from engine.study.run_state import RunState
+from engine.study.series import ArmSeries
+
+PACE_EPOCHS = 10
+"""Latest epochs of a run that its pace is judged by."""
+
+
+@dataclass
+class RunCurve:
+    """One run's epochs so far: how many, the latest one, and the place where the next read starts."""
+
+    attempt: int = 0
+    offset: int = 0
+    bad_lines: int = 0
+    trained: int = 0
+    """Epochs that have ended."""
+    latest: EpochRecord | None = None
+    """The last one; None before it, and where the curve came added up."""
+    seconds: tuple[float, ...] = ()
+    """Durations of the latest epochs, PACE_EPOCHS at most."""
+
+    def take(self, records: Sequence[EpochRecord]) -> None:
+        """Note some more epochs."""
+        if records:
+            self.trained += len(records)
+            self.latest = records[-1]
+            finite = [record.seconds for record in records[-PACE_EPOCHS:] if math.isfinite(record.seconds)]
+            self.seconds = (*self.seconds, *finite)[-PACE_EPOCHS:]
+
+
+@dataclass
+class Curves:
+    """Reads the epochs of a study's runs and adds them up; see `begin` and `read`."""
+
+    paths: StudyPaths
+    measures: Sequence[str]
+    """What is added up, of `series.FIELDS`."""
+    known: Mapping[str, ArmCurves] = field(default_factory=dict[str, ArmCurves])
+    """Arms of curves.json by name: their runs are not read again."""
+    series: dict[str, ArmSeries] = field(default_factory=dict[str, ArmSeries])
+    references: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
+    """Accuracy of each arm's replica 1 by epoch."""
+    _runs: dict[str, RunCurve] = field(default_factory=dict[str, RunCurve])
+    _arms: dict[str, PlannedArm] = field(default_factory=dict[str, PlannedArm])
+    _arms_of: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
+    _added: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """(arm, run) whose epochs came added up."""
+
+    def begin(self, arms: Iterable[PlannedArm], states: Mapping[str, RunState]) -> None:
+        """Begin anew with the arms of a plan, and with what curves.json knows of their finished runs."""
+        self._runs, self.series, self.references, self._arms_of, self._added = {}, {}, {}, {}, set()
+        self._arms = {arm.name: arm for arm in arms}
+        for arm in self._arms.values():
+            for run in dict.fromkeys(arm.runs):
+                self._arms_of.setdefault(run, []).append(arm.name)
+            self.series[arm.name], self.references[arm.name] = ArmSeries(arm.name, self.measures), []
+            before = self.known.get(arm.name)
+            if before is not None and set(before.runs) <= {r for r in arm.runs if states[r].status == "done"}:
+                self.series[arm.name].add_finished(before)
+                self._added.update((arm.name, run) for run in before.runs)
+        for run, names in self._arms_of.items():
+            result = states[run].result
+            if result is not None and all((name, run) in self._added for name in names):
+                self._runs[run] = RunCurve(attempt=result.attempt, trained=result.epochs)
+                for name in names:
+                    if self._arms[name].runs[0] == run:
+                        self._refer(name, self._read_again(run))
+
+    def get(self, run: str) -> RunCurve:
+        """Return what is known of a run's curve."""
+        return self._runs.get(run) or RunCurve()
+
+    def read(self, run: str, attempt: int) -> bool:
+        """Add the epochs that an attempt has written since the last look; return whether anything is new.
+
+        Args:
+            run: The run.
+            attempt: The number of its latest attempt; 0 where there is none.
+        """
+        curve = self._runs.setdefault(run, RunCurve())
+        if curve.attempt == attempt and curve.trained and curve.latest is None:
+            return False
+        path = self.paths.run(run).attempt(attempt).epochs
+        size = _size_of(path) if attempt else 0
+        restarted = curve.attempt != attempt or size < curve.offset
+        if not restarted and size == curve.offset:
+            return False
+        lost = curve.trained if restarted else 0
+        if restarted:
+            curve = self._runs[run] = RunCurve(attempt=attempt)
+        chunk = read_epochs(path, offset=curve.offset, before=curve.trained + curve.bad_lines)
+        curve.offset = chunk.offset
+        curve.bad_lines += chunk.bad_lines
+        curve.take(chunk.records)
+        for name in self._arms_of.get(run, ()):
+            if lost:
+                self._add_up_again(name)
+            elif (name, run) not in self._added:
+                self.series[name].add(chunk.records)
+                if self._arms[name].runs[0] == run:
+                    self._refer(name, chunk.records)
+        return bool(chunk.records or chunk.bad_lines or restarted)
+
+    def _refer(self, name: str, records: Iterable[EpochRecord]) -> None:
+        values = (record.test_accuracy for record in records)
+        self.references[name] += [value if math.isfinite(value) else None for value in values]
+
+    def _read_again(self, run: str) -> Sequence[EpochRecord]:
+        """Read the epochs of a run that have been counted."""
+        curve = self._runs.get(run)
+        if curve is None or not curve.attempt:
+            return ()
+        return read_epochs(self.paths.run(run).attempt(curve.attempt).epochs).records[: curve.trained]
+
+    def _add_up_again(self, name: str) -> None:
+        """Add up an arm from its runs' files, because one of them has started again."""
+        series = self.series[name] = ArmSeries(name, self.measures)
+        self.references[name] = []
+        arm = self._arms[name]
+        for run in dict.fromkeys(arm.runs):
+            self._added.discard((name, run))
+            records = self._read_again(run)
+            series.add(records)
+            if arm.runs[0] == run:
+                self._refer(name, records)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
