@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,3 +53,27 @@ async def test_store_that_cannot_be_read_is_said(make_app: Make, store: Path, mo
         await settle(pilot)
         assert "cannot be read as a store (Permission denied)" in " ".join(screen_text(app).split())
         assert app.is_running
+
+
+@pytest.mark.parametrize("linked", ["a folder in it", "itself"])
+async def test_deleting_a_study_touches_nothing_outside_of_it(make_app: Make, store: Path, linked: str) -> None:
+    outside = write_study(store.parent / "outside", done=3, running=0).folder
+    before = sorted(outside.rglob("*"))
+    if linked == "itself":
+        store.mkdir(exist_ok=True)
+        (store / "old").symlink_to(outside)
+    else:
+        (write_study(store / "old", done=3, running=0).folder / "forks").symlink_to(outside)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("d", *"old", "enter")
+        await settle(pilot)
+        assert sorted(outside.rglob("*")) == before
+        assert (store / "old").is_symlink() == (linked == "itself")
+        if linked == "itself":
+            assert "is a link" in screen_text(app)
+
+
+def test_deleting_does_not_follow_links_that_appear_meanwhile() -> None:
+    assert shutil.rmtree.avoids_symlink_attacks

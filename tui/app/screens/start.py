@@ -297,6 +297,9 @@ class StartScreen(Screen[None]):
     @work(thread=True, group="delete")
     def delete(self, paths: StudyPaths) -> None:
         """Delete a study outside the event loop: it may have thousands of files."""
+        if paths.folder.is_symlink():
+            self.notify(f"{paths.name}: is a link to a study elsewhere: delete that one, or the link", markup=False)
+            return
         shutil.rmtree(paths.folder, ignore_errors=True)
         left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
         self.notify(f"{paths.name}: {left}", markup=False)
