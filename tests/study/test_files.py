@@ -44,6 +44,7 @@ def test_damaged_json_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
         (errno.EDQUOT, StoreFullError, "make room"),
         (errno.EROFS, StudyError, "--store"),
         (errno.EACCES, StudyError, "--store"),
+        (errno.EFBIG, StudyError, "ulimit -f unlimited"),
     ],
 )
 def test_refused_write_keeps_the_old_file_and_names_the_remedy(
