@@ -24,6 +24,7 @@ from engine.dispatch.places import Place
 from engine.dispatch.tidying import Tidying
 from engine.errors import NondetError, StudyError
 from engine.study.control import read_control
+from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
@@ -86,10 +87,11 @@ class Supervisor:
     stop_asked: bool = False
     failure: str | None = None
     tidying: Tidying = field(default_factory=Tidying)
+    pace: Pace = field(default_factory=Pace)
 
     def rest(self) -> None:
         """Wait until looking again takes no more than its share, or until something has happened."""
-        due = time.monotonic() + min(MAX_REST_S, self.view.pace.rest_s(TICK_S))
+        due = time.monotonic() + min(MAX_REST_S, self.pace.rest_s(TICK_S))
         requests = _stamp(self.paths)
         while (left_s := due - time.monotonic()) > 0:
             time.sleep(min(TICK_S, left_s))
@@ -235,6 +237,7 @@ def _find_executor(view: StudyView) -> Executor:
 
 def _loop(supervisor: Supervisor) -> SupervisorState:
     while True:
+        supervisor.pace.begin()
         snapshot = supervisor.view.refresh()
         if snapshot.control.cancelled or supervisor.stop_asked:
             supervisor.stop_workers()
@@ -253,6 +256,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             supervisor.compare_layers()
             supervisor.tidying.clear(supervisor.paths, snapshot, at_once=True)
             return "finished"
+        supervisor.pace.end()
         supervisor.rest()
 
 
