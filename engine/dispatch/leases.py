@@ -22,6 +22,8 @@ from engine.errors import NondetError
 from engine.study.paths import StudyPaths
 
 LEASES_VARIABLE = "NONDET_LEASES"
+DEFAULT = Path("/tmp")
+"""Where the folder of the leases is, unless TMPDIR names a folder that can be written."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +48,10 @@ def find_lease_folder() -> Path:
     Raises:
         NondetError: If the variable holds a relative path, which would be another folder in each process.
     """
-    # Whether another folder would do is not tried out: two processes must not come to different ones.
-    shared = Path("/", os.environ.get("TMPDIR") or "/tmp")
+    # No file is written to try a folder out, as tempfile does: on a full disk, processes would come to different ones.
+    chosen = Path(os.environ.get("TMPDIR") or DEFAULT)
+    usable = chosen.is_absolute() and chosen.is_dir() and os.access(chosen, os.W_OK | os.X_OK)
+    shared = chosen if usable else DEFAULT
     folder = Path(os.environ.get(LEASES_VARIABLE) or shared / f"nondet-tui-leases-{os.geteuid()}")
     if not folder.is_absolute():
         raise NondetError(f"{LEASES_VARIABLE} = {str(folder)!r}: must be an absolute path: write {folder.absolute()}")

@@ -28,6 +28,7 @@ from engine.errors import NondetError, StudyError
 from engine.study.beats import BEAT_S, make_beat, write_beat
 from engine.study.control import read_control
 from engine.study.files import describe_obstacle
+from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
@@ -99,10 +100,11 @@ class Supervisor:
     beaten: float = -1e9
     steps: int = 0
     tidying: Tidying = field(default_factory=Tidying)
+    pace: Pace = field(default_factory=Pace)
 
     def rest(self) -> None:
         """Wait until looking again takes no more than its share, or until something has happened."""
-        due = time.monotonic() + min(MAX_REST_S, self.view.pace.rest_s(TICK_S))
+        due = time.monotonic() + min(MAX_REST_S, self.pace.rest_s(TICK_S))
         requests = _stamp(self.paths)
         while (left_s := due - time.monotonic()) > 0:
             time.sleep(min(TICK_S, left_s))
@@ -296,6 +298,7 @@ def _find_executor(view: StudyView) -> Executor:
 
 def _loop(supervisor: Supervisor) -> SupervisorState:
     while True:
+        supervisor.pace.begin()
         snapshot = supervisor.view.refresh()
         if snapshot.control.cancelled or supervisor.stop_asked:
             supervisor.stop_workers()
@@ -315,6 +318,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             supervisor.compare_layers()
             supervisor.tidying.clear(supervisor.paths, snapshot, at_once=True)
             return "finished"
+        supervisor.pace.end()
         supervisor.rest()
 
 

@@ -19,6 +19,12 @@ Matrix = np.ndarray
 BLOCK_VALUES = 2**19
 """Numbers that one step of the pair loop touches: they have to fit the processor's cache."""
 
+KEPT_VALUES = 2**23
+"""Numbers that the sums of blocks of examples hold until they are added up."""
+
+LEAST_AT_ONCE = 2
+"""Blocks that are summed at once, however many replicas there are."""
+
 DOUBTFUL_VALUES = 2**21
 """The same for the examples on which replicas do not all agree."""
 
@@ -163,14 +169,19 @@ def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
     replicas, examples, _ = logits.shape
     size = max(1, BLOCK_VALUES // (replicas * replicas))
     starts = range(0, examples, size)
-    totals = np.zeros((len(starts), replicas, replicas))
+    total = np.zeros((replicas, replicas))
+    at_once = max(LEAST_AT_ONCE, KEPT_VALUES // (replicas * replicas))
+    for first in range(0, len(starts), at_once):
+        parts: dict[int, Matrix] = {}
 
-    def add(number: int) -> None:
-        block = slice(number * size, (number + 1) * size)
-        totals[number] = _sum_losses(logits[:, block].astype(np.float64), labels[block])
+        def add(start: int, parts: dict[int, Matrix] = parts) -> None:
+            block = slice(start, start + size)
+            parts[start] = _sum_losses(logits[:, block].astype(np.float64), labels[block])
 
-    each_in_parallel(add, range(len(starts)))
-    return totals.sum(axis=0) / examples
+        each_in_parallel(add, starts[first : first + at_once])
+        for start in sorted(parts):  # in one order, whichever thread was first
+            total += parts[start]
+    return total / examples
 
 
 def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:

@@ -55,6 +55,11 @@ def explain_write_errors(path: Path) -> Generator[None]:
         if isinstance(error, RefusedFileError):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): remove it") from error
         refuse_exhaustion(error, path)
+        if error.errno == errno.EFBIG:
+            remedy = "raise it with `ulimit -f unlimited` and run the same command again"
+            raise StudyError(
+                f"{path}: is larger than the limit on the size of files that holds here: {remedy}"
+            ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise

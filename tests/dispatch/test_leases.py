@@ -70,8 +70,9 @@ def test_folder_is_the_users_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(lease.path.stat().st_mode) == 0o600
     lease.release()
-    monkeypatch.delenv("TMPDIR")
-    assert find_lease_folder().parent == Path("/tmp")
+    for unusable in (None, "", "relative", str(tmp_path / "nothing"), "/dev/full"):
+        monkeypatch.setenv("TMPDIR", unusable) if unusable is not None else monkeypatch.delenv("TMPDIR")
+        assert find_lease_folder().parent == Path("/tmp")
 
 
 def refuse(reason: str) -> None:

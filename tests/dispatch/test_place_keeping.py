@@ -170,11 +170,11 @@ def test_supervisor_rests_in_proportion_to_its_looks_and_wakes_at_once(
 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    supervised.view.pace.cpu_s = supervised.view.pace.wall_s = 0.02
+    supervised.pace.cpu_s = supervised.pace.wall_s = 0.02
     supervised.rest()
     assert sum(slept) == pytest.approx(0.98)
     assert max(slept) <= supervisor.TICK_S
-    supervised.view.pace.cpu_s = 60.0
+    supervised.pace.cpu_s = 60.0
     slept.clear()
     supervised.rest()
     assert sum(slept) == pytest.approx(supervisor.MAX_REST_S)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special, stats
 
-from engine.metrics import Diversity, diversity
+from engine.metrics import Diversity, diversity, ensembles
 
 MEANS = ("accuracy_mean", "cross_entropy_mean")
 SPREADS = ("accuracy_sd", "accuracy_sd_error", "cross_entropy_sd", "cross_entropy_sd_error")
@@ -269,3 +269,19 @@ def quiet_oracle(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return {name: value for name, value in oracle(logits, labels).items() if not math.isnan(value)}
+
+
+def test_sums_of_many_replicas_are_kept_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of replicas: room for one matrix per example would be tens of gigabytes. No bit depends on it."""
+    rng = np.random.default_rng(3)
+    logits, labels = rng.normal(size=(7, 50, 4)).astype(np.float32), rng.integers(4, size=50)
+    monkeypatch.setattr(ensembles, "BLOCK_VALUES", 1)
+    whole = ensembles.ensemble_cross_entropies(logits, labels)
+    made: list[int] = []
+    monkeypatch.setattr(ensembles, "KEPT_VALUES", 0)
+    original = ensembles.each_in_parallel
+    monkeypatch.setattr(
+        ensembles, "each_in_parallel", lambda work, pieces: (made.append(len(pieces)), original(work, pieces))
+    )
+    assert np.array_equal(ensembles.ensemble_cross_entropies(logits, labels), whole)
+    assert made == [ensembles.LEAST_AT_ONCE] * 25

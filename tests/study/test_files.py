@@ -47,6 +47,7 @@ def test_damaged_json_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
         (errno.EACCES, StoreForbiddenError, "--store"),
         (errno.EIO, StoreUnavailableError, "check the disk or the server"),
         (errno.ESTALE, StoreUnavailableError, "check the disk or the server"),
+        (errno.EFBIG, StudyError, "ulimit -f unlimited"),
     ],
 )
 def test_refused_write_keeps_the_old_file_and_names_the_remedy(
