@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.catalog import presets
-from engine.catalog.measure_declaration import Group, Uncertainty
+from engine.catalog.measure_declaration import Group, describe_uncertainty
 from engine.catalog.measures import MEASURES
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
@@ -18,12 +18,6 @@ GROUPS: dict[Group, str] = {
     "images": "Networks that classify",
     "text": "Language models",
     "diagnostics": "What a spread is made of",
-}
-
-BESIDE: dict[Uncertainty, str] = {
-    "none": "",
-    "bootstrap": "±: its SD over bootstrap resamples of the replicas.",
-    "jackknife": "[ ]: 95 %, from leaving out each replica in turn.",
 }
 
 HEADS = ("key", "default", "what it does", "note", "allowed")
@@ -96,7 +90,14 @@ def list_measures() -> str:
     parts: list[str] = []
     for group, title in GROUPS.items():
         rows = [
-            (f"`{one.key}`", one.title, one.unit, f"{one.meaning} {BESIDE[one.uncertainty]}", one.formula, one.source)
+            (
+                f"`{one.key}`",
+                one.title,
+                one.unit,
+                f"{one.meaning} {describe_uncertainty(one)}".strip(),
+                one.formula,
+                one.source,
+            )
             for one in MEASURES[group]
         ]
         parts.append(f"### {title}\n\n" + _table(("field", "title", "unit", "meaning", "formula", "source"), rows))
