@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import stats
 
 from engine.metrics.crossed import decompose_with_intervals
-from engine.metrics.diagnostics import distribution_variance
+from engine.metrics.diagnostics import detectable_sd_ratio, distribution_variance
 from engine.metrics.intervals import jackknife_variance, pairs_interval
 from engine.metrics.spread import Ends, half_width, mean_interval, sd_interval
 from engine.study.metrics_record import Estimate
@@ -177,6 +178,18 @@ def cover_sd_ratio(world: str, sizes: tuple[int, int], trials: int) -> Rates:
     return cover((difference - half, difference + half), 0.0), cover((ours[:, 0], ours[:, 1]), 1.0)
 
 
+def find_ratio(replicas: int, trials: int) -> Rates:
+    """Return how often the ratio of SDs that is called detectable is found: by F test, and as arms are compared."""
+    rng = np.random.default_rng(SEED)
+    arms = [scale * rng.normal(size=(trials, replicas)) for scale in (1.0, detectable_sd_ratio(replicas))]
+    ratios = arms[1].var(axis=1) / arms[0].var(axis=1)
+    low, high = stats.f.ppf([0.025, 0.975], replicas - 1, replicas - 1)
+    sides = [[unbias(side) for side in _sides(arm.std(axis=1), sd_interval(arm), replicas)] for arm in arms]
+    ends = [divide(a, b) for a, b in zip(*sides, strict=True)]
+    found = [end is not None and not end[0] <= 1 <= end[1] for end in ends]
+    return 100.0 * float(np.mean((ratios < low) | (ratios > high))), 100.0 * float(np.mean(found))
+
+
 def cover_disagreement_difference(world: Classifiers, sizes: tuple[int, int], trials: int) -> Rates:
     """Cover the difference of two equal arms' disagreements: half widths in quadrature, and as arms are compared."""
     rng = np.random.default_rng(SEED)
@@ -292,6 +305,7 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
         {world: _two(cover_sd_ratio, world) for world in HELD}
         | {"normal, R beside 100": _against_100(cover_sd_ratio, "normal")},
     ),
+    "ratio called detectable, found in % of studies (F test → comparison of arms)": (REPLICAS, {"normal": find_ratio}),
     "difference of two equal arms' means (1.96 standard errors → Welch)": (
         REPLICAS,
         {world: _two(cover_mean_difference, world) for world in HELD}

@@ -58,8 +58,8 @@ class Classifiers:
     def true_sd(self) -> float:
         """The SD of quality: what is left of the SD of accuracy without chance in the examples, in percent."""
         chances, weights = self.chances
-        by_quality = chances.mean(axis=0)
-        return 100.0 * float(np.sqrt(np.square(by_quality) @ weights - (by_quality @ weights) ** 2))
+        by_quality = chances.mean(axis=0) - chances[:, 0].mean()
+        return 100.0 * float(np.sqrt(np.square(by_quality - by_quality @ weights) @ weights))
 
     def draw(self, rng: np.random.Generator, studies: int, replicas: int) -> list[np.ndarray]:
         """Draw outcomes, bool (T, R, N), in parts that fit into memory."""

@@ -23,6 +23,7 @@ from tests.helpers.coverage import (
     cover_sd,
     cover_sd_ratio,
     cover_true_sd,
+    find_ratio,
     mark_disagreements,
     mark_sds,
 )
@@ -91,14 +92,18 @@ def test_true_sd_and_components_are_covered(replicas: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("replicas", FEW_TO_MANY)
-@pytest.mark.parametrize("other", [None, 100])
-def test_comparisons_of_equal_arms_are_covered(replicas: int, other: int | None) -> None:
-    sizes = (replicas, other or replicas)
+@pytest.mark.parametrize("sizes", [(3, 3), (5, 5), (10, 10), (20, 20), (5, 100)])
+def test_comparisons_of_equal_arms_are_covered(sizes: tuple[int, int]) -> None:
     for world in ("normal", "hierarchical"):
         assert LEAST <= cover_sd_ratio(world, sizes, 2000)[1] <= 98.9
         assert LEAST <= cover_mean_difference(world, sizes, 2000)[1] <= 98.2
     assert LEAST <= cover_disagreement_difference(USUAL, sizes, 2000)[1] <= 99.5
+
+
+def test_ratio_called_detectable_is_found_by_four_f_tests_in_five() -> None:
+    by_f_test, compared = find_ratio(50, 1000)
+    assert by_f_test == pytest.approx(80, abs=4)
+    assert compared < by_f_test
 
 
 @pytest.mark.slow
