@@ -111,7 +111,7 @@ class LayerSimilarity(msgspec.Struct, frozen=True, kw_only=True):
     cka: float | None
     """None below two replicas."""
     cka_ci: Interval | None
-    """95 %, jackknife over replicas; None below three."""
+    """95 %, from leaving out each replica in turn, within 0 and 1; None below three."""
 
     @property
     def estimate(self) -> Estimate:

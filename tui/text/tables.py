@@ -21,7 +21,7 @@ from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
 
 OUTSIDE = "*"
-"""The mark behind published figures that lie outside the measured interval."""
+"""The mark behind published figures that differ from the measured one by more than both errors explain."""
 
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""
