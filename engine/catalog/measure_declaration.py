@@ -8,18 +8,20 @@ from typing import Literal
 CONFIDENCE = 0.95
 """The level of every interval."""
 
-NORMAL_QUANTILE = 1.959963984540054
-"""Standard errors to each side of a value that hold 95 % of a normal distribution."""
-
 Group = Literal["images", "text", "diagnostics"]
 """Whose measures: of networks that classify, of language models, or what a spread of either is made of."""
 
 Statistic = Literal["mean", "sd", "pairs", "arm"]
 """How replicas become one number: mean or SD of a figure of each, mean of a figure of each pair, or all at once."""
 
-Uncertainty = Literal["none", "bootstrap", "jackknife"]
-"""What stands beside the value: nothing, the SD of it over bootstrap resamples of the replicas (field KEY_error), or a
-95 % interval from leaving out each replica in turn (field KEY_ci)."""
+ErrorKind = Literal["none", "bootstrap"]
+"""The error that stands behind the value, as the paper prints it: none, or the SD of the value over bootstrap resamples
+of the replicas (field KEY_error)."""
+
+IntervalKind = Literal["none", "mean", "sd", "pairs", "true_sd"]
+"""How the 95 % interval of the value is made (field KEY_ci): there is none, Student's t over the replicas, chi-square
+with degrees of freedom from the replicas' kurtosis, leaving out each replica in turn, or that of an SD less the noise
+of the test set."""
 
 View = Literal["table", "monitor", "published"]
 """Where a measure is a column: the table of results, the live screen, the paper's tables."""
@@ -35,7 +37,10 @@ class Measure:
     """Its field in metrics.json, in the CSV and in Python."""
     group: Group
     statistic: Statistic
-    uncertainty: Uncertainty = "none"
+    error: ErrorKind = "none"
+    interval: IntervalKind = "none"
+    bounds: tuple[float, float] | None = None
+    """What no value of a measure of pairs can lie outside of, nor its interval; None where there are no bounds."""
     title: str
     """Heads a column."""
     short: str
@@ -54,13 +59,13 @@ class Measure:
 
     @property
     def error_field(self) -> str | None:
-        """The field of its bootstrap error; None where it has none."""
-        return f"{self.key}_error" if self.uncertainty == "bootstrap" else None
+        """The field of its error; None where it has none."""
+        return f"{self.key}_error" if self.error != "none" else None
 
     @property
     def interval_field(self) -> str | None:
         """The field of its interval; None where it has none."""
-        return f"{self.key}_ci" if self.uncertainty == "jackknife" else None
+        return f"{self.key}_ci" if self.interval != "none" else None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -71,3 +76,25 @@ class Measure:
     def spread_key(self) -> str | None:
         """Return the key that the SD of the same figure would have; None where the measure is no mean over replicas."""
         return f"{self.key.removesuffix('_mean')}_sd" if self.statistic == "mean" else None
+
+
+_ERRORS: dict[ErrorKind, str] = {"none": "", "bootstrap": "±: its SD over bootstrap resamples of the replicas."}
+
+_INTERVALS: dict[IntervalKind, str] = {
+    "none": "",
+    "mean": "[ ]: 95 %, Student's t over the replicas.",
+    "sd": (
+        "[ ]: 95 % of the SD over all replicas that could be trained, around the SD with R − 1, "
+        "by chi-square with degrees of freedom from the kurtosis."
+    ),
+    "pairs": "[ ]: 95 %, from leaving out each replica in turn.",
+    "true_sd": "[ ]: 95 %, that of the accuracy SD less the independent part.",
+}
+
+
+def describe_uncertainty(measure: Measure) -> str:
+    """Say what stands beside the value of a measure; nothing where nothing does."""
+    said = [_ERRORS[measure.error], _INTERVALS[measure.interval]]
+    if measure.bounds is not None:
+        said.append(f"It stays within {measure.bounds[0]:g} and {measure.bounds[1]:g}.")
+    return " ".join(part for part in said if part)

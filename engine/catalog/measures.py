@@ -22,7 +22,8 @@ _ACCURACY_SD = Measure(
     key="accuracy_sd",
     group="images",
     statistic="sd",
-    uncertainty="bootstrap",
+    error="bootstrap",
+    interval="sd",
     title="accuracy SD",
     short="acc SD",
     unit="%",
@@ -37,7 +38,8 @@ _DISAGREEMENT = Measure(
     key="disagreement",
     group="images",
     statistic="pairs",
-    uncertainty="jackknife",
+    interval="pairs",
+    bounds=(0.0, 100.0),
     title="disagreement",
     short="disagree",
     unit="%",
@@ -53,6 +55,7 @@ _IMAGES = (
         key="accuracy_mean",
         group="images",
         statistic="mean",
+        interval="mean",
         title="accuracy",
         short="acc",
         unit="%",
@@ -67,6 +70,7 @@ _IMAGES = (
         key="cross_entropy_mean",
         group="images",
         statistic="mean",
+        interval="mean",
         title="cross-entropy",
         short="CE",
         unit="nats",
@@ -80,7 +84,8 @@ _IMAGES = (
         key="cross_entropy_sd",
         group="images",
         statistic="sd",
-        uncertainty="bootstrap",
+        error="bootstrap",
+        interval="sd",
         title="cross-entropy SD",
         short="CE SD",
         unit="nats",
@@ -96,7 +101,8 @@ _IMAGES = (
         key="correlation",
         group="images",
         statistic="pairs",
-        uncertainty="jackknife",
+        interval="pairs",
+        bounds=(-1.0, 1.0),
         title="correlation",
         short="corr",
         unit="Spearman",
@@ -111,7 +117,7 @@ _IMAGES = (
         key="ensemble_delta",
         group="images",
         statistic="pairs",
-        uncertainty="jackknife",
+        interval="pairs",
         title="ensemble Δ",
         short="ens Δ",
         unit="% points",
@@ -154,6 +160,7 @@ _TEXT = (
         key="perplexity_mean",
         group="text",
         statistic="mean",
+        interval="mean",
         title="perplexity",
         short="PPL",
         unit="per word",
@@ -167,7 +174,8 @@ _TEXT = (
         key="perplexity_sd",
         group="text",
         statistic="sd",
-        uncertainty="bootstrap",
+        error="bootstrap",
+        interval="sd",
         title="perplexity SD",
         short="PPL SD",
         unit="per word",
@@ -181,6 +189,7 @@ _TEXT = (
         key="cross_entropy_mean",
         group="text",
         statistic="mean",
+        interval="mean",
         title="cross-entropy",
         short="CE",
         unit="nats per word",
@@ -194,6 +203,7 @@ _TEXT = (
         key="accuracy_mean",
         group="text",
         statistic="mean",
+        interval="mean",
         title="accuracy",
         short="acc",
         unit="%",
@@ -207,7 +217,8 @@ _TEXT = (
         key="disagreement",
         group="text",
         statistic="pairs",
-        uncertainty="jackknife",
+        interval="pairs",
+        bounds=(0.0, 100.0),
         title="disagreement",
         short="disagree",
         unit="%",
@@ -221,7 +232,7 @@ _TEXT = (
         key="ensemble_perplexity_delta",
         group="text",
         statistic="pairs",
-        uncertainty="jackknife",
+        interval="pairs",
         title="ensemble Δ",
         short="ens Δ",
         unit="perplexity",
@@ -234,7 +245,20 @@ _TEXT = (
 )
 
 DIAGNOSTICS_PANEL = (
-    replace(_ACCURACY_SD, uncertainty="none", digits=3),
+    Measure(
+        key="sample_sd",
+        group="diagnostics",
+        statistic="arm",
+        interval="sd",
+        title="accuracy SD, R-1",
+        short="SD, R-1",
+        unit="%",
+        digits=3,
+        meaning="The accuracy SD with R − 1 in the denominator, as in the two columns that it is to be compared with.",
+        formula="sqrt(sum over r of (A_r - mean A)² / (R − 1))",
+        latex=r"\sqrt{\frac{1}{R-1}\sum_r (A_r - \bar{A})^2}",
+        source="the usual estimate; accuracy_sd is the paper's, with R",
+    ),
     Measure(
         key="test_set_sd",
         group="diagnostics",
@@ -265,7 +289,7 @@ DIAGNOSTICS_PANEL = (
         key="true_sd",
         group="diagnostics",
         statistic="arm",
-        uncertainty="jackknife",
+        interval="true_sd",
         title="true SD",
         short="true SD",
         unit="%",
@@ -287,7 +311,7 @@ DIAGNOSTICS_PANEL = (
         latex=r"100 - \bar{A}",
         source="Jiang et al. (ICLR 2022), on disagreement and test error",
     ),
-    replace(_DISAGREEMENT, uncertainty="none"),
+    replace(_DISAGREEMENT, interval="none", bounds=None),
     Measure(
         key="sd_ratio",
         group="diagnostics",
@@ -295,13 +319,13 @@ DIAGNOSTICS_PANEL = (
         title="detectable",
         short="detect",
         unit="SD ratio",
-        meaning="The smallest ratio of two arms' SDs that this many replicas tell apart (80 % power, 5 % level).",
+        meaning="The ratio of two arms' SDs that an F test of normal figures tells apart (80 % power, 5 % level).",
         formula="exp((z_0.975 + z_0.8) · sqrt(1/(R−1)))",
         latex=r"\exp\left((z_{0.975} + z_{0.8})\sqrt{\frac{1}{R-1}}\right)",
         source="normal approximation of the logarithm of an SD, whose variance is 1/(2(R−1)) per arm",
     ),
 )
-"""In the order in which they are read: what was seen, what chance would give, what is left."""
+"""In the order in which they are read: what was seen, what chance would give, what is left. All SDs here have R − 1."""
 
 MEASURES: dict[Group, tuple[Measure, ...]] = {
     "images": _IMAGES,
@@ -343,7 +367,8 @@ def list_fields(measures: Iterable[Measure]) -> tuple[str, ...]:
 def digest_measures() -> str:
     """Digest the measures and the versions of their formulas; where the digest changes, all are computed again."""
     facts = [
-        f"{measure.group} {measure.key} {measure.statistic} {measure.uncertainty} {measure.version}"
+        f"{measure.group} {measure.key} {measure.statistic} {measure.error} {measure.interval} {measure.bounds} "
+        f"{measure.version}"
         for group in MEASURES.values()
         for measure in group
     ]

@@ -29,6 +29,8 @@ class PublishedRow:
     replicas: int
     figures: dict[str, float]
     """By the names of `list_published`."""
+    rounding: dict[str, float]
+    """Half a unit of the last digit that is printed in the column of each figure."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
     """
     content = _read("paper.toml")
     return {
-        table: tuple(_make_row("published", _name_entry(entry), entry) for entry in _convert(parts))
+        table: _make_rows("published", _convert(parts))
         for table, parts in content.items()
         if any("cls" in row or "lm" in row for row in parts.get("rows", ()))
     }
@@ -65,7 +67,7 @@ def read_replication() -> tuple[PublishedRow, ...]:
     Source: ML Reproducibility Challenge 2021, https://openreview.net/forum?id=BNefkaG73At.
     """
     content = _read("replication.toml")
-    return tuple(_make_row("replicated", entry.name, entry) for entry in _convert(content))
+    return _make_rows("replicated", _convert(content))
 
 
 @cache
@@ -98,12 +100,23 @@ def _key(name: str) -> str:
     return CONTROL if CONTROL in name.lower() else " ".join(words)
 
 
-def _make_row(kind: Kind, name: str, entry: _Entry) -> PublishedRow:
-    """Return a row with its figures by name."""
+def _make_rows(kind: Kind, entries: list[_Entry]) -> tuple[PublishedRow, ...]:
+    """Return the rows of a table with their figures by name."""
+    digits: dict[str, int] = {}
+    for entry in entries:
+        for field, figure in _name_figures(entry).items():
+            digits[field] = max(digits.get(field, 0), len(f"{figure!r}".partition(".")[2]))
+    rows: list[PublishedRow] = []
+    for entry in entries:
+        figures = _name_figures(entry)
+        rounding = {field: 0.5 * 10.0 ** -digits[field] for field in figures}
+        rows.append(PublishedRow(kind, _name_entry(entry), entry.replicas, figures, rounding))
+    return tuple(rows)
+
+
+def _name_figures(entry: _Entry) -> dict[str, float]:
     text = entry.cls is None
-    figures = (entry.lm if text else entry.cls) or ()
-    named = dict(zip(list_published(text=text), figures, strict=True))
-    return PublishedRow(kind, name, entry.replicas, named)
+    return dict(zip(list_published(text=text), (entry.lm if text else entry.cls) or (), strict=True))
 
 
 def _convert(table: dict[str, Any]) -> list[_Entry]:

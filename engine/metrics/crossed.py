@@ -11,63 +11,121 @@ McCulloch, "Variance Components", 1992, chapter 4); shares as in Sobol's first-o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from engine.metrics.intervals import half_width, jackknife_variance
 from engine.metrics.replicas import Replica, stack_predictions
+from engine.metrics.spread import FEWEST, count_freedom, variance_ends
 from engine.plan.records import PlannedArm
 from engine.study.metrics_record import Component, Components, Grid
 
 GRAM_COLUMNS = 2**16
 
 
-def decompose(values: np.ndarray) -> np.ndarray:
-    """Return the variance components of figures on a grid.
+@dataclass(frozen=True)
+class MeanSquare:
+    """One line of the two-way table."""
+
+    value: float
+    """The mean over figures."""
+    freedom: float
+    """Degrees of freedom of the value, for its interval."""
+
+
+@dataclass(frozen=True)
+class TwoWayTable:
+    """The mean squares of figures on a grid."""
+
+    levels: tuple[int, int]
+    first: MeanSquare
+    second: MeanSquare
+    interaction: MeanSquare
+
+
+def make_table(values: np.ndarray) -> TwoWayTable:
+    """Return the mean squares of figures on a grid.
 
     Args:
         values: float (A, B, …): rows are the first source's seeds, columns the second's; further axes are figures
-            whose components are averaged.
+            whose mean squares are averaged.
+    """
+    rows, columns = values.shape[:2]
+    values = values.reshape(rows, columns, -1).astype(np.float64)
+    whole = values.mean(axis=(0, 1), keepdims=True)
+    first = values.mean(axis=1, keepdims=True) - whole
+    second = values.mean(axis=0, keepdims=True) - whole
+    rest = values - whole - first - second
+    return TwoWayTable(
+        (rows, columns),
+        _square(first[:, 0] * math.sqrt(columns), rows - 1),
+        _square(second[0] * math.sqrt(rows), columns - 1),
+        _square(rest.reshape(rows * columns, -1), (rows - 1) * (columns - 1)),
+    )
+
+
+def _square(effects: np.ndarray, freedom: int) -> MeanSquare:
+    """Return the mean square of effects (levels, figures), with the degrees of freedom that its interval needs.
+
+    One figure has those of its kurtosis. Many figures have tr(S)²/tr(S²) times as many as one, S their covariance as
+    it was seen: the number of independent figures that would scatter as much. Few levels show fewer than there are,
+    which errs on the wide side.
+    """
+    value = float(np.square(effects).sum()) / max(1, effects.shape[1]) / freedom
+    if effects.shape[1] == 1:
+        return MeanSquare(value, float(count_freedom(effects[:, 0], freedom)))
+    gram = effects @ effects.T
+    whole, squares = float(np.trace(gram)) ** 2, float(np.square(gram).sum())
+    return MeanSquare(value, freedom * whole / squares if squares > 0 else freedom)
+
+
+def decompose(values: np.ndarray) -> np.ndarray:
+    """Return the variance components of figures on a grid; see `make_table`.
 
     Returns:
         float64 (3,): σ² of the first source, of the second, and of their interaction. The first two are unbiased
         and may be negative.
     """
-    values = values.astype(np.float64)
-    rows, columns = values.shape[:2]
-    whole = values.mean(axis=(0, 1), keepdims=True)
-    first = values.mean(axis=1, keepdims=True) - whole
-    second = values.mean(axis=0, keepdims=True) - whole
-    rest = values - whole - first - second
+    return _find_components(make_table(values))
 
-    def mean_square(part: np.ndarray, freedom: int) -> float:
-        figures = max(1, math.prod(values.shape[2:]))
-        return float(np.square(part).sum()) / figures / freedom
 
-    interaction = mean_square(rest, (rows - 1) * (columns - 1))
-    of_first = columns * mean_square(first, rows - 1)
-    of_second = rows * mean_square(second, columns - 1)
-    return np.array([(of_first - interaction) / columns, (of_second - interaction) / rows, interaction])
+def _find_components(table: TwoWayTable) -> np.ndarray:
+    rows, columns = table.levels
+    rest = table.interaction.value
+    return np.array([(table.first.value - rest) / columns, (table.second.value - rest) / rows, rest])
 
 
 def decompose_with_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return components, and their 95 % intervals (3, 2) from leaving out each row and each column in turn.
+    """Return components, and their 95 % intervals (3, 2).
 
-    The variances of the two jackknifes are added, which errs on the wide side: rows and columns share the runs.
+    The interaction is a mean square, with the interval of a variance. A main effect is a difference of two mean
+    squares: the distances to the ends of their intervals are added in quadrature, each where it matters.
 
     Returns:
         None for the intervals where a factor has fewer than three seeds.
+
+    Source: variance estimates recovery, Zou & Donner (2008).
     """
-    found = decompose(values)
-    if min(values.shape[:2]) < 3:
+    table = make_table(values)
+    found = _find_components(table)
+    rows, columns = table.levels
+    if min(rows, columns) < FEWEST:
         return found, None
-    variance = np.zeros(3)
-    for axis in (0, 1):
-        levels = values.shape[axis]
-        without = np.array([decompose(np.delete(values, level, axis=axis)) for level in range(levels)])
-        variance += jackknife_variance(without)
-    half = half_width(variance, min(values.shape[:2]) - 1)
-    return found, np.stack([found - half, found + half], axis=1)
+    rest = _reach(table.interaction)
+
+    def subtract(square: MeanSquare, others: int) -> tuple[float, float]:
+        reach, difference = _reach(square), square.value - table.interaction.value
+        below, above = math.hypot(reach[0], rest[1]), math.hypot(reach[1], rest[0])
+        return (difference - below) / others, (difference + above) / others
+
+    own = (found[2] - rest[0], found[2] + rest[1])
+    return found, np.array([subtract(table.first, columns), subtract(table.second, rows), own])
+
+
+def _reach(square: MeanSquare) -> tuple[float, float]:
+    """Return the distances of a mean square from the lower and the upper end of its interval."""
+    low, high = variance_ends(np.array(square.value), square.freedom)
+    return square.value - float(low), float(high) - square.value
 
 
 def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid | None:

@@ -12,8 +12,8 @@ from scipy import special
 
 from engine.catalog.measure_declaration import CONFIDENCE
 from engine.catalog.measures import MEASURES
-from engine.metrics.intervals import half_width, jackknife_variance
 from engine.metrics.outputs import DIAGNOSTIC_FORMULAS, Outcomes
+from engine.metrics.spread import FEWEST, sd_interval
 from engine.study.metrics_record import NOTHING, Estimate, Interval
 
 POWER = 0.80
@@ -34,6 +34,19 @@ def diagnose(predictions: np.ndarray, labels: np.ndarray, *, disagreement: float
         return dict.fromkeys((measure.key for measure in MEASURES["diagnostics"]), NOTHING)
     outcomes = Outcomes(predictions == labels, disagreement if len(predictions) > 1 else None)
     return {measure.key: DIAGNOSTIC_FORMULAS.by_key[measure.key](outcomes) for measure in MEASURES["diagnostics"]}
+
+
+@DIAGNOSTIC_FORMULAS.computes("sample_sd")
+def measure_sample_sd(outcomes: Outcomes) -> Estimate:
+    """Return the SD of accuracy with R − 1, comparable with the independent and the true SD."""
+    if outcomes.disagreement is None:
+        return NOTHING
+    accuracies = 100.0 * outcomes.right.mean(axis=1)
+    value = float(np.std(accuracies - accuracies[0], ddof=1))
+    if len(accuracies) < FEWEST:
+        return Estimate(value)
+    low, high = sd_interval(accuracies)
+    return Estimate(value, interval=(float(low), float(high)))
 
 
 @DIAGNOSTIC_FORMULAS.computes("test_set_sd")
@@ -98,18 +111,21 @@ def distribution_variance(right: np.ndarray) -> tuple[float, Interval | None]:
     different examples. May be negative.
 
     Returns:
-        The estimate and its 95 % jackknife interval over replicas; None for the interval of two replicas.
+        The estimate, and the 95 % interval of Var(accuracy) less the same sum of examples' own variances, which N
+        examples determine far better than R replicas do the first; None for the interval of two replicas.
 
     Source: Jordan (2024), theorem 2.
     """
-    replicas = len(right)
     counts, hits = right.sum(axis=0), right.sum(axis=1)
-    value = _covariance(counts, hits, right.shape[1])
-    if replicas < 3:
+    examples = right.shape[1]
+    value = _covariance(counts, hits, examples)
+    if len(right) < FEWEST:
         return value, None
-    without = np.array([_covariance(counts - right[i], np.delete(hits, i), right.shape[1]) for i in range(replicas)])
-    half = float(half_width(jackknife_variance(without), replicas - 1))
-    return value, (value - half, value + half)
+    if examples < 2:
+        return value, (value, value)
+    own = independent_variance(right)
+    low, high = (examples / (examples - 1) * (float(end) ** 2 - own) for end in sd_interval(hits / examples))
+    return value, (low, high)
 
 
 def _covariance(counts: np.ndarray, hits: np.ndarray, examples: int) -> float:

@@ -10,9 +10,16 @@ import numpy as np
 from engine.catalog.measure_declaration import STATISTICS, Group, Measure
 from engine.catalog.measures import MEASURES, list_fields
 from engine.metrics.formulas import Formulas, Outputs, UndefinedError
-from engine.metrics.intervals import jackknife_interval, mean_over_pairs
-from engine.metrics.spread import bootstrap_sd_error, mean_of, standard_deviation
-from engine.study.metrics_record import NOTHING, Estimate
+from engine.metrics.intervals import mean_over_pairs, pairs_interval
+from engine.metrics.spread import (
+    FEWEST,
+    bootstrap_sd_error,
+    mean_interval,
+    mean_of,
+    sd_interval,
+    standard_deviation,
+)
+from engine.study.metrics_record import NOTHING, Estimate, Interval
 
 ALONE = "one replica alone: a spread needs at least two"
 TWO = "two replicas: an interval over replicas needs at least three"
@@ -71,30 +78,41 @@ def measure_all(
         if isinstance(figures, Estimate):
             found.estimates[measure.key] = figures
             continue
-        found.estimates[measure.key], reason = _summarise(measure, figures, resampling)
-        if reason is not None:
-            found.reasons[measure.fields[-1]] = reason
+        found.estimates[measure.key], reasons = _summarise(measure, figures, resampling)
+        found.reasons |= reasons
     if n < 2:
         found.reasons |= dict.fromkeys(list_fields(of_several), ALONE)
     return found
 
 
-def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, str | None]:
-    """Return the estimate of a measure, and the reason why its uncertainty is missing; None where none is missing."""
+def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, dict[str, str]]:
+    """Return the estimate of a measure, and for each field of it that is missing the reason why."""
+    reasons: dict[str, str] = {}
+    error = interval = None
     if measure.statistic == "pairs":
         value = mean_over_pairs(figures)
     else:
         value = standard_deviation(figures) if measure.statistic == "sd" else mean_of(figures)
-    if measure.uncertainty == "bootstrap":
-        if resampling.resamples <= 0:
-            return Estimate(value), NO_BOOTSTRAP
-        error = bootstrap_sd_error(figures, resamples=resampling.resamples, seed=resampling.seed)
-        return Estimate(value, error), None
-    if measure.uncertainty == "jackknife":
-        if len(figures) < 3:
-            return Estimate(value), TWO
-        return Estimate(value, interval=jackknife_interval(figures)), None
-    return Estimate(value), None
+    if measure.error_field is not None:
+        if resampling.resamples > 0:
+            error = bootstrap_sd_error(figures, resamples=resampling.resamples, seed=resampling.seed)
+        else:
+            reasons[measure.error_field] = NO_BOOTSTRAP
+    if measure.interval_field is not None:
+        if len(figures) >= FEWEST:
+            interval = _find_interval(measure, figures)
+        else:
+            reasons[measure.interval_field] = ALONE if len(figures) == 1 else TWO
+    return Estimate(value, error, interval), reasons
+
+
+def _find_interval(measure: Measure, figures: np.ndarray) -> Interval:
+    """Return the interval of the kind that is declared, over three replicas or more."""
+    if measure.interval == "pairs":
+        low, high = pairs_interval(figures, measure.bounds)
+    else:
+        low, high = sd_interval(figures) if measure.interval == "sd" else mean_interval(figures)
+    return float(low), float(high)
 
 
 def keep_finite(group: Group, measured: Measured) -> Measured:

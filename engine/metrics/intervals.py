@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from engine.catalog.measure_declaration import CONFIDENCE
-from engine.metrics.spread import mean_of
+from engine.metrics.spread import FEWEST, Ends, half_width, mean_of
 
 
 def mean_over_pairs(matrix: np.ndarray) -> float:
@@ -35,28 +34,40 @@ def jackknife_variance(without: np.ndarray) -> np.ndarray:
     return (units - 1) / units * np.sum((without - without.mean(axis=0)) ** 2, axis=0)
 
 
-def half_width(variance: np.ndarray, freedom: int) -> np.ndarray:
-    """Return half the width of the 95 % interval of an estimate with a variance of so many degrees of freedom."""
-    return special.stdtrit(freedom, (1 + CONFIDENCE) / 2) * np.sqrt(variance)
-
-
-def jackknife_interval(matrix: np.ndarray) -> tuple[float, float]:
+def pairs_interval(matrices: np.ndarray, bounds: tuple[float, float] | None = None) -> Ends:
     """Return the 95 % interval of a mean over pairs: mean ± t(R−1)·SE, from leaving out each replica in turn.
 
+    Between bounds the interval is made on the scale of the log odds, log((U − low)/(high − U)), with the SE that
+    belongs to it to first order: no end lies outside, and for correlations it is Fisher's z.
+
     Args:
-        matrix: Symmetric float64 (R, R); the diagonal is not looked at.
+        matrices: Symmetric float64 (…, R, R); the diagonals are not looked at.
+        bounds: What no pair's value lies outside of.
 
     Raises:
         ValueError: If there are fewer than three replicas: leaving one of two out leaves no pair.
     """
-    replicas = len(matrix)
-    if replicas < 3:
+    replicas = matrices.shape[-1]
+    if replicas < FEWEST:
         raise ValueError(f"{replicas} replicas: leaving one out leaves no pair")
-    centre = mean_over_pairs(matrix)
+    above = np.triu_indices(replicas, 1)
+    pairs = matrices[..., above[0], above[1]]
+    centre = pairs[..., 0] + (pairs - pairs[..., :1]).mean(axis=-1)
     # Distances from the mean are used, so that equal entries give an interval of width exactly 0.
-    distances = matrix - centre
-    np.fill_diagonal(distances, 0.0)
-    of_replica = distances.sum(axis=1)
-    without = (of_replica.sum() / 2 - of_replica) / ((replicas - 1) * (replicas - 2) / 2)
-    half = float(half_width(jackknife_variance(without), replicas - 1))
-    return centre - half, centre + half
+    distances = np.where(np.eye(replicas, dtype=bool), 0.0, matrices - centre[..., None, None])
+    of_replica = distances.sum(axis=-1)
+    without = (of_replica.sum(axis=-1, keepdims=True) / 2 - of_replica) / ((replicas - 1) * (replicas - 2) / 2)
+    half = half_width(jackknife_variance(np.moveaxis(without, -1, 0)), replicas - 1)
+    return (centre - half, centre + half) if bounds is None else _bound(centre, half, bounds)
+
+
+def _bound(centre: np.ndarray, half: np.ndarray, bounds: tuple[float, float]) -> Ends:
+    """Return the ends of an interval that is centre ± half to first order, and symmetric in its log odds."""
+    low, high = bounds
+    below, above = centre - low, high - centre
+    inside = (below > 0) & (above > 0) & (half > 0)
+    below, above = np.where(inside, below, 1.0), np.where(inside, above, 1.0)
+    odds, shift = np.log(below / above), half * (high - low) / (below * above)
+    lower, upper = (low + (high - low) * special.expit(odds + step) for step in (-shift, shift))
+    # Rounding must not put the value outside of its own interval.
+    return np.where(inside, np.minimum(lower, centre), centre), np.where(inside, np.maximum(upper, centre), centre)

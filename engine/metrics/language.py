@@ -13,31 +13,24 @@ import numpy as np
 from engine.metrics.estimates import Measured, Resampling, measure_all, measure_nothing
 from engine.metrics.outputs import TEXT_FORMULAS, TextOutputs
 from engine.metrics.parallel import each_in_parallel
-from engine.study.metrics_record import Estimate
 
 
-@TEXT_FORMULAS.computes("perplexity_mean")
-def measure_perplexity(outputs: TextOutputs) -> Estimate:
-    """Return the mean perplexity of the replicas."""
-    return Estimate(float(outputs.perplexities.mean()))
-
-
-@TEXT_FORMULAS.computes("perplexity_sd")
+@TEXT_FORMULAS.computes("perplexity_mean", "perplexity_sd")
 def measure_perplexities(outputs: TextOutputs) -> np.ndarray:
     """Return the perplexity of each replica."""
     return outputs.perplexities
 
 
 @TEXT_FORMULAS.computes("cross_entropy_mean")
-def measure_cross_entropy(outputs: TextOutputs) -> Estimate:
-    """Return the mean cross-entropy of the replicas."""
-    return Estimate(float(outputs.cross_entropies.mean()))
+def measure_cross_entropies(outputs: TextOutputs) -> np.ndarray:
+    """Return the cross-entropy of each replica."""
+    return outputs.cross_entropies
 
 
 @TEXT_FORMULAS.computes("accuracy_mean")
-def measure_accuracy(outputs: TextOutputs) -> Estimate:
-    """Return the percentage of words that were the likeliest, over all replicas."""
-    return Estimate(100.0 * float((outputs.likeliest == outputs.labels).mean()))
+def measure_accuracies(outputs: TextOutputs) -> np.ndarray:
+    """Return the percentage of words that were the likeliest, by replica."""
+    return 100.0 * (outputs.likeliest == outputs.labels).mean(axis=1)
 
 
 @TEXT_FORMULAS.computes("disagreement")

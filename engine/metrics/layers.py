@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine.metrics.intervals import jackknife_interval, mean_over_pairs
+from engine.metrics.intervals import mean_over_pairs, pairs_interval
+from engine.metrics.spread import FEWEST
 from engine.study.metrics_record import LayerSimilarity
 from engine.study.similarity_record import ArmSimilarity, LayerPairs
+
+CKA_BOUNDS = (0.0, 1.0)
 
 
 def summarise_cka(compared: Iterable[ArmSimilarity], arm: str) -> tuple[LayerSimilarity, ...] | None:
@@ -21,9 +24,10 @@ def summarise_layer(layer: LayerPairs) -> LayerSimilarity:
     """Return one layer's mean and interval."""
     replicas = len(layer.cka)
     matrix = np.array(layer.cka, dtype=np.float64).reshape(replicas, replicas)
+    ends = pairs_interval(matrix, CKA_BOUNDS) if replicas >= FEWEST else None
     return LayerSimilarity(
         layer=layer.name,
         n=replicas,
         cka=mean_over_pairs(matrix) if replicas > 1 else None,
-        cka_ci=jackknife_interval(matrix) if replicas > 2 else None,
+        cka_ci=None if ends is None else (float(ends[0]), float(ends[1])),
     )

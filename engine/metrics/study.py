@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
 from engine.metrics.checked import Seen
 from engine.metrics.conditioning import find_condition_numbers
@@ -93,7 +94,7 @@ def _reuse(
     """Return the earlier entry if it was over the same files, and holds every measure that there is now."""
     same = (
         earlier is not None
-        and earlier.estimates.keys() == {measure.key for measure in earlier.measures}
+        and all(_is_complete(measure, earlier) for measure in earlier.measures)
         and earlier.diagnostics.keys() == {measure.key for measure in MEASURES["diagnostics"]}
         and earlier.text == plan.text
         and earlier.planned == len(arm.runs) // arm.group
@@ -105,6 +106,13 @@ def _reuse(
         and earlier.diverged == sum(replica.diverged for replica in found)
     )
     return earlier if same else None
+
+
+def _is_complete(measure: Measure, earlier: ArmMeasures) -> bool:
+    """Tell whether an entry has every field of a measure, or the reason why not: earlier versions wrote fewer."""
+    found = earlier.estimates.get(measure.key, NOTHING)
+    fields = {measure.key: found.value, measure.error_field: found.error, measure.interval_field: found.interval}
+    return all(value is not None or name is None or name in earlier.reasons for name, value in fields.items())
 
 
 def measure_arm(

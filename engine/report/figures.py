@@ -18,7 +18,7 @@ from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves, Figures
 from engine.study.files import explain_write_errors
 from engine.study.measured import Measured
-from engine.study.metrics_record import ArmMeasures, Estimate, group_onsets
+from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
 
 FORMATS = ("png", "svg", "pdf")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -85,9 +85,9 @@ def draw_similarity(arms: Sequence[ArmMeasures]) -> Figure | None:
     for number, (name, found) in enumerate(compared):
         places = [layers.index(layer.layer) for layer in found if layer.cka is not None]
         heights = [layer.cka for layer in found if layer.cka is not None]
-        half = [layer.estimate.half_width or 0.0 for layer in found if layer.cka is not None]
+        reaches = [layer.estimate.reach or (0.0, 0.0) for layer in found if layer.cka is not None]
         at = [place + (number - (len(compared) - 1) / 2) * width for place in places]
-        axes.bar(at, heights, width * 0.9, yerr=half, color=colour(number), label=name, error_kw={"lw": 0.8})
+        axes.bar(at, heights, width * 0.9, yerr=_turn(reaches), color=colour(number), label=name, error_kw={"lw": 0.8})
     axes.set_xticks(range(len(layers)), layers, rotation=30 if len(layers) > 7 else 0)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("linear CKA, mean over pairs")
@@ -109,8 +109,9 @@ def draw_onsets(arms: Sequence[ArmMeasures]) -> Figure | None:
             points = [(arm.onset, arm.find(measure.key)) for arm in members]
             known = [(onset, found, found.value) for onset, found in points if found.value is not None]
             at, values = [onset for onset, _, _ in known], [value for _, _, value in known]
-            error = [_error(found, value) for _, found, value in known]
-            axes.errorbar(at, values, yerr=error, fmt="o-", ms=3, lw=1, capsize=2, color=colour(number), label=name)
+            reaches = [found.reach or (0.0, 0.0) for _, found, _ in known]
+            style = {"fmt": "o-", "ms": 3, "lw": 1, "capsize": 2}
+            axes.errorbar(at, values, yerr=_turn(reaches), color=colour(number), label=name, **style)
         axes.set_xlabel("onset, epochs")
         axes.set_ylabel(f"{measure.title}, {measure.unit}")
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
@@ -119,11 +120,9 @@ def draw_onsets(arms: Sequence[ArmMeasures]) -> Figure | None:
     return figure
 
 
-def _error(found: Estimate, value: float) -> float:
-    """Return what is drawn above a value: its error as it is printed, or the upper part of its interval."""
-    if found.interval is not None:
-        return max(0.0, found.interval[1] - value)
-    return found.error or 0.0
+def _turn(reaches: Sequence[Interval]) -> list[list[float]]:
+    """Return what is drawn below and above each value as the two rows that matplotlib takes."""
+    return [[reach[side] for reach in reaches] for side in (0, 1)]
 
 
 def draw_instability(arms: Sequence[ArmCurves]) -> Figure | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from engine.catalog.measure_declaration import NORMAL_QUANTILE, Measure
+from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
 from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
 
@@ -29,19 +29,11 @@ class Estimate(msgspec.Struct, frozen=True):
     """95 %."""
 
     @property
-    def half_width(self) -> float | None:
-        """Half the width of the 95 % interval; where there is an error alone, that of a normal distribution with it."""
-        if self.interval is not None:
-            return (self.interval[1] - self.interval[0]) / 2
-        return None if self.error is None else NORMAL_QUANTILE * self.error
-
-    def excludes(self, other: float) -> bool:
-        """Tell whether another value lies outside the 95 % interval; False where there is none."""
-        if self.value is None:
-            return False
-        if self.interval is not None:
-            return not self.interval[0] <= other <= self.interval[1]
-        return self.half_width is not None and abs(other - self.value) > self.half_width
+    def reach(self) -> Interval | None:
+        """The distances of the value from the lower and the upper end of its interval; None where there is none."""
+        if self.value is None or self.interval is None:
+            return None
+        return max(0.0, self.value - self.interval[0]), max(0.0, self.interval[1] - self.value)
 
 
 NOTHING = Estimate()
@@ -119,7 +111,7 @@ class LayerSimilarity(msgspec.Struct, frozen=True, kw_only=True):
     cka: float | None
     """None below two replicas."""
     cka_ci: Interval | None
-    """95 %, jackknife over replicas; None below three."""
+    """95 %, from leaving out each replica in turn, within 0 and 1; None below three."""
 
     @property
     def estimate(self) -> Estimate:
@@ -273,7 +265,9 @@ def spread_estimates(estimates: Estimates, measures: Iterable[Measure]) -> dict[
 
 
 def gather_arm(content: Mapping[str, Any]) -> ArmMeasures:
-    """Return an arm from what stands in the file; measures of which a field is missing there have no estimate.
+    """Return an arm from what stands in the file; measures that are missing there have no estimate.
+
+    Earlier versions wrote fewer errors and intervals: what a measure lacks of these is None.
 
     Raises:
         msgspec.ValidationError: If something is not what it should be.
@@ -296,5 +290,5 @@ def _gather_estimates(content: Mapping[str, Any], measures: Iterable[Measure]) -
             "interval": content.get(measure.interval_field or ""),
         }
         for measure in measures
-        if all(field in content for field in measure.fields)
+        if measure.key in content
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.catalog.measure_declaration import Measure
+from engine.catalog.measure_declaration import Measure, describe_uncertainty
 from engine.catalog.measures import (
     DIAGNOSTICS_PANEL,
     MEASURES,
@@ -20,8 +20,8 @@ ALL = [measure for group in MEASURES.values() for measure in group]
 MONITOR_COLUMN = 8
 """Columns of the live screen that the short title of a measure has."""
 
-POSSIBLE = {"mean": {"none"}, "sd": {"none", "bootstrap"}, "pairs": {"none", "jackknife"}, "arm": {"none", "jackknife"}}
-"""What the statistics can have beside their values."""
+POSSIBLE = {"mean": {"mean"}, "sd": {"sd"}, "pairs": {"none", "pairs"}, "arm": {"none", "sd", "true_sd"}}
+"""The intervals that the statistics can have."""
 
 
 def name(measure: Measure) -> str:
@@ -30,7 +30,9 @@ def name(measure: Measure) -> str:
 
 @pytest.mark.parametrize("measure", ALL, ids=name)
 def test_declaration_says_everything(measure: Measure) -> None:
-    assert measure.uncertainty in POSSIBLE[measure.statistic]
+    assert measure.interval in POSSIBLE[measure.statistic]
+    assert (measure.error == "bootstrap") == (measure.statistic == "sd"), "as the paper prints it"
+    assert measure.bounds is None or measure.interval == "pairs"
     assert measure in MEASURES[measure.group]
     assert measure is find_measure(measure.group, measure.key)
     texts = (
@@ -75,16 +77,24 @@ def test_columns_of_the_papers_tables_stand_in_the_table_in_their_order(text: bo
 
 
 def test_panel_of_diagnostics_repeats_what_was_seen() -> None:
-    assert [measure.key for measure in DIAGNOSTICS_PANEL if measure.group == "images"] == [
-        "accuracy_sd",
-        "disagreement",
-    ]
+    assert [measure.key for measure in DIAGNOSTICS_PANEL if measure.group == "images"] == ["disagreement"]
+    assert DIAGNOSTICS_PANEL[0].key == "sample_sd", "SDs of one panel have one denominator"
     for measure in DIAGNOSTICS_PANEL:
         declared = find_measure(measure.group, measure.key)
-        assert replace(measure, digits=declared.digits, uncertainty=declared.uncertainty) == declared
+        assert replace(measure, interval=declared.interval, bounds=declared.bounds) == declared
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"key": "other"}, {"statistic": "mean"}, {"uncertainty": "none"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"key": "other"},
+        {"statistic": "mean"},
+        {"error": "none"},
+        {"interval": "none"},
+        {"bounds": (0.0, 1.0)},
+    ],
+)
 def test_digest_is_another_where_something_else_is_measured(
     change: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,3 +104,15 @@ def test_digest_is_another_where_something_else_is_measured(
     assert digest_measures() == before, "what it is called does not matter"
     monkeypatch.setitem(MEASURES, "images", (MEASURES["images"][0], replace(first, **change), *others))
     assert digest_measures() != before
+
+
+def test_explanation_says_what_stands_beside_the_value() -> None:
+    spread, disagreement = (
+        next(describe_uncertainty(one) for one in MEASURES["images"] if one.key == key)
+        for key in ("accuracy_sd", "disagreement")
+    )
+    assert "bootstrap" in spread
+    assert "chi-square" in spread
+    assert "R − 1" in spread
+    assert "leaving out each replica" in disagreement
+    assert "within 0 and 100" in disagreement

@@ -96,11 +96,13 @@ def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:
 def measured(name: str, vary: list[str], n: int) -> ArmMeasures:
     return make_measures(
         name=name, vary=vary, planned=3, finished=n, n=n, identical_weights=not vary, accuracy_mean=97.5,
+        accuracy_mean_ci=[95.98, 99.02] if vary else [97.5, 97.5], accuracy_sd_ci=[0.32, 3.86] if vary else [0.0, 0.0],
         accuracy_sd=0.5 if vary else 0.0, accuracy_sd_error=0.1 if vary else 0.0, cross_entropy_mean=0.1,
         cross_entropy_sd=0.01, cross_entropy_sd_error=0.002, disagreement=3.1, disagreement_ci=[2.5, 3.7],
         correlation=0.87, correlation_ci=[0.8, 0.94], ensemble_delta=0.4, ensemble_delta_ci=[0.2, 0.6],
         diagnostics={"test_set_sd": 0.4, "independent_sd": 0.3, "true_sd": 0.2, "true_sd_ci": [0.0, 0.4],
-                     "error": 2.5, "sd_ratio": 7.25},
+                     "error": 2.5, "sd_ratio": 7.25,
+                     "sample_sd": 0.61 if vary else 0.0, "sample_sd_ci": [0.32, 3.86] if vary else [0.0, 0.0]},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.metrics.conditioning import find_condition_numbers
 from engine.metrics.curves import measure_curves, spread_by_epoch
-from engine.metrics.intervals import jackknife_interval
+from engine.metrics.intervals import pairs_interval
 from engine.metrics.layers import summarise_cka
 from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.study.curves_record import FirstEpoch, find_curves
@@ -121,6 +121,6 @@ def test_similarity_has_the_jackknifes_interval(paths: StudyPaths) -> None:
     found = summarise_cka(compared, "Init")
     assert found is not None
     assert found[0].cka == pytest.approx(0.8)
-    assert found[0].cka_ci == pytest.approx(jackknife_interval(matrix))
+    assert found[0].cka_ci == pytest.approx(pairs_interval(matrix, (0.0, 1.0)))
     assert (found[1].n, found[1].cka, found[2].cka_ci) == (1, None, None)
     assert summarise_cka(compared, "Other") is None

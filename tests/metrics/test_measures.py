@@ -20,7 +20,15 @@ from engine.metrics import Diversity, diversity, ensembles
 MEANS = ("accuracy_mean", "cross_entropy_mean")
 SPREADS = ("accuracy_sd", "accuracy_sd_error", "cross_entropy_sd", "cross_entropy_sd_error")
 PAIRWISE = ("disagreement", "correlation", "ensemble_delta", "ensemble_cross_entropy_delta", "pearson")
-INTERVALS = ("disagreement_ci", "correlation_ci", "ensemble_delta_ci")
+INTERVALS = (
+    "accuracy_mean_ci",
+    "cross_entropy_mean_ci",
+    "accuracy_sd_ci",
+    "cross_entropy_sd_ci",
+    "disagreement_ci",
+    "correlation_ci",
+    "ensemble_delta_ci",
+)
 
 RNG = np.random.default_rng(0)
 

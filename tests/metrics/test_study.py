@@ -233,15 +233,18 @@ def test_other_class_counts_are_the_reason(paths: StudyPaths) -> None:
     assert "different numbers of classes" in measure(paths).arms[1].reasons["disagreement"]
 
 
+MARK = Estimate(-1.0, interval=(-2.0, 0.0))
+
+
 def mark(content: StudyMeasures) -> StudyMeasures:
     """The same measures with a disagreement in the last arm that tells whether it was taken over."""
     *others, arm = content.arms
-    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": Estimate(-1.0)})
+    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": MARK})
     return StudyMeasures(study=content.study, arms=(*others, marked))
 
 
 def is_taken_over(content: StudyMeasures) -> bool:
-    return content.arms[-1].find("disagreement") == Estimate(-1.0)
+    return content.arms[-1].find("disagreement") == MARK
 
 
 def test_unchanged_arm_is_taken_over_and_a_changed_one_is_not(paths: StudyPaths) -> None:
@@ -251,7 +254,7 @@ def test_unchanged_arm_is_taken_over_and_a_changed_one_is_not(paths: StudyPaths)
     assert not is_taken_over(measure(paths, first))
 
 
-@pytest.mark.parametrize("missing", ["pearson", "ensemble_delta_ci", "diagnostics"])
+@pytest.mark.parametrize("missing", ["pearson", "ensemble_delta_ci", "accuracy_sd_ci", "diagnostics"])
 def test_entry_without_a_measure_of_this_version_is_measured_anew(paths: StudyPaths, missing: str) -> None:
     first = measure(paths)
     content = json.loads(paths.metrics.read_text())

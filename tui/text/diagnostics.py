@@ -29,8 +29,9 @@ def make_diagnostics_notes(arms: Sequence[ArmMeasures], reference: str | None = 
     """Say what the columns mean, and how far one moved bit carried, beside what was published of that."""
     notes = [
         "test-set SD: what errors at random in this test set alone would give at most, sqrt(disagreement / 2N)",
-        "independent SD: from each example's own variance; true SD: of accuracy on all data of this kind, unbiased",
-        "detectable: smallest ratio of two arms' SDs that this many replicas tell apart (80 % power, 5 % level)",
+        "independent SD: from each example's own variance; all SDs here have R - 1 in the denominator",
+        "true SD: of accuracy on all data of this kind, the root of an unbiased estimate; 0 where that is negative",
+        "detectable: the ratio of two arms' SDs that an F test tells apart (80 % power for many replicas, 5 % level)",
     ]
     for arm in arms:
         numbers = arm.condition_number

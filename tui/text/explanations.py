@@ -11,15 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from engine.catalog.measure_declaration import Measure, Uncertainty
+from engine.catalog.measure_declaration import Measure, describe_uncertainty
 from engine.catalog.measures import DIAGNOSTICS_PANEL, MEASURES, list_columns
-
-BESIDE: dict[Uncertainty, str] = {
-    "none": "",
-    "bootstrap": "±: its SD over bootstrap resamples of the replicas.",
-    "jackknife": "[ ]: 95 %, from leaving out each replica in turn.",
-}
-"""What stands beside the value of a measure, in words."""
 
 LETTERS = (
     "In formulas R is the number of replicas, r and s are two of them, N is the number of test examples or words and "
@@ -68,7 +61,7 @@ def explain_measure(measure: Measure) -> RenderableType:
     """Explain a measure: title and unit, what it means, its formula, its interval, its source and its fields."""
     rows = {
         "formula": measure.formula,
-        "interval": BESIDE[measure.uncertainty] or "none is given.",
+        "interval": describe_uncertainty(measure) or "none is given.",
         "source": measure.source,
         "in files": ", ".join(measure.fields),
     }

@@ -144,9 +144,25 @@ def format_interval(
     """Format a number and its interval in brackets, where it is wide enough to be seen."""
     if value is None or interval is None or interval[0] == interval[1]:
         return format_number(value, decimals, symbols)
-    places = min(digits_for((interval[1] - interval[0]) / 2), decimals + 1)
+    places = min(_digits_of_ends(value, interval), decimals + 1)
     low, middle, high = (_round(number, places) for number in (interval[0], value, interval[1]))
     return middle if low == middle == high else f"{middle} [{low} {high}]"
+
+
+def _digits_of_ends(value: float, interval: tuple[float, float]) -> int:
+    """Return the decimals that show the nearer end of an interval as apart from the value, with two digits."""
+    reaches = [reach for reach in (value - interval[0], interval[1] - value) if reach > 0]
+    return digits_for(min(reaches, default=0.0))
+
+
+def format_ends(value: float, interval: tuple[float, float]) -> str:
+    """Format the two ends of a value's interval in brackets; nothing where it has no width."""
+    if interval[0] == interval[1]:
+        return ""
+    places = _digits_of_ends(value, interval)
+    if places > MAX_DECIMALS:
+        return f"[{interval[0]:.1e} {interval[1]:.1e}]"
+    return f"[{_round(interval[0], places)} {_round(interval[1], places)}]"
 
 
 def format_seconds(seconds: float | None, symbols: Symbols = UNICODE) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.catalog import presets
-from engine.catalog.measure_declaration import Group
+from engine.catalog.measure_declaration import Group, describe_uncertainty
 from engine.catalog.measures import MEASURES
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.keys import Key
 from engine.protocol.sections import RECORDS, SECTIONS
-from tui.text.explanations import BESIDE
 
 GROUPS: dict[Group, str] = {
     "images": "Networks that classify",
@@ -91,7 +90,14 @@ def list_measures() -> str:
     parts: list[str] = []
     for group, title in GROUPS.items():
         rows = [
-            (f"`{one.key}`", one.title, one.unit, f"{one.meaning} {BESIDE[one.uncertainty]}", one.formula, one.source)
+            (
+                f"`{one.key}`",
+                one.title,
+                one.unit,
+                f"{one.meaning} {describe_uncertainty(one)}".strip(),
+                one.formula,
+                one.source,
+            )
             for one in MEASURES[group]
         ]
         parts.append(f"### {title}\n\n" + _table(("field", "title", "unit", "meaning", "formula", "source"), rows))

@@ -11,7 +11,15 @@ from engine.catalog.measures import MEASURES
 from engine.catalog.published import find_rows
 from engine.study.metrics_record import ArmMeasures, describe_metrics, spread_estimates
 from tui.text.diagnostics import make_diagnostics_columns, make_diagnostics_notes, make_diagnostics_rows
-from tui.text.tables import are_text, arm_name, make_columns, make_notes, make_published_notes, make_rows
+from tui.text.tables import (
+    are_text,
+    arm_name,
+    make_columns,
+    make_interval_notes,
+    make_notes,
+    make_published_notes,
+    make_rows,
+)
 
 Figure = float | list[float] | None
 """A field of metrics.json: a number, the ends of an interval, or nothing."""
@@ -49,7 +57,7 @@ def format_markdown(study: str, arms: Sequence[ArmMeasures], reference: str | No
     """Write a table for a README or an issue, with the notes as a list."""
     columns = make_columns(text=are_text(arms))
     header = ["source", "n", *(escape_markdown(f"{column.title} ({column.unit})") for column in columns)]
-    plain = make_rows(arms, reference=reference, indent="")
+    plain = make_rows(arms, reference=reference, indent="", wide=True)
     rows = [[escape_markdown(cell) for cell in row] for row in plain]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
     notes = [f"- {escape_markdown(note)}" for note in make_notes(arms) + make_published_notes(plain)]
@@ -70,7 +78,8 @@ def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None 
     columns = make_columns(text=are_text(arms))
     plain = make_rows(arms, reference=reference, indent="")
     heads = [f"{column.title} ({column.unit})" for column in columns]
-    return _draw_latex(study, heads, plain, make_notes(arms) + make_published_notes(plain))
+    notes = [*make_notes(arms), *make_interval_notes(arms), *make_published_notes(plain)]
+    return _draw_latex(study, heads, plain, notes)
 
 
 def _draw_latex(study: str, heads: list[str], plain: list[list[str]], notes: list[str]) -> str:

@@ -17,10 +17,11 @@ from engine.catalog.measures import list_columns
 from engine.catalog.published import PublishedRow, find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
-from tui.text.format import UNICODE, Symbols, format_interval, format_number, format_title, format_with_error
+from tui.text.differences import differs_from_published, find_side
+from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
 
 OUTSIDE = "*"
-"""The mark behind published figures that lie outside the measured interval."""
+"""The mark behind published figures that differ from the measured one by more than both errors explain."""
 
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""
@@ -49,14 +50,26 @@ class Column:
         """The unit of its figures."""
         return self.measure.unit
 
-    def format(self, arm: ArmMeasures, symbols: Symbols) -> str:
-        """Return the cell of one arm."""
+    @property
+    def has_optional_interval(self) -> bool:
+        """Tell whether its interval stands beside its value only where there is room.
+
+        These are means and the SDs of the paper's tables, which have an error already.
+        """
+        return self.measure.interval == "mean" or (
+            self.measure.interval_field is not None and self.measure.error_field is not None
+        )
+
+    def format(self, arm: ArmMeasures, symbols: Symbols, *, wide: bool = False) -> str:
+        """Return the cell of one arm; `wide` with the interval that stands there only where there is room."""
         found, digits = arm.find(self.measure.key), self.measure.digits
-        if self.measure.uncertainty == "bootstrap":
+        shown = found.interval if wide or not self.has_optional_interval else None
+        if self.measure.interval_field is None or shown is None:
             return format_with_error(found.value, found.error, digits, symbols)
-        if self.measure.uncertainty == "jackknife":
-            return format_interval(found.value, found.interval, digits, symbols)
-        return format_number(found.value, digits, symbols)
+        if self.measure.error_field is None:
+            return format_interval(found.value, shown, digits, symbols)
+        ends = "" if found.value is None else format_ends(found.value, shown)
+        return f"{format_with_error(found.value, found.error, digits, symbols)} {ends}".rstrip()
 
 
 def head_columns(measures: Iterable[Measure], symbols: Symbols = UNICODE) -> tuple[Column, ...]:
@@ -85,7 +98,12 @@ def arm_name(arm: ArmMeasures) -> str:
 
 
 def make_rows(
-    arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE, reference: str | None = None, *, indent: str = "  "
+    arms: Sequence[ArmMeasures],
+    symbols: Symbols = UNICODE,
+    reference: str | None = None,
+    *,
+    indent: str = "  ",
+    wide: bool = False,
 ) -> list[list[str]]:
     """Make one row per arm: name, n, then a cell per column; below it what was published of it, if anything.
 
@@ -94,11 +112,12 @@ def make_rows(
         symbols: What can be shown.
         reference: The published table to look rows up in.
         indent: Before the names of published rows.
+        wide: With the intervals of means and SDs.
     """
     columns = make_columns(symbols, text=are_text(arms))
     rows: list[list[str]] = []
     for arm in arms:
-        rows.append([arm_name(arm), format_n(arm), *(column.format(arm, symbols) for column in columns)])
+        rows.append([arm_name(arm), format_n(arm), *(column.format(arm, symbols, wide=wide) for column in columns)])
         for published in find_rows(reference, arm_name(arm)) if reference else ():
             cells = [format_published(column, published, arm, symbols) for column in columns]
             rows.append([f"{indent}{published.kind}", str(published.replicas), *cells])
@@ -108,22 +127,44 @@ def make_rows(
 def format_published(column: Column, row: PublishedRow, arm: ArmMeasures, symbols: Symbols = UNICODE) -> str:
     """Format a published figure with the digits that it was published with.
 
-    OUTSIDE marks what the 95 % interval of the measurement excludes.
+    OUTSIDE marks what lies farther from the measurement than the errors of both explain.
     """
     measure = column.measure
     value = row.figures.get(measure.key)
     if value is None:
         return symbols.missing
-    mark = f" {OUTSIDE}" if arm.find(measure.key).excludes(value) else ""
-    if measure.error_field is None:
-        return f"{value:g}{mark}"
-    return f"{value:g} {symbols.plus_minus} {row.figures[measure.error_field]:g}{mark}"
+    error = None if measure.error_field is None else row.figures[measure.error_field]
+    side = find_side(arm.find(measure.key), arm.n)
+    outside = side is not None and differs_from_published(side, value, error, row.replicas, row.rounding[measure.key])
+    mark = f" {OUTSIDE}" if outside else ""
+    return f"{value:g}{mark}" if error is None else f"{value:g} {symbols.plus_minus} {error:g}{mark}"
 
 
 def make_published_notes(rows: list[list[str]]) -> list[str]:
     """Say what the marks mean, where there are any."""
     marked = any(cell.endswith(f" {OUTSIDE}") for row in rows for cell in row)
-    return [f"{OUTSIDE} outside the measured 95 % interval"] if marked else []
+    meaning = (
+        f"{OUTSIDE} farther from the measured value than the 95 % interval of their difference, with the errors of "
+        "both; where studies are equal, about one cell in twenty has this mark"
+    )
+    return [meaning] if marked else []
+
+
+def make_interval_notes(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> list[str]:
+    """List the 95 % intervals that stand in the table only where there is room, a line per column."""
+    notes: list[str] = []
+    for column in make_columns(symbols, text=are_text(arms)):
+        if not column.has_optional_interval:
+            continue
+        found = [(arm, arm.find(column.measure.key)) for arm in arms]
+        said = [
+            f"{arm_name(arm)} {format_ends(one.value, one.interval)}"
+            for arm, one in found
+            if one.value is not None and one.interval is not None and one.interval[0] < one.interval[1]
+        ]
+        if said:
+            notes.append(f"95 % of {column.title}, {column.unit}: {', '.join(said)}")
+    return notes
 
 
 def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
@@ -194,14 +235,21 @@ class Layout:
         return name + sum(widths[1:]) + self.gap * (len(widths) - 1)
 
 
-def choose_layout(rows: list[list[str]], columns: Sequence[Column], width: int) -> Layout | None:
-    """Return the widest layout that fits; None where none does without breaking numbers."""
+def find_wide_layout(rows: list[list[str]], columns: Sequence[Column], width: int) -> Layout | None:
+    """Return the widest layout that fits with every cell in one line; None where none does."""
     titles = ["source\n", "n\n", *(f"{column.title}\n{column.unit}" for column in columns)]
     short = ["source\n", "n\n", *(f"{column.short}\n{column.unit}" for column in columns)]
-    stacked = [[row[0], row[1].replace(" of", "\nof"), *map(stack, row[2:])] for row in rows]
-    wide = (Layout(titles, rows, 3), Layout(titles, rows, 2), Layout(short, rows, 2))
-    layouts = (*wide, Layout(short, stacked, 2), Layout(short, stacked, 1))
+    layouts = (Layout(titles, rows, 3), Layout(titles, rows, 2), Layout(short, rows, 2))
     return next((layout for layout in layouts if layout.measure_width() <= width), None)
+
+
+def choose_layout(rows: list[list[str]], columns: Sequence[Column], width: int) -> Layout | None:
+    """Return the widest layout that fits; None where none does without breaking numbers."""
+    short = ["source\n", "n\n", *(f"{column.short}\n{column.unit}" for column in columns)]
+    stacked = [[row[0], row[1].replace(" of", "\nof"), *map(stack, row[2:])] for row in rows]
+    layouts = (Layout(short, stacked, 2), Layout(short, stacked, 1))
+    found = find_wide_layout(rows, columns, width)
+    return found or next((layout for layout in layouts if layout.measure_width() <= width), None)
 
 
 def draw_layout(layout: Layout, symbols: Symbols) -> Table:
@@ -241,10 +289,13 @@ def make_panel(
     framed: bool = True,
 ) -> RenderableType:
     """Draw the table of a study in its panel, with the notes below it; without the frame where there is no room."""
-    rows = make_rows(arms, symbols, reference)
     columns = make_columns(symbols, text=are_text(arms))
-    legend = f" {symbols.plus_minus} SD of the SD over replicas   [ ] 95 % over replicas "
+    legend = f" SD with R, {symbols.plus_minus} its SD over resamples   [ ] 95 % over replicas "
     title = f" {printable(study)}: diversity by source "
+    room = width - PANEL_FRAME if framed else width
+    rows, narrow = (make_rows(arms, symbols, reference, wide=wide) for wide in (True, False))
+    if find_wide_layout(rows, columns, room) is None and choose_layout(narrow, columns, room) is not None:
+        rows, notes = narrow, notes + make_interval_notes(arms, symbols)
     notes = notes + make_published_notes(rows)
     return draw_panel(rows, columns, notes, symbols, width=width, title=title, legend=legend, framed=framed)
 

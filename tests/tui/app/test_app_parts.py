@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
@@ -264,23 +265,39 @@ def test_terminal_is_described_from_its_environment() -> None:
 
 
 def entry(**changes: Any) -> ArmMeasures:
-    fields = {"n": 20, "accuracy_mean": 97.0, "accuracy_sd": 0.5, "accuracy_sd_error": 0.05, "disagreement": 3.0,
+    fields = {"n": 20, "accuracy_mean": 97.0, "accuracy_mean_ci": [96.8, 97.2], "accuracy_sd": 0.5,
+              "accuracy_sd_error": 0.05, "accuracy_sd_ci": [0.39, 0.75], "disagreement": 3.0,
               "disagreement_ci": [2.8, 3.2]}  # fmt: skip
     return make_measures(**(fields | changes))
 
 
 def test_differences_have_intervals_and_marks() -> None:
-    found = {d.title.partition(",")[0]: d for d in compare_arms(entry(), entry(accuracy_sd=0.3, disagreement=2.9))}
-    spread, disagreement = found["accuracy SD"], found["disagreement"]
-    assert spread.difference == pytest.approx(0.2)
-    assert spread.half_width == pytest.approx(1.96 * 0.05 * 2**0.5, rel=1e-3)
+    smaller = entry(accuracy_sd=0.2, accuracy_sd_ci=[0.15, 0.31], disagreement=2.9, disagreement_ci=[2.7, 3.1])
+    found = {d.title.partition(",")[0]: d for d in compare_arms(entry(), smaller)}
+    spread, disagreement, accuracy = found["accuracy SD"], found["disagreement"], found["accuracy"]
+    assert spread.is_ratio
+    assert spread.difference == pytest.approx(2.5)
+    assert spread.interval is not None
+    assert 1 < spread.interval[0] < 2.5 < spread.interval[1]
     assert spread.is_seen
-    assert disagreement.half_width == pytest.approx(0.2 * 2**0.5)
+    # Equal variances: t with 38 degrees of freedom instead of 19.
+    half = 0.2 * 2**0.5 * float(stats.t.ppf(0.975, 38) / stats.t.ppf(0.975, 19))
+    assert disagreement.interval == pytest.approx((0.1 - half, 0.1 + half))
     assert not disagreement.is_seen
-    assert found["accuracy"].half_width == pytest.approx(1.96 * (0.5**2 / 19 + 0.3**2 / 19) ** 0.5, rel=1e-3)
+    assert accuracy.interval == pytest.approx((-half, half))
     assert found["correlation"].difference is None
-    lines = format_differences(compare_arms(entry(), entry(accuracy_sd=0.3)))
-    assert next(line for line in lines if "accuracy SD" in line).endswith("*")
+    lines = format_differences(compare_arms(entry(), smaller))
+    line = next(line for line in lines if "accuracy SD" in line)
+    assert line.endswith("*")
+    assert "ratio 2.500 [" in line
+    assert any("R − 1" in line for line in lines)
+
+
+def test_arm_without_spread_has_no_ratio() -> None:
+    still = entry(accuracy_sd=0.0, accuracy_sd_ci=[0.0, 0.0])
+    spread = next(d for d in compare_arms(entry(), still) if d.is_ratio)
+    assert (spread.difference, spread.interval, spread.is_seen) == (None, None, False)
+    assert format_differences([spread])[1].split()[-6:] == ["0.500", "0", "no", "spread", "in", "one"]
 
 
 @pytest.mark.parametrize(("known", "chance"), [({}, "3 measures compared at once"), ({"accuracy_mean": None}, "2 ")])

@@ -15,7 +15,7 @@ from rich.console import Console
 from engine.catalog.measures import MEASURES
 from engine.study.metrics_record import ArmMeasures, spread_arm
 from tests.helpers.measures import make_measures
-from tui.text.format import ASCII, UNICODE
+from tui.text.format import ASCII, UNICODE, format_ends, format_interval
 from tui.text.report import FORMATS, escape_latex, escape_markdown
 from tui.text.tables import make_notes, make_panel, make_rows, note_sharing
 
@@ -25,9 +25,11 @@ HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
 def entry(**changes: Any) -> ArmMeasures:
     fields: dict[str, Any] = {
         "name": "Parameter Initialization", "vary": ["init"], "planned": 12, "finished": 12, "diverged": 0,
-        "damaged": 0, "n": 12, "accuracy_mean": 94.321, "accuracy_sd": 0.5183, "accuracy_sd_error": 0.0712,
+        "damaged": 0, "n": 12, "accuracy_mean": 94.321, "accuracy_mean_ci": [93.98, 94.67], "accuracy_sd": 0.5183,
+        "accuracy_sd_error": 0.0712, "accuracy_sd_ci": [0.36, 0.96], "cross_entropy_mean_ci": [0.28, 0.34],
         "cross_entropy_mean": 0.31, "cross_entropy_sd": 0.0421, "cross_entropy_sd_error": 0.0053,
-        "disagreement": 3.4012, "disagreement_ci": [2.94, 3.85], "correlation": 0.7594,
+        "cross_entropy_sd_ci": [0.029, 0.078], "disagreement": 3.4012, "disagreement_ci": [2.94, 3.85],
+        "correlation": 0.7594,
         "correlation_ci": [0.741, 0.778], "ensemble_delta": 0.61, "ensemble_delta_ci": [0.4, 0.82],
         "ensemble_cross_entropy_delta": -0.05, "pearson": 0.8, "identical_weights": False,
         "reasons": {},
@@ -47,7 +49,9 @@ def control(**changes: Any) -> ArmMeasures:
         ),
         0.0,
     )
-    intervals = {"disagreement_ci": [0.0, 0.0], "correlation_ci": [1.0, 1.0], "ensemble_delta_ci": [0.0, 0.0]}
+    intervals = {"disagreement_ci": [0.0, 0.0], "correlation_ci": [1.0, 1.0], "ensemble_delta_ci": [0.0, 0.0],
+                 "accuracy_mean_ci": [94.321, 94.321], "accuracy_sd_ci": [0.0, 0.0],
+                 "cross_entropy_sd_ci": [0.0, 0.0]}  # fmt: skip
     own = {"name": "Control", "vary": [], "n": 3, "planned": 3, "correlation": 1.0, "identical_weights": True}
     return entry(**(zeros | intervals | own | changes))
 
@@ -112,7 +116,10 @@ def test_markdown() -> None:
     lines = text.splitlines()
     assert lines[0].startswith("| source | n | accuracy (%) | accuracy SD (%) |")
     assert lines[2] == "| Control | 3 | 94.32 | 0 | 0 | 0 | 1 | 0 |"
-    assert lines[3].startswith(r"| a\|b\*c | 12 | 94.32 | 0.518 ± 0.071 | 0.0421 ± 0.0053 | 3.40 \[2.94 3.85\] |")
+    assert lines[3].startswith(
+        r"| a\|b\*c | 12 | 94.32 \[93.98 94.67\] | 0.518 ± 0.071 \[0.36 0.96\] "
+        r"| 0.0421 ± 0.0053 \[0.029 0.078\] | 3.40 \[2.94 3.85\] |"
+    )
     assert lines[-1].startswith("- Control: 3 replicas")
 
 
@@ -172,17 +179,17 @@ def test_published_rows_stand_below_the_arms_of_their_names() -> None:
 
 
 def test_published_value_inside_the_measured_interval_has_no_mark() -> None:
-    near = entry(accuracy_sd=0.23, accuracy_sd_error=0.02, disagreement=10.6, disagreement_ci=[10.4, 10.8])
+    near = entry(accuracy_sd=0.23, accuracy_sd_ci=[0.16, 0.43], disagreement=10.6, disagreement_ci=[10.4, 10.8])
     published = make_rows([near], reference="table1")[1]
     assert (published[3], published[5]) == ("0.22 ± 0.02", "10.7")
-    missing = entry(disagreement=None, disagreement_ci=None, accuracy_sd_error=None)
+    missing = entry(disagreement=None, disagreement_ci=None, accuracy_sd_ci=None)
     assert make_rows([missing], reference="table1")[1][3] == "0.22 ± 0.02"
 
 
 def test_marks_are_explained_and_only_where_there_are_any() -> None:
     for name in ("markdown", "latex"):
-        assert "outside the measured 95" in FORMATS[name]("s", [entry()], "table1").replace("\\", "")
-        assert "outside" not in FORMATS[name]("s", [entry()], None)
+        assert "farther from the measured value" in FORMATS[name]("s", [entry()], "table1").replace("\\", "")
+        assert "farther" not in FORMATS[name]("s", [entry()], None)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
@@ -193,7 +200,16 @@ def test_panel_with_published_rows_fits(width: int) -> None:
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "10.7 *" in text
-    assert "* outside the measured" in text
+    assert "* farther from the" in text
+
+
+@pytest.mark.parametrize(("width", "beside"), [(50, True), (80, False), (120, False), (160, True)])
+def test_intervals_of_means_and_sds_stand_beside_or_below(width: int, beside: bool) -> None:
+    text = " ".join(draw([entry(), control()], width=width).replace("│", "").split())
+    assert ("± 0.071 [0.36 0.96]" in text) == beside
+    assert ("95 % of accuracy SD, %: Parameter Initialization [0.36 0.96]" in text) != beside
+    assert "[93.98 94.67]" in text
+    assert "Control [" not in text, "an arm without any spread has no interval to show"
 
 
 def test_csv_tells_measured_from_published() -> None:
@@ -216,3 +232,11 @@ def test_shared_runs_are_explained_where_there_are_any() -> None:
     arms = [entry(name="A", planned=12), entry(name="B", planned=3)]
     assert note_sharing(arms, 14) == ["15 replicas are 14 runs: arms share those that are the same"]
     assert note_sharing(arms, 15) == []
+
+
+def test_value_far_nearer_to_one_end_keeps_its_digits() -> None:
+    """Intervals of SDs over few replicas reach much farther up than down."""
+    assert format_interval(0.61, (0.32, 3.86), 3) == "0.61 [0.32 3.86]"
+    assert format_ends(0.61, (0.32, 3.86)) == "[0.32 3.86]"
+    assert format_ends(1.0, (1.0, 1.0)) == ""
+    assert format_ends(2e-9, (1e-9, 9e-9)) == "[1.0e-09 9.0e-09]"

@@ -140,10 +140,12 @@ def test_language_models_have_their_own_columns_and_published_rows() -> None:
 
 
 def test_diagnostics_tell_the_spreads_apart() -> None:
-    found = {"test_set_sd": 0.46, "independent_sd": 0.4, "true_sd": 0.12, "true_sd_ci": [0.0, 0.3], "error": 5.0}
+    found = {"sample_sd": 0.5, "sample_sd_ci": [0.4, 0.7], "test_set_sd": 0.46, "independent_sd": 0.4, "true_sd": 0.12,
+             "true_sd_ci": [0.0, 0.3],
+             "error": 5.0}  # fmt: skip
     numbers = {"cross_entropy": 1.5e7, "cross_entropy_relative": 1.3e6, "accuracy": 2.7e8, "accuracy_relative": 1.4e5}
     entry = make_measures(
-        name="Bit", n=20, accuracy_sd=0.5, disagreement=3.4, condition_number=numbers,
+        name="Bit", n=20, disagreement=3.4, condition_number=numbers,
         diagnostics=found | {"sd_ratio": 1.9},
     )  # fmt: skip
     console = Console(width=150, file=io.StringIO(), color_system=None)
@@ -151,7 +153,7 @@ def test_diagnostics_tell_the_spreads_apart() -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     for piece in (
-        "0.500",
+        "0.50 [0.40 0.70]",
         "0.460",
         "0.400",
         "0.12 [0.00 0.30]",
