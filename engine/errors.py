@@ -21,10 +21,20 @@ class StudyError(NondetError):
     """A study folder that cannot be read, written or used as asked."""
 
 
-class StoreFullError(StudyError):
-    """The store's file system has no room (or no inodes or quota) left."""
+class StoreUnavailableError(StudyError):
+    """A store that cannot be read or written at this moment, and may be later."""
 
     exit_code = EXIT_RUNS_FAILED
+
+
+class StoreForbiddenError(StoreUnavailableError):
+    """A store whose owner, mode or mount does not let it be read or written."""
+
+    exit_code = EXIT_USAGE
+
+
+class StoreFullError(StoreUnavailableError):
+    """The store's file system has no room (or no inodes or quota) left."""
 
 
 class DataError(NondetError):
@@ -50,3 +60,17 @@ class PackError(NondetError):
         """Describe the problem, and keep the remedy: a sentence that says what to do about it."""
         super().__init__(problem)
         self.remedy = remedy
+
+
+def read_text(error: BaseException) -> str:
+    """Return the text of an error; an empty one where a user's error raises another when it is asked for it."""
+    try:
+        return str(error)
+    except BaseException:  # whatever a user's code raises there
+        return ""
+
+
+def summarise_error(error: BaseException) -> str:
+    """Return the type of an error and the first line of what it says."""
+    text = read_text(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

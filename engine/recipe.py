@@ -19,8 +19,17 @@ RECIPE_VERSION = 1
 ID_LENGTH = 16
 """Hex digits of a run id: 64 bits, so that 10,000 runs collide with probability 3e-12."""
 
+MAX_REPLICAS = 10_000
+"""Replicas that an arm may have at most."""
+
+MAX_BOOTSTRAP = 1_000_000
+"""Resamples of an arm's replicas that may be asked for."""
+
 MAX_EPOCHS = 100_000
 """Epochs that a run may be trained for at most."""
+
+MAX_PACK = 1024
+"""Runs that a pack may have at most."""
 
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
@@ -42,6 +51,11 @@ class DataRecipe:
     augment: str = "none"
     """none, crop, flip or crop-flip; already resolved from "auto"."""
 
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
@@ -54,6 +68,11 @@ class ModelRecipe:
     """Factor on the channel counts of the residual networks."""
     args: tuple[tuple[str, Scalar], ...] = ()
     """Keyword arguments for the user's target, sorted by name."""
+
+    @property
+    def name(self) -> str:
+        """The name in messages: the preset, or the user's function."""
+        return self.preset or self.target or ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that none waits for what ano
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -13,8 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.errors import EXIT_INTERRUPTED, EXIT_OK, NondetError
-from engine.protocol.faults import printable
+from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, NondetError
+from engine.protocol.faults import cut, printable, show_path, suggest
+from tui.commands.streams import forget_output, prepare_streams
 
 USAGE = """\
 nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
@@ -40,7 +42,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit code 2."""
-        raise NondetError(f"nondet-tui: {printable(message)}\n`nondet-tui --help` shows the commands and their options")
+        raise NondetError(
+            f"nondet-tui: {cut(printable(message), 500)}\n`nondet-tui --help` shows the commands and their options"
+        )
 
 
 class ShowVersion(argparse.Action):
@@ -56,27 +60,42 @@ class ShowVersion(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nondet-tui; returns the exit code."""
+    prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = run(arguments)
-        sys.stdout.flush()
+        try:
+            code = run(arguments)
+        finally:
+            sys.stdout.flush()  # at the end of `--help` too, where argparse ends the program
     except NondetError as error:
-        from rich.console import Console
-
-        from tui.commands.output import print_text
-
-        print_text(Console(stderr=True, highlight=False), str(error))
+        report(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has closed the pipe; flushing the rest at exit must not raise an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         return EXIT_OK
+    except OSError as error:
+        if error.filename is not None:  # a file's, not the output's
+            raise
+        forget_output()
+        report(f"nondet-tui: the output cannot be written ({error.strerror}): what was trained and measured is kept")
+        return EXIT_RUNS_FAILED
     if code == EXIT_INTERRUPTED:
         # Another Ctrl-C must not change the exit code while the interpreter ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
+
+
+def report(message: str) -> None:
+    """Print a message to stderr, unless that cannot be written either."""
+    from rich.console import Console
+
+    from tui.commands.output import print_text
+
+    with contextlib.suppress(OSError):
+        print_text(Console(stderr=True, highlight=False), message)
 
 
 def run(arguments: list[str]) -> int:
@@ -88,15 +107,38 @@ def run(arguments: list[str]) -> int:
     if arguments and arguments[0] in RUNNERS:
         options = make_command_parser(arguments[0]).parse_args(arguments[1:])
         return RUNNERS[arguments[0]](options)
-    options = make_main_parser().parse_args(arguments)
+    parser = make_main_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    mistyped = any(word.startswith("-") for word in unknown)
+    if options.batch is None and options.path is not None and not mistyped:
+        refuse_unknown(options.path, options.store)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.batch is None:
         return open_app(options)
     if options.path is not None:
-        raise NondetError(f"nondet-tui: {printable(options.path)}: --batch takes one protocol and nothing beside it")
+        raise NondetError(f"nondet-tui: {show_path(options.path)}: --batch takes one protocol and nothing beside it")
     from tui.commands.batch import run_batch
 
     overrides = collect_overrides(options)
     return run_batch(Path(options.batch), store=options.store, overrides=overrides, as_json=options.json)
+
+
+def refuse_unknown(word: str, store: str | None) -> None:
+    """Refuse a word that is no command and names nothing, whether there is a terminal for the app or not.
+
+    Raises:
+        NondetError: That says what there is.
+    """
+    from engine.study.paths import enter_path, find_store
+
+    if os.path.lexists(enter_path(word)) or os.path.lexists(find_store(store) / word):
+        return
+    raise NondetError(
+        f"nondet-tui: {show_path(word)}: is no command, no protocol file, no study folder and no study in "
+        f"{show_path(find_store(store))}: {suggest(word, RUNNERS)}; `nondet-tui ls` lists the studies, "
+        "`nondet-tui --batch PROTOCOL.toml` trains"
+    )
 
 
 def open_app(options: argparse.Namespace) -> int:
@@ -218,29 +260,10 @@ def run_cancel(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """Print a study's measures."""
-    from rich.console import Console
+    from engine.study.study_plan import find_study
+    from tui.commands.reporting import report_study
 
-    from engine.study.paths import enter_path
-    from engine.study.study_plan import find_study, read_plan
-    from tui.commands.export import export_study
-    from tui.commands.measuring import read_metrics, refresh_metrics
-    from tui.commands.output import print_results, print_text
-    from tui.text.report import FORMATS
-
-    paths = find_study(options.study, store=options.store)
-    refresh_metrics(paths)
-    if options.out is not None:
-        folder = enter_path(options.out)
-        names = export_study(paths, folder)
-        print_text(Console(stderr=True, highlight=False), f"{len(names)} files in {folder}: {', '.join(names)}")
-        return EXIT_OK
-    if options.format == "table":
-        print_results(paths, read_metrics(paths), as_json=False)
-        return EXIT_OK
-    metrics = read_metrics(paths)
-    reference = read_plan(paths).reference
-    sys.stdout.write(FORMATS[options.format](printable(metrics.study), metrics.arms, reference))
-    return EXIT_OK
+    return report_study(find_study(options.study, store=options.store), kind=options.format, out=options.out)
 
 
 def run_locate(options: argparse.Namespace) -> int:

@@ -93,11 +93,3 @@ def describe_uncertainty(measure: Measure) -> str:
     if measure.bounds is not None:
         said.append(f"It stays within {measure.bounds[0]:g} and {measure.bounds[1]:g}.")
     return " ".join(part for part in said if part)
-
-
-def describe_measure(measure: Measure) -> str:
-    """Explain a measure in a paragraph: what it is, how it is computed, and where that comes from."""
-    return (
-        f"{measure.title}, {measure.unit} ({measure.key}): {measure.meaning} {describe_uncertainty(measure)} "
-        f"Formula: {measure.formula}. Source: {measure.source}."
-    )

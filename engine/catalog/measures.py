@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from engine.catalog.measure_declaration import STATISTICS, Group, Measure, View, describe_measure
+from engine.catalog.measure_declaration import STATISTICS, Group, Measure, View
 
 PAPER = "Summers & Dinneen (2021)"
 JORDAN = "Jordan (ICLR 2024)"
@@ -334,6 +334,13 @@ MEASURES: dict[Group, tuple[Measure, ...]] = {
 }
 """Every measure, in the order of the paper's tables and of the fields in metrics.json."""
 
+EPOCH_FIGURES: dict[str, tuple[str, str]] = {
+    "accuracy": ("test_accuracy", "test accuracy, %"),
+    "cross-entropy": ("test_cross_entropy", "test cross-entropy, nats"),
+    "perplexity": ("test_perplexity", "test perplexity"),
+}
+"""The figures of every epoch by name: their field in the records of epochs, and what an axis calls them."""
+
 
 def find_measure(group: Group, key: str) -> Measure:
     """Return a measure by its key.
@@ -366,8 +373,3 @@ def digest_measures() -> str:
         for measure in group
     ]
     return hashlib.sha256("\n".join(sorted(facts)).encode()).hexdigest()[:16]
-
-
-def describe_measures(group: Group) -> tuple[str, ...]:
-    """Explain every measure of a group, in order."""
-    return tuple(describe_measure(measure) for measure in MEASURES[group])

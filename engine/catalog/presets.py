@@ -148,7 +148,7 @@ MODELS: dict[str, ModelFacts] = {
     "vgg11": ModelFacts(note="VGG-11 with batch norm", parameters=9_231_114),
     "mnist-cnn": ModelFacts(note="two convolutions and two linear layers", parameters=1_199_882),
 }
-"""Each has its builder in `training.models.definitions`."""
+"""Each has its builder in `training.models.builders`."""
 
 LANGUAGE_MODELS: dict[str, ModelFacts] = {
     "qrnn": ModelFacts(

@@ -38,7 +38,7 @@ def _find_fixed_order(now: Circumstances) -> str | None:
 
 
 def _find_missing_augmentation(now: Circumstances) -> str | None:
-    return f"{now.data.preset or now.data.target} has no augmentation" if now.data.augment == "none" else None
+    return f"{now.data.name} has no augmentation" if now.data.augment == "none" else None
 
 
 def _find_missing_randomness(now: Circumstances) -> str | None:

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from engine.study.opening import open_to_append
+
+
+def stop_group(process: subprocess.Popen[Any], *, at_once: bool) -> None:
+    """Ask a process that leads its group, and the others of the group, to end; with `at_once` kill them."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+
+
+def poll_group(process: subprocess.Popen[Any]) -> int | None:
+    """Return the exit status of a process that leads its group, None while it runs; what it left behind is killed.
+
+    The group's number is the process's own, which is nobody else's until its status is taken.
+    """
+    if process.returncode is None:
+        try:
+            ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return process.poll()
+        if ended is None:
+            return None
+        stop_group(process, at_once=True)
+    return process.poll()
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -28,7 +56,7 @@ def start_detached(
         log: File that its output is appended to.
         environment: Variables that it gets on top of this process's.
     """
-    with log.open("ab") as output:
+    with os.fdopen(open_to_append(log), "ab") as output:
         return subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

@@ -19,6 +19,8 @@ class Job:
     arguments: tuple[str, ...]
     on_device: bool
     """Whether it computes on one of the study's devices; otherwise one core of any machine with the store will do."""
+    stall_s: float | None = None
+    """Seconds for which it may do nothing before it is ended; 0 for no end, None for what is usual."""
 
     @property
     def command(self) -> list[str]:
@@ -40,21 +42,21 @@ def worker_job(paths: StudyPaths, session: str, *, place: str, lease: str | None
     return Job("engine.training", arguments, on_device=True)
 
 
-def probe_job() -> Job:
+def probe_job(*, stall_s: float | None = None) -> Job:
     """Return the process that reads workloads on standard input and answers with facts about them."""
-    return Job("engine.training", ("probe",), on_device=True)
+    return Job("engine.training", ("probe",), on_device=True, stall_s=stall_s)
 
 
-def race_job() -> Job:
+def race_job(*, stall_s: float | None = None) -> Job:
     """Return the process that has several others train at once, and answers how fast they were."""
-    return Job("engine.training", ("race",), on_device=True)
+    return Job("engine.training", ("race",), on_device=True, stall_s=stall_s)
 
 
-def similarity_job(paths: StudyPaths) -> Job:
+def similarity_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:
     """Return the process that compares the replicas' inner layers (CKA)."""
-    return Job("engine.training", ("similarity", str(paths.folder)), on_device=True)
+    return Job("engine.training", ("similarity", str(paths.folder)), on_device=True, stall_s=stall_s)
 
 
-def metrics_job(paths: StudyPaths) -> Job:
+def metrics_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:
     """Return the process that brings metrics.json up to date, for which files are enough."""
-    return Job("engine.metrics", (str(paths.folder),), on_device=False)
+    return Job("engine.metrics", (str(paths.folder),), on_device=False, stall_s=stall_s)

@@ -20,9 +20,11 @@ from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.records import Packings
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
+from engine.protocol.load import MAX_FILE_BYTES, find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.files import explain_write_errors, make_folder, write_bytes
+from engine.study.opening import is_regular, open_regular, read_exactly
 from engine.study.paths import StudyPaths, find_store
 from engine.study.records import Damage, read_record, write_record
 from engine.study.run_records import write_spec
@@ -68,7 +70,7 @@ def make_digest(protocol: Protocol) -> Digest:
 
 def search_path(protocol: Protocol) -> tuple[Path, ...]:
     """Return where the user's targets are looked for beside installed packages: the protocol file's folder."""
-    return (Path(protocol.file).resolve().parent,)
+    return (find_protocol_folder(protocol.file),)
 
 
 def data_root(protocol: Protocol) -> Path:
@@ -132,9 +134,14 @@ def _is_same(known: StudyPlan, wanted: StudyPlan, *, choices: bool) -> bool:
 
 def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
     """Move a different earlier protocol aside: its runs are still there, and so is what they were for."""
-    if paths.protocol.is_file() and paths.protocol.read_text(errors="replace") != text:
+    try:
+        with open_regular(paths.protocol) as (descriptor, status):
+            earlier = read_exactly(descriptor, MAX_FILE_BYTES + 1)
+    except OSError:
+        return
+    if earlier != text.encode():
         make_folder(paths.history)
-        stamp = datetime.fromtimestamp(paths.protocol.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
         with explain_write_errors(paths.history):
             paths.protocol.replace(paths.history / f"protocol-{stamp}.toml")
 
@@ -142,7 +149,7 @@ def _keep_earlier_protocol(paths: StudyPaths, text: str) -> None:
 def _write_missing_specs(paths: StudyPaths, plan: Plan) -> None:
     for run_id, recipe in plan.recipes.items():
         run = paths.run(run_id)
-        if not run.spec.is_file():
+        if not is_regular(run.spec):
             make_folder(run.attempts)
             write_spec(run, recipe)
 
@@ -155,6 +162,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         protocol=ProtocolOrigin(file=protocol.file, overrides=protocol.overrides),
         data_root=str(data_root(protocol)),
         search_path=tuple(str(folder) for folder in search_path(protocol)),
+        trusted=protocol.trusted,
         dispatch=DispatchSettings(
             executor=dispatch.executor,
             devices=dispatch.devices,
@@ -163,6 +171,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             checkpoint_s=dispatch.checkpoint_s,
             graphs=dispatch.graphs,
             chosen=chosen,
+            stall_s=dispatch.allowed_stall_s,
         ),
         metrics=MeasuringSettings(
             cka=protocol.metrics.cka,
@@ -181,6 +190,7 @@ def make_study_plan(
     protocol: ProtocolOrigin,
     data_root: str,
     search_path: tuple[str, ...],
+    trusted: tuple[str, ...] = (),
     dispatch: DispatchSettings,
     metrics: MeasuringSettings,
     reference: str | None,
@@ -197,6 +207,7 @@ def make_study_plan(
         protocol=protocol,
         data_root=data_root,
         search_path=search_path,
+        trusted=trusted,
         dispatch=dispatch,
         metrics=metrics,
         reference=reference,

@@ -27,6 +27,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
 
 
+UNKNOWN = Holder(study="", pid=0)
+"""Stands for a process that does not say who it is."""
+
+
 def describe_holder(paths: StudyPaths) -> Holder:
     """Return this process as the holder of a study's lease."""
     return Holder(study=paths.name, pid=os.getpid())
@@ -72,6 +76,8 @@ class Lease:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _encode(holder))
         self._descriptor = descriptor
+        # A child shares the lock as long as it has the descriptor: what a user's code starts must not keep the slot.
+        os.register_at_fork(after_in_child=self.release)
         return True
 
     def release(self) -> None:
@@ -81,7 +87,7 @@ class Lease:
             self._descriptor = None
 
     def read_holder(self) -> Holder | None:
-        """Return who holds it; None where nobody does, or where the file does not say who."""
+        """Return who holds it, `UNKNOWN` where the file does not say who; None where nobody does."""
         try:
             descriptor = _open(self.path)
         except NondetError:
@@ -89,7 +95,7 @@ class Lease:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _decode(os.pread(descriptor, 4096, 0))
+            return _decode(os.pread(descriptor, 4096, 0)) or UNKNOWN
         finally:
             os.close(descriptor)
         return None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from engine.dispatch.claims import claim
 from engine.study.control import Control
+from engine.study.opening import is_there
 from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.run_records import AttemptRecord
 from engine.study.run_state import RunState, read_state
@@ -90,7 +91,7 @@ class RunQueue:
     def _must_wait(self, run_id: str, plan: Planned, control: Control, busy: set[str]) -> bool:
         """Tell whether another process trains what this run goes on from: its beginning, or its twin's weights."""
         fork, twin = plan.forks.get(run_id), plan.reuses.get(run_id)
-        if fork is not None and fork[0] in busy and not self.paths.fork(*fork).checkpoint.exists():
+        if fork is not None and fork[0] in busy and not is_there(self.paths.fork(*fork).checkpoint):
             return True
         return twin is not None and self._read_state(twin, control).status == "running"
 
@@ -98,7 +99,7 @@ class RunQueue:
         """Return the common beginnings that some live process has not yet finished."""
         busy: set[str] = set()
         for run_id, (prefix_id, epoch) in plan.forks.items():
-            if run_id in self.done or prefix_id in busy or self.paths.fork(prefix_id, epoch).checkpoint.exists():
+            if run_id in self.done or prefix_id in busy or is_there(self.paths.fork(prefix_id, epoch).checkpoint):
                 continue
             if self._read_state(run_id, control).status == "running":
                 busy.add(prefix_id)

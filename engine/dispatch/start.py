@@ -23,9 +23,11 @@ from engine.protocol.definition import Protocol
 from engine.study.choices import NOTHING, Chosen
 from engine.study.control import request
 from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
+from engine.study.opening import read_tail
 from engine.study.paths import StudyPaths
+from engine.study.processes import end_process
 from engine.study.study_plan import read_plan
-from engine.study.supervisor_record import find_supervisor
+from engine.study.supervisor_record import watch_supervisor
 
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""
@@ -130,8 +132,11 @@ def _start(paths: StudyPaths) -> None:
     child: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        supervisor = find_supervisor(paths)
-        alive = supervisor is not None and supervisor.alive
+        supervision = watch_supervisor(paths)
+        supervisor, alive = supervision.record, supervision.alive
+        if supervisor is not None and supervision.hung:
+            end_process(supervisor.owner, at_once=True)
+            alive = False
         # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
         # is gone in a moment and another is needed.
         if supervisor is not None and alive and supervisor.state == "running":
@@ -152,6 +157,7 @@ def _start(paths: StudyPaths) -> None:
 
 def _tail(paths: StudyPaths, lines: int = 5) -> str:
     try:
-        return "\n".join(paths.supervisor_log.read_text(errors="replace").splitlines()[-lines:])
+        end, _ = read_tail(paths.supervisor_log)
+        return "\n".join(end.decode(errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"

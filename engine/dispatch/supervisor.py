@@ -11,22 +11,27 @@ import logging
 import signal
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
 from engine.dispatch.claims import remove_stray_claims
-from engine.dispatch.executors.base import Executor, JobHandle, WorkerRequest
+from engine.dispatch.endings import record_ends
+from engine.dispatch.executors.base import Executor, WatchedJob, WorkerRequest
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
+from engine.dispatch.stalls import Stalls
 from engine.errors import NondetError, StudyError
+from engine.study.beats import BEAT_S, make_beat, write_beat
 from engine.study.control import read_control
+from engine.study.files import describe_obstacle
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
-from engine.study.supervisor_record import SupervisorRecord, SupervisorState
+from engine.study.run_records import AttemptRecord
+from engine.study.supervisor_record import SupervisorRecord, SupervisorState, watch_supervisor
 from engine.study.view import StudySnapshot, StudyView
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +49,9 @@ class Measuring:
     """Keeps the process that brings metrics.json up to date."""
 
     executor: Executor
-    job: JobHandle | None = None
+    job: WatchedJob | None = None
+    stall_s: float | None = None
+    """Seconds for which the process may do nothing, as the protocol says."""
     started: float = 0.0
     next_start: float = 0.0
     covered: int = -1
@@ -60,12 +67,13 @@ class Measuring:
     def start(self, paths: StudyPaths, finished: int) -> None:
         """Measure what is there now; its faults go to the supervisor's log."""
         self.started, self.covered = time.monotonic(), finished
-        self.job = self.executor.start_job(metrics_job(paths))
+        self.job = self.executor.start_job(metrics_job(paths, stall_s=self.stall_s))
 
-    def wait(self) -> None:
-        """Wait for the end of the process, where one runs."""
+    def wait(self, look: Callable[[], None] = lambda: None) -> None:
+        """Wait for the end of the process, where one runs; `look` is called meanwhile."""
         while self.job is not None:
             time.sleep(TICK_S / 4)
+            look()
             self.poll()
 
 
@@ -82,12 +90,23 @@ class Supervisor:
     written: SupervisorRecord | None = None
     stop_asked: bool = False
     failure: str | None = None
+    other_job: WatchedJob | None = None
+    """The process that compares layers, while it runs."""
+    stalls: Stalls = field(default_factory=Stalls)
+    beaten: float = -1e9
+    steps: int = 0
 
     def write(self, state: SupervisorState) -> None:
-        """Bring supervisor.json up to date; a full disk leaves the older one, which is no reason to end."""
+        """Bring supervisor.json up to date, and beat; a full disk leaves the older one, which is no reason to end."""
+        self.beat()
         slots = tuple(place.describe() for place in self.places)
         record = SupervisorRecord(
-            owner=current_owner(), session=self.session, state=state, slots=slots, failure=self.failure
+            owner=current_owner(),
+            session=self.session,
+            state=state,
+            slots=slots,
+            failure=self.failure,
+            note=self._find_note(),
         )
         if record == self.written:
             return
@@ -96,6 +115,19 @@ class Supervisor:
             self.written = record
         except StudyError as error:
             LOG.warning("%s", error)
+
+    def _find_note(self) -> str | None:
+        jobs = {"measuring": self.measuring.job, "comparing layers": self.other_job}
+        found = [f"{what}: {job.obstacle}" for what, job in jobs.items() if job is not None and job.obstacle]
+        return "; ".join(found) or None
+
+    def beat(self) -> None:
+        """Give a sign of life, every few seconds; trainings are judged only where the store takes such signs."""
+        now = time.monotonic()
+        if now - self.beaten >= BEAT_S:
+            self.steps += 1
+            self.beaten = now
+            self.stalls.judging = write_beat(self.paths.supervisor_beat, make_beat(moved=now, steps=self.steps))
 
     @property
     def workers_left(self) -> bool:
@@ -111,6 +143,7 @@ class Supervisor:
                 self._tell_workers(at_once=True)
             for place in self.places:
                 place.reap(attempts=0)
+            self.beat()
             time.sleep(TICK_S / 4)
 
     def _tell_workers(self, *, at_once: bool) -> None:
@@ -122,8 +155,11 @@ class Supervisor:
         """Reap workers that ended, and start one in every place that could train something now."""
         attempts = sum(run.state.attempts for run in snapshot.runs.values())
         for place in self.places:
-            if place.reap(attempts) == EXIT_STORE_FULL:
-                self.failure = f"{self.paths.folder}: no room left on this file system: make room and run it again"
+            status = place.reap(attempts)
+            if status:
+                self._record_end(place, status)
+            if status == EXIT_STORE_FULL:
+                self.failure = describe_obstacle(self.paths.folder)
             if snapshot.finished:
                 place.dismiss_waiting()
         claimable = sum(run.state.retriable for run in snapshot.runs.values())
@@ -132,6 +168,14 @@ class Supervisor:
             self._fill(idle[:claimable], attempts)
         if claimable and all(place.given_up for place in self.places):
             self.failure = f"no worker could start; see the end of {self.paths.supervisor_log}"
+
+    def _record_end(self, place: Place, status: int) -> None:
+        """Record how the attempts ended that the worker of a place could not finish."""
+
+        def belongs(claimed: AttemptRecord) -> bool:
+            return (claimed.session, claimed.slot) == (self.session, place.name)
+
+        record_ends(self.paths, self.view.plan.order, belongs, status, known=self.stalls.ended)
 
     def _fill(self, places: Sequence[Place], attempts: int) -> None:
         for place in places:
@@ -151,19 +195,31 @@ class Supervisor:
 
     def finish_measuring(self) -> None:
         """Wait for the measures of everything that is there now."""
-        self.measuring.wait()
+        self.measuring.wait(self._look)
         self.measure(self.view.refresh(), at_once=True)
-        self.measuring.wait()
+        self.measuring.wait(self._look)
+
+    def _look(self) -> None:
+        """Write that the end of a process is waited for; end one that does nothing where a stop was asked for."""
+        self.write("running" if self.written is None else self.written.state)
+        job = self.measuring.job
+        if job is not None and job.obstacle and (self.stop_asked or read_control(self.paths).cancelled):
+            job.stop(at_once=True)
 
     def compare_layers(self) -> None:
         """Measure CKA where the protocol asks for it, then the intervals of its means; ends early when asked to."""
         if not self.view.plan.metrics.cka:
             return
-        job = self.executor.start_job(similarity_job(self.paths))
+        dispatch = self.view.plan.dispatch
+        job = self.other_job = self.executor.start_job(similarity_job(self.paths, stall_s=dispatch.stall_s))
+        asked_at: float | None = None
         while job.poll() is None:
             if self.stop_asked or read_control(self.paths).cancelled:
-                job.stop()
+                asked_at = asked_at or time.monotonic()
+                job.stop(at_once=time.monotonic() - asked_at > STOP_GRACE_S)
+            self.write("running")
             time.sleep(TICK_S)
+        self.other_job = None
         self.measuring.covered = -1
         self.finish_measuring()
 
@@ -180,10 +236,15 @@ def supervise(paths: StudyPaths) -> int:
     lease = Lease(f"study-{hashlib.sha256(str(paths.folder.resolve()).encode()).hexdigest()[:16]}")
     if not lease.acquire(describe_holder(paths)):
         return 0
+    other = watch_supervisor(paths)
+    if other.asked is None and other.alive:
+        LOG.info("%s: another machine or container supervises this study, as its signs of life say", paths.folder)
+        return 0
     view = StudyView(paths)
     executor = _find_executor(view)
     places = [Place(name) for name in executor.places]
-    supervisor = Supervisor(paths, view, executor, places, Measuring(executor))
+    measuring = Measuring(executor, stall_s=view.plan.dispatch.stall_s)
+    supervisor = Supervisor(paths, view, executor, places, measuring)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
@@ -226,6 +287,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             supervisor.stop_workers()
             supervisor.finish_measuring()
             return "cancelled" if snapshot.control.cancelled else "stopped"
+        supervisor.stalls.end(snapshot, supervisor.view)
         supervisor.fill_places(snapshot)
         supervisor.measure(snapshot)
         supervisor.write("running")

@@ -6,6 +6,8 @@ again for measures that are there already. Whatever is measured anew is compared
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,9 @@ import numpy as np
 
 from engine.study.checked_record import CheckedFile, CheckedFiles
 from engine.study.records import find_record, write_record
+
+NUMBERS = re.compile(r"[<>=|]?[biuf][0-9]{1,2}")
+"""numpy's names of types of numbers: nothing else is handed to its parser."""
 
 Look = tuple[int, int, int]
 """Size in bytes, times of the last change of content and of anything in nanoseconds."""
@@ -49,7 +54,11 @@ def look_at(path: Path) -> Look:
     Raises:
         OSError: If it is not there.
     """
-    status = path.stat()
+    return describe_look(path.stat())
+
+
+def describe_look(status: os.stat_result) -> Look:
+    """Return how a file looks from outside, as its status has it."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
@@ -58,11 +67,14 @@ def read_basis(path: Path) -> Basis:
     content = find_record(path, CheckedFiles)
     try:
         return Basis() if content is None else Basis(content.measures, {r: _parse(f) for r, f in content.runs.items()})
-    except TypeError:  # a type that this numpy does not know
+    except (TypeError, ValueError):  # a type that this numpy does not know, or none
         return Basis()
 
 
 def _parse(file: CheckedFile) -> Checked:
+    fields = (("", file.dtype),) if isinstance(file.dtype, str) else file.dtype
+    if not all(NUMBERS.fullmatch(kind) for _, kind in fields):
+        raise ValueError(f"{file.dtype} is no type of numbers")
     dtype = np.dtype(file.dtype if isinstance(file.dtype, str) else list(file.dtype))
     return Checked((file.size, file.changed_ns, file.touched_ns), file.sha256, file.shape, dtype, file.finite)
 

@@ -14,7 +14,7 @@ import numpy as np
 from engine.metrics.conditioning import find_twin
 from engine.metrics.spread import standard_deviation
 from engine.plan.records import PlannedArm
-from engine.study.curves_record import ArmCurves, FirstEpoch, Spread, StudyCurves
+from engine.study.curves_record import ArmCurves, FirstEpoch, SpreadCurve, StudyCurves
 from engine.study.epochs import EpochRecord, read_epochs
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
@@ -38,12 +38,8 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         previous: An earlier content; arms with the same finished runs are taken from it.
     """
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
-    finished: dict[str, ResultRecord] = {}
+    finished = _find_finished(paths, plan)
     records: dict[str, Epochs] = {}
-    for run in dict.fromkeys(run for arm in plan.arms for run in arm.runs):
-        result = find_record(paths.run(run).result, ResultRecord)
-        if result is not None:
-            finished[run] = result
     arms: list[ArmCurves] = []
     for arm in plan.arms:
         if arm.group > 1:
@@ -59,6 +55,13 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         first = compare_first_epochs(paths, arm, runs, finished)
         arms.append(spread_by_epoch(arm.name, {run: records[run] for run in runs}, first))
     return StudyCurves(study=plan.study, arms=tuple(arms))
+
+
+def _find_finished(paths: StudyPaths, plan: StudyPlan) -> dict[str, ResultRecord]:
+    """Return the results of all runs that have one."""
+    runs = dict.fromkeys(run for arm in plan.arms for run in arm.runs)
+    results = {run: find_record(paths.run(run).result, ResultRecord) for run in runs}
+    return {run: result for run, result in results.items() if result is not None}
 
 
 def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> Epochs:
@@ -90,13 +93,13 @@ def spread_by_epoch(
     )
 
 
-def _spread(figures: Sequence[Sequence[float | None]]) -> Spread | None:
+def _spread(figures: Sequence[Sequence[float | None]]) -> SpreadCurve | None:
     """Return the spread of one figure, given by epoch and replica; None where there is not one finite figure."""
     values = [[v for v in row if v is not None and math.isfinite(v)] for row in figures]
     if not any(values):
         return None
     rows = [_summarise(row) for row in values]
-    return Spread(
+    return SpreadCurve(
         n=tuple(row.n for row in rows),
         mean=tuple(row.mean for row in rows),
         sd=tuple(row.sd for row in rows),

@@ -7,18 +7,21 @@ with their digests when a process first sees them, and read again when an arm is
 from __future__ import annotations
 
 import hashlib
-import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine.metrics.checked import Checked, Seen, look_at
+from engine.errors import StudyError
+from engine.metrics.arrays import ArrayHeader, read_content, read_header
+from engine.metrics.checked import Checked, Look, Seen, describe_look, look_at
 from engine.study.files import refuse_exhaustion
-from engine.study.paths import RunPaths, StudyPaths
+from engine.study.opening import is_there, open_regular, refuse_size
+from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, RunPaths, StudyPaths
 from engine.study.records import Damage, find_record, read_record
-from engine.study.run_records import ResultRecord, compare_digest, note_damage
+from engine.study.run_records import ResultRecord, compare_digests, note_damage
 
 TEXT_FIELDS = ("argmax", "log_probability")
 """The fields of the predictions of language models."""
@@ -48,12 +51,27 @@ class Predictions:
         """Read the predictions; of several files the mean, as the published code averages logits.
 
         Source: paper, section 5.
+
+        Raises:
+            StudyError: If a file is no longer what it was when it was first looked at.
         """
-        arrays = [_load(path.read_bytes()) for path in self.files]
+        arrays = [self._read(path) for path in self.files]
         if len(arrays) == 1:
             return arrays[0]
         total = np.sum(np.stack(arrays), axis=0, dtype=np.float64)
         return np.asarray(total / len(arrays), dtype=np.float32)
+
+    def _read(self, path: Path) -> np.ndarray:
+        try:
+            with open_regular(path) as (descriptor, status):
+                header = read_header(descriptor, status.st_size)
+                if (header.shape, header.dtype) != (self.shape, self.dtype):
+                    raise ValueError(f"holds {header.dtype} {header.shape}, not {self.dtype} {self.shape}")
+                return header.read_values(read_content(descriptor, status.st_size))
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError):
+                refuse_exhaustion(error, path)
+            raise StudyError(f"{path}: changed while it was measured ({error}): run the same command again") from error
 
 
 @dataclass(frozen=True)
@@ -81,21 +99,20 @@ def read_labels(path: Path) -> Labels | str:
         StudyError: If the process has too many files open to look.
     """
     try:
-        content = path.read_bytes()
-        labels = _load(content)
+        with open_regular(path) as (descriptor, status):
+            refuse_size(path, status.st_size, LABELS_MAX_BYTES)
+            header = read_header(descriptor, status.st_size)
+            if len(header.shape) != 1 or not header.shape[0] or not np.issubdtype(header.dtype, np.integer):
+                return f"labels.npy holds {header.dtype} {header.shape}, not whole numbers (N,)"
+            content = read_content(descriptor, status.st_size)
     except FileNotFoundError:
         return "labels.npy is missing; the next run that is trained writes it anew"
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, OSError):
-            refuse_exhaustion(error, path)
-        return f"labels.npy is damaged ({error})"
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        return f"labels.npy holds {labels.dtype} {labels.shape}, not whole numbers (N,)"
-    return Labels(labels, hashlib.sha256(content).hexdigest())
-
-
-def _load(content: bytes) -> np.ndarray:
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    except OSError as error:
+        refuse_exhaustion(error, path)
+        return f"labels.npy is damaged ({error.strerror})"
+    except ValueError as error:
+        return f"labels.npy is damaged (it {error})"
+    return Labels(header.read_values(content), hashlib.sha256(content).hexdigest())
 
 
 def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: Seen) -> Replica | None:
@@ -120,10 +137,9 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
         return Replica(run_id, fault=f"{run.result.name} {result.reason}")
     if isinstance(labels, str):
         return Replica(run_id)
-    checked = _check(run, result, seen)
-    fault = checked if isinstance(checked, str) else _find_misfit(checked, result, labels)
-    if isinstance(checked, str) or fault is not None:
-        return Replica(run_id, fault=fault)
+    checked = _check(run, result, labels, seen)
+    if isinstance(checked, str):
+        return Replica(run_id, fault=checked)
     seen[run_id] = checked
     return Replica(
         run_id,
@@ -134,6 +150,34 @@ def read_replica(paths: StudyPaths, run_id: str, labels: Labels | str, seen: See
         sha256=checked.sha256,
         result=result,
     )
+
+
+class ReplicaReader:
+    """Reads the replicas of a study, each once, and those whose bytes are about to be used once more."""
+
+    def __init__(self, paths: StudyPaths, labels: Labels | str, seen: Seen) -> None:
+        """Begin with the predictions that were compared with their digests before; `seen` is extended."""
+        self.paths = paths
+        self.labels = labels
+        self.seen = seen
+        self.remembered = dict(seen)
+        """Predictions that are taken for compared because their files have the size and times that they had then."""
+        self.replicas: dict[str, Replica | None] = {}
+
+    def look(self, runs: Sequence[str]) -> Mapping[str, Replica | None]:
+        """Return the replicas of all runs so far, these among them; see `read_replica`."""
+        for run in runs:
+            if run not in self.replicas:
+                self.replicas[run] = read_replica(self.paths, run, self.labels, self.seen)
+        return self.replicas
+
+    def check(self, runs: Sequence[str]) -> Mapping[str, Replica | None]:
+        """Compare the bytes of runs that `look` has taken on trust, and return the replicas of all runs so far."""
+        for run in runs:
+            if run in self.seen and self.seen[run] is self.remembered.pop(run, None):
+                del self.seen[run]
+                self.replicas[run] = read_replica(self.paths, run, self.labels, self.seen)
+        return self.replicas
 
 
 def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], labels: Labels | str) -> None:
@@ -150,43 +194,76 @@ def note_lost_labels(paths: StudyPaths, replicas: Mapping[str, Replica | None], 
     found = {run: result for run, result in results.items() if result is not None}
     if not isinstance(labels, str) and any(result.labels_sha256 == labels.sha256 for result in found.values()):
         return
-    if found and not any(paths.run(run).damage.exists() for run in found):
+    if found and not any(is_there(paths.run(run).damage) for run in found):
         run, result = next(iter(found.items()))
         note_damage(paths.run(run), result, "labels.npy is missing or damaged: this run, trained again, writes it anew")
 
 
-def _check(run: RunPaths, result: ResultRecord, seen: Seen) -> Checked | str:
+def _check(run: RunPaths, result: ResultRecord, labels: Labels, seen: Seen) -> Checked | str:
     """Compare a run's predictions with their digest, unless that was done and the file is as it was then."""
-    expected = result.predictions_sha256
+    known = seen.get(run.folder.name)
     try:
-        look = look_at(run.predictions)
-        known = seen.get(run.folder.name)
-        if known is not None and (known.look, known.sha256) == (look, expected):
-            return known
-        content = run.predictions.read_bytes()
-        fault = compare_digest(run.predictions.name, content, expected)
-        if fault is not None:
-            note_damage(run, result, fault)
-            return fault
-        array = _load(content)
+        if known is None or (known.look, known.sha256) != (look_at(run.predictions), result.predictions_sha256):
+            known = _read_checked(run, result, labels)
     except FileNotFoundError:
         return "predictions.npy is missing"
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, OSError):
-            refuse_exhaustion(error, run.predictions)
-        return f"predictions.npy is damaged ({error})"
-    return Checked(look, expected, array.shape, array.dtype, is_finite(array))
+    except OSError as error:
+        refuse_exhaustion(error, run.predictions)
+        return f"predictions.npy is damaged ({error.strerror})"
+    if isinstance(known, str):
+        return known
+    return _find_misfit(known.shape, known.dtype, result, labels) or _find_nonfinite(known, result) or known
 
 
-def _find_misfit(checked: Checked, result: ResultRecord, labels: Labels) -> str | None:
+def _read_checked(run: RunPaths, result: ResultRecord, labels: Labels) -> Checked | str:
+    """Read a run's predictions and compare them with their digest; those of other labels are digested, and not kept.
+
+    Raises:
+        OSError: If they cannot be read.
+    """
+    name, expected = run.predictions.name, result.predictions_sha256
+    with open_regular(run.predictions) as (descriptor, status):
+        size = status.st_size
+        refuse_size(run.predictions, size, PREDICTIONS_MAX_BYTES)
+        try:
+            header = read_header(descriptor, size)
+            misfit = _find_misfit(header.shape, header.dtype, result, labels)
+            content = None if misfit else read_content(descriptor, size)
+        except ValueError as error:
+            fault = f"{name} is damaged: it {error}"
+        else:
+            found = _digest(descriptor) if content is None else hashlib.sha256(content).hexdigest()
+            fault = compare_digests(name, found, expected)
+            if fault is None:
+                return misfit or _describe(header, content or b"", describe_look(status), expected)
+    note_damage(run, result, fault)
+    return fault
+
+
+def _digest(descriptor: int) -> str:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _describe(header: ArrayHeader, content: bytes, look: Look, sha256: str) -> Checked:
+    return Checked(look, sha256, header.shape, header.dtype, is_finite(header.read_values(content)))
+
+
+def _find_misfit(shape: tuple[int, ...], dtype: np.dtype, result: ResultRecord, labels: Labels) -> str | None:
     """Say why predictions are none for the study's test examples; None where they are."""
     if result.labels_sha256 != labels.sha256:
         return "was tested on other labels than labels.npy holds"
     examples = len(labels.values)
-    words = checked.dtype.names == TEXT_FIELDS and checked.shape == (examples,)
-    logits = len(checked.shape) == 2 and checked.shape[0] == examples and checked.dtype == np.float32
+    words = dtype.names == TEXT_FIELDS and shape == (examples,)
+    logits = len(shape) == 2 and shape[0] == examples and shape[1] > 0 and dtype == np.float32
     if not words and not logits:
-        return f"predictions.npy holds {checked.dtype} {checked.shape}, not float32 ({examples}, C)"
+        return f"predictions.npy holds {dtype} {shape}, not float32 ({examples}, C)"
+    return None
+
+
+def _find_nonfinite(checked: Checked, result: ResultRecord) -> str | None:
+    """Say that a run which did not diverge has predictions that are no numbers; None where it has not."""
     if not checked.finite and not result.diverged:
         return "predictions.npy holds values that are not finite"
     return None

@@ -22,12 +22,12 @@ from engine.metrics.measures import measure_images
 from engine.metrics.replicas import (
     Labels,
     Replica,
+    ReplicaReader,
     average_groups,
     digest_all,
     find_usable,
     note_lost_labels,
     read_labels,
-    read_replica,
     stack_predictions,
 )
 from engine.plan.records import PlannedArm
@@ -51,36 +51,24 @@ def measure_study(
     """
     labels = read_labels(paths.labels)
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
-    replicas: dict[str, Replica | None] = {}
-    seen = {} if seen is None else seen
-    before = dict(seen)
+    reader = ReplicaReader(paths, labels, {} if seen is None else seen)
     entries: list[ArmMeasures] = []
     for arm in plan.arms:
-        for run in arm.runs:
-            if run not in replicas:
-                replicas[run] = read_replica(paths, run, labels, seen)
-        found = _find_replicas(arm, replicas)
+        found = _find_replicas(arm, reader.look(arm.runs))
         entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
         if entry is None or arm.crossed:
-            # The bytes of these files are about to be used, so their size and times are not enough to trust them.
-            for run in arm.runs:
-                if run in seen and seen[run] is before.pop(run, None):
-                    del seen[run]
-                    replicas[run] = read_replica(paths, run, labels, seen)
-            found = _find_replicas(arm, replicas)
+            found = _find_replicas(arm, reader.check(arm.runs))
             entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
         entries.append(entry or measure_arm(arm, found, labels, bootstrap=plan.metrics.bootstrap, text=plan.text))
-    note_lost_labels(paths, replicas, labels)
-    finished = {
-        run: replica.result for run, replica in replicas.items() if replica is not None and replica.result is not None
-    }
+    note_lost_labels(paths, reader.replicas, labels)
+    finished = {run: replica.result for run, replica in reader.replicas.items() if replica and replica.result}
     compared = find_similarity(paths.cka)
     arms = tuple(
         msgspec.structs.replace(
             entry,
             condition_number=find_condition_numbers(paths, arm, finished),
             onset=arm.onset,
-            crossed=measure_grid(arm, replicas),
+            crossed=measure_grid(arm, reader.replicas),
             cka=summarise_cka(compared, arm.name),
         )
         for entry, arm in zip(entries, plan.arms, strict=True)

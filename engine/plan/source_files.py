@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.machinery
-import importlib.util
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-import engine
+from engine.catalog.modules import find_spec, is_environments
 
 SUFFIXES = (".py", ".so")
 """The endings of those files of a package that are code."""
-
-INSTALLED = ("site-packages", "dist-packages")
-"""Names of the folders that packages are installed into."""
 
 
 def find_sources(target: str, *, search_path: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -46,7 +40,7 @@ def find_sources(target: str, *, search_path: tuple[Path, ...]) -> tuple[Path, .
         if name in found or name in sys.stdlib_module_names:
             continue
         files = _list_files(name, search_path)
-        if name != own and files and _is_environments(files[0]):
+        if name != own and files and is_environments(files[0]):
             files = ()
         found[name] = files
         waiting += {imported for file in files for imported in _list_imports(file)}
@@ -73,12 +67,12 @@ def find_unseen(covered: tuple[Path, ...], loaded: dict[str, Path]) -> dict[str,
         loaded: Module → its file, of modules that were loaded since the target was imported.
     """
     known = {file.resolve() for file in covered}
-    return {name: file for name, file in loaded.items() if not _is_environments(file) and file.resolve() not in known}
+    return {name: file for name, file in loaded.items() if not is_environments(file) and file.resolve() not in known}
 
 
 def _list_files(name: str, search_path: tuple[Path, ...]) -> tuple[Path, ...]:
     """List the source files of a top-level module or package."""
-    spec = _find_spec(name, search_path)
+    spec = find_spec(name, search_path)
     if spec is None:
         return ()
     if spec.submodule_search_locations is not None:
@@ -86,15 +80,6 @@ def _list_files(name: str, search_path: tuple[Path, ...]) -> tuple[Path, ...]:
         files = [file for folder in folders for file in folder.rglob("*") if file.suffix in SUFFIXES]
         return tuple(sorted(file for file in files if file.is_file()))
     return (Path(spec.origin),) if spec.origin is not None and Path(spec.origin).is_file() else ()
-
-
-def _find_spec(name: str, search_path: tuple[Path, ...]) -> importlib.machinery.ModuleSpec | None:
-    try:
-        # The name is a top-level one, so nothing is imported to find it.
-        installed = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        installed = None
-    return installed or importlib.machinery.PathFinder.find_spec(name, [str(folder) for folder in search_path])
 
 
 def _list_imports(file: Path) -> Iterator[str]:
@@ -110,13 +95,6 @@ def _list_imports(file: Path) -> Iterator[str]:
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
             yield node.module.partition(".")[0]
-
-
-def _is_environments(file: Path) -> bool:
-    """Tell whether a file belongs to the environment: the standard library, an installed package, this program."""
-    parents = file.resolve().parents
-    own = {Path(engine.__file__).resolve().parent, *map(Path, map(sysconfig.get_path, ("stdlib", "platstdlib")))}
-    return any(folder in own or folder.name in INSTALLED for folder in parents)
 
 
 def _short_name(file: Path) -> str:

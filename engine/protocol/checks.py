@@ -11,16 +11,28 @@ from typing import Any, TypeGuard
 from engine.catalog import presets
 from engine.catalog.published import read_tables
 from engine.catalog.sources import SOURCES
-from engine.recipe import MAX_EPOCHS
+from engine.recipe import MAX_EPOCHS, MAX_PACK, MAX_REPLICAS
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+MODULE_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
-MAX_REPLICAS = 10_000
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
-MAX_PACK = 1024
 MAX_SLOTS = 256
+MAX_ARMS = 1000
+"""Of one study, every onset counted."""
+MAX_ONSETS = 1000
+MAX_MODULES = 100
+MAX_ARGUMENTS = 100
+MAX_ARGUMENT_TEXT = 4000
+"""Arguments are part of every run's recipe, so that they are written and digested as often as there are runs."""
+MAX_NAME = 200
+"""Characters of a module's name, with the function's."""
+MAX_RUNS = 50_000
+"""Of one study: planning takes a quarter of a millisecond for each, and every one is a folder."""
+MAX_WHOLE = 2**63 - 1
+"""TOML promises no whole number beyond 64 bits, and nor does the JSON of a recipe."""
 
 
 def no_names() -> tuple[str, ...]:
@@ -104,13 +116,13 @@ def automatic(count: Check) -> Check:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a finite number; true and false are none, and nor is a whole one beyond 64 bits."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number; true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Tell whether a value is a whole number of at most 64 bits; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WHOLE
 
 
 def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -136,6 +148,11 @@ def _is_arm_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= MAX_ARM_NAME and value.isprintable()
 
 
+def _are_modules(value: Any) -> bool:
+    named = is_list(value) and len(value) <= MAX_MODULES and all(isinstance(name, str) for name in value)
+    return named and differ(value) and all(len(name) <= MAX_NAME and MODULE_PATTERN.fullmatch(name) for name in value)
+
+
 def _is_source_list(value: Any) -> bool:
     return is_list(value) and all(isinstance(v, str) and v in SOURCES for v in value) and differ(value)
 
@@ -148,10 +165,17 @@ def _are_devices(value: Any) -> bool:
 
 
 def _are_arguments(value: Any) -> bool:
-    return is_table(value) and all(
-        key.isidentifier() and isinstance(v, (str, int, float, bool)) and (not isinstance(v, float) or math.isfinite(v))
-        for key, v in value.items()
-    )
+    return is_table(value) and len(value) <= MAX_ARGUMENTS and all(map(_is_argument, value, value.values()))
+
+
+def _is_argument(name: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_ARGUMENT_TEXT and name.isidentifier()
+    return name.isidentifier() and (isinstance(value, bool) or is_number(value))
+
+
+def _is_target(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_NAME and bool(TARGET_PATTERN.fullmatch(value))
 
 
 def _is_square(value: Any) -> bool:
@@ -160,7 +184,11 @@ def _is_square(value: Any) -> bool:
 
 def _is_onset(value: Any) -> bool:
     listed = value if is_list(value) else [value]
-    return bool(listed) and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed) and differ(listed)
+    return (
+        0 < len(listed) <= MAX_ONSETS
+        and all(is_whole(epoch) and 0 <= epoch <= MAX_EPOCHS for epoch in listed)
+        and differ(listed)
+    )
 
 
 def _is_ensemble(value: Any) -> bool:
@@ -185,12 +213,17 @@ MODEL_NAMES = (*presets.MODELS, *presets.LANGUAGE_MODELS, f"{presets.TORCHVISION
 flag = allow("true or false", lambda value: isinstance(value, bool))
 folder_name = allow("1 to 64 of the characters A-Z a-z 0-9 . _ - and start with a letter or digit", _is_folder_name)
 arm_name = allow(f"one line of 1 to {MAX_ARM_NAME} printable characters", _is_arm_name)
-target = allow('"module:function"', lambda value: isinstance(value, str) and bool(TARGET_PATTERN.fullmatch(value)))
+target = allow(f'"module:function", of at most {MAX_NAME} characters', _is_target)
+modules = allow(
+    f'a list of at most {MAX_MODULES} different names of modules such as ["mypkg", "timm.models"]', _are_modules
+)
 source_list = allow(f"a list of different sources out of {', '.join(SOURCES)}; empty for a control", _is_source_list)
 devices = allow('"auto", "cpu" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
 slots = automatic(whole(1, MAX_SLOTS))
 pack = automatic(whole(1, MAX_PACK))
-arguments = allow("a table of plain values (text, numbers, true, false) under Python names", _are_arguments)
+arguments = allow(
+    f"a table of at most {MAX_ARGUMENTS} plain values (text, numbers, true, false) under Python names", _are_arguments
+)
 # The tables are read from a file when the first value is checked, not when the program starts.
 reference = Check(
     lambda value: isinstance(value, str) and value in read_tables(),
@@ -198,7 +231,7 @@ reference = Check(
     lambda: tuple(read_tables()),
 )
 square = allow("a square number from 1 to 10000", _is_square)
-onset = allow("a whole number from 0, or different ones in a list", _is_onset)
+onset = allow(f"a whole number from 0, or up to {MAX_ONSETS} different ones in a list", _is_onset)
 ensemble = allow("{ of = an arm's name, size = members }", _is_ensemble)
 crossed = allow(
     f"two of {', '.join(SOURCES)}, each with 2 or more seeds, at most {MAX_REPLICAS} pairs",

@@ -55,6 +55,8 @@ class Protocol:
     """Published table whose rows are shown beside the arms."""
     arms: tuple[Arm, ...]
     data_root: str
+    trusted: tuple[str, ...]
+    """Modules from elsewhere that targets may be taken from."""
     seeds: dict[str, int]
     """Base seed of every source that can be seeded, bit excluded: while it does not vary nothing is moved."""
     lowlevel: LowLevel

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.errors import NondetError
 
 SHOWN_CHARACTERS = 60
 """A longer value is cut when shown: a fault must fit a terminal line or two."""
+SHOWN_KEY = 80
+SHOWN_FILE = 200
+SHOWN_SENTENCE = 1200
+"""What is allowed and what to do may list many names; what a user wrote never makes them longer than this."""
+SHOWN_NAMES = 60
+"""Valid names that are listed, and compared with a mistyped one."""
+SHOWN_FAULTS = 20
+SHOWN_MESSAGE = 3_500
+"""Faults beyond these are counted, not shown: a message must fit a screen or two, whatever the file holds."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,9 @@ class Fault:
     def format(self) -> str:
         """Return the fault as two lines: the key, its value and the problem, then the remedy."""
         shown = "" if self.value is None else f" = {self.value}"
-        head = f"{printable(self.key)}{shown}: " if self.key else ""
-        return f"  {head}{self.problem}\n    -> {self.remedy}"
+        head = f"{cut(printable(self.key), SHOWN_KEY)}{shown}: " if self.key else ""
+        problem, remedy = (cut(printable(sentence), SHOWN_SENTENCE) for sentence in (self.problem, self.remedy))
+        return f"  {head}{problem}\n    -> {remedy}"
 
 
 class ProtocolError(NondetError):
@@ -41,8 +51,7 @@ class ProtocolError(NondetError):
         self.file = file
         self.faults = tuple(faults)
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
-        lines = "\n".join(fault.format() for fault in self.faults)
-        super().__init__(f"{printable(file)}: {count}, nothing was trained\n{lines}")
+        super().__init__(f"{show_path(file)}: {count}, nothing was trained\n{format_faults(self.faults)}")
 
 
 def printable(text: str) -> str:
@@ -50,20 +59,45 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def cut(text: str, limit: int) -> str:
+    """Return a text, or its beginning with its whole length behind it where it is longer than a limit."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}… ({len(text)} characters)"
+
+
+def show_path(path: object) -> str:
+    """Return a path as printable text; of a very long one its end, which tells more than its beginning."""
+    text = printable(str(path))
+    return text if len(text) <= SHOWN_FILE else f"…{text[1 - SHOWN_FILE :]}"
+
+
+def format_faults(faults: Sequence[Fault]) -> str:
+    """Return the first faults, as many as a message holds, and how many there are beyond them."""
+    lines: list[str] = []
+    for fault in faults[:SHOWN_FAULTS]:
+        text = fault.format()
+        if lines and sum(map(len, lines)) + len(text) > SHOWN_MESSAGE:
+            break
+        lines.append(text)
+    more = len(faults) - len(lines)
+    return "\n".join([*lines, f"  … and {more} more: repair these first"] if more else lines)
+
+
 def show_value(value: object) -> str:
     """Return a TOML value as one short printable line."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
-    except ValueError:  # a list that contains itself cannot come from TOML, a lone surrogate can come from --set
-        text = repr(value)
-    text = printable(text)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}… ({len(text)} characters)"
+    except RecursionError:
+        return "(nested too deep to be shown)"
+    except ValueError:  # a whole number with more digits than Python writes, or a list that contains itself
+        text = hex(value) if isinstance(value, int) else f"a {type(value).__name__} with a number too long to be shown"
+    return cut(printable(text), SHOWN_CHARACTERS)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return the remedy for an unknown name: the nearest valid name first where one is near, then all valid names."""
     valid = list(names)
-    by_lower = {one.lower(): one for one in valid}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    listing = f"valid: {', '.join(valid)}"
+    by_lower = {one.lower(): one for one in valid[:SHOWN_NAMES]}
+    near = difflib.get_close_matches(name[:SHOWN_KEY].lower(), by_lower, n=1, cutoff=0.6)
+    more = f", … and {len(valid) - SHOWN_NAMES} more" if len(valid) > SHOWN_NAMES else ""
+    listing = f"valid: {', '.join(valid[:SHOWN_NAMES])}{more}"
     return f"did you mean {by_lower[near[0]]}? {listing}" if near else f"use one of the valid names; {listing}"

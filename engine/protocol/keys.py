@@ -30,6 +30,8 @@ def key(check: Check, default: Any, remedy: str, meaning: str) -> Any:
     metadata = {"key": Key(check, default, remedy, meaning)}
     if isinstance(default, dict):
         return field(default_factory=dict[str, Any], metadata=metadata)
+    if isinstance(default, list):
+        return field(default_factory=list[Any], metadata=metadata)
     return field(default=default, metadata=metadata)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,31 @@ import tomli
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
-from engine.protocol.checks import is_list, is_table
+from engine.protocol.checks import MAX_ARMS, is_list, is_table
 from engine.protocol.definition import Arm, Ensemble, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
 from engine.protocol.keys import Key
 from engine.protocol.overrides import apply_overrides
-from engine.protocol.rules import check_cka, check_onsets, check_together, link_ensembles
+from engine.protocol.rules import (
+    MAX_FAULTS,
+    SPLIT,
+    check_cka,
+    check_onsets,
+    check_root,
+    check_size,
+    check_targets,
+    check_together,
+    link_ensembles,
+)
 from engine.protocol.sections import SECTIONS, Data, Dispatch, Evaluate, Model, Sections, Train, make_section
+from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
-MAX_FILE_BYTES = 1_000_000
+MAX_FILE_BYTES = 500_000
+MAX_DIGITS = sys.get_int_max_str_digits()
+"""Python reads no whole number that has more."""
+MAX_UNKNOWN = 20
+"""Unknown keys of one table that are reported one by one."""
 Table = dict[str, Any]
 
 
@@ -41,30 +57,27 @@ def load_protocol(path: Path, *, overrides: tuple[str, ...] = ()) -> Protocol:
 def read_text(path: Path) -> str:
     """Return the file's text, or raise a fault that says why there is none."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise _file_fault(path, f"is larger than {MAX_FILE_BYTES:,} bytes", "give the TOML file of a protocol")
-        return path.read_bytes().decode("utf-8")
+        return read_text_file(path, limit=MAX_FILE_BYTES)
     except FileNotFoundError:
-        raise _file_fault(path, "does not exist", "check the path; `ls protocols` lists the shipped ones") from None
-    except IsADirectoryError:
-        raise _file_fault(path, "is a folder", "give the TOML file of a protocol") from None
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 text (byte {error.start})"
-        raise _file_fault(path, problem, "save the file as UTF-8") from None
-    except (OSError, ValueError) as error:
-        raise _file_fault(path, f"cannot be read: {error}", "check the path and its permissions") from None
-
-
-def _file_fault(path: Path, problem: str, remedy: str) -> ProtocolError:
-    return ProtocolError(str(path), [Fault("", f"the file {problem}", remedy)])
+        problem, remedy = "does not exist", "check the path; `ls protocols` lists the shipped ones"
+    except UnreadableError as error:
+        problem, remedy = error.problem, f"{error.remedy}; a protocol is a TOML file"
+    raise ProtocolError(str(path), [Fault("", f"the file {problem}", remedy)])
 
 
 def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> Protocol:
     """Check a protocol's text; see `load_protocol`."""
     try:
         document = tomli.loads(text)
-    except (ValueError, RecursionError) as error:  # besides its own faults, Python's limits on digits and depth
+    except tomli.TOMLDecodeError as error:
         fault = Fault("", f"not valid TOML: {error}", "repair that line; https://toml.io shows the syntax")
+        raise ProtocolError(file, [fault]) from None
+    except RecursionError as error:
+        fault = Fault("", f"not valid TOML: {error}", "no key of a protocol is nested: remove what is")
+        raise ProtocolError(file, [fault]) from None
+    except ValueError:  # Python's limit on the digits of a whole number, and dates that no calendar has
+        problem = f"not valid TOML: holds a date that is none, or a number of more than {MAX_DIGITS:,} digits"
+        fault = Fault("", problem, "write numbers of at most 19 digits")
         raise ProtocolError(file, [fault]) from None
     faults: list[Fault] = apply_overrides(document, overrides)
     protocol = _build(document, text, file, overrides, faults)
@@ -78,9 +91,10 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
     tables = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
     sections = Sections(**{name: make_section(name, values) for name, values in tables.items()})
     name = sections.protocol.name
-    if name is None:
-        _missing("protocol.name", SECTIONS["protocol"]["name"].remedy, faults)
-    arms = _build_arms(document.get("arm"), sections, faults)
+    if name is None and not any(fault.key == "protocol.name" for fault in faults):
+        faults.append(Fault("protocol.name", "is missing", SECTIONS["protocol"]["name"].remedy))
+    check_root(sections.data.root, faults)
+    arms = _build_arms(document.get("arm"), sections, find_protocol_folder(file), faults)
     check_cka(sections, arms, faults)
     if faults or name is None:
         return None
@@ -93,6 +107,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         reference=sections.protocol.reference,
         arms=arms,
         data_root=sections.data.root,
+        trusted=tuple(sections.trust.modules),
         seeds=sections.seeds,
         lowlevel=sections.lowlevel,
         bit=sections.bit,
@@ -104,20 +119,25 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
 def _settle(dispatch: Dispatch) -> Dispatch:
     """Return the section with a list of devices that cannot change, and seconds with a fraction."""
     devices = dispatch.devices if isinstance(dispatch.devices, str) else tuple(dispatch.devices)
-    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s))
+    stall_s = dispatch.stall_s if isinstance(dispatch.stall_s, str) else float(dispatch.stall_s)
+    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s), stall_s=stall_s)
+
+
+def find_protocol_folder(file: str) -> Path:
+    """Return the folder that a protocol file really lies in, where its targets are looked for and roots begin."""
+    return Path(file).resolve().parent
 
 
 def _unknown_keys(prefix: str, table: Table, valid: list[str]) -> list[Fault]:
-    return [
+    unknown = [key for key in table if key not in valid]
+    faults = [
         Fault(f"{prefix}{key}", "is not a known key", suggest(key, valid), show_value(table[key]))
-        for key in table
-        if key not in valid
+        for key in unknown[:MAX_UNKNOWN]
     ]
-
-
-def _missing(key: str, remedy: str, faults: list[Fault]) -> None:
-    if not any(fault.key == key for fault in faults):
-        faults.append(Fault(key, "is missing", remedy))
+    if len(unknown) > MAX_UNKNOWN:
+        problem = f"holds {len(unknown) - MAX_UNKNOWN:,} more keys that are not known"
+        faults.append(Fault(prefix.rstrip(".") or "the file", problem, f"remove them; valid: {', '.join(valid)}"))
+    return faults
 
 
 def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
@@ -150,20 +170,46 @@ def _remedy(value: Any, key: Key) -> str:
     return suggest(value, key.check.names) if key.check.is_unknown_name(value) else key.remedy
 
 
-def _build_arms(tables: Any, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
+def _build_arms(tables: Any, sections: Sections, folder: Path, faults: list[Fault]) -> tuple[Arm, ...]:
     if not is_list(tables) or not tables or not all(is_table(table) for table in tables):
         remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
         shown = None if tables is None else show_value(tables)
         faults.append(Fault("arm", "a protocol needs one or more [[arm]] tables", remedy, shown))
         return ()
-    built = [_build_arm(f"arm[{number}].", table, sections, faults) for number, table in enumerate(tables, start=1)]
+    if len(tables) > MAX_ARMS:
+        faults.append(Fault("arm", f"stands {len(tables):,} times, at most {MAX_ARMS:,} are allowed", SPLIT))
+        return ()
+    arms: list[Arm] = []
+    for number, table in enumerate(tables, start=1):
+        if len(faults) >= MAX_FAULTS:
+            problem = f"and those behind it were not checked, after {len(faults)} faults"
+            faults.append(Fault(f"arm[{number}]", problem, "repair those that are named first"))
+            return ()
+        arms += _build_arm(f"arm[{number}].", table, sections, faults)
+        if len(arms) > MAX_ARMS:
+            problem = f"makes more than {MAX_ARMS:,} arms with those before it, every onset counted"
+            faults.append(Fault(f"arm[{number}].onset", problem, SPLIT))
+            return ()
     names = [table.get("name") for table in tables]
+    _check_names(names, arms, faults)
+    check_targets(tables, sections, arms, folder, faults)
+    linked = link_ensembles(tuple(arms), names, faults)
+    check_size(linked, faults)
+    return linked
+
+
+def _check_names(names: list[Any], arms: list[Arm], faults: list[Fault]) -> None:
+    """Report arms of one name, as they are written and as onsets name them."""
+    first: dict[str, int] = {}
     for number, name in enumerate(names, start=1):
-        if isinstance(name, str) and name in names[: number - 1]:
-            problem = f"is the name of arm[{names.index(name) + 1}] too"
+        if isinstance(name, str) and first.setdefault(name, number) != number:
+            problem = f"is the name of arm[{first[name]}] too"
             faults.append(Fault(f"arm[{number}].name", problem, "give each arm its own name", show_value(name)))
-    arms = tuple(arm for expanded in built for arm in expanded)
-    return link_ensembles(arms, names, faults)
+    for arm in arms:
+        if arm.listed_onset is not None and arm.name in first:
+            problem = f"is the name that arm[{first[arm.name]}] has, and an arm that lists its onsets gets"
+            remedy = "give each arm its own name"
+            faults.append(Fault(f"arm[{first[arm.name]}].name", problem, remedy, show_value(arm.name)))
 
 
 def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
@@ -181,7 +227,7 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
             faults.append(Fault(f"{prefix}{key}", "has no meaning beside crossed", remedy, show_value(table[key])))
     for key in ("name",) if "crossed" in table else ("name", "vary"):
         if key not in table:
-            _missing(f"{prefix}{key}", ARM[key].remedy, faults)
+            faults.append(Fault(f"{prefix}{key}", "is missing", ARM[key].remedy))
     merged = _override(prefix, table, sections, faults)
     vary = tuple(name for name in SOURCES if name in (own["vary"] or dict(grid)))
     check_together(prefix, table, merged, vary, faults)
@@ -217,7 +263,7 @@ def _build_ensemble(prefix: str, table: Table, sections: Sections, faults: list[
     faults.extend(_unknown_keys(prefix, known, list(valid)))
     own = _check_keys(prefix, known, valid, faults)
     if "name" not in table:
-        _missing(f"{prefix}name", ARM["name"].remedy, faults)
+        faults.append(Fault(f"{prefix}name", "is missing", ARM["name"].remedy))
     if len(faults) > before or own["name"] is None:
         return ()
     ensemble = Ensemble(own["ensemble"]["of"], own["ensemble"]["size"])

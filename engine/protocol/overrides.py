@@ -46,4 +46,12 @@ def _fault(override: str, section: str, name: str, *, complete: bool) -> Fault |
         return Fault("--set", "is not SECTION.KEY=VALUE", remedy, show_value(override))
     if section not in SECTIONS or name not in SECTIONS[section]:
         return Fault(f"--set {section}.{name}", "is not a known key", suggest(f"{section}.{name}", keys))
+    if not _is_text(override):
+        remedy = "write it in UTF-8, as the terminal's locale (LC_ALL) should be"
+        return Fault(f"{section}.{name}", "is not UTF-8 text", remedy, show_value(override.partition("=")[2]))
     return None
+
+
+def _is_text(override: str) -> bool:
+    """Tell whether an argument is text: bytes that are none come as lone surrogates, which no file can hold."""
+    return not any("\ud800" <= char <= "\udfff" for char in override)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from engine.catalog import presets
-from engine.protocol.checks import is_number, is_whole
+from engine.catalog.modules import find_distrust
+from engine.protocol.checks import MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Sections
 
 Table = dict[str, Any]
+MAX_FAULTS = 100
+"""Once there are so many, the arms that follow are not checked: the remedy is to repair what is known."""
+SPLIT = "split the study into several protocols, or lower replicas"
 Report = Callable[..., None]
 """Called with section, key, problem, remedy and value of one fault."""
 
@@ -163,6 +168,46 @@ def check_onsets(prefix: str, onsets: list[int], vary: tuple[str, ...], epochs: 
         faults.append(Fault(key, problem, "choose an earlier epoch or train longer", show_value(onsets)))
 
 
+def check_root(root: str, faults: list[Fault]) -> None:
+    """Report a folder of data that begins with the home of nobody."""
+    try:
+        Path(root).expanduser()
+    except RuntimeError:
+        problem = "begins with a home folder, and there is no such user, or HOME is not set"
+        faults.append(Fault("data.root", problem, "write the folder out, or set HOME", show_value(root)))
+
+
+def check_targets(tables: list[Table], sections: Sections, arms: list[Arm], folder: Path, faults: list[Fault]) -> None:
+    """Report targets whose modules lie neither in the protocol's folder nor in a module that it trusts.
+
+    Args:
+        tables: The [[arm]] tables as they were written.
+        sections: The protocol's own sections.
+        arms: What has come of the tables; a target that no arm uses is left alone.
+        folder: The folder of the protocol file.
+        faults: Extended.
+    """
+    used = {target for arm in arms for target in (arm.data.target, arm.model.target) if target is not None}
+    named = [("data.target", sections.data.target), ("model.target", sections.model.target)]
+    own = [(number, table.get("model")) for number, table in enumerate(tables, start=1)]
+    named += [(f"arm[{number}].model.target", model.get("target")) for number, model in own if is_table(model)]
+    for key, target in named:
+        if target not in used or len(faults) >= MAX_FAULTS:
+            continue
+        distrust = find_distrust(target, search_path=(folder,), trusted=sections.trust.modules)
+        if distrust is not None:
+            problem, remedy = distrust
+            faults.append(Fault(key, problem, remedy, show_value(target)))
+
+
+def check_size(arms: tuple[Arm, ...], faults: list[Fault]) -> None:
+    """Report a study of more runs than one may have."""
+    runs = sum(arm.replicas for arm in arms if arm.ensemble is None)
+    if runs > MAX_RUNS:
+        problem = f"makes {runs:,} runs, all replicas counted; at most {MAX_RUNS:,} are allowed in one study"
+        faults.append(Fault("arm", problem, SPLIT))
+
+
 def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault]) -> tuple[Arm, ...]:
     """Give ensemble arms the number of groups that their members' arm allows.
 
@@ -172,15 +217,17 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
         faults: Extended.
     """
     trained = {arm.name: arm for arm in arms if arm.ensemble is None}
+    numbers = {name: number for number, name in enumerate(names, start=1) if isinstance(name, str)}
+    ensembles = {arm.name for arm in arms if arm.ensemble is not None}
     linked: list[Arm] = []
     for arm in arms:
         if arm.ensemble is None:
             linked.append(arm)
             continue
-        key = f"arm[{names.index(arm.name) + 1}].ensemble"
+        key = f"arm[{numbers[arm.name]}].ensemble"
         members = trained.get(arm.ensemble.of)
         if members is None:
-            if arm.ensemble.of not in names or arm.ensemble.of in {a.name for a in arms if a.ensemble is not None}:
+            if arm.ensemble.of not in numbers or arm.ensemble.of in ensembles:
                 remedy = suggest(arm.ensemble.of, trained)
                 faults.append(Fault(f"{key}.of", "is no arm that is trained", remedy, show_value(arm.ensemble.of)))
             continue

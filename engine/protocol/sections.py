@@ -15,7 +15,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.keys import Key, declared, key
-from engine.recipe import MAX_EPOCHS
+from engine.recipe import MAX_BOOTSTRAP, MAX_EPOCHS
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -109,6 +109,18 @@ class Model:
         {},
         "keyword arguments for your target, e.g. { depth = 3 }",
         "Gives keyword arguments to your own network, or settings to a text model.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """[trust]: whose code targets may be, beside that of modules in the protocol file's folder."""
+
+    modules: list[str] = key(  # noqa: RUF009 - a field, as dataclasses.field gives one
+        checks.modules,
+        [],
+        'installed modules whose functions are targets, e.g. modules = ["mypkg"]',
+        "Lists modules from elsewhere that targets may be taken from; what is inside of one is meant with it.",
     )
 
 
@@ -258,7 +270,7 @@ class Metrics:
         "Sets how many test examples the layers are compared on.",
     )
     bootstrap: int = key(
-        whole(0, 1_000_000),
+        whole(0, MAX_BOOTSTRAP),
         10_000,
         "resamples behind the error of an SD; 10,000 in the paper",
         "Sets the number of bootstrap resamples behind the error of an SD.",
@@ -317,6 +329,17 @@ class Dispatch:
         "seconds between checkpoints; 0 is every epoch",
         "Sets the seconds between two checkpoints of a run.",
     )
+    stall_s: float | str = key(
+        checks.automatic(number(0, 1e9)),
+        "auto",
+        "seconds without a step; auto: 20 of its slowest steps, at least 600; an hour in the first epoch; 0: never",
+        "Ends a training that stands still for so long, and tries it again.",
+    )
+
+    @property
+    def allowed_stall_s(self) -> float | None:
+        """Return `stall_s` as a number; None where the training's own pace is to say."""
+        return None if isinstance(self.stall_s, str) else self.stall_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,6 +349,7 @@ class Sections:
     protocol: Heading
     data: Data
     model: Model
+    trust: Trust
     train: Train
     seeds: dict[str, int]
     """Base seed of every source that has one."""
@@ -340,6 +364,7 @@ RECORDS: dict[str, type[Any]] = {
     "protocol": Heading,
     "data": Data,
     "model": Model,
+    "trust": Trust,
     "train": Train,
     "lowlevel": LowLevel,
     "bit": Bit,

@@ -1,4 +1,4 @@
-"""`python -P -m engine.report STUDY DIR`: write a study's figures, and Parquet beside every CSV there is in DIR.
+"""`python -P -m engine.report DIR`: write the figures of the measures on stdin, and Parquet beside every CSV in DIR.
 
 Prints the name of each file that it wrote, one per line.
 """
@@ -11,17 +11,17 @@ from pathlib import Path
 from engine.errors import EXIT_USAGE, NondetError
 from engine.report.figures import draw_figures
 from engine.report.parquet import convert_tables
-from engine.study.paths import StudyPaths
+from engine.study.measured import decode_measured
 
 
 def main() -> int:
     """Export the study named on the command line."""
-    if len(sys.argv) != 3:
-        print("usage: python -P -m engine.report STUDY DIR", file=sys.stderr)
+    if len(sys.argv) != 2:
+        print("usage: python -P -m engine.report DIR", file=sys.stderr)
         return EXIT_USAGE
-    paths, folder = StudyPaths(Path(sys.argv[1])), Path(sys.argv[2])
+    folder = Path(sys.argv[1])
     try:
-        written = convert_tables(folder) + draw_figures(paths, folder)
+        written = convert_tables(folder) + draw_figures(decode_measured(sys.stdin.buffer.read()), folder)
     except NondetError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""The paper's figures from a study's files, each as PNG, SVG and PDF; equal files give equal figures.
+"""The paper's figures from a study's measures, each as PNG, SVG and PDF; equal measures give equal figures.
 
 Figure 1: CKA by layer. Figure 2: measures against onset. Figure 3: accuracy and its SD by epoch. And one for crossed
 designs, which the paper has not.
@@ -14,11 +14,11 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from engine.catalog.measures import find_measure
-from engine.study.curves_record import ArmCurves, Figures, find_curves
+from engine.catalog.measures import EPOCH_FIGURES, find_measure
+from engine.study.curves_record import ArmCurves, Figures
 from engine.study.files import explain_write_errors
-from engine.study.metrics_record import ArmMeasures, Interval, find_metrics, group_onsets
-from engine.study.paths import StudyPaths
+from engine.study.measured import Measured
+from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
 
 FORMATS = ("png", "svg", "pdf")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -43,15 +43,14 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_figures(paths: StudyPaths, folder: Path) -> list[Path]:
-    """Draw every figure that the study has measures for; returns what was written."""
-    metrics = find_metrics(paths.metrics)
-    arms = () if metrics is None else metrics.arms
+def draw_figures(measured: Measured, folder: Path) -> list[Path]:
+    """Draw every figure that there are measures for; returns what was written."""
+    arms = measured.metrics.arms
     drawn: dict[str, Figure | None] = {}
     with mpl.rc_context(STYLE):
         drawn["figure1-cka"] = draw_similarity(arms)
         drawn["figure2-onset"] = draw_onsets(arms)
-        drawn["figure3-instability"] = draw_instability(find_curves(paths.curves))
+        drawn["figure3-instability"] = draw_instability(measured.curves)
         drawn["crossed"] = draw_crossed(arms)
         return [
             path for name, figure in drawn.items() if figure is not None for path in save_figure(figure, folder / name)
@@ -133,7 +132,7 @@ def draw_instability(arms: Sequence[ArmCurves]) -> Figure | None:
         None where no arm has two replicas.
     """
     text = any(arm.test_perplexity is not None for arm in arms)
-    label = "test perplexity" if text else "test accuracy, %"
+    _, label = EPOCH_FIGURES["perplexity" if text else "accuracy"]
     spreads = [(arm, arm.test_perplexity if text else arm.test_accuracy) for arm in arms]
     shown = [(arm, found) for arm, found in spreads if found is not None and max(found.n) > 1]
     if not shown:

@@ -8,12 +8,13 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 
 from engine.study.files import explain_write_errors
+from engine.study.opening import is_regular
 
 
 def convert_tables(folder: Path) -> list[Path]:
     """Write a Parquet file beside every CSV file of a folder; returns what was written."""
     written: list[Path] = []
-    for source in sorted(folder.glob("*.csv")):
+    for source in filter(is_regular, sorted(folder.glob("*.csv"))):
         target = source.with_suffix(".parquet")
         options = csv.ConvertOptions(strings_can_be_null=False, null_values=[""])
         table = csv.read_csv(source, convert_options=options)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
-from engine.study.records import Record
+from engine.study.records import MEGABYTE, Record
 
 
 class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,8 @@ class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 class CheckedFiles(Record, frozen=True, tag=1):
     """The content of checked.json."""
+
+    max_bytes: ClassVar[int] = 32 * MEGABYTE
 
     measures: str
     """Digest of the declarations by which metrics.json was measured; see `digest_measures`."""

@@ -12,11 +12,11 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
-from engine.study.records import Record, create_record, find_record
+from engine.study.records import MEGABYTE, Record, create_record, find_record
 
 Verb = Literal["cancel", "pause", "resume"]
 NUMBERED = re.compile(r"([0-9]{1,40})\.json")
@@ -25,6 +25,8 @@ NUMBERED = re.compile(r"([0-9]{1,40})\.json")
 
 class RequestRecord(Record, frozen=True, kw_only=True, tag=1):
     """One file of the control folder."""
+
+    max_bytes: ClassVar[int] = 4 * MEGABYTE
 
     verb: Verb
     runs: tuple[str, ...] | None
@@ -72,7 +74,7 @@ def _list_requests(paths: StudyPaths) -> dict[int, str]:
     """Return number → file name of every request in the control folder."""
     try:
         names = os.listdir(paths.control)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (OSError, ValueError):
         return {}
     return {int(match[1]): name for name in names if (match := NUMBERED.fullmatch(name))}
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from engine.study.records import Record, find_record
+from engine.recipe import MAX_EPOCHS, MAX_REPLICAS
+from engine.study.records import MEGABYTE, Record, find_record
 
 Figures = tuple[float | None, ...]
 """One figure per epoch; None where no replica counts."""
 
 
-class Spread(msgspec.Struct, frozen=True, kw_only=True):
+class SpreadCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One figure over the replicas, by epoch."""
 
     n: tuple[int, ...]
@@ -25,6 +28,13 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     high: Figures
     min: Figures
     max: Figures
+
+    def __post_init__(self) -> None:
+        """Refuse figures of which some have no epoch."""
+        if len({len(self.n), *map(len, (self.mean, self.sd, self.low, self.high, self.min, self.max))}) > 1:
+            raise ValueError("figures are of different numbers of epochs")
+        if not all(0 <= count <= MAX_REPLICAS for count in self.n):
+            raise ValueError(f"a number of replicas is none up to {MAX_REPLICAS}")
 
 
 class FirstEpoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,17 +54,27 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: tuple[str, ...]
     """Finished runs that are in it."""
     epochs: tuple[int, ...]
-    test_accuracy: Spread | None = None
+    test_accuracy: SpreadCurve | None = None
     """Percent."""
-    test_cross_entropy: Spread | None = None
+    test_cross_entropy: SpreadCurve | None = None
     """Nats."""
-    test_perplexity: Spread | None = None
+    test_perplexity: SpreadCurve | None = None
     first_epochs: tuple[FirstEpoch, ...] | None
     """The comparison of the first epochs, for arms in which one bit varies; None for others."""
+
+    def __post_init__(self) -> None:
+        """Refuse epochs that are none, and figures that are of others."""
+        if not all(before < epoch <= MAX_EPOCHS for before, epoch in pairwise((0, *self.epochs))):
+            raise ValueError(f"epochs do not rise from 1 to {MAX_EPOCHS} at most")
+        spreads = (self.test_accuracy, self.test_cross_entropy, self.test_perplexity)
+        if any(spread is not None and len(spread.n) != len(self.epochs) for spread in spreads):
+            raise ValueError("figures are of other epochs")
 
 
 class StudyCurves(Record, frozen=True, tag=1):
     """The content of curves.json."""
+
+    max_bytes: ClassVar[int] = 64 * MEGABYTE
 
     study: str
     arms: tuple[ArmCurves, ...]

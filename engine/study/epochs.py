@@ -1,7 +1,7 @@
 """Lines of epochs.jsonl: one per epoch, appended whole by one writer, read from any offset.
 
 A torn last line is normal (the writer may be in the middle of it, or was killed there); other bad lines are
-skipped and counted.
+skipped and counted, and so are epochs that a file of so many lines cannot have.
 """
 
 from __future__ import annotations
@@ -12,8 +12,16 @@ from pathlib import Path
 
 import msgspec
 
+from engine.recipe import MAX_EPOCHS
 from engine.study.files import explain_write_errors, refuse_exhaustion
+from engine.study.opening import open_regular, open_to_append, read_exactly
 from engine.study.records import JSON_FAULTS, Record, encode_record, name_nonfinite
+
+MAX_LINE_BYTES = 400
+"""More than a line ever has."""
+
+MAX_BYTES = MAX_EPOCHS * MAX_LINE_BYTES
+"""How large a file of epochs may be: what is behind that is not read."""
 
 
 class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
@@ -60,7 +68,7 @@ def append_epoch(path: Path, record: EpochRecord) -> None:
     """Add one line in a single write, so that a reader never sees a line of another length in its middle."""
     line = format_epoch(record)
     with explain_write_errors(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = open_to_append(path)
         try:
             start = os.fstat(descriptor).st_size
             if os.write(descriptor, line) != len(line):
@@ -89,20 +97,28 @@ class EpochChunk:
     """Where to read on: behind the last complete line."""
 
 
-def read_epochs(path: Path, *, offset: int = 0) -> EpochChunk:
+def read_epochs(path: Path, *, offset: int = 0, before: int = 0) -> EpochChunk:
     """Read the complete lines from an offset on; nothing where the file is absent.
+
+    Args:
+        path: The file.
+        offset: Where to begin; 0, or what an earlier chunk holds.
+        before: How many lines there are before the offset.
 
     Raises:
         StudyError: If the process has too many files open to look.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            content = file.read()
+        with open_regular(path) as (descriptor, status):
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            content = read_exactly(descriptor, max(0, min(status.st_size, MAX_BYTES) - offset))
     except OSError as error:
         refuse_exhaustion(error, path)
         return EpochChunk((), 0, offset)
     end = content.rfind(b"\n") + 1
-    parsed = [parse_epoch(line) for line in content[:end].splitlines() if line.strip()]
-    records = tuple(record for record in parsed if record is not None)
-    return EpochChunk(records, len(parsed) - len(records), offset + end)
+    lines = [line for line in content[:end].split(b"\n") if line.strip()]
+    found = [record for line in lines if (record := parse_epoch(line)) is not None]
+    # The k-th line is of epoch k, or of an earlier one where lines before it were lost: a forged epoch of 2,000,000,000
+    # would have whoever keeps figures by epoch make room for all epochs before it.
+    records = tuple(record for record in found if 0 < record.epoch <= before + len(lines))
+    return EpochChunk(records, len(lines) - len(records), offset + end)

@@ -5,14 +5,36 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TypeVar
 
-from engine.errors import StoreFullError, StudyError
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.opening import RefusedFileError
+
+T = TypeVar("T")
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+PASSING = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EREMOTEIO,
+    errno.EHOSTDOWN,
+    errno.ENOTCONN,
+    errno.ENODEV,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.EBUSY,
+}
+"""What a disk or a network mount says that may be well again a moment later."""
+RETRY_S = 10.0
+"""How long a write is tried again after one of those."""
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+ROOM_BYTES = 1_000_000
+"""Less than this left on a file system is no room."""
 
 
 @contextlib.contextmanager
@@ -26,11 +48,33 @@ def explain_write_errors(path: Path) -> Generator[None]:
             raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
             remedy = "check the folder's owner and mount, or choose another with --store"
-            raise StudyError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+            raise StoreForbiddenError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
+        if error.errno in PASSING:
+            remedy = "check the disk or the server and run the same command again: finished runs are kept"
+            raise StoreUnavailableError(f"{path}: cannot be written now ({error.strerror}): {remedy}") from error
+        if isinstance(error, RefusedFileError):
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): remove it") from error
         refuse_exhaustion(error, path)
-        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR):
+        if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
             raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
         raise
+
+
+def retry(write: Callable[[], T]) -> T:
+    """Write, and try again for a while after an error that may pass.
+
+    Raises:
+        OSError: That of the last try.
+    """
+    deadline, pause_s = time.monotonic() + RETRY_S, 0.05
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in PASSING or time.monotonic() > deadline:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 1.0)
 
 
 def refuse_exhaustion(error: OSError, path: Path) -> None:
@@ -44,10 +88,37 @@ def refuse_exhaustion(error: OSError, path: Path) -> None:
         raise StudyError(f"{path}: cannot be opened ({error.strerror}): {remedy}") from error
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents; fine where it exists."""
+def describe_obstacle(folder: Path) -> str:
+    """Say why a folder could not be written a moment ago, as far as that can be seen now."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder}: cannot be written: give the permission back, or mount it to be written, and run it again"
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        return f"{folder}: its file system fails ({error.strerror}): check the disk or the server, and run it again"
+    if room.f_bavail * room.f_frsize >= ROOM_BYTES and room.f_favail:
+        causes = "no room, a quota that is used up, or a failing file system"
+        return f"{folder}: could not be written for a while ({causes}): see the logs of its runs, and run it again"
+    return f"{folder}: no room left on this file system: make room and run it again"
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; fine where there is none."""
     with explain_write_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents; fine where it exists.
+
+    Raises:
+        StudyError: Where that cannot be.
+    """
+    try:
+        with explain_write_errors(path):
+            retry(lambda: path.mkdir(parents=True, exist_ok=True))
+    except FileNotFoundError as error:  # not even its parents could be made, as below /proc
+        raise StudyError(f"{path}: no folder can be made there ({error.strerror}): choose another --store") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -55,19 +126,25 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises:
         StoreFullError: Where there is no room; the old file, if any, is untouched.
-        StudyError: Where the folder cannot be written.
+        StudyError: Where the folder cannot be written, or its file system fails.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explain_write_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
+        retry(lambda: _replace(path, content))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # Two containers may have processes of one number: the name has to differ by itself.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error says more
             temporary.unlink(missing_ok=True)
-            raise
+        raise
 
 
 def create_file(path: Path, content: bytes) -> bool:
@@ -81,16 +158,20 @@ def create_file(path: Path, content: bytes) -> bool:
         StudyError: Where the folder cannot be written.
     """
     with explain_write_errors(path):
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            return False
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        return retry(lambda: _create(path, content))
+
+
+def _create(path: Path, content: bytes) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return True

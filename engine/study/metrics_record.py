@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
-from engine.study.records import Damage, Record, read_record, write_record
+from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
 
 Interval = tuple[float, float]
 
@@ -184,6 +184,8 @@ class StudyMeasures(msgspec.Struct, frozen=True, kw_only=True):
 class MetricsFile(Record, frozen=True, tag=1):
     """metrics.json as it is written: arms with the fields of their measures beside the others."""
 
+    max_bytes: ClassVar[int] = 32 * MEGABYTE
+
     study: str
     arms: tuple[dict[str, Any], ...]
 
@@ -201,10 +203,9 @@ def read_metrics(path: Path) -> StudyMeasures | Damage | None:
     if not isinstance(found, MetricsFile):
         return found
     try:
-        arms = tuple(gather_arm(arm) for arm in found.arms)
+        return gather_metrics(found)
     except msgspec.ValidationError as error:
         return Damage(path, f"is damaged: {error}")
-    return StudyMeasures(study=found.study, arms=arms)
 
 
 def find_metrics(path: Path) -> StudyMeasures | None:
@@ -215,8 +216,21 @@ def find_metrics(path: Path) -> StudyMeasures | None:
 
 def write_metrics(path: Path, content: StudyMeasures) -> None:
     """Replace metrics.json as a whole; see `write_record` for what is raised."""
-    arms = tuple(spread_arm(arm) for arm in content.arms)
-    write_record(path, MetricsFile(study=content.study, arms=arms))
+    write_record(path, spread_metrics(content))
+
+
+def spread_metrics(content: StudyMeasures) -> MetricsFile:
+    """Return measures as they stand in the file; inverse of `gather_metrics`."""
+    return MetricsFile(study=content.study, arms=tuple(spread_arm(arm) for arm in content.arms))
+
+
+def gather_metrics(file: MetricsFile) -> StudyMeasures:
+    """Return the measures that stand in the file.
+
+    Raises:
+        msgspec.ValidationError: If something is not what it should be.
+    """
+    return StudyMeasures(study=file.study, arms=tuple(gather_arm(arm) for arm in file.arms))
 
 
 def describe_metrics(study: str, arms: Iterable[ArmMeasures]) -> dict[str, object]:

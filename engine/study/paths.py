@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import StudyError
+from engine.protocol.faults import show_path
+from engine.study.opening import PLAN, find_obstacle, is_there
 
 STORE_VARIABLE = "NONDET_STORE"
 DEFAULT_STORE = "studies"
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4096
+"""What Linux allows; beyond it even the question whether a file is there is an error."""
+
+LABELS_MAX_BYTES = 64_000_000
+PREDICTIONS_MAX_BYTES = 2_000_000_000
+MODEL_MAX_BYTES = 16_000_000_000
+CHECKPOINT_MAX_BYTES = 64_000_000_000
+"""How large files that are no records may be; see `engine.study.records.Record.max_bytes` for those."""
+
+ATTEMPT = re.compile(r"0[1-9]|[1-9][0-9]{1,8}")
+"""Names of attempts' folders, as `RunPaths.attempt` makes them; others are nobody's."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,11 @@ class AttemptPaths:
     def exit(self) -> Path:
         """The record of how the attempt ended; written only where it ended without a result."""
         return self.folder / "exit.json"
+
+    @property
+    def beat(self) -> Path:
+        """The latest sign of life of the process that makes the attempt."""
+        return self.folder / "beat.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -88,12 +107,18 @@ class RunPaths:
         return AttemptPaths(self.attempts / f"{number:02d}")
 
     def list_attempts(self) -> list[AttemptPaths]:
-        """Return the attempts that were claimed so far, oldest first."""
+        """Return the attempts that were claimed so far, oldest first; none where their folder cannot be read."""
+        return self.look_for_attempts()[0]
+
+    def look_for_attempts(self) -> tuple[list[AttemptPaths], str | None]:
+        """Return the attempts that were claimed so far, oldest first, and why they cannot be seen where that is so."""
         try:
             names = os.listdir(self.attempts)
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [self.attempt(number) for number in sorted(int(name) for name in names if name.isdigit())]
+            return [], None
+        except OSError as error:
+            return [], error.strerror
+        return [self.attempt(number) for number in sorted(int(name) for name in names if ATTEMPT.fullmatch(name))], None
 
 
 @dataclass(frozen=True)
@@ -140,7 +165,7 @@ class StudyPaths:
 
     @property
     def plan(self) -> Path:
-        return self.folder / "plan.json"
+        return self.folder / PLAN
 
     @property
     def runs(self) -> Path:
@@ -153,6 +178,11 @@ class StudyPaths:
 
     def fork(self, prefix_id: str, epoch: int) -> ForkPaths:
         return ForkPaths(self.forks / f"{prefix_id}-{epoch:05d}")
+
+    def list_forks(self, prefix_id: str) -> list[ForkPaths]:
+        """Return the states that were kept of a common beginning, earliest first; see `fork`."""
+        kept = self.forks.glob(f"{prefix_id}-*.safetensors")
+        return [ForkPaths(path.with_suffix("")) for path in sorted(kept)]
 
     @property
     def start_lock(self) -> Path:
@@ -193,6 +223,11 @@ class StudyPaths:
         return self.folder / "supervisor.json"
 
     @property
+    def supervisor_beat(self) -> Path:
+        """The supervisor's latest sign of life."""
+        return self.folder / "supervisor-beat.json"
+
+    @property
     def supervisor_log(self) -> Path:
         return self.folder / "supervisor.log"
 
@@ -204,12 +239,18 @@ def enter_path(text: str | Path) -> Path:
     """Make a path that a user gave absolute: ~ is the home, a relative one is seen from the working directory.
 
     Raises:
-        StudyError: If it names the home of a user who does not exist.
+        StudyError: If it names the home of a user who does not exist, or is longer than any path can be.
     """
     try:
-        return Path(text).expanduser().absolute()
+        path = Path(text).expanduser()
     except RuntimeError as error:
-        raise StudyError(f"{text}: there is no such user's home: write the path out, or use ./{text}") from error
+        remedy = f"write the path out, or use ./{show_path(text)}"
+        problem = "there is no such user's home" if Path(text).parts[0] != "~" else "HOME is not set"
+        raise StudyError(f"{show_path(text)}: {problem}: {remedy}") from error
+    if len(os.fsencode(path)) >= MAX_PATH_BYTES or any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.parts):
+        problem = f"a name in it has more than {MAX_NAME_BYTES} bytes, or all of it more than {MAX_PATH_BYTES}"
+        raise StudyError(f"{show_path(text)}: {problem}, which no path can have: give another")
+    return path.absolute()
 
 
 def find_store(option: str | None) -> Path:
@@ -217,11 +258,35 @@ def find_store(option: str | None) -> Path:
     return enter_path(option or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
 
 
+def is_named(option: str | None) -> bool:
+    """Tell whether a user has named the store, by the option or in the environment, rather than left it to us."""
+    return bool(option or os.environ.get(STORE_VARIABLE))
+
+
 def iterate_studies(store: Path) -> Iterator[StudyPaths]:
-    """Yield the studies of a store in the order of their names; nothing where there is no store."""
-    if not store.is_dir():
+    """Yield the studies of a store in the order of their names; nothing where there is no store or it cannot be read.
+
+    A folder that cannot be looked into is one of them: nobody can tell that it is none.
+    """
+    try:
+        names = sorted(os.listdir(store))
+    except OSError:
         return
-    for folder in sorted(store.iterdir()):
-        paths = StudyPaths(folder)
-        if paths.plan.is_file():
+    for name in names:
+        paths = StudyPaths(store / name)
+        if is_there(paths.plan) or find_obstacle(paths.plan) is not None:
             yield paths
+
+
+def find_store_fault(store: Path) -> str | None:
+    """Return why a store cannot be read; None where it can, or is not there yet."""
+    try:
+        os.listdir(store)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return (
+            f"{store}: cannot be read as a store ({error.strerror}): check its owner and mount, or choose another "
+            "with --store"
+        )
+    return None

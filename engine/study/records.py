@@ -10,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
 from engine.errors import StudyError
 from engine.study.files import create_file, refuse_exhaustion, write_bytes
+from engine.study.opening import UNREADABLE, read_regular
 
 JSON_FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What decoding raises for content that is not the JSON of a record."""
+"""What decoding raises for content that is not the JSON of a record; the second, for values nested too deep."""
+
+MEGABYTE = 1_000_000
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="v"):
     """The content of one kind of JSON file; fields that hold their default are not written."""
+
+    max_bytes: ClassVar[int] = MEGABYTE
+    """How large a file of the kind may be: larger ones are neither written nor read."""
 
 
 R = TypeVar("R", bound=Record)
@@ -37,6 +43,8 @@ class Damage:
     """What is wrong, as the end of a sentence about the file: "is empty"."""
     later: bool = False
     """Whether a later version of the program wrote it: it is whole, and must not be replaced."""
+    withheld: bool = False
+    """Whether the file system did not let it be read now, which says nothing about its content."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -50,7 +58,7 @@ def encode_record(record: Record, *, compact: bool = False) -> bytes:
         compact: Whether all of it is to stand on one line, for long lists of numbers.
 
     Raises:
-        StudyError: If a name in it, such as that of a folder, is not UTF-8.
+        StudyError: If a name in it, such as that of a folder, is not UTF-8; or it is larger than its kind may be.
     """
     try:
         content = msgspec.json.encode(record)
@@ -58,7 +66,14 @@ def encode_record(record: Record, *, compact: bool = False) -> bytes:
         raise StudyError(
             f"{error.object!r}: is not UTF-8, so no file can name it: rename the folder or file, or choose another"
         ) from error
-    return (content if compact else msgspec.json.format(content, indent=1)) + b"\n"
+    content = (content if compact else msgspec.json.format(content, indent=1)) + b"\n"
+    if len(content) > record.max_bytes:
+        kind = type(record).__name__
+        raise StudyError(
+            f"{kind}: would have {len(content):,} bytes, and such a file may have {record.max_bytes:,} at most: "
+            "split the study into several, or train fewer arms, replicas or epochs"
+        )
+    return content
 
 
 def write_record(path: Path, record: Record, *, compact: bool = False) -> None:
@@ -96,12 +111,12 @@ def read_record(path: Path, record_type: type[R]) -> R | Damage | None:
         StudyError: If the process has too many files open to look.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, record_type.max_bytes)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         refuse_exhaustion(error, path)
-        return Damage(path, f"cannot be read ({error.strerror})")
+        return Damage(path, f"cannot be read ({error.strerror})", withheld=error.errno in UNREADABLE)
     found = decode_record(content, record_type)
     if not isinstance(found, str):
         return found

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import StudyError
+from engine.errors import StoreForbiddenError, StudyError
 from engine.recipe import RECIPE_VERSION, Recipe
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import Owner
@@ -15,6 +15,9 @@ from engine.study.records import Damage, Record, find_record, read_record, write
 
 SHOWN_DIGITS = 12
 """The digits of a digest that messages show."""
+
+MAX_REASON = 10_000
+"""The characters of a reason that are kept: an exception may carry a text of any length."""
 
 Outcome = Literal["failed", "cancelled"]
 Cause = Literal["fault", "infrastructure", "request", "memory"]
@@ -65,6 +68,10 @@ class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
     cause: Cause
     reason: str
     """One line for people."""
+    signal: str | None = None
+    """The name of the signal that ended the process; None where none did."""
+    status: int | None = None
+    """The status with which the process left in the middle; None where it did not."""
 
 
 class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +138,8 @@ def read_recipe(run: RunPaths, run_id: str) -> Recipe:
     remedy = "run the protocol again to write it anew"
     if spec is None:
         raise StudyError(f"{run.spec}: is missing: {remedy}")
+    if isinstance(spec, Damage) and spec.withheld:
+        raise StoreForbiddenError(f"{spec}: check the folder's owner and mount")
     if isinstance(spec, Damage):
         raise StudyError(f"{spec}: {remedy}")
     if spec.recipe_version != RECIPE_VERSION:
@@ -148,9 +157,19 @@ def write_spec(run: RunPaths, recipe: Recipe) -> None:
     write_record(run.spec, SpecRecord(run=recipe.id, recipe_version=RECIPE_VERSION, recipe=recipe))
 
 
-def write_exit(attempt: AttemptPaths, outcome: Outcome, cause: Cause, reason: str) -> None:
-    """Write why an attempt ended without a result: see `ExitRecord`."""
-    write_record(attempt.exit, ExitRecord(outcome=outcome, cause=cause, reason=reason))
+def write_exit(
+    attempt: AttemptPaths,
+    outcome: Outcome,
+    cause: Cause,
+    reason: str,
+    *,
+    ended_by: str | None = None,
+    status: int | None = None,
+) -> None:
+    """Write why an attempt ended without a result: see `ExitRecord`; of a very long reason, its beginning."""
+    shown = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
+    record = ExitRecord(outcome=outcome, cause=cause, reason=shown, signal=ended_by, status=status)
+    write_record(attempt.exit, record)
 
 
 def compare_digest(name: str, content: bytes, expected: str) -> str | None:
@@ -164,7 +183,11 @@ def compare_digest(name: str, content: bytes, expected: str) -> str | None:
     Returns:
         What is wrong; None where they agree.
     """
-    found = hashlib.sha256(content).hexdigest()
+    return compare_digests(name, hashlib.sha256(content).hexdigest(), expected)
+
+
+def compare_digests(name: str, found: str, expected: str) -> str | None:
+    """Compare the digest of a file with the one that its run's result holds; see `compare_digest`."""
     if found == expected:
         return None
     shown, wanted = found[:SHOWN_DIGITS], expected[:SHOWN_DIGITS]

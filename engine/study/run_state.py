@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.study.beats import LOST_S, Silence, read_file_silence, read_silence
 from engine.study.control import Control
+from engine.study.opening import is_regular
 from engine.study.paths import AttemptPaths, RunPaths
-from engine.study.processes import is_alive
+from engine.study.processes import Owner, is_alive
 from engine.study.records import Damage, find_record, read_record
 from engine.study.run_records import AttemptRecord, ExitRecord, ResultRecord, read_damage
 
 Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
 
 STALE_AFTER_S = 600.0
-"""Silence after which a run on another host, whose process cannot be asked, no longer counts as running."""
+"""Silence after which a process that gives no beats, and that cannot be asked, no longer counts as running."""
 
 MAX_RETRIES = 2
 """How often one session tries a run again after an infrastructure failure."""
@@ -35,6 +37,16 @@ class RunState:
     result: ResultRecord | None = None
     retriable: bool = False
     """Whether the present session may try it (again)."""
+    withheld: bool = False
+    """Whether its files cannot be read now, so that nobody can tell how it stands: it counts as failed."""
+    damaged: bool = False
+    """Whether it was finished, and its files are not what was written."""
+    owner: Owner | None = None
+    """The process that trains it; None where it is not running, or where that is not known."""
+    asked: bool = True
+    """Whether that process could be asked for; otherwise its signs alone say that it lives."""
+    silence: Silence | None = None
+    """How long that process has given no sign; None where it is not running, or gives none."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class Found:
     """Which attempt wrote it; None where there is none or that cannot be read."""
     later: bool = False
     """Whether a later version of the program wrote it, so that it must not be replaced."""
+    withheld: bool = False
+    """Whether the file system does not let it be read now."""
 
 
 def find_result(run: RunPaths) -> Found:
@@ -57,8 +71,8 @@ def find_result(run: RunPaths) -> Found:
     if result is None:
         return Found()
     if isinstance(result, Damage):
-        return Found(damage=f"{run.result.name} {result.reason}", later=result.later)
-    if not run.predictions.is_file():
+        return Found(damage=f"{run.result.name} {result.reason}", later=result.later, withheld=result.withheld)
+    if not is_regular(run.predictions):
         return Found(damage=f"{run.predictions.name} is missing", attempt=result.attempt)
     damage = read_damage(run, result)
     return Found(result if damage is None else None, damage, result.attempt)
@@ -86,9 +100,12 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
         run_id: The run's id, for requests about single runs.
     """
     found = find_result(run)
-    attempts = run.list_attempts()
+    attempts, obstacle = run.look_for_attempts()
     if found.result is not None:
         return _done(found.result, len(attempts))
+    if found.withheld or obstacle is not None:
+        reason = found.damage or f"{run.attempts} cannot be read ({obstacle})"
+        return RunState(status="failed", attempts=len(attempts), reason=reason, withheld=True)
     stopped = control.stops(run_id)
     if found.later or not attempts:
         return _unattempted(found, len(attempts), stopped=stopped)
@@ -106,7 +123,13 @@ def _unattempted(found: Found, attempts: int, *, stopped: bool) -> RunState:
     if stopped:
         return RunState(status="cancelled", attempts=attempts, reason=found.damage)
     status: Status = "failed" if found.damage else "queued"
-    return RunState(status=status, attempts=attempts, reason=found.damage, retriable=not found.later)
+    return RunState(
+        status=status,
+        attempts=attempts,
+        reason=found.damage,
+        retriable=not found.later,
+        damaged=found.damage is not None and not found.later,
+    )
 
 
 def _done(result: ResultRecord, attempts: int) -> RunState:
@@ -132,30 +155,23 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
         status: Status = "cancelled" if cancelled else "failed"
         return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
     if damage is not None:
-        return RunState(status="failed", attempts=count, reason=damage, retriable=True)
+        return RunState(status="failed", attempts=count, reason=damage, retriable=True, damaged=True)
     claimed = find_record(attempt.attempt, AttemptRecord)
     owner = None if claimed is None else claimed.owner
     alive = None if owner is None else is_alive(owner)
     if alive:
-        return RunState(status="running", attempts=count)
+        return RunState(status="running", attempts=count, owner=owner, silence=read_silence(attempt.beat))
     if alive is False:
         reason = f"process {owner.pid if owner else '?'} on {owner.host if owner else '?'} ended without a result"
         return RunState(status="lost", attempts=count, reason=reason, retriable=True)
-    silence_s = time.time() - _last_sign(attempt)
-    if silence_s < STALE_AFTER_S:
-        return RunState(status="running", attempts=count)
+    silence = read_silence(attempt.beat)
+    allowed_s = STALE_AFTER_S if silence is None else LOST_S
+    silence = silence or read_file_silence((attempt.epochs, attempt.attempt, attempt.folder))
+    if silence.dead_s < allowed_s:
+        return RunState(status="running", attempts=count, owner=owner, asked=False, silence=silence)
     host = owner.host if owner else "an unknown host"
-    return RunState(status="stale", attempts=count, reason=f"no sign from {host} for {silence_s:.0f} s", retriable=True)
-
-
-def _last_sign(attempt: AttemptPaths) -> float:
-    """Return the Unix time of the attempt's last written epoch, or of its claim where there is none."""
-    for path in (attempt.epochs, attempt.attempt, attempt.folder):
-        try:
-            return path.stat().st_mtime
-        except OSError:
-            continue
-    return 0.0
+    seconds = f" for {silence.dead_s:.0f} s" if math.isfinite(silence.dead_s) else ""
+    return RunState(status="stale", attempts=count, reason=f"no sign from {host}{seconds}", retriable=True)
 
 
 def _stop(state: RunState) -> RunState:

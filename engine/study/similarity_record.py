@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
-from engine.study.records import Record, find_record
+from engine.study.records import MEGABYTE, Record, find_record
 
 
 class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,11 @@ class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
     """Those whose activations can be compared."""
     cka: tuple[tuple[float, ...], ...]
     """Linear CKA of every pair of them."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no square over the runs."""
+        if any(len(row) != len(self.runs) for row in (self.cka, *self.cka)):
+            raise ValueError("cka is no square over the runs")
 
 
 class ArmSimilarity(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +41,8 @@ class ArmSimilarity(msgspec.Struct, frozen=True, kw_only=True):
 
 class StudySimilarity(Record, frozen=True, tag=1):
     """The content of cka.json."""
+
+    max_bytes: ClassVar[int] = 64 * MEGABYTE
 
     arms: tuple[ArmSimilarity, ...]
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import ClassVar
 
 import msgspec
 
-from engine.errors import StudyError
+from engine.errors import StoreForbiddenError, StudyError
 from engine.plan.records import PlannedArm
+from engine.protocol.faults import show_path
 from engine.study.choices import Chosen
+from engine.study.opening import find_obstacle, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
-from engine.study.records import Damage, Record, read_record
+from engine.study.plan_check import check_arms, check_bootstrap, check_runs
+from engine.study.records import MEGABYTE, Damage, Record, read_record
 
 VOLATILE = ("created", "provenance", "protocol", "dispatch")
 """Fields of a plan that say nothing about what is trained and measured."""
@@ -26,7 +30,7 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """The KEY=VALUE texts that were applied on top of it."""
 
 
-class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings that say where and how a study's runs are trained, and what was measured for those that are auto."""
 
     executor: str
@@ -38,6 +42,8 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     graphs: bool
     """Whether a pack's step is recorded and replayed on CUDA."""
     chosen: Chosen
+    stall_s: float | None = None
+    """Seconds for which a training may stand still before it is ended; 0 for no end, None for what its pace says."""
 
     def fill_in(self) -> DispatchSettings:
         """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""
@@ -76,6 +82,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """plan.json: every run of a study, and the settings and provenance that no recipe holds."""
 
+    max_bytes: ClassVar[int] = 32 * MEGABYTE
+
     study: str
     device: str
     """The kind of device that all runs are planned for."""
@@ -103,8 +111,16 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """Run id → the id of its common beginning and its onset, for runs that have one."""
     reuses: dict[str, str]
     """Run id → the run whose weights it evaluates otherwise, for runs that have such a twin in this plan."""
+    trusted: tuple[str, ...] = ()
+    """Modules from elsewhere that the user's functions may be taken from."""
     packs: dict[str, str]
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a plan whose parts do not fit each other; see `engine.study.plan_check`."""
+        check_runs(self.order, self.epochs, self.forks, self.reuses)
+        check_arms(self.arms, self.order)
+        check_bootstrap(self.metrics.bootstrap)
 
     @property
     def work(self) -> str:
@@ -122,16 +138,19 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
     """Read a study's plan.
 
     Raises:
+        StoreForbiddenError: If the file system does not let the plan be read now.
         StudyError: If the folder is no study or its plan is damaged or of another version.
     """
     found = read_record(paths.plan, StudyPlan)
     if isinstance(found, StudyPlan):
         return found
     again = "run the protocol again to write it anew"
+    if isinstance(found, Damage) and found.withheld:
+        raise StoreForbiddenError(f"{found}: check the folder's owner and mount")
     if isinstance(found, Damage):
         remedy = "" if found.later else f": {again}"
         raise StudyError(f"{paths.folder}: cannot be read as a study: {found}{remedy}")
-    remedy = again if paths.folder.is_dir() else "`nondet-tui ls` lists the studies"
+    remedy = again if is_there(paths.folder) else "`nondet-tui ls` lists the studies"
     raise StudyError(f"{paths.plan}: does not exist, so {paths.folder} cannot be read as a study: {remedy}")
 
 
@@ -142,12 +161,18 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
         StudyError: If there is none; names the studies that there are nearby.
     """
     root = find_store(store)
+    given = StudyPaths(enter_path(name or "."))  # before any look at the disk: it refuses names that are too long
     candidates = [StudyPaths(root / name)] if name and "/" not in name and name not in (".", "..") else []
-    candidates.append(StudyPaths(enter_path(name or ".")))
+    candidates.append(given)
     for paths in candidates:
-        if paths.plan.exists():
+        obstacle = find_obstacle(paths.plan)
+        if obstacle is not None:
+            raise StudyError(
+                f"{paths.folder}: cannot be looked into as a study ({obstacle}): check its owner and mount"
+            )
+        if is_there(paths.plan):
             return StudyPaths(paths.folder.resolve())
     raise StudyError(
-        f"{name!r}: no study of this name in {root} and no study folder at this path: "
+        f"'{show_path(name)}': no study of this name in {show_path(root)} and no study folder at this path: "
         f"`nondet-tui ls --store DIR` lists a store's studies"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import StudyError
 from engine.study.control import Control, read_control
 from engine.study.metrics_record import find_metrics
+from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
 from engine.study.run_state import Status, read_result, read_state
 from engine.study.study_plan import read_plan
@@ -43,18 +44,20 @@ class StudySummaries:
         self._done: dict[Path, set[str]] = {}
 
     def summarise(self, paths: StudyPaths) -> StudySummary:
-        """Look at a study: its plan, which runs are done, and whether it is being trained."""
-        changed = _newest(paths)
+        """Look at a study: its plan, which runs are done, and whether it is being trained; or say why that fails."""
         try:
-            plan = read_plan(paths)
+            return self._summarise(paths)
         except StudyError as error:
-            return StudySummary(paths=paths, state="damaged", changed=changed, fault=str(error))
+            return StudySummary(paths=paths, state="damaged", changed=_newest(paths), fault=str(error))
+
+    def _summarise(self, paths: StudyPaths) -> StudySummary:
+        plan, changed = read_plan(paths), _newest(paths)
         known = self._done.setdefault(paths.folder, set())
         done: set[str] = set()
         left: list[str] = []
         for run_id in plan.order:
             run = paths.run(run_id)
-            if (run_id in known and not run.damage.exists()) or read_result(run) is not None:
+            if (run_id in known and not is_there(run.damage)) or read_result(run) is not None:
                 done.add(run_id)
             else:
                 left.append(run_id)

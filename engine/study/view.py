@@ -18,7 +18,7 @@ from engine.study.paths import RunPaths, StudyPaths
 from engine.study.run_state import RunState, Status, read_state
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.study.study_state import StudyState, derive_state
-from engine.study.supervisor_record import SlotRecord, SupervisorRecord, find_supervisor
+from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord, watch_supervisor
 
 PACE_EPOCHS = 10
 """Latest epochs of a run that its pace is judged by."""
@@ -93,9 +93,11 @@ class StudySnapshot:
     supervisor: SupervisorRecord | None
     """What the latest supervisor said last; None where there was none."""
     supervised: bool
-    """Whether the supervisor is alive; False too where that cannot be told."""
+    """Whether the supervisor is alive, as far as its process and its signs of life can tell."""
     seconds_left: float | None
     """Estimate until the last run is done; None without a finished run or epoch to judge by."""
+    supervision: Supervision = field(default_factory=lambda: Supervision(None))
+    """How that was found out."""
 
     @property
     def slots(self) -> tuple[SlotRecord, ...]:
@@ -133,7 +135,8 @@ class _Curve:
     offset: int = 0
     bad_lines: int = 0
     epochs: list[EpochRecord] = field(default_factory=list[EpochRecord])
-    final: RunView | None = None
+    last: RunView | None = None
+    """The run as it was last seen."""
 
 
 class StudyView:
@@ -158,14 +161,14 @@ class StudyView:
             StudyError: If the plan has gone or is damaged.
         """
         stamp = _stamp(self.paths)
-        if stamp != self._plan_stamp:
+        if stamp is not None and stamp != self._plan_stamp:
             self.plan, self._plan_stamp = read_plan(self.paths), stamp
         control = read_control(self.paths)
-        supervisor = find_supervisor(self.paths)
+        supervision = watch_supervisor(self.paths)
+        supervisor = supervision.record
         session = None if supervisor is None else supervisor.session
         slots = 0 if supervisor is None else len(supervisor.slots)
         runs = {run: self._read_run(run, control, session) for run in self.plan.order}
-        supervised = supervisor is not None and supervisor.alive
         trained = [arm for arm in self.plan.arms if arm.group == 1]  # ensembles are made of other arms' runs
         arms = tuple(_view_arm(arm.name, arm.vary, arm.empty, [runs[r] for r in arm.runs]) for arm in trained)
         return StudySnapshot(
@@ -176,19 +179,22 @@ class StudyView:
             diverged=sum(run.state.diverged for run in runs.values()),
             control=control,
             supervisor=supervisor,
-            supervised=supervised,
+            supervised=supervision.alive,
             seconds_left=estimate_seconds_left(arms, slots=slots or 1),
+            supervision=supervision,
         )
 
     def _read_run(self, run_id: str, control: Control, session: str | None) -> RunView:
         curve = self._curves.setdefault(run_id, _Curve())
-        if curve.final is not None:
-            return curve.final
+        if curve.last is not None and curve.last.state.status == "done":
+            return curve.last
         run = self.paths.run(run_id)
         state = read_state(run, control=control, session=session, run_id=run_id)
+        if state.withheld and curve.last is not None:
+            return curve.last  # a permission that was lost, or a server that is away, changes nothing about the run
         if state.status != "done" or run_id not in self.added_up:
             _read_curve(curve, run, state)
-        view = RunView(
+        curve.last = RunView(
             id=run_id,
             state=state,
             epochs=tuple(curve.epochs),
@@ -196,16 +202,26 @@ class StudyView:
             bad_lines=curve.bad_lines,
             training=state.attempts > 0,
         )
-        if state.status == "done":
-            curve.final = view
-        return view
+        return curve.last
 
 
-def _stamp(paths: StudyPaths) -> tuple[int, int]:
+def describe_silence(run: RunView) -> str:
+    """Say how long a run has given no sign, in which epoch, and where it stands as far as that is known."""
+    silence = run.state.silence
+    if silence is None:
+        return "no sign is known"
+    words = [f"no sign for {silence.still_s:.0f} s", f"epoch {len(run.epochs) + 1}"]
+    return ", ".join(words + ([] if silence.place is None else [silence.place]))
+
+
+def _stamp(paths: StudyPaths) -> tuple[int, int] | None:
+    """Return what changes with the plan; None where it cannot be looked at, which says nothing about it."""
     try:
         status = paths.plan.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return (0, 0)
+    except OSError:
+        return None
     return (status.st_mtime_ns, status.st_ino)
 
 
@@ -215,7 +231,8 @@ def _read_curve(curve: _Curve, run: RunPaths, state: RunState) -> None:
     if number != curve.attempt:
         curve.attempt, curve.offset, curve.bad_lines, curve.epochs = number, 0, 0, []
     if number:
-        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset)
+        before = len(curve.epochs) + curve.bad_lines
+        chunk = read_epochs(run.attempt(number).epochs, offset=curve.offset, before=before)
         curve.offset = chunk.offset
         curve.bad_lines += chunk.bad_lines
         curve.epochs.extend(chunk.records)

@@ -26,6 +26,7 @@ from engine.dispatch.leases import Lease, describe_holder
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.control import read_control
 from engine.study.paths import StudyPaths
+from engine.study.processes import end_with_parent
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
 
@@ -55,6 +56,7 @@ def main() -> int:
     try:
         if arguments.command == "worker":
             return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
+        end_with_parent()
         if arguments.command == "similarity":
             from engine.training.similarity import measure_similarity  # noqa: PLC0415 - imports torch
 
@@ -117,4 +119,8 @@ def has_work(paths: StudyPaths, session: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # A user's code may have left threads behind that never end: this process waits for none.
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -16,8 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from engine.errors import StoreFullError
+from engine.errors import StoreUnavailableError
 from engine.study.files import write_bytes
+from engine.study.paths import CHECKPOINT_MAX_BYTES
+from engine.study.tensor_files import open_tensors
 from engine.training.weights import separate
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class CheckpointPolicy:
         return time.monotonic() - self._last >= self.every_s
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint; where there is no room for it, the earlier one stays and the training goes on."""
+        """Replace the checkpoint; where it cannot be written, the earlier one stays and the training goes on."""
         tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
         tensors |= {f"optimiser.{name}": tensor for name, tensor in checkpoint.optimiser.items()}
         tensors |= {f"extra.{name}": tensor for name, tensor in checkpoint.extra.items()}
@@ -60,17 +62,18 @@ class CheckpointPolicy:
         metadata = {"format": FORMAT, "recipe": self.recipe_id, "epoch": str(epoch), "seconds": repr(seconds)}
         try:
             write_bytes(self.path, save(separate(tensors), metadata=metadata))
-        except StoreFullError as error:
+        except StoreUnavailableError as error:
             LOG.warning("no checkpoint at the end of epoch %d: %s", epoch, error)
         self._last = time.monotonic()
 
 
 def load_checkpoint(path: Path, *, recipe_id: str) -> Checkpoint | None:
     """Read a run's checkpoint; return None where there is none, or it is damaged or another run's."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return None
     try:
-        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportArgumentType] - accepts paths
+        with (
+            open_tensors(path, CHECKPOINT_MAX_BYTES) as (descriptor, _),
+            safe_open(f"/proc/self/fd/{descriptor}", framework="pt") as file,
+        ):
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         if metadata.get("format") != FORMAT or metadata.get("recipe") != recipe_id:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 from engine.dispatch.queue import NotTaken
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import write_bytes
+from engine.study.files import remove_file, write_bytes
+from engine.study.opening import is_there
 from engine.study.run_records import read_recipe, write_exit
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy
 from engine.training.data.datasets import Dataset
@@ -51,7 +53,7 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> None
     while open_runs and len(cohort) < recipe.pack.size:
         run_id = open_runs.pop(0)
         run = first.study.run(run_id)
-        if run.result.exists() or find_latest_epoch(run, read_recipe(run, run_id)) != epoch:
+        if is_there(run.result) or find_latest_epoch(run, read_recipe(run, run_id)) != epoch:
             continue
         claimed = claim_more([run_id])
         if isinstance(claimed, Claimed):
@@ -70,7 +72,7 @@ def train_cohort(cohort: Sequence[Claimed], data: Dataset | Corpus, requests: Re
     for member, outcome in zip(cohort, outcomes, strict=True):
         # The request came while the companions went on; one that comes after the last step has no effect.
         if requests.control.stops(member.run_id):
-            write_exit(member.attempt, "cancelled", "request", "stopped on request")
+            patiently(partial(write_exit, member.attempt, "cancelled", "request", "stopped on request"))
         else:
             write_result(member, outcome, data)
 
@@ -94,6 +96,8 @@ def _train(
 
     def on_epoch(run: int, record: EpochRecord) -> None:
         patiently(lambda: append_epoch(cohort[run].attempt.epochs, record))
+        if requests.pulse is not None and run == 0:
+            requests.pulse.end_epoch()
 
     return train_runs(
         recipes,
@@ -142,5 +146,5 @@ def _find_starts(cohort: Sequence[Claimed], recipes: Sequence[Recipe]) -> list[C
     if len(starts) == len(cohort) and len({checkpoint.epoch for checkpoint in starts}) == 1:
         return starts
     for member in cohort:
-        member.attempt.epochs.unlink(missing_ok=True)
+        patiently(partial(remove_file, member.attempt.epochs))
     return []

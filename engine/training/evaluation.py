@@ -21,7 +21,7 @@ EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ImageEvaluation:
     """The test set as a model sees it."""
 
     logits: Tensor
@@ -43,7 +43,7 @@ class Evaluation:
         return self.logits.float().cpu().numpy()
 
 
-def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> Evaluation:
+def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> ImageEvaluation:
     """Compute logits, accuracy in percent and cross-entropy in nats on the test set.
 
     Args:
@@ -97,11 +97,11 @@ def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
                 yield view.flip(3)
 
 
-def judge(logits: Tensor, data: Dataset) -> Evaluation:
+def judge(logits: Tensor, data: Dataset) -> ImageEvaluation:
     """Compute the figures of some logits."""
     correct = int((logits.argmax(1) == data.test_labels).sum())
     cross_entropy = float(functional.cross_entropy(logits.double(), data.test_labels))
-    return Evaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
+    return ImageEvaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
@@ -131,13 +131,13 @@ class SnapshotEnsemble:
         """Tell whether an epoch ends a cycle."""
         return self.cycles > 0 and epoch % self.cycle_epochs == 0
 
-    def add(self, evaluation: Evaluation) -> None:
+    def add(self, evaluation: ImageEvaluation) -> None:
         """Take the logits of an epoch that ends a cycle."""
         logits = evaluation.logits.double().cpu()
         self.total = logits if self.total is None else self.total + logits
         self.count += 1
 
-    def evaluate(self, data: Dataset) -> Evaluation:
+    def evaluate(self, data: Dataset) -> ImageEvaluation:
         """Return the mean logits, float32, and their figures."""
         assert self.total is not None, "a complete ensemble has members"
         return judge((self.total / self.cycles).float().to(data.test_labels.device), data)

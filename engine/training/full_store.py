@@ -1,4 +1,4 @@
-"""Writing to a store that may be full for a while."""
+"""Writing to a store that may be full, closed or away for a while."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.errors import StoreFullError
+from engine.errors import StoreUnavailableError
 
 LOG = logging.getLogger(__name__)
 
 STORE_PATIENCE_S = 30.0
-"""How long a finished computation waits for room on a full store before its worker gives up."""
+"""How long a finished computation waits for a store that is full, closed or away before its worker gives up."""
 
 T = TypeVar("T")
 
 
 def patiently(write: Callable[[], T]) -> T:
-    """Write as soon as there is room, so that a full disk costs no finished training.
+    """Write as soon as the store lets us: a full disk or a lost permission costs no finished training.
 
     Raises:
-        StoreFullError: If there is still no room after STORE_PATIENCE_S.
+        StoreUnavailableError: If it still does not after STORE_PATIENCE_S.
     """
     deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:
             return write()
-        except StoreFullError as error:
+        except StoreUnavailableError as error:
             if time.monotonic() > deadline:
                 raise
             LOG.warning("%s; waiting for it", error)

@@ -16,15 +16,23 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PR_SET_PDEATHSIG = 1
-"""A constant of <linux/prctl.h>: the signal that a process gets when its parent ends."""
+from engine.study.processes import end_with_parent, list_children
 
 EXIT_NOTHING_LEFT = 75
 """A copy's exit status when it found no run to claim."""
 
 
 ENDED_OTHERWISE = 1
-"""A copy's status when it ended without saying how."""
+"""A worker's exit status when its copy ended before it had claimed a run."""
+
+PR_SET_CHILD_SUBREAPER = 36
+"""A constant of <linux/prctl.h>: orphans of this process's descendants become its children."""
+
+MOST_ROUNDS = 100
+"""How often children are looked for; those that start new ones as fast as they are killed are left."""
+
+NoteEnd = Callable[[int, int], bool]
+"""Is told the number and the exit status of a copy, below 0 for a signal; says whether it had claimed a run."""
 
 
 @dataclass
@@ -41,12 +49,12 @@ class Copies:
             with contextlib.suppress(ProcessLookupError):  # the copy has ended in the meantime
                 os.kill(self.pid, signal.SIGTERM)
 
-    def run(self, train_one: Callable[[], int]) -> int:
-        """Fork this process, and let the copy train one run or pack.
+    def run(self, train_one: Callable[[], int], note_end: NoteEnd) -> int:
+        """Fork this process, and let the copy train one run or pack; what it leaves running is killed.
 
         Returns:
-            What `train_one` returned, told through a pipe; ENDED_OTHERWISE where a user's code ended the process,
-            whose exit status then means nothing.
+            What `train_one` returned, told through a pipe; where a user's code ended the process, or a signal did,
+            what `note_end` says.
         """
         reading, writing = os.pipe()
         # SIGTERM is blocked until the id of the copy is known: before that, a signal would not reach the copy.
@@ -56,12 +64,33 @@ class Copies:
         if self.pid == 0:
             _be_copy(train_one, worker, writing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        os.waitpid(self.pid, 0)
+        copy = self.pid
+        status = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
         self.pid = None
+        kill_children()
         os.close(writing)
         said = _read_now(reading)
         os.close(reading)
-        return said[0] if said else ENDED_OTHERWISE
+        if said:
+            return said[0]
+        return 0 if note_end(copy, status) else ENDED_OTHERWISE
+
+
+def adopt_orphans() -> None:
+    """Ask the kernel to make this process the parent of all that copies leave behind, however well that hides."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def kill_children() -> None:
+    """Kill all children of this process, and their children as these become ours, which may go on for some rounds."""
+    for _ in range(MOST_ROUNDS):
+        children = list_children(os.getpid())
+        if not children:
+            return
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _read_now(reading: int) -> bytes:
@@ -80,7 +109,7 @@ def _be_copy(train_one: Callable[[], int], worker: int, writing: int) -> None:
     """
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() == worker:  # otherwise the worker ended before the copy could ask for the signal
             status = train_one()
             os.write(writing, bytes([status]))
@@ -92,21 +121,23 @@ def _be_copy(train_one: Callable[[], int], worker: int, writing: int) -> None:
         os._exit(status)
 
 
-def train_apart(train_one: Callable[[], int]) -> int:
+def train_apart(train_one: Callable[[], int], note_end: NoteEnd) -> int:
     """Train run after run, each in a copy of this process, until nothing is left or the end is asked for.
 
     Args:
         train_one: Claims and trains one run or pack; 0 where there may be more, EXIT_NOTHING_LEFT where there is not.
             It unblocks SIGTERM as soon as it handles it.
+        note_end: Records the end of a copy that did not say how it ended.
 
     Returns:
         The worker's exit status.
     """
     copies = Copies()
+    adopt_orphans()
     signal.signal(signal.SIGTERM, copies.terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while not copies.terminated:
-        status = copies.run(train_one)
+        status = copies.run(train_one, note_end)
         if status == EXIT_NOTHING_LEFT:
             return 0
         if status != 0:

@@ -22,7 +22,7 @@ from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.stopping import StopRequest, never
 from engine.training.tasks.preparation import prepare
-from engine.training.tasks.task import Judgement, Task
+from engine.training.tasks.task import Evaluation, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +125,19 @@ def train_task(
         if recipes[0].onset is not None:
             set_kernels(recipes[0].at(epoch).lowlevel, recipes[0].train.precision)
         losses = task.train_epoch(epoch, should_stop)
-        judgements = task.evaluate(epoch)
-        finite = [math.isfinite(loss) and j.is_finite for loss, j in zip(losses, judgements, strict=True)]
+        evaluations = task.evaluate(epoch)
+        finite = [math.isfinite(loss) and one.is_finite for loss, one in zip(losses, evaluations, strict=True)]
         # A run that has diverged has ended, even if its replica is trained on and its numbers become finite again.
         live = [fine and replica not in outcomes for replica, fine in enumerate(finite)]
-        task.keep(epoch, [j if alive else None for j, alive in zip(judgements, live, strict=True)])
+        task.keep(epoch, [one if alive else None for one, alive in zip(evaluations, live, strict=True)])
         elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took
         seconds += elapsed_s
         for run in range(len(recipes)):
             if run in outcomes:
                 continue
-            on_epoch(run, _record(task, epoch, losses[run], judgements[run], elapsed_s))
+            on_epoch(run, _record(task, epoch, losses[run], evaluations[run], elapsed_s))
             if not finite[run] or epoch == last:
-                outcomes[run] = _finish(task, run, epoch, judgements[run], seconds, diverged=not finite[run])
+                outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
         if len(outcomes) == len(recipes):
             break
         for run, policies in _find_due(recipes, epoch, checkpoints, forks).items():
@@ -148,21 +148,23 @@ def train_task(
     return [outcomes[run] for run in range(len(recipes))]
 
 
-def _record(task: Task[Any], epoch: int, loss: float, judgement: Judgement, seconds: float) -> EpochRecord:
+def _record(task: Task[Any], epoch: int, loss: float, evaluation: Evaluation, seconds: float) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         train_loss=loss,
-        test_accuracy=judgement.accuracy,
-        test_cross_entropy=judgement.cross_entropy,
-        test_perplexity=judgement.perplexity,
+        test_accuracy=evaluation.accuracy,
+        test_cross_entropy=evaluation.cross_entropy,
+        test_perplexity=evaluation.perplexity,
         lr=task.last_rate(epoch),
         seconds=seconds,
     )
 
 
-def _finish(task: Task[Any], run: int, epoch: int, judgement: Judgement, seconds: float, *, diverged: bool) -> Outcome:
+def _finish(
+    task: Task[Any], run: int, epoch: int, evaluation: Evaluation, seconds: float, *, diverged: bool
+) -> Outcome:
     """Return what a run leaves that has reached its last epoch."""
-    final: Judgement = task.finish(run, epoch, judgement, diverged=diverged)
+    final: Evaluation = task.finish(run, epoch, evaluation, diverged=diverged)
     return Outcome(
         predictions=final.to_array(),
         state={name: tensor.detach().cpu() for name, tensor in task.weights(run).items()},

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 import torch
 
+from engine.errors import read_text
 from engine.recipe import Recipe
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     return any(
         isinstance(one, (MemoryError, torch.OutOfMemoryError))
-        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in MEMORY_PHRASES))
+        or (isinstance(one, RuntimeError) and any(phrase in read_text(one) for phrase in MEMORY_PHRASES))
         for one in _chain(error)
     )
 
@@ -34,7 +35,7 @@ def breaks_context(error: BaseException) -> bool:
     """Tell whether an error leaves a CUDA context that is of no further use; torch's own lack of room does not."""
     return any(
         isinstance(one, torch.AcceleratorError)
-        or (isinstance(one, RuntimeError) and any(phrase in str(one) for phrase in CONTEXT_PHRASES))
+        or (isinstance(one, RuntimeError) and any(phrase in read_text(one) for phrase in CONTEXT_PHRASES))
         for one in _chain(error)
     )
 

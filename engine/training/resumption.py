@@ -8,6 +8,7 @@ from functools import partial
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch, format_epoch, read_epochs
 from engine.study.files import make_folder, write_bytes
+from engine.study.opening import is_there
 from engine.study.paths import AttemptPaths, ForkPaths, RunPaths, StudyPaths
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
 from engine.training.full_store import patiently
@@ -57,8 +58,7 @@ def _common_beginnings(study: StudyPaths, recipe: Recipe) -> list[Found]:
         return []
     prefix_id = recipe.prefix.id
     found: list[Found] = []
-    for path in study.forks.glob(f"{prefix_id}-*.safetensors"):
-        fork = ForkPaths(path.with_suffix(""))
+    for fork in study.list_forks(prefix_id):
         checkpoint = load_checkpoint(fork.checkpoint, recipe_id=prefix_id)
         if checkpoint is not None and checkpoint.epoch <= recipe.onset.epoch:
             found.append((checkpoint, read_epochs(fork.epochs).records, "the common beginning"))
@@ -75,7 +75,7 @@ class Fork(CheckpointPolicy):
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the epochs first: the state is what other runs look for."""
-        if self.fork.checkpoint.exists():
+        if is_there(self.fork.checkpoint):
             return
         records = read_epochs(self.attempt.epochs).records[: checkpoint.epoch]
         content = b"".join(format_epoch(record) for record in records)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from engine.recipe import DataRecipe, Recipe
-from engine.study.files import write_bytes
-from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
+from engine.study.files import remove_file, write_bytes
+from engine.study.opening import read_regular
+from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import AttemptRecord, ResultRecord, Versions
@@ -58,7 +59,7 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         owner=current_owner(),
         session=session,
         slot=slot,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started=_now(),
         device=torch.cuda.get_device_name(0) if cuda else _cpu_name(),
         versions=Versions(
             python=platform.python_version(),
@@ -72,6 +73,10 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
     )
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -80,7 +85,7 @@ def _cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
 
 
-def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
+def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
     """Load a run's data, or return it from `datasets`, which keeps only the data that was loaded last."""
     if recipe.data not in datasets:
         datasets.clear()
@@ -92,7 +97,11 @@ def load_data(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset |
 def write_labels(paths: StudyPaths, data: Dataset | Corpus) -> None:
     """Write the test labels, unless they are there: data that changed leave other labels than earlier data did."""
     content = labels_bytes(data)
-    if not paths.labels.is_file() or paths.labels.read_bytes() != content:
+    try:
+        known = read_regular(paths.labels, LABELS_MAX_BYTES)
+    except OSError:
+        known = None
+    if known != content:
         patiently(lambda: write_bytes(paths.labels, content))
 
 
@@ -123,7 +132,7 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         predictions_sha256=hashlib.sha256(predictions).hexdigest(),
         labels_sha256=hashlib.sha256(labels_bytes(data)).hexdigest(),
         seconds=outcome.seconds,
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=_now(),
     )
     patiently(lambda: write_record(run.result, result))
-    run.damage.unlink(missing_ok=True)
+    patiently(lambda: remove_file(run.damage))

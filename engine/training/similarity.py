@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engine.errors import NondetError
 from engine.plan.records import PlannedArm
 from engine.recipe import DataRecipe, Recipe
+from engine.study.opening import is_regular
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record, read_record, write_record
 from engine.study.run_records import ResultRecord, read_recipe
@@ -32,10 +33,11 @@ from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimil
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
-from engine.training.models.definitions import ResNet
+from engine.training.models.builders import ResNet
 from engine.training.models.shufflenet import ShuffleNet
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.images import prepare
+from engine.training.user_functions import refuse_untrusted
 from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
@@ -171,6 +173,7 @@ def compare_arm(
     recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
     search_path = tuple(Path(folder) for folder in plan.search_path)
+    refuse_untrusted(recipes[0], search_path=search_path, trusted=plan.trusted)
     if recipes[0].data not in datasets:
         datasets.clear()
         datasets[recipes[0].data] = load_data(recipes[0].data, root=Path(plan.data_root), search_path=search_path)
@@ -217,7 +220,7 @@ def find_runs(paths: StudyPaths, arm: PlannedArm) -> list[str]:
     found: list[str] = []
     for run in arm.runs:
         result = find_record(paths.run(run).result, ResultRecord)
-        if result is not None and not result.diverged and paths.run(run).model.is_file():
+        if result is not None and not result.diverged and is_regular(paths.run(run).model):
             found.append(run)
     return found
 

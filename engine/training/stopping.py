@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from engine.study.control import Control, read_control
 from engine.study.paths import StudyPaths
+from engine.training.pulse import Pulse
 
 CONTROL_PERIOD_S = 0.5
 """How often a training looks for requests."""
@@ -35,6 +36,8 @@ class Requests:
     control: Control = field(default_factory=Control)
     """What the control folder held when it was last looked at."""
     read_at: float = -1e9
+    pulse: Pulse | None = None
+    """The signs of life of the training, which is told of every step, and of every look while that waits."""
 
     def look(self) -> Control:
         """Return the requests that hold, at most half a second old."""
@@ -44,8 +47,14 @@ class Requests:
 
     def must_stop(self, run_ids: Sequence[str]) -> bool:
         """Tell whether runs that are trained at once are to end: where each of them is. Wait while all are paused."""
+        self._move()
         while not self.terminated and all(self.look().holds(run_id) for run_id in run_ids):
             if all(self.control.stops(run_id) for run_id in run_ids):
                 break
             time.sleep(CONTROL_PERIOD_S)
+            self._move()
         return self.terminated or all(self.control.stops(run_id) for run_id in run_ids)
+
+    def _move(self) -> None:
+        if self.pulse is not None:
+            self.pulse.move()

@@ -6,8 +6,10 @@ import importlib
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from engine.catalog.modules import find_distrust
 from engine.errors import DataError, ModelError, NondetError
 from engine.plan.source_files import digest_source, find_sources, find_unseen
 from engine.recipe import Recipe
@@ -42,6 +44,11 @@ def import_target(target: str, *, search_path: tuple[Path, ...], error: type[Non
             names = [name for name in dir(found) if not name.startswith("_") and callable(getattr(found, name))]
             raise error(f"{target}: {module_name} has no {attribute}; it has {', '.join(names) or 'no functions'}")
         found = getattr(found, attribute)
+        if isinstance(found, ModuleType) and not found.__name__.startswith(f"{module_name}."):
+            raise error(
+                f"{target}: leads out of {module_name} into the module {found.__name__}: write a function of "
+                f"{module_name} that calls what you need there"
+            )
     if not callable(found):
         raise error(f"{target}: is a {type(found).__name__}, it must be a function")
     return found
@@ -74,6 +81,23 @@ def refuse_unseen(recipe: Recipe, *, search_path: tuple[Path, ...], before: Coll
             f"{target}: loads {names} otherwise than by an import statement, so a change there would go unnoticed: "
             f"add `import {min(unseen)}` to the target's module, and keep what it imports beside the protocol"
         )
+
+
+def refuse_untrusted(recipe: Recipe, *, search_path: tuple[Path, ...], trusted: Collection[str]) -> None:
+    """Refuse targets that are neither beside the protocol nor trusted by it, before any of them is imported.
+
+    A protocol is checked for that when it is read; what a study folder says may come from anywhere.
+
+    Raises:
+        ModelError: If the model's target is not to be imported.
+        DataError: If the data's target is not to be imported.
+    """
+    for part, error in ((recipe.model, ModelError), (recipe.data, DataError)):
+        if part.target is None:
+            continue
+        distrust = find_distrust(part.target, search_path=search_path, trusted=trusted)
+        if distrust is not None:
+            raise error(f"{part.target}: {': '.join(distrust)}, and run the protocol again")
 
 
 def check_unchanged(recipe: Recipe, *, search_path: tuple[Path, ...]) -> None:

@@ -10,8 +10,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.errors import StudyError
-from engine.study.paths import RunPaths
+from engine.study.paths import MODEL_MAX_BYTES, RunPaths
 from engine.study.run_records import ResultRecord, compare_digest, note_damage
+from engine.study.tensor_files import read_tensors
 
 
 def weights_bytes(state: dict[str, Tensor]) -> bytes:
@@ -49,7 +50,7 @@ def read_weights(run: RunPaths, result: ResultRecord) -> dict[str, Tensor]:
         StudyError: If they are missing, do not match their digest or cannot be read.
     """
     try:
-        content = run.model.read_bytes()
+        content = read_tensors(run.model, MODEL_MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{run.model}: cannot be read ({error.strerror})") from error
     fault = compare_digest(run.model.name, content, result.weights_sha256)

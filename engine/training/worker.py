@@ -13,32 +13,41 @@ import sys
 import time
 import traceback
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from engine.dispatch.endings import record_ends, write_end
 from engine.dispatch.jobs import EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
-from engine.errors import NondetError, StoreFullError
-from engine.study.files import explain_write_errors
+from engine.errors import NondetError, StoreUnavailableError, summarise_error
+from engine.study.files import explain_write_errors, remove_file
+from engine.study.logs import BoundedLog
+from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
-from engine.study.run_records import Cause, read_recipe, write_exit
+from engine.study.processes import current_owner
+from engine.study.run_records import AttemptRecord, Cause, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
 from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
 from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
+from engine.training.pulse import Pulse
 from engine.training.run_files import (
     Claimed,
     Datasets,
     describe_attempt,
-    load_data,
+    load_once,
     write_labels,
 )
 from engine.training.stopping import CONTROL_PERIOD_S, Requests, Stopped
-from engine.training.user_functions import check_unchanged
+from engine.training.user_functions import check_unchanged, refuse_untrusted
 
 LOG = logging.getLogger(__name__)
+
+MOST_STATUS = 255
+"""The largest exit status of a process."""
 
 
 def work(paths: StudyPaths, *, slot: str, session: str) -> int:
@@ -48,8 +57,23 @@ def work(paths: StudyPaths, *, slot: str, session: str) -> int:
         The process's exit status.
     """
     if read_plan(paths).own_process:
-        return train_apart(lambda: _work(paths, slot=slot, session=session, once=True))
+        return train_apart(
+            lambda: _work(paths, slot=slot, session=session, once=True),
+            lambda pid, status: _record_copy(paths, session, pid, status),
+        )
     return _work(paths, slot=slot, session=session, once=False)
+
+
+def _record_copy(paths: StudyPaths, session: str, pid: int, status: int) -> bool:
+    """Record how a copy of this process ended; return whether it had claimed a run."""
+    me = current_owner()
+
+    def belongs(claimed: AttemptRecord) -> bool:
+        owner = claimed.owner
+        there = (owner.host, owner.boot_id, owner.pid_namespace) == (me.host, me.boot_id, me.pid_namespace)
+        return there and owner.pid == pid and claimed.session == session and owner.start_ticks >= me.start_ticks
+
+    return record_ends(paths, read_plan(paths).order, belongs, status) > 0
 
 
 def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
@@ -71,7 +95,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     while not requests.terminated:
         try:
             claimed = claim()
-        except StoreFullError as error:
+        except StoreUnavailableError as error:
             LOG.error("%s", error)
             return EXIT_STORE_FULL
         if claimed is NotTaken.NOTHING_LEFT:
@@ -91,7 +115,8 @@ def _claim(queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, *,
     control = requests.look()
     if control.cancelled:
         return NotTaken.NOTHING_LEFT
-    taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
+    with explain_write_errors(queue.paths.runs):
+        taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
     return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 
@@ -104,25 +129,33 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     try:
         with _output_to(claimed.attempt.log):
             return _train_guarded(claimed, requests, datasets, claim_more)
-    except StoreFullError as error:
+    except StoreUnavailableError as error:
         LOG.error("%s", error)
         return EXIT_STORE_FULL
 
 
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
-    """Train a claimed run with its companions; a full store is the caller's matter. See `_train_claimed`."""
+    """Train a claimed run with its companions; a store that is away is the caller's matter. See `_train_claimed`."""
     cohort = [claimed]
+    log = BoundedLog(claimed.attempt.log)
+    with Pulse(lambda: [m.attempt.beat for m in cohort], claimed.search_path, also=log.bound) as requests.pulse:
+        return _train_cohort(cohort, requests, datasets, claim_more)
+
+
+def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
+    claimed = cohort[0]
     try:
-        recipe = read_recipe(claimed.run, claimed.run_id)
+        recipe = patiently(partial(read_recipe, claimed.run, claimed.run_id))
+        refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
         check_unchanged(recipe, search_path=claimed.search_path)
-        data = load_data(recipe, claimed, datasets)
+        data = load_once(recipe, claimed, datasets)
         write_labels(claimed.study, data)
         gather(cohort, recipe, claim_more)
         train_cohort(cohort, data, requests)
     except Stopped:
         _end(cohort, "cancelled", "request", "stopped on request")
         return None
-    except StoreFullError:
+    except StoreUnavailableError:
         raise
     except NondetError as error:
         LOG.error("%s", error)
@@ -131,19 +164,23 @@ def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     except Exception as error:  # whatever a user's module raises fails the run and does not end the worker
         traceback.print_exc()
         return _record_exception(cohort, error)
+    except BaseException as error:  # a user's code that wants to leave: sys.exit, or an interrupt of its own
+        traceback.print_exc()
+        _record_leaving(cohort, error)
+        return None
     for member in cohort:
-        member.attempt.checkpoint.unlink(missing_ok=True)
+        patiently(partial(remove_file, member.attempt.checkpoint))
     # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run.
     return 0 if recipe.lowlevel == "kernels" else None
 
 
 def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
     for member in cohort:
-        write_exit(member.attempt, outcome, cause, reason)
+        patiently(partial(write_exit, member.attempt, outcome, cause, reason))
 
 
 def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = summarise_error(error)
     broken = breaks_context(error)  # and with the context this process
     if is_out_of_memory(error):
         cause, reason = explain_shortage(read_recipe(cohort[0].run, cohort[0].run_id), reason)
@@ -151,6 +188,14 @@ def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None
     else:
         _end(cohort, "failed", "infrastructure" if broken else "fault", reason)
     return 1 if broken else None
+
+
+def _record_leaving(cohort: Sequence[Claimed], error: BaseException) -> None:
+    """Write down that a user's code raised something that is meant to end the process; see `write_end`."""
+    code = error.code if isinstance(error, SystemExit) else 1
+    status = code if isinstance(code, int) and 0 <= code <= MOST_STATUS else 0 if code is None else 1
+    for member in cohort:
+        write_end(member.run, member.attempt, f"raised {summarise_error(error)}", status)
 
 
 @contextlib.contextmanager
@@ -167,11 +212,13 @@ def _output_to(log: Path) -> Generator[None]:
             sys.stdout.flush()
             sys.stderr.flush()
         for target, original in enumerate(saved, start=1):
-            os.dup2(original, target)
-            os.close(original)
-        os.close(descriptor)
+            with contextlib.suppress(OSError):  # a user's code may have closed them
+                os.dup2(original, target)
+                os.close(original)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _open_log(log: Path) -> int:
     with explain_write_errors(log):
-        return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        return open_to_append(log)

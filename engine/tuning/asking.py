@@ -15,6 +15,7 @@ def describe_surroundings(protocol: Protocol) -> Surroundings:
     return Surroundings(
         root=str(data_root(protocol)),
         search_path=tuple(str(folder) for folder in search_path(protocol)),
+        trusted=protocol.trusted,
         graphs=protocol.dispatch.graphs,
     )
 

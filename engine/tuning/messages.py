@@ -32,6 +32,8 @@ class Surroundings(Message, frozen=True, kw_only=True):
     """The folder of the data files."""
     search_path: tuple[str, ...]
     """Folders in which the user's targets are looked for."""
+    trusted: tuple[str, ...] = ()
+    """Modules from elsewhere that they may be taken from."""
     graphs: bool
     """Whether a pack's steps on CUDA are recorded and replayed."""
 

@@ -69,10 +69,11 @@ def ask(protocol: Protocol, questions: Sequence[Question], answers_type: type[Pr
         NondetError: If a training process itself fails.
     """
     executor, surroundings = open_executor(protocol.dispatch), describe_surroundings(protocol)
+    job = probe_job(stall_s=protocol.dispatch.allowed_stall_s)
     said: dict[int, A | Refusal] = {}
     for numbers in _separate(questions):
         request = ProbeRequest(surroundings=surroundings, questions=tuple(questions[number] for number in numbers))
-        said |= zip(numbers, ask_job(executor, probe_job(), request, answers_type).answers, strict=True)
+        said |= zip(numbers, ask_job(executor, job, request, answers_type).answers, strict=True)
     answers: list[A] = []
     faults: list[Fault] = []
     for number, question in enumerate(questions):
@@ -162,7 +163,7 @@ def _name_facts(plan: Plan, runs: tuple[str, ...], facts: Facts) -> ProbeFacts:
         **asdict(facts),
         arms=tuple(arm.name for arm in plan.arms if set(arm.runs) & set(runs)),
         runs=runs,
-        model=recipe.model.preset or recipe.model.target or "",
-        data=recipe.data.preset or recipe.data.target or "",
+        model=recipe.model.name,
+        data=recipe.data.name,
         pack_size=None if recipe.pack is None else recipe.pack.size,
     )

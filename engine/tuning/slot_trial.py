@@ -29,4 +29,5 @@ def try_slots(protocol: Protocol, recipe: Recipe, counts: Sequence[int]) -> tupl
     """
     rival = RivalRequest(surroundings=describe_surroundings(protocol), recipe=recipe)
     request = RaceRequest(rival=rival, counts=tuple(counts))
-    return ask_job(open_executor(protocol.dispatch), race_job(), request, RaceAnswer).trials
+    job = race_job(stall_s=protocol.dispatch.allowed_stall_s)
+    return ask_job(open_executor(protocol.dispatch), job, request, RaceAnswer).trials

@@ -34,6 +34,7 @@ from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.stacked_images import StackedImageTask
 from engine.training.trials.pack_validity import check_pack
 from engine.training.trials.step_times import prepare_replicas, time_task, train_steps, warm_up
+from engine.training.trials.workbench import Workbench
 from engine.tuning.slot_trial import try_slots
 
 TABLE_ROW = 100 * 500
@@ -69,7 +70,7 @@ class Bench:
 
     def prepare(self, recipe: Recipe, *, graphs: bool) -> StackedImageTask:
         set_kernels(recipe.lowlevel, recipe.train.precision)
-        task = prepare_replicas(recipe, self.data, device=self.device, search_path=(), graphs=graphs)
+        task = prepare_replicas(recipe, Workbench(self.data, self.device, graphs=graphs))
         assert isinstance(task, StackedImageTask), "the data are images"
         return task
 
@@ -181,7 +182,7 @@ def measure_repeats(bench: Bench) -> None:
         digests.add(hashlib.sha256(flat.cpu().numpy().tobytes()).hexdigest())
     print(f"{REPEATS} repetitions of a packed step: {len(digests)} different gradients")
     recipe = bench.recipe(bench.sizes[1], bench.precisions[0])
-    print(check_pack(recipe, bench.data, device=bench.device, search_path=(), graphs=True))
+    print(check_pack(recipe, Workbench(bench.data, bench.device)))
 
 
 def measure_profile(bench: Bench) -> None:

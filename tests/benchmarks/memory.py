@@ -12,7 +12,7 @@ BARE = """
 import torch
 from torch import nn
 from torch.nn import functional
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 images = torch.randint(256, (60_000, 3, 32, 32), dtype=torch.uint8)
 labels = torch.randint(10, (60_000,))
 model = BUILDERS["resnet14"](ModelShape(input_shape=(3, 32, 32), classes=10, width=0.25))

@@ -11,9 +11,10 @@ from engine.catalog.presets import QRNN_ARGS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import load_corpus
-from engine.training.models.definitions import BUILDERS
+from engine.training.models.builders import BUILDERS
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.trials.pack_validity import PackReport, check_pack
+from engine.training.trials.workbench import Workbench
 
 SIZE, BATCH_SIZE = 4, 16
 
@@ -42,9 +43,9 @@ def check(preset: str, *, shared: bool) -> PackReport:
     if preset == "qrnn":
         small = QRNN_ARGS | {"embedding": 40, "hidden": 64, "layers": 2}
         recipe = make_recipe(ModelRecipe(preset="qrnn", args=tuple(sorted(small.items()))), shared=shared, bptt=20)
-        return check_pack(recipe, load_corpus("pydoc", Path()), device=torch.device("cpu"), search_path=(), graphs=True)
+        return check_pack(recipe, Workbench(load_corpus("pydoc", Path()), torch.device("cpu")))
     recipe = make_recipe(ModelRecipe(preset=preset), shared=shared)
-    return check_pack(recipe, make_images(), device=torch.device("cpu"), search_path=(), graphs=True)
+    return check_pack(recipe, Workbench(make_images(), torch.device("cpu")))
 
 
 def measure() -> Measurement:

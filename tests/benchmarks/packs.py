@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
 from engine.training.data.datasets import Dataset, load_data
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import prepare_pack
 

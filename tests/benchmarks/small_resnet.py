@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.loop import train_runs
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 
 REPLICAS, EPOCHS, SLOTS = 16, 3, 2
 WIDTH = 0.5

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.catalog.measure_declaration import Measure
+from engine.catalog.measure_declaration import Measure, describe_uncertainty
 from engine.catalog.measures import (
     DIAGNOSTICS_PANEL,
     MEASURES,
-    describe_measures,
     digest_measures,
     find_measure,
     list_columns,
@@ -108,13 +107,11 @@ def test_digest_is_another_where_something_else_is_measured(
 
 
 def test_explanation_says_what_stands_beside_the_value() -> None:
-    spread, disagreement = (
-        next(text for text in describe_measures("images") if f"({key})" in text)
-        for key in ("accuracy_sd", "disagreement")
-    )
+    spread = describe_uncertainty(find_measure("images", "accuracy_sd"))
+    disagreement = describe_uncertainty(find_measure("images", "disagreement"))
     assert "bootstrap" in spread
     assert "chi-square" in spread
     assert "R − 1" in spread
     assert "leaving out each replica" in disagreement
     assert "within 0 and 100" in disagreement
-    assert "section 3.1" in disagreement
+    assert describe_uncertainty(find_measure("diagnostics", "error")) == ""

@@ -47,6 +47,10 @@ class Queued:
         elif self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 
+    @property
+    def obstacle(self) -> str | None:
+        return None
+
     def describe(self) -> WorkerState:
         return WorkerState("waiting", FULL) if self.process is None else WorkerState("training")
 

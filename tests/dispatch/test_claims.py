@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from engine.dispatch.claims import claim, remove_stray_claims
+from engine.dispatch import claims
+from engine.dispatch.claims import CLAIMING_S, claim, remove_stray_claims
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.paths import RunPaths, StudyPaths
-from engine.study.records import find_record
+from engine.study.processes import current_owner
+from engine.study.records import find_record, write_record
 from engine.study.run_records import AttemptRecord, write_exit
 from tests.helpers.records import make_attempt
 
@@ -52,10 +55,33 @@ def test_existing_attempt_is_left_alone(tmp_path: Path) -> None:
 
 def test_half_made_claim_is_no_attempt_and_is_removed(tmp_path: Path) -> None:
     run = RunPaths(tmp_path)
-    make_folder(run.attempts / ".claim-77-1")
+    dead = replace(current_owner(), start_ticks=1)
+    for name, owner in (("old", None), ("dead", dead), ("live", current_owner()), ("young", None)):
+        folder = run.attempts / f".claim-77-{name}"
+        make_folder(folder)
+        if owner is not None:
+            write_record(folder / "attempt.json", make_attempt(owner))
+    long_ago = time.time() - CLAIMING_S - 1
+    os.utime(run.attempts / ".claim-77-old", (long_ago, long_ago))
     assert run.list_attempts() == []
     remove_stray_claims(run.attempts)
-    assert not list(run.attempts.iterdir())
+    assert {path.name for path in run.attempts.iterdir()} == {".claim-77-live", ".claim-77-young"}
+
+
+def test_claimants_with_equal_numbers_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in two containers: in the middle of one claim another process of the same number makes its own."""
+    run, others = RunPaths(tmp_path), []
+
+    def write_second(path: Path, record: AttemptRecord) -> None:
+        if not others:
+            others.append(path)
+            assert claim(run, 1, make_attempt(slot="other")) is not None
+        write_record(path, record)
+
+    monkeypatch.setattr(claims, "write_record", write_second)
+    assert claim(run, 1, make_attempt(slot="own")) is None
+    assert read_attempt(run, 1).slot == "other"
+    assert not list(run.attempts.glob(".claim-*"))
 
 
 @pytest.fixture

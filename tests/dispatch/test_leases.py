@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.dispatch.leases import Holder, Lease, describe_holder, find_lease_folder
+from engine.dispatch.leases import UNKNOWN, Holder, Lease, describe_holder, find_lease_folder
 from engine.errors import NondetError
 from engine.study.paths import StudyPaths
 
@@ -19,7 +19,7 @@ A, B = Holder(study="a", pid=1), Holder(study="b", pid=2)
 
 HOLD = """
 import sys, time
-from engine.dispatch.leases import Holder, Lease
+from engine.dispatch.leases import UNKNOWN, Holder, Lease
 assert Lease("slot").acquire(Holder(study="other", pid=1))
 print("held", flush=True)
 time.sleep(60)
@@ -84,7 +84,7 @@ def test_damaged_holder_is_nobody(content: bytes) -> None:
     lease = Lease("slot")
     assert lease.acquire(A)
     lease.path.write_bytes(content)
-    assert Lease("slot").read_holder() is None
+    assert Lease("slot").read_holder() == UNKNOWN
     lease.release()
 
 

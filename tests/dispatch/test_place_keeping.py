@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,13 @@ from engine.dispatch.supervisor import Measuring, Supervisor
 from engine.dispatch.visible import Gpu
 from engine.protocol.load import parse_protocol
 from engine.recipe import DeviceType
+from engine.study.beats import CLOCK, LOST_S, BeatRecord, write_beat
 from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
+from engine.study.records import write_record
+from engine.study.supervisor_record import is_supervised
 from engine.study.view import StudyView
+from tests.helpers.records import make_supervisor
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Scripted:
     status: int | None = None
     state: WorkerState = field(default_factory=lambda: WorkerState("training"))
     stops: list[bool] = field(default_factory=list)
+    obstacle: str | None = None
 
     def poll(self) -> int | None:
         return self.status
@@ -126,8 +132,21 @@ def test_workers_are_asked_to_end_and_killed_when_they_do_not(
 def test_worker_that_finds_no_room_ends_the_study(supervised: Supervisor) -> None:
     supervised.places[0].worker = Scripted(status=EXIT_STORE_FULL)
     supervised.fill_places(supervised.view.refresh())
-    assert "no room left on this file system" in (supervised.failure or "")
+    assert "could not be written for a while (no room" in (supervised.failure or ""), "there is room again"
     assert not supervised.workers_left, "nobody is started any more"
+
+
+def test_living_supervisor_of_another_machine_is_left_alone(supervised: Supervisor) -> None:
+    paths, elsewhere = supervised.paths, replace(current_owner(), host="elsewhere")
+    write_record(paths.supervisor, make_supervisor(elsewhere))
+    write_beat(paths.supervisor_beat, BeatRecord(boot_id="other", beaten=5.0, moved=5.0))
+    before = paths.supervisor.read_bytes()
+    assert is_supervised(paths)
+    assert supervisor.supervise(paths) == 0
+    assert paths.supervisor.read_bytes() == before
+    sign, seen = CLOCK.seen[paths.supervisor_beat]
+    CLOCK.seen[paths.supervisor_beat] = (sign, seen - LOST_S)
+    assert not is_supervised(paths), "it is not waited for without end"
 
 
 def test_no_more_workers_than_runs_that_can_be_claimed_are_started(supervised: Supervisor) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from tests.helpers.real_study import Study, kill, protocol_text, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 NETS = """
 import functools, torch
@@ -143,3 +146,22 @@ def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study, end: 
     assert done.returncode == 1, done.stderr
     assert [arm["n"] for arm in study.metrics()] == [2, 2, 1]
     assert study.workers() == []
+
+
+def test_check_of_code_that_sleeps_names_it_and_can_be_interrupted(study: Study) -> None:
+    write(study, "plain")
+    (study.file.parent / "nets.py").write_text(
+        "import time\nopen('SLEEPS', 'w').close()\ntime.sleep(1000)\n".replace(
+            "SLEEPS", str(study.file.parent / "sleeps")
+        )
+    )
+    command = [sys.executable, "-P", "-c", "import sys, tui.cli; sys.exit(tui.cli.main())", "check", str(study.file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "runs code of nets.py, imported now; Ctrl-C ends it\n"
+        wait_for((study.file.parent / "sleeps").exists)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "", "and nobody holds its output any more"
+        assert process.wait(30) == 130
+        assert time.monotonic() - started < 20

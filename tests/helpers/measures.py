@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.catalog.measures import MEASURES, list_fields
-from engine.study.curves_record import ArmCurves, Spread
+from engine.study.curves_record import ArmCurves, SpreadCurve
 from engine.study.metrics_record import ArmMeasures, gather_arm
 
 
@@ -23,15 +23,15 @@ def make_measures(**fields: Any) -> ArmMeasures:
     return gather_arm(plain | unknown | fields | {"diagnostics": undiagnosed | fields.get("diagnostics", {})})
 
 
-def make_spread(sd: list[float | None], *, n: list[int] | None = None) -> Spread:
+def make_spread(sd: list[float | None], *, n: list[int] | None = None) -> SpreadCurve:
     """Make the spread of a figure by epoch; all but the SD and the counts are the SD again."""
     figures = tuple(sd)
-    return Spread(
+    return SpreadCurve(
         n=tuple(n or [3] * len(sd)), mean=figures, sd=figures, low=figures, high=figures, min=figures, max=figures
     )
 
 
-def make_curves(name: str, *, accuracy: Spread | None = None, **fields: Any) -> ArmCurves:
+def make_curves(name: str, *, accuracy: SpreadCurve | None = None, **fields: Any) -> ArmCurves:
     """Make the curves of an arm, with an epoch for every value of the spread."""
     epochs = tuple(range(1, 1 + len(accuracy.n))) if accuracy is not None else ()
     return ArmCurves(

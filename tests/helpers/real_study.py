@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PATIENCE_S = 300.0
+
 COMMAND = [sys.executable, "-P", "-c", "import sys, tui.cli; sys.exit(tui.cli.main())"]
 
 HEAD = """
@@ -77,11 +79,11 @@ class Study:
         )
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*options), capture_output=True, text=True, check=False, timeout=100)
+        return subprocess.run(self.command(*options), capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
     def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another of nondet-tui's commands."""
-        return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=100)
+        return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
     def read(self, name: str) -> Any:
         try:

@@ -7,6 +7,8 @@ Mounts a small tmpfs as the store, trains until it is full, makes room, finishes
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
 import subprocess
@@ -94,10 +96,52 @@ def drill_read_only(study: Study, reference: Study) -> None:
     print(f"read-only store: exit code 2, {len(kept)} results kept; writable again: exit code 0, same table")
 
 
+def drill_closed_for_a_while(study: Study, reference: Study) -> None:
+    """The store is read-only for a while, in front of files that are open already: nothing fails."""
+    mount(study.store, f"size={LARGE}")
+    process = study.start()
+    wait_for(lambda: len(study.results()) >= 2)
+    subprocess.run(["mount", "--bind", str(study.store), str(study.store)], check=True)
+    remount(study.store, "bind,ro")
+    time.sleep(4.0)
+    assert process.poll() is None, "workers wait for the permission to write"
+    assert 2 <= len(study.results()) < 11
+    subprocess.run(["umount", str(study.store)], check=True)
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert "cannot be written now: runs wait for it" in err, err
+    assert set(study.attempts().values()) == {1}, "no run was tried twice"
+    check_same(study, reference)
+    print(f"store closed for a while: exit code {code}, said, same table")
+
+
+def drill_report_of_read_only(study: Study, reference: Study) -> None:
+    """A study without measures is reported from where nothing can be written."""
+    mount(study.store, f"size={LARGE}")
+    shutil.copytree(reference.folder, study.folder)
+    (study.folder / "metrics.json").unlink()
+    remount(study.store, "ro")
+    outside = study.file.parent / "report"
+    os.environ["XDG_CACHE_HOME"] = str(study.file.parent / "cache")
+    for _ in range(2):
+        done = study.run_command("report", str(study.folder), "--format", "json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["arms"] == reference.metrics(), "another table"
+    assert list((study.file.parent / "cache").rglob("metrics.json")), "kept for the next time"
+    done = study.run_command("report", str(study.folder), "--out", str(outside))
+    assert done.returncode == 0, done.stderr
+    assert {"table.csv", "table.parquet", "figure3-instability.pdf"} <= {path.name for path in outside.iterdir()}
+    os.environ["XDG_CACHE_HOME"] = "/proc/none"
+    done = study.run_command("report", str(study.folder))
+    assert (done.returncode, done.stderr) == (0, ""), "and without a cache"
+    assert not (study.folder / "metrics.json").exists()
+    print("read-only study without measures: reported, same table")
+
+
 def main() -> None:
     point, file, reference_store = map(Path, sys.argv[1:4])
     study, reference = Study(file, point), Study(file, reference_store)
-    for drill in (drill_room_in_time, drill_full, drill_read_only):
+    for drill in (drill_room_in_time, drill_full, drill_read_only, drill_closed_for_a_while, drill_report_of_read_only):
         drill(study, reference)
         subprocess.run(["umount", str(point)], check=True)
     drill_full_from_the_start(study)

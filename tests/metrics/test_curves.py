@@ -111,7 +111,7 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
 def test_similarity_has_the_jackknifes_interval(paths: StudyPaths) -> None:
     matrix = np.array([[1.0, 0.9, 0.8], [0.9, 1.0, 0.7], [0.8, 0.7, 1.0]])
     pairs = {"Conv1": tuple(map(tuple, matrix.tolist())), "Logits": ((1.0,),), "x": ()}
-    layers = tuple(LayerPairs(name=name, runs=(), cka=cka) for name, cka in pairs.items())
+    layers = tuple(LayerPairs(name=name, runs=("a", "b", "c")[: len(cka)], cka=cka) for name, cka in pairs.items())
     assert find_similarity(paths.cka) == ()
     make_folder(paths.folder)
     arm = ArmSimilarity(name="Init", runs=(), wanted=9, examples=9, layers=layers)

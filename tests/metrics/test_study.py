@@ -30,10 +30,10 @@ from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
-from engine.study.records import write_record
+from engine.study.records import read_record, write_record
 from engine.study.run_state import read_state
-from engine.study.study_plan import MeasuringSettings, read_plan
-from tests.helpers.json_files import read_json, write_json
+from engine.study.study_plan import MeasuringSettings, StudyPlan, read_plan
+from tests.helpers.json_files import write_json
 from tests.helpers.records import make_arm, make_result, make_study
 
 LABELS = np.arange(60) % 5
@@ -64,9 +64,8 @@ def paths(tmp_path: Path) -> StudyPaths:
 
 
 def write_plan(paths: StudyPaths, arms: list[PlannedArm], *, bootstrap: int) -> None:
-    write_record(
-        paths.plan, make_study(arms, metrics=MeasuringSettings(cka=False, cka_examples=2048, bootstrap=bootstrap))
-    )
+    settings = MeasuringSettings(cka=False, cka_examples=2048, bootstrap=bootstrap)
+    write_record(paths.plan, make_study(arms, metrics=settings))
 
 
 def measure(paths: StudyPaths, previous: StudyMeasures | None = None, seen: Seen | None = None) -> StudyMeasures:
@@ -234,18 +233,15 @@ def test_other_class_counts_are_the_reason(paths: StudyPaths) -> None:
     assert "different numbers of classes" in measure(paths).arms[1].reasons["disagreement"]
 
 
-MARK = Estimate(-1.0, interval=(-2.0, 0.0))
-
-
 def mark(content: StudyMeasures) -> StudyMeasures:
     """The same measures with a disagreement in the last arm that tells whether it was taken over."""
     *others, arm = content.arms
-    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": MARK})
+    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": Estimate(-1.0, interval=(-2, 0))})
     return StudyMeasures(study=content.study, arms=(*others, marked))
 
 
 def is_taken_over(content: StudyMeasures) -> bool:
-    return content.arms[-1].find("disagreement") == MARK
+    return content.arms[-1].find("disagreement") == Estimate(-1.0, interval=(-2, 0))
 
 
 def test_unchanged_arm_is_taken_over_and_a_changed_one_is_not(paths: StudyPaths) -> None:
@@ -362,8 +358,7 @@ def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
 def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
     """As large studies at the usual limit of 1,024 files: none may stay open or mapped."""
     names = [f"m{number}" for number in range(300)]
-    arms = [make_arm("One", names[:150], vary=("init",)), make_arm("Two", names[150:])]
-    write_plan(paths, arms, bootstrap=0)
+    write_plan(paths, [make_arm("One", names[:150], vary=("init",)), make_arm("Two", names[150:])], bootstrap=0)
     rng = np.random.default_rng(1)
     for name in names:
         put(paths, name, rng.normal(size=(60, 5)).astype(np.float32))
@@ -377,18 +372,18 @@ def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
 
 
 def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StudyError, match="ulimit -n"):
         read_labels(paths.labels)
     with pytest.raises(StudyError, match="ulimit -n"):
-        read_json(paths.plan)
+        read_record(paths.plan, StudyPlan)
     monkeypatch.undo()
     labels = read_labels(paths.labels)
-    opened = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) if path.suffix == ".npy" else opened(path))
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: refuse() if path.suffix == ".npy" else opened(path, *rest))
     with pytest.raises(StudyError, match="ulimit -n"):
         read_replica(paths, "r1", labels, {})
     assert not paths.run("r1").damage.exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from engine.report.figures import draw_figures
 from engine.report.parquet import convert_tables
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
+from engine.study.measured import encode_measured, read_measured
 from engine.study.metrics_record import ArmMeasures, StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
@@ -55,7 +58,7 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
-        written = draw_figures(paths, folder)
+        written = draw_figures(read_measured(paths), folder)
         assert {path.name for path in written} == {f"{stem}{kind}" for stem in NAMES for kind in MAGIC}
         assert all(path.read_bytes().startswith(MAGIC[path.suffix]) for path in written)
         contents.append([path.read_bytes() for path in written])
@@ -67,10 +70,9 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
 
 def test_study_without_measures_has_no_figures(tmp_path: Path) -> None:
     paths = StudyPaths(tmp_path)
-    assert draw_figures(paths, tmp_path) == []
     write_metrics(paths.metrics, StudyMeasures(study="s", arms=(make_measures(name="a"),)))
     write_record(paths.curves, StudyCurves(study="s", arms=(make_curves("a"),)))
-    assert draw_figures(paths, tmp_path) == []
+    assert draw_figures(read_measured(paths), tmp_path) == []
 
 
 def test_parquet_holds_what_the_csv_holds(tmp_path: Path) -> None:
@@ -85,14 +87,15 @@ def test_folder_that_cannot_be_written_is_named(paths: StudyPaths, tmp_path: Pat
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(StudyError, match="cannot be written"):
-        draw_figures(paths, blocked)
+        draw_figures(read_measured(paths), blocked)
 
 
 @pytest.mark.slow
 def test_command_prints_what_it_wrote(
     paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["export", str(paths.folder), str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["export", str(tmp_path)])
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(encode_measured(read_measured(paths)))))
     assert command.main() == 0
     assert len(capsys.readouterr().out.split()) == 12
     monkeypatch.setattr("sys.argv", ["export"])

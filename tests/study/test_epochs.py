@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from engine.errors import StoreFullError
 from engine.study.epochs import EpochRecord, append_epoch, format_epoch, parse_epoch, read_epochs
 
-RECORD = EpochRecord(epoch=3, train_loss=0.5, test_accuracy=91.25, test_cross_entropy=0.25, lr=0.1, seconds=1.5)
+RECORD = EpochRecord(epoch=1, train_loss=0.5, test_accuracy=91.25, test_cross_entropy=0.25, lr=0.1, seconds=1.5)
 
 
 def test_line_is_the_contracts() -> None:
     assert json.loads(format_epoch(RECORD)) == {
-        "v": 1, "epoch": 3, "train_loss": 0.5, "test_accuracy": 91.25, "test_cross_entropy": 0.25, "lr": 0.1,
+        "v": 1, "epoch": 1, "train_loss": 0.5, "test_accuracy": 91.25, "test_cross_entropy": 0.25, "lr": 0.1,
         "seconds": 1.5,
     }  # fmt: skip
 

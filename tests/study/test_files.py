@@ -6,12 +6,13 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from engine.errors import StoreFullError, StudyError
-from engine.study.files import explain_write_errors, make_folder, write_bytes
+from engine.errors import StoreForbiddenError, StoreFullError, StoreUnavailableError, StudyError
+from engine.study.files import create_file, describe_obstacle, explain_write_errors, make_folder, write_bytes
 from tests.helpers.json_files import read_json, write_json
 
 
@@ -42,8 +43,10 @@ def test_damaged_json_reads_as_nothing(tmp_path: Path, content: bytes) -> None:
     [
         (errno.ENOSPC, StoreFullError, "make room"),
         (errno.EDQUOT, StoreFullError, "make room"),
-        (errno.EROFS, StudyError, "--store"),
-        (errno.EACCES, StudyError, "--store"),
+        (errno.EROFS, StoreForbiddenError, "--store"),
+        (errno.EACCES, StoreForbiddenError, "--store"),
+        (errno.EIO, StoreUnavailableError, "check the disk or the server"),
+        (errno.ESTALE, StoreUnavailableError, "check the disk or the server"),
     ],
 )
 def test_refused_write_keeps_the_old_file_and_names_the_remedy(
@@ -71,6 +74,68 @@ def test_store_under_a_file_is_refused(tmp_path: Path) -> None:
         make_folder(tmp_path / ("n" * 300))
 
 
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the next writes to the disk fail with these errors, one after the other; a second lasts no time."""
+    numbers: list[int] = []
+    sync, now = os.fsync, [0.0]
+
+    def fail(descriptor: int) -> None:
+        if numbers:
+            number = numbers.pop(0)
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr("engine.study.files.time.sleep", wait)
+    monkeypatch.setattr("engine.study.files.time.monotonic", lambda: now[0])
+    return numbers
+
+
+def test_error_that_passes_costs_nothing(tmp_path: Path, failing: list[int]) -> None:
+    failing += [errno.EIO, errno.ESTALE, errno.EIO]
+    write_bytes(tmp_path / "a.bin", b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    failing += [errno.EIO, errno.ETIMEDOUT]
+    assert create_file(tmp_path / "b.bin", b"first")
+    assert not create_file(tmp_path / "b.bin", b"second")
+    assert (tmp_path / "b.bin").read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.glob("*.bin")) == ["a.bin", "b.bin"]
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_error_that_stays_is_told_after_a_while_and_blames_no_run(
+    number: int, tmp_path: Path, failing: list[int]
+) -> None:
+    write_bytes(tmp_path / "a.bin", b"old")
+    for write in (write_bytes, create_file):
+        failing[:] = [number] * 1000
+        name = "a.bin" if write is write_bytes else "b.bin"
+        with pytest.raises(StoreUnavailableError, match=r"cannot be written now .* run the same command again"):
+            write(tmp_path / name, b"new")
+        assert 5 < 1000 - len(failing) < 50
+    assert (tmp_path / "a.bin").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.bin"]
+
+
+def test_folder_where_none_can_be_is_refused() -> None:
+    with pytest.raises(StudyError, match="choose another --store"):
+        make_folder(Path("/proc/nothing/store"))
+
+
+def test_folder_that_is_away_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "for a while (no room, a quota" in describe_obstacle(tmp_path), "nothing is wrong any more"
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=0, f_frsize=room.f_frsize, f_favail=1))
+    assert "no room left" in describe_obstacle(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "give the permission back" in describe_obstacle(tmp_path)
+
+
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Bad"), explain_write_errors(tmp_path):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -92,3 +157,19 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert None not in seen
+
+
+def test_writers_with_equal_numbers_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in two containers: in the middle of one write another process of the same number writes the same file."""
+    file, others, sync = tmp_path / "x.json", [], os.fsync
+
+    def write_second(descriptor: int) -> None:
+        if not others:
+            others.append(descriptor)
+            write_bytes(file, b"other")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", write_second)
+    write_bytes(file, b"own")
+    assert file.read_bytes() == b"own"
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.study.beats import CLOCK, LOST_S, BeatRecord, write_beat
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.paths import RunPaths
-from engine.study.processes import Owner, current_owner, is_alive
+from engine.study.processes import INITIAL_NAMESPACE, Owner, current_owner, is_alive, read_boot_id
 from engine.study.records import write_record
 from engine.study.run_records import ResultRecord, note_damage
 from engine.study.run_state import MAX_RETRIES, STALE_AFTER_S, RunState, read_state
@@ -180,7 +182,8 @@ def test_owner_tells_processes_apart() -> None:
     owner = current_owner()
     assert is_alive(owner) is True
     assert is_alive(replace(owner, start_ticks=owner.start_ticks + 1)) is False
-    assert is_alive(replace(owner, boot_id="other")) is False
+    rebooted = is_alive(replace(owner, boot_id="other"))
+    assert rebooted is (False if owner.pid_namespace == INITIAL_NAMESPACE else None)
     assert is_alive(replace(owner, host="other")) is None
     assert is_alive(replace(owner, pid_namespace="pid:[1]")) is None
     assert is_alive(replace(owner, pid=2**22 + 1)) is False
@@ -197,3 +200,32 @@ def test_zombie_is_not_alive() -> None:
     assert is_alive(owner) is False
     child.wait()
     assert is_alive(owner) is False
+
+
+def test_run_of_another_container_is_running_as_long_as_it_beats(run: RunPaths) -> None:
+    """Its host has the same name, and its process cannot be asked: its own signs decide, not its files' times."""
+    attempt(run, 1, owner=replace(current_owner(), pid_namespace="pid:[1]"))
+    far = time.time() + 1e7
+    now = time.monotonic()
+    for silent_s, status in ((1.0, "running"), (LOST_S - 5, "running"), (LOST_S + 1, "stale")):
+        beat = BeatRecord(boot_id=read_boot_id(), beaten=now - silent_s, moved=now - silent_s)
+        write_beat(run.attempt(1).beat, beat)
+        os.utime(run.attempt(1).attempt, (far, far))
+        assert state(run).status == status, silent_s
+    assert state(run).retriable
+
+
+def test_run_whose_files_are_from_the_future_is_waited_for_a_bounded_time(run: RunPaths) -> None:
+    attempt(run, 1, owner=foreign_owner())
+    far = time.time() + 1e7
+    os.utime(run.attempt(1).attempt, (far, far))
+    assert (state(run).status, state(run).asked) == ("running", False)
+    sign, seen = CLOCK.seen[run.attempt(1).attempt]
+    CLOCK.seen[run.attempt(1).attempt] = (sign, seen - STALE_AFTER_S)
+    assert state(run).status == "stale"
+
+
+def test_machine_of_the_same_name_that_started_at_another_time_may_be_another() -> None:
+    """Containers of one name on two machines: only outside of containers does another start mean that it is over."""
+    owner = replace(current_owner(), boot_id="other")
+    assert is_alive(replace(owner, pid_namespace="pid:[1]")) is None

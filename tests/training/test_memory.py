@@ -29,8 +29,8 @@ from engine.training.data.datasets import Dataset
 from engine.training.memory import breaks_context, is_out_of_memory, try_in_memory
 from engine.training.run_files import Claimed, describe_attempt
 from engine.training.trials import facts, pack_sizes
-from engine.training.trials.pack_sizes import Place
 from engine.training.trials.pack_validity import PackReport
+from engine.training.trials.workbench import Workbench
 from engine.tuning import probe as dispatch_probe
 from engine.tuning.messages import (
     Answer,
@@ -146,14 +146,14 @@ def linear(base: Recipe) -> Recipe:
 
 
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()])
-@pytest.mark.parametrize("place", ["train_steps", "prepare_single", "time_task"])
+@pytest.mark.parametrize("step", [(facts, "train_steps"), (Workbench, "prepare_single"), (facts, "time_task")])
 def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
-    linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+    linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, step: tuple[object, str]
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(facts, place, fail)
+    monkeypatch.setattr(*step, fail)
     found = refuse(linear, tmp_path, timed=True)
     assert found.part == "batch"
     assert found.error == "linear: does not fit into the memory of the CPU with batch_size = 40"
@@ -210,7 +210,7 @@ def ask_auto(recipe: Recipe, tmp_path: Path, *, strict: bool = True) -> Packing:
     return found.packing
 
 
-def time_by_size(place: Place, recipe: Recipe) -> float:
+def time_by_size(recipe: Recipe, bench: Workbench, *, timed_s: float) -> float:
     """The larger, the faster; with channels last there is never room."""
     assert recipe.pack is not None
     if recipe.pack.channels_last:
@@ -221,7 +221,7 @@ def time_by_size(place: Place, recipe: Recipe) -> float:
 def test_trial_of_channels_last_that_does_not_fit_is_left_out(
     base: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Place, "time", time_by_size)
+    monkeypatch.setattr(pack_sizes, "time_pack", time_by_size)
     found = ask_auto(base, tmp_path, strict=False)
     assert (found.size, found.channels_last) == (8, False)
 
@@ -230,7 +230,7 @@ def test_trial_of_channels_last_that_does_not_fit_is_left_out(
 def test_size_whose_self_test_does_not_fit_gives_way_to_the_next_smaller_one(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, size: int
 ) -> None:
-    monkeypatch.setattr(Place, "time", time_by_size)
+    monkeypatch.setattr(pack_sizes, "time_pack", time_by_size)
     # Whether slots leave traces differs from processor to processor, and is not what is asked here.
     sound = PackReport(slot_invariant=True, size_invariant=True, replay_equal=None)
     monkeypatch.setattr(pack_sizes, "check_pack", fail_above(limit, lambda *_, **__: sound))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.recipe import TrainRecipe
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
 
 PAPER = TrainRecipe(epochs=500, batch_size=512)

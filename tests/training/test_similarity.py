@@ -22,7 +22,7 @@ from engine.study.study_plan import MeasuringSettings
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.loop import Outcome
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.similarity import (
     find_layers,
     gram_vector,

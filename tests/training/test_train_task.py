@@ -23,7 +23,7 @@ NAN = math.nan
 
 
 @dataclass(frozen=True)
-class FakeJudgement:
+class FakeEvaluation:
     accuracy: float
     cross_entropy: float = 1.0
     perplexity: float | None = None
@@ -51,15 +51,15 @@ class FakeTask:
         self.epoch = epoch
         return self.losses[epoch - 1]
 
-    def evaluate(self, epoch: int) -> list[FakeJudgement]:
-        return [FakeJudgement(float(epoch)) for _ in range(self.replicas)]
+    def evaluate(self, epoch: int) -> list[FakeEvaluation]:
+        return [FakeEvaluation(float(epoch)) for _ in range(self.replicas)]
 
-    def keep(self, epoch: int, judgements: Sequence[FakeJudgement | None]) -> None:
-        self.kept.append([judgement is not None for judgement in judgements])
+    def keep(self, epoch: int, evaluations: Sequence[FakeEvaluation | None]) -> None:
+        self.kept.append([evaluation is not None for evaluation in evaluations])
 
-    def finish(self, replica: int, epoch: int, judgement: FakeJudgement, *, diverged: bool) -> FakeJudgement:
+    def finish(self, replica: int, epoch: int, evaluation: FakeEvaluation, *, diverged: bool) -> FakeEvaluation:
         self.finished.append((replica, epoch, diverged))
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         return 0.1 * epoch

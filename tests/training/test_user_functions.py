@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 
 from engine.errors import DataError, ModelError
 from engine.plan.source_files import digest_source, find_sources, find_unseen
-from engine.recipe import DataRecipe, ModelRecipe
+from engine.recipe import DataRecipe, ModelRecipe, Recipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.build import Network, build_network
+from engine.training.user_functions import refuse_untrusted
 
 DATA_HEAD = """
 import numpy as np
@@ -115,6 +117,41 @@ def test_target_that_does_not_import_is_explained(tmp_path: Path, name: str) -> 
     module = write(tmp_path, text or "")
     with pytest.raises(DataError, match=said):
         load(tmp_path, target.format(module))
+
+
+def test_target_that_leads_into_another_module_is_refused(tmp_path: Path) -> None:
+    module = write(tmp_path, "import os, json\nclass A:\n    def load(root): raise ValueError('called')\n")
+    for target in (f"{module}:os.system", f"{module}:os.path.join", f"{module}:json.load"):
+        with pytest.raises(DataError, match=f"leads out of {module} into the module"):
+            load(tmp_path, target)
+    with pytest.raises(DataError, match="called"):
+        load(tmp_path, f"{module}:A.load")
+
+
+def test_modules_of_the_targets_own_package_are_no_other_modules(tmp_path: Path) -> None:
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "__init__.py").write_text("from packed import inner\n")
+    (tmp_path / "packed" / "inner.py").write_text("def load(root): raise ValueError('called')\n")
+    with pytest.raises(DataError, match="called"):
+        load(tmp_path, "packed:inner.load")
+
+
+def test_untrusted_targets_of_a_recipe_are_refused_before_they_are_imported(base: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "untrusted_nets.py").write_text("raise SystemError('was imported')\n")
+    (tmp_path / "untrusted_nets.py").symlink_to("elsewhere/untrusted_nets.py")
+    here = tmp_path / "protocol"
+    here.mkdir()
+    (here / "untrusted_nets.py").symlink_to("../untrusted_nets.py")
+    model = replace(base, model=ModelRecipe(target="untrusted_nets:build"))
+    data = replace(base, data=DataRecipe(target="untrusted_nets:load"))
+    for recipe, error in ((model, ModelError), (data, DataError)):
+        with pytest.raises(error, match=r"is a link to .* and run the protocol again"):
+            refuse_untrusted(recipe, search_path=(here,), trusted=("other",))
+        refuse_untrusted(recipe, search_path=(here,), trusted=("untrusted_nets",))
+        refuse_untrusted(recipe, search_path=(tmp_path,), trusted=())
+    refuse_untrusted(base, search_path=(), trusted=())
+    assert "untrusted_nets" not in sys.modules
 
 
 def test_users_data_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.helpers.json_files import write_json
 from tui import cli
 
 Capture = pytest.CaptureFixture[str]
+KEPT = Path(__file__).parents[1] / "study" / "kept"
 
 
 @pytest.fixture
@@ -47,7 +49,17 @@ WRONG = {
     "study that climbs": (["cancel", "../../etc"], "no study"),
     "escape in a name": (["report", "\x1b[31mred"], "\\x1b[31mred"),
     "unknown format": (["report", "x", "--format", "pdf"], "invalid choice"),
-    "unknown command": (["start", "x"], "unrecognized"),
+    "unknown command": (["start", "x"], "start: is no command, no protocol file"),
+    "mistyped command": (["chekc"], "did you mean check? valid: check, ls, status"),
+    "unknown command of a pipe": (["frobnicate"], "valid: check, ls, status, cancel, report"),
+    "long word": (["n" * 5000], "which no path can have"),
+    "long study": (["status", "n" * 5000], "which no path can have"),
+    "long store": (["ls", "--store", "n" * 5000], "which no path can have"),
+    "long path": (["ls", "--store", "n/" * 3000], "which no path can have"),
+    "long option": (["--" + "n" * 5000], "unrecognized"),
+    "store that is not there": (["ls", "--store", "/nowhere"], "/nowhere: there is no store here yet"),
+    "store that is a file": (["ls", "--store", "/etc/passwd"], "/etc/passwd: is a file, and a store is a folder"),
+    "home of nobody": (["ls", "--store", "~nosuchuser/x"], "there is no such user's home"),
 }
 
 
@@ -62,6 +74,7 @@ def test_wrong_usage_is_explained(name: str, capsys: Capture, tmp_path: Path, mo
     assert expected in err.replace("\n", " ")
     assert "\x1b" not in err
     assert "Traceback" not in err
+    assert len(err) < 2000
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -100,9 +113,19 @@ def test_store_that_is_a_file_is_refused(file: Path, capsys: Capture) -> None:
     assert "choose another --store" in capsys.readouterr().err
 
 
-def test_ls_of_nothing_says_what_to_do(capsys: Capture) -> None:
+def test_ls_of_nothing_says_what_to_do(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["ls"]) == 2
+    assert "no store here yet" in capsys.readouterr().err
+    Path(os.environ["NONDET_STORE"]).mkdir()
     assert cli.main(["ls"]) == 0
     assert "no studies in" in capsys.readouterr().out
+    monkeypatch.delenv("NONDET_STORE")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["ls"]) == 0
+    assert "no studies in" in capsys.readouterr().out
+    (tmp_path / "studies").symlink_to("nothing")
+    assert cli.main(["ls"]) == 2
+    assert "is a link that leads to no folder" in capsys.readouterr().err
 
 
 def test_ls_and_status_of_a_study_that_never_ran(study: StudyPaths, capsys: Capture) -> None:
@@ -140,6 +163,23 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     assert "1 lines of epochs.jsonl cannot be read" in out
     assert "metrics.json: is empty; it is written anew by the next run or report" in out
     assert "supervisor.json: is damaged" in out
+    assert "1 finished run is damaged and left out: `nondet-tui --batch" in out
+    assert "trains them again" in out
+
+
+@pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])
+def test_report_says_that_a_run_is_damaged(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    shutil.copytree(KEPT, tmp_path / "kept")
+    damaged = next((tmp_path / "kept").glob("runs/*/predictions.npy"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert cli.main(["report", str(tmp_path / "kept"), "--format", name]) == 1
+    out, err = capfd.readouterr()
+    assert f"run {damaged.parent.name}: predictions.npy is damaged" in err
+    assert "1 finished run is damaged and left out: `nondet-tui --batch" in err
+    assert "Traceback" not in err
+    assert "Late shuffling" in out, "the rest is there"
+    if name == "json":
+        assert json.loads(out)["study"] == "kept"
 
 
 @pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])

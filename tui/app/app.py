@@ -23,7 +23,8 @@ from textual.widgets import Static
 from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
-from engine.protocol.load import load_protocol
+from engine.protocol.load import load_protocol, read_text
+from engine.study.opening import is_regular, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
@@ -101,7 +102,7 @@ class NondetApp(App[None]):
         self.locations = locations or own_locations()
         self.terminal = terminal or describe_terminal(os.environ, self.settings.glyphs)
         self.options = Options(
-            store=find_store(store).resolve(),
+            store=Path(os.path.realpath(find_store(store))),
             readonly=readonly,
             glyphs=self.terminal.glyphs,
             refresh_s=self.settings.refresh_s,
@@ -165,8 +166,8 @@ class NondetApp(App[None]):
         from tui.app.document import Document
 
         try:
-            document = Document(path.read_text(encoding="utf-8"), file=str(path))
-        except (OSError, UnicodeDecodeError, NondetError) as error:
+            document = Document(read_text(path), file=str(path))
+        except (OSError, NondetError) as error:
             self._complain(str(error), timeout=15)
             return
         if copy:
@@ -357,7 +358,7 @@ def find_opened(path: str, store: str | None) -> Path:
         NondetError: If it is none of them.
     """
     for candidate in (enter_path(path), find_store(store) / path):
-        if candidate.is_file() or (candidate / "plan.json").is_file():
+        if is_regular(candidate) or is_there(StudyPaths(candidate).plan):
             return candidate
     raise NondetError(
         f"nondet-tui: {printable(path)}: no protocol file, no study folder and no study in {find_store(store)}: "

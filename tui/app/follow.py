@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from engine.catalog.measures import EPOCH_FIGURES
 from engine.study.curves_record import find_curves
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.view import RunView, StudySnapshot, StudyView
-from tui.text.series import MEASURES, ArmSeries
+from tui.text.series import ArmSeries
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Follower:
             for run in arm.runs:
                 self._take(arm.name, series, run)
         references = {arm.name: self._reference(arm.runs[0]) for arm in snapshot.arms if arm.runs}
-        found = tuple(m for m in MEASURES if any(s.sums.get(m) for s in self.series.values()))
+        found = tuple(m for m in EPOCH_FIGURES if any(s.sums.get(m) for s in self.series.values()))
         return Picture(snapshot, dict(self.series), self.version, references, self._read_metrics(), found)
 
     def _begin(self, name: str, runs: tuple[RunView, ...]) -> ArmSeries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ import tomli
 import tui
 from engine.protocol.checks import is_table
 from engine.protocol.faults import printable
+from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
 
@@ -49,7 +51,7 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
         candidates += [(path, "shipped") for path in sorted([*shipped.glob("*.toml"), *shipped.glob("small/*.toml")])]
     found: dict[Path, ProtocolFile] = {}
     for path, origin in candidates:
-        where = path.resolve()
+        where = Path(os.path.realpath(path))  # which takes a link to itself for what it is
         known = found.get(where)
         if known is None and (entry := read_head(path, origin)) is not None:
             found[where] = entry
@@ -59,10 +61,8 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
 def read_head(path: Path, origin: str) -> ProtocolFile | None:
     """Read name and description of a file; None where it is no protocol."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        content: dict[str, Any] = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        content: dict[str, Any] = tomli.loads(read_text_file(path, limit=MAX_BYTES))
+    except (OSError, UnreadableError):
         return None
     except (ValueError, RecursionError) as error:
         return ProtocolFile(path, path.stem, "", origin, fault=f"not valid TOML: {error}")
@@ -93,4 +93,4 @@ def describe_protocol(entry: ProtocolFile) -> str:
     """Describe a protocol file in one line."""
     if entry.fault is not None:
         return f"{entry.name:24} {UNICODE.failed} {printable(entry.fault)}"
-    return f"{entry.name:24} {entry.origin:8} {entry.description}"
+    return f"{entry.name:24} {entry.description}"

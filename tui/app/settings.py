@@ -11,10 +11,15 @@ from typing import Any
 import tomli
 
 from engine.errors import NondetError
-from engine.protocol.faults import show_value, suggest
+from engine.protocol.checks import is_number
+from engine.protocol.faults import cut, printable, show_path, show_value, suggest
+from engine.protocol.text_file import UnreadableError, read_text_file
+from engine.study.opening import is_regular
+from engine.study.paths import enter_path
 
 VARIABLE = "NONDET_CONFIG"
 MAX_RECENT = 20
+MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,21 @@ def find_locations(environment: Mapping[str, str], home: Path) -> Locations:
 
     own = environment.get(VARIABLE)
     state = place("XDG_STATE_HOME", ".local/state")
-    config = Path(own).expanduser() if own else place("XDG_CONFIG_HOME", ".config") / "config.toml"
+    config = enter_path(own) if own else place("XDG_CONFIG_HOME", ".config") / "config.toml"
     return Locations(config=config, recent=state / "recent", copies=state / "copies")
 
 
 def here() -> Locations:
-    """Find the places of this user."""
-    return find_locations(os.environ, Path.home())
+    """Find the places of this user.
+
+    Raises:
+        NondetError: If nobody knows the user's home folder.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise NondetError("nondet-tui: there is no home folder for this user: set HOME to a folder of yours") from error
+    return find_locations(os.environ, home)
 
 
 def read_settings(path: Path) -> Settings:
@@ -71,11 +84,14 @@ def read_settings(path: Path) -> Settings:
         NondetError: With every fault of the file.
     """
     try:
-        content = tomli.loads(path.read_text(encoding="utf-8"))
+        content = tomli.loads(read_text_file(path, limit=MAX_BYTES))
     except FileNotFoundError:
         return Settings()
-    except (OSError, ValueError, RecursionError) as error:
-        raise NondetError(f"{path}: cannot be read: {error}: repair it, or remove it for the defaults") from error
+    except UnreadableError as error:
+        raise NondetError(f"{show_path(path)}: {error.problem}: {error.remedy}") from None
+    except (ValueError, RecursionError) as error:
+        problem = cut(printable(str(error)), 200)
+        raise NondetError(f"{path}: cannot be read: {problem}: repair it, or remove it for the defaults") from None
     faults = [fault for key, value in content.items() if (fault := _find_fault(key, value)) is not None]
     if faults:
         raise NondetError("\n".join(f"{path}: {fault}" for fault in faults))
@@ -85,11 +101,10 @@ def read_settings(path: Path) -> Settings:
 def _find_fault(key: str, value: Any) -> str | None:
     defaults = {field.name: field.default for field in fields(Settings)}
     if key not in defaults:
-        return f"{key} is not a known key: {suggest(key, list(defaults))}"
+        return f"{cut(printable(key), 80)} is not a known key: {suggest(key, list(defaults))}"
     if key in CHOICES and value not in CHOICES[key]:
         return f"{key} = {show_value(value)}: must be one of {', '.join(CHOICES[key])}"
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if key == "refresh_s" and not (number and 0.2 <= value <= 60):
+    if key == "refresh_s" and not (is_number(value) and 0.2 <= value <= 60):
         return f"{key} = {show_value(value)}: must be a number of seconds from 0.2 to 60"
     if isinstance(defaults[key], bool) and not isinstance(value, bool):
         return f"{key} = {show_value(value)}: must be true or false"
@@ -102,7 +117,7 @@ def read_recent(path: Path) -> list[Path]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-    return [Path(line) for line in lines[:MAX_RECENT] if line and Path(line).is_file()]
+    return [Path(line) for line in lines[:MAX_RECENT] if line and is_regular(Path(line))]
 
 
 def note_recent(path: Path, opened: Path) -> None:

@@ -6,6 +6,7 @@ leaves it running; any other end of this process changes nothing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -18,6 +19,7 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
+from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left
 from engine.dispatch.launch import done_runs, find_folder, plan_protocol
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
@@ -26,15 +28,15 @@ from engine.plan.records import Packings
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
-from engine.study.control import request
+from engine.study.measured import Measured, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, recall
-from tui.commands.check import describe_choices
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.check import describe_choices, describe_code
+from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
-from tui.commands.progress import describe_line, list_failures, render
+from tui.commands.progress import describe_plainly, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
 
 PERIOD_S = 0.25
@@ -56,10 +58,13 @@ class Viewer:
     interrupts: int = 0
     """How often Ctrl-C was pressed."""
     stop_sent: bool = False
+    stop_sent_at: float = 0.0
     left_running: bool = False
     restarts: int = 0
     told: set[str] = field(default_factory=set[str])
     """Runs whose failure was told."""
+    warned: set[str] = field(default_factory=set[str])
+    """Warnings that hold and were told."""
     last_line: str = ""
     last_line_at: float = -1e9
     last_done: int = -1
@@ -97,9 +102,9 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
         print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")
         trained = train(protocol, console, store=store)
-    if trained.metrics is None:
+    if trained.measured is None:
         return trained.code
-    print_results(find_folder(protocol, store=store), trained.metrics, as_json=as_json)
+    print_results(find_folder(protocol, store=store), trained.measured, as_json=as_json)
     return EXIT_RUNS_FAILED if trained.lost else trained.code
 
 
@@ -113,8 +118,8 @@ class Trained:
     """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
-    metrics: StudyMeasures | None = None
-    """The content of metrics.json, of exactly this protocol; None where it was interrupted."""
+    measured: Measured | None = None
+    """What was measured, of exactly this protocol; None where it was interrupted."""
 
 
 def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained:
@@ -126,6 +131,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     chosen = recall(protocol, store=store)
     plan = plan_protocol(protocol, chosen.packings)
     if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
+        for line in describe_code(protocol):
+            print_text(console, line)
         decided = decide(protocol, store=store, timed=False)
         plan, chosen = decided.plan, decided.chosen
         tell_notes(console, decided)
@@ -143,11 +150,10 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     if code == EXIT_INTERRUPTED:
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
-    refresh_metrics(paths)
-    metrics = read_metrics(paths)
-    if not shows_plan(metrics, plan):
+    measured = refresh_metrics(paths) or read_measured(paths)
+    if not shows_plan(measured.metrics, plan):
         raise StudyError(describe_other_plan(study))
-    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), metrics)
+    return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
 
 
 def has_smaller(packings: Packings, before: Packings) -> bool:
@@ -238,16 +244,22 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
         snapshot = view.refresh()
         if view.plan.work != viewer.study.work:
             raise StudyError(describe_other_plan(viewer.study))
-        react_to_interrupts(viewer)
+        react_to_interrupts(viewer, snapshot)
         tell_failures(viewer, snapshot)
         if live is not None:
             picture = render(snapshot, warn(viewer.paths), viewer.symbols, width=viewer.console.width)
             live.update(picture, refresh=True)
         else:
             tell_plainly(viewer, snapshot)
+            tell_warnings(viewer, warn(viewer.paths))
         code = judge(viewer, snapshot)
         if code is not None:
             return code, snapshot
+        if viewer.stop_sent and time.monotonic() - viewer.stop_sent_at > STOP_TIMEOUT_S:
+            kill_left(snapshot)
+        if snapshot.supervision.hung and not viewer.stop_sent:
+            viewer.tell(f"{snapshot.supervision.obstacle}")
+            viewer.start(viewer.paths)
         if not snapshot.supervised:
             viewer.restarts += 1
             viewer.tell("the supervisor has ended before the study; starting it again")
@@ -255,11 +267,13 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
         time.sleep(PERIOD_S)
 
 
-def react_to_interrupts(viewer: Viewer) -> None:
+def react_to_interrupts(viewer: Viewer, snapshot: StudySnapshot) -> None:
     """Ask the study to stop after the first Ctrl-C; start it again in the background after the second."""
     if viewer.interrupts >= 1 and not viewer.stop_sent:
-        request(viewer.paths, "cancel")
-        viewer.stop_sent = True
+        refusal = ask_to_stop(viewer.paths, snapshot)
+        viewer.stop_sent, viewer.stop_sent_at = True, time.monotonic()
+        if refusal is not None:
+            viewer.tell(f"{printable(refusal)}; its processes are asked to end by signal instead")
         viewer.tell("stopping; Ctrl-C again leaves it running in the background instead")
     if viewer.interrupts >= 2 and not viewer.left_running:
         viewer.start(viewer.paths)
@@ -294,14 +308,24 @@ def tell_plainly(viewer: Viewer, snapshot: StudySnapshot) -> None:
     now, done, total = time.monotonic(), snapshot.counts.get("done", 0), max(1, len(snapshot.runs))
     if 10 * done // total == 10 * viewer.last_done // total and now - viewer.last_line_at < PLAIN_PERIOD_S:
         return
-    text = describe_line(snapshot, viewer.symbols)
+    text = describe_plainly(snapshot, viewer.symbols)
     if text != viewer.last_line:
         viewer.tell(text)
     viewer.last_line, viewer.last_line_at, viewer.last_done = text, now, done
 
 
+def tell_warnings(viewer: Viewer, warnings: list[str]) -> None:
+    """Print each warning once, and again when it comes back."""
+    for text in warnings:
+        if text not in viewer.warned:
+            viewer.tell(text)
+    viewer.warned = set(warnings)
+
+
 def warn(paths: StudyPaths) -> list[str]:
-    """Return a warning where the disk of the study is almost full; an empty list otherwise."""
+    """Return a warning where the study cannot be written, or its disk is almost full; an empty list otherwise."""
+    if not os.access(paths.folder, os.W_OK | os.X_OK):
+        return [f"{paths.folder}: cannot be written now: runs wait for it, and stop if that lasts"]
     try:
         free = shutil.disk_usage(paths.folder).free
     except OSError:

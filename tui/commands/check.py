@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.dispatch.launch import done_runs, find_folder
+from engine.catalog.modules import find_file
+from engine.dispatch.launch import done_runs, find_folder, search_path
 from engine.errors import EXIT_OK, NondetError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
@@ -35,6 +37,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     """
     console = results_console()
     protocol = load_protocol(path, overrides=overrides)
+    for line in describe_code(protocol):
+        print_text(Console(stderr=True, highlight=False), line)
     decided = decide(protocol, store=store, timed=True)
     plan, facts = decided.plan, decided.facts
     paths = find_folder(protocol, store=store)
@@ -51,6 +55,25 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
         print_text(console, f"note: {line}")
     return EXIT_OK
+
+
+def describe_code(protocol: Protocol) -> list[str]:
+    """Return a line that names the files of the user's that will be imported, none where there are none.
+
+    It is written before that happens: the code of a module may take its time, or do anything.
+    """
+    arms = [arm for arm in protocol.arms if arm.ensemble is None]
+    targets = dict.fromkeys(part.target for arm in arms for part in (arm.data, arm.model) if part.target is not None)
+    files = dict.fromkeys(_name_code(target, search_path(protocol)) for target in targets)
+    return [f"runs code of {printable(', '.join(files))}, imported now; Ctrl-C ends it"] if files else []
+
+
+def _name_code(target: str, folders: tuple[Path, ...]) -> str:
+    """Return the file of a target's module, seen from the protocol's folder; its name where there is no file."""
+    file = find_file(target, search_path=folders)
+    if file is None:
+        return target.partition(":")[0]
+    return next((str(file.relative_to(folder)) for folder in folders if file.is_relative_to(folder)), str(file))
 
 
 def describe_timing(protocol: Protocol, store: str | None) -> list[str]:

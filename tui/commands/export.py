@@ -9,15 +9,15 @@ from engine.dispatch.children import command
 from engine.errors import StudyError
 from engine.protocol.faults import printable
 from engine.study.files import make_folder, write_bytes
+from engine.study.measured import Measured, encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
-from tui.commands.measuring import read_metrics
 from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json"}
 
 
-def export_study(paths: StudyPaths, folder: Path) -> list[str]:
+def export_study(paths: StudyPaths, folder: Path, measured: Measured) -> list[str]:
     """Write everything that a paper may want of a study into a folder; files of other names stay as they are.
 
     Returns:
@@ -26,7 +26,7 @@ def export_study(paths: StudyPaths, folder: Path) -> list[str]:
     Raises:
         StudyError: If the folder cannot be written, or drawing fails, with what the process said.
     """
-    metrics = read_metrics(paths)
+    metrics = measured.metrics
     reference = read_plan(paths).reference
     study, arms = printable(metrics.study), metrics.arms
     texts = {f"table.{SUFFIXES[name]}": write(study, arms, reference) for name, write in FORMATS.items()}
@@ -37,10 +37,10 @@ def export_study(paths: StudyPaths, folder: Path) -> list[str]:
     make_folder(folder)
     for name, text in texts.items():
         write_bytes(folder / name, text.encode())
-    arguments = command("engine.report", str(paths.folder.resolve()), str(folder.resolve()))
-    done = subprocess.run(arguments, capture_output=True, text=True, cwd="/", check=False)
+    arguments = command("engine.report", str(folder.resolve()))
+    done = subprocess.run(arguments, input=encode_measured(measured), capture_output=True, cwd="/", check=False)
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit status {done.returncode}"
         raise StudyError(f"{folder}: tables are written, figures are not: {reason}")
-    return [*texts, *done.stdout.split()]
+    return [*texts, *done.stdout.decode().split()]

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
-from engine.protocol.faults import printable
-from engine.study.control import request
+from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left, wait_while_starting
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
+from engine.protocol.faults import printable, show_path
 from engine.study.metrics_record import read_metrics
-from engine.study.paths import StudyPaths, find_store, iterate_studies
+from engine.study.paths import StudyPaths, find_store, find_store_fault, is_named, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
-from engine.study.supervisor_record import SupervisorRecord, is_supervised
+from engine.study.supervisor_record import SupervisorRecord
 from engine.study.view import RunView, StudySnapshot, StudyView
-from tui.commands.output import print_text, results_console
+from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import describe_line, find_obstacles, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 
-STOP_TIMEOUT_S = 20.0
+KILL_TIMEOUT_S = 5.0
+"""How long a process that was killed may take to be gone."""
 STOP_PERIOD_S = 0.2
 
 
 def list_studies(store: str | None) -> int:
-    """Print the studies of a store, one a line."""
+    """Print the studies of a store, one a line.
+
+    Raises:
+        StudyError: If the store that was asked for is not there, or is no folder.
+    """
     console = results_console()
     root = find_store(store)
-    studies = list(iterate_studies(root))
+    # Where nobody has named a store, that there is none yet is no fault.
+    if not root.is_dir() and (is_named(store) or os.path.lexists(root)):
+        raise StudyError(describe_no_store(root))
+    fault = find_store_fault(root)
+    if fault is not None:
+        raise StudyError(fault)
+    # Behind a link every file would have to be looked up to see that it lies inside its study.
+    studies = list(iterate_studies(Path(os.path.realpath(root))))
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
         print_text(console, f"no studies in {root}: {hint}")
@@ -42,6 +56,15 @@ def list_studies(store: str | None) -> int:
         table.add_row(*map(Text, _describe_study(paths, choose_symbols(console.encoding))))
     console.print(table)
     return EXIT_OK
+
+
+def describe_no_store(root: Path) -> str:
+    """Say that there is no store at a place, and what makes one or names another."""
+    problem = "is a file, and a store is a folder" if os.path.lexists(root) else "there is no store here yet"
+    if root.is_symlink():
+        problem = "is a link that leads to no folder"
+    remedy = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
+    return f"{show_path(root)}: {problem}: {remedy}"
 
 
 def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str, str]:
@@ -65,6 +88,9 @@ def show_status(paths: StudyPaths) -> int:
     failures = list_failures(snapshot, str(paths.folder))
     for text in failures.values():
         print_text(console, text)
+    damaged = sum(run.state.damaged for run in snapshot.runs.values())
+    if damaged:
+        print_text(console, describe_repair(paths, damaged))
     if snapshot.failure is not None:
         print_text(console, printable(snapshot.failure))
     return EXIT_RUNS_FAILED if failures else EXIT_OK
@@ -105,21 +131,44 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
 
 
 def cancel_study(paths: StudyPaths) -> int:
-    """Ask a study to stop, and wait until it has."""
+    """Ask a study to stop, and wait until it has; what does not end in time is ended.
+
+    Returns:
+        The exit code.
+    """
     console = Console(stderr=True, highlight=False)
-    snapshot = StudyView(paths).refresh()
-    if not snapshot.supervised and not snapshot.counts.get("running"):
+    wait_while_starting(paths)
+    view = StudyView(paths)
+    snapshot = view.refresh()
+    said = read_record(paths.supervisor, SupervisorRecord)
+    if isinstance(said, Damage) and said.withheld:
+        raise StudyError(f"{said}, so nobody can tell whether it runs: check the folder's owner and mount")
+    if not _is_active(snapshot):
         print_text(console, f"{paths.folder}: is not running, nothing to cancel")
         return EXIT_OK
-    request(paths, "cancel")
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        snapshot = StudyView(paths).refresh()
-        if not is_supervised(paths) and not snapshot.counts.get("running"):
-            done = snapshot.counts.get("done", 0)
-            print_text(console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept")
+    refusal = ask_to_stop(paths, snapshot)
+    if refusal is not None:
+        print_text(console, f"{printable(refusal)}; its processes are asked to end by signal instead")
+    killed = False
+    for patience_s in (STOP_TIMEOUT_S, KILL_TIMEOUT_S):
+        deadline = time.monotonic() + patience_s
+        while _is_active(snapshot := view.refresh()) and time.monotonic() < deadline:
+            time.sleep(STOP_PERIOD_S)
+        if not _is_active(snapshot):
+            done, forced = snapshot.counts.get("done", 0), "; what did not end was ended by force" if killed else ""
+            print_text(
+                console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept{forced}"
+            )
             return EXIT_OK
-        time.sleep(STOP_PERIOD_S)
+        killed = kill_left(snapshot) or killed
     running = snapshot.counts.get("running", 0)
-    print_text(console, f"{paths.folder}: asked to stop, {running} runs still end; `nondet-tui status` shows when")
+    rest = f"{running} runs still end" if running else "what is done is still being measured"
+    for line in find_obstacles(snapshot):
+        print_text(console, line)
+    shown = f"`nondet-tui status {paths.folder}` shows when"
+    print_text(console, f"{paths.folder}: asked to stop, {rest}; {shown}")
     return EXIT_OK
+
+
+def _is_active(snapshot: StudySnapshot) -> bool:
+    return snapshot.supervised or bool(snapshot.counts.get("running"))

@@ -7,8 +7,8 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from engine.study.curves_record import find_curves
-from engine.study.metrics_record import StudyMeasures
+from engine.protocol.faults import printable
+from engine.study.measured import Measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.diagnostics import make_diagnostics_panel
@@ -41,8 +41,9 @@ def results_console() -> Console:
     return console if console.is_terminal else ResultsConsole(highlight=False, width=PIPED_WIDTH, color_system=None)
 
 
-def print_results(paths: StudyPaths, metrics: StudyMeasures, *, as_json: bool) -> None:
-    """Print the table of a study, or its metrics.json, whose content is given."""
+def print_results(paths: StudyPaths, measured: Measured, *, as_json: bool) -> None:
+    """Print the table of a study's measures, or the content of its metrics.json."""
+    metrics = measured.metrics
     if as_json:
         sys.stdout.write(format_json(metrics.study, metrics.arms))
         return
@@ -56,5 +57,14 @@ def print_results(paths: StudyPaths, metrics: StudyMeasures, *, as_json: bool) -
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
     if diagnostics is not None:
         console.print(diagnostics)
-    for panel in make_figure_panels(study, arms, find_curves(paths.curves), symbols, width=console.width):
+    for panel in make_figure_panels(study, arms, measured.curves, symbols, width=console.width):
         console.print(panel)
+
+
+def describe_repair(paths: StudyPaths, damaged: int) -> str:
+    """Say what is done about finished runs whose files are damaged."""
+    protocol = printable(read_plan(paths).protocol.file)
+    return (
+        f"{damaged} finished {'run is' if damaged == 1 else 'runs are'} damaged and left out: "
+        f"`nondet-tui --batch {protocol}`, the command that trained them, trains them again"
+    )

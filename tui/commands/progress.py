@@ -7,11 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.protocol.faults import printable
-from engine.study.view import ArmView, Spread, StudySnapshot
+from engine.study.beats import LOST_S
+from engine.study.processes import Owner, is_stopped
+from engine.study.run_state import STALE_AFTER_S
+from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
 
 BAR_WIDTH = 18
 NARROW_BAR_WIDTH = 8
+UNASKED_S = 15.0
+"""Silence of a process that cannot be asked, from which on it is mentioned: live ones beat more often."""
 
 
 def count_done(arm: ArmView) -> int:
@@ -82,8 +87,34 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
 
 
 def find_obstacles(snapshot: StudySnapshot) -> list[str]:
-    """Return a line for each slot that has a message, such as the reason why it does not train."""
-    return [f"slot {slot.name}: {printable(slot.message)}" for slot in snapshot.slots if slot.message]
+    """Return a line for each thing that does not get on: the supervisor, a slot, a run, the measuring."""
+    supervisor = snapshot.supervision.obstacle
+    note = None if snapshot.supervisor is None or not snapshot.supervised else snapshot.supervisor.note
+    lines = [printable(text) for text in (supervisor, note) if text]
+    lines += [f"slot {slot.name}: {printable(slot.message)}" for slot in snapshot.slots if slot.message]
+    return lines + describe_silent_runs(snapshot)
+
+
+def describe_silent_runs(snapshot: StudySnapshot) -> list[str]:
+    """Return a line for each process whose runs give no sign, with what is going to happen."""
+    lines: dict[Owner | None, str] = {}
+    for run in snapshot.runs.values():
+        state = run.state
+        if state.status != "running" or state.silence is None or state.owner in lines:
+            continue
+        owner = state.owner
+        named = "an unknown process" if owner is None else f"process {owner.pid} on {owner.host}"
+        if not state.asked:
+            limit_s = STALE_AFTER_S if state.silence.beat is None else LOST_S
+            if state.silence.dead_s >= UNASKED_S:
+                lines[owner] = (
+                    f"run {run.id}: its owner cannot be asked ({named}): no sign for {state.silence.dead_s:.0f} s, "
+                    f"taken for lost after {limit_s:.0f} s"
+                )
+        elif state.silence.worth_telling:
+            halted = f"; {named} is halted by a signal" if owner is not None and is_stopped(owner) else ""
+            lines[owner] = f"run {run.id}: {describe_silence(run)}{halted}"
+    return [printable(line) for line in lines.values()]
 
 
 def render(
@@ -112,6 +143,11 @@ def render(
 def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
     """Return plain lines about a study and each of its arms, for an output that is no terminal."""
     return "\n".join([format_summary(snapshot, symbols), *(describe_arm(arm, symbols) for arm in snapshot.arms)])
+
+
+def describe_plainly(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
+    """Return plain lines about a study, its arms, and what does not get on, for an output that is no terminal."""
+    return "\n".join([describe_line(snapshot, symbols), *(f"  {line}" for line in find_obstacles(snapshot))])
 
 
 def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.cells import cell_len
 
 from engine.protocol.faults import printable
@@ -15,6 +16,9 @@ MISSING = "–"
 
 MAX_DECIMALS = 6
 """A number that needs more is written with an exponent."""
+
+MAX_DIGITS = 15
+"""Decimals of a number with an exponent: a float holds no more."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Symbols:
     levels: str = "▁▂▃▄▅▆▇█"
     """Heights of one character, lowest first."""
     ellipsis: str = "…"
+
+    @property
+    def frame(self) -> box.Box:
+        """The characters of a panel's frame."""
+        return box.ROUNDED if self is UNICODE else box.ASCII
 
     @property
     def states(self) -> dict[StudyState, str]:
@@ -77,12 +86,22 @@ def digits_for(error: float) -> int:
 
 
 def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
-    """Format a number with fixed decimals; exactly 0 and 1 without any, so that they differ from rounded ones."""
+    """Format a number with fixed decimals; one that these would round to 0 or 1 has more, and 0 and 1 have none."""
     if value is None or not math.isfinite(value):
         return symbols.missing
     if value in (0, 1):
         return str(int(value))
-    return _round(value, decimals)
+    text = _round(value, decimals)
+    if float(text) == 0:
+        places = digits_for(abs(value))
+        return f"{value:.1e}" if places > MAX_DECIMALS else f"{value:.{places}f}"
+    return _tell_from_one(value, decimals + 1) if float(text) == 1 else text
+
+
+def _tell_from_one(value: float, decimals: int) -> str:
+    """Return a value near 1 with at least some decimals, and as many as tell it from 1; else its distance from 1."""
+    texts = (f"{value:.{places}f}" for places in range(decimals, MAX_DECIMALS + 1))
+    return next((text for text in texts if float(text) != 1), f"1{value - 1:+.0e}")
 
 
 def _round(value: float, decimals: int) -> str:
@@ -94,6 +113,12 @@ def _round(value: float, decimals: int) -> str:
 def format_title(title: str, symbols: Symbols) -> str:
     """Return the title of a measure in characters that can be shown."""
     return title.replace(UNICODE.delta, symbols.delta)
+
+
+def _round_with_exponent(value: float, decimals: int) -> str:
+    """Return a value with an exponent and the digits that a fixed number of decimals would show of it."""
+    shown = decimals + math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{min(max(0, shown), MAX_DIGITS)}e}"
 
 
 def format_with_error(value: float | None, error: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
@@ -109,7 +134,7 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
         return format_number(value, decimals, symbols)
     places = digits_for(error)
     if places > MAX_DECIMALS:
-        return f"{value:.1e} {symbols.plus_minus} {error:.0e}"
+        return f"{_round_with_exponent(value, places)} {symbols.plus_minus} {_round_with_exponent(error, places)}"
     return f"{_round(value, places)} {symbols.plus_minus} {error:.{places}f}"
 
 

@@ -325,25 +325,45 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
 
 
 def _draw_labels(canvas: list[Row], curves: Sequence[Curve], scale: Scale, start: int, rows: int) -> None:
-    """Write each label in the free row that is nearest to its curve's end, the highest curve first.
+    """Write the labels from the highest end of a curve down, as near to the ends as one label in a row allows.
 
-    The label of a curve without values goes to the bottom.
+    An end is where the curve leaves the part that is shown. The label of a curve without one, or with one that a
+    logarithm cannot show, goes to the bottom. Labels for which there is no row are left out.
     """
-    taken: set[int] = set()
-    ends: dict[int, float] = {}
-    for curve in curves:
-        drawn = [value for value in curve.middle if value is not None and (value > 0 or not scale.log)]
-        if curve.label:
-            ends[curve.colour] = drawn[-1] if drawn else -math.inf
+    ends = {curve.colour: _find_end(curve, scale) for curve in curves if curve.label}
     labelled = [curve for curve in curves if curve.colour in ends]
-    for curve in sorted(labelled, key=lambda curve: (-ends[curve.colour], curve.colour)):
+    ordered = sorted(labelled, key=lambda curve: (-ends[curve.colour], curve.colour))[:rows]
+    wanted: list[int] = []
+    for curve in ordered:
         end = ends[curve.colour]
-        wanted = min(rows - 1, max(0, int(scale.row(end, rows)))) if math.isfinite(end) else rows - 1
-        order = sorted(range(rows), key=lambda row: (abs(row - wanted), row))
-        row = next((row for row in order if row not in taken), None)
-        if row is not None:
-            taken.add(row)
-            _write(canvas[row], start, curve.label, curve.colour)
+        wanted.append(min(rows - 1, max(0, int(scale.row(end, rows)))) if math.isfinite(end) else rows - 1)
+    for curve, row in zip(ordered, place_apart(wanted, rows), strict=True):
+        _write(canvas[row], start, curve.label, curve.colour)
+
+
+def _find_end(curve: Curve, scale: Scale) -> float:
+    """Return the last value of a curve that is shown; minus infinity where the scale shows none."""
+    shown = [value for value in curve.middle[: int(scale.last)] if value is not None]
+    return -math.inf if not shown or (scale.log and shown[-1] <= 0) else shown[-1]
+
+
+def place_apart(wanted: Sequence[int], rows: int) -> list[int]:
+    """Return a row of its own for each label, in the given order, with the least squares of distances in total.
+
+    Args:
+        wanted: The row that each label would have alone, ascending; at most `rows` labels.
+        rows: The rows that there are.
+    """
+    # Labels that push each other form a block, which lies at the mean of what its labels want of its first row.
+    blocks: list[tuple[int, int]] = []
+    for number, row in enumerate(wanted):
+        total, count = row - number, 1
+        while blocks and blocks[-1][0] * count > total * blocks[-1][1]:
+            before, more = blocks.pop()
+            total, count = total + before, count + more
+        blocks.append((total, count))
+    firsts = [round(total / count) for total, count in blocks for _ in range(count)]
+    return [number + max(0, min(first, rows - len(wanted))) for number, first in enumerate(firsts)]
 
 
 def to_text(picture: list[Row]) -> str:

@@ -10,15 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.study.curves_record import ArmCurves, Spread
+from engine.catalog.measures import EPOCH_FIGURES
+from engine.study.curves_record import ArmCurves, SpreadCurve
 from engine.study.epochs import EpochRecord
-
-MEASURES: dict[str, tuple[str, str]] = {
-    "accuracy": ("test_accuracy", "test accuracy, %"),
-    "cross-entropy": ("test_cross_entropy", "test cross-entropy, nats"),
-    "perplexity": ("test_perplexity", "test perplexity"),
-}
-"""What the y-axis can show: field of the epochs, and title. "SD" shows the SD over replicas of the chosen one."""
 
 
 @dataclass(slots=True)
@@ -70,15 +64,15 @@ class ArmSeries:
     def add(self, records: Iterable[EpochRecord]) -> None:
         """Take some epochs of one run; figures that are not finite are gaps."""
         for record in records:
-            for measure, (name, _) in MEASURES.items():
+            for measure, (name, _) in EPOCH_FIGURES.items():
                 value = getattr(record, name)
                 if value is not None and math.isfinite(value):
                     self._at(measure, record.epoch).add(value)
 
     def add_finished(self, arm: ArmCurves) -> None:
         """Take an arm of curves.json; before any other."""
-        for measure, (name, _) in MEASURES.items():
-            found: Spread | None = getattr(arm, name)
+        for measure, (name, _) in EPOCH_FIGURES.items():
+            found: SpreadCurve | None = getattr(arm, name)
             if found is None:
                 continue
             rows = zip(arm.epochs, found.n, found.mean, found.sd, found.min, found.max, strict=True)
@@ -145,7 +139,7 @@ def make_curve(
 
     Args:
         series: The arm's epochs.
-        measure: Key of MEASURES.
+        measure: Key of EPOCH_FIGURES.
         colour: Number of the arm.
         spread: Make it of the SD over replicas instead.
         reference: The measure of replica 1, by epoch from 1.

@@ -174,17 +174,31 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         arms: The arms of metrics.json.
         empty: Arm → source → why it changes nothing there.
     """
-    notes: list[str] = []
+    notes: dict[str, list[str]] = {}
+    """What is said → the arms that it is said of."""
     for arm in arms:
-        name, reasons = arm_name(arm), arm.reasons
+        reasons = arm.reasons
+        said: list[str] = []
         if not arm.vary and arm.ensemble_size == 1 and arm.identical_weights is not None:
-            notes.append(f"{name}: {_control_verdict(arm)}")
+            said.append(_control_verdict(arm))
         counted = {"damaged", "diverged"}
-        notes += [f"{name}: {printable(reasons[key])}" for key in sorted(counted & set(reasons))]
-        others = {reason for key, reason in reasons.items() if key not in counted}
-        notes += [f"{name}: {printable(reason)}" for reason in sorted(others)]
-        notes += [f"{name}: {printable(reason)}" for reason in (empty or {}).get(arm.name, {}).values()]
-    return notes
+        said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
+        said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
+        said += [printable(reason) for reason in (empty or {}).get(arm.name, {}).values()]
+        for one in said:
+            notes.setdefault(one, []).append(arm_name(arm))
+    return [f"{', '.join(names)}: {one}" for one, names in notes.items()]
+
+
+def note_sharing(arms: Iterable[ArmMeasures], runs: int) -> list[str]:
+    """Say why there are more planned replicas than runs, where there are.
+
+    Args:
+        arms: The arms of metrics.json.
+        runs: How many runs are planned.
+    """
+    replicas = sum(arm.planned for arm in arms)
+    return [f"{replicas} replicas are {runs} runs: arms share those that are the same"] if replicas > runs else []
 
 
 def _control_verdict(arm: ArmMeasures) -> str:
@@ -314,5 +328,5 @@ def draw_panel(
         subtitle=Text(legend) if len(legend) + PANEL_FRAME <= width else None,
         title_align="left",
         subtitle_align="right",
-        box=box.ROUNDED if symbols is UNICODE else box.ASCII,
+        box=symbols.frame,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
@@ -45,9 +44,13 @@ def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) ->
     top = max((value for value in cells if value is not None), default=0.0)
     steps = symbols.levels
     return "".join(
-        " " if value is None else steps[min(len(steps) - 1, int(len(steps) * value / top))] if top > 0 else steps[0]
-        for value in cells
+        " " if value is None else choose_step(value / top, steps) if top > 0 else steps[0] for value in cells
     )
+
+
+def choose_step(share: float, steps: str) -> str:
+    """Return the character for a share of 0…1; a file from others may hold any number."""
+    return steps[min(len(steps) - 1, int(len(steps) * min(1.0, max(0.0, share))))]
 
 
 def list_similarity(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
@@ -136,7 +139,7 @@ def list_pairs(arms: Iterable[ArmSimilarity], symbols: Symbols = UNICODE, *, wid
         squares: list[list[str]] = []
         for layer in arm.layers:
             matrix = [row[: width // 2] for row in layer.cka[: width // 2]]
-            rows = ["".join(steps[min(4, int(5 * value))] for value in row) for row in matrix]
+            rows = ["".join(choose_step(value, steps) for value in row) for row in matrix]
             title = printable(layer.name)
             room = max(len(title), len(matrix), 6)
             values = [v for i, row in enumerate(matrix) for v in row[i + 1 :]]
@@ -204,13 +207,12 @@ def make_figure_panels(
         "figure 3, spread by epoch": list_instability(curves, symbols, name_width=name_width, width=width),
         "crossed design, shares of variance": list_crossed(arms, symbols, bar=bar),
     }
-    frame = box.ROUNDED if symbols is UNICODE else box.ASCII
     return [
         Panel(
             Group(*(Text(line) for line in lines)),
             title=Text(f" {printable(study)}: {title} "),
             title_align="left",
-            box=frame,
+            box=symbols.frame,
         )
         for title, lines in figures.items()
         if lines

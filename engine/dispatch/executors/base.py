@@ -69,6 +69,15 @@ class JobHandle(Protocol):
         ...
 
 
+class WatchedJob(JobHandle, Protocol):
+    """Holds on to a job whose executor ends it where it does nothing for longer than it may."""
+
+    @property
+    def obstacle(self) -> str | None:
+        """Say why nothing may happen; None where nothing is known to be wrong."""
+        ...
+
+
 class WorkerHandle(JobHandle, Protocol):
     """Holds on to a worker, which may have to wait before it begins."""
 
@@ -113,7 +122,7 @@ class Executor(Protocol):
         """
         ...
 
-    def start_job(self, job: Job) -> JobHandle:
+    def start_job(self, job: Job) -> WatchedJob:
         """Start a job in the background; what it prints goes where this process's output goes."""
         ...
 

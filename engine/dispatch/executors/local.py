@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
 import subprocess
+import time
 from dataclasses import dataclass
+from typing import Any
 
-from engine.dispatch.children import start_detached
+from engine.dispatch.children import poll_group, start_detached, stop_group
 from engine.dispatch.devices import (
     Slot,
     choose_devices,
@@ -18,26 +20,80 @@ from engine.dispatch.devices import (
 )
 from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, WorkerState
 from engine.dispatch.jobs import Job, worker_job
-from engine.dispatch.leases import Lease
+from engine.dispatch.leases import UNKNOWN, Lease
 from engine.dispatch.visible import Gpu
+from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
+from engine.study.beats import WORTH_TELLING_S
 
 MOST_SLOTS_PER_GPU = 8
 
 
+LOG = logging.getLogger(__name__)
+
+PIPES_S = 3.0
+"""How long the output of a job that has ended is waited for."""
+
+MOST_TRIAL_S = 3600.0
+"""How long a job that is waited for may take at most, unless the protocol lets trainings stand still for longer."""
+
+
+def _decode(content: bytes | None) -> str:
+    return (content or b"").decode(errors="replace")
+
+
+def attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOutput:
+    """Wait for the end of a job, and say so when that takes long; end one that does nothing, or takes for ever."""
+    started, told_s, reason = time.monotonic(), WORTH_TELLING_S, ""
+    ended_at: float | None = None
+    while True:
+        try:
+            out, errors = process.communicate(text or None, timeout=0.5)
+            return JobOutput(process.returncode, out, f"{errors}\n{reason}".strip())
+        except subprocess.TimeoutExpired as waiting:
+            text = ""  # it has been handed over
+            if ended_at is None:
+                status = poll_group(process)
+                ended_at = None if status is None else time.monotonic()
+            elif time.monotonic() - ended_at > PIPES_S:
+                # Something that left the group keeps the pipes open: what was said so far is all.
+                return JobOutput(process.returncode, _decode(waiting.output), f"{_decode(waiting.stderr)}\n{reason}")
+            silent_s, taken_s = watch.look(), time.monotonic() - started
+        if taken_s >= told_s:
+            LOG.warning("trying out data and models for %.0f s so far, without a sign for %.0f s", taken_s, silent_s)
+            told_s *= 2
+        most_s = max(MOST_TRIAL_S, watch.stall_s or 0.0) if watch.stall_s != 0 else float("inf")
+        if not reason and (silent_s >= watch.limit_s or taken_s >= most_s):
+            reason = (
+                f"it was ended after {taken_s:.0f} s, without a sign for {silent_s:.0f} s: look for what never ends in "
+                "the code that the protocol names, or set [dispatch] stall_s"
+            )
+            stop_group(process, at_once=True)
+
+
 @dataclass(frozen=True)
 class LocalJob:
-    """Holds a process that ends with the supervisor's process group."""
+    """Holds a job in a process group of its own; it ends with the process that started it."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]
+    watch: JobWatch
 
     def poll(self) -> int | None:
-        """Return the exit status; None while it runs."""
-        return self.process.poll()
+        """Return the exit status; None while it runs. A job that has done nothing for too long is killed."""
+        status = poll_group(self.process)
+        if status is None and self.watch.look() >= self.watch.limit_s:
+            LOG.warning("%s", self.watch.obstacle)
+            self.stop(at_once=True)
+        return status
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Ask the process to end, or kill it."""
-        self.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        """Ask the process, and whatever it started, to end, or kill them."""
+        stop_group(self.process, at_once=at_once)
+
+    @property
+    def obstacle(self) -> str | None:
+        """Say how long the job has done nothing; None where that is not worth telling."""
+        return self.watch.obstacle
 
 
 @dataclass(frozen=True)
@@ -49,12 +105,11 @@ class LocalWorker:
 
     def poll(self) -> int | None:
         """Return the exit status; None while it runs."""
-        return self.process.poll()
+        return poll_group(self.process)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Ask the worker and whatever it started to end, or kill them."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+        stop_group(self.process, at_once=at_once)
 
     def describe(self) -> WorkerState:
         """Tell from the slot's lease whether the worker trains, or who else holds the slot."""
@@ -63,6 +118,9 @@ class LocalWorker:
             return WorkerState("starting")
         if holder.pid == self.process.pid:
             return WorkerState("training")
+        if holder == UNKNOWN:
+            said = f"the slot is held by a process that does not say who it is ({Lease(self.slot.key).path})"
+            return WorkerState("waiting", said)
         message = f"the slot is held by study {holder.study} (process {holder.pid})"
         return WorkerState("waiting", message)
 
@@ -95,21 +153,27 @@ class LocalExecutor:
 
     def start_job(self, job: Job) -> LocalJob:
         """Start a job on the first device, or without one; no slot is leased for it."""
-        environment = self._environment(job)
-        return LocalJob(subprocess.Popen(job.command, stdin=subprocess.DEVNULL, cwd="/", env=environment))
+        process = subprocess.Popen(
+            job.command, stdin=subprocess.DEVNULL, cwd="/", env=self._environment(job), process_group=0
+        )
+        return LocalJob(process, JobWatch(process.pid, job.stall_s))
 
     def run_job(self, job: Job, text: str) -> JobOutput:
         """Run a job on the first device, or without one, to its end; no slot is leased for it."""
-        done = subprocess.run(
+        process = subprocess.Popen(
             job.command,
-            input=text,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env=self._environment(job),
             cwd="/",
-            check=False,
+            process_group=0,
         )
-        return JobOutput(done.returncode, done.stdout, done.stderr)
+        try:
+            return attend(process, JobWatch(process.pid, job.stall_s), text)
+        finally:
+            stop_group(process, at_once=True)
 
     def _environment(self, job: Job) -> dict[str, str]:
         return dict(os.environ) | (self.slots[0].environment if job.on_device else {})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.catalog import presets
 from engine.errors import ModelError
 from engine.recipe import ModelRecipe
-from engine.training.models.definitions import BUILDERS, ModelShape
+from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.random.dropout import MaskContext, key_dropout
 from engine.training.random.seeding import initialised_under
 from engine.training.user_functions import call_target, import_target

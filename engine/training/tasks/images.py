@@ -17,7 +17,7 @@ from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
-from engine.training.evaluation import EVALUATION_BATCH, Evaluation, SnapshotEnsemble, autocast, evaluate
+from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate
 from engine.training.models.build import Network, build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
@@ -89,18 +89,18 @@ class ImageTask:
         network, seed = self.network, self.recipe.at(epoch).seeds.stochastic or 0
         network.masks.keys = mask_keys(seed, epoch, network.dropout_layers).to(self.device)
 
-    def evaluate(self, epoch: int) -> list[Evaluation]:
+    def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
         recipe = self.recipe.at(epoch)
         is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
         return [evaluate(self.model, self.data, recipe, recipe.evaluate if is_member else None)]
 
-    def keep(self, epoch: int, judgements: Sequence[Evaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
         """Take the logits of an epoch that ends a cycle of the snapshot schedule."""
-        if self.ensemble is not None and self.ensemble.ends_at(epoch) and judgements[0] is not None:
-            self.ensemble.add(judgements[0])
+        if self.ensemble is not None and self.ensemble.ends_at(epoch) and evaluations[0] is not None:
+            self.ensemble.add(evaluations[0])
 
-    def finish(self, replica: int, epoch: int, judgement: Evaluation, *, diverged: bool) -> Evaluation:
+    def finish(self, replica: int, epoch: int, evaluation: ImageEvaluation, *, diverged: bool) -> ImageEvaluation:
         """Return the prediction of averaged weights, averaged members or averaged views, as the recipe says."""
         recipe, averaged = self.recipe.at(epoch), self.average.count > 0 and not diverged
         if averaged:
@@ -109,7 +109,7 @@ class ImageTask:
             return self.ensemble.evaluate(self.data)
         if averaged or recipe.evaluate is not None:
             return evaluate(self.model, self.data, recipe, recipe.evaluate)
-        return judgement
+        return evaluation
 
     def use_average(self) -> None:
         """Give the model its averaged weights, and batch norms the statistics that belong to them.
@@ -196,7 +196,7 @@ def prepare(recipe: Recipe, data: Dataset, *, device: torch.device, search_path:
 
 def evaluate_weights(
     recipe: Recipe, data: Dataset, weights: dict[str, Tensor], *, device: torch.device, search_path: tuple[Path, ...]
-) -> Evaluation:
+) -> ImageEvaluation:
     """Judge the test set under a recipe's views with weights that were trained under its twin without them."""
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()

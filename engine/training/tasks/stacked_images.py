@@ -14,7 +14,7 @@ from engine.recipe import Recipe
 from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
-from engine.training.evaluation import EVALUATION_BATCH, Evaluation, SnapshotEnsemble, autocast, judge
+from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.dropout import MaskContext
@@ -127,7 +127,7 @@ class StackedImageTask:
                     torch.stack([b.examples for b in batches]),
                 )
 
-    def evaluate(self, epoch: int) -> list[Evaluation]:
+    def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge each replica on the test set at the end of an epoch."""
         self.pack.eval()
         size = self.evaluation_batch
@@ -146,17 +146,17 @@ class StackedImageTask:
             self.pack(inputs)
         return len(inputs) / len(self.data.test_labels)
 
-    def keep(self, epoch: int, judgements: Sequence[Evaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
         """Take the logits of an epoch that ends a cycle, from the replicas that have not diverged."""
-        for ensemble, judgement in zip(self.ensembles, judgements, strict=False):
-            if judgement is not None and ensemble.ends_at(epoch):
-                ensemble.add(judgement)
+        for ensemble, evaluation in zip(self.ensembles, evaluations, strict=False):
+            if evaluation is not None and ensemble.ends_at(epoch):
+                ensemble.add(evaluation)
 
-    def finish(self, replica: int, epoch: int, judgement: Evaluation, *, diverged: bool) -> Evaluation:
+    def finish(self, replica: int, epoch: int, evaluation: ImageEvaluation, *, diverged: bool) -> ImageEvaluation:
         """Return the prediction of the snapshot ensemble where there is one, else the last one."""
         if self.ensembles and self.ensembles[replica].complete:
             return self.ensembles[replica].evaluate(self.data)
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step."""

@@ -113,7 +113,7 @@ class StackedTextTask:
             Mean cross-entropy of each replica over its words, nats, without the regularisers, (K,).
         """
         recipe, length = self.recipe, len(self.data.train) // self.recipe.train.batch_size
-        bptt, total = recipe.train.bptt or EVALUATION_SEGMENT, torch.zeros(self.pack.size, device=self.device)
+        bptt, total = text.usual_length(recipe), torch.zeros(self.pack.size, device=self.device)
         self.pack.train()
         state = self.start(recipe.train.batch_size)
         averaged = torch.tensor(self.averages, device=self.device)
@@ -138,7 +138,7 @@ class StackedTextTask:
     def segments(self, epoch: int) -> Iterator[Segment]:
         """Yield the segments of an epoch in the order of the text."""
         recipe, model = self.recipe, self._model
-        streams, bptt = recipe.train.batch_size, recipe.train.bptt or EVALUATION_SEGMENT
+        streams, bptt = recipe.train.batch_size, text.usual_length(recipe)
         words, seed = make_streams(self.data.train, streams), recipe.seeds.stochastic or 0
         sizes = segment_sizes(seed, epoch, bptt)
         for step, (start, size) in enumerate(cut_segments(len(words), sizes)):
@@ -223,11 +223,11 @@ class StackedTextTask:
 
     def evaluate_part(self) -> float:
         """Read some of the test text, so that it can be timed, and return its share."""
-        part = self.data.test[: 1 + EVALUATION_STREAMS * EVALUATION_SEGMENT]
+        part = self.data.test[: text.TIMED_WORDS]
         self.read(part)
         return len(part) / len(self.data.test)
 
-    def keep(self, epoch: int, judgements: Sequence[TextEvaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
         """Switch each replica to averaged SGD once its validation stops getting better."""
         if self.recipe.train.optimizer != "nt-asgd":
             return
@@ -236,17 +236,17 @@ class StackedTextTask:
             self.averages[slot] = self.averages[slot] or text.stagnates(losses, judged.cross_entropy)
             losses.append(judged.cross_entropy)
 
-    def finish(self, replica: int, epoch: int, judgement: TextEvaluation, *, diverged: bool) -> TextEvaluation:
+    def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
         """Return the last prediction, and leave a replica's averaged weights in the pack where there are any."""
         if not diverged:
             with torch.no_grad():
                 for name, value in self.average.apply(self.pack.stacked).items():
                     self.pack.stacked[name][replica] = value[replica]
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
-        return learning_rate(epoch * 1000 - 1, 1000, self.recipe.train)
+        return text.last_rate(epoch, self.recipe.train)
 
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return copies of a replica's weights by name."""
@@ -263,8 +263,8 @@ class StackedTextTask:
         filled = fill_up(starts, self.pack.size)
         self.pack.restore(filled, self.models, self.recipe.train)
         self.average.restore([start.extra for start in filled], self.pack.stacked)
-        self.averages = [bool(start.extra["averages"]) for start in filled]
-        self.valid_losses = [start.extra["valid_losses"].tolist() for start in filled]
+        for slot, start in enumerate(filled):
+            self.averages[slot], self.valid_losses[slot] = text.read_validation_state(start.extra)
 
 
 def _as_qrnn(network: nn.Module) -> Qrnn:

@@ -13,7 +13,7 @@ from engine.training.random.bit_change import BitRecord
 from engine.training.stopping import StopRequest
 
 
-class Judgement(Protocol):
+class Evaluation(Protocol):
     """Holds predictions on the test set and their figures."""
 
     @property
@@ -41,10 +41,10 @@ class Judgement(Protocol):
         ...
 
 
-J = TypeVar("J", bound=Judgement)
+E = TypeVar("E", bound=Evaluation)
 
 
-class Task(Protocol[J]):
+class Task(Protocol[E]):
     """Trains some replicas at once, one epoch at a time; the loop decides what happens between the epochs."""
 
     bits: list[BitRecord | None]
@@ -66,15 +66,15 @@ class Task(Protocol[J]):
         """
         ...
 
-    def evaluate(self, epoch: int, /) -> list[J]:
+    def evaluate(self, epoch: int, /) -> list[E]:
         """Judge each replica on the test set at the end of an epoch."""
         ...
 
-    def keep(self, epoch: int, judgements: Sequence[J | None], /) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[E | None], /) -> None:
         """Take what later epochs and the final prediction need; None stands for a replica that has diverged."""
         ...
 
-    def finish(self, replica: int, epoch: int, judgement: J, /, *, diverged: bool) -> J:
+    def finish(self, replica: int, epoch: int, evaluation: E, /, *, diverged: bool) -> E:
         """Return a replica's final prediction after its last epoch, and give it its final weights."""
         ...
 

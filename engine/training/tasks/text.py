@@ -7,7 +7,7 @@ averaged SGD.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.recipe import Recipe
+from engine.recipe import Recipe, TrainRecipe
 from engine.training.averaging import WeightAverage
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.text import Corpus, cut_segments, make_streams
@@ -34,11 +34,17 @@ EVALUATION_STREAMS = 10
 """Parts of the test text that are read side by side; fixed, as each begins without what stands before it."""
 
 EVALUATION_SEGMENT = 70
+TIMED_WORDS = 1 + EVALUATION_STREAMS * EVALUATION_SEGMENT
+"""Words of the test text that are read where evaluation is only timed: one segment of each stream."""
+
 SHORT_SEGMENTS = 0.05
 """Share of segments of half the length."""
 
 SEGMENT_SD = 5.0
 SHORTEST_SEGMENT = 5
+
+MANY_STEPS = 1000
+"""Steps of an epoch for the rate of its last one; how many there are differs from epoch to epoch."""
 
 NONMONOTONE_EPOCHS = 5
 """Averaging begins once the validation loss is worse than the best of all epochs but the last five."""
@@ -97,7 +103,7 @@ class TextTask:
         """
         recipe, model, optimiser = self.recipe.at(epoch), self.model, self.optimiser
         self.bits = [move_late_bit(model, self.recipe, epoch) or self.bits[0]]
-        bptt, seed = recipe.train.bptt or EVALUATION_SEGMENT, recipe.seeds.stochastic or 0
+        bptt, seed = usual_length(recipe), recipe.seeds.stochastic or 0
         streams = make_streams(self.corpus.train, recipe.train.batch_size)
         length = len(streams)
         state = model.start(recipe.train.batch_size)
@@ -132,23 +138,23 @@ class TextTask:
         """Judge the test text at the end of an epoch."""
         return [self._with_average(lambda: evaluate(self.model, self.corpus.test, self.recipe))]
 
-    def keep(self, epoch: int, judgements: Sequence[TextEvaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
         """Switch to averaged SGD once validation stops getting better."""
-        if self.recipe.train.optimizer != "nt-asgd" or judgements[0] is None:
+        if self.recipe.train.optimizer != "nt-asgd" or evaluations[0] is None:
             return
         loss = self._with_average(lambda: evaluate(self.model, self.corpus.valid, self.recipe)).cross_entropy
         self.averages = self.averages or stagnates(self.valid_losses, loss)
         self.valid_losses.append(loss)
 
-    def finish(self, replica: int, epoch: int, judgement: TextEvaluation, *, diverged: bool) -> TextEvaluation:
+    def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
         """Return the last prediction, and leave averaged weights in the model where there are any."""
         if self.average.count and not diverged:
             self.average.copy_to(self.model)
-        return judgement
+        return evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
-        return learning_rate(epoch * 1000 - 1, 1000, self.recipe.train)
+        return last_rate(epoch, self.recipe.train)
 
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return the model's weights by name."""
@@ -164,7 +170,7 @@ class TextTask:
         (start,) = starts
         restore(start, self.model, self.optimiser)
         self.average.restore(start.extra, self.corpus.train.device)
-        self.averages, self.valid_losses = bool(start.extra["averages"]), start.extra["valid_losses"].tolist()
+        self.averages, self.valid_losses = read_validation_state(start.extra)
 
     def describe(self) -> TaskFacts:
         """Return what a person wants to know of data and model before training."""
@@ -182,13 +188,13 @@ class TextTask:
 
     def evaluate_part(self) -> float:
         """Read some of the test text, so that it can be timed, and return its share."""
-        part = self.corpus.test[: 1 + EVALUATION_STREAMS * EVALUATION_SEGMENT]
+        part = self.corpus.test[:TIMED_WORDS]
         evaluate(self.model, part, self.recipe)
         return len(part) / len(self.corpus.test)
 
     def repeatable_loss(self) -> Tensor:
         """Return the loss of the first segment, a function of the weights alone."""
-        streams = make_streams(self.corpus.train, self.recipe.train.batch_size)[: (self.recipe.train.bptt or 1) + 1]
+        streams = make_streams(self.corpus.train, self.recipe.train.batch_size)[: usual_length(self.recipe) + 1]
         reading = self.model.read(streams[:-1], self.model.start(streams.shape[1]), None)
         return functional.cross_entropy(self.model.decode(reading.output).flatten(0, 1), streams[1:].flatten())
 
@@ -213,14 +219,30 @@ def prepare(recipe: Recipe, corpus: Corpus, *, device: torch.device) -> TextTask
     return TextTask(recipe, corpus, model, make_optimiser(model.named_parameters(), recipe.train), [bit])
 
 
+def usual_length(recipe: Recipe) -> int:
+    """Return how many tokens a segment has that training reads; single ones vary around it."""
+    assert recipe.train.bptt is not None, "recipes of language models say it"
+    return recipe.train.bptt
+
+
 def estimate_steps(corpus: Corpus, recipe: Recipe) -> int:
     """Estimate the number of segments of an epoch from their usual length."""
-    return max(1, len(corpus.train) // recipe.train.batch_size // (recipe.train.bptt or 1))
+    return max(1, len(corpus.train) // recipe.train.batch_size // usual_length(recipe))
+
+
+def last_rate(epoch: int, train: TrainRecipe) -> float:
+    """Return the learning rate of an epoch's last step, for a segment of the usual length."""
+    return learning_rate(epoch * MANY_STEPS - 1, MANY_STEPS, train)
 
 
 def validation_state(losses: Sequence[float], *, averages: bool) -> dict[str, Tensor]:
     """Return what a checkpoint holds of the switch to averaged SGD."""
     return {"valid_losses": torch.tensor(losses, dtype=torch.float64), "averages": torch.tensor(averages)}
+
+
+def read_validation_state(extra: Mapping[str, Tensor]) -> tuple[bool, list[float]]:
+    """Return whether weights are averaged, and the validation losses; inverse of `validation_state`."""
+    return bool(extra["averages"]), extra["valid_losses"].tolist()
 
 
 def stagnates(losses: Sequence[float], loss: float) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +13,21 @@ from typing import TypeVar
 import torch
 from msgspec.structs import asdict
 
-from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError
+from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import make_views
 from engine.training.memory import release, try_in_memory
-from engine.training.models.definitions import count_parameters
+from engine.training.models.builders import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
-from engine.training.tasks.preparation import SingleTask, load, prepare_single
-from engine.training.trials.pack_sizes import Place, choose_packing
+from engine.training.tasks.preparation import SingleTask, load
+from engine.training.trials.answering import answer_on_stdout
+from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.step_times import time_pack, time_task, train_steps
-from engine.training.user_functions import refuse_unseen
+from engine.training.trials.workbench import Workbench
+from engine.training.user_functions import refuse_unseen, refuse_untrusted
 from engine.tuning.messages import (
     Answer,
     Facts,
@@ -64,12 +64,8 @@ REMEDIES: dict[type[NondetError], tuple[Part, str]] = {
 def answer_request() -> int:
     """Answer the `ProbeRequest` on standard input on standard output; what a user's code prints goes elsewhere."""
     request = decode_message(sys.stdin.read(), ProbeRequest)
-    answers_to = os.dup(1)
-    os.dup2(2, 1)
-    with contextlib.redirect_stdout(sys.stderr):
-        answers = tuple(_answer_in_turn(request))
-    with os.fdopen(answers_to, "w") as out:
-        out.write(encode_message(ProbeAnswers(answers=answers)))
+    with answer_on_stdout() as out:
+        out.write(encode_message(ProbeAnswers(answers=tuple(_answer_in_turn(request)))))
     return 0
 
 
@@ -88,9 +84,9 @@ def answer(question: Question, surroundings: Surroundings) -> Answer:
         return Refusal(part="device", error=error, remedy="check the driver, or use --devices cpu")
     before = frozenset(sys.modules)
     try:
-        place = load_place(recipe, surroundings)
-        found = find_facts(question, place) if isinstance(question, FactsQuestion) else find_packing(question, place)
-        refuse_unseen(recipe, search_path=place.search_path, before=before)
+        bench = set_up(recipe, surroundings)
+        found = find_facts(question, bench) if isinstance(question, FactsQuestion) else find_packing(question, bench)
+        refuse_unseen(recipe, search_path=bench.search_path, before=before)
         return found
     except tuple(REMEDIES) as error:
         part, remedy = REMEDIES[type(error)]
@@ -98,47 +94,48 @@ def answer(question: Question, surroundings: Surroundings) -> Answer:
         return Refusal(part=part, error=str(error), remedy=remedy)
 
 
-def load_place(recipe: Recipe, surroundings: Surroundings) -> Place:
+def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
     """Load the data to the device, and let that compute as the recipe says."""
     device = torch.device("cuda:0" if recipe.device == "cuda" else "cpu")
     set_kernels(recipe.lowlevel, recipe.train.precision)
     use_one_thread()
     search_path = tuple(map(Path, surroundings.search_path))
+    refuse_untrusted(recipe, search_path=search_path, trusted=surroundings.trusted)
     started = time.perf_counter()
     data = load(recipe.data, root=Path(surroundings.root), search_path=search_path)
     placed = try_in_memory(lambda: data.to(device))
     if placed is None:
-        name = recipe.data.preset or recipe.data.target
-        raise DataError(f"{name}: does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size")
-    return Place(placed, device, search_path, surroundings.graphs, seconds_load=time.perf_counter() - started)
+        problem = f"does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size"
+        raise DataError(f"{recipe.data.name}: {problem}")
+    return Workbench(placed, device, search_path, surroundings.graphs, seconds_load=time.perf_counter() - started)
 
 
-def find_packing(question: PackQuestion, place: Place) -> FoundPacking:
+def find_packing(question: PackQuestion, bench: Workbench) -> FoundPacking:
     """Find out how to train runs like the question's in packs.
 
     Raises:
         NondetError: Whatever training one of them would raise at its start.
     """
     recipe = question.recipe
-    task = _prepare(recipe, place)
+    task = _prepare(recipe, bench)
     _try_step(task)
     packing = choose_packing(
         question,
-        place,
-        lambda: _in_room(recipe, lambda: time_task(task, place.device)),
+        bench,
+        lambda: _in_room(recipe, lambda: time_task(task, bench.device)),
         parameters=count_parameters(task.model),
     )
     return FoundPacking(packing=packing)
 
 
-def find_facts(question: FactsQuestion, place: Place) -> Facts:
+def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
     """Build the model and try a step; see `answer`.
 
     Raises:
         NondetError: Whatever training the recipe would raise at its start.
     """
     recipe = question.recipe
-    data, task = place.data, _prepare(recipe, place)
+    data, task = bench.data, _prepare(recipe, bench)
     if recipe.bit is not None:
         find_parameter(task.model, recipe.bit.parameter)
     if recipe.evaluate is not None and isinstance(data, Dataset):
@@ -147,15 +144,15 @@ def find_facts(question: FactsQuestion, place: Place) -> Facts:
     started = time.perf_counter()
     _try_step(task)
     guess = (time.perf_counter() - started) * task.count_steps()
-    report = _test_pack(recipe, place)
+    report = _test_pack(recipe, bench)
     return Facts(
         **asdict(task.describe()),
         parameters=count_parameters(task.model),
-        seconds_per_epoch=_time(recipe, place, task) if question.timed else None,
+        seconds_per_epoch=_time(recipe, bench, task) if question.timed else None,
         seconds_guess=guess,
         slot_invariant=None if report is None else report.slot_invariant,
         size_invariant=None if report is None else report.size_invariant,
-        seconds_load=place.seconds_load,
+        seconds_load=bench.seconds_load,
         memory_bytes=data.memory_bytes(),
         lowlevel_empty=(
             _in_room(recipe, lambda: kernels_repeat(recipe, task)) if recipe.lowlevel == "kernels" else None
@@ -163,10 +160,8 @@ def find_facts(question: FactsQuestion, place: Place) -> Facts:
     )
 
 
-def _prepare(recipe: Recipe, place: Place) -> SingleTask:
-    return _in_room(
-        recipe, lambda: prepare_single(recipe, place.data, device=place.device, search_path=place.search_path)
-    )
+def _prepare(recipe: Recipe, bench: Workbench) -> SingleTask:
+    return _in_room(recipe, lambda: bench.prepare_single(recipe))
 
 
 def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
@@ -177,13 +172,12 @@ def _in_room(recipe: Recipe, work: Callable[[], T]) -> T:
     """
     done = try_in_memory(work)
     if done is None:
-        name, device = recipe.model.preset or recipe.model.target, _NAMES[recipe.device]
-        problem = f"does not fit into the memory of the {device} with batch_size = {recipe.train.batch_size}"
-        raise BatchError(f"{name}: {problem}")
+        room = f"the memory of the {_NAMES[recipe.device]} with batch_size = {recipe.train.batch_size}"
+        raise BatchError(f"{recipe.model.name}: does not fit into {room}")
     return done
 
 
-def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> T:
+def _in_pack_room(recipe: Recipe, bench: Workbench, work: Callable[[Recipe], T]) -> T:
     """Return what some steps of a pack return.
 
     Raises:
@@ -199,23 +193,21 @@ def _in_pack_room(recipe: Recipe, place: Place, work: Callable[[Recipe], T]) -> 
         if try_in_memory(lambda candidate=candidate: [work(candidate)]) is not None:
             break
         smaller //= 2
-    name = recipe.model.preset or recipe.model.target
-    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[place.device.type]}"
-    raise PackError(f"{name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size")
+    problem = f"packs of {recipe.pack.size} do not fit into the memory of the {_NAMES[bench.device.type]}"
+    raise PackError(
+        f"{recipe.model.name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size"
+    )
 
 
-def _time(recipe: Recipe, place: Place, task: SingleTask) -> float:
+def _time(recipe: Recipe, bench: Workbench, task: SingleTask) -> float:
     """Return the seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
-        return _in_room(recipe, lambda: time_task(task, place.device))
+        return _in_room(recipe, lambda: time_task(task, bench.device))
 
-    def work(candidate: Recipe) -> float:
-        return time_pack(candidate, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs)
-
-    return _in_pack_room(recipe, place, work)
+    return _in_pack_room(recipe, bench, lambda candidate: time_pack(candidate, bench))
 
 
-def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
+def _test_pack(recipe: Recipe, bench: Workbench) -> PackReport | None:
     """Return the self-test of a recipe's packs; None where it is trained by itself.
 
     Raises:
@@ -224,26 +216,17 @@ def _test_pack(recipe: Recipe, place: Place) -> PackReport | None:
     """
     if recipe.pack is None:
         return None
-
-    def work(candidate: Recipe) -> PackReport:
-        return check_pack(
-            candidate, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
-        )
-
     try:
-        report = _in_pack_room(recipe, place, work)
+        report = _in_pack_room(recipe, bench, lambda candidate: check_pack(candidate, bench))
     except NondetError:
         raise
     except Exception as cause:  # torch.compile needs a compiler, and may fail on any network
         if not recipe.pack.compiled:
             raise
-        first = (str(cause).splitlines() or [""])[0]
-        raise PackError(f"torch.compile failed: {type(cause).__name__}: {first}", "use compile = false") from cause
+        raise PackError(f"torch.compile failed: {summarise_error(cause)}", "use compile = false") from cause
     if report.replay_equal is False:
-        name = recipe.model.preset or recipe.model.target
-        raise PackError(
-            f"{name}: recorded steps give other bits than steps taken one by one here", "use graphs = false"
-        )
+        problem = "recorded steps give other bits than steps taken one by one here"
+        raise PackError(f"{recipe.model.name}: {problem}", "use graphs = false")
     return report
 
 
@@ -255,9 +238,8 @@ def _try_step(task: SingleTask) -> None:
     except NondetError:
         raise
     except Exception as cause:  # a user's model may raise anything in training mode
-        name = recipe.model.preset or recipe.model.target
         batch = f"a training step with batch_size = {recipe.train.batch_size}"
-        raise ModelError(f"{name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
+        raise ModelError(f"{recipe.model.name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 
 
 def kernels_repeat(recipe: Recipe, task: SingleTask) -> bool:

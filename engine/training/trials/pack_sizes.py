@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from engine.catalog import presets
 from engine.plan.records import Packing
-from engine.recipe import Recipe
-from engine.training.data.datasets import Dataset
-from engine.training.data.text import Corpus
+from engine.recipe import MAX_PACK
 from engine.training.memory import try_in_memory
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 from engine.training.trials.step_times import time_pack
+from engine.training.trials.workbench import Workbench
 from engine.tuning.messages import PackQuestion
 
 TRIAL_S = 0.5
@@ -35,49 +32,30 @@ COPIES = 8
 """Sizes of a network's parameters that a replica takes: weights, gradients, momentum, its model; and activations."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Says where recipes are tried out: data, device, and how."""
-
-    data: Dataset | Corpus
-    device: torch.device
-    search_path: tuple[Path, ...]
-    graphs: bool
-    seconds_load: float = 0.0
-
-    def time(self, recipe: Recipe) -> float:
-        """Return the seconds per epoch and replica; see `time_pack`."""
-        return time_pack(
-            recipe, self.data, device=self.device, search_path=self.search_path, graphs=self.graphs, timed_s=TRIAL_S
-        )
-
-
 def choose_packing(
-    question: PackQuestion, place: Place, time_alone: Callable[[], float], *, parameters: int
+    question: PackQuestion, bench: Workbench, time_alone: Callable[[], float], *, parameters: int
 ) -> Packing:
     """Choose how to train some runs.
 
     Args:
         question: Which runs.
-        place: Where.
+        bench: What they are tried out on.
         time_alone: Seconds per epoch of a run by itself.
         parameters: The number of the network's parameters.
     """
     pair = question.pack(2)
-    found = try_in_memory(
-        lambda: [find_stacking_fault(pair, place.data, device=place.device, search_path=place.search_path)]
-    )
+    found = try_in_memory(lambda: [find_stacking_fault(pair, bench)])
     fault = NO_ROOM if found is None else found[0]
     if fault is not None:
         return Packing(size=1, reason=fault)
     if question.sizes is not None and len(question.sizes) == 1:
         return Packing(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
-    room = _count_replicas_in_memory(place.device, parameters)
+    room = _count_replicas_in_memory(bench.device, parameters)
     sizes = question.sizes or propose_sizes(question.runs, question.slots)
-    trials = [(1, time_alone()), *_try_sizes(question, place, [size for size in sizes if size <= room])]
+    trials = [(1, time_alone()), *_try_sizes(question, bench, [size for size in sizes if size <= room])]
     fitting = trials
     while (size := choose_size(fitting, runs=question.runs, slots=question.slots)) > 1:
-        packing = _refine(question, place, size, trials)
+        packing = _refine(question, bench, size, trials)
         if packing is not None:
             return packing
         fitting = [trial for trial in fitting if trial[0] < size]
@@ -88,7 +66,7 @@ def choose_packing(
 def propose_sizes(runs: int, slots: int) -> list[int]:
     """Return sizes in growing order that leave no slot idle at the end: all runs in 1, 2, 4, 8, … rounds."""
     sizes = {math.ceil(runs / (slots * 2**halvings)) for halvings in range(12)}
-    return sorted(size for size in sizes if 1 < size <= 1024)
+    return sorted(size for size in sizes if 1 < size <= MAX_PACK)
 
 
 def choose_size(trials: list[tuple[int, float]], *, runs: int, slots: int) -> int:
@@ -109,11 +87,11 @@ def count_rounds(runs: int, size: int, slots: int) -> int:
     return math.ceil(math.ceil(runs / size) / slots)
 
 
-def _try_sizes(question: PackQuestion, place: Place, sizes: list[int]) -> Iterator[tuple[int, float]]:
+def _try_sizes(question: PackQuestion, bench: Workbench, sizes: list[int]) -> Iterator[tuple[int, float]]:
     """Yield the seconds per epoch and replica of growing sizes, until they do not get better."""
     best, worse = math.inf, 0
     for size in sizes:
-        seconds = try_in_memory(lambda size=size: place.time(question.pack(size)))
+        seconds = try_in_memory(lambda size=size: time_pack(question.pack(size), bench, timed_s=TRIAL_S))
         if seconds is None:
             return
         yield size, seconds
@@ -123,19 +101,16 @@ def _try_sizes(question: PackQuestion, place: Place, sizes: list[int]) -> Iterat
             return
 
 
-def _refine(question: PackQuestion, place: Place, size: int, trials: list[tuple[int, float]]) -> Packing | None:
+def _refine(question: PackQuestion, bench: Workbench, size: int, trials: list[tuple[int, float]]) -> Packing | None:
     """Find the memory format of a chosen size, and test it; return None where the test does not fit into memory."""
     channels_last = question.memory_format == "channels-last"
     if question.memory_format == "auto" and _has_convolutions(question):
-        seconds = try_in_memory(lambda: place.time(question.pack(size, channels_last=True)))
+        turned = question.pack(size, channels_last=True)
+        seconds = try_in_memory(lambda: time_pack(turned, bench, timed_s=TRIAL_S))
         channels_last = seconds is not None and seconds <= LEAST_GAIN * dict(trials)[size]
     recipe = question.pack(size, channels_last=channels_last)
-    if question.strict or place.device.type == "cuda":  # what is tested before training has to fit, too
-        report = try_in_memory(
-            lambda: check_pack(
-                recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
-            )
-        )
+    if question.strict or bench.device.type == "cuda":  # what is tested before training has to fit, too
+        report = try_in_memory(lambda: check_pack(recipe, bench))
         if report is None:
             return None
         if question.strict and not report.slot_invariant:
@@ -151,6 +126,6 @@ def _has_convolutions(question: PackQuestion) -> bool:
 def _count_replicas_in_memory(device: torch.device, parameters: int) -> int:
     """Return how many replicas half of the free memory holds; on CUDA a size that does not fit says so by itself."""
     if device.type == "cuda":
-        return 1024
+        return MAX_PACK
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, free // 2 // (4 * COPIES * parameters))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from engine.catalog import presets
-from engine.errors import NondetError
+from engine.errors import NondetError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
-from engine.training.data.text import Corpus
 from engine.training.memory import is_out_of_memory
 from engine.training.stacked.step import WARM_UP_STEPS
-from engine.training.tasks import images
-from engine.training.tasks.preparation import prepare_pack
 from engine.training.tasks.stacked_images import StackedImageTask
-from engine.training.trials.step_times import number_replica, train_steps
+from engine.training.trials.step_times import number_replica, number_replicas, train_steps
+from engine.training.trials.workbench import Workbench
 
 STEPS = 3
 
@@ -43,24 +41,18 @@ class PackReport:
     """Recorded steps give the bits of steps taken one by one; None where steps are not recorded."""
 
 
-def check_pack(
-    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
-) -> PackReport:
+def check_pack(recipe: Recipe, bench: Workbench) -> PackReport:
     """Train the first steps of some replicas in other slots, beside other replicas, and by themselves.
 
     Args:
         recipe: A recipe with a pack.
-        data: The recipe's data, on the device.
-        device: Where the steps are trained.
-        search_path: Where a user's model is looked for.
-        graphs: Whether steps on CUDA will be recorded and replayed.
+        bench: What the steps are trained on.
     """
     assert recipe.pack is not None, "only packs are tested"
-    size = recipe.pack.size
-    replicas = [number_replica(recipe, seed) for seed in range(1, size + 1)]
+    replicas = number_replicas(recipe)
 
     def weights(recipes: Sequence[Recipe], *, steps: int = STEPS, recorded: bool = False) -> Weights:
-        task = prepare_pack(recipes, data, device=device, search_path=search_path, graphs=recorded)
+        task = bench.prepare_pack(recipes, graphs=recorded)
         train_steps(task, steps)
         return [task.pack.state_of(slot) for slot in range(task.pack.size)]
 
@@ -68,9 +60,9 @@ def check_pack(
     moved = weights([*replicas[1:], replicas[0]])
     filled = weights(replicas[:1])
     one = weights([replace(replicas[0], pack=replace(recipe.pack, size=1))])
-    slots = all(_equal(usual[slot], moved[slot - 1]) for slot in range(size))
+    slots = all(_equal(usual[slot], moved[slot - 1]) for slot in range(len(replicas)))
     replay = None
-    if graphs and device.type == "cuda" and isinstance(data, Dataset):
+    if bench.graphs and bench.device.type == "cuda" and isinstance(bench.data, Dataset):
         by_hand, repeated = (weights(replicas, steps=RECORDED_STEPS, recorded=recorded) for recorded in (False, True))
         replay = all(map(_equal, by_hand, repeated))
     return PackReport(
@@ -80,9 +72,7 @@ def check_pack(
     )
 
 
-def find_stacking_fault(
-    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...]
-) -> str | None:
+def find_stacking_fault(recipe: Recipe, bench: Workbench) -> str | None:
     """Say why a network cannot be stacked; None where it can.
 
     The project's own can. Another is tried: a step of two replicas, and their logits against those that each
@@ -90,47 +80,39 @@ def find_stacking_fault(
 
     Args:
         recipe: A recipe with a pack of any size.
-        data: The recipe's data, on the device.
-        device: Where the step is trained.
-        search_path: Where the user's model is looked for.
+        bench: What the step is trained on.
     """
-    if not presets.may_be_stochastic(recipe.model.preset) or isinstance(data, Corpus):
+    if not presets.may_be_stochastic(recipe.model.preset) or not isinstance(bench.data, Dataset):
         return None
     assert recipe.pack is not None, "only packs are tested"
     two = replace(recipe, pack=replace(recipe.pack, size=2))
-    state = _find_state(two, data, device=device, search_path=search_path)
+    state = _find_state(two, bench)
     if state is not None:
         return state
     try:
-        task = prepare_pack(
-            [number_replica(two, seed) for seed in (1, 2)], data, device=device, search_path=search_path, graphs=False
-        )
+        task = bench.prepare_pack(number_replicas(two), graphs=False)
         assert isinstance(task, StackedImageTask), "the data are images"
         train_steps(task, 1)
-        difference = _compare_logits(task, data)
+        difference = _compare_logits(task, bench.data)
     except NondetError:
         raise
     except Exception as cause:  # whatever a user's module or torch.func makes of the other
         if is_out_of_memory(cause):
             raise
-        first = (str(cause).splitlines() or [""])[0]
-        return f"torch.func cannot stack its model: {type(cause).__name__}: {first}"
+        return f"torch.func cannot stack its model: {summarise_error(cause)}"
     if difference > CLOSE:
         return "its model computes something else when stacked: replicas differ in more than parameters and buffers"
     return None
 
 
-def _find_state(recipe: Recipe, data: Dataset, *, device: torch.device, search_path: tuple[Path, ...]) -> str | None:
+def _find_state(recipe: Recipe, bench: Workbench) -> str | None:
     """Say why a user's function cannot build several replicas in one process; None where it can.
 
     A replica is built before and after another one: it must have the same weights both times, in memory of its own.
     """
-    models = [
-        images.prepare(number_replica(recipe, seed), data, device=device, search_path=search_path).model
-        for seed in (1, 2, 1)
-    ]
-    places = [{parameter.data_ptr() for parameter in model.parameters()} for model in models]
-    if places[0] & places[1] or places[0] & places[2] or places[1] & places[2]:
+    models = [bench.prepare_single(number_replica(recipe, seed)).model for seed in (1, 2, 1)]
+    addresses = [{parameter.data_ptr() for parameter in model.parameters()} for model in models]
+    if any(one & other for one, other in itertools.combinations(addresses, 2)):
         return "its function gives the same parameters to several replicas"
     first, again = models[0].state_dict(), models[2].state_dict()
     if first.keys() != again.keys() or not _equal(first, again):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from engine.recipe import Recipe
-from engine.training.tasks.preparation import prepare_single
 from engine.training.tasks.task import Task
-from engine.training.trials.facts import load_place
-from engine.training.trials.pack_sizes import Place
+from engine.training.trials.answering import answer_on_stdout
+from engine.training.trials.facts import set_up
 from engine.training.trials.step_times import prepare_replicas, time_task, warm_up
+from engine.training.trials.workbench import Workbench
 from engine.tuning.messages import Go, Ready, RivalRequest, RivalTime, decode_message, encode_message
 
 
@@ -24,10 +22,8 @@ def answer() -> int:
         NondetError: Whatever training the recipe would raise at its start.
     """
     request = decode_message(sys.stdin.readline(), RivalRequest)
-    answers_to = os.dup(1)
-    os.dup2(2, 1)
-    with os.fdopen(answers_to, "w", buffering=1) as out, contextlib.redirect_stdout(sys.stderr):
-        take_time = _prepare(request.recipe, load_place(request.recipe, request.surroundings))
+    with answer_on_stdout() as out:
+        take_time = _prepare(request.recipe, set_up(request.recipe, request.surroundings))
         out.write(encode_message(Ready()) + "\n")
         for line in sys.stdin:
             decode_message(line, Go)
@@ -35,14 +31,8 @@ def answer() -> int:
     return 0
 
 
-def _prepare(recipe: Recipe, place: Place) -> Callable[[], float]:
+def _prepare(recipe: Recipe, bench: Workbench) -> Callable[[], float]:
     """Return what times an epoch of a run: its share of a pack's where it is trained in one."""
-    task: Task[Any]
-    if recipe.pack is None:
-        task = prepare_single(recipe, place.data, device=place.device, search_path=place.search_path)
-    else:
-        task = prepare_replicas(
-            recipe, place.data, device=place.device, search_path=place.search_path, graphs=place.graphs
-        )
-    warm_up(task, place.device)
-    return lambda: time_task(task, place.device) / task.replicas
+    task: Task[Any] = bench.prepare_single(recipe) if recipe.pack is None else prepare_replicas(recipe, bench)
+    warm_up(task, bench.device)
+    return lambda: time_task(task, bench.device) / task.replicas

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from engine.recipe import Recipe
-from engine.training.data.datasets import Dataset
-from engine.training.data.text import Corpus
 from engine.training.stacked.step import WARM_UP_STEPS
 from engine.training.stopping import Stopped
-from engine.training.tasks.preparation import PackTask, prepare_pack
+from engine.training.tasks.preparation import PackTask
 from engine.training.tasks.task import Task
 from engine.training.trials.timer import TIMED_S, time_epoch
+from engine.training.trials.workbench import Workbench
 
 
 def number_replica(recipe: Recipe, seed: int) -> Recipe:
@@ -45,37 +43,28 @@ def train_steps(task: Task[Any], steps: int) -> None:
             task.train_epoch(epoch, stop)
 
 
-def time_pack(
-    recipe: Recipe,
-    data: Dataset | Corpus,
-    *,
-    device: torch.device,
-    search_path: tuple[Path, ...],
-    graphs: bool,
-    timed_s: float = TIMED_S,
-) -> float:
+def time_pack(recipe: Recipe, bench: Workbench, *, timed_s: float = TIMED_S) -> float:
     """Return the seconds per epoch and replica of a full pack, training and evaluation, from some steps.
 
     Args:
         recipe: A recipe with a pack.
-        data: The recipe's data, on the device.
-        device: Where the steps are trained.
-        search_path: Where a user's model is looked for.
-        graphs: Whether steps on CUDA are recorded and replayed.
+        bench: What it is timed on.
         timed_s: How long to train for; at least one step.
     """
-    task = prepare_replicas(recipe, data, device=device, search_path=search_path, graphs=graphs)
-    warm_up(task, device)
-    return time_task(task, device, timed_s) / task.replicas
+    task = prepare_replicas(recipe, bench)
+    warm_up(task, bench.device)
+    return time_task(task, bench.device, timed_s) / task.replicas
 
 
-def prepare_replicas(
-    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...], graphs: bool
-) -> PackTask:
+def prepare_replicas(recipe: Recipe, bench: Workbench) -> PackTask:
     """Prepare a full pack of a recipe."""
+    return bench.prepare_pack(number_replicas(recipe), graphs=bench.graphs)
+
+
+def number_replicas(recipe: Recipe) -> list[Recipe]:
+    """Return the replicas that fill up a recipe's pack."""
     assert recipe.pack is not None, "only packs have replicas"
-    replicas = [number_replica(recipe, seed) for seed in range(1, recipe.pack.size + 1)]
-    return prepare_pack(replicas, data, device=device, search_path=search_path, graphs=graphs)
+    return [number_replica(recipe, seed) for seed in range(1, recipe.pack.size + 1)]
 
 
 def warm_up(task: Task[Any], device: torch.device) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from engine.recipe import EvaluateRecipe, PackRecipe
 from engine.training import similarity
-from engine.training.evaluation import Evaluation
+from engine.training.evaluation import ImageEvaluation
 from engine.training.loop import train_runs
 from engine.training.random.seeding import set_kernels
 from engine.training.stacked.step import make_recorder
@@ -56,7 +56,7 @@ def check_views() -> None:
     with pretend_cuda():
         outcome = train_runs([views], make_images(), device=CUDA)[0]
         found = evaluate_weights(views, make_images(), outcome.state, device=CUDA, search_path=())
-    assert isinstance(found, Evaluation)
+    assert isinstance(found, ImageEvaluation)
 
 
 def check_similarity() -> None:

@@ -19,6 +19,7 @@ from engine.training.tasks.stacked_text import prepare
 from engine.training.tasks.text import prepare as prepare_alone
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
 from engine.training.trials.step_times import time_pack
+from engine.training.trials.workbench import Workbench
 
 CPU = torch.device("cpu")
 WORDS = torch.from_numpy(np.random.default_rng(0).integers(0, 20, 900) ** 2 // 20)
@@ -115,11 +116,12 @@ def test_interrupted_text_pack_goes_on_in_other_company(tmp_path: Path) -> None:
 
 def test_text_packs_are_tested_and_timed() -> None:
     recipe = make_recipe()
-    report = check_pack(recipe, CORPUS, device=CPU, search_path=(), graphs=True)
+    bench = Workbench(CORPUS, CPU)
+    report = check_pack(recipe, bench)
     assert report.slot_invariant
     assert report.replay_equal is None
-    assert time_pack(recipe, CORPUS, device=CPU, search_path=(), graphs=True, timed_s=0.01) > 0
-    assert find_stacking_fault(recipe, CORPUS, device=CPU, search_path=()) is None
+    assert time_pack(recipe, bench, timed_s=0.01) > 0
+    assert find_stacking_fault(recipe, bench) is None
 
 
 def test_segments_are_part_of_what_a_pack_has_in_common() -> None:

@@ -28,7 +28,7 @@ from engine.training.data.text import (
     split_topics,
 )
 from engine.training.loop import Outcome, train_runs
-from engine.training.models.definitions import count_parameters
+from engine.training.models.builders import count_parameters
 from engine.training.models.qrnn import Qrnn, QrnnLayer
 from engine.training.models.recurrence import pool
 from engine.training.tasks.text import evaluate, prepare, regularise, segment_sizes

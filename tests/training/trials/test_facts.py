@@ -78,7 +78,7 @@ def test_any_batch_size_can_be_timed(base: Recipe, tmp_path: Path, batch_size: i
 def test_packs_are_tested_and_timed(base: Recipe, tmp_path: Path) -> None:
     packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
     found = find_facts(packed, tmp_path, timed=True)
-    assert found.size_invariant in (True, False)
+    assert found.size_invariant is not None
     assert 0 < (found.seconds_per_epoch or 0) < 10
     assert find_facts(base, tmp_path).size_invariant is None
 
@@ -96,3 +96,13 @@ def test_packs_that_change_bits_by_slot_are_found_out(
     monkeypatch.setattr(stacked_images, "replica_losses", round_by_slot)
     packed = replace(base, model=ModelRecipe(preset="linear"), pack=PackRecipe(size=3, shared_batch=True))
     assert find_facts(packed, tmp_path).slot_invariant is False
+
+
+def test_target_that_nobody_trusts_is_refused_before_it_is_called(base: Recipe, tmp_path: Path) -> None:
+    for recipe in (
+        replace(base, model=ModelRecipe(target="torch.hub:load")),
+        replace(base, data=DataRecipe(target="torch.hub:load")),
+    ):
+        refused = answer(recipe, tmp_path)
+        assert isinstance(refused, Refusal)
+        assert "torch.hub:load: is not beside the protocol" in refused.error

@@ -15,7 +15,8 @@ from engine.plan.records import Packing
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.trials import pack_sizes
-from engine.training.trials.pack_sizes import Place, choose_packing, choose_size, count_rounds, propose_sizes
+from engine.training.trials.pack_sizes import choose_packing, choose_size, count_rounds, propose_sizes
+from engine.training.trials.workbench import Workbench
 from engine.tuning.messages import PackQuestion
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def question(base: Recipe) -> PackQuestion:
 
 
 def answer(question: PackQuestion, data: Dataset, alone_s: float = 1.0, parameters: int = 1000) -> Packing:
-    return choose_packing(question, Place(data, CPU, (), graphs=True), lambda: alone_s, parameters=parameters)
+    return choose_packing(question, Workbench(data, CPU), lambda: alone_s, parameters=parameters)
 
 
 def test_sizes_are_tried_until_they_get_no_better(
@@ -67,12 +68,12 @@ def test_sizes_are_tried_until_they_get_no_better(
     seconds = {2: 0.5, 4: 0.2, 8: 0.3, 16: 0.25}
     tried: list[int] = []
 
-    def time(place: Place, recipe: Recipe) -> float:
+    def time(recipe: Recipe, bench: Workbench, *, timed_s: float) -> float:
         assert recipe.pack is not None
         tried.append(recipe.pack.size)
         return seconds[recipe.pack.size]
 
-    monkeypatch.setattr(Place, "time", time)
+    monkeypatch.setattr(pack_sizes, "time_pack", time)
     found = answer(question, data)
     assert tried == [2, 4, 8, 16], "two in a row that are no better end it"
     assert (found.size, found.reason) == (4, None)
@@ -82,13 +83,13 @@ def test_sizes_are_tried_until_they_get_no_better(
 def test_size_that_does_not_fit_is_left_out(
     question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def time(place: Place, recipe: Recipe) -> float:
+    def time(recipe: Recipe, bench: Workbench, *, timed_s: float) -> float:
         assert recipe.pack is not None
         if recipe.pack.size > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return 1.0 / recipe.pack.size
 
-    monkeypatch.setattr(Place, "time", time)
+    monkeypatch.setattr(pack_sizes, "time_pack", time)
     assert answer(question, data).size == 4
     assert answer(question, data, parameters=2**50).size == 1, "memory is looked at beforehand on CPUs"
 
@@ -96,11 +97,11 @@ def test_size_that_does_not_fit_is_left_out(
 def test_layout_is_tried_where_there_are_convolutions(
     question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def time(place: Place, recipe: Recipe) -> float:
+    def time(recipe: Recipe, bench: Workbench, *, timed_s: float) -> float:
         assert recipe.pack is not None
         return (0.5 if recipe.pack.channels_last else 1.0) / recipe.pack.size
 
-    monkeypatch.setattr(Place, "time", time)
+    monkeypatch.setattr(pack_sizes, "time_pack", time)
     assert answer(question, data).channels_last is False, "there is nothing to lay out"
     network = replace(question.recipe, model=replace(question.recipe.model, preset="resnet6"))
     convolutional = structs.replace(question, recipe=network, sizes=(2, 4), strict=False)
@@ -111,7 +112,7 @@ def test_layout_is_tried_where_there_are_convolutions(
 def test_packs_that_leave_traces_of_slots_are_not_chosen_for_arms_that_show_rounding(
     question: PackQuestion, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Place, "time", lambda place, recipe: 0.1)
+    monkeypatch.setattr(pack_sizes, "time_pack", lambda *_, **__: 0.1)
     report = pack_sizes.check_pack
 
     def differing(*args: object, **kwargs: object) -> object:

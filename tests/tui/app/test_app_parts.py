@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +333,15 @@ def test_every_setting_says_what_is_allowed(key: str) -> None:
 def test_allowed_values_are_those_of_the_check() -> None:
     assert allowed_of("train.momentum") == "a number at least 0 and below 1"
     assert allowed_of("train.precision") == "one of fp32, tf32, bf16"
+
+
+def test_list_of_protocols_passes_over_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[protocol]\nname = 'x'\n")
+    (tmp_path / "good.toml").write_text("[protocol]\nname = 'good'\n")
+    (tmp_path / "link.toml").symlink_to("good.toml")
+    listed = [entry.path.name for entry in find_protocols(tmp_path, []) if entry.origin == "here"]
+    assert listed == ["good.toml"]

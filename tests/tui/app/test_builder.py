@@ -43,13 +43,14 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
         await settle(pilot)
         before = screen_of(app).document.text()
         arm_keys = ("space Toggle", "[ ] Source", "a Add arm")
-        assert all(key in footer(app) for key in arm_keys[: 2 if size[0] < 100 else 3])
+        assert all(key in footer(app) for key in arm_keys[: 1 if size[0] < 100 else 3])
         await press(pilot, "tab")
         for key in ("d", "1", "6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "e", "X"):
             await press(pilot, key)
             assert screen_of(app).document.text() == before, key
         assert not any(key in footer(app) for key in (*arm_keys, "c Copy arm", "d Delete arm"))
-        assert all(key in footer(app) for key in ("tab Arms/Settings", "esc Back", "u Undo", "v TOML", "t Time it"))
+        others = ("tab Arms/Settings", "esc Back", "^r Run", "^s Save", "u Undo")
+        assert all(key in footer(app) for key in others)
         await press(pilot, "tab", "d")
         assert screen_of(app).document.names == NAMES[1:]
         await press(pilot, "shift+tab", "d", "a")
@@ -97,8 +98,8 @@ async def test_names_that_begin_alike_are_told_apart_in_the_table(make_app: Make
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
         await press(pilot, "j", "1")
-        rows = [row[1:26].strip(" │") for row in screen_text(app).splitlines()[3:6]]
-        assert rows == ["Parameter I…ialization", "Parameter I…lization 2", "Mine"]
+        rows = [row[1:28].strip(" │") for row in screen_text(app).splitlines()[3:6]]
+        assert rows == ["Parameter Initialization", "Parameter Initializatio…", "Mine"]
 
 
 async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: Make) -> None:
@@ -128,3 +129,25 @@ async def test_cursor_stays_on_its_arm_when_a_change_is_taken_back(
         await press(pilot, *keys)
         assert screen_of(app).document.names == NAMES
         assert screen_of(app).arm == arm
+
+
+async def test_builder_imports_no_target_and_keeps_what_is_trusted(
+    make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACE", str(tmp_path / "trace"))
+    leaves_a_trace = "import os\nopen(os.environ['TRACE'], 'w').close()\ndef build(**_): pass\n"
+    (FILE.parent / "builder_nets.py").write_text(leaves_a_trace)
+    sections = '[model]\ntarget = "builder_nets:build"\n[trust]\nmodules = ["timm"]\n'
+    FILE.write_text(
+        f'[protocol]\nname = "x"\n[data]\npreset = "digits"\n{sections}[[arm]]\nname = "a"\nvary = ["init"]\n'
+    )
+    app = make_app(opened=FILE)
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await settle(pilot)
+        assert "valid, 10 runs" in screen_text(app)
+        await press(pilot, "tab")
+        assert "[trust]" in screen_text(app)
+        assert '["timm"]' in screen_text(app)
+        screen_of(app).document.set("trust.modules", ["timm", "torch"])
+        assert 'modules = ["timm", "torch"]' in screen_of(app).document.text()
+    assert not (tmp_path / "trace").exists()

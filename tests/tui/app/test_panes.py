@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from tests.helpers.screens import SIZES, screen_text, settle
-from tests.helpers.studies import write_study
+from tests.helpers.studies import read_requests, write_study
 from tui.app.app import NondetApp
+from tui.app.follow import Follower
 from tui.app.look import LOOKS, PALETTES, arm_style, choose_theme, next_theme
+from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
 from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.monitor_panes import ArmList
+from tui.app.screens.monitor_lines import arm_lines, run_lines
+from tui.app.screens.monitor_panes import ArmList, ArmPlot, RunList
 
 Make = Callable[..., NondetApp]
 ALIKE = {"Linear model of pixels: Parameter Init.": ["init"], "Linear model of pixels: Random Bit Change": ["bit"]}
@@ -37,8 +40,9 @@ async def test_arms_whose_names_begin_alike_are_told_apart(make_app: Make, store
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         rows = screen_text(app).splitlines()
-        legend = [row.split("±")[0].split()[-1] for row in rows[1:] if "±" in row and "▒" not in row and "[" not in row]
-        table = [row.strip("│ ")[:12] for row in rows if "2/4" in row]
+        legend = [curve.label.partition(" ±")[0] for curve in app.screen.query_one(ArmPlot).curves]
+        assert all(any(label in row for row in rows) for label in legend)
+        table = [row.strip("│").split("  ")[0] for row in rows if "2/4" in row]
         assert len(legend) == len(set(legend)) == 2
         assert len(table) == len(set(table)) == 2
         (readout,) = [row for row in rows if row.startswith(" epoch")]
@@ -132,3 +136,88 @@ async def test_files_are_read_beside_the_event_loop(
             await settle(pilot)
     assert threads
     assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, store: Path, ended: bool) -> None:
+    paths = write_study(store / "s", done=3 if ended else 2, running=0)
+    if ended:
+        paths.supervisor.unlink()
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await settle(pilot)
+        footer = screen_text(app).splitlines()[-1]
+        assert ("Pause" in footer, "Cancel" in footer) == (not ended, not ended)
+        await pilot.press("p", "x")
+        await settle(pilot)
+        assert isinstance(app.screen, MonitorScreen) is ended, "x asks"
+        assert bool(read_requests(paths)) is not ended
+        if not ended:
+            await pilot.press("n")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert ("pause every run" in screen_text(app)) is not ended
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "its recipe" in screen_text(app), "the first run is done"
+        assert "pause it" not in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_names_are_cut_only_where_nothing_else_has_room(
+    make_app: Make, store: Path, size: tuple[int, int]
+) -> None:
+    arms = {"Control": [], "Parameter Initialization": ["init"], "Random Bit Change": ["bit"]}
+    app = make_app(opened=write_study(store / "s", arms=arms).folder)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        table = [line.text.plain for line in app.screen.query_one(ArmList).lines[1:]]
+        assert [row.split("  ")[0] for row in table] == list(arms)
+        if size[0] < 100:
+            await pilot.press("tab")
+            await settle(pilot)
+        rows = [line.text.plain for line in app.screen.query_one(RunList).lines]
+        for name in arms:
+            assert any(row.startswith(f"{name} ") and row.endswith(" ✓✓●") for row in rows)
+            assert any(row.startswith(f"● {name} ") and row.endswith(" epoch 4/8") for row in rows)
+        legend = [curve.label.partition(" ±")[0].strip() for curve in app.screen.query_one(ArmPlot).curves]
+        assert sorted(legend) == sorted(arms) if size[0] >= 120 else all(len(name) >= 7 for name in legend)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("replicas", [3, 100])
+def test_rows_of_arms_and_runs_fit_their_panes(store: Path, width: int, replicas: int) -> None:
+    arms = {"Control": [], "A" * 64: ["init"]}
+    picture = Follower(write_study(store / "s", arms=arms, replicas=replicas, done=2, running=1)).look()
+    for pane in (width - 2, width * 2 // 3 - 2):
+        lines = arm_lines(picture, hidden=(), width=pane, theme="dark")
+        assert max(line.text.cell_len for line in lines) <= pane
+    for pane in (width - 2, width // 3 - 2):
+        lines = run_lines(picture, [], width=pane, theme="dark")
+        marks = [line.text.plain.split(" ")[-1] for line in lines if line.text.plain.endswith(("◌", "✓✓●"))]
+        assert sum(map(len, marks)) == 2 * replicas
+        assert max(line.text.cell_len for line in lines) <= pane
+
+
+SHOWN = {
+    "start": None,
+    "builder": OpenBuilder(Path("protocols/mine.toml")),
+    "monitor": OpenMonitor,
+    "results": OpenResults,
+}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", SHOWN)
+async def test_no_key_is_cut_at_the_foot(make_app: Make, store: Path, name: str, width: int) -> None:
+    paths, message = write_study(store / "s"), SHOWN[name]
+    app = make_app()
+    async with app.run_test(size=(width, 30)) as pilot:
+        await settle(pilot)
+        if message is not None:
+            app.post_message(message if isinstance(message, OpenBuilder) else message(paths))
+            await settle(pilot)
+        *keys, help_key = app.screen.query("FooterKey")
+        assert len(keys) > 4
+        assert max(key.region.right for key in keys) <= help_key.region.x
+        assert help_key.region.right <= width

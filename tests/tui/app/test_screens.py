@@ -296,7 +296,9 @@ async def test_damaged_study_is_listed_and_opened_as_what_it_is(make_app: Make, 
         assert "✗" in screen_text(app).splitlines()[0]
         await pilot.press("r")
         await settle(pilot)
-        assert "is missing or damaged" in re.sub(r"\s+", " ", screen_text(app))
+        said = re.sub(r"\s+", " ", screen_text(app))
+        assert "torn/plan.json: " in said
+        assert "run the protocol again to write it anew" in said
 
 
 async def test_filter_narrows_the_list(make_app: Make, store: Path) -> None:

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from textual.pilot import Pilot
 
 from engine.study.files import make_folder
 from engine.study.records import write_record
 from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity
+from engine.study.study_plan import read_plan
 from tests.helpers.screens import SIZES, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
@@ -66,6 +68,26 @@ async def diagnostics(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await pilot.press("2")
 
 
+async def measures(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await settle(pilot)
+    await pilot.press("5")
+
+
+async def measures_of_text(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    paths = write_study(store / "alpha", done=3, running=0)
+    write_record(paths.plan, structs.replace(read_plan(paths), text=True))
+    app.open_results(paths)
+    await settle(pilot)
+    await pilot.press("5")
+
+
+async def no_pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await settle(pilot)
+    await pilot.press("4")
+
+
 async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
     cka = ((1.0, 0.6, 0.3), (0.6, 1.0, 0.2), (0.3, 0.2, 1.0))
@@ -99,7 +121,8 @@ async def keys(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
-        start_empty, start, builder, builder_fault, monitor, monitor_empty, results, diagnostics, pairs, compare,
+        start_empty, start, builder, builder_fault, monitor, monitor_empty, results, diagnostics, pairs, no_pairs,
+        measures, measures_of_text, compare,
         runs, keys,
     )
 }  # fmt: skip

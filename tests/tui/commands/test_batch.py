@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from rich.console import Console
 from engine.dispatch.start import PreparedStudy
 from engine.plan.plan import Plan, make_plan
 from engine.protocol.load import parse_protocol
+from engine.study.beats import BeatRecord, Silence
 from engine.study.control import Control, read_control
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
 from engine.study.run_state import RunState
+from engine.study.supervisor_record import SlotRecord
 from engine.study.view import RunView, StudySnapshot
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_supervisor
@@ -89,8 +93,8 @@ def test_supervisor_that_keeps_ending_is_given_up(viewer: Viewer) -> None:
 
 def test_first_interrupt_asks_for_the_end_and_waits_for_it(viewer: Viewer) -> None:
     viewer.note_interrupt(signal.SIGINT, None)
-    react_to_interrupts(viewer)
-    react_to_interrupts(viewer)
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
     assert read_control(viewer.paths).cancelled
     assert said(viewer).count("Ctrl-C again leaves it running") == 1
     assert judge(viewer, snapshot("running", supervised=True)) is None
@@ -103,8 +107,8 @@ def test_second_interrupt_leaves_it_running(viewer: Viewer) -> None:
     started = []
     viewer.start = started.append
     viewer.interrupts = 2
-    react_to_interrupts(viewer)
-    react_to_interrupts(viewer)
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
+    react_to_interrupts(viewer, snapshot("running", supervised=True))
     assert started == [viewer.paths]
     assert judge(viewer, snapshot("running", supervised=True)) == 130
     tell_end(viewer, snapshot("running", supervised=True), 130)
@@ -134,6 +138,7 @@ def test_full_disk_is_seen_coming(viewer: Viewer, monkeypatch: pytest.MonkeyPatc
     class Usage:
         free = 1000
 
+    viewer.paths.folder.mkdir()
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     assert "1 kB free" in batch.warn(viewer.paths)[0]
     Usage.free = 10**9
@@ -159,3 +164,29 @@ def test_measures_of_another_plan_are_not_taken_for_ones_own(protocol_text: str)
     assert batch.shows_plan(measured(plan, 0), plan)
     assert not batch.shows_plan(measured(other, 2), plan)
     assert not batch.shows_plan(measured(plan, 2, arms=1), plan)
+
+
+def test_plain_output_says_who_holds_the_slots_and_what_stands_still(viewer: Viewer) -> None:
+    waiting = SlotRecord("cpu:0", "waiting", "the slot is held by study other (process 7)")
+    seen = snapshot("running", supervised=True, supervisor=make_supervisor(slots=(waiting,), note="measuring: halted"))
+    beat = BeatRecord(boot_id="b", beaten=0.0, moved=0.0, place="user's code, net.py line 3 (forward)")
+    silent = RunState(
+        status="running", owner=replace(current_owner(), pid=9), silence=Silence(dead_s=2, still_s=130, beat=beat)
+    )
+    elsewhere = RunState(
+        status="running",
+        owner=replace(current_owner(), host="elsewhere", pid=8),
+        asked=False,
+        silence=Silence(dead_s=45, still_s=45, beat=beat),
+    )
+    states = {"a": silent, "b": elsewhere}
+    runs = {name: RunView(id=name, state=one, epochs=(), planned_epochs=3) for name, one in states.items()}
+    tell_plainly(viewer, replace(seen, runs=runs))
+    text = " ".join(said(viewer).split())
+    for words in (
+        "slot cpu:0: the slot is held by study other (process 7)",
+        "measuring: halted",
+        "run a: no sign for 130 s, epoch 1, user's code, net.py line 3 (forward)",
+        "run b: its owner cannot be asked (process 8 on elsewhere): no sign for 45 s, taken for lost after 120 s",
+    ):
+        assert words in text, text

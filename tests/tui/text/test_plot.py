@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from random import Random
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.study.curves_record import Spread
+from engine.study.curves_record import SpreadCurve
 from engine.study.epochs import EpochRecord
 from tests.helpers.measures import make_curves
 from tui.text.format import fit_name
@@ -283,7 +284,7 @@ def test_added_up_runs_and_new_ones_give_the_same_series() -> None:
         "mean": figures[:4].mean(0), "sd": figures[:4].std(0), "min": figures[:4].min(0), "max": figures[:4].max(0)
     }  # fmt: skip
     known = {name: tuple(column.tolist()) for name, column in columns.items()}
-    spread = Spread(n=(4, 4, 4), low=known["min"], high=known["max"], **known)
+    spread = SpreadCurve(n=(4, 4, 4), low=known["min"], high=known["max"], **known)
     series = ArmSeries("a")
     series.add_finished(make_curves("a", accuracy=spread))
     for run in figures[4:]:
@@ -362,3 +363,38 @@ def test_labels_stand_from_the_highest_end_down_whatever_is_drawn_on_top() -> No
 def test_names_take_the_columns_they_are_given() -> None:
     assert fit_name("Parameter Initialization", 8) == "Paramet…"
     assert fit_name("随机\x1b[31m", 12) == "??\\x1b[31m".ljust(12)
+
+
+def find_labels(curves: list[Curve], *, height: int, log: bool = False, last: int | None = None) -> dict[str, int]:
+    """The row of each label."""
+    scale = fit_scale(curves, last=last, log=log)
+    rows = to_text(draw_plot(curves, scale, 80, height)).splitlines()
+    return {curve.label: next(y for y, row in enumerate(rows) if row.endswith(f" {curve.label}")) for curve in curves}
+
+
+@settings(max_examples=60)
+@given(st.lists(st.floats(1.0, 100.0), min_size=1, max_size=8), st.booleans())
+def test_labels_are_in_the_order_of_the_ends_and_none_could_be_nearer(ends: list[float], log: bool) -> None:
+    """The oracle is the least total distance over all ways to place them in this order."""
+    curves = [Curve(f"{n}", n, [50.0, end], label=f"L{n}") for n, end in enumerate(ends)]
+    rows = 10
+    scale = fit_scale([*curves, Curve("edges", 9, [1.0, 100.0])], log=log)
+    assert scale is not None
+    shown = to_text(draw_plot(curves, scale, 80, rows + 2)).splitlines()
+    found = [next(y for y, row in enumerate(shown) if row.endswith(f" L{n}")) for n in range(len(ends))]
+    order = sorted(range(len(ends)), key=lambda n: (-ends[n], n))
+    assert [found[n] for n in order] == sorted(found)
+    wanted = [min(rows - 1, max(0, int(scale.row(ends[n], rows)))) for n in order]
+    ways = itertools.combinations(range(rows), len(ends))
+    least = min(sum((a - b) ** 2 for a, b in zip(way, wanted, strict=True)) for way in ways)
+    assert sum((found[n] - w) ** 2 for n, w in zip(order, wanted, strict=True)) == least
+
+
+def test_label_of_an_end_that_a_logarithm_cannot_show_is_at_the_bottom() -> None:
+    curves = [Curve("a", 0, [8.0, 0.0, 0.0], label="zero"), Curve("b", 1, [4.0, 2.0, 1.0], label="one")]
+    assert find_labels(curves, height=10, log=True) == {"zero": 7, "one": 6}
+
+
+def test_label_stands_where_its_line_leaves_the_part_that_is_shown() -> None:
+    curves = [Curve("a", 0, [8.0, 8.0, 1.0], label="falls"), Curve("b", 1, [1.0, 1.0, 8.0], label="rises")]
+    assert find_labels(curves, height=10, last=2) == {"falls": 0, "rises": 7}

@@ -17,7 +17,7 @@ from engine.study.metrics_record import ArmMeasures, spread_arm
 from tests.helpers.measures import make_measures
 from tui.text.format import ASCII, UNICODE, format_ends, format_interval
 from tui.text.report import FORMATS, escape_latex, escape_markdown
-from tui.text.tables import make_notes, make_panel, make_rows
+from tui.text.tables import make_notes, make_panel, make_rows, note_sharing
 
 HOSTILE = "[red]a|b&c_d\\[/red]\x1b[31m"
 
@@ -225,3 +225,18 @@ def test_value_far_nearer_to_one_end_keeps_its_digits() -> None:
     assert format_ends(0.61, (0.32, 3.86)) == "[0.32 3.86]"
     assert format_ends(1.0, (1.0, 1.0)) == ""
     assert format_ends(2e-9, (1e-9, 9e-9)) == "[1.0e-09 9.0e-09]"
+
+
+def test_note_of_several_arms_is_said_once() -> None:
+    reasons = {"independent_sd": "one class only"}
+    arms = [entry(name="A", reasons=reasons), entry(name="B"), entry(name="C", reasons=reasons)]
+    assert make_notes(arms, {"B": {"shuffle": "full batches"}, "C": {"shuffle": "full batches"}}) == [
+        "A, C: one class only",
+        "B, C: full batches",
+    ]
+
+
+def test_shared_runs_are_explained_where_there_are_any() -> None:
+    arms = [entry(name="A", planned=12), entry(name="B", planned=3)]
+    assert note_sharing(arms, 14) == ["15 replicas are 14 runs: arms share those that are the same"]
+    assert note_sharing(arms, 15) == []

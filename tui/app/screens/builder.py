@@ -79,14 +79,14 @@ class BuilderScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Back"),
+        Binding("ctrl+r", "run", "Run"),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("tab", "page", "Arms/Settings"),
         *ARM_BINDINGS,
         Binding("u", "undo", "Undo"),
-        Binding("tab", "page", "Arms/Settings"),
         Binding("v", "view_text", "TOML"),
         Binding("t", "time", "Time it"),
         Binding("y", "copy_text", "Copy TOML", show=False),
-        Binding("ctrl+s", "save", "Save"),
-        Binding("ctrl+r", "run", "Run"),
     ]
 
     def __init__(self, document: Document, path: Path, options: Options, *, copy: bool) -> None:

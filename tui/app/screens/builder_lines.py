@@ -11,7 +11,7 @@ from engine.catalog.sources import SOURCES
 from engine.plan.plan import Plan
 from engine.protocol.faults import Fault, printable
 from tui.app.document import SETTINGS, Document, default_of, format_value
-from tui.app.widgets.lines import Line
+from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, shorten_apart
 
 ON, OFF, EMPTY = "■", "·", "–"
@@ -99,31 +99,44 @@ def first_fault(faults: Sequence[Fault]) -> str:
     return f"{UNICODE.failed} {printable(faults[0].key)}: {printable(faults[0].problem)}{more}"
 
 
-def fault_lines(faults: Sequence[Fault]) -> list[Line]:
-    """Make two lines per fault: what is wrong, and its remedy."""
+def fault_lines(faults: Sequence[Fault], width: int) -> list[Line]:
+    """Say of each fault what is wrong, and its remedy, in as many lines as that takes."""
     rows = [
         row for fault in faults for row in (f"{UNICODE.failed} {fault.key}: {fault.problem}", f"    {fault.remedy}")
     ]
-    return [Line(Text(printable(row))) for row in rows]
+    return [line for row in rows for line in wrap_lines(row, width, indent="    ")]
 
 
-def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str]) -> list[Line]:
+def plan_lines(plan: Plan, *, done: int | None, timing: Sequence[str], width: int) -> list[Line]:
     """Say what would be trained.
 
     Args:
         plan: The plan of the protocol.
         done: Runs that the study has already; None while they are counted.
         timing: The estimate, or nothing where it has not been asked for.
+        width: Columns of a line.
     """
     rows = [
         f"{len(plan.recipes)} runs in {len(plan.arms)} {'arm' if len(plan.arms) == 1 else 'arms'} on {plan.device}",
         f"{count_left(len(plan.recipes), done)}, {len(plan.shared)} shared between arms",
     ]
     rows += timing or ["t trains for a second and estimates time and disk"]
-    rows += [f"{arm.name}: {reason}" for arm in plan.arms for reason in arm.empty.values()]
+    rows += explain_empty(plan)
     names = {recipe.model.preset for recipe in plan.recipes.values()}
     rows += [f"{name}: {presets.MODELS[name].note}" for name in sorted(n for n in names if n in presets.MODELS)]
-    return [Line(Text(printable(row))) for row in rows]
+    return [line for row in rows for line in wrap_lines(row, width, indent="    ")]
+
+
+def explain_empty(plan: Plan) -> list[str]:
+    """Say of each source that changes nothing in some arms why, and in which."""
+    arms: dict[tuple[str, str], list[str]] = {}
+    for arm in plan.arms:
+        for source, reason in arm.empty.items():
+            arms.setdefault((source, reason), []).append(arm.name)
+    return [
+        f"{EMPTY} {SOURCES[source].title} changes nothing in {', '.join(names)}: {reason}"
+        for (source, reason), names in arms.items()
+    ]
 
 
 def count_left(total: int, done: int | None) -> str:

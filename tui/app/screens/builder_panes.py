@@ -8,12 +8,14 @@ from pathlib import Path
 from rich.text import Text
 from textual.reactive import var
 
+from engine.plan.plan import Plan
 from engine.protocol.faults import printable
 from tui.app.document import Document
-from tui.app.screens.builder_lines import arm_lines, fault_lines, plan_lines, setting_lines, title_text
+from tui.app.screens.builder_lines import EMPTY, arm_lines, fault_lines, plan_lines, setting_lines, title_text
 from tui.app.screens.judgement import Judgement
 from tui.app.widgets.lines import Line
 from tui.app.widgets.panes import LinesPane, TextPane
+from tui.app.widgets.titles import set_border_title
 
 
 class Heading(TextPane):
@@ -45,8 +47,14 @@ class ArmTable(LinesPane):
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the protocol as it stands."""
         plan, faults = self.judgement.plan, self.judgement.faults
-        name_width = max(12, min(32, width - 48))
+        set_border_title(self, f"{self.BORDER_TITLE}{explain_marks(plan)}")
+        name_width = max(12, min(32, width - 46))
         return arm_lines(self.document, plan, faults, column=self.column, width=name_width)
+
+
+def explain_marks(plan: Plan | None) -> str:
+    """Return what the mark of a source that changes nothing means, where there is one."""
+    return f"   {EMPTY} changes nothing here: see Plan" if plan is not None and any(a.empty for a in plan.arms) else ""
 
 
 class SettingTable(LinesPane):
@@ -75,8 +83,8 @@ class PlanView(LinesPane):
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last judgement."""
         if self.judgement.plan is None:
-            return fault_lines(self.judgement.faults)
-        return plan_lines(self.judgement.plan, done=self.done, timing=self.timing)
+            return fault_lines(self.judgement.faults, width)
+        return plan_lines(self.judgement.plan, done=self.done, timing=self.timing, width=width)
 
 
 class SourceView(LinesPane):

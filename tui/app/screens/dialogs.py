@@ -20,6 +20,8 @@ from textual.reactive import var
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
+from engine.study.logs import read_shown
+from engine.study.opening import is_regular
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
@@ -267,7 +269,7 @@ class Reader(Screen[None]):
 
     def action_pager(self) -> None:
         """Hand the file to $PAGER, and come back when it ends."""
-        if self.path is None or not self.path.exists():
+        if self.path is None or not is_regular(self.path):
             self.notify("there is no file behind this text", severity="warning")
             return
         pager = os.environ.get("PAGER") or "less"
@@ -304,8 +306,8 @@ class Help(ModalScreen[None]):
 
 
 def read_quietly(path: Path) -> str:
-    """Return a file's text, or why it cannot be read."""
+    """Return a file's text, of a long one the beginning and the end; or why it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_shown(path)
     except OSError as error:
         return f"{path}: {error.strerror}"

@@ -16,9 +16,10 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.control import Verb, request
+from engine.study.control import Verb
 from engine.study.paths import StudyPaths
 from engine.study.view import ArmView
+from tui.app.asking import ask
 from tui.app.follow import Follower, Picture
 from tui.app.gpus import describe_gpus
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
@@ -91,10 +92,13 @@ class MonitorScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
         Binding("r", "results", "Results"),
+        Binding("p", "pause", "Pause study"),
+        Binding("x", "cancel", "Cancel study"),
         Binding("m", "measure", "Measure"),
         Binding("s", "spread", "SD"),
         Binding("L", "log_scale", "Log-y"),
-        Binding("a", "arms", "Arms"),
+        Binding("space", "hold", "Hold view"),
+        Binding("a", "arms", "Hide arm"),
         Binding("left_square_bracket", "cursor(-1)", "Cursor", key_display="[ ]"),
         Binding("right_square_bracket", "cursor(1)", "Cursor right", show=False),
         Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+ -"),
@@ -102,10 +106,7 @@ class MonitorScreen(Screen[None]):
         Binding("less_than_sign", "pan(-5)", "Pan left", show=False),
         Binding("greater_than_sign", "pan(5)", "Pan right", show=False),
         Binding("0", "reset", "Whole plot", show=False),
-        Binding("space", "hold", "Hold view"),
         Binding("tab", "page", "Arms/Runs", show=False),
-        Binding("p", "pause", "Pause study"),
-        Binding("x", "cancel", "Cancel study"),
         Binding("C", "go_on", "Continue study", show=False),
     ]
 
@@ -136,6 +137,8 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the study now, and again whenever the clock strikes."""
         self.query_one("#arms").focus()
+        # Not by a message: the readout would be sent with the last epoch first, then with this one.
+        self.watch(self.query_one(PlotView), "epoch", self.read_at_epoch)
         self.look()
         self.set_interval(self.options.refresh_s, self._tick)
 
@@ -196,14 +199,15 @@ class MonitorScreen(Screen[None]):
         if ended and not self.was_finished:
             done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
             self.post_message(StudyEnded(picture.snapshot.study, done, total))
-        self.was_finished = ended
+        if ended != self.was_finished:
+            self.was_finished = ended
+            self.refresh_bindings()
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
-    def on_plot_view_pointed(self, event: PlotView.Pointed) -> None:
-        """Read values where the plot points."""
-        event.stop()
-        self.epoch = event.epoch
+    def read_at_epoch(self, epoch: int) -> None:
+        """Take the epoch that the plot points at."""
+        self.epoch = epoch
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Draw the arm under the cursor on top."""
@@ -218,7 +222,7 @@ class MonitorScreen(Screen[None]):
             return
         arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
         rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
-        if not self.options.readonly:
+        if not (self.options.readonly or self.was_finished):
             rows += [(verb, f"      {verb} every run of this arm that has not ended") for verb in ARM_VERBS]
         runs = {run.id: run for run in arm.runs}
 
@@ -232,6 +236,10 @@ class MonitorScreen(Screen[None]):
         self.app.push_screen(Choose(title, rows), opened)
 
     # What keys do --------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to pause or cancel a study only until it has ended."""
+        return action not in ("pause", "cancel") or not self.was_finished
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""
@@ -289,8 +297,8 @@ class MonitorScreen(Screen[None]):
         if self.picture is None or not may_change(self, self.options):
             return
         paused = self.picture.snapshot.control.paused
-        request(self.paths, "resume" if paused else "pause")
-        self.notify("going on" if paused else "pausing: running epochs wait where they are")
+        said = "going on" if paused else "pausing: running epochs wait where they are"
+        ask(self, self.paths, "resume" if paused else "pause", said)
         self.look()
 
     def action_cancel(self) -> None:
@@ -300,8 +308,7 @@ class MonitorScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                request(self.paths, "cancel")
-                self.notify("stopping; finished runs are kept, C continues")
+                ask(self, self.paths, "cancel", "stopping; finished runs are kept, C continues")
 
         self.app.push_screen(Confirm(f"Stop {printable(self.paths.name)}? Finished runs are kept."), stop)
 
@@ -311,6 +318,6 @@ class MonitorScreen(Screen[None]):
 
     def ask_arm(self, arm: ArmView, verb: Verb) -> None:
         """Make a request about every run of an arm; runs that another arm shares are meant too."""
-        request(self.paths, verb, runs=[run.id for run in arm.runs if run.state.status != "done"])
-        self.notify(f"asked the runs of {printable(arm.name)} to {verb}", markup=False)
+        runs = [run.id for run in arm.runs if run.state.status != "done"]
+        ask(self, self.paths, verb, f"asked the runs of {printable(arm.name)} to {verb}", runs=runs)
         self.look()

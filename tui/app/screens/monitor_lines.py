@@ -25,20 +25,22 @@ GLYPHS = {
 FIGURE_WIDTH = 9
 """Columns of one measure."""
 
-COUNTS_WIDTH = 12
-"""Columns of an arm's mark, runs and glyph."""
+NAME_WIDTH = 12
+"""Columns that an arm's name gets at least."""
 
-DIVERGED_WIDTH = 5
-"""Columns behind the measures, for how many replicas diverged."""
-
-NAME_WIDTHS = (12, 30)
-"""Columns that an arm's name gets at least and at most."""
+HEAD_WIDTH = 7
+"""The same before the marks of its runs."""
 
 
 def name_arms(picture: Picture, width: int) -> list[str]:
     """Return the arms' names in at most `width` columns, cut so that no two different ones look alike."""
     names = [printable(arm.name) for arm in picture.snapshot.arms]
     return shorten_apart([fit_name(name, len(name)) for name in names], width)
+
+
+def longest_name(picture: Picture) -> int:
+    """Return the columns of the arms' longest name, at least those of the word above them."""
+    return max(len("arm"), *(len(printable(arm.name)) for arm in picture.snapshot.arms))
 
 
 def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: str) -> list[Line]:
@@ -50,18 +52,22 @@ def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: s
         width: Columns of a line.
         theme: Whose colours the arms have.
     """
-    least, most = NAME_WIDTHS
+    arms = picture.snapshot.arms
+    counts = [f"{arm.counts.get('done', 0)}/{len(arm.runs)}" for arm in arms]
+    wide = max(map(len, ("runs", *counts)))
+    diverged = max((len(f" {UNICODE.diverged}{arm.diverged}") for arm in arms if arm.diverged), default=0)
+    taken = len(" ") + wide + len(" ✓") + diverged
     columns = list_columns("monitor", text=any(arm.text for arm in picture.metrics.values()))
-    columns = columns[: max(1, (width - least - COUNTS_WIDTH) // FIGURE_WIDTH)]
-    room = max(least, min(most, width - COUNTS_WIDTH - DIVERGED_WIDTH - FIGURE_WIDTH * len(columns)))
-    head = f"{'arm':{room}} {'runs':>9}  " + " ".join(f"{column.short:>8}" for column in columns)
+    columns = columns[: max(1, (width - NAME_WIDTH - taken) // FIGURE_WIDTH)]
+    room = min(longest_name(picture), max(NAME_WIDTH, width - taken - FIGURE_WIDTH * len(columns)))
+    head = f"{'arm':{room}} {'runs':>{wide}}  " + "".join(f"{column.short:>{FIGURE_WIDTH}}" for column in columns)
     lines = [Line(Text(head, style="dim"))]
     names = name_arms(picture, room)
-    for number, arm in enumerate(picture.snapshot.arms):
+    for number, arm in enumerate(arms):
         row = Text(no_wrap=True)
         mark = " " if arm.name not in hidden else "·"
         row.append(f"{names[number]:{room}}", arm_style(number, theme, strong=True))
-        row.append(f"{mark}{arm.counts.get('done', 0):>4}/{len(arm.runs):<4} {arm_glyph(arm)}")
+        row.append(f"{mark}{counts[number]:>{wide}} {arm_glyph(arm)}")
         row.append(_format_figures(arm, picture.metrics.get(arm.name), columns))
         lines.append(Line(row, arm.name))
     return lines
@@ -76,7 +82,7 @@ def _format_figures(arm: ArmView, measures: ArmMeasures | None, columns: Sequenc
         return f"  {arm.diverged} diverged"
     found = [NOTHING if measures is None else measures.find(column.key) for column in columns]
     cells = [format_number(one.value, column.digits) for one, column in zip(found, columns, strict=True)]
-    row = "".join(f" {cell:>8}" for cell in cells)
+    row = "".join(f"{cell:>{FIGURE_WIDTH}}" for cell in cells)
     return f"{row} {UNICODE.diverged}{arm.diverged}" if arm.diverged else row
 
 
@@ -93,39 +99,47 @@ def describe_figures(found: Sum, ended: int) -> str:
     return f"{found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}{note}"
 
 
-def run_lines(picture: Picture, gpus: Sequence[str], *, room: int, theme: str) -> list[Line]:
+def run_lines(picture: Picture, gpus: Sequence[str], *, width: int, theme: str) -> list[Line]:
     """Make the lines of a glyph per run, then of what is training, obstacles and GPUs.
 
     Args:
         picture: The study as it was last read.
         gpus: A line each.
-        room: Glyphs in a line.
+        width: Columns of a line.
         theme: Whose colours the arms have.
     """
     lines: list[Line] = []
-    heads, names = name_arms(picture, 7), name_arms(picture, 18)
+    longest, most = longest_name(picture), max(len(arm.runs) for arm in picture.snapshot.arms)
+    head = min(longest, max(HEAD_WIDTH, width // 3, width - most - len(" ")))
+    room = max(1, width - head - len(" "))
+    heads = name_arms(picture, head)
     for number, arm in enumerate(picture.snapshot.arms):
         glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
         rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
         for place, part in enumerate(rows):
             name = heads[number] if place == 0 else ""
-            row = Text.assemble((f"{name:8}", arm_style(number, theme)), part)
+            row = Text.assemble((f"{name:{head}} ", arm_style(number, theme)), part)
             lines.append(Line(row, arm.name if place == 0 else None))
-    training = [
-        (run, name)
-        for arm, name in zip(picture.snapshot.arms, names, strict=True)
-        for run in arm.runs
-        if run.state.status == "running"
-    ]
-    seen: set[str] = set()
-    for run, arm_name in training:
-        if run.id not in seen:
-            seen.add(run.id)
-            at = f"epoch {len(run.epochs)}/{run.planned_epochs}"
-            lines.append(Line(Text(f"{UNICODE.running} {arm_name:18} {at}")))
+    lines += _list_training(picture, width)
     lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
     lines += [Line(Text(line)) for line in gpus]
     return lines
+
+
+def _list_training(picture: Picture, width: int) -> list[Line]:
+    """Make a line per run that is being trained, below the name of the first of its arms."""
+    training: dict[str, tuple[int, RunView]] = {}
+    for number, arm in enumerate(picture.snapshot.arms):
+        for run in arm.runs:
+            if run.state.status == "running":
+                training.setdefault(run.id, (number, run))
+    at = [f"epoch {len(run.epochs)}/{run.planned_epochs}" for _, run in training.values()]
+    room = min(longest_name(picture), max(1, width - len("●  ") - max(map(len, at), default=0)))
+    names = name_arms(picture, room)
+    return [
+        Line(Text(f"{UNICODE.running} {names[number]:{room}} {where}"))
+        for (number, _), where in zip(training.values(), at, strict=True)
+    ]
 
 
 def arm_glyph(arm: ArmView) -> str:

@@ -9,19 +9,20 @@ from rich.text import Text
 from textual import events
 from textual.reactive import var
 
+from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from tui.app.follow import Picture
 from tui.app.look import arm_style
-from tui.app.screens.monitor_lines import arm_lines, describe_figures, name_arms, run_lines
+from tui.app.screens.monitor_lines import arm_lines, describe_figures, longest_name, name_arms, run_lines
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import UNICODE, describe_state, format_seconds
-from tui.text.series import MEASURES, Curve, count_ended, make_curve
+from tui.text.series import Curve, count_ended, make_curve
 
-LEGEND_COLUMNS = ((160, 16), (100, 12), (0, 5))
-"""From so many columns on, the legend has so many for an arm's name."""
+LEGEND_SHARE = 5
+"""The legend's names have one part in so many of the screen's columns."""
 
 STALE_S = 3
 """A picture that is older says so."""
@@ -89,7 +90,7 @@ class ArmPlot(PlotView):
 
     def redraw(self) -> None:
         """Make the title and the curves as they are now."""
-        _, title = MEASURES[self.measure]
+        _, title = EPOCH_FIGURES[self.measure]
         what = (
             f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
         )
@@ -98,7 +99,7 @@ class ArmPlot(PlotView):
             self.curves = tuple(self._make_curves(self.picture))
 
     def _make_curves(self, picture: Picture) -> list[Curve]:
-        room = next(room for columns, room in LEGEND_COLUMNS if self.screen.size.width >= columns)
+        room = min(longest_name(picture), self.screen.size.width // LEGEND_SHARE)
         names = name_arms(picture, room)
         curves: list[Curve] = []
         for number, arm in enumerate(picture.snapshot.arms):
@@ -165,7 +166,7 @@ class RunList(LinesPane):
         set_border_title(self, f"Runs{explain_marks(self.picture)}")
         if self.picture is None:
             return ()
-        return run_lines(self.picture, self.gpus, room=max(10, width - 9), theme=self.app.theme)
+        return run_lines(self.picture, self.gpus, width=max(20, width), theme=self.app.theme)
 
 
 def explain_marks(picture: Picture | None) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import getters, work
+from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -19,7 +19,8 @@ from textual.screen import Screen
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.curves_record import ArmCurves, find_curves
+from engine.study.curves_record import ArmCurves
+from engine.study.measured import read_measured
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, enter_path, iterate_studies
 from engine.study.similarity_record import ArmSimilarity, find_similarity
@@ -32,16 +33,33 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
-from tui.commands.measuring import read_metrics, refresh_metrics
+from tui.commands.measuring import refresh_metrics
 from tui.text.compare import compare_arms, format_differences
 from tui.text.diagnostics import make_diagnostics_panel
-from tui.text.format import UNICODE
+from tui.text.explanations import make_explanations
+from tui.text.format import UNICODE, fit_name
 from tui.text.report import FORMATS
-from tui.text.tables import arm_name, make_notes, make_panel
+from tui.text.tables import arm_name, make_notes, make_panel, note_sharing
 from tui.text.text_figures import list_pairs, make_figure_panels
 
 FRAMED_COLUMNS = 100
+PAGES = ("table", "diagnostics", "figures", "pairs", "measures")
+"""In the order of the digits that open them."""
+
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
+
+
+NO_PAIRS = (
+    "No layers were compared in this study.",
+    "",
+    "This page shows CKA: how alike the inner layers of every two replicas are. Write",
+    "",
+    "  [metrics]",
+    "  cka = true",
+    "",
+    "into the protocol, or set metrics.cka in the builder, and run it again: trained runs are kept, and only the "
+    "comparison is added. It reads weights, so dispatch.keep_weights must be true from the beginning.",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,8 @@ class Measured:
     curves: tuple[ArmCurves, ...]
     layers: tuple[ArmSimilarity, ...]
     """Empty where no layers were compared."""
+    runs: int
+    """Planned runs; fewer than planned replicas where arms share some."""
     reference: str | None
     """The published table that the protocol names."""
     empty: dict[str, dict[str, str]]
@@ -77,6 +97,14 @@ class StudyMeasured(Message):
 
 
 @dataclass
+class MeasuringBegun(Message):
+    """Brings what is about to be measured, in words, and whether it is of language models."""
+
+    waiting: str
+    text: bool
+
+
+@dataclass
 class MeasuringFailed(Message):
     """Brings why a study could not be measured."""
 
@@ -91,66 +119,82 @@ class ArmsListed(Message):
 
 
 class Heading(TextPane):
-    """Says which page is shown, of how many replicas, and in which order."""
+    """Says of how many replicas what is shown is, in which order, and which page of which it is."""
 
-    SHOWS = ("measured", "fault", "page", "sort")
+    SHOWS = ("measured", "fault", "page", "sort", "measuring")
     measured: var[Measured | None] = var(None)
     fault: var[str | None] = var(None)
     page: var[str] = var("table")
     sort: var[str] = var("plan")
+    measuring: var[bool] = var(False)
 
     def __init__(self, study: str) -> None:
         """Take the study's name."""
         super().__init__(id="title", classes="title")
         self.study = printable(study)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep the pages at the right edge."""
+        self.redraw()
+
     def make_text(self) -> Text:
-        """Make the line from what was measured."""
+        """Make the line: at the left what was measured, which is cut where room is short; at the right the pages."""
+        pages = Text("  " if self.size.width >= FRAMED_COLUMNS else " ").join(
+            Text(f"{number} {page}", style="bold reverse" if page == self.page else "")
+            for number, page in enumerate(PAGES, start=1)
+        )
+        room = max(0, self.size.width - pages.cell_len - 3)
+        return Text.assemble((f" {fit_name(self._describe(), room)} ", "bold"), pages, " ", no_wrap=True)
+
+    def _describe(self) -> str:
         if self.fault is not None:
-            return Text(f" {UNICODE.failed} {self.study}", style="bold")
+            return f"{UNICODE.failed} {self.study}"
         if self.measured is None:
-            return Text(f" {self.study}   measuring …")
+            return f"{self.study}   measuring …"
         arms = self.measured.arms
         done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
         order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
-        title = f" {printable(self.measured.study)}   {self.page}   {done} of {planned} replicas{order}"
-        return Text(title, style="bold", no_wrap=True)
+        again = "   measuring …" if self.measuring else ""
+        return f"{printable(self.measured.study)}{order}   {done} of {planned} replicas{again}"
 
 
 class ResultsPage(LinesPane):
     """Shows one page of what was measured, laid out for the width at hand."""
 
-    SHOWS = ("measured", "fault", "page", "sort", "published")
+    SHOWS = ("measured", "fault", "page", "sort", "published", "waiting", "text")
     measured: var[Measured | None] = var(None)
     fault: var[str | None] = var(None)
     page: var[str] = var("table")
     sort: var[str] = var("plan")
     published: var[bool] = var(True)
+    waiting: var[str] = var("")
+    text: var[bool] = var(False)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the page; or say why there is none."""
+        # One column is the scrollbar's, whether it is there or not; frames go first where every column counts.
+        columns = self.screen.size.width
+        framed, room = columns >= FRAMED_COLUMNS, max(20, columns - 1)
+        if self.page == "measures":
+            return render_lines(make_explanations(text=self.text, framed=framed), room)
         if self.fault is not None:
             return wrap_lines(self.fault, width)
         if self.measured is None:
-            return ()
-        # One column is the scrollbar's, whether it is there or not; frames go first where every column counts.
-        columns = self.screen.size.width
-        width = max(20, columns - 1)
-        return render_lines(self._make_panels(self.measured, width, framed=columns >= FRAMED_COLUMNS), width)
+            return wrap_lines(self.waiting, width)
+        return render_lines(self._make_panels(self.measured, room, framed=framed), room)
 
     def _make_panels(self, measured: Measured, width: int, *, framed: bool) -> Sequence[RenderableType]:
         study, arms = printable(measured.study), measured.sort_arms(self.sort)
         reference = measured.reference if self.published else None
         if self.page == "table":
-            notes = make_notes(arms, measured.empty)
+            notes = make_notes(arms, measured.empty) + note_sharing(arms, measured.runs)
             return [make_panel(study, arms, notes, width=width, reference=reference, framed=framed)]
         if self.page == "diagnostics":
             panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
             return [panel or Text("Diagnostics need two finished replicas of an arm.")]
         if self.page == "pairs":
             lines = list_pairs(measured.layers, width=width)
-            none = "No layer was compared: metrics.cka = true in the protocol asks for it."
-            return [Text(line) for line in lines or [none]]
+            return [Text(line) for line in lines or NO_PAIRS]
         figures = make_figure_panels(study, arms, measured.curves, width=width)
         return figures or [Text("Figures need two finished replicas of an arm.")]
 
@@ -167,6 +211,11 @@ class ResultsScreen(Screen[None]):
     measured: var[Measured | None] = var(None)
     fault: var[str | None] = var(None)
     """Why it could not be measured."""
+    measuring: var[bool] = var(False)
+    waiting: var[str] = var("")
+    """What is said on the page until the first measures are there."""
+    text: var[bool] = var(False)
+    """Whether it is a study of language models."""
     page: var[str] = var("table")
     sort: var[str] = var("plan")
     published: var[bool] = var(True)
@@ -174,31 +223,32 @@ class ResultsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
-        Binding("1", "page('table')", "Table"),
-        Binding("2", "page('diagnostics')", "Diagnostics"),
-        Binding("3", "page('figures')", "Figures"),
-        Binding("4", "page('pairs')", "Pairs"),
+        Binding("1", "page('table')", "Table", show=False),
+        Binding("2", "page('diagnostics')", "Diagnostics", show=False),
+        Binding("3", "page('figures')", "Figures", show=False),
+        Binding("4", "page('pairs')", "Pairs", show=False),
+        Binding("5", "page('measures')", "What the measures mean", show=False),
         Binding("p", "published", "Published"),
         Binding("s", "sort", "Sort"),
         Binding("y", "copy('markdown')", "Copy"),
-        Binding("Y", "copy('latex')", "Copy LaTeX"),
         Binding("e", "export", "Export"),
         Binding("c", "compare", "Compare"),
         Binding("m", "monitor", "Monitor"),
+        Binding("Y", "copy('latex')", "Copy LaTeX"),
         Binding("R", "refresh", "Measure again", show=False),
     ]
 
     def __init__(self, paths: StudyPaths, options: Options) -> None:
         """Take the study; nothing of it is read yet."""
         super().__init__()
-        self.paths, self.options, self.measuring = paths, options, False
+        self.paths, self.options = paths, options
 
     def compose(self) -> ComposeResult:
         """Lay out heading, page and keys."""
         cls = ResultsScreen
-        yield Heading(self.paths.name).data_bind(cls.measured, cls.fault, cls.page, cls.sort)
+        yield Heading(self.paths.name).data_bind(cls.measured, cls.fault, cls.page, cls.sort, cls.measuring)
         yield ResultsPage(name_id="page", cursor=False).data_bind(
-            cls.measured, cls.fault, cls.page, cls.sort, cls.published
+            cls.measured, cls.fault, cls.page, cls.sort, cls.published, cls.waiting, cls.text
         )
         yield Keys()
 
@@ -219,20 +269,28 @@ class ResultsScreen(Screen[None]):
     def _measure(self) -> None:
         """Measure everything that is there now, in a process of its own, and read what it wrote."""
         try:
-            refresh_metrics(self.paths)
-            metrics, plan = read_metrics(self.paths), read_plan(self.paths)
+            plan = read_plan(self.paths)
+            done = sum(self.paths.run(run).result.exists() for run in plan.order)
+            self.post_message(MeasuringBegun(describe_waiting(done, len(plan.order)), plan.text))
+            found = refresh_metrics(self.paths) or read_measured(self.paths)
+            metrics = found.metrics
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
             return
         measured = Measured(
             study=metrics.study,
             arms=metrics.arms,
-            curves=find_curves(self.paths.curves),
+            curves=found.curves,
             layers=find_similarity(self.paths.cka),
+            runs=len(plan.order),
             reference=plan.reference,
             empty={arm.name: arm.empty for arm in plan.arms},
         )
         self.post_message(StudyMeasured(measured))
+
+    def on_measuring_begun(self, event: MeasuringBegun) -> None:
+        """Say what is measured while there is nothing else to show."""
+        self.waiting, self.text = event.waiting, event.text
 
     def on_measuring_failed(self, event: MeasuringFailed) -> None:
         """Show why the study cannot be measured."""
@@ -282,7 +340,7 @@ class ResultsScreen(Screen[None]):
         """Draw and write, outside the event loop."""
         try:
             folder = enter_path(typed)
-            names = export_study(self.paths, folder)
+            names = export_study(self.paths, folder, refresh_metrics(self.paths) or read_measured(self.paths))
         except NondetError as error:
             self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
             return
@@ -317,6 +375,15 @@ class ResultsScreen(Screen[None]):
                 self.app.push_screen(Choose("Compare with", rows), lambda other: second(chosen, other))
 
         self.app.push_screen(Choose("Compare which arm", rows), first)
+
+
+def describe_waiting(done: int, planned: int) -> str:
+    """Say what is being measured, and that nobody has to wait for it."""
+    return (
+        f"\nMeasuring {done} finished runs of {planned}: the predictions of every two replicas of an arm are compared, "
+        "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."
+        "\n\nEsc goes back, and measuring goes on meanwhile. 5 explains the measures."
+    )
 
 
 def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:

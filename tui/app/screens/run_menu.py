@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from textual.app import App
 
-from engine.study.control import Verb, request
+from engine.study.control import Verb
 from engine.study.paths import StudyPaths
+from engine.study.run_state import Status
 from engine.study.view import RunView
+from tui.app.asking import ask
 from tui.app.screens.dialogs import Choose, Reader
 
 VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
+
+ENDED: tuple[Status, ...] = ("done", "failed")
+"""What a run is that no request changes any more."""
 
 
 def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool) -> None:
@@ -28,7 +33,7 @@ def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool
     }
     readable |= {"spec": ("its recipe (spec.json)", files.spec), "result": ("its result (result.json)", files.result)}
     choices = [(key, said) for key, (said, _) in readable.items()]
-    choices += [] if readonly else list(VERBS.items())
+    choices += [] if readonly or run.state.status in ENDED else list(VERBS.items())
 
     def chosen(key: str | None) -> None:
         if key in readable:
@@ -37,7 +42,6 @@ def offer_run(app: App[None], paths: StudyPaths, run: RunView, *, readonly: bool
             follow = key.startswith("log:")
             app.push_screen(Reader(title, path=path, follow=follow))
         elif key in VERBS:
-            request(paths, key, runs=[run.id])
-            app.notify(f"asked run {run.id} to {key}")
+            ask(app, paths, key, f"asked run {run.id} to {key}", runs=[run.id])
 
     app.push_screen(Choose(f"Run {run.id}", choices), chosen)

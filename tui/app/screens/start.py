@@ -19,20 +19,29 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.protocol.faults import printable
-from engine.study.control import request
-from engine.study.paths import StudyPaths, iterate_studies
+from engine.study.opening import is_there
+from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
+from tui.app.asking import ask
 from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
 from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
 from tui.app.settings import read_recent
-from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.lines import Line, LinesView, wrap_lines
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
+from tui.text.format import UNICODE
 
 PERIOD_S = 2.0
+ORIGINS = {
+    "recent": "Protocols that were opened lately",
+    "here": "Protocols in this folder and in ./protocols",
+    "shipped": "Protocols that come with the program",
+}
+"""Origin of a protocol file → what stands above those of it."""
+
 WELCOME = (
     "No study yet. Choose a protocol below and press Enter: it opens in the",
     "builder, where ctrl+r runs it. quickstart takes about a minute and a half",
@@ -51,6 +60,8 @@ class Listing:
     """By the key of their lines."""
     read_at: float
     """Unix time, which ages are counted from."""
+    fault: str | None = None
+    """Why the store cannot be read."""
 
 
 @dataclass
@@ -95,15 +106,20 @@ class ChoiceList(LinesPane):
         if listing is None:
             return ()
         studies = self._match({key: describe_study(s, listing.read_at) for key, s in listing.studies.items()})
-        protocols = self._match({key: describe_protocol(p) for key, p in listing.protocols.items()})
         lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
-        if not listing.studies:
+        if listing.fault is not None:
+            lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
+        elif not listing.studies:
             lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
         elif not studies:
             lines.append(Line(Text(f"  none of {len(listing.studies)} matches {self.needle}", style="dim")))
-        lines += [*studies, Line(Text("")), Line(Text("Protocols", style="bold")), *protocols]
-        if not protocols:
-            lines.append(Line(Text("  none; n begins a new one", style="dim")))
+        lines += studies
+        for origin, title in ORIGINS.items():
+            there = {key: describe_protocol(p) for key, p in listing.protocols.items() if p.origin == origin}
+            if found := self._match(there):
+                lines += [Line(Text("")), Line(Text(title, style="bold")), *found]
+        if not any(line.key in listing.protocols for line in lines):
+            lines += [Line(Text("")), Line(Text("No protocol; n begins a new one", style="dim"))]
         return lines
 
     def _match(self, rows: dict[str, str]) -> list[Line]:
@@ -136,10 +152,10 @@ class StartScreen(Screen[None]):
         Binding("C", "run", "Continue", show=False),
         Binding("x", "cancel", "Cancel"),
         Binding("d", "delete", "Delete"),
-        Binding("y", "copy_path", "Copy path"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("q", "app.quit", "Quit"),
+        Binding("y", "copy_path", "Copy path"),
     ]
 
     def __init__(self, options: Options) -> None:
@@ -184,6 +200,7 @@ class StartScreen(Screen[None]):
             {f"study:{s.paths.name}": s for s in sorted(studies, key=lambda s: -s.changed)},
             {f"file:{p.path}": p for p in protocols},
             time.time(),
+            find_store_fault(self.options.store),
         )
         self.post_message(ListingRead(listing))
 
@@ -253,8 +270,7 @@ class StartScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                request(paths, "cancel")
-                self.notify("stopping; finished runs are kept")
+                ask(self, paths, "cancel", "stopping; finished runs are kept")
 
         self.app.push_screen(Confirm(f"Stop {printable(paths.name)}? Finished runs are kept."), stop)
 
@@ -282,7 +298,7 @@ class StartScreen(Screen[None]):
     def delete(self, paths: StudyPaths) -> None:
         """Delete a study outside the event loop: it may have thousands of files."""
         shutil.rmtree(paths.folder, ignore_errors=True)
-        left = "not all of it could be deleted" if paths.folder.exists() else "deleted"
+        left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
         self.notify(f"{paths.name}: {left}", markup=False)
         self.app.call_from_thread(self.read)
 

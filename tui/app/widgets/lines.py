@@ -26,6 +26,7 @@ from textual.strip import Strip
 
 from engine.protocol.faults import printable
 from tui.app.widgets.owner import app_class
+from tui.text.format import UNICODE
 
 CURSOR = Style(reverse=True)
 
@@ -38,10 +39,16 @@ class Line:
     key: str | None = None
 
 
-def wrap_lines(text: str, width: int) -> list[Line]:
-    """Return a message as lines to read: line breaks are kept, words that are too long are broken."""
-    rows = [part for row in text.splitlines() for part in textwrap.wrap(printable(row), max(20, width)) or [""]]
-    return [Line(Text(row)) for row in rows]
+def wrap_lines(text: str, width: int, *, indent: str = "") -> list[Line]:
+    """Return a message as lines to read: line breaks are kept, words that are too long are broken.
+
+    Args:
+        text: The message.
+        width: Columns of a line.
+        indent: Before what goes on from the line above.
+    """
+    wrap = textwrap.TextWrapper(max(20, width), subsequent_indent=indent).wrap
+    return [Line(Text(part)) for row in text.splitlines() for part in wrap(printable(row)) or [""]]
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -102,6 +109,7 @@ class LinesView(ScrollView, can_focus=True):
         lines = list(lines)
         if lines == self.lines:
             return
+        before, cursor = self.lines, self.row
         self.lines, self.strips = lines, {}
         keys = [line.key for line in lines]
         wanted = keys.index(self.key) if self.key is not None and self.key in keys else min(self.row, len(lines) - 1)
@@ -109,7 +117,20 @@ class LinesView(ScrollView, can_focus=True):
         self.key = self._key_at(self.row)
         width = max((line.text.cell_len for line in lines), default=0)
         self.virtual_size = Size(width, len(lines))
-        self.refresh()
+        self._send_changes(before, cursor)
+
+    def _send_changes(self, before: Sequence[Line], cursor: int) -> None:
+        """Send the rows in view that differ from what was shown: bytes matter over SSH.
+
+        Args:
+            before: The lines that were shown.
+            cursor: The line that the cursor was on.
+        """
+        moved = {cursor, self.row} if cursor != self.row else set[int]()
+        top = self.scroll_offset.y
+        for number in range(top, top + self.size.height):
+            if number in moved or before[number : number + 1] != self.lines[number : number + 1]:
+                self.refresh(Region(0, number - top, self.size.width, 1))
 
     def _key_at(self, row: int) -> str | None:
         return self.lines[row].key if 0 <= row < len(self.lines) else None
@@ -138,6 +159,10 @@ class LinesView(ScrollView, can_focus=True):
         left = self.scroll_offset.x
         base = self.rich_style
         shown = strip.crop(left, left + width).extend_cell_length(width)
+        seen = self.scrollable_content_region.width
+        if strip.cell_length > left + seen > left:
+            *before, last = shown.crop(0, seen)
+            shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
         if self.has_cursor and self.has_focus and number == self.row and self.lines[number].key is not None:
             return Strip([Segment(segment.text, CURSOR) for segment in shown]).apply_style(base)
         return shown.apply_style(base)
@@ -157,8 +182,10 @@ class LinesView(ScrollView, can_focus=True):
             return
         self.row = self._nearest(max(0, min(row, len(self.lines) - 1)), direction)
         self.key = self._key_at(self.row)
-        # Headings above the first line that can be chosen are shown with it.
-        top = 0 if all(line.key is None for line in self.lines[: self.row]) else self.row
+        # Headings right above a line are shown with it, as far as there is room.
+        top = self.row
+        while 0 < top > self.row - self.size.height + 1 and self.lines[top - 1].key is None:
+            top -= 1
         self.scroll_to_region(Region(0, top, 1, self.row - top + 1), animate=False, force=True)
         self.refresh()
 

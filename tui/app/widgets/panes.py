@@ -61,7 +61,10 @@ class LinesPane(LinesView):
 
     def redraw(self) -> None:
         """Show the lines as they are now."""
-        self.set_lines(self.make_lines(self.size.width))
+        lines = self.make_lines(self.size.width)
+        if len(lines) > self.size.height:  # a scrollbar will stand beside them
+            lines = self.make_lines(self.size.width - self.styles.scrollbar_size_vertical)
+        self.set_lines(lines)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the bound attributes.

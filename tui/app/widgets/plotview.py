@@ -1,12 +1,14 @@
-"""The live plot as a widget: settings and a cursor around `tui.text.plot`, drawn anew only when something changed."""
+"""The live plot as a widget: settings and a cursor around `tui.text.plot`; only rows that changed are sent again."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import getters
-from textual.message import Message
-from textual.reactive import reactive, var
+from textual.geometry import Region
+from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,28 +21,22 @@ from tui.text.series import Curve
 class PlotView(Widget):
     """Shows curves on a plane that can be zoomed, moved and read off.
 
-    Every attribute below that changes has the plot drawn anew; the screen learns from `Pointed` at which epoch values
-    are to be read.
+    Every attribute below that changes has the plot drawn anew, of which the terminal is sent the rows that differ.
     """
 
     app = getters.app(app_class)
 
-    curves: reactive[tuple[Curve, ...]] = reactive(())
-    log_scale: reactive[bool] = reactive(False)
-    first: reactive[int] = reactive(1)
-    last: reactive[int] = reactive(0)
+    DRAWS: ClassVar[tuple[str, ...]] = ("curves", "log_scale", "first", "last", "cursor")
+    """What the picture depends on, beside its size and the theme."""
+
+    curves: var[tuple[Curve, ...]] = var(())
+    log_scale: var[bool] = var(False)
+    first: var[int] = var(1)
+    last: var[int] = var(0)
     """Epochs shown; last 0 follows the newest."""
-    cursor: reactive[int | None] = reactive(None)
+    cursor: var[int | None] = var(None)
     epoch: var[int] = var(2)
-    """The epoch under the cursor, else the last one shown."""
-
-    class Pointed(Message):
-        """Tells that values are to be read at another epoch."""
-
-        def __init__(self, epoch: int) -> None:
-            """Take the epoch, from 1."""
-            super().__init__()
-            self.epoch = epoch
+    """Where values are to be read: the epoch under the cursor, else the last one shown."""
 
     def __init__(self, glyphs: GlyphSet, *, name_id: str | None = None, classes: str | None = None) -> None:
         """Begin without curves.
@@ -55,13 +51,15 @@ class PlotView(Widget):
         self._key: object = None
         self._strips: list[Strip] = []
 
+    def on_mount(self) -> None:
+        """Follow what the picture depends on."""
+        for name in self.DRAWS:
+            self.watch(self, name, self.send_changes, init=False)
+        self.watch(self.app, "theme", self.send_changes, init=False)
+
     def compute_epoch(self) -> int:
         """Return the epoch that values are read at."""
         return self.cursor or self.end
-
-    def watch_epoch(self, epoch: int) -> None:
-        """Tell the screen where values are to be read."""
-        self.post_message(self.Pointed(epoch))
 
     @property
     def longest(self) -> int:
@@ -103,8 +101,26 @@ class PlotView(Widget):
         """Show everything, without a cursor."""
         self.first, self.last, self.cursor = 1, 0, None
 
+    def send_changes(self) -> None:
+        """Draw the picture, and send the rows that differ from those shown: bytes matter over SSH."""
+        before, width = self._strips, self.size.width
+        self._draw()
+        if len(before) != len(self._strips):
+            self.refresh()
+            return
+        for y, (old, new) in enumerate(zip(before, self._strips, strict=True)):
+            if old != new:
+                self.refresh(Region(0, y, width, 1))
+
     def render_line(self, y: int) -> Strip:
-        """Draw one row of the picture."""
+        """Return one row of the picture, which is drawn again where the size is another one."""
+        self._draw()
+        if not 0 <= y < len(self._strips):
+            return Strip.blank(self.size.width, self.rich_style)
+        return self._strips[y].apply_style(self.rich_style)
+
+    def _draw(self) -> None:
+        """Draw the picture, unless it is the one that was drawn last."""
         width, height = self.size
         settings = (self.log_scale, self.first, self.last, self.cursor, self.app.theme)
         key = (width, height, *settings, self.curves)
@@ -113,9 +129,6 @@ class PlotView(Widget):
             rows = draw_plot(self.curves, scale, width, height, glyphs=self.glyphs, cursor=self.cursor)
             self._strips = [self._to_strip(row) for row in rows]
             self._key = key
-        if not 0 <= y < len(self._strips):
-            return Strip.blank(width, self.rich_style)
-        return self._strips[y].apply_style(self.rich_style)
 
     def _to_strip(self, row: Row) -> Strip:
         """Put neighbours of one style into one segment: bytes matter over SSH."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.text import Text
-from textual import getters
+from textual import events, getters
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Footer, Static
@@ -26,17 +27,40 @@ class TextLine(Static):
             self.update(text, layout=False)
 
 
+KEY_FRAME = 3
+"""Columns that a key at the foot takes beside its name and what it does."""
+
+
 class Keys(Footer):
-    """Shows the keys of what has the focus; help keeps its place at the right, however little room there is."""
+    """Shows the keys of what has the focus, as many as there is room for; help, which has all, is at the right."""
+
+    app = getters.app(app_class)
 
     def __init__(self) -> None:
         """Leave out the palette of actions, which the help names."""
         super().__init__(show_command_palette=False)
+        self.width = 0
 
     def compose(self) -> ComposeResult:
-        """Make the framework's own keys, and help beside them."""
-        yield from super().compose()
-        yield FooterKey("question_mark", "?", "Help", "app.keys", classes="-command-palette")
+        """Make the framework's own keys in their order, up to the first without room, and help beside them."""
+        help_key = FooterKey("question_mark", "?", "Help", "app.keys", classes="-command-palette")
+        room = self.app.size.width - len("▏") - _measure(help_key)
+        for key in super().compose():
+            room -= _measure(key) if isinstance(key, FooterKey) else 0
+            if room < 0:
+                break
+            yield key
+        yield help_key
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose again where there is another width."""
+        if event.size.width != self.width:
+            self.width = event.size.width
+            self.call_after_refresh(self.recompose)
+
+
+def _measure(key: FooterKey) -> int:
+    return cell_len(key.key_display) + cell_len(key.description) + KEY_FRAME
 
 
 def set_border_title(widget: Widget, title: str) -> None:

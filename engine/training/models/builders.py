@@ -1,4 +1,4 @@
-"""The model presets, at the published definitions; input shape and classes come from the data.
+"""The builders of the model presets, at the published definitions; input shape and classes come from the data.
 
 Source: models.py, resnet_cifar.py and model_utils.py of github.com/ceciliaresearch/nondeterminism_instability.
 Parameter names follow the published ones, because the optimiser forms its groups by name.

@@ -12,7 +12,7 @@ from engine.catalog import presets
 from engine.errors import ModelError
 from engine.recipe import ModelRecipe
 from engine.training.models.build import Network, build_network
-from engine.training.models.definitions import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
+from engine.training.models.builders import BUILDERS, ModelShape, ResNet, count_parameters, initialise_resnet
 from engine.training.models.shufflenet import shuffle_channels
 from engine.training.optimiser import is_slow, make_groups
 from engine.training.random.seeding import initialised_under

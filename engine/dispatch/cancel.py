@@ -1,0 +1,105 @@
+"""Stops a study whatever state it is in: by a request where one can be written, by signals where not.
+
+Only processes whose identity holds are signalled: host, boot, pid namespace, number and start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+from engine.errors import StudyError
+from engine.study.control import request
+from engine.study.paths import StudyPaths
+from engine.study.processes import Owner, end_process, is_alive, is_stopped
+from engine.study.view import StudySnapshot
+
+START_PATIENCE_S = 120.0
+"""How long a study is waited for that another command starts; that one gives up after as long."""
+
+STOP_TIMEOUT_S = 20.0
+"""How long a study that was asked to stop may take to end by itself; its supervisor kills workers earlier."""
+
+SILENT_S = 10.0
+"""Silence after which a supervisor that was asked to end is taken for one that cannot: live ones beat more often."""
+
+
+def ask_to_stop(paths: StudyPaths, snapshot: StudySnapshot) -> str | None:
+    """Ask a study to stop; processes that a signal has halted are woken for that.
+
+    Returns:
+        Why no request could be written, so that its processes were asked by signal; None where one was.
+
+    Raises:
+        StudyError: If neither was possible, as with somebody else's study.
+    """
+    try:
+        request(paths, "cancel")
+    except (StudyError, OSError) as error:
+        asked = [end_process(owner) for owner in list_processes(snapshot)]
+        if not any(asked):
+            raise StudyError(str(error)) from error
+        return str(error)
+    for owner in list_processes(snapshot):
+        if is_stopped(owner):
+            end_process(owner)
+    return None
+
+
+def list_processes(snapshot: StudySnapshot) -> list[Owner]:
+    """Return the processes of a study on this machine: the supervisor first, then each that trains."""
+    supervisor = snapshot.supervision
+    found = [] if supervisor.record is None or supervisor.asked is not True else [supervisor.record.owner]
+    training = (run.state for run in snapshot.runs.values() if run.state.status == "running")
+    found += [state.owner for state in training if state.owner is not None and state.asked]
+    return list(dict.fromkeys(found))
+
+
+def kill_left(snapshot: StudySnapshot) -> bool:
+    """Kill what was asked to end and did not: trainings, and a supervisor that gives no signs any more.
+
+    A supervisor that still beats is left alone: it measures what is done.
+
+    Returns:
+        Whether something was killed.
+    """
+    supervision = snapshot.supervision
+    hung = supervision.silence is not None and supervision.silence.dead_s >= SILENT_S
+    spared = supervision.record.owner if supervision.record is not None and supervision.asked and not hung else None
+    killed = [end_process(owner, at_once=True) for owner in list_processes(snapshot) if owner != spared]
+    return any(killed)
+
+
+def wait_for_end(owners: list[Owner], *, timeout_s: float) -> None:
+    """Wait until processes that were killed are gone, for a while."""
+    deadline = time.monotonic() + timeout_s
+    while any(is_alive(owner) for owner in owners) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def wait_while_starting(paths: StudyPaths) -> None:
+    """Wait while another command starts this study: before that is over there is nothing that could be stopped.
+
+    Raises:
+        StudyError: If that takes longer than a start may take.
+    """
+    deadline = time.monotonic() + START_PATIENCE_S
+    while is_being_started(paths):
+        if time.monotonic() > deadline:
+            raise StudyError(f"{paths.folder}: another command is still starting this study: end that one")
+        time.sleep(0.05)
+
+
+def is_being_started(paths: StudyPaths) -> bool:
+    """Tell whether another command keeps this study in order to start it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(paths.start_lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False

@@ -1,0 +1,75 @@
+"""Reads .npy files that may come from others: what the header says is compared with the file before anything is read.
+
+Pickles and archives are refused, and so is a header that asks for more or less than the file holds.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.study.opening import read_exactly
+
+HEADER_BYTES = 12_000
+"""More than the header of any file of a study has."""
+
+HEADER_FAULTS = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, OverflowError)
+"""What numpy raises for a header that is none; it parses a text in it as a Python literal."""
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """Holds what the header of a .npy file says of the values behind it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    columns_first: bool
+    """Whether the values are in Fortran's order."""
+    offset: int
+    """Bytes before the first value."""
+
+    def read_values(self, content: bytes) -> np.ndarray:
+        """Return the array in all the bytes of the file, which it shares."""
+        values = np.frombuffer(content, self.dtype, math.prod(self.shape), self.offset)
+        return values.reshape(self.shape, order="F" if self.columns_first else "C")
+
+
+def read_header(descriptor: int, size: int) -> ArrayHeader:
+    """Read the header of an open .npy file, and compare it with the file's size.
+
+    Raises:
+        ValueError: If it is none, or the values behind it are not those that it says.
+    """
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    stream = io.BytesIO(read_exactly(descriptor, min(size, HEADER_BYTES)))
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        reader = readers[np.lib.format.read_magic(stream)]
+        shape, columns_first, dtype = reader(stream)
+    except KeyError as error:
+        raise ValueError(f"is no .npy file of version 1 or 2, but {error.args[0]}") from error
+    except HEADER_FAULTS as error:
+        raise ValueError(f"has no header of a .npy file: {' '.join(str(error).split())[:200]}") from error
+    if dtype.hasobject:
+        raise ValueError("holds Python objects, which are never loaded")
+    expected = stream.tell() + math.prod(shape) * dtype.itemsize
+    if min(shape, default=1) < 0 or not dtype.itemsize or expected != size:
+        raise ValueError(f"has {size:,} bytes, and its header asks for {expected:,}")
+    return ArrayHeader(tuple(shape), dtype, columns_first, stream.tell())
+
+
+def read_content(descriptor: int, size: int) -> bytes:
+    """Read all bytes of an open file.
+
+    Raises:
+        ValueError: If there are fewer than its size was.
+    """
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    content = read_exactly(descriptor, size)
+    if len(content) < size:
+        raise ValueError("became shorter while it was read")
+    return content

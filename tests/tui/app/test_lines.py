@@ -1,0 +1,142 @@
+"""Lists of lines: what does not fit says so, headings stay with their lines, and groups are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+
+from engine.plan.plan import make_plan
+from engine.protocol.faults import Fault
+from engine.protocol.load import parse_protocol
+from tests.helpers.screens import Make, screen_text, settle
+from tui.app.app import NondetApp
+from tui.app.screens.builder_lines import explain_empty, fault_lines
+from tui.app.screens.start import ORIGINS
+from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.panes import LinesPane
+
+
+class Listing(App[None]):
+    """Shows one list."""
+
+    CSS = "LinesView { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }"
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def compose(self) -> ComposeResult:
+        yield LinesView(name_id="list")
+
+    def on_mount(self) -> None:
+        view = self.query_one(LinesView)
+        view.set_lines(self.lines)
+        view.focus()
+
+
+class RightAligned(LinesPane):
+    """Shows lines that end with the last column at hand."""
+
+    def make_lines(self, width: int) -> list[Line]:
+        return [Line(Text(f"{number:>{width}}")) for number in range(self.app.size.width)]
+
+
+class Pane(App[None]):
+    """Shows one pane that has more lines than rows."""
+
+    CSS = "RightAligned { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }"
+
+    def compose(self) -> ComposeResult:
+        yield RightAligned()
+
+
+async def test_pane_lays_its_lines_out_beside_the_scrollbar() -> None:
+    app = Pane()
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        view = app.query_one(RightAligned)
+        assert [view.render_line(y).text for y in range(3)] == [f"{number:>19} " for number in range(3)]
+
+
+def read_rows(app: App[None]) -> list[str]:
+    view = app.query_one(LinesView)
+    return [view.render_line(y).text for y in range(view.size.height)]
+
+
+@pytest.mark.parametrize("rows", [3, 30])
+async def test_line_that_goes_on_ends_in_an_ellipsis_where_it_is_cut(rows: int) -> None:
+    """With a scrollbar, which takes the last column, and without."""
+    app = Listing(
+        [Line(Text("a" * 60), "a"), Line(Text("b" * 38), "b"), *(Line(Text("c"), f"c{n}") for n in range(rows))]
+    )
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        seen = 40 - (rows > 10)
+        first, second, *_ = read_rows(app)
+        assert first[:seen] == "a" * (seen - 1) + "…"
+        assert second.rstrip() == "b" * 38
+        await pilot.press("right")
+        await pilot.pause()
+        assert read_rows(app)[0][:seen] == "a" * (seen - 1) + "…"
+        for _ in range(6):
+            await pilot.press("right")
+        await pilot.pause()
+        assert read_rows(app)[0][:seen] == "a" * seen
+
+
+async def test_heading_is_shown_with_the_line_below_it() -> None:
+    lines = [
+        line for n in range(5) for line in (Line(Text(f"[{n}]")), *(Line(Text(f"{n}{k}"), f"{n}{k}") for k in "abcd"))
+    ]
+    app = Listing(lines)
+    async with app.run_test(size=(40, 7)) as pilot:
+        await pilot.pause()
+        await pilot.press("G")
+        for key in ("3d", "3c", "3b", "3a", "2d"):
+            while app.query_one(LinesView).key != key:
+                await pilot.press("k")
+            await pilot.pause()
+            rows = [row.strip() for row in read_rows(app)]
+            assert key in rows
+            if key == "3a":
+                assert "[3]" in rows
+
+
+def test_fault_is_said_in_full_however_narrow_the_pane_is() -> None:
+    fault = Fault("arm[2].vary", "must be a list of different sources out of init and shuffle", "write vary = []")
+    for width in (30, 50, 200):
+        rows = [line.text.plain for line in fault_lines([fault], width)]
+        assert max(map(len, rows)) <= width
+        assert " ".join(" ".join(rows).split()) == f"✗ {fault.key}: {fault.problem} {fault.remedy}"
+
+
+def test_source_that_changes_nothing_is_explained_once_with_its_arms() -> None:
+    text = (
+        '[protocol]\nname = "p"\nreplicas = 2\n[data]\npreset = "digits"\n[model]\npreset = "linear"\n'
+        "[train]\nepochs = 2\nwarmup_epochs = 1\n"
+        '[[arm]]\nname = "A"\nvary = ["init", "augment"]\n[[arm]]\nname = "B"\nvary = ["bit", "augment"]\n'
+    )
+    (row,) = explain_empty(make_plan(parse_protocol(text, file="p.toml"), device="cpu"))
+    assert row.startswith("– Data Augmentation changes nothing in A, B: digits has no augmentation")
+
+
+async def test_protocols_are_listed_by_where_they_are_from(
+    make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "theirs.toml").write_text('[protocol]\nname = "theirs"\ndescription = "of the program"\n')
+    monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: shipped)
+    app: NondetApp = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        rows = [row.strip() for row in screen_text(app).splitlines()]
+        here, theirs = (rows.index(title) for title in (ORIGINS["here"], ORIGINS["shipped"]))
+        assert rows[here + 1].split() == ["mine"]
+        assert rows[theirs + 1].split() == ["theirs", "of", "the", "program"]
+        await pilot.press("slash", *"theirs", "enter")
+        await settle(pilot)
+        assert ORIGINS["here"] not in screen_text(app), "a group without a match has no heading"

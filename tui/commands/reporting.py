@@ -1,0 +1,55 @@
+"""`report`: a study's measures as a table, as text of another format, or as files; what is damaged is said."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
+from engine.protocol.faults import printable
+from engine.study.measured import Measured, read_measured
+from engine.study.paths import StudyPaths, enter_path
+from engine.study.study_plan import read_plan
+from tui.commands.export import export_study
+from tui.commands.measuring import refresh_metrics
+from tui.commands.output import describe_repair, print_results, print_text
+from tui.text.report import FORMATS
+
+
+def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
+    """Bring a study's measures up to date and print them, or write them into a folder.
+
+    Args:
+        paths: The study.
+        kind: table, or one of FORMATS.
+        out: The folder; None prints.
+
+    Returns:
+        The exit code: 1 where finished runs are damaged and left out.
+    """
+    measured = refresh_metrics(paths) or read_measured(paths)
+    console = Console(stderr=True, highlight=False)
+    if out is not None:
+        folder = enter_path(out)
+        names = export_study(paths, folder, measured)
+        print_text(console, f"{len(names)} files in {folder}: {', '.join(names)}")
+    elif kind == "table":
+        print_results(paths, measured, as_json=False)
+    else:
+        metrics, reference = measured.metrics, read_plan(paths).reference
+        sys.stdout.write(FORMATS[kind](printable(metrics.study), metrics.arms, reference))
+    damaged = list_damaged(measured)
+    if not damaged:
+        return EXIT_OK
+    sys.stdout.flush()
+    for line in damaged:
+        print_text(console, printable(line))
+    print_text(console, describe_repair(paths, len(damaged)))
+    return EXIT_RUNS_FAILED
+
+
+def list_damaged(measured: Measured) -> list[str]:
+    """Return what is said of each damaged run, once."""
+    said = [arm.reasons["damaged"] for arm in measured.metrics.arms if "damaged" in arm.reasons]
+    return list(dict.fromkeys(line for text in said for line in text.split("; run ")))
