@@ -72,11 +72,6 @@ class Measure:
         """All of its fields: the value's, then that of what stands beside it."""
         return (self.key, *(name for name in (self.error_field, self.interval_field) if name is not None))
 
-    @property
-    def spread_key(self) -> str | None:
-        """Return the key that the SD of the same figure would have; None where the measure is no mean over replicas."""
-        return f"{self.key.removesuffix('_mean')}_sd" if self.statistic == "mean" else None
-
 
 _ERRORS: dict[ErrorKind, str] = {"none": "", "bootstrap": "±: its SD over bootstrap resamples of the replicas."}
 

@@ -107,12 +107,11 @@ def test_digest_is_another_where_something_else_is_measured(
 
 
 def test_explanation_says_what_stands_beside_the_value() -> None:
-    spread, disagreement = (
-        next(describe_uncertainty(one) for one in MEASURES["images"] if one.key == key)
-        for key in ("accuracy_sd", "disagreement")
-    )
+    spread = describe_uncertainty(find_measure("images", "accuracy_sd"))
+    disagreement = describe_uncertainty(find_measure("images", "disagreement"))
     assert "bootstrap" in spread
     assert "chi-square" in spread
     assert "R − 1" in spread
     assert "leaving out each replica" in disagreement
     assert "within 0 and 100" in disagreement
+    assert describe_uncertainty(find_measure("diagnostics", "error")) == ""

@@ -233,18 +233,15 @@ def test_other_class_counts_are_the_reason(paths: StudyPaths) -> None:
     assert "different numbers of classes" in measure(paths).arms[1].reasons["disagreement"]
 
 
-MARK = Estimate(-1.0, interval=(-2.0, 0.0))
-
-
 def mark(content: StudyMeasures) -> StudyMeasures:
     """The same measures with a disagreement in the last arm that tells whether it was taken over."""
     *others, arm = content.arms
-    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": MARK})
+    marked = replace_fields(arm, estimates=arm.estimates | {"disagreement": Estimate(-1.0, interval=(-2, 0))})
     return StudyMeasures(study=content.study, arms=(*others, marked))
 
 
 def is_taken_over(content: StudyMeasures) -> bool:
-    return content.arms[-1].find("disagreement") == MARK
+    return content.arms[-1].find("disagreement") == Estimate(-1.0, interval=(-2, 0))
 
 
 def test_unchanged_arm_is_taken_over_and_a_changed_one_is_not(paths: StudyPaths) -> None:

@@ -48,7 +48,7 @@ def test_explanation_says_everything_that_is_declared(text: bool, width: int) ->
     [
         (find_measure("images", "accuracy_sd"), "interval ±: its SD over bootstrap resamples of the replicas."),
         (find_measure("text", "disagreement"), "interval [ ]: 95 %, from leaving out each replica in turn."),
-        (find_measure("images", "accuracy_mean"), "interval none is given."),
+        (find_measure("images", "pearson"), "interval none is given."),
         (find_measure("diagnostics", "true_sd"), "source Jordan (ICLR 2024), theorem 2"),
     ],
 )

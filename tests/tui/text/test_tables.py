@@ -219,6 +219,14 @@ def test_csv_tells_measured_from_published() -> None:
     ]  # fmt: skip
 
 
+def test_value_far_nearer_to_one_end_keeps_its_digits() -> None:
+    """Intervals of SDs over few replicas reach much farther up than down."""
+    assert format_interval(0.61, (0.32, 3.86), 3) == "0.61 [0.32 3.86]"
+    assert format_ends(0.61, (0.32, 3.86)) == "[0.32 3.86]"
+    assert format_ends(1.0, (1.0, 1.0)) == ""
+    assert format_ends(2e-9, (1e-9, 9e-9)) == "[1.0e-09 9.0e-09]"
+
+
 def test_note_of_several_arms_is_said_once() -> None:
     reasons = {"independent_sd": "one class only"}
     arms = [entry(name="A", reasons=reasons), entry(name="B"), entry(name="C", reasons=reasons)]
@@ -232,11 +240,3 @@ def test_shared_runs_are_explained_where_there_are_any() -> None:
     arms = [entry(name="A", planned=12), entry(name="B", planned=3)]
     assert note_sharing(arms, 14) == ["15 replicas are 14 runs: arms share those that are the same"]
     assert note_sharing(arms, 15) == []
-
-
-def test_value_far_nearer_to_one_end_keeps_its_digits() -> None:
-    """Intervals of SDs over few replicas reach much farther up than down."""
-    assert format_interval(0.61, (0.32, 3.86), 3) == "0.61 [0.32 3.86]"
-    assert format_ends(0.61, (0.32, 3.86)) == "[0.32 3.86]"
-    assert format_ends(1.0, (1.0, 1.0)) == ""
-    assert format_ends(2e-9, (1e-9, 9e-9)) == "[1.0e-09 9.0e-09]"
