@@ -18,6 +18,7 @@ import metrics_speed
 import pack_validity
 import packs
 import recurrence
+import scale
 import small_resnet
 import worker_overhead
 from measurement import Measurement
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,
     "app_speed": app_speed.measure,
+    "scale": scale.measure,
     "small_resnet": small_resnet.measure,
     "cost": cost.measure,
     "pack_validity": pack_validity.measure,
