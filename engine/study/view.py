@@ -317,7 +317,8 @@ def describe_silence(run: RunView) -> str:
     silence = run.state.silence
     if silence is None:
         return "no sign is known"
-    words = [f"no sign for {silence.still_s:.0f} s", f"epoch {run.trained + 1}"]
+    trained = run.trained if silence.beat is None else silence.beat.epochs  # a supervisor reads no epochs
+    words = [f"no sign for {silence.still_s:.0f} s", f"epoch {trained + 1}"]
     return ", ".join(words + ([] if silence.place is None else [silence.place]))
 
 
