@@ -30,3 +30,8 @@ def screen_text(app: NondetApp) -> str:
     """What stands on the screen, row by row."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+def read_notices(app: NondetApp) -> str:
+    """What the app has told and still shows; on the screen long lines are wrapped."""
+    return "\n".join(notice.message for notice in app._notifications)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.study import paths as study_paths
-from tests.helpers.screens import screen_text, settle
+from tests.helpers.screens import read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
 
@@ -29,12 +29,12 @@ async def test_request_that_cannot_be_made_is_said(make_app: Make, store: Path) 
         await settle(pilot)
         await pilot.press("y")
         await settle(pilot)
-        assert "cannot be written" in screen_text(app)
+        assert "cannot be written" in read_notices(app)
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("p")
         await settle(pilot)
-        assert "cannot be written" in screen_text(app)
+        assert "cannot be written" in read_notices(app)
         assert app.is_running
 
 
@@ -72,7 +72,7 @@ async def test_deleting_a_study_touches_nothing_outside_of_it(make_app: Make, st
         assert sorted(outside.rglob("*")) == before
         assert (store / "old").is_symlink() == (linked == "itself")
         if linked == "itself":
-            assert "is a link" in screen_text(app)
+            assert "is a link" in read_notices(app)
 
 
 def test_deleting_does_not_follow_links_that_appear_meanwhile() -> None:
