@@ -253,7 +253,7 @@ def test_measures_keep_their_bounds(logits: np.ndarray) -> None:
     assert 0 <= measured.disagreement <= 100
     assert measured.accuracy_sd is not None
     assert 0 <= measured.accuracy_sd <= 50
-    # Cross-entropy is convex in the logits, so their mean, which is rounded to 32 bits, is never worse than the losses'.
+    # Cross-entropy is convex in the logits: that of their mean, rounded to 32 bits, is never worse than the mean one.
     assert measured.ensemble_cross_entropy_delta is not None
     assert measured.ensemble_cross_entropy_delta <= 1e-7 * max(1.0, float(np.abs(logits).max()))
     if measured.correlation is not None:
