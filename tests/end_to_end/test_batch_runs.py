@@ -75,7 +75,7 @@ def test_second_interrupt_leaves_it_running(study: Study) -> None:
     # Two signals in one moment count as one: press until the program has understood it twice.
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.05)
     code, _, err = finish(process)
     assert code == 130
     assert "left running in the background" in err
