@@ -41,6 +41,7 @@ def mutate(bench: Bench, numbers: range) -> None:
             raise AssertionError(f"mutation {number}: {change} of {kind}: {type(error).__name__}: {error}") from error
 
 
+@pytest.mark.slow
 def test_changed_files_end_no_viewer(bench: Bench) -> None:
     mutate(bench, range(QUICK))
 
@@ -85,6 +86,7 @@ def write_any_value(bench: Bench, data: st.DataObject) -> None:
 quietly = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=quietly)
 def test_any_value_at_any_path_ends_no_viewer(bench: Bench, data: st.DataObject) -> None:

@@ -60,6 +60,7 @@ def test_refused_write_keeps_the_old_file_and_names_the_remedy(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr("engine.study.files.RETRY_S", 0.0)
     with pytest.raises(kind, match=said) as caught:
         write_bytes(path, b"new" * 1000)
     assert str(path) in str(caught.value)

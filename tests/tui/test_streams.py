@@ -53,6 +53,7 @@ def test_full_output_is_named(command: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_full_error_output_ends_no_command() -> None:
     assert run("$B frobnicate 2> /dev/full").returncode == 2
     code = "import sys; from rich.console import Console; from tui.commands.streams import prepare_streams; "

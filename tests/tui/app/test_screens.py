@@ -27,6 +27,8 @@ from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
 
+pytestmark = pytest.mark.slow
+
 
 async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:
     app = make_app()
