@@ -18,18 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.helpers.real_study import HEAD, Study, all_pids, command_line, stop_everything
+from tests.helpers.real_study import HEAD, Study, all_pids, command_line, protocol_text, stop_everything
 
 MIXED = """
-[[arm]]
-name = "Control"
-vary = []
-[[arm]]
-name = "Init"
-vary = ["init"]
-[[arm]]
-name = "Bit"
-vary = ["bit"]
 [[arm]]
 name = "Late"
 vary = ["shuffle"]
@@ -55,27 +46,15 @@ name = "Ensemble"
 ensemble = { of = "Init", size = 2 }
 """
 
-PLAIN = """
-[[arm]]
-name = "Control"
-vary = []
-[[arm]]
-name = "Init"
-vary = ["init"]
-[[arm]]
-name = "Shuffle"
-vary = ["shuffle"]
-[[arm]]
-name = "Bit"
-vary = ["bit"]
-"""
-
-KINDS = {
-    "mixed": HEAD.replace("replicas = 3", "replicas = 4") + MIXED,
-    "packs": HEAD.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"')
+PACKED = (
+    HEAD.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"')
     .replace("checkpoint_s = 0", "checkpoint_s = 0\npack = 4")
     .replace("replicas = 3", "replicas = 6")
-    + PLAIN,
+)
+
+KINDS = {
+    "mixed": protocol_text("Control", "Init", "Bit", head=HEAD.replace("replicas = 3", "replicas = 4")) + MIXED,
+    "packs": protocol_text(head=PACKED),
 }
 """The protocols that are disturbed, by name: every kind of arm one by one, and replicas trained four at once."""
 
