@@ -260,7 +260,8 @@ class StudyView:
         state = read_state(run, control=control, session=session, run_id=run_id)
         if state.withheld and run_id in self._runs:
             return None  # a permission that was lost, or a server that is away, changes nothing about the run
-        latest = run.list_attempts()[-1].folder if state.attempts else None
+        attempts = run.list_attempts() if state.attempts else []  # none where the study is being deleted meanwhile
+        latest = attempts[-1].folder if attempts else None
         if latest is not None:
             self._latest[run_id] = latest
         look = end_look(beginning, [run.attempts] if latest is None else [run.attempts, latest], key)
@@ -294,7 +295,8 @@ class StudyView:
         """Return the number of the attempt whose epochs count; 0 where there is none."""
         if state.result is not None:
             return state.result.attempt
-        return int(self._latest[run_id].name) if state.attempts else 0
+        latest = self._latest.get(run_id)
+        return int(latest.name) if state.attempts and latest is not None else 0
 
     def _view_arm(self, arm: PlannedArm) -> ArmView:
         runs = tuple(self._runs[run] for run in arm.runs)

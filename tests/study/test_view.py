@@ -14,7 +14,7 @@ from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import make_folder
-from engine.study.paths import StudyPaths
+from engine.study.paths import RunPaths, StudyPaths
 from engine.study.records import write_record
 from engine.study.run_state import RunState
 from engine.study.series import ArmSeries
@@ -183,3 +183,12 @@ def test_arm_says_in_which_epochs_replicas_diverged(study: StudyPaths, plan: Pla
     arm = StudyView(study).refresh().arms[1]
     assert arm.diverged_epochs == {2: 1, 1: 1}
     assert StudyView(study).refresh().arms[0].diverged_epochs == {}
+
+
+def test_study_that_is_deleted_while_it_is_looked_at_ends_no_viewer(
+    study: StudyPaths, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(study, plan.arms[0].runs[0], 90.0)
+    monkeypatch.setattr(RunPaths, "list_attempts", lambda run: [])  # gone since the run's state was read
+    view = StudyView(study)
+    assert len(view.refresh().runs) == len(view.plan.order)
