@@ -42,8 +42,9 @@ class Stalls:
             if run.id not in self.ended:
                 reason = f"ended because it stood still: {describe_silence(run)}"
                 LOG.warning("run %s: %s", run.id, reason)
-                attempt = view.paths.run(run.id).list_attempts()[-1]
-                self.ended[run.id] = (attempt, state.owner, reason)
+                attempts = view.paths.run(run.id).list_attempts()
+                if attempts:  # none where the study is being deleted meanwhile
+                    self.ended[run.id] = (attempts[-1], state.owner, reason)
             end_process(state.owner, at_once=True)
         self._record(view.paths)
 
