@@ -18,6 +18,8 @@ class Card:
     """What MIG has made of it."""
     fault: str | None = None
     """Why the driver cannot open it."""
+    users: tuple[str, ...] = ()
+    """Other users who have a process on it, as far as that can be seen."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
         return ("cpu",)
     found = list_devices() if found is None else found
     if devices == "auto":
-        return found.names if found.names and is_cuda_torch() else ("cpu",)
+        free = tuple(name for name, gpu in zip(found.names, found.gpus, strict=True) if not gpu.users)
+        return (free or found.names) if found.names and is_cuda_torch() else ("cpu",)
     missing = [name for name in devices if name not in found.names]
     if missing:
         there = ", ".join(found.names) or "none"
@@ -84,7 +85,7 @@ def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None 
         return ()
     found = list_devices() if found is None else found
     if devices != "auto" or (found.gpus and is_cuda_torch()):
-        return found.notes
+        return (*found.notes, *_describe_users(devices, found))
     version = metadata.version("torch")
     reason, remedy = "; ".join(found.notes) or "this machine has no NVIDIA GPU", "check the driver"
     if "+rocm" in version:
@@ -96,6 +97,22 @@ def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None 
     elif found.variable is not None and not found.failed:
         remedy = f"change {VARIABLE}"
     return (f"the CPU is used: {reason}: {remedy}, or use --devices cpu to say so",)
+
+
+def _describe_users(devices: tuple[str, ...] | str, found: DeviceList) -> list[str]:
+    """Say which GPUs other users compute on, and what follows from that."""
+    used = {name: ", ".join(gpu.users) for name, gpu in zip(found.names, found.gpus, strict=True) if gpu.users}
+    left_out = devices == "auto" and len(used) < len(found.gpus)
+    if left_out:
+        return [
+            f"{name} is left out: {users} computes on it: name it with --devices to use it"
+            for name, users in used.items()
+        ]
+    return [
+        f"{name}: {users} computes on it too: trainings take longer, and may lack memory"
+        for name, users in used.items()
+        if devices == "auto" or name in devices
+    ]
 
 
 def device_type(devices: tuple[str, ...]) -> DeviceType:

@@ -7,11 +7,13 @@ when somebody asks.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pynvml
 
 from engine.dispatch.cards import Card, Inventory, Load
+from engine.dispatch.neighbours import name_users
 
 
 class Meters:
@@ -67,10 +69,24 @@ def _look_at(index: int) -> Card:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         return Card(
-            str(pynvml.nvmlDeviceGetUUID(handle)), str(pynvml.nvmlDeviceGetName(handle)), index, _find_parts(handle)
+            str(pynvml.nvmlDeviceGetUUID(handle)),
+            str(pynvml.nvmlDeviceGetName(handle)),
+            index,
+            _find_parts(handle),
+            users=_find_users(handle),
         )
     except pynvml.NVMLError as error:
         return Card("", "", index, fault=str(error))
+
+
+def _find_users(handle: Any) -> tuple[str, ...]:
+    """Return the other users who compute on a GPU or on a part of one; none where the driver does not tell."""
+    # The bindings give this function its name at run time, which their types do not know.
+    list_processes: Callable[[Any], list[Any]] = getattr(pynvml, "nvmlDeviceGetComputeRunningProcesses")  # noqa: B009
+    try:
+        return name_users(int(process.pid) for process in list_processes(handle))
+    except pynvml.NVMLError:
+        return ()
 
 
 def _find_parts(handle: Any) -> tuple[Card, ...]:
@@ -80,7 +96,8 @@ def _find_parts(handle: Any) -> tuple[Card, ...]:
         for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
             part = _open_part(handle, number)
             if part is not None:
-                parts.append(Card(str(pynvml.nvmlDeviceGetUUID(part)), str(pynvml.nvmlDeviceGetName(part))))
+                uuid, name = str(pynvml.nvmlDeviceGetUUID(part)), str(pynvml.nvmlDeviceGetName(part))
+                parts.append(Card(uuid, name, users=_find_users(part)))
     except pynvml.NVMLError:
         return tuple(parts)
     return tuple(parts)

@@ -29,6 +29,8 @@ class Gpu:
     name: str
     entry: str | None = None
     """What a worker's CUDA_VISIBLE_DEVICES has to be; None where that is the UUID."""
+    users: tuple[str, ...] = ()
+    """Other users who have a process on it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def list_visible(inventory: Inventory, environment: Mapping[str, str]) -> Device
                 f"cuda:{place} is the first of the {len(card.parts)} parts that MIG makes of {card.name}: name the "
                 f"UUIDs of more in {VARIABLE} to use them"
             )
-        gpus.append(Gpu(place, part.uuid, part.name, entry))
+        gpus.append(Gpu(place, part.uuid, part.name, entry, part.users))
     return DeviceList(tuple(gpus), tuple(notes), variable)
 
 

@@ -116,17 +116,28 @@ def list_children(pid: int) -> list[int]:
         return [child for child in found if (_read_stat(child) or ("", ""))[1] == str(pid)]
 
 
+def list_processes() -> list[int]:
+    """Return the numbers of all processes that this one may see."""
+    return [int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit()]
+
+
+def read_cpu_s(pid: int) -> float | None:
+    """Return the processor time that a process has used so far; None where it has ended, or there is none."""
+    fields = _read_stat(pid)
+    return None if fields is None or fields[0] in "ZX" else sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def read_group_usage(group: int) -> Usage:
     """Add up what the processes of a group of this machine have used."""
     ticks = moved = 0
     stopped = False
-    for name in os.listdir(PROC):
-        fields = _read_stat(int(name)) if name.isascii() and name.isdigit() else None
+    for pid in list_processes():
+        fields = _read_stat(pid)
         if fields is None or int(fields[2]) != group:
             continue
         ticks += sum(map(int, fields[11:15]))
-        moved += _read_moved_bytes(int(name))
-        stopped = stopped or (int(name) == group and fields[0] in "Tt")
+        moved += _read_moved_bytes(pid)
+        stopped = stopped or (pid == group and fields[0] in "Tt")
     return Usage(ticks / os.sysconf("SC_CLK_TCK"), moved, stopped)
 
 

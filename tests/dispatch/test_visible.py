@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pynvml
 import pytest
 
-from engine.dispatch import devices
+from engine.dispatch import devices, neighbours
 from engine.dispatch.cards import Card, Inventory
 from engine.dispatch.devices import choose_devices, explain_devices, make_slots
 from engine.dispatch.launch import prepare_study
@@ -100,9 +102,14 @@ class Library:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, lost: tuple[int, ...] = (), parts: int = 0) -> None:
         self.lost, self.parts, self.open = lost, parts, 0
+        self.processes: dict[str, list[int]] = {}
         for name in ("Init", "Shutdown", "DeviceGetCount", "DeviceGetHandleByIndex", "DeviceGetUUID", "DeviceGetName"):
             monkeypatch.setattr(pynvml, f"nvml{name}", getattr(self, name))
-        for name in ("DeviceGetMaxMigDeviceCount", "DeviceGetMigDeviceHandleByIndex"):
+        for name in (
+            "DeviceGetMaxMigDeviceCount",
+            "DeviceGetMigDeviceHandleByIndex",
+            "DeviceGetComputeRunningProcesses",
+        ):
             monkeypatch.setattr(pynvml, f"nvml{name}", getattr(self, name))
 
     def Init(self) -> None:
@@ -129,6 +136,11 @@ class Library:
         if handle != "GPU-1":
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return 7
+
+    def DeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
+        if handle == "GPU-3":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return [SimpleNamespace(pid=pid) for pid in self.processes.get(handle, [])]
 
     def DeviceGetMigDeviceHandleByIndex(self, handle: str, number: int) -> str:
         if number >= self.parts:
@@ -236,3 +248,27 @@ def test_runs_that_were_planned_for_a_gpu_are_not_sent_to_the_cpu(open_protocol:
     paths = prepare_study(protocol, make_plan(protocol, device="cuda"), store=None)
     with pytest.raises(StudyError, match=r"planned for cuda.*the CPU is used: NVML cannot list"):
         supervise(paths)
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_gpus_on_which_other_users_compute_are_left_alone_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(monkeypatch)
+    monkeypatch.setattr(neighbours, "find_user", {11: "alice", 12: "bob"}.get)
+    library.processes = {"GPU-0": [os.getpid()], "GPU-1": [11, 11], "GPU-2": [12, 11]}
+    assert workers_see() == ["GPU-0", "GPU-3"]
+    assert explain_devices("auto") == (
+        "cuda:1 is left out: alice computes on it: name it with --devices to use it",
+        "cuda:2 is left out: alice, bob computes on it: name it with --devices to use it",
+    )
+    assert workers_see(("cuda:1",)) == ["GPU-1"]
+    (note,) = explain_devices(("cuda:1",))
+    assert note == "cuda:1: alice computes on it too: trainings take longer, and may lack memory"
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_gpus_are_shared_where_all_are_used_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(monkeypatch, lost=(3,))
+    monkeypatch.setattr(neighbours, "find_user", lambda pid: "alice")
+    library.processes = {f"GPU-{number}": [11] for number in range(3)}
+    assert workers_see() == ["GPU-0", "GPU-1", "GPU-2"]
+    assert sum("computes on it too" in note for note in explain_devices("auto")) == 3
