@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.dispatch.children import command
 from engine.study.paths import StudyPaths
@@ -21,6 +22,8 @@ class Job:
     """Whether it computes on one of the study's devices; otherwise one core of any machine with the store will do."""
     stall_s: float | None = None
     """Seconds for which it may do nothing before it is ended; 0 for no end, None for what is usual."""
+    beat: Path | None = None
+    """Where it gives signs of life itself; None where what it uses of the machine is the only one."""
 
     @property
     def command(self) -> list[str]:
@@ -54,7 +57,8 @@ def race_job(*, stall_s: float | None = None) -> Job:
 
 def similarity_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:
     """Return the process that compares the replicas' inner layers (CKA)."""
-    return Job("engine.training", ("similarity", str(paths.folder)), on_device=True, stall_s=stall_s)
+    arguments = ("similarity", str(paths.folder))
+    return Job("engine.training", arguments, on_device=True, stall_s=stall_s, beat=paths.similarity_beat)
 
 
 def metrics_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:

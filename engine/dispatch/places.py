@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.dispatch.executors.base import Executor, WorkerHandle, WorkerRequest
 from engine.study.supervisor_record import SlotRecord
+
+LOG = logging.getLogger(__name__)
 
 MAX_FRUITLESS = 3
 """Workers that may end in a row without having claimed a run before the place is given up."""
@@ -42,6 +46,12 @@ class Place:
         fruitful = status == 0 or self.dismissed or attempts > self.attempts_at_start
         self.fruitless = 0 if fruitful else self.fruitless + 1
         return status
+
+    def end_silent(self, training: Collection[int]) -> None:
+        """Kill the worker where it hangs without a run; see `WorkerHandle.end_silent`."""
+        why = None if self.worker is None else self.worker.end_silent(training)
+        if why is not None:
+            LOG.warning("%s: its worker was ended without a run: %s", self.name, why)
 
     def dismiss_waiting(self) -> None:
         """Tell the worker to end if it still waits for its slot: nothing is left for it to train."""

@@ -28,6 +28,7 @@ from engine.errors import NondetError, StudyError
 from engine.study.beats import BEAT_S, make_beat, write_beat
 from engine.study.control import read_control
 from engine.study.files import describe_obstacle
+from engine.study.logs import BoundedLog
 from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
@@ -101,6 +102,11 @@ class Supervisor:
     steps: int = 0
     tidying: Tidying = field(default_factory=Tidying)
     pace: Pace = field(default_factory=Pace)
+    log: BoundedLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the log within bounds, to which workers write too while they have no run."""
+        self.log = BoundedLog(self.paths.supervisor_log)
 
     def rest(self) -> None:
         """Wait until looking again takes no more than its share, or until something has happened."""
@@ -144,6 +150,7 @@ class Supervisor:
             self.steps += 1
             self.beaten = now
             self.stalls.judging = write_beat(self.paths.supervisor_beat, make_beat(moved=now, steps=self.steps))
+            self.log.bound()
 
     @property
     def workers_left(self) -> bool:
@@ -170,8 +177,11 @@ class Supervisor:
     def fill_places(self, snapshot: StudySnapshot) -> None:
         """Reap workers that ended, and start one in every place that could train something now."""
         attempts = sum(run.state.attempts for run in snapshot.runs.values())
+        owners = (run.state.owner for run in snapshot.runs.values())
+        training = {owner.pid for owner in owners if owner is not None}
         for place in self.places:
             status = place.reap(attempts)
+            place.end_silent(training)
             if status:
                 self._record_end(place, status)
             if status == EXIT_STORE_FULL:
@@ -194,9 +204,10 @@ class Supervisor:
         record_ends(self.paths, self.view.plan.order, belongs, status, known=self.stalls.ended)
 
     def _fill(self, places: Sequence[Place], attempts: int) -> None:
+        request = WorkerRequest(self.paths, self.session, self.view.plan.dispatch.stall_s)
         for place in places:
             try:
-                place.fill(self.executor, WorkerRequest(self.paths, self.session), attempts)
+                place.fill(self.executor, request, attempts)
             except NondetError as error:  # the executor refuses for good
                 self.failure = str(error)
                 return

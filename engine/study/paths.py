@@ -223,6 +223,11 @@ class StudyPaths:
         return self.folder / "supervisor.json"
 
     @property
+    def similarity_beat(self) -> Path:
+        """The latest sign of life of the process that compares layers."""
+        return self.folder / "similarity-beat.json"
+
+    @property
     def supervisor_beat(self) -> Path:
         """The supervisor's latest sign of life."""
         return self.folder / "supervisor-beat.json"

@@ -35,6 +35,7 @@ from engine.training.data.datasets import Dataset, load_data
 from engine.training.evaluation import EVALUATION_BATCH, autocast
 from engine.training.models.builders import ResNet
 from engine.training.models.shufflenet import ShuffleNet
+from engine.training.pulse import Pulse
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.images import prepare
 from engine.training.user_functions import refuse_untrusted
@@ -120,9 +121,18 @@ def _watch(layer: Layer, take: Callable[[Tensor], None]) -> torch.utils.hooks.Re
 
 
 def read_activations(
-    model: nn.Module, data: Dataset, recipe: Recipe, layers: list[Layer], examples: int
+    model: nn.Module,
+    data: Dataset,
+    recipe: Recipe,
+    layers: list[Layer],
+    examples: int,
+    *,
+    move: Callable[[], None] = lambda: None,
 ) -> list[Tensor]:
-    """Return what passes some layers on the first test examples, float32 (n, features) each."""
+    """Return what passes some layers on the first test examples, float32 (n, features) each.
+
+    `move` is called before every batch: the network may be a user's, which may never return.
+    """
     parts: list[list[Tensor]] = [[] for _ in layers]
     hooks = [
         _watch(layer, lambda value, part=part: part.append(value.float().flatten(1)))
@@ -131,6 +141,7 @@ def read_activations(
     model.eval()
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for start in range(0, examples, EVALUATION_BATCH):
+            move()
             model(data.normalise(data.test_inputs[start : min(start + EVALUATION_BATCH, examples)]))
     for hook in hooks:
         hook.remove()
@@ -167,9 +178,15 @@ def pair_products(vectors: Tensor) -> np.ndarray:
 
 
 def compare_arm(
-    paths: StudyPaths, plan: StudyPlan, arm: PlannedArm, runs: list[str], datasets: dict[DataRecipe, Dataset]
+    paths: StudyPaths,
+    plan: StudyPlan,
+    arm: PlannedArm,
+    runs: list[str],
+    datasets: dict[DataRecipe, Dataset],
+    *,
+    move: Callable[[], None] = lambda: None,
 ) -> ArmSimilarity:
-    """Compare the layers of one arm's runs."""
+    """Compare the layers of one arm's runs; `move` is called whenever the work moves on."""
     recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
     search_path = tuple(Path(folder) for folder in plan.search_path)
@@ -190,9 +207,8 @@ def compare_arm(
         vectors: list[list[Tensor | None]] = [[] for _ in group]
         for run in kept:
             task.model.load_state_dict(read_weights(paths.run(run), _require_result(paths, run)))
-            for held, features in zip(
-                vectors, read_activations(task.model, data, recipes[0], group, examples), strict=True
-            ):
+            activations = read_activations(task.model, data, recipes[0], group, examples, move=move)
+            for held, features in zip(vectors, activations, strict=True):
                 held.append(gram_vector(features))
         entries += [_describe(layer, kept, held) for layer, held in zip(group, vectors, strict=True)]
     return ArmSimilarity(
@@ -233,6 +249,7 @@ def measure_similarity(paths: StudyPaths) -> int:
     """
     plan = read_plan(paths)
     earlier = {arm.name: arm for arm in find_similarity(paths.cka)}
+    search_path = tuple(Path(folder) for folder in plan.search_path)
     use_one_thread()
     datasets: dict[DataRecipe, Dataset] = {}
     arms: list[ArmSimilarity] = []
@@ -246,7 +263,8 @@ def measure_similarity(paths: StudyPaths) -> int:
             continue
         set_kernels("deterministic", "fp32")
         try:
-            arms.append(compare_arm(paths, plan, arm, runs, datasets))
+            with Pulse(lambda: [paths.similarity_beat], search_path) as pulse:
+                arms.append(compare_arm(paths, plan, arm, runs, datasets, move=pulse.move))
         except (NondetError, OSError, RuntimeError) as error:
             LOG.error("no CKA of arm %s: %s", arm.name, error)
     write_record(paths.cka, StudySimilarity(arms=tuple(arms)), compact=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,9 @@ class Queued:
 
     @property
     def obstacle(self) -> str | None:
+        return None
+
+    def end_silent(self, training: Collection[int]) -> str | None:
         return None
 
     def describe(self) -> WorkerState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from engine.protocol.load import parse_protocol
 from engine.recipe import DeviceType
 from engine.study.beats import CLOCK, LOST_S, BeatRecord, write_beat
 from engine.study.control import request
+from engine.study.logs import LOG_BYTES
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
@@ -48,6 +49,9 @@ class Scripted:
 
     def describe(self) -> WorkerState:
         return self.state
+
+    def end_silent(self, training: Collection[int]) -> str | None:
+        return None
 
 
 @dataclass
@@ -187,3 +191,13 @@ def test_supervisor_rests_in_proportion_to_its_looks_and_wakes_at_once(
     monkeypatch.setattr(time, "sleep", lambda seconds: (sleep(seconds), request(supervised.paths, "pause")))
     supervised.rest()
     assert len(slept) == 1, "a request has come"
+
+
+def test_log_of_a_supervisor_stays_within_bounds(supervised: Supervisor) -> None:
+    log = supervised.paths.supervisor_log
+    log.write_bytes(b"first line\n" + b"x" * LOG_BYTES)
+    supervised.beaten = -1e9
+    supervised.beat()
+    assert log.stat().st_size < LOG_BYTES
+    assert log.read_bytes().startswith(b"first line\n")
+    assert b"bytes were taken out here" in log.read_bytes()

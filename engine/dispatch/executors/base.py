@@ -8,7 +8,7 @@ other devices than the one that trains, or none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -35,6 +35,8 @@ class WorkerRequest:
 
     paths: StudyPaths
     session: str
+    stall_s: float | None = None
+    """Seconds for which it may do nothing at all outside of a run; 0 for no end, None for what is usual."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class WorkerHandle(JobHandle, Protocol):
 
     def describe(self) -> WorkerState:
         """Return what the worker does, or what it waits for."""
+        ...
+
+    def end_silent(self, training: Collection[int]) -> str | None:
+        """Kill a worker that hangs without a run, whose silence no beat tells; return why, None where it may go on.
+
+        Args:
+            training: The processes of the study that have a run, and whose beats say how they are.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from engine.dispatch.devices import (
 from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, WorkerState
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.leases import UNKNOWN, Lease
+from engine.dispatch.leftovers import VARIABLE, end_leftovers, make_mark
+from engine.dispatch.neighbours import describe_busy_cores
 from engine.dispatch.visible import Gpu
 from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
@@ -71,16 +74,27 @@ def attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOut
             stop_group(process, at_once=True)
 
 
+def _poll_marked(process: subprocess.Popen[Any], mark: str) -> int | None:
+    """Return the exit status of a process that leads its group, None while it runs; what it left behind is killed."""
+    known = process.returncode
+    status = poll_group(process)
+    if known is None and status is not None:
+        end_leftovers(mark)
+    return status
+
+
 @dataclass(frozen=True)
 class LocalJob:
     """Holds a job in a process group of its own; it ends with the process that started it."""
 
     process: subprocess.Popen[Any]
     watch: JobWatch
+    mark: str
+    """What all that it starts has in its environment."""
 
     def poll(self) -> int | None:
         """Return the exit status; None while it runs. A job that has done nothing for too long is killed."""
-        status = poll_group(self.process)
+        status = _poll_marked(self.process, self.mark)
         if status is None and self.watch.look() >= self.watch.limit_s:
             LOG.warning("%s", self.watch.obstacle)
             self.stop(at_once=True)
@@ -102,10 +116,13 @@ class LocalWorker:
 
     process: subprocess.Popen[bytes]
     slot: Slot
+    watch: JobWatch
+    mark: str
+    """What all that it starts has in its environment."""
 
     def poll(self) -> int | None:
         """Return the exit status; None while it runs."""
-        return poll_group(self.process)
+        return _poll_marked(self.process, self.mark)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Ask the worker and whatever it started to end, or kill them."""
@@ -115,7 +132,7 @@ class LocalWorker:
         """Tell from the slot's lease whether the worker trains, or who else holds the slot."""
         holder = Lease(self.slot.key).read_holder()
         if holder is None:
-            return WorkerState("starting")
+            return WorkerState("starting", self.watch.obstacle)
         if holder.pid == self.process.pid:
             return WorkerState("training")
         if holder == UNKNOWN:
@@ -123,6 +140,24 @@ class LocalWorker:
             return WorkerState("waiting", said)
         message = f"the slot is held by study {holder.study} (process {holder.pid})"
         return WorkerState("waiting", message)
+
+    def end_silent(self, training: Collection[int]) -> str | None:
+        """Kill a worker that does nothing although it has no run: one that waits reads the study again and again."""
+        if any(_group_of(pid) == self.process.pid for pid in training):
+            self.watch.note_sign()
+            return None
+        if self.process.returncode is not None or self.watch.look() < self.watch.limit_s:
+            return None
+        why = self.watch.obstacle
+        self.stop(at_once=True)
+        return why
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:  # it has ended
+        return None
 
 
 @dataclass(frozen=True)
@@ -148,25 +183,28 @@ class LocalExecutor:
         """Start a worker that waits for its slot; what it prints goes to the supervisor's log."""
         slot = next(slot for slot in self.slots if slot.name == place)
         job = worker_job(request.paths, request.session, place=place, lease=slot.key)
-        process = start_detached(job.command, log=request.paths.supervisor_log, environment=slot.environment)
-        return LocalWorker(process, slot)
+        mark = make_mark()
+        environment = slot.environment | {VARIABLE: mark}
+        process = start_detached(job.command, log=request.paths.supervisor_log, environment=environment)
+        return LocalWorker(process, slot, JobWatch(process.pid, request.stall_s), mark)
 
     def start_job(self, job: Job) -> LocalJob:
         """Start a job on the first device, or without one; no slot is leased for it."""
-        process = subprocess.Popen(
-            job.command, stdin=subprocess.DEVNULL, cwd="/", env=self._environment(job), process_group=0
-        )
-        return LocalJob(process, JobWatch(process.pid, job.stall_s))
+        mark = make_mark()
+        environment = self._environment(job, mark)
+        process = subprocess.Popen(job.command, stdin=subprocess.DEVNULL, cwd="/", env=environment, process_group=0)
+        return LocalJob(process, JobWatch(process.pid, job.stall_s, job.beat), mark)
 
     def run_job(self, job: Job, text: str) -> JobOutput:
         """Run a job on the first device, or without one, to its end; no slot is leased for it."""
+        mark = make_mark()
         process = subprocess.Popen(
             job.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self._environment(job),
+            env=self._environment(job, mark),
             cwd="/",
             process_group=0,
         )
@@ -174,9 +212,10 @@ class LocalExecutor:
             return attend(process, JobWatch(process.pid, job.stall_s), text)
         finally:
             stop_group(process, at_once=True)
+            end_leftovers(mark)
 
-    def _environment(self, job: Job) -> dict[str, str]:
-        return dict(os.environ) | (self.slots[0].environment if job.on_device else {})
+    def _environment(self, job: Job, mark: str) -> dict[str, str]:
+        return dict(os.environ) | (self.slots[0].environment if job.on_device else {}) | {VARIABLE: mark}
 
 
 def open_local(wanted: Wanted) -> LocalExecutor:
@@ -187,9 +226,11 @@ def open_local(wanted: Wanted) -> LocalExecutor:
     """
     found = None if wanted.devices == "cpu" else list_devices()
     devices = choose_devices(wanted.devices, found=found)
+    slots = make_slots(devices, wanted.slots_per_device, found=found)
+    busy = describe_busy_cores(len(slots)) if devices == ("cpu",) else None
     return LocalExecutor(
         device=device_type(devices),
-        slots=make_slots(devices, wanted.slots_per_device, found=found),
+        slots=slots,
         most_slots=len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU,
-        notes=explain_devices(wanted.devices, found=found),
+        notes=(*explain_devices(wanted.devices, found=found), *([] if busy is None else [busy])),
     )
