@@ -53,6 +53,7 @@ print("loaded", *sorted(name for name in sys.modules if any(f"{{name}}.".startsw
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_process_loads_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
     statement, forbidden = CASES[name]

@@ -35,6 +35,7 @@ def try_claim(arguments: tuple[str, int]) -> int | None:
     return None if attempt is None else os.getpid()
 
 
+@pytest.mark.slow
 def test_one_of_many_processes_wins_each_attempt(tmp_path: Path) -> None:
     run = RunPaths(tmp_path)
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -49,6 +49,7 @@ def test_preparing_again_changes_nothing(file: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in paths.folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_raised_replicas_keep_the_runs_that_are_there(file: Path) -> None:
     paths, protocol = prepare(file)
     first = plan_protocol(protocol)
@@ -71,6 +72,7 @@ def test_earlier_protocol_is_kept(file: Path, protocol_text: str) -> None:
     assert "epochs = 3" in paths.protocol.read_text()
 
 
+@pytest.mark.slow
 def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None:
     paths, _ = prepare(file)
     write_record(paths.supervisor, make_supervisor())

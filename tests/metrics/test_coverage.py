@@ -33,6 +33,7 @@ LEAST, MOST = 92.3, 97.7
 FEW_TO_MANY = (3, 5, 10, 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_worlds_have_the_mean_and_the_sd_that_they_say(world: str) -> None:
     found = WORLDS[world](np.random.default_rng(3), 20_000, 4)

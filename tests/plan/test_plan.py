@@ -219,6 +219,7 @@ recipes = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(recipes)
 def test_recipe_survives_json_with_its_id(recipe: Recipe) -> None:
     again = msgspec.json.decode(msgspec.json.encode(recipe), type=Recipe)

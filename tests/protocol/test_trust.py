@@ -78,6 +78,7 @@ def test_protocol_that_is_reached_through_a_link_has_the_folder_of_its_file(tmp_
         load_protocol(link)
 
 
+@pytest.mark.slow
 def test_reading_listing_and_planning_run_no_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_check_names_the_code_before_it_runs_it(
     assert not (tmp_path / "trace").exists()
 
 
+@pytest.mark.slow
 def test_trust_changes_no_run_and_is_kept_with_the_study(tmp_path: Path) -> None:
     plain = load_protocol(write_protocol(tmp_path / "here"))
     plan = plan_protocol(plain)

@@ -73,6 +73,7 @@ def test_measures_made_anew_are_those_that_were_written(paths: StudyPaths) -> No
     assert_close(json.loads(paths.curves.read_text()), json.loads((KEPT / "curves.json").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["table", "markdown", "latex", "csv", "json"])
 def test_study_is_reported_in_every_format(paths: StudyPaths, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report", str(paths.folder), "--format", form]) == 0

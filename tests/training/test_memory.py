@@ -145,6 +145,7 @@ def linear(base: Recipe) -> Recipe:
     return replace(base, model=ModelRecipe(preset="linear"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [CUDA_OUT, CPU_OUT, MemoryError()])
 @pytest.mark.parametrize("step", [(facts, "train_steps"), (Workbench, "prepare_single"), (facts, "time_task")])
 def test_step_that_does_not_fit_is_a_fault_of_the_batch_size(
@@ -226,6 +227,7 @@ def test_trial_of_channels_last_that_does_not_fit_is_left_out(
     assert (found.size, found.channels_last) == (8, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "size"), [(8, 8), (4, 4), (3, 2), (1, 1)])
 def test_size_whose_self_test_does_not_fit_gives_way_to_the_next_smaller_one(
     linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, size: int
@@ -253,6 +255,7 @@ class Ending:
     status: int | None = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ending",
     [

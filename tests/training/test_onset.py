@@ -60,6 +60,7 @@ def train_in(study: StudyPaths, recipe: Recipe, train: Train, **arguments: Any) 
     return train(recipe, on_epoch=note, start=start, fork=fork, **arguments), len(trained)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("onset", [1, 2, 4])
 @pytest.mark.parametrize("source", ["shuffle", "augment", "lowlevel", "bit"])
 def test_forked_run_equals_the_same_run_from_scratch(

@@ -107,6 +107,7 @@ def test_help_and_version(capsys: Capture) -> None:
     assert "nondet-tui 0." in out
 
 
+@pytest.mark.slow
 def test_store_that_is_a_file_is_refused(file: Path, capsys: Capture) -> None:
     Path(os.environ["NONDET_STORE"]).write_text("")
     assert cli.main(["--batch", str(file)]) == 2
@@ -167,6 +168,7 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     assert "trains them again" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])
 def test_report_says_that_a_run_is_damaged(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
     shutil.copytree(KEPT, tmp_path / "kept")
@@ -182,6 +184,7 @@ def test_report_says_that_a_run_is_damaged(tmp_path: Path, capfd: pytest.Capture
         assert json.loads(out)["study"] == "kept"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table", "markdown", "latex", "csv", "json"])
 def test_report_of_a_study_without_results(study: StudyPaths, capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert cli.main(["report", "tiny", "--format", name]) == 0

@@ -26,6 +26,7 @@ def run(shell: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["locate", "keys", "--version", "--help", "completion bash"])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_no_exit_code(command: str, closed: str) -> None:
@@ -62,6 +63,7 @@ def test_full_error_output_ends_no_command() -> None:
     assert (done.returncode, done.stdout) == (0, "went on\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["keys", "report x --format markdown", "report x --format csv", "report x"])
 def test_ascii_output_is_spelled(command: str, tmp_path: Path) -> None:
     shutil.copytree(KEPT, tmp_path / "store" / "x")

@@ -96,6 +96,7 @@ def test_fixed_sizes_of_presets_need_no_question(asked: list[PackQuestion]) -> N
     assert asked == []
 
 
+@pytest.mark.slow
 def test_choices_are_kept_with_the_study(asked: list[PackQuestion], tmp_path: Path) -> None:
     store = str(tmp_path / "studies")
     protocol = parse(dispatch='slots_per_device = "auto"')
@@ -116,6 +117,7 @@ def test_choices_are_kept_with_the_study(asked: list[PackQuestion], tmp_path: Pa
     assert recall(protocol, store=store).packings == {}
 
 
+@pytest.mark.slow
 def test_packs_that_ran_out_of_memory_are_halved_until_runs_are_alone(
     asked: list[PackQuestion], tmp_path: Path
 ) -> None:

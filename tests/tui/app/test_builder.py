@@ -36,6 +36,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Make, size: tuple[int, int]) -> None:
     app = open_builder(make_app)
@@ -67,6 +68,7 @@ async def test_palette_and_help_offer_what_acts(make_app: Make) -> None:
         assert "Delete arm" not in {command.title for command in app.get_system_commands(app.screen)}
 
 
+@pytest.mark.slow
 async def test_narrower_terminal_shows_the_page_that_has_the_focus(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -80,6 +82,7 @@ async def test_narrower_terminal_shows_the_page_that_has_the_focus(make_app: Mak
         assert screen_of(app).document.text() == before
 
 
+@pytest.mark.slow
 async def test_control_toggled_forth_and_back_is_a_control(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -93,6 +96,7 @@ async def test_control_toggled_forth_and_back_is_a_control(make_app: Make) -> No
         assert screen_of(app).document.names == NAMES, "a name that somebody chose stays"
 
 
+@pytest.mark.slow
 async def test_names_that_begin_alike_are_told_apart_in_the_table(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -102,6 +106,7 @@ async def test_names_that_begin_alike_are_told_apart_in_the_table(make_app: Make
         assert rows == ["Parameter Initialization", "Parameter Initializatio…", "Mine"]
 
 
+@pytest.mark.slow
 async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

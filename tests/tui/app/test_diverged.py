@@ -11,6 +11,7 @@ from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import diverge, write_study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_diverged_arm_is_shown_as_what_it_is(make_app: Make, store: Path, size: tuple[int, int]) -> None:
     """Replicas that all diverged agree on nothing: no SD of 0 on the screen, and what the mark means."""

@@ -18,6 +18,7 @@ from tui.app.app import NondetApp
 Make = Callable[..., NondetApp]
 
 
+@pytest.mark.slow
 async def test_request_that_cannot_be_made_is_said(make_app: Make, store: Path) -> None:
     paths = write_study(store / "theirs")
     paths.control.rmdir()
@@ -55,6 +56,7 @@ async def test_store_that_cannot_be_read_is_said(make_app: Make, store: Path, mo
         assert app.is_running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("linked", ["a folder in it", "itself"])
 async def test_deleting_a_study_touches_nothing_outside_of_it(make_app: Make, store: Path, linked: str) -> None:
     outside = write_study(store.parent / "outside", done=3, running=0).folder

@@ -123,6 +123,7 @@ def test_source_that_changes_nothing_is_explained_once_with_its_arms() -> None:
     assert row.startswith("– Data Augmentation changes nothing in A, B: digits has no augmentation")
 
 
+@pytest.mark.slow
 async def test_protocols_are_listed_by_where_they_are_from(
     make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

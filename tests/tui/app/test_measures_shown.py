@@ -15,6 +15,7 @@ from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.start import StartScreen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "suffix"), [("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("json", "json")])
 async def test_copies_are_called_after_their_format(make_app: Make, store: Path, kind: str, suffix: str) -> None:
     paths = write_study(store / "live")
@@ -29,6 +30,7 @@ async def test_copies_are_called_after_their_format(make_app: Make, store: Path,
         assert names == [f"live.{suffix}"]
 
 
+@pytest.mark.slow
 async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_app: Make, store: Path) -> None:
     paths = write_study(store / "live")
     for file in paths.runs.glob("*/attempts/01/epochs.jsonl"):
@@ -46,6 +48,7 @@ async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_
         assert screen.measure == "accuracy"
 
 
+@pytest.mark.slow
 async def test_results_say_what_is_measured_until_it_is(make_app: Make, store: Path, monkeypatch: Any) -> None:
     let_go = threading.Event()
     monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: let_go.wait(20) and None)
@@ -69,6 +72,7 @@ async def test_results_say_what_is_measured_until_it_is(make_app: Make, store: P
         assert "6 of 9 replicas" in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_explanations_scroll_to_the_last_measure(make_app: Make, store: Path, size: tuple[int, int]) -> None:
     app = make_app()

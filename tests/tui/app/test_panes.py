@@ -55,6 +55,7 @@ async def test_arms_whose_names_begin_alike_are_told_apart(make_app: Make, store
         assert len(marks) == len(set(marks)) == 2
 
 
+@pytest.mark.slow
 async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
     make_app: Make, store: Path, monkeypatch: Any
 ) -> None:
@@ -78,6 +79,7 @@ async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
         assert "9 of 9 runs" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_another_theme_has_its_own_colours_at_once(make_app: Make, store: Path) -> None:
     app = make_app(opened=write_study(store / "s").folder)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -113,6 +115,7 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
         assert str(store)[-40:] in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("read", "keys"),
     [
@@ -138,6 +141,7 @@ async def test_files_are_read_beside_the_event_loop(
     assert threading.main_thread() not in threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", [True, False])
 async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, store: Path, ended: bool) -> None:
     paths = write_study(store / "s", done=3 if ended else 2, running=0)
@@ -163,6 +167,7 @@ async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, st
         assert "pause it" not in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_names_are_cut_only_where_nothing_else_has_room(
     make_app: Make, store: Path, size: tuple[int, int]
@@ -207,6 +212,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", SHOWN)
 async def test_no_key_is_cut_at_the_foot(make_app: Make, store: Path, name: str, width: int) -> None:

@@ -66,6 +66,7 @@ async def test_plot_sends_the_rows_that_differ(make_app: Make, store: Path, monk
         assert len(sent) < plot.size.height, "axes, labels and what lies elsewhere stay"
 
 
+@pytest.mark.slow
 async def test_lists_send_the_rows_that_differ(make_app: Make, store: Path, monkeypatch: Any) -> None:
     paths = write_study(store / "s")
     app = make_app(opened=paths.folder)

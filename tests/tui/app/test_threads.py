@@ -48,6 +48,7 @@ async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monke
     assert most == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["m", "r"])
 async def test_screen_may_be_left_while_it_reads(make_app: Make, store: Path, monkeypatch: Any, key: str) -> None:
     """What comes later for it is dropped."""
@@ -87,6 +88,7 @@ async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, stor
         assert plot.curves[-1].name == arms.key == "Parameter Initialization"
 
 
+@pytest.mark.slow
 async def test_runs_that_are_done_are_counted_beside_the_event_loop_and_once_per_change(
     make_app: Make, monkeypatch: Any
 ) -> None:
