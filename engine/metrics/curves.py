@@ -45,15 +45,16 @@ def measure_curves(paths: StudyPaths, plan: StudyPlan, previous: StudyCurves | N
         if arm.group > 1:
             continue
         runs = tuple(run for run in arm.runs if run in finished)
+        ends = {run: epoch for run in runs if (epoch := finished[run].diverged_epoch) is not None}
         before = earlier.get(arm.name)
-        if before is not None and before.runs == runs:
+        if before is not None and before.runs == runs and before.diverged == tuple(ends.values()):
             arms.append(before)
             continue
         for run in runs:
             if run not in records:
                 records[run] = read_run(paths, run, finished[run])
         first = compare_first_epochs(paths, arm, runs, finished)
-        arms.append(spread_by_epoch(arm.name, {run: records[run] for run in runs}, first))
+        arms.append(spread_by_epoch(arm.name, {run: records[run] for run in runs}, first, diverged=ends))
     return StudyCurves(study=plan.study, arms=tuple(arms))
 
 
@@ -70,16 +71,30 @@ def read_run(paths: StudyPaths, run: str, result: ResultRecord) -> Epochs:
 
 
 def spread_by_epoch(
-    name: str, runs: Mapping[str, Epochs], first_epochs: tuple[FirstEpoch, ...] | None = None
+    name: str,
+    runs: Mapping[str, Epochs],
+    first_epochs: tuple[FirstEpoch, ...] | None = None,
+    *,
+    diverged: Mapping[str, int] | None = None,
 ) -> ArmCurves:
     """Return the spread of each figure at each epoch over an arm's runs.
 
-    Replicas whose figure is not finite at an epoch, or that have not reached it, are not counted there.
+    Replicas whose figure is not finite at an epoch, or that have not reached it, are not counted there. Neither are
+    those that diverge in it: what such a network still answers says nothing of how far trained ones lie apart.
+
+    Args:
+        name: The arm's.
+        runs: The epochs of each run.
+        first_epochs: See `compare_first_epochs`.
+        diverged: Run → the epoch in which it diverged.
     """
+    ends = diverged or {}
     by_epoch: dict[int, list[EpochRecord]] = {}
-    for records in runs.values():
+    for run, records in runs.items():
         for record in records:
-            by_epoch.setdefault(record.epoch, []).append(record)
+            counted = by_epoch.setdefault(record.epoch, [])
+            if record.epoch < ends.get(run, math.inf):
+                counted.append(record)
     epochs = sorted(by_epoch)
     ordered = [by_epoch[epoch] for epoch in epochs]
     return ArmCurves(
@@ -90,6 +105,7 @@ def spread_by_epoch(
         test_cross_entropy=_spread([[record.test_cross_entropy for record in records] for records in ordered]),
         test_perplexity=_spread([[record.test_perplexity for record in records] for records in ordered]),
         first_epochs=first_epochs,
+        diverged=tuple(ends.values()),
     )
 
 

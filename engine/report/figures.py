@@ -1,7 +1,7 @@
 """The paper's figures from a study's measures, each as PNG, SVG and PDF; equal measures give equal figures.
 
-Figure 1: CKA by layer. Figure 2: measures against onset. Figure 3: accuracy and its SD by epoch. And one for crossed
-designs, which the paper has not.
+Figure 1: CKA by layer. Figure 2: measures against onset. Figure 3: range and SD of cross-entropy by epoch, and the same
+of accuracy or perplexity where replicas differ in it. And one for crossed designs, which the paper has not.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
+from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
-from engine.study.curves_record import ArmCurves, Figures
+from engine.study.curves_record import ArmCurves
 from engine.study.files import explain_write_errors
+from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.measured import Measured
 from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
 
@@ -50,7 +54,7 @@ def draw_figures(measured: Measured, folder: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         drawn["figure1-cka"] = draw_similarity(arms)
         drawn["figure2-onset"] = draw_onsets(arms)
-        drawn["figure3-instability"] = draw_instability(measured.curves)
+        drawn |= draw_instability(measured.curves)
         drawn["crossed"] = draw_crossed(arms)
         return [
             path for name, figure in drawn.items() if figure is not None for path in save_figure(figure, folder / name)
@@ -95,7 +99,11 @@ def draw_similarity(arms: Sequence[ArmMeasures]) -> Figure | None:
     return figure
 
 
-ONSET_PANELS = tuple(find_measure("images", key) for key in ("disagreement", "accuracy_sd", "ensemble_delta"))
+ONSET_PANELS: dict[Group, tuple[str, ...]] = {
+    "images": ("accuracy_sd", "cross_entropy_sd", "disagreement", "ensemble_delta"),
+    "text": ("perplexity_sd", "disagreement", "ensemble_perplexity_delta"),
+}
+"""What figure 2 shows: the first two are the paper's."""
 
 
 def draw_onsets(arms: Sequence[ArmMeasures]) -> Figure | None:
@@ -103,8 +111,12 @@ def draw_onsets(arms: Sequence[ArmMeasures]) -> Figure | None:
     families = group_onsets(arms)
     if not families:
         return None
-    figure = Figure(figsize=(9, 2.8))
-    for axes, measure in zip(figure.subplots(1, len(ONSET_PANELS)), ONSET_PANELS, strict=True):
+    group: Group = "text" if any(arm.text for arm in arms) else "images"
+    panels = [find_measure(group, key) for key in ONSET_PANELS[group]]
+    rows = math.ceil(len(panels) / 3)
+    figure = Figure(figsize=(9, 2.8 * rows))
+    places = figure.subplots(rows, math.ceil(len(panels) / rows), squeeze=False)
+    for axes, measure in zip(places.flat, panels, strict=True):
         for number, (name, members) in enumerate(families.items()):
             points = [(arm.onset, arm.find(measure.key)) for arm in members]
             known = [(onset, found, found.value) for onset, found in points if found.value is not None]
@@ -125,39 +137,67 @@ def _turn(reaches: Sequence[Interval]) -> list[list[float]]:
     return [[reach[side] for reach in reaches] for side in (0, 1)]
 
 
-def draw_instability(arms: Sequence[ArmCurves]) -> Figure | None:
-    """Draw mean and middle 95 % of accuracy (or perplexity), and the SD over replicas, by epoch.
+def draw_instability(arms: Sequence[ArmCurves]) -> dict[str, Figure | None]:
+    """Draw how far replicas lie apart by epoch, a picture for each figure that `select_spreads` chooses.
 
     Returns:
-        None where no arm has two replicas.
+        The pictures by the names of their files; none where no arm has two replicas.
     """
-    text = any(arm.test_perplexity is not None for arm in arms)
-    label = EPOCH_FIGURES["perplexity" if text else "accuracy"]
-    spreads = [(arm, arm.test_perplexity if text else arm.test_accuracy) for arm in arms]
-    shown = [(arm, found) for arm, found in spreads if found is not None and max(found.n) > 1]
-    if not shown:
-        return None
+    notes = describe_diverged(arms)
+    return {
+        f"figure3-{'instability' if figure == 'cross-entropy' else figure}": draw_spread(figure, series, notes)
+        for figure, series in select_spreads(arms).items()
+    }
+
+
+def draw_spread(figure_name: str, series: Sequence[SpreadSeries], notes: Sequence[str]) -> Figure:
+    """Draw mean and middle 95 % of a figure by epoch, and beside it their SD and the width of the middle 95 %."""
     figure = Figure(figsize=(9, 3))
     left, right = figure.subplots(1, 2)
-    for number, (arm, found) in enumerate(shown):
-        left.plot(arm.epochs, _fill_gaps(found.mean), lw=1, color=colour(number), label=arm.name)
-        low, high = _fill_gaps(found.low), _fill_gaps(found.high)
-        left.fill_between(arm.epochs, low, high, alpha=0.15, lw=0, color=colour(number))
-        right.plot(arm.epochs, _fill_gaps(found.sd), lw=1, color=colour(number))
-    for axes, title in ((left, f"{label}: mean and middle 95 %"), (right, "SD over replicas")):
+    for one in series:
+        left.plot(one.epochs, one.mean, lw=1, color=colour(one.number), label=one.arm.name)
+        left.fill_between(one.epochs, one.low, one.high, alpha=0.15, lw=0, color=colour(one.number))
+        widths = [high - low for low, high in zip(one.low, one.high, strict=True)]
+        _plot_sizes(right, one.epochs, widths, color=colour(one.number), ls="--", lw=0.7)
+        _plot_sizes(right, one.epochs, one.sd, color=colour(one.number), ls="-", lw=1)
+    left.set_ylabel(f"{EPOCH_FIGURES[figure_name]}:\nmean and middle 95 %")
+    right.set_ylabel("over replicas: SD (line),\nwidth of middle 95 % (dashed)")
+    last = max(epoch for one in series for epoch in one.epochs)
+    for axes in (left, right):
         axes.set_xlabel("epoch")
-        axes.set_ylabel(title)
-    if any(value for _, found in shown for value in found.sd if value):
-        right.set_yscale("log")
-        for axis_ticks in (right.yaxis.set_major_formatter, right.yaxis.set_minor_formatter):
-            axis_ticks("{x:g}")
+        axes.set_xlim(1, max(2, last))
+    sizes = [value for one in series for value in one.sd]
+    notes = [*notes, *(["on the lower edge: an SD of 0"] if _use_log_scale(right) and 0.0 in sizes else [])]
     figure.tight_layout()
-    _put_legend(figure, len(shown))
+    if notes:
+        figure.text(0.5, 1.0, "\n".join(notes), ha="center", va="bottom", fontsize=7)
+    _put_legend(figure, len(series))
     return figure
 
 
-def _fill_gaps(figures: Figures) -> list[float]:
-    return [math.nan if value is None else value for value in figures]
+def _plot_sizes(axes: Axes, epochs: Sequence[int], sizes: Sequence[float], **style: Any) -> None:
+    """Plot sizes that a logarithmic axis is to show: those of 0 lie on its lower edge."""
+    axes.plot(epochs, [size if size > 0 else math.nan for size in sizes], **style)
+    # A point alone has no line: its marker shows it.
+    zeros = [0.0 if size == 0 else math.nan for size in sizes]
+    if 0.0 in zeros:
+        axes.plot(epochs, zeros, transform=axes.get_xaxis_transform(), clip_on=False, marker=".", ms=2, **style)
+
+
+def _use_log_scale(axes: Axes) -> bool:
+    """Make the vertical axis logarithmic, with ticks that are told apart, where anything on it is above 0."""
+    values = [float(value) for line in axes.lines for value in line.get_ydata() if value > 0]  # pyright: ignore
+    if not values:
+        axes.set_ylim(0, 1)
+        axes.set_yticks([0])
+        return False
+    axes.set_yscale("log")
+    decades = math.log10(max(values) / min(values))
+    every = range(1, 10) if decades < 0.5 else (1, 2, 5) if decades < 2 else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=every))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return True
 
 
 def draw_crossed(arms: Sequence[ArmMeasures]) -> Figure | None:

@@ -14,12 +14,15 @@ from engine.study.records import MEGABYTE, Record, find_record
 Figures = tuple[float | None, ...]
 """One figure per epoch; None where no replica counts."""
 
+FIELDS = {"accuracy": "test_accuracy", "cross-entropy": "test_cross_entropy", "perplexity": "test_perplexity"}
+"""What can be added up over replicas: a name in `EPOCH_FIGURES`, and the field of an epoch, or an arm, that it is."""
+
 
 class SpreadCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One figure over the replicas, by epoch."""
 
     n: tuple[int, ...]
-    """Replicas that have reached the epoch with a figure that is finite."""
+    """Replicas that have reached the epoch without diverging, and whose figure is finite."""
     mean: Figures
     sd: Figures
     """The standard deviation with ddof 0."""
@@ -61,6 +64,8 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     test_perplexity: SpreadCurve | None = None
     first_epochs: tuple[FirstEpoch, ...] | None
     """The comparison of the first epochs, for arms in which one bit varies; None for others."""
+    diverged: tuple[int, ...] = ()
+    """The epoch in which each replica that has diverged did so; its figures count before that."""
 
     def __post_init__(self) -> None:
         """Refuse epochs that are none, and figures that are of others."""
@@ -69,6 +74,11 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         spreads = (self.test_accuracy, self.test_cross_entropy, self.test_perplexity)
         if any(spread is not None and len(spread.n) != len(self.epochs) for spread in spreads):
             raise ValueError("figures are of other epochs")
+
+    def find(self, figure: str) -> SpreadCurve | None:
+        """Return the spread of a figure by its name in `FIELDS`; None where no run has it."""
+        found: SpreadCurve | None = getattr(self, FIELDS[figure])
+        return found
 
 
 class StudyCurves(Record, frozen=True, tag=1):

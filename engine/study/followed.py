@@ -51,7 +51,7 @@ class Curves:
 
     paths: StudyPaths
     measures: Sequence[str]
-    """What is added up, of `series.FIELDS`."""
+    """What is added up, of `curves_record.FIELDS`."""
     known: Mapping[str, ArmCurves] = field(default_factory=dict[str, ArmCurves])
     """Arms of curves.json by name: their runs are not read again."""
     series: dict[str, ArmSeries] = field(default_factory=dict[str, ArmSeries])
@@ -72,7 +72,9 @@ class Curves:
                 self._arms_of.setdefault(run, []).append(arm.name)
             self.series[arm.name], self.references[arm.name] = ArmSeries(arm.name, self.measures), []
             before = self.known.get(arm.name)
-            if before is not None and set(before.runs) <= {r for r in arm.runs if states[r].status == "done"}:
+            done = {r for r in arm.runs if states[r].status == "done"}
+            # Live curves show what a replica guesses in the epoch in which it diverges, and curves.json does not.
+            if before is not None and not before.diverged and set(before.runs) <= done:
                 self.series[arm.name].add_finished(before)
                 self._added.update((arm.name, run) for run in before.runs)
         for run, names in self._arms_of.items():

@@ -10,11 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from engine.study.curves_record import ArmCurves, SpreadCurve
+from engine.study.curves_record import FIELDS, ArmCurves
 from engine.study.epochs import EpochRecord
-
-FIELDS = {"accuracy": "test_accuracy", "cross-entropy": "test_cross_entropy", "perplexity": "test_perplexity"}
-"""What can be added up: the name of a measure, and the field of an epoch that it is."""
 
 
 @dataclass(slots=True)
@@ -78,7 +75,7 @@ class ArmSeries:
     def add_finished(self, arm: ArmCurves) -> None:
         """Take an arm of curves.json; before any other."""
         for measure in self.measures:
-            found: SpreadCurve | None = getattr(arm, FIELDS[measure])
+            found = arm.find(measure)
             if found is None:
                 continue
             rows = zip(arm.epochs, found.n, found.mean, found.sd, found.min, found.max, strict=True)

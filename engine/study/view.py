@@ -169,7 +169,7 @@ class StudyView:
 
         Args:
             paths: The study.
-            measures: What is added up by arm and epoch, of `series.FIELDS`; where it is empty, no epochs are read.
+            measures: What is added up by arm and epoch, of `curves_record.FIELDS`; where empty, no epochs are read.
             known: Arms of curves.json by name: the epochs of their finished runs are not read again.
         """
         self.paths = paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.catalog.measures import MEASURES, list_fields
@@ -23,7 +24,7 @@ def make_measures(**fields: Any) -> ArmMeasures:
     return gather_arm(plain | unknown | fields | {"diagnostics": undiagnosed | fields.get("diagnostics", {})})
 
 
-def make_spread(sd: list[float | None], *, n: list[int] | None = None) -> SpreadCurve:
+def make_spread(sd: Sequence[float | None], *, n: list[int] | None = None) -> SpreadCurve:
     """Make the spread of a figure by epoch; all but the SD and the counts are the SD again."""
     figures = tuple(sd)
     return SpreadCurve(
@@ -33,7 +34,8 @@ def make_spread(sd: list[float | None], *, n: list[int] | None = None) -> Spread
 
 def make_curves(name: str, *, accuracy: SpreadCurve | None = None, **fields: Any) -> ArmCurves:
     """Make the curves of an arm, with an epoch for every value of the spread."""
-    epochs = tuple(range(1, 1 + len(accuracy.n))) if accuracy is not None else ()
+    any_spread = accuracy or fields.get("test_cross_entropy")
+    epochs = tuple(range(1, 1 + len(any_spread.n))) if any_spread is not None else ()
     return ArmCurves(
         **({"name": name, "runs": (), "epochs": epochs, "test_accuracy": accuracy, "first_epochs": None} | fields)
     )

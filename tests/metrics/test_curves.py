@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -68,6 +69,28 @@ def test_spread_of_each_epoch_is_numpys() -> None:
     assert (accuracy.min, accuracy.max) == (tuple(figures.min(0)), tuple(figures.max(0)))
     assert found.test_perplexity is None
     assert spread_by_epoch("a", {}).epochs == ()
+
+
+def test_replica_that_diverges_counts_up_to_the_epoch_before() -> None:
+    """The network that is left answers still, finitely, and as a guess; the table leaves it out, so does the curve."""
+    figures = [[80.0, 90.0, 91.0], [81.0, 92.0, 93.0], [82.0, 10.0]]
+    runs = {str(n): tuple(record(e, value) for e, value in enumerate(row, start=1)) for n, row in enumerate(figures)}
+    found = spread_by_epoch("a", runs, diverged={"2": 2})
+    assert found.diverged == (2,)
+    for spread in (found.test_accuracy, found.test_cross_entropy):
+        assert spread is not None
+        assert spread.n == (3, 2, 2)
+    assert found.test_accuracy is not None
+    assert found.test_accuracy.sd == pytest.approx((np.std([80, 81, 82]), 1.0, 1.0))
+
+
+def test_curves_from_before_are_made_anew_where_a_replica_diverged(paths: StudyPaths) -> None:
+    run = put(paths, RECIPE, [80.0, 10.0], diverged=True, diverged_epoch=2)
+    plan = make_study([make_arm("Wild", [run])])
+    now = measure_curves(paths, plan, None)
+    assert now.arms[0].diverged == (2,)
+    before = msgspec.structs.replace(now.arms[0], diverged=())
+    assert measure_curves(paths, plan, msgspec.structs.replace(now, arms=(before,))) == now
 
 
 @pytest.fixture

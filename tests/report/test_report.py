@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import math
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from pyarrow import parquet as pq
 
 from engine.errors import StudyError
 from engine.report import __main__ as command
-from engine.report.figures import draw_figures
+from engine.report.figures import colour, draw_figures, draw_instability
 from engine.report.parquet import convert_tables
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
@@ -43,13 +45,14 @@ def paths(tmp_path: Path) -> StudyPaths:
     paths = StudyPaths(tmp_path / "study")
     make_folder(paths.folder)
     write_metrics(paths.metrics, StudyMeasures(study="study", arms=tuple(make_arms())))
-    curves = make_curves(HOSTILE, accuracy=make_spread([1.0, 2.0, None], n=[3, 3, 0]))
+    spread = make_spread([1.0, 2.0, None], n=[3, 3, 0])
+    curves = make_curves(HOSTILE, accuracy=spread, test_cross_entropy=spread, runs=("a", "b", "c"), diverged=(3,) * 3)
     write_record(paths.curves, StudyCurves(study="study", arms=(curves,)))
     return paths
 
 
 MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
-NAMES = ("figure1-cka", "figure2-onset", "figure3-instability", "crossed")
+NAMES = ("figure1-cka", "figure2-onset", "figure3-instability", "figure3-accuracy", "crossed")
 
 
 @pytest.mark.slow
@@ -66,6 +69,41 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
     text = (tmp_path / "one" / "figure1-cka.svg").read_text()
     assert "Conv1" in text
     assert "mathdefault" not in (tmp_path / "one" / "figure3-instability.svg").read_text()
+
+
+def test_instability_has_every_spread_on_its_axis() -> None:
+    """A spread of 1e-8 beside one of 0.05 and one of 0: all three are lines on the picture, to the last epoch."""
+    curves = [
+        make_curves(name, test_cross_entropy=make_spread(sd), accuracy=make_spread([0.0] * 3))
+        for name, sd in {"linear": [0.0, 1e-8, 2e-8], "deep": [1e-4, 1e-2, 0.05], "still": [0.0] * 3}.items()
+    ]
+    (figure,) = draw_instability(curves).values()
+    assert figure is not None, "accuracy does not spread, and has no picture"
+    right = figure.axes[1]
+    assert right.get_yscale() == "log"
+    low, high = right.get_ylim()
+    assert 0 < low < 1e-8
+    assert high > 0.05
+    assert right.get_xlim() == (1, 3)
+    on_axis = [line for line in right.lines if line.get_linestyle() == "-"]
+    sizes = [[float(value) for value in np.asarray(line.get_ydata())] for line in on_axis]
+    assert [2e-8 in row and math.isnan(row[0]) for row in sizes] == [True, False, False, False, False]
+    edge = [line for line in on_axis if line.get_transform() == right.get_xaxis_transform()]
+    assert {str(line.get_color()) for line in edge} == {colour(0), colour(2)}, "an SD of 0 lies on the lower edge"
+    assert [text.get_text() for text in figure.texts] == ["on the lower edge: an SD of 0"]
+
+
+@pytest.mark.parametrize("spread", [[0.011, 0.0092, 0.0068], [0.5, 0.6, 0.55], [0.001, 0.02, 0.04], [1e-8, 1e-3, 1.0]])
+def test_ticks_of_the_log_axis_are_told_apart(spread: list[float]) -> None:
+    figure = draw_instability([make_curves("a", test_cross_entropy=make_spread(spread))])["figure3-instability"]
+    assert figure is not None
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    labels = [label for label in axes.get_yticklabels(which="both") if label.get_text()]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+    inside = [box for box in boxes if axes.bbox.y0 <= (box.y0 + box.y1) / 2 <= axes.bbox.y1]
+    assert len(inside) >= 2
+    assert all(below.y1 <= above.y0 for below, above in pairwise(inside))
 
 
 def test_study_without_measures_has_no_figures(tmp_path: Path) -> None:
@@ -97,6 +135,6 @@ def test_command_prints_what_it_wrote(
     monkeypatch.setattr("sys.argv", ["export", str(tmp_path)])
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(encode_measured(read_measured(paths)))))
     assert command.main() == 0
-    assert len(capsys.readouterr().out.split()) == 12
+    assert len(capsys.readouterr().out.split()) == 15
     monkeypatch.setattr("sys.argv", ["export"])
     assert command.main() == 2

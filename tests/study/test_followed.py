@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine.metrics.curves import measure_curves
-from engine.study.curves_record import ArmCurves
+from engine.study.curves_record import FIELDS, ArmCurves
 from engine.study.epochs import append_epoch, read_epochs
 from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
-from engine.study.series import FIELDS
 from engine.study.study_plan import read_plan
 from engine.study.view import ArmView, StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study

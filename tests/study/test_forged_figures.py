@@ -12,8 +12,9 @@ import pytest
 from engine.study.curves_record import StudyCurves
 from engine.study.records import Damage, Record, read_record
 from engine.study.similarity_record import StudySimilarity
-from tui.text.format import UNICODE
-from tui.text.text_figures import choose_step, draw_levels
+from tests.helpers.measures import make_curves, make_spread
+from tui.text.format import ASCII, UNICODE
+from tui.text.text_figures import choose_step, list_instability
 
 KEPT = Path(__file__).parent / "kept"
 Change = Callable[[dict[str, Any]], object]
@@ -48,5 +49,8 @@ def test_any_number_has_a_step(share: float, step: str) -> None:
 
 def test_series_of_any_numbers_is_drawn() -> None:
     values = [-1e308, None, 1e-320, 0.0, 1e308]
-    drawn = draw_levels(values, UNICODE, 20)
-    assert drawn == f"{UNICODE.levels[0]} {UNICODE.levels[0]}{UNICODE.levels[0]}{UNICODE.levels[-1]}"
+    arm = make_curves("Forged", accuracy=make_spread(values), test_cross_entropy=make_spread(values))
+    for symbols in (UNICODE, ASCII):
+        lines = list_instability([arm], symbols, name_width=8, width=60)
+        assert lines[0].startswith("SD over replicas of test cross-entropy")
+        assert max(map(len, lines)) <= 60

@@ -9,11 +9,11 @@ import pytest
 
 from engine.study import looks
 from engine.study.control import request
+from engine.study.curves_record import FIELDS
 from engine.study.epochs import append_epoch
 from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
-from engine.study.series import FIELDS
 from engine.study.summary import StudySummaries
 from engine.study.view import StudySnapshot, StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study

@@ -37,8 +37,6 @@ class Symbols:
     paused: str = "⏸"
     bar: str = "━"
     bar_rest: str = "─"
-    levels: str = "▁▂▃▄▅▆▇█"
-    """Heights of one character, lowest first."""
     ellipsis: str = "…"
 
     @property
@@ -58,7 +56,7 @@ class Symbols:
 UNICODE = Symbols()
 ASCII = Symbols(
     missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
-    bar="#", bar_rest="-", levels="_.-=+*%#", ellipsis="...",
+    bar="#", bar_rest="-", ellipsis="...",
 )  # fmt: skip
 
 

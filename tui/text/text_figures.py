@@ -1,4 +1,4 @@
-"""The paper's figures as text: CKA by layer, measures against onset, SD by epoch, shares of a crossed design."""
+"""The paper's figures as text: CKA by layer, measures against onset, spread by epoch, shares of a crossed design."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from engine.catalog.measures import find_measure
+from engine.catalog.measures import EPOCH_FIGURES, list_columns
 from engine.protocol.faults import printable
 from engine.study.curves_record import ArmCurves
+from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.metrics_record import ArmMeasures, group_onsets
 from engine.study.similarity_record import ArmSimilarity
-from tui.text.format import UNICODE, Symbols, format_interval, format_number, shorten
+from tui.text.format import MAX_DIGITS, UNICODE, Symbols, format_interval, format_number, shorten_apart
+from tui.text.plot import GlyphSet, draw_plot, fit_scale, to_text
+from tui.text.series import Curve
 from tui.text.tables import Column, arm_name, head_columns
 
 BAR_WIDTH = 24
@@ -32,20 +35,6 @@ def draw_bar(value: float, symbols: Symbols, width: int) -> str:
     """Draw a share of 0…1 as a bar."""
     filled = round(width * min(1.0, max(0.0, value)))
     return symbols.bar * filled + symbols.bar_rest * (width - filled)
-
-
-def draw_levels(values: Sequence[float | None], symbols: Symbols, width: int) -> str:
-    """Draw values as heights of characters, the largest full; a space where there is none.
-
-    Longer series are cut into `width` parts of which each shows its largest value.
-    """
-    parts = [list(values)[i * len(values) // width : (i + 1) * len(values) // width] for i in range(width)]
-    cells = values if len(values) <= width else [max((v for v in p if v is not None), default=None) for p in parts]
-    top = max((value for value in cells if value is not None), default=0.0)
-    steps = symbols.levels
-    return "".join(
-        " " if value is None else choose_step(value / top, steps) if top > 0 else steps[0] for value in cells
-    )
 
 
 def choose_step(share: float, steps: str) -> str:
@@ -68,27 +57,27 @@ def list_similarity(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) 
 
 
 def list_onsets(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
-    """List figure 2: a line per onset, its bar the disagreement."""
-    disagreement, spread = make_onset_columns(symbols)
+    """List figure 2: a line per onset, its bar the disagreement, behind it what the paper's figure shows."""
+    arms = list(arms)
+    disagreement, *spreads = make_onset_columns(symbols, text=any(arm.text for arm in arms))
     families = group_onsets(arms)
     top = max((_read_share(arm) for family in families.values() for arm in family), default=0.0)
     lines: list[str] = []
     for name, family in families.items():
-        heads = ", ".join(f"{column.title} {column.unit}" for column in (disagreement, spread))
+        heads = ", ".join(f"{column.title} {column.unit}" for column in (disagreement, *spreads))
         lines.append(f"{printable(name)}: {heads}")
         for arm in family:
             share = _read_share(arm) / top if top else 0.0
-            figures = f"{disagreement.format(arm, symbols)}   SD {spread.format(arm, symbols)}"
+            figures = "   ".join(column.format(arm, symbols) for column in (disagreement, *spreads))
             lines.append(f"  onset {arm.onset:>4}  {draw_bar(share, symbols, bar)}  {figures}")
     return lines
 
 
-def make_onset_columns(symbols: Symbols) -> tuple[Column, Column]:
-    """Return the two measures that are shown of each onset."""
-    disagreement, spread = head_columns(
-        (find_measure("images", "disagreement"), find_measure("images", "accuracy_sd")), symbols
-    )
-    return disagreement, spread
+def make_onset_columns(symbols: Symbols, *, text: bool) -> tuple[Column, ...]:
+    """Return the measures that are shown of each onset: disagreement, then the SDs of figure 2."""
+    measures = list_columns("published", text=text)
+    chosen = [measure for measure in measures if measure.key == "disagreement"]
+    return head_columns([*chosen, *(measure for measure in measures if measure.statistic == "sd")], symbols)
 
 
 def _read_share(arm: ArmMeasures) -> float:
@@ -96,20 +85,66 @@ def _read_share(arm: ArmMeasures) -> float:
 
 
 def list_instability(curves: Iterable[ArmCurves], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
-    """List figure 3: a line per arm with the SD over replicas by epoch; below, one bit's first epochs."""
+    """List figure 3: each figure's spread by epoch, what diverged, and one bit's first epochs."""
     arms = list(curves)
+    spreads = select_spreads(arms).items()
+    lines = [
+        line
+        for figure, series in spreads
+        for line in list_spread(figure, series, symbols, name_width=name_width, width=width)
+    ]
+    return lines + [printable(note) for note in describe_diverged(arms)] + list_first_epochs(arms, symbols)
+
+
+SPREAD_ROWS = 14
+"""Rows of a plot of spread over time."""
+
+
+def list_spread(
+    figure: str, series: Sequence[SpreadSeries], symbols: Symbols, *, name_width: int, width: int
+) -> list[str]:
+    """List figure 3 of one figure: the SD over replicas by epoch on a logarithmic axis, and a line per arm.
+
+    Args:
+        figure: Its name in `EPOCH_FIGURES`.
+        series: The arms that are shown.
+        symbols: What can be shown.
+        name_width: Columns of an arm's name.
+        width: Columns in all.
+    """
+    names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
+    curves = [
+        Curve(one.arm.name, one.number, _by_epoch(one), label=name) for one, name in zip(series, names, strict=True)
+    ]
+    glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
+    scale = fit_scale(curves, log=True)
+    lines = [f"SD over replicas of {EPOCH_FIGURES[figure]}, by epoch"]
+    if scale is not None:
+        lines += to_text(draw_plot(curves, scale, width - FRAME, SPREAD_ROWS, glyphs=glyphs)).splitlines()
+    for one, name in zip(series, names, strict=True):
+        sds = f"{name:{name_width}}  SD {one.sd[0]:.3g} first, {one.sd[-1]:.3g} last, {max(one.sd):.3g} most"
+        low, high = format_apart(one.low[-1], one.high[-1])
+        middle = f"middle 95 % of epoch {one.epochs[-1]}: {low} to {high}"
+        room = width - FRAME - len(sds) - 3
+        lines += [f"{sds}   {middle}"] if len(middle) <= room else [sds, f"{'':{name_width}}  {middle}"]
+    return lines
+
+
+def _by_epoch(series: SpreadSeries) -> list[float | None]:
+    """Return the SD of every epoch from 1 on; None where there is none."""
+    known = dict(zip(series.epochs, series.sd, strict=True))
+    return [known.get(epoch) for epoch in range(1, series.epochs[-1] + 1)]
+
+
+def format_apart(low: float, high: float) -> tuple[str, str]:
+    """Format the ends of a range with three digits, or as many as tell them apart."""
+    texts = ((f"{low:.{digits}g}", f"{high:.{digits}g}") for digits in range(3, MAX_DIGITS + 1))
+    return next((pair for pair in texts if pair[0] != pair[1] or low == high), (repr(low), repr(high)))
+
+
+def list_first_epochs(arms: Iterable[ArmCurves], symbols: Symbols) -> list[str]:
+    """List the first epochs of arms in which one bit was moved, beside those of the run without."""
     lines: list[str] = []
-    for arm in arms:
-        found = arm.test_perplexity or arm.test_accuracy
-        if found is None or max(found.n, default=0) < 2:
-            continue
-        name = shorten(printable(arm.name), name_width, symbols)
-        spread = [value for value in found.sd if value is not None]
-        first, last, most = (format_number(v, 2, symbols) for v in (found.sd[0], found.sd[-1], max(spread)))
-        figures = f"SD {first} first, {last} last, {most} most"
-        room = max(8, width - FRAME - name_width - len(figures) - 4)
-        picture = draw_levels(found.sd, symbols, min(room, len(found.sd)))
-        lines.append(f"{name:{name_width}}  {picture}  {figures}")
     for arm in arms:
         if arm.first_epochs:
             lines.append(f"{printable(arm.name)}: accuracy % without the moved bit, and with it (least to most)")

@@ -18,7 +18,6 @@ from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostic
 from tui.text.tables import make_notes, make_panel, make_rows
 from tui.text.text_figures import (
     draw_bar,
-    draw_levels,
     list_crossed,
     list_instability,
     list_onsets,
@@ -41,7 +40,8 @@ TEXT_ENTRY = make_measures(
 
 
 def onset(epoch: int, disagreement: float) -> ArmMeasures:
-    return make_measures(name=f"Shuffle, onset {epoch}", onset=epoch, disagreement=disagreement, accuracy_sd=0.5)
+    return make_measures(name=f"Shuffle, onset {epoch}", onset=epoch, disagreement=disagreement, accuracy_sd=0.5,
+                         cross_entropy_sd=0.007)  # fmt: skip
 
 
 @pytest.mark.parametrize(("share", "bar"), [(0.0, "────"), (0.5, "━━──"), (1.0, "━━━━"), (2.0, "━━━━"), (-1.0, "────")])
@@ -49,33 +49,62 @@ def test_bar_is_a_share_of_its_width(share: float, bar: str) -> None:
     assert draw_bar(share, UNICODE, 4) == bar
 
 
-def test_levels_keep_the_largest_value_of_each_part_and_show_gaps() -> None:
-    assert draw_levels([0.0, 1.0, None, 2.0], UNICODE, 10) == "▁▅ █"
-    assert draw_levels([0.0] * 99 + [8.0], UNICODE, 10) == "▁" * 9 + "█"
-    assert draw_levels([0.0, 0.0], ASCII, 5) == "__"
-    assert draw_levels([None, None], UNICODE, 5) == "  "
-
-
 def test_onsets_stand_in_order_below_their_arm() -> None:
     lines = list_onsets([onset(5, 1.5), onset(0, 3.0), make_measures(name="Control")], UNICODE, bar=4)
     assert lines == [
-        "Shuffle: disagreement %, accuracy SD %",
-        "  onset    0  ━━━━  3.00   SD 0.50",
-        "  onset    5  ━━──  1.50   SD 0.50",
+        "Shuffle: disagreement %, accuracy SD %, cross-entropy SD nats",
+        "  onset    0  ━━━━  3.00   0.50   0.0070",
+        "  onset    5  ━━──  1.50   0.50   0.0070",
     ]
 
 
-def test_instability_shows_spread_and_first_epochs() -> None:
+def test_onsets_of_language_models_have_their_own_measures() -> None:
+    entry = make_measures(name="Bit, onset 2", onset=2, text=True, disagreement=4.0, perplexity_sd=0.25)
+    assert list_onsets([entry], UNICODE, bar=4) == [
+        "Bit: disagreement %, perplexity SD per word",
+        "  onset    2  ━━━━  4.00   0.25",
+    ]
+
+
+LINEAR = make_curves("Linear", test_cross_entropy=make_spread([1e-8, 2e-8, 3e-8]), accuracy=make_spread([0.0] * 3))
+DEEP = make_curves("Deep", test_cross_entropy=make_spread([1e-4, 1e-2, 0.05]), accuracy=make_spread([0.0, 1.0, 2.0]))
+STILL = make_curves("Still", test_cross_entropy=make_spread([0.0] * 3), accuracy=make_spread([0.0] * 3))
+"""One bit in a linear model, in a deep one, and no bit: the orders of magnitude of the paper's figure 3."""
+
+
+def test_instability_shows_cross_entropy_over_orders_of_magnitude() -> None:
+    lines = list_instability([LINEAR, DEEP, STILL], UNICODE, name_width=6, width=100)
+    assert lines[0] == "SD over replicas of test cross-entropy, nats, by epoch"
+    plot = "\n".join(lines[1 : lines.index("SD over replicas of test accuracy, %, by epoch")])
+    assert "1e-08 ┤" in plot
+    assert "0.01 ┤" in plot
+    rows = [row for row in plot.splitlines() if "│" in row or "┤" in row]
+    heights = {name: next(n for n, row in enumerate(rows) if row.endswith(name)) for name in ("Linear", "Deep")}
+    assert heights == {"Linear": len(rows) - 2, "Deep": 0}, "0 has the row below, where no logarithm is"
+    assert rows[-1].endswith("Still")
+    assert "Linear  SD 1e-08 first, 3e-08 last, 3e-08 most   middle 95 % of epoch 3: 3e-08 to 3e-08" in lines
+    assert "Still   SD 0 first, 0 last, 0 most   middle 95 % of epoch 3: 0 to 0" in lines
+
+
+def test_instability_shows_accuracy_only_where_it_spreads() -> None:
+    shown = "\n".join(list_instability([LINEAR, STILL], UNICODE, name_width=6, width=100))
+    assert "cross-entropy" in shown
+    assert "accuracy" not in shown
+
+
+def test_instability_names_what_diverged_and_lists_first_epochs() -> None:
     first = (
         FirstEpoch(epoch=1, unmoved=25.56, moved=(25.74, 25.9)),
         FirstEpoch(epoch=2, unmoved=31.1, moved=()),
     )
     arms = [
-        make_curves("Bit", accuracy=make_spread([0.0, 2.0]), first_epochs=first),
+        make_curves("Bit", accuracy=make_spread([0.0, 2.0]), first_epochs=first, runs=("a", "b", "c"), diverged=(2,)),
         make_curves("One", accuracy=make_spread([0.0], n=[1])),
     ]
-    assert list_instability(arms, UNICODE, name_width=6, width=80) == [
-        "Bit     ▁█  SD 0 first, 2.00 last, 2.00 most",
+    lines = list_instability(arms, UNICODE, name_width=6, width=80)
+    assert not any("One" in line for line in lines)
+    assert lines[-4:] == [
+        "Bit: 1 of 3 replicas diverged; each counts up to the epoch before",
         "Bit: accuracy % without the moved bit, and with it (least to most)",
         "  epoch 1   25.56   25.74 to 25.90",
         "  epoch 2   31.10   – to –",
