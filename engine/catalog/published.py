@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
@@ -14,8 +15,8 @@ from engine.catalog.measures import list_columns
 
 Kind = Literal["published", "replicated"]
 
-REPLICATED_TABLES = ("table1", "table3")
-"""The tables that the replication repeated."""
+ALIKE = ("table1", "table3")
+"""Tables of the same network, data and training: an arm beside one of them may have its row in the other."""
 
 CONTROL = "control"
 
@@ -31,6 +32,8 @@ class PublishedRow:
     """By the names of `list_published`."""
     rounding: dict[str, float]
     """Half a unit of the last digit that is printed in the column of each figure."""
+    baseline: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Figures of one published network that was trained as the row's were, by the measure of their mean."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,32 +45,32 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     max_lr: float = 0.0
     epochs: int = 0
     replicas: int
+    baseline: str | None = None
     cls: tuple[float, ...] | None = None
     lm: tuple[float, ...] | None = None
 
 
 @cache
 def read_tables() -> dict[str, tuple[PublishedRow, ...]]:
-    """Read the paper's tables by name, table1 to table8.
+    """Read the paper's tables by name: table1 to table8, and reduction.
 
-    Source: Summers & Dinneen, tables 1 to 8.
+    Source: Summers & Dinneen, tables 1 to 8; of the revision for ICML 2021 what the replication prints of it.
     """
-    content = _read("paper.toml")
-    return {
-        table: _make_rows("published", _convert(parts))
-        for table, parts in content.items()
-        if any("cls" in row or "lm" in row for row in parts.get("rows", ()))
-    }
+    return _read_rows("published", _read("paper.toml"))
 
 
 @cache
-def read_replication() -> tuple[PublishedRow, ...]:
-    """Read the rows of the independent replication.
+def read_replication() -> dict[str, tuple[PublishedRow, ...]]:
+    """Read the tables of the independent replication, by the paper's name where it repeats one of the paper's.
 
     Source: ML Reproducibility Challenge 2021, https://openreview.net/forum?id=BNefkaG73At.
     """
-    content = _read("replication.toml")
-    return _make_rows("replicated", _convert(content))
+    return _read_rows("replicated", _read("replication.toml"))
+
+
+def list_tables() -> tuple[str, ...]:
+    """Return the names of all tables, the paper's first."""
+    return tuple(dict.fromkeys((*read_tables(), *read_replication())))
 
 
 @cache
@@ -88,10 +91,9 @@ def _name_entry(entry: _Entry) -> str:
 
 
 def find_rows(table: str, arm: str) -> tuple[PublishedRow, ...]:
-    """Find the published and the replicated row of an arm, as far as there are any; names are compared without case."""
-    rows = list(read_tables().get(table, ()))
-    if table in REPLICATED_TABLES:
-        rows += read_replication()
+    """Find the published and the replicated rows of an arm, as far as there are any; case does not matter."""
+    tables = ALIKE if table in ALIKE else (table,)
+    rows = [row for read in (read_tables, read_replication) for name in tables for row in read().get(name, ())]
     return tuple(row for row in rows if _key(row.name) == _key(arm))
 
 
@@ -100,17 +102,28 @@ def _key(name: str) -> str:
     return CONTROL if CONTROL in name.lower() else " ".join(words)
 
 
-def _make_rows(kind: Kind, entries: list[_Entry]) -> tuple[PublishedRow, ...]:
+def _read_rows(kind: Kind, content: dict[str, Any]) -> dict[str, tuple[PublishedRow, ...]]:
+    """Return the rows of every table in a file."""
+    baselines: dict[str, dict[str, float]] = content.get("baseline", {})
+    return {
+        table: _make_rows(kind, _convert(parts), baselines)
+        for table, parts in content.items()
+        if any("cls" in row or "lm" in row for row in parts.get("rows", ()))
+    }
+
+
+def _make_rows(kind: Kind, entries: list[_Entry], baselines: dict[str, dict[str, float]]) -> tuple[PublishedRow, ...]:
     """Return the rows of a table with their figures by name."""
     digits: dict[str, int] = {}
     for entry in entries:
-        for field, figure in _name_figures(entry).items():
-            digits[field] = max(digits.get(field, 0), len(f"{figure!r}".partition(".")[2]))
+        for name, figure in _name_figures(entry).items():
+            digits[name] = max(digits.get(name, 0), len(f"{figure!r}".partition(".")[2]))
     rows: list[PublishedRow] = []
     for entry in entries:
         figures = _name_figures(entry)
-        rounding = {field: 0.5 * 10.0 ** -digits[field] for field in figures}
-        rows.append(PublishedRow(kind, _name_entry(entry), entry.replicas, figures, rounding))
+        rounding = {name: 0.5 * 10.0 ** -digits[name] for name in figures}
+        baseline = baselines[entry.baseline] if entry.baseline is not None else {}
+        rows.append(PublishedRow(kind, _name_entry(entry), entry.replicas, figures, rounding, baseline))
     return tuple(rows)
 
 
@@ -120,8 +133,9 @@ def _name_figures(entry: _Entry) -> dict[str, float]:
 
 
 def _convert(table: dict[str, Any]) -> list[_Entry]:
-    """Return the rows of a table; its number of replicas holds where a row gives none of its own."""
-    return msgspec.convert([{"replicas": table.get("replicas"), **row} for row in table["rows"]], list[_Entry])
+    """Return the rows of a table; its replicas and its baseline hold where a row gives none of its own."""
+    shared = {key: table[key] for key in ("replicas", "baseline") if key in table}
+    return msgspec.convert([{**shared, **row} for row in table["rows"]], list[_Entry])
 
 
 def list_published(*, text: bool) -> tuple[str, ...]:

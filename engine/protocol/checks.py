@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from engine.catalog import presets
-from engine.catalog.published import read_tables
+from engine.catalog.published import list_tables
 from engine.catalog.sources import SOURCES
 from engine.recipe import MAX_EPOCHS, MAX_PACK, MAX_REPLICAS
 
@@ -226,9 +226,9 @@ arguments = allow(
 )
 # The tables are read from a file when the first value is checked, not when the program starts.
 reference = Check(
-    lambda value: isinstance(value, str) and value in read_tables(),
-    lambda: f"one of {', '.join(read_tables())}",
-    lambda: tuple(read_tables()),
+    lambda value: isinstance(value, str) and value in list_tables(),
+    lambda: f"one of {', '.join(list_tables())}",
+    list_tables,
 )
 square = allow("a square number from 1 to 10000", _is_square)
 onset = allow(f"a whole number from 0, or up to {MAX_ONSETS} different ones in a list", _is_onset)

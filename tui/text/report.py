@@ -121,6 +121,7 @@ def escape_latex(text: str) -> str:
 def format_csv(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
     """Write every number in full precision, one row per arm and kind; what is missing is empty.
 
+    Kinds are measured, published and replicated, and baseline: one published network that was trained as the row's.
     An interval becomes two columns, _low and _high.
     """
     out = io.StringIO()
@@ -141,6 +142,8 @@ def format_csv(study: str, arms: Sequence[ArmMeasures], reference: str | None = 
         write("measured", {**counts, **measured, **diagnosed})
         for row in find_rows(reference, arm_name(arm)) if reference else ():
             write(row.kind, {"n": row.replicas, **row.figures})
+            if row.baseline:
+                write("baseline", {"n": 1, **row.baseline})
     return out.getvalue()
 
 

@@ -23,6 +23,9 @@ from tui.text.format import UNICODE, Symbols, format_ends, format_interval, form
 OUTSIDE = "*"
 """The mark behind published figures that differ from the measured one by more than both errors explain."""
 
+BASELINE = "^"
+"""The mark behind a published figure of one network, in the column of a mean over replicas."""
+
 NAME_WIDTH = 12
 """Columns that an arm's name gets at least before it is folded."""
 
@@ -132,7 +135,8 @@ def format_published(column: Column, row: PublishedRow, arm: ArmMeasures, symbol
     measure = column.measure
     value = row.figures.get(measure.key)
     if value is None:
-        return symbols.missing
+        baseline = row.baseline.get(measure.key)
+        return symbols.missing if baseline is None else f"{baseline}{BASELINE}"
     error = None if measure.error_field is None else row.figures[measure.error_field]
     side = find_side(arm.find(measure.key), arm.n)
     outside = side is not None and differs_from_published(side, value, error, row.replicas, row.rounding[measure.key])
@@ -142,12 +146,15 @@ def format_published(column: Column, row: PublishedRow, arm: ArmMeasures, symbol
 
 def make_published_notes(rows: list[list[str]]) -> list[str]:
     """Say what the marks mean, where there are any."""
-    marked = any(cell.endswith(f" {OUTSIDE}") for row in rows for cell in row)
-    meaning = (
-        f"{OUTSIDE} farther from the measured value than the 95 % interval of their difference, with the errors of "
-        "both; where studies are equal, about one cell in twenty has this mark"
-    )
-    return [meaning] if marked else []
+    meanings = {
+        OUTSIDE: (
+            f"{OUTSIDE} farther from the measured value than the 95 % interval of their difference, with the errors of "
+            "both; where studies are equal, about one cell in twenty has this mark"
+        ),
+        BASELINE: f"{BASELINE} of one published network that was trained so; the paper prints no means over replicas",
+    }
+    figures = [cell for row in rows for cell in row[2:]]
+    return [meaning for mark, meaning in meanings.items() if any(cell.endswith(mark) for cell in figures)]
 
 
 def make_interval_notes(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> list[str]:

@@ -173,7 +173,7 @@ def test_published_rows_stand_below_the_arms_of_their_names() -> None:
         "Control", "replicated", "Parameter Initialization", "published", "replicated", "Weather",
     ]  # fmt: skip
     published = rows[3]
-    assert published[1:3] == ["100", "–"]
+    assert published[1:3] == ["100", "90.0^"], "one published network's, which is no mean"
     # 0.22 ± 0.02 against 0.518 ± 0.071, 10.7 against [2.94 3.85]: outside; 0.872 against [0.741 0.778] too.
     assert published[3:] == ["0.22 ± 0.02 *", "0.008 ± 0.0005 *", "10.7 *", "0.872 *", "1.82 *"]
 
@@ -189,6 +189,7 @@ def test_published_value_inside_the_measured_interval_has_no_mark() -> None:
 def test_marks_are_explained_and_only_where_there_are_any() -> None:
     for name in ("markdown", "latex"):
         assert "farther from the measured value" in FORMATS[name]("s", [entry()], "table1").replace("\\", "")
+        assert "of one published network" in FORMATS[name]("s", [entry()], "table1")
         assert "farther" not in FORMATS[name]("s", [entry()], None)
 
 
@@ -215,8 +216,11 @@ def test_intervals_of_means_and_sds_stand_beside_or_below(width: int, beside: bo
 def test_csv_tells_measured_from_published() -> None:
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"]("s", [entry()], "table1"))))
     assert [(row["kind"], row["n"], row["disagreement"]) for row in rows] == [
-        ("measured", "12", "3.4012"), ("published", "100", "10.7"), ("replicated", "100", "10.7"),
+        ("measured", "12", "3.4012"), ("published", "100", "10.7"), ("baseline", "1", ""),
+        ("replicated", "100", "10.7"),
     ]  # fmt: skip
+    baseline = rows[2]
+    assert (baseline["accuracy_mean"], baseline["cross_entropy_mean"]) == ("90.0", "0.3519")
 
 
 def test_value_far_nearer_to_one_end_keeps_its_digits() -> None:

@@ -159,7 +159,7 @@ def test_language_models_have_their_own_columns_and_published_rows() -> None:
     assert rows[0] == [
         "Stochastic Operations", "6", "46.71", "0.33 ± 0.15", "29.20", "32.9 [27.6 38.1]", "-2.34 [-2.56 -2.12]",
     ]  # fmt: skip
-    assert rows[1] == ["  published", "100", "–", "0.19 ± 0.01", "–", "17.3 *", "-2.08 *"]
+    assert rows[1] == ["  published", "100", "75.49^", "0.19 ± 0.01", "–", "17.3 *", "-2.08 *"]
     console = Console(width=80, file=io.StringIO(), color_system=None)
     console.print(make_panel("lm", [TEXT_ENTRY], make_notes([TEXT_ENTRY]), width=80, reference="table2"))
     assert isinstance(console.file, io.StringIO)
