@@ -28,6 +28,9 @@ MAX_BOOTSTRAP = 1_000_000
 MAX_EPOCHS = 100_000
 """Epochs that a run may be trained for at most."""
 
+EVALUATION_STREAMS = 10
+"""Parts of a test text that are read side by side after every epoch; each begins without what stands before it."""
+
 MAX_PACK = 1024
 """Runs that a pack may have at most."""
 
@@ -102,6 +105,9 @@ class TrainRecipe:
     """Factor on the mean square of a language model's last activations in its loss; None for images."""
     slowness_reg: float | None = None
     """Factor on the mean square of their change from token to token."""
+    select: str | None = None
+    """best-validation: a language model's final weights are those of the epoch with the least validation loss; None:
+    those of the last epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +185,9 @@ class Recipe:
     """None where the sources differ from the start."""
     evaluate: EvaluateRecipe | None = None
     """Test-time augmentation; None where each test image is seen once, as it is."""
+    streams: int | None = None
+    """Parts of the test text that are read side by side for a language model's final prediction; None: as after every
+    epoch."""
 
     pack: PackRecipe | None = None
     """None where the run is trained alone."""
@@ -204,7 +213,9 @@ class Recipe:
         if self.onset is None:
             return self
         seeds, lowlevel = self.onset.seeds, self.onset.lowlevel
-        return replace(self, seeds=seeds, lowlevel=lowlevel, bit=None, repeat=None, onset=None, evaluate=None)
+        return replace(
+            self, seeds=seeds, lowlevel=lowlevel, bit=None, repeat=None, onset=None, evaluate=None, streams=None
+        )
 
     @property
     def trained(self) -> Recipe:

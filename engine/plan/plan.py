@@ -215,6 +215,7 @@ def _recipe(
         # Neither a control's repetitions nor free kernels have a seed that tells their replicas apart.
         repeat=numbers["init"] if free_kernels or not arm.vary else None,
         evaluate=arm.evaluate,
+        streams=arm.streams,
     )
 
 

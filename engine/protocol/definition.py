@@ -37,6 +37,8 @@ class Arm:
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds, of which every pair is a run; empty for other arms."""
     evaluate: EvaluateRecipe | None = None
+    streams: int | None = None
+    """See `Recipe.streams`."""
 
 
 @dataclass(frozen=True, kw_only=True)

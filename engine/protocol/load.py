@@ -31,7 +31,7 @@ from engine.protocol.rules import (
 )
 from engine.protocol.sections import SECTIONS, Data, Dispatch, Evaluate, Model, Sections, Train, make_section
 from engine.protocol.text_file import UnreadableError, read_text_file
-from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
+from engine.recipe import EVALUATION_STREAMS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 MAX_FILE_BYTES = 500_000
 MAX_DIGITS = sys.get_int_max_str_digits()
@@ -244,6 +244,7 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
         model=_model_recipe(merged.model),
         train=_train_recipe(merged.train, text=merged.data.preset in presets.LANGUAGE),
         evaluate=_evaluate_recipe(merged.evaluate),
+        streams=None if merged.evaluate.streams == EVALUATION_STREAMS else merged.evaluate.streams,
     )
     if not is_list(own["onset"]):
         return (replace(arm, onset=own["onset"]),)
@@ -348,4 +349,5 @@ def _train_recipe(train: Train, *, text: bool) -> TrainRecipe:
         bptt=train.bptt if text else None,
         activation_reg=float(train.activation_reg) if text else None,
         slowness_reg=float(train.slowness_reg) if text else None,
+        select=None if train.select == "last" else train.select,
     )

@@ -13,6 +13,7 @@ from engine.protocol.checks import MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Sections
+from engine.recipe import EVALUATION_STREAMS
 
 Table = dict[str, Any]
 MAX_FAULTS = 100
@@ -123,6 +124,11 @@ def check_text(merged: Sections, report: Report) -> None:
     if not reads_text:
         if train.optimizer == "nt-asgd":
             report("train", "optimizer", f"is for {readers} only", "use sgd or adam", train.optimizer)
+        if train.select != "last":
+            problem = f"is for {readers} only: no other data have a validation set"
+            report("train", "select", problem, 'use "last"', train.select)
+        if merged.evaluate.streams != EVALUATION_STREAMS:
+            report("evaluate", "streams", f"is for {readers} only", "leave it out", merged.evaluate.streams)
         return
     known = presets.QRNN_ARGS
     for key, value in model.args.items():

@@ -15,7 +15,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.keys import Key, declared, key
-from engine.recipe import MAX_BOOTSTRAP, MAX_EPOCHS
+from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -202,6 +202,12 @@ class Train:
     slowness_reg: float = key(
         number(0, 1e6), 1.0, "of text models; 0 is off", "Weighs their change from token to token in the loss."
     )
+    select: str = key(
+        choice(("last", "best-validation")),
+        "last",
+        "best-validation for text models, as in awd-lstm-lm",
+        "Chooses the epoch whose weights a text model ends with: the last, or the one with the least validation loss.",
+    )
     precision: str = key(
         choice(("fp32", "tf32", "bf16")),
         "fp32",
@@ -242,7 +248,7 @@ class Bit:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """[evaluate]: the views of each test image whose logits are averaged."""
+    """[evaluate]: the views of each test image whose logits are averaged, and how a test text is read."""
 
     flip: bool = key(flag, False, "true adds the mirror image of every view", "Adds the mirror image of every view.")
     crops: int = key(
@@ -250,6 +256,12 @@ class Evaluate:
         1,
         "crops over the padding, averaged; 1 is the image alone, 25 or 81 for CIFAR",
         "Sets the number of crops, on a regular grid over the padding.",
+    )
+    streams: int = key(
+        whole(1, 10_000),
+        EVALUATION_STREAMS,
+        "of a text model; 1 reads the test text from end to end, as awd-lstm-lm does",
+        "Sets how many equal parts of the test text are read side by side for a text model's final prediction.",
     )
 
 

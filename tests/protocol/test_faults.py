@@ -84,6 +84,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "cycles of unequal length": (document(train='epochs = 12\nschedule = "snapshot"'), "train.cycles", "multiple"),
     "cycle within warm-up": (document(train='epochs = 10\nschedule = "snapshot"'), "train.warmup_epochs", "cycle = 2"),
     "warm-up too long": (document(train="epochs = 2\nwarmup_epochs = 3"), "train.warmup_epochs", "never be reached"),
+    "validation of images": (document(train='select = "best-validation"'), "train.select", "validation set"),
+    "streams of images": (document("[evaluate]\nstreams = 1"), "evaluate.streams", "is for qrnn only"),
     "precision unknown": (document(train='precision = "fp16"'), "train.precision", "bf16"),
     "seed negative": (document("[seeds]\ninit = -1"), "seeds.init", "whole number"),
     "seed of bit": (document("[seeds]\nbit = 1"), "seeds.bit", "has no base seed"),

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.recipe import Recipe
+from engine.recipe import EVALUATION_STREAMS, Recipe
+from engine.training.best import BestWeights
 from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.text import Corpus, cut_segments, make_streams
 from engine.training.evaluation import autocast
@@ -30,7 +31,6 @@ from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import text
 from engine.training.tasks.text import (
     EVALUATION_SEGMENT,
-    EVALUATION_STREAMS,
     TextEvaluation,
     regularise,
     segment_sizes,
@@ -91,6 +91,8 @@ class StackedTextTask:
     averages: list[bool] = field(default_factory=list[bool])
     """Whether each replica's switch to averaged SGD has happened."""
     valid_losses: list[list[float]] = field(default_factory=list[list[float]])
+    bests: list[BestWeights] = field(default_factory=list[BestWeights])
+    """Of each replica."""
 
     @property
     def replicas(self) -> int:
@@ -228,21 +230,36 @@ class StackedTextTask:
         return len(part) / len(self.data.test)
 
     def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
-        """Switch each replica to averaged SGD once its validation stops getting better."""
-        if self.recipe.train.optimizer != "nt-asgd":
+        """Keep each replica's best weights, and switch it to averaged SGD once its validation stops getting better."""
+        train = self.recipe.train
+        if not text.validates(train):
             return
+        parameters = self.average.apply(self.pack.stacked)
         for slot, judged in enumerate(self.read(self.data.valid)):
-            losses = self.valid_losses[slot]
-            self.averages[slot] = self.averages[slot] or text.stagnates(losses, judged.cross_entropy)
-            losses.append(judged.cross_entropy)
+            losses, loss = self.valid_losses[slot], judged.cross_entropy
+            if train.select is not None:
+                self.bests[slot].offer(loss, {name: value[slot] for name, value in parameters.items()})
+            if train.optimizer == "nt-asgd":
+                self.averages[slot] = self.averages[slot] or text.stagnates(losses, loss)
+                losses.append(loss)
 
     def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
-        """Return the last prediction, and leave a replica's averaged weights in the pack where there are any."""
-        if not diverged:
-            with torch.no_grad():
-                for name, value in self.average.apply(self.pack.stacked).items():
-                    self.pack.stacked[name][replica] = value[replica]
-        return evaluation
+        """Return a replica's final prediction, and leave the weights that it is made with in the pack.
+
+        What is asked for beyond the last epoch's is judged by the network alone, as if it had been trained so.
+        """
+        if diverged:
+            return evaluation
+        chosen = self.bests[replica].weights or {
+            name: value[replica] for name, value in self.average.apply(self.pack.stacked).items()
+        }
+        with torch.no_grad():
+            for name, value in chosen.items():
+                self.pack.stacked[name][replica] = value
+        if not text.judges_again(self.recipe):
+            return evaluation
+        alone, _ = self.pack.member(replica, self.models[replica], self.recipe.train)
+        return text.judge_final(_as_qrnn(alone), self.data, self.recipe)
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
@@ -256,7 +273,8 @@ class StackedTextTask:
         """Return the state that a replica would have if it had been trained by itself."""
         model, optimiser = self.pack.member(replica, self.models[replica], self.recipe.train)
         switch = text.validation_state(self.valid_losses[replica], averages=self.averages[replica])
-        return capture(model, optimiser, self.average.state(replica) | switch, epoch=epoch, seconds=seconds)
+        extra = self.average.state(replica) | switch | self.bests[replica].state()
+        return capture(model, optimiser, extra, epoch=epoch, seconds=seconds)
 
     def restore(self, starts: Sequence[Checkpoint]) -> None:
         """Restore the state of every run; the last run's state also fills the places of the pack that are left."""
@@ -265,6 +283,7 @@ class StackedTextTask:
         self.average.restore([start.extra for start in filled], self.pack.stacked)
         for slot, start in enumerate(filled):
             self.averages[slot], self.valid_losses[slot] = text.read_validation_state(start.extra)
+            self.bests[slot].restore(start.extra, self.device)
 
 
 def _as_qrnn(network: nn.Module) -> Qrnn:
@@ -304,4 +323,5 @@ def prepare(recipes: list[Recipe], corpus: Corpus, *, device: torch.device) -> S
         average=StackedAverage(len(recipes), device),
         averages=[False] * len(recipes),
         valid_losses=[[] for _ in recipes],
+        bests=[BestWeights() for _ in recipes],
     )

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.recipe import Recipe, TrainRecipe
+from engine.recipe import EVALUATION_STREAMS, Recipe, TrainRecipe
 from engine.training.averaging import WeightAverage
+from engine.training.best import BestWeights
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.text import Corpus, cut_segments, make_streams
 from engine.training.evaluation import autocast
@@ -29,9 +30,6 @@ from engine.tuning.messages import TaskFacts
 
 PREDICTION = np.dtype([("argmax", "<i4"), ("log_probability", "<f4")])
 """One word of the test text: the number of the likeliest word, and the natural log-probability of the true one."""
-
-EVALUATION_STREAMS = 10
-"""Parts of the test text that are read side by side; fixed, as each begins without what stands before it."""
 
 EVALUATION_SEGMENT = 70
 TIMED_WORDS = 1 + EVALUATION_STREAMS * EVALUATION_SEGMENT
@@ -89,6 +87,7 @@ class TextTask:
     averages: bool = False
     """Whether the switch to averaged SGD has happened."""
     valid_losses: list[float] = field(default_factory=list[float])
+    best: BestWeights = field(default_factory=BestWeights)
 
     @property
     def replicas(self) -> int:
@@ -139,18 +138,33 @@ class TextTask:
         return [self._with_average(lambda: evaluate(self.model, self.corpus.test, self.recipe))]
 
     def keep(self, epoch: int, evaluations: Sequence[TextEvaluation | None]) -> None:
-        """Switch to averaged SGD once validation stops getting better."""
-        if self.recipe.train.optimizer != "nt-asgd" or evaluations[0] is None:
+        """Keep the weights where validation is best so far; switch to averaged SGD once it stops getting better."""
+        if evaluations[0] is None or not validates(self.recipe.train):
             return
-        loss = self._with_average(lambda: evaluate(self.model, self.corpus.valid, self.recipe)).cross_entropy
-        self.averages = self.averages or stagnates(self.valid_losses, loss)
-        self.valid_losses.append(loss)
+        loss = self._with_average(self._validate).cross_entropy
+        if self.recipe.train.optimizer == "nt-asgd":
+            self.averages = self.averages or stagnates(self.valid_losses, loss)
+            self.valid_losses.append(loss)
+
+    def _validate(self) -> TextEvaluation:
+        """Judge the validation text, and keep the weights with which that was done where they are the best so far."""
+        judged = evaluate(self.model, self.corpus.valid, self.recipe)
+        if self.recipe.train.select is not None:
+            self.best.offer(judged.cross_entropy, dict(self.model.named_parameters()))
+        return judged
 
     def finish(self, replica: int, epoch: int, evaluation: TextEvaluation, *, diverged: bool) -> TextEvaluation:
-        """Return the last prediction, and leave averaged weights in the model where there are any."""
-        if self.average.count and not diverged:
+        """Return the final prediction, and leave the weights that it is made with in the model.
+
+        They are those with the best validation where the recipe says so, else averaged ones where there are any.
+        """
+        if diverged:
+            return evaluation
+        if self.best.weights:
+            self.best.copy_to(dict(self.model.named_parameters()))
+        elif self.average.count:
             self.average.copy_to(self.model)
-        return evaluation
+        return judge_final(self.model, self.corpus, self.recipe) if judges_again(self.recipe) else evaluation
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
@@ -163,7 +177,7 @@ class TextTask:
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state of weights, optimiser, average and validation."""
         extra = self.average.state() | validation_state(self.valid_losses, averages=self.averages)
-        return capture(self.model, self.optimiser, extra, epoch=epoch, seconds=seconds)
+        return capture(self.model, self.optimiser, extra | self.best.state(), epoch=epoch, seconds=seconds)
 
     def restore(self, starts: Sequence[Checkpoint]) -> None:
         """Restore the state of a checkpoint."""
@@ -171,6 +185,7 @@ class TextTask:
         restore(start, self.model, self.optimiser)
         self.average.restore(start.extra, self.corpus.train.device)
         self.averages, self.valid_losses = read_validation_state(start.extra)
+        self.best.restore(start.extra, self.corpus.train.device)
 
     def describe(self) -> TaskFacts:
         """Return what a person wants to know of data and model before training."""
@@ -245,6 +260,11 @@ def read_validation_state(extra: Mapping[str, Tensor]) -> tuple[bool, list[float
     return bool(extra["averages"]), extra["valid_losses"].tolist()
 
 
+def validates(train: TrainRecipe) -> bool:
+    """Tell whether the validation text is read after every epoch."""
+    return train.optimizer == "nt-asgd" or train.select is not None
+
+
 def stagnates(losses: Sequence[float], loss: float) -> bool:
     """Tell whether a validation loss is worse than the best of those before it but the last five."""
     before = losses[:-NONMONOTONE_EPOCHS]
@@ -278,11 +298,25 @@ def regularise(reading: Reading, recipe: Recipe) -> Tensor:
     return activation + (recipe.train.slowness_reg or 0.0) * (reading.raw[1:] - reading.raw[:-1]).square().mean()
 
 
-def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
+def judges_again(recipe: Recipe) -> bool:
+    """Tell whether the final prediction is another than that of the last epoch."""
+    return recipe.train.select is not None or recipe.streams is not None
+
+
+def judge_final(model: Qrnn, corpus: Corpus, recipe: Recipe) -> TextEvaluation:
+    """Judge the test text with the final weights, in as many streams as the recipe says.
+
+    Source: main.py of awd-lstm-lm, which reads the test text once, as one stream, with the best weights. It divides the
+    sum over the N − 1 predicted words by N; here it is N − 1.
+    """
+    return evaluate(model, corpus.test, recipe, streams=recipe.streams or EVALUATION_STREAMS)
+
+
+def evaluate(model: Qrnn, words: Tensor, recipe: Recipe, *, streams: int = EVALUATION_STREAMS) -> TextEvaluation:
     """Judge every word but the first, predicted from those before it in its stream."""
     model.eval()
-    inputs, targets = cut_test(words)
-    state = model.start(EVALUATION_STREAMS)
+    inputs, targets = cut_test(words, streams)
+    state = model.start(streams)
     likeliest: list[Tensor] = []
     log_probabilities: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, words.device):
@@ -296,13 +330,13 @@ def evaluate(model: Qrnn, words: Tensor, recipe: Recipe) -> TextEvaluation:
     return judge(words, torch.cat(likeliest), torch.cat(log_probabilities))
 
 
-def cut_test(words: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what is read and what is predicted, (T, EVALUATION_STREAMS) each; filled up with word 0."""
+def cut_test(words: Tensor, streams: int = EVALUATION_STREAMS) -> tuple[Tensor, Tensor]:
+    """Return what is read and what is predicted, (T, streams) each; filled up with word 0."""
     count = len(words) - 1
-    length = -(-count // EVALUATION_STREAMS)
-    padded = words.new_zeros(2, length * EVALUATION_STREAMS)
+    length = -(-count // streams)
+    padded = words.new_zeros(2, length * streams)
     padded[0, :count], padded[1, :count] = words[:-1], words[1:]
-    inputs, targets = padded.view(2, EVALUATION_STREAMS, length).transpose(1, 2).contiguous()
+    inputs, targets = padded.view(2, streams, length).transpose(1, 2).contiguous()
     return inputs, targets
 
 
@@ -313,7 +347,7 @@ def score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def judge(words: Tensor, likeliest: Tensor, log_probabilities: Tensor) -> TextEvaluation:
-    """Compute the figures of what `score` says of a text cut by `cut_test`, (T, EVALUATION_STREAMS) each."""
+    """Compute the figures of what `score` says of a text cut by `cut_test`, (T, streams) each."""
     count = len(words) - 1
     predictions = np.empty(count, dtype=PREDICTION)
     predictions["argmax"] = likeliest.t().flatten()[:count].cpu().numpy()

@@ -100,8 +100,22 @@ def test_averaging_begins_for_each_replica_when_its_own_validation_says_so() -> 
 
 
 @pytest.mark.slow
-def test_interrupted_text_pack_goes_on_in_other_company(tmp_path: Path) -> None:
-    recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0)
+def test_each_replica_ends_with_its_own_best_validation_as_alone() -> None:
+    """In one stream and with the best weights, as single runs do within rounding; slots leave no trace in the bits."""
+    recipes = [replace(r, streams=1) for r in replicas(make_recipe(epochs=7, lr=20.0, select="best-validation"))]
+    pack = train_runs(recipes, CORPUS, device=CPU)
+    for outcome, r in zip(pack, recipes, strict=True):
+        single = train_runs([replace(r, pack=None)], CORPUS, device=CPU)[0]
+        assert outcome.test_perplexity == pytest.approx(single.test_perplexity, rel=1e-3)
+        for name, value in single.state.items():
+            torch.testing.assert_close(outcome.state[name], value, rtol=1e-2, atol=1e-3)
+    assert digests(train_runs([recipes[2], recipes[0]], CORPUS, device=CPU)[1]) == digests(pack[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("select", [None, "best-validation"])
+def test_interrupted_text_pack_goes_on_in_other_company(tmp_path: Path, select: str | None) -> None:
+    recipe = make_recipe(epochs=13, optimizer="nt-asgd", lr=10.0, select=select)
     recipes = replicas(recipe)
     policies = [CheckpointPolicy(path=tmp_path / str(k), every_s=0, recipe_id=r.id) for k, r in enumerate(recipes)]
     whole = train_runs(recipes, CORPUS, device=CPU, checkpoints=policies)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from engine.catalog.presets import QRNN_ARGS
 from engine.errors import DataError
 from engine.plan.corpora import digest_corpus, find_files, read_corpus
-from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, Onset, Recipe, Seeds, TrainRecipe
 from engine.study.epochs import EpochRecord, format_epoch, parse_epoch
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.text import (
@@ -187,6 +188,73 @@ def test_evaluation_is_the_mean_log_probability_of_every_word(streams: int) -> N
     assert found.accuracy == pytest.approx(100 * np.mean(np.array(likeliest) == words[1:].numpy()))
 
 
+def read_in_a_loop(model: Qrnn, words: Tensor) -> list[float]:
+    """The log-probability of every word but the first, one after the other in one stream, as awd-lstm-lm tests."""
+    model.eval()
+    state, found = model.start(1), []
+    with torch.no_grad():
+        for word, following in pairwise(words.tolist()):
+            reading = model.read(torch.tensor([[word]]), state, None)
+            state = reading.state
+            found.append(float(model.decode(reading.output).flatten().log_softmax(0)[following]))
+    return found
+
+
+PUBLISHED_WAY = replace(BASE, train=replace(BASE.train, epochs=7, lr=20.0, select="best-validation"), streams=1)
+
+
+def test_final_prediction_is_the_best_validations_in_one_stream() -> None:
+    training, recipe = prepare(PUBLISHED_WAY, CORPUS, device=CPU), PUBLISHED_WAY
+    losses: list[float] = []
+    weights: list[list[Tensor]] = []
+    (last,) = training.evaluate(0)
+    for epoch in range(1, recipe.train.epochs + 1):
+        training.train_epoch(epoch)
+        (last,) = training.evaluate(epoch)
+        training.keep(epoch, [last])
+        losses.append(evaluate(training.model, CORPUS.valid, recipe).cross_entropy)
+        weights.append([p.detach().clone() for p in training.model.parameters()])
+    best = int(np.argmin(losses))
+    assert best < recipe.train.epochs - 1, "or the last epoch's weights would do"
+    final = training.finish(0, recipe.train.epochs, last, diverged=False)
+    assert all(torch.equal(p, kept) for p, kept in zip(training.model.parameters(), weights[best], strict=True))
+    expected = read_in_a_loop(training.model, CORPUS.test)
+    assert np.allclose(final.predictions["log_probability"], expected, atol=1e-5)
+    assert final.perplexity == pytest.approx(math.exp(-sum(expected) / len(expected)), rel=1e-5)
+    ten = evaluate(training.model, CORPUS.test, recipe)
+    assert not np.array_equal(ten.predictions, final.predictions), "ten beginnings do not know what stands before them"
+
+
+def test_averaged_weights_are_what_validation_judges_and_keeps() -> None:
+    recipe = replace(PUBLISHED_WAY, train=replace(PUBLISHED_WAY.train, optimizer="nt-asgd"))
+    training = prepare(recipe, CORPUS, device=CPU)
+    training.averages = True
+    training.train_epoch(1)
+    evaluation = training.evaluate(1)
+    training.keep(1, evaluation)
+    raw = [p.detach().clone() for p in training.model.parameters()]
+    assert training.best.weights.keys() == training.average.mean.keys()
+    assert all(torch.equal(training.best.weights[name], mean) for name, mean in training.average.mean.items())
+    assert not all(torch.equal(p, mean) for p, mean in zip(raw, training.average.mean.values(), strict=True))
+
+
+def test_final_prediction_of_a_diverged_run_is_its_last() -> None:
+    training = prepare(PUBLISHED_WAY, CORPUS, device=CPU)
+    (evaluation,) = training.evaluate(1)
+    training.keep(1, [None])
+    assert training.finish(0, 1, evaluation, diverged=True) is evaluation
+
+
+def test_settings_of_the_final_prediction_leave_other_ids_as_they_were() -> None:
+    assert BASE.canonical_json() == replace(BASE, streams=None).canonical_json()
+    assert "streams" not in BASE.canonical_json()
+    assert "select" not in BASE.canonical_json()
+    ids = {r.id for r in (BASE, replace(BASE, streams=1), replace(BASE, train=replace(BASE.train, select="x")))}
+    assert len(ids) == 3
+    late = replace(BASE, streams=1, onset=Onset(epoch=1, seeds=BASE.seeds, lowlevel="order"))
+    assert late.prefix == BASE, "a common beginning is shared whatever is read in the end"
+
+
 def test_regularisers_by_hand() -> None:
     training = prepare(BASE, CORPUS, device=CPU)
     reading = training.model.read(CORPUS.train[:12].view(6, 2), training.model.start(2), None)
@@ -214,8 +282,9 @@ def test_order_inside_the_batch_changes_rounding_alone() -> None:
 
 
 @pytest.mark.slow
-def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    recipe = replace(BASE, train=replace(BASE.train, epochs=12, optimizer="nt-asgd", lr=40.0))
+@pytest.mark.parametrize("select", [None, "best-validation"])
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, select: str | None) -> None:
+    recipe = replace(BASE, train=replace(BASE.train, epochs=12, optimizer="nt-asgd", lr=40.0, select=select))
     policy = CheckpointPolicy(path=tmp_path / "c.safetensors", every_s=0.0, recipe_id=recipe.id)
     whole = train(recipe, checkpoints=[policy])
     checkpoint = load_checkpoint(policy.path, recipe_id=recipe.id)
