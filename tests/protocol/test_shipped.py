@@ -45,6 +45,19 @@ def test_paper_protocols_have_the_papers_settings(name: str) -> None:
         assert name == "table7" or (recipe.train.epochs, recipe.train.lr) == (500, 0.4)
 
 
+@pytest.mark.parametrize("name", ["table2", "table4"])
+def test_text_follows_the_recipe_for_a_qrnn_on_penn_treebank(name: str) -> None:
+    """README of awd-lstm-lm: --clip 0.2 --wdrop 0.1 --dropouth 0.3 --dropouti 0.4 --batch_size 20, and defaults."""
+    for recipe in make_plan(load_protocol(FOLDER / f"{name}.toml"), device="cuda").recipes.values():
+        train = recipe.train
+        assert (train.clip_grad_norm, train.batch_size, train.lr, train.bptt) == (0.2, 20, 30.0, 70)
+        assert (train.select, recipe.streams, train.weight_decay) == ("best-validation", 1, 1.2e-6)
+        assert dict(recipe.model.args) == {
+            "embedding": 256, "hidden": 512, "layers": 3, "dropout_words": 0.1, "dropout_input": 0.4,
+            "dropout_hidden": 0.3, "dropout_output": 0.4, "weight_drop": 0.1,
+        }  # fmt: skip
+
+
 def test_figure_3_moves_one_bit_in_the_networks_of_the_paper() -> None:
     protocol = load_protocol(FOLDER / "figure3.toml")
     moved = [arm for arm in protocol.arms if arm.vary]
