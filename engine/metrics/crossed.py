@@ -139,8 +139,8 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
         reason = f"{len(found) - len(usable)} of {len(found)} runs of the grid are missing"
         return Grid(sources=(first, second), levels=(rows, columns), reason=reason)
     results = [replica.result for replica in usable if replica.result is not None]
-    accuracies = np.array([result.test_accuracy for result in results])
-    cross_entropies = np.array([result.test_cross_entropy for result in results])
+    accuracies = np.array([result.test_accuracy for result in results], dtype=np.float64)
+    cross_entropies = np.array([result.test_cross_entropy for result in results], dtype=np.float64)
     predictions = stack_predictions([replica.predictions for replica in usable if replica.predictions is not None])
     logits = log_probability = None
     if predictions.dtype.names is None:
@@ -149,7 +149,7 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
         log_probability = predictions["log_probability"]
 
     def describe(values: np.ndarray | None) -> Components | None:
-        if values is None:
+        if values is None or not np.isfinite(values).all():  # a masked class has no variance
             return None
         figures = values if values.ndim == 1 else reduce_figures(values)
         return describe_components(figures.reshape(rows, columns, *figures.shape[1:]))

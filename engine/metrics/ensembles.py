@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from engine.metrics.formulas import UndefinedError
 from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.parallel import each_in_parallel
 
@@ -49,7 +50,7 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
     exact, so that replicas which agree beyond doubt need no arithmetic: their mean agrees with them.
 
     Args:
-        logits: Finite float (R, N, C).
+        logits: Float (R, N, C), −inf for masked classes.
         labels: int64 (N,).
         predictions: Predicted class of each replica, int (R, N).
 
@@ -68,7 +69,7 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
 
     def count(number: int) -> None:
         chosen = doubtful[number * size : (number + 1) * size]
-        _count_doubtful(logits[:, chosen].astype(np.float64), labels[chosen], counts[number])
+        _count_doubtful(_lower_masks(logits[:, chosen].astype(np.float64)), labels[chosen], counts[number])
 
     each_in_parallel(count, range(len(starts)))
     correct = counts.sum(axis=0)
@@ -77,11 +78,19 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
     return 100.0 * correct / examples
 
 
+def _lower_masks(part: np.ndarray) -> np.ndarray:
+    """Replace −inf in a block, float64 (R, B, C), by a number that no mean with it can be the largest for."""
+    if part.min(initial=0.0) == -np.inf:
+        masked = part == -np.inf
+        part[masked] = -1.0 - 4.0 * np.abs(part[~masked]).max(initial=0.0)
+    return part
+
+
 def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the examples whose largest logit is the same class's in every replica, with no other as large.
 
     Args:
-        logits: Finite float (R, N, C).
+        logits: Float (R, N, C), −inf for masked classes.
         labels: int64 (N,).
         predictions: Predicted class, int (R, N).
 
@@ -160,7 +169,7 @@ def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
     no exp is taken per pair.
 
     Args:
-        logits: Finite float (R, N, C).
+        logits: Float (R, N, C), −inf for masked classes.
         labels: int64 (N,).
 
     Returns:
@@ -189,6 +198,8 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
     highest = part.max(axis=2)
     below = part - highest[:, :, None]
     gap = -below.min()
+    if gap == np.inf:  # exp is 0 for masked classes, whichever precision is chosen for the others
+        gap = -below[below > -np.inf].min()
     if gap > DOUBLE_GAP:
         return _sum_losses_plainly(part, labels)
     precision = np.float32 if gap < SINGLE_GAP else np.float64
@@ -235,9 +246,23 @@ def measure_gains(outputs: ImageOutputs) -> Matrix:
 @IMAGE_FORMULAS.computes("ensemble_cross_entropy_delta")
 def measure_loss_changes(outputs: ImageOutputs) -> Matrix:
     """Return the cross-entropy of each pair's mean logits minus the mean of its members' own, nats (R, R)."""
-    joint, own = ensemble_cross_entropies(outputs.logits, outputs.labels), outputs.cross_entropies
+    own = refuse_infinite(outputs.cross_entropies)
+    joint = ensemble_cross_entropies(outputs.logits, outputs.labels)
     # The mean of equal replicas is the replica itself, so any other difference than 0 would be rounding.
     return np.where(_find_equal(outputs.logits, own), 0.0, joint - (own[:, None] + own[None, :]) / 2)
+
+
+def refuse_infinite(cross_entropies: np.ndarray) -> np.ndarray:
+    """Return cross-entropies (R,) that are all finite.
+
+    Raises:
+        UndefinedError: If the true class of an example is masked in some replica.
+    """
+    infinite = np.flatnonzero(~np.isfinite(cross_entropies))
+    if len(infinite):
+        which = ", ".join(str(replica + 1) for replica in infinite)
+        raise UndefinedError(f"infinite: replica {which} masks the true class of an example with a logit of −inf")
+    return cross_entropies
 
 
 def _find_equal(logits: np.ndarray, cross_entropies: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from engine.catalog.measures import MEASURES
 from engine.metrics import ensembles, pairwise
 from engine.metrics.estimates import Measured, Resampling, measure_all, measure_nothing
-from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
+from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs, are_logits
 
 FORMULA_MODULES = (ensembles, pairwise)
 """Modules that hold formulas of images beside this one."""
@@ -30,7 +30,7 @@ def measure_accuracies(outputs: ImageOutputs) -> np.ndarray:
 @IMAGE_FORMULAS.computes("cross_entropy_mean", "cross_entropy_sd")
 def measure_losses(outputs: ImageOutputs) -> np.ndarray:
     """Return the cross-entropy of each replica."""
-    return outputs.cross_entropies
+    return ensembles.refuse_infinite(outputs.cross_entropies)
 
 
 IMAGE_FORMULAS.check()
@@ -69,7 +69,7 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
     Peak memory is about 5 times the logits as float32: 200 MB for R = 100, N = 10,000, C = 10.
 
     Args:
-        logits: Float (R, N, C); not changed.
+        logits: Float (R, N, C); not changed. A class may be masked with −inf where an example has another.
         labels: True class, int (N,), 0…C−1.
         bootstrap: Resamples behind the errors of the SDs; 0 leaves them out.
         seed: The seed of the resamples.
@@ -97,9 +97,9 @@ def measure_images(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 1
         reason = "there are no replicas" if replicas == 0 else "there are no test examples"
         return measure_nothing("images", replicas, reason)
     logits = np.ascontiguousarray(logits if logits.dtype == np.float64 else logits.astype(np.float32, copy=False))
-    broken = np.flatnonzero(~np.isfinite(logits).all(axis=(1, 2)))
-    if len(broken):
-        names = ", ".join(str(replica + 1) for replica in broken)
+    broken = [number for number, replica in enumerate(logits, start=1) if not are_logits(replica)]
+    if broken:
+        names = ", ".join(map(str, broken))
         return measure_nothing("images", replicas, f"logits that are not finite in replica {names}")
     outputs = ImageOutputs(logits, labels.astype(np.int64))
     return measure_all(IMAGE_FORMULAS, outputs, replicas, Resampling(bootstrap, seed))

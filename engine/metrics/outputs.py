@@ -20,7 +20,7 @@ class ImageOutputs:
     """The logits of some classifying networks."""
 
     logits: np.ndarray
-    """Finite float (R, N, C)."""
+    """Float (R, N, C), −inf for masked classes."""
     labels: np.ndarray
     """True class, int64 (N,)."""
 
@@ -75,6 +75,12 @@ class Outcomes:
 IMAGE_FORMULAS: Formulas[ImageOutputs, np.ndarray | Estimate] = Formulas("images")
 TEXT_FORMULAS: Formulas[TextOutputs, np.ndarray | Estimate] = Formulas("text")
 DIAGNOSTIC_FORMULAS: Formulas[Outcomes, Estimate] = Formulas("diagnostics")
+
+
+def are_logits(values: np.ndarray) -> bool:
+    """Tell whether values (…, C) are logits: numbers, or −inf for a masked class where an example has another."""
+    # The largest of some numbers is NaN where one of them is.
+    return bool(np.isfinite(values).all()) or bool(np.isfinite(values.max(axis=-1)).all())
 
 
 def measure_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

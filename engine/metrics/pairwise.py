@@ -52,7 +52,7 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     """Return the ranks of some numbers, ties sharing their mean rank, less the mean of all ranks.
 
     Args:
-        values: Finite float (M,).
+        values: Float (M,), no NaN.
 
     Returns:
         float32 (M,), or float64 where that could not hold them: multiples of one half, of sum zero.
@@ -98,7 +98,7 @@ def rank_correlation_matrix(logits: np.ndarray) -> Matrix:
     """Return Spearman's rank correlation of two replicas' flattened logits, ties at their average rank.
 
     Args:
-        logits: Finite float (R, N, C).
+        logits: Float (R, N, C), −inf for masked classes.
 
     Returns:
         float64 (R, R); 1 where all ranks agree, NaN for a replica whose logits are all equal.
@@ -116,14 +116,24 @@ def rank_correlation_matrix(logits: np.ndarray) -> Matrix:
 
 
 def correlation_matrix(logits: np.ndarray) -> Matrix:
-    """Return Pearson's correlation of two replicas' flattened logits; see `rank_correlation_matrix`."""
+    """Return Pearson's correlation of two replicas' flattened logits; see `rank_correlation_matrix`.
+
+    Raises:
+        UndefinedError: If a replica masks classes: it has no mean logit.
+    """
     flat = logits.reshape(len(logits), -1)
-    centred = np.empty(flat.shape)
+    centred, means = np.empty(flat.shape), np.empty(len(flat))
 
     def centre(replica: int) -> None:
-        centred[replica] = flat[replica] - flat[replica].mean(dtype=np.float64)
+        means[replica] = flat[replica].mean(dtype=np.float64)
+        if np.isfinite(means[replica]):
+            centred[replica] = flat[replica] - means[replica]
 
     each_in_parallel(centre, range(len(flat)))
+    masked = np.flatnonzero(~np.isfinite(means))
+    if len(masked):
+        which = ", ".join(str(replica + 1) for replica in masked)
+        raise UndefinedError(f"undefined: logits of −inf in replica {which}")
     return correlate_rows(centred)
 
 

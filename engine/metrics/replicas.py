@@ -17,6 +17,7 @@ import numpy as np
 from engine.errors import StudyError
 from engine.metrics.arrays import ArrayHeader, read_content, read_header
 from engine.metrics.checked import Checked, Look, Seen, describe_look, look_at
+from engine.metrics.outputs import are_logits
 from engine.study.files import refuse_exhaustion
 from engine.study.opening import is_there, open_regular, refuse_size
 from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, RunPaths, StudyPaths
@@ -314,9 +315,11 @@ def stack_predictions(predictions: Sequence[Predictions]) -> np.ndarray:
 
 
 def is_finite(predictions: np.ndarray) -> bool:
-    """Tell whether all predictions are numbers."""
-    values = predictions["log_probability"] if predictions.dtype.names == TEXT_FIELDS else predictions
-    return values.dtype.kind == "f" and bool(np.isfinite(values).all())
+    """Tell whether all predictions are numbers; see `are_logits` for those of images."""
+    if predictions.dtype.names == TEXT_FIELDS:
+        values = predictions["log_probability"]
+        return values.dtype.kind == "f" and bool(np.isfinite(values).all())
+    return predictions.dtype.kind == "f" and are_logits(predictions)
 
 
 def find_usable(replicas: Sequence[Replica]) -> list[Replica]:

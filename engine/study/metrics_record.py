@@ -112,6 +112,10 @@ class LayerSimilarity(msgspec.Struct, frozen=True, kw_only=True):
     """None below two replicas."""
     cka_ci: Interval | None
     """95 %, from leaving out each replica in turn, within 0 and 1; None below three."""
+    cka_debiased: float | None = None
+    """The same with the unbiased estimate of HSIC; None too where an earlier version compared the layers."""
+    cka_debiased_ci: Interval | None = None
+    """95 %, within −1 and 1."""
 
     @property
     def estimate(self) -> Estimate:

@@ -10,7 +10,7 @@ import msgspec
 from engine.study.records import MEGABYTE, Record, find_record
 
 
-class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
+class LayerPairs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One layer."""
 
     name: str
@@ -18,11 +18,14 @@ class LayerPairs(msgspec.Struct, frozen=True, kw_only=True):
     """Those whose activations can be compared."""
     cka: tuple[tuple[float, ...], ...]
     """Linear CKA of every pair of them."""
+    debiased: tuple[tuple[float, ...], ...] | None = None
+    """Its debiased form; empty where that is not defined, None where an earlier version compared the layers."""
 
     def __post_init__(self) -> None:
         """Refuse what is no square over the runs."""
-        if any(len(row) != len(self.runs) for row in (self.cka, *self.cka)):
-            raise ValueError("cka is no square over the runs")
+        for square in (self.cka, self.debiased or self.cka):
+            if any(len(row) != len(self.runs) for row in (square, *square)):
+                raise ValueError("cka is no square over the runs")
 
 
 class ArmSimilarity(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,11 @@
 """Linear CKA between the replicas of every arm, layer by layer, from their kept weights.
 
-Source: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; paper, section 4.3 and
-figure 1, which leaves open how many examples, centring and the treatment of positions. Here: the first
+Source: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; paper, sections 3.1 and
+3.2 and figure 1, which leave open how many examples, centring and the treatment of positions. Here: the first
 `metrics.cka_examples` test examples, columns centred, all positions and channels of a layer side by side as features.
+
+Beside this biased form, in which layers of many features seem alike that have nothing in common, stands the debiased
+one, whose HSIC is the unbiased estimate of Song et al., "Feature Selection via Dependence Maximization", JMLR 2012.
 
 Each replica's centred Gram matrix is computed once and kept as the unit vector of its upper triangle; the CKA of all
 pairs is then one product of these vectors. Memory: 4·R·n(n+1)/2 bytes per layer, 0.84 GB for R = 100 at n = 2,048;
@@ -48,6 +51,12 @@ GRAM_BYTES = 2**31
 
 PRODUCT_COLUMNS = 2**16
 """Columns whose products are summed in float32; their sums are added in float64."""
+
+DEBIASED_EXAMPLES = 4
+"""Fewer give no unbiased estimate."""
+
+LEAST_SIZE = 1e-9
+"""An unbiased HSIC of a matrix with itself, times n(n−3), that is no larger beside its biased one is rounding."""
 
 DECIMALS = 7
 """The decimals of the pairs' values in cka.json."""
@@ -151,7 +160,8 @@ def read_activations(
 def gram_vector(features: Tensor) -> Tensor | None:
     """Return the centred Gram matrix of some features as a unit vector, float32 (n(n+1)/2,), on the CPU.
 
-    Entries off the diagonal are weighted by √2, so that products of vectors are those of whole matrices.
+    Its diagonal comes first. Entries off the diagonal are weighted by √2, so that products of vectors are those of
+    whole matrices.
 
     Returns:
         None where the features are constant or not finite: their CKA is not defined.
@@ -162,19 +172,53 @@ def gram_vector(features: Tensor) -> Tensor | None:
     size = float(gram.norm())
     if not math.isfinite(size) or size == 0.0:
         return None
-    gram *= math.sqrt(2.0) / size
-    gram.diagonal().div_(math.sqrt(2.0))
-    rows, columns = torch.triu_indices(len(gram), len(gram), device=gram.device)
-    return gram[rows, columns].float().cpu()
+    gram /= size
+    rows, columns = torch.triu_indices(len(gram), len(gram), 1, device=gram.device)
+    return torch.cat([gram.diagonal(), gram[rows, columns] * math.sqrt(2.0)]).float().cpu()
 
 
-def pair_products(vectors: Tensor) -> np.ndarray:
-    """Return the products of all pairs of unit vectors (R, M), float64 (R, R)."""
-    products = np.zeros((len(vectors), len(vectors)))
-    for start in range(0, vectors.shape[1], PRODUCT_COLUMNS):
+@dataclass(frozen=True)
+class PairSimilarity:
+    """The CKA of every pair of replicas, float64 (R, R)."""
+
+    biased: np.ndarray
+    debiased: np.ndarray | None
+    """From −1 to 1; None where it is not defined: below four examples, or of a replica whose estimate is 0."""
+
+
+def compare_pairs(vectors: Tensor, examples: int) -> PairSimilarity:
+    """Return the CKA of all pairs of centred Gram matrices.
+
+    Args:
+        vectors: What `gram_vector` gives of each replica, float32 (R, n(n+1)/2).
+        examples: n.
+    """
+    own = vectors[:, :examples].double().numpy()
+    others = np.zeros((len(vectors), len(vectors)))
+    for start in range(examples, vectors.shape[1], PRODUCT_COLUMNS):
         part = vectors[:, start : start + PRODUCT_COLUMNS]
-        products += (part @ part.T).double().numpy()
-    return np.clip(products, 0.0, 1.0)
+        others += (part @ part.T).double().numpy()
+    return PairSimilarity(np.clip(others + own @ own.T, 0.0, 1.0), _debias(others, own, examples))
+
+
+def _debias(others: np.ndarray, own: np.ndarray, examples: int) -> np.ndarray | None:
+    """Return the debiased CKA from products of Gram matrices off their diagonals, and from these diagonals.
+
+    A centred matrix has rows of sum zero, so that its other entries in a row add up to the negative entry on the
+    diagonal. With that, n(n−3) times the unbiased HSIC of K and L without their diagonals k and l is
+    Σ KL − 2/(n−2) · k·l + Σk Σl / ((n−1)(n−2)).
+
+    Source: Song et al. (2012), the unbiased estimate of HSIC.
+    """
+    if examples < DEBIASED_EXAMPLES:
+        return None
+    traces = own.sum(axis=1)
+    shared = np.outer(traces, traces) / ((examples - 1) * (examples - 2))
+    products = others - 2 / (examples - 2) * (own @ own.T) + shared
+    sizes = np.diagonal(products)
+    if (sizes <= LEAST_SIZE).any():
+        return None
+    return np.clip(products / np.sqrt(np.outer(sizes, sizes)), -1.0, 1.0)
 
 
 def compare_arm(
@@ -210,18 +254,24 @@ def compare_arm(
             activations = read_activations(task.model, data, recipes[0], group, examples, move=move)
             for held, features in zip(vectors, activations, strict=True):
                 held.append(gram_vector(features))
-        entries += [_describe(layer, kept, held) for layer, held in zip(group, vectors, strict=True)]
+        entries += [_describe(layer, kept, held, examples) for layer, held in zip(group, vectors, strict=True)]
     return ArmSimilarity(
         name=arm.name, runs=tuple(runs), wanted=plan.metrics.cka_examples, examples=examples, layers=tuple(entries)
     )
 
 
-def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None]) -> LayerPairs:
+def _describe(layer: Layer, runs: list[str], vectors: list[Tensor | None], examples: int) -> LayerPairs:
     defined = [run for run, vector in zip(runs, vectors, strict=True) if vector is not None]
     usable = [vector for vector in vectors if vector is not None]
-    matrix = pair_products(torch.stack(usable)) if usable else np.zeros((0, 0))
-    pairs = tuple(tuple(round(value, DECIMALS) for value in row) for row in matrix.tolist())
-    return LayerPairs(name=layer.name, runs=tuple(defined), cka=pairs)
+    if not usable:
+        return LayerPairs(name=layer.name, runs=(), cka=(), debiased=())
+    found = compare_pairs(torch.stack(usable), examples)
+    debiased = () if found.debiased is None else _round(found.debiased)
+    return LayerPairs(name=layer.name, runs=tuple(defined), cka=_round(found.biased), debiased=debiased)
+
+
+def _round(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(value, DECIMALS) for value in row) for row in matrix.tolist())
 
 
 def _require_result(paths: StudyPaths, run: str) -> ResultRecord:
@@ -241,6 +291,12 @@ def find_runs(paths: StudyPaths, arm: PlannedArm) -> list[str]:
     return found
 
 
+def _is_complete(before: ArmSimilarity, runs: list[str], examples: int) -> bool:
+    """Tell whether an arm was compared over the same runs and examples, in both forms: earlier versions had one."""
+    both = all(layer.debiased is not None for layer in before.layers)
+    return both and before.runs == tuple(runs) and before.wanted == examples
+
+
 def measure_similarity(paths: StudyPaths) -> int:
     """Bring a study's cka.json up to date; arms whose runs are the same as before are kept.
 
@@ -258,7 +314,7 @@ def measure_similarity(paths: StudyPaths) -> int:
         if arm.group > 1 or len(runs) < 2:
             continue
         before = earlier.get(arm.name)
-        if before is not None and before.runs == tuple(runs) and before.wanted == plan.metrics.cka_examples:
+        if before is not None and _is_complete(before, runs, plan.metrics.cka_examples):
             arms.append(before)
             continue
         set_kernels("deterministic", "fp32")

@@ -144,6 +144,7 @@ def test_similarity_has_the_jackknifes_interval(paths: StudyPaths) -> None:
     found = summarise_cka(compared, "Init")
     assert found is not None
     assert found[0].cka == pytest.approx(0.8)
+    assert found[0].cka_debiased is None, "an earlier version compared them"
     assert found[0].cka_ci == pytest.approx(pairs_interval(matrix, (0.0, 1.0)))
     assert (found[1].n, found[1].cka, found[2].cka_ci) == (1, None, None)
     assert summarise_cka(compared, "Other") is None

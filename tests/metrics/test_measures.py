@@ -73,6 +73,7 @@ def oracle(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     losses = [-np.mean(special.log_softmax(one, axis=1)[np.arange(examples), labels]) for one in wide]
     pairs = list(itertools.combinations(range(len(wide)), 2))
     both = [(wide[i] + wide[j]) / 2 for i, j in pairs]
+    infinite = bool(np.isinf(wide).any())
     joint_accuracy = [100.0 * np.mean(mean.argmax(1) == labels) for mean in both]
     joint_loss = [-np.mean(special.log_softmax(mean, axis=1)[np.arange(examples), labels]) for mean in both]
     return {
@@ -82,7 +83,7 @@ def oracle(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "cross_entropy_sd": float(np.std(losses)),
         "disagreement": float(np.mean([100.0 * np.mean(wide[i].argmax(1) != wide[j].argmax(1)) for i, j in pairs])),
         "correlation": float(np.mean([rho(wide[i], wide[j]) for i, j in pairs])),
-        "pearson": float(np.mean([linear(wide[i], wide[j]) for i, j in pairs])),
+        "pearson": math.nan if infinite else float(np.mean([linear(wide[i], wide[j]) for i, j in pairs])),
         "ensemble_delta": float(
             np.mean([a - (accuracies[i] + accuracies[j]) / 2 for a, (i, j) in zip(joint_accuracy, pairs, strict=True)])
         ),
@@ -171,13 +172,41 @@ def test_nothing_to_measure_is_said(shape: tuple[int, int, int]) -> None:
     assert set(measured.reasons) == {*MEANS, *SPREADS, *PAIRWISE, *INTERVALS}
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_are_named_by_replica(value: float) -> None:
+@pytest.mark.parametrize(("value", "classes"), [(np.nan, [1]), (np.inf, [1]), (-np.inf, [0, 1, 2])])
+def test_logits_that_are_not_finite_are_named_by_replica(value: float, classes: list[int]) -> None:
     logits, labels = draw(4, 30, 3)
-    logits[2, 5, 1] = value
+    logits[2, 5, classes] = value
     measured = diversity(logits, labels)
     assert measured.disagreement is None
     assert "replica 3" in measured.reasons["disagreement"]
+
+
+@pytest.mark.parametrize("where", ["the same class", "another class in each"])
+@pytest.mark.parametrize("kind", ["plain", "ties", "double", "large"])
+def test_masked_classes_have_the_lowest_ranks(kind: str, where: str) -> None:
+    """A class with −inf is not the true one; its logits tie with each other below all others."""
+    logits, labels = draw(5, 60, 6, kind=kind)
+    shift = np.zeros((5, 1), dtype=int) if where == "the same class" else np.arange(5)[:, None]
+    np.put_along_axis(logits, ((labels + 1 + shift) % 6)[:, :, None], -np.inf, axis=2)
+    measured = diversity(logits, labels, bootstrap=10)
+    expected = oracle(logits, labels)
+    for name in ("accuracy_mean", "cross_entropy_mean", "cross_entropy_sd", *PAIRWISE[:-1]):
+        assert getattr(measured, name) == pytest.approx(expected[name], abs=1e-6, rel=1e-6), name
+    assert measured.pearson is None
+    assert measured.reasons == {"pearson": "undefined: logits of −inf in replica 1, 2, 3, 4, 5"}
+
+
+def test_masked_true_class_has_an_infinite_cross_entropy_and_says_so() -> None:
+    logits, labels = draw(4, 60, 6)
+    logits[1, 7, labels[7]] = -np.inf
+    measured = diversity(logits, labels, bootstrap=10)
+    with np.errstate(invalid="ignore"):
+        expected = oracle(logits, labels)
+    for name in ("accuracy_mean", "disagreement", "correlation", "ensemble_delta"):
+        assert getattr(measured, name) == pytest.approx(expected[name], abs=1e-6), name
+    for name in ("cross_entropy_mean", "cross_entropy_sd", "ensemble_cross_entropy_delta"):
+        assert getattr(measured, name) is None
+        assert "replica 2 masks the true class" in measured.reasons[name]
 
 
 @pytest.mark.parametrize(

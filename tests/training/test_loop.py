@@ -18,6 +18,7 @@ from engine.recipe import BitChange, ModelRecipe, Recipe, TrainRecipe
 from engine.study.epochs import EpochRecord
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.datasets import Dataset
+from engine.training.evaluation import ImageEvaluation
 from engine.training.loop import Outcome
 from engine.training.stopping import Stopped
 from engine.training.weights import array_bytes, weights_bytes
@@ -149,6 +150,16 @@ def test_divergence_ends_the_run_as_a_result(base: Recipe, train: Callable[..., 
     assert outcome.diverged
     assert outcome.diverged_epoch == outcome.epochs == len(records) < 50
     assert not (math.isfinite(records[-1].train_loss or 0.0) and np.isfinite(outcome.predictions).all())
+
+
+@pytest.mark.parametrize(
+    ("value", "classes", "fine"),
+    [(-math.inf, [1], True), (-math.inf, [0, 1, 2], False), (math.inf, [1], False), (math.nan, [1], False)],
+)
+def test_masked_class_is_no_divergence(value: float, classes: list[int], fine: bool) -> None:
+    logits = torch.zeros(4, 3)
+    logits[2, classes] = value
+    assert ImageEvaluation(logits, 50.0, 1.0).is_finite is fine
 
 
 def test_gradients_are_clipped_to_a_norm(base: Recipe, train: Callable[..., Outcome]) -> None:

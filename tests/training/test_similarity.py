@@ -18,16 +18,17 @@ from engine.study.files import make_folder, write_bytes
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.run_records import write_spec
+from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import MeasuringSettings
 from engine.training import similarity
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.loop import Outcome
 from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.similarity import (
+    compare_pairs,
     find_layers,
     gram_vector,
     measure_similarity,
-    pair_products,
     read_activations,
 )
 from engine.training.tasks.images import prepare
@@ -58,6 +59,25 @@ def naive_cka(one: Tensor, other: Tensor) -> float:
     return float(cross / ((x @ x.T).norm() * (y @ y.T).norm()))
 
 
+def unbiased_hsic(k: Tensor, other: Tensor) -> float:
+    """Song et al. (2012): the unbiased estimate from two kernel matrices, written out with their sums."""
+    n, one = len(k), torch.ones(len(k), dtype=torch.float64)
+    k, other = k - k.diag().diag(), other - other.diag().diag()
+    sums = (one @ k @ one) * (one @ other @ one) / ((n - 1) * (n - 2))
+    return float((k @ other).trace() + sums - 2 / (n - 2) * (one @ k @ other @ one)) / (n * (n - 3))
+
+
+def debiased_cka(one: Tensor, other: Tensor) -> float:
+    """The same ratio as CKA, of unbiased estimates, which do not depend on the features' means."""
+    x, y = (features.double() - features.double()[0] for features in (one, other))
+    k, m = x @ x.T, y @ y.T
+    return unbiased_hsic(k, m) / (unbiased_hsic(k, k) * unbiased_hsic(m, m)) ** 0.5
+
+
+def stack_grams(features: list[Tensor]) -> Tensor:
+    return torch.stack([vector for vector in map(gram_vector, features) if vector is not None])
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_preset_is_compared_where_the_paper_compares(name: str) -> None:
     shape = MNIST if name == "mnist-cnn" else CIFAR
@@ -80,20 +100,39 @@ def test_all_pairs_equal_the_definition_in_float64(name: str, base: Recipe) -> N
         own = find_layers(model, data.test_inputs[:2])
         found.append(read_activations(model, data, recipe, own, examples))
     for number in range(len(layers)):
-        vectors = [gram_vector(activations[number]) for activations in found]
-        matrix = pair_products(torch.stack([vector for vector in vectors if vector is not None]))
+        pairs = compare_pairs(stack_grams([activations[number] for activations in found]), examples)
+        assert pairs.debiased is not None
         for i in range(3):
             for j in range(3):
-                expected = naive_cka(found[i][number], found[j][number])
-                assert matrix[i, j] == pytest.approx(expected, abs=1e-5), layers[number].name
+                one, other = found[i][number], found[j][number]
+                assert pairs.biased[i, j] == pytest.approx(naive_cka(one, other), abs=1e-5), layers[number].name
+                assert pairs.debiased[i, j] == pytest.approx(debiased_cka(one, other), abs=1e-4), layers[number].name
 
 
 def test_turned_and_scaled_features_are_the_same_features() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(40, 9, generator=generator)
     turn, _ = torch.linalg.qr(torch.randn(9, 9, generator=generator))
-    vectors = [gram_vector(features), gram_vector(3 * features @ turn + 5)]
-    assert pair_products(torch.stack([v for v in vectors if v is not None])) == pytest.approx(np.ones((2, 2)), abs=1e-5)
+    found = compare_pairs(stack_grams([features, 3 * features @ turn + 5]), 40)
+    assert found.biased == pytest.approx(np.ones((2, 2)), abs=1e-5)
+    assert found.debiased == pytest.approx(np.ones((2, 2)), abs=1e-5)
+
+
+def test_unrelated_noise_is_alike_by_cka_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = [torch.randn(100, 3000, generator=generator) + 2 for _ in range(3)]
+    found = compare_pairs(stack_grams(noise), 100)
+    assert found.biased[0, 1] > 0.9
+    assert found.debiased is not None
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert abs(found.debiased[i, j]) < 0.05
+        assert found.debiased[i, j] == pytest.approx(debiased_cka(noise[i], noise[j]), abs=1e-4)
+
+
+def test_three_examples_have_no_unbiased_estimate() -> None:
+    found = compare_pairs(stack_grams([torch.eye(3), torch.rand(3, 2)]), 3)
+    assert found.biased[0, 1] > 0
+    assert found.debiased is None
 
 
 def test_constant_and_broken_features_have_no_similarity() -> None:
@@ -104,7 +143,7 @@ def test_constant_and_broken_features_have_no_similarity() -> None:
 def test_products_in_blocks_are_whole_products(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = torch.rand(4, 50) / 10
     monkeypatch.setattr(similarity, "PRODUCT_COLUMNS", 7)
-    assert pair_products(vectors) == pytest.approx((vectors @ vectors.T).numpy(), abs=1e-6)
+    assert compare_pairs(vectors, 9).biased == pytest.approx((vectors @ vectors.T).numpy(), abs=1e-6)
 
 
 def test_users_network_is_compared_child_by_child() -> None:
@@ -142,8 +181,18 @@ def test_study_is_compared_and_only_what_is_new_is_compared_again(
     logits = [torch.from_numpy(outcome.predictions[:50]) for outcome in outcomes]
     expected = naive_cka(logits[0], logits[2])
     assert arm["layers"][-1]["cka"][0][2] == pytest.approx(expected, abs=1e-5)
+    assert arm["layers"][-1]["debiased"][0][2] == pytest.approx(debiased_cka(logits[0], logits[2]), abs=1e-4)
     task = prepare(base, data, device=torch.device("cpu"), search_path=())
     assert len(find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))) == 4
+
+    # An earlier version compared layers in one form alone.
+    plain = json.loads(paths.cka.read_text())
+    for layer in plain["arms"][0]["layers"]:
+        del layer["debiased"]
+    paths.cka.write_text(json.dumps(plain))
+    assert find_similarity(paths.cka)[0].layers[0].debiased is None
+    measure_similarity(paths)
+    assert json.loads(paths.cka.read_text()) == content
 
     # Little memory: layer by layer, with the same values.
     monkeypatch.setattr(similarity, "GRAM_BYTES", 3 * 4 * 50 * 51 // 2)

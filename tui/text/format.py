@@ -17,6 +17,9 @@ MISSING = "–"
 MAX_DECIMALS = 6
 """A number that needs more is written with an exponent."""
 
+LARGEST = 1e7
+"""A number as large as this is written with an exponent."""
+
 MAX_DIGITS = 15
 """Decimals of a number with an exponent: a float holds no more."""
 
@@ -80,13 +83,28 @@ def digits_for(error: float) -> int:
     """Return the decimals that show an error with two significant digits."""
     if error <= 0 or not math.isfinite(error):
         return 2
-    return min(12, max(0, 1 - math.floor(math.log10(error))))
+    return min(12, max(0, _last_place(error)))
+
+
+def _last_place(error: float) -> int:
+    """Return the decimal place of an error's second significant digit, below 0 for one left of the point."""
+    return 1 - math.floor(math.log10(error))
+
+
+def _needs_exponent(*numbers: float, places: int) -> bool:
+    """Tell whether numbers with so many decimals take more room than with exponents."""
+    return places > MAX_DECIMALS or any(abs(number) >= LARGEST for number in numbers)
 
 
 def format_number(value: float | None, decimals: int, symbols: Symbols = UNICODE) -> str:
-    """Format a number with fixed decimals; one that these would round to 0 or 1 has more, and 0 and 1 have none."""
+    """Format a number with fixed decimals; one that these would round to 0 or 1 has more, and 0 and 1 have none.
+
+    Very large and very small numbers have an exponent.
+    """
     if value is None or not math.isfinite(value):
         return symbols.missing
+    if abs(value) >= LARGEST:
+        return f"{value:.2e}"
     if value in (0, 1):
         return str(int(value))
     text = _round(value, decimals)
@@ -114,7 +132,7 @@ def format_title(title: str, symbols: Symbols) -> str:
 
 
 def _round_with_exponent(value: float, decimals: int) -> str:
-    """Return a value with an exponent and the digits that a fixed number of decimals would show of it."""
+    """Return a value with an exponent and the digits that a fixed number of decimals, or a place, would show of it."""
     shown = decimals + math.floor(math.log10(abs(value))) if value else 0
     return f"{value:.{min(max(0, shown), MAX_DIGITS)}e}"
 
@@ -128,11 +146,12 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
         decimals: Where there is no error to go by.
         symbols: What can be shown.
     """
-    if value is None or not error:
+    if value is None or not error or not (math.isfinite(value) and math.isfinite(error)):
         return format_number(value, decimals, symbols)
     places = digits_for(error)
-    if places > MAX_DECIMALS:
-        return f"{_round_with_exponent(value, places)} {symbols.plus_minus} {_round_with_exponent(error, places)}"
+    if _needs_exponent(value, error, places=places):
+        last = min(places, _last_place(error))
+        return f"{_round_with_exponent(value, last)} {symbols.plus_minus} {_round_with_exponent(error, last)}"
     return f"{_round(value, places)} {symbols.plus_minus} {error:.{places}f}"
 
 
@@ -143,6 +162,8 @@ def format_interval(
     if value is None or interval is None or interval[0] == interval[1]:
         return format_number(value, decimals, symbols)
     places = min(_digits_of_ends(value, interval), decimals + 1)
+    if _needs_exponent(value, *interval, places=places):
+        return f"{value:.1e} [{interval[0]:.1e} {interval[1]:.1e}]"
     low, middle, high = (_round(number, places) for number in (interval[0], value, interval[1]))
     return middle if low == middle == high else f"{middle} [{low} {high}]"
 
@@ -158,7 +179,7 @@ def format_ends(value: float, interval: tuple[float, float]) -> str:
     if interval[0] == interval[1]:
         return ""
     places = _digits_of_ends(value, interval)
-    if places > MAX_DECIMALS:
+    if _needs_exponent(*interval, places=places):
         return f"[{interval[0]:.1e} {interval[1]:.1e}]"
     return f"[{_round(interval[0], places)} {_round(interval[1], places)}]"
 

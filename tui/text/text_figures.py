@@ -42,18 +42,28 @@ def choose_step(share: float, steps: str) -> str:
     return steps[min(len(steps) - 1, int(len(steps) * min(1.0, max(0.0, share))))]
 
 
+SIMILARITY_NOTES = (
+    "features: all positions and channels of a layer side by side; means over positions would give other figures",
+    "debiased: with the unbiased HSIC, about 0 for layers that have nothing in common, where CKA itself is not",
+)
+"""What is said below figure 1, of how layers were made comparable."""
+
+
 def list_similarity(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
-    """List figure 1: a line per arm and layer."""
+    """List figure 1: a line per arm and layer, then how layers were compared."""
     lines: list[str] = []
     for arm in arms:
         layers = arm.cka or ()
         if layers:
             lines.append(f"{arm_name(arm)}, n = {layers[0].n}")
         room = max((len(layer.layer) for layer in layers), default=0)
-        for layer in layers:
-            figure = format_interval(layer.cka, layer.cka_ci, 3, symbols)
-            lines.append(f"  {printable(layer.layer):{room}}  {draw_bar(layer.cka or 0.0, symbols, bar)}  {figure}")
-    return lines
+        figures = [format_interval(layer.cka, layer.cka_ci, 3, symbols) for layer in layers]
+        column = max(map(len, figures), default=0)
+        for layer, figure in zip(layers, figures, strict=True):
+            head = f"  {printable(layer.layer):{room}}  {draw_bar(layer.cka or 0.0, symbols, bar)}  {figure:{column}}"
+            debiased = format_interval(layer.cka_debiased, layer.cka_debiased_ci, 3, symbols)
+            lines.append(head.rstrip() if layer.cka_debiased is None else f"{head}   debiased {debiased}")
+    return [*lines, *SIMILARITY_NOTES] if lines else []
 
 
 def list_onsets(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:

@@ -14,6 +14,7 @@ from tui.text.format import (
     UNICODE,
     choose_symbols,
     format_bytes,
+    format_ends,
     format_interval,
     format_number,
     format_seconds,
@@ -29,6 +30,9 @@ from tui.text.format import (
         (None, 2, "–"),
         (math.nan, 2, "–"),
         (math.inf, 2, "–"),
+        (9_999_999.0, 2, "9999999.00"),
+        (3.14159e26, 4, "3.14e+26"),
+        (-1e7, 0, "-1.00e+07"),
     ],
 )
 def test_number_has_fixed_decimals_and_may_be_missing(value: float | None, decimals: int, text: str) -> None:
@@ -45,6 +49,10 @@ def test_number_has_fixed_decimals_and_may_be_missing(value: float | None, decim
         (1.5e-9, 2.5e-10, "1.50e-09 ± 2.5e-10"),
         (0.0, 2.5e-10, "0e+00 ± 2.5e-10"),
         (-1e-12, 2.5e-10, "-1e-12 ± 2.5e-10"),
+        (3.14159e26, 2.7e25, "3.14e+26 ± 2.7e+25"),
+        (5.0, 1.3e12, "5e+00 ± 1.3e+12"),
+        (-4.2e8, 0.3, "-4.2000000000e+08 ± 3.0e-01"),
+        (123456.0, 23000.0, "123456 ± 23000"),
         (0.5, 0.0, "0.50"),
         (0.5, None, "0.50"),
         (None, 0.1, "–"),
@@ -64,6 +72,8 @@ def test_error_has_two_digits_and_decides_those_of_the_value(value: float, error
         (None, None, "–"),
         (2.0, (2.0 - 1e-9, 2.0 + 1e-9), "2.000"),
         (34.1, (-0.3, 68.2), "34 [0 68]"),
+        (3.14159e26, (1e25, 7.6e26), "3.1e+26 [1.0e+25 7.6e+26]"),
+        (5.0, (1.0, 2e9), "5.0e+00 [1.0e+00 2.0e+09]"),
     ],
 )
 def test_interval_stands_in_brackets_where_it_can_be_seen(
@@ -105,6 +115,17 @@ def test_any_value_with_any_error_is_short(value: float, error: float) -> None:
     shown = format_with_error(value, error, 2)
     assert "±" in shown
     assert len(shown) < 40
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3).map(sorted), st.integers(0, 4)
+)
+def test_numbers_of_any_size_have_a_bounded_width(numbers: list[float], decimals: int) -> None:
+    low, value, high = numbers
+    assert len(format_number(value, decimals)) <= 15
+    assert len(format_interval(value, (low, high), decimals)) <= 48
+    assert len(format_ends(value, (low, high))) <= 40
+    assert len(format_with_error(value, abs(high), decimals)) <= 40
 
 
 @given(st.text(), st.integers(0, 30))

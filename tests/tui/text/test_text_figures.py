@@ -22,6 +22,7 @@ from tui.text.text_figures import (
     list_instability,
     list_onsets,
     list_pairs,
+    list_similarity,
     make_figure_panels,
 )
 
@@ -47,6 +48,22 @@ def onset(epoch: int, disagreement: float) -> ArmMeasures:
 @pytest.mark.parametrize(("share", "bar"), [(0.0, "────"), (0.5, "━━──"), (1.0, "━━━━"), (2.0, "━━━━"), (-1.0, "────")])
 def test_bar_is_a_share_of_its_width(share: float, bar: str) -> None:
     assert draw_bar(share, UNICODE, 4) == bar
+
+
+def test_similarity_shows_both_forms_and_how_layers_were_compared() -> None:
+    layers = [
+        {"layer": "Conv1", "n": 3, "cka": 0.984, "cka_ci": [0.94, 0.998], "cka_debiased": -0.012,
+         "cka_debiased_ci": [-0.05, 0.02]},
+        {"layer": "Logits", "n": 3, "cka": 0.5, "cka_ci": None},
+    ]  # fmt: skip
+    lines = list_similarity([make_measures(name="Init", cka=layers)], UNICODE, bar=4)
+    assert lines[:3] == [
+        "Init, n = 3",
+        "  Conv1   ━━━━  0.984 [0.940 0.998]   debiased -0.012 [-0.050 0.020]",
+        "  Logits  ━━──  0.500",
+    ]
+    assert "all positions and channels" in lines[3]
+    assert list_similarity([make_measures(name="Init")], UNICODE, bar=4) == []
 
 
 def test_onsets_stand_in_order_below_their_arm() -> None:
