@@ -17,6 +17,8 @@ from engine.study.opening import read_exactly
 HEADER_BYTES = 12_000
 """More than the header of any file of a study has."""
 
+SHORTENED = "became shorter while it was read"
+
 HEADER_FAULTS = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, OverflowError)
 """What numpy raises for a header that is none; it parses a text in it as a Python literal."""
 
@@ -62,6 +64,23 @@ def read_header(descriptor: int, size: int) -> ArrayHeader:
     return ArrayHeader(tuple(shape), dtype, columns_first, stream.tell())
 
 
+def read_rows(descriptor: int, header: ArrayHeader, size: int, rows: slice) -> np.ndarray:
+    """Read a slice of the rows of an open .npy file; where these do not stand one after the other, all of it.
+
+    Raises:
+        ValueError: If the file became shorter while it was read.
+    """
+    start, stop, _ = rows.indices(header.shape[0])
+    if header.columns_first or (start, stop) == (0, header.shape[0]):
+        return header.read_values(read_content(descriptor, size))[rows]
+    width = math.prod(header.shape[1:]) * header.dtype.itemsize
+    os.lseek(descriptor, header.offset + start * width, os.SEEK_SET)
+    content = read_exactly(descriptor, max(0, stop - start) * width)
+    if len(content) < (stop - start) * width:
+        raise ValueError(SHORTENED)
+    return np.frombuffer(content, header.dtype).reshape(-1, *header.shape[1:])
+
+
 def read_content(descriptor: int, size: int) -> bytes:
     """Read all bytes of an open file.
 
@@ -71,5 +90,5 @@ def read_content(descriptor: int, size: int) -> bytes:
     os.lseek(descriptor, 0, os.SEEK_SET)
     content = read_exactly(descriptor, size)
     if len(content) < size:
-        raise ValueError("became shorter while it was read")
+        raise ValueError(SHORTENED)
     return content

@@ -11,16 +11,16 @@ McCulloch, "Variance Components", 1992, chapter 4); shares as in Sobol's first-o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.metrics.replicas import Replica, stack_predictions
+from engine.metrics.logits import Logits
+from engine.metrics.replicas import Replica, open_logits, stack_predictions
 from engine.metrics.spread import FEWEST, count_freedom, variance_ends
 from engine.plan.records import PlannedArm
 from engine.study.metrics_record import Component, Components, Grid
-
-GRAM_COLUMNS = 2**16
 
 
 @dataclass(frozen=True)
@@ -141,18 +141,17 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
     results = [replica.result for replica in usable if replica.result is not None]
     accuracies = np.array([result.test_accuracy for result in results], dtype=np.float64)
     cross_entropies = np.array([result.test_cross_entropy for result in results], dtype=np.float64)
-    predictions = stack_predictions([replica.predictions for replica in usable if replica.predictions is not None])
+    predictions = [replica.predictions for replica in usable if replica.predictions is not None]
     logits = log_probability = None
-    if predictions.dtype.names is None:
-        logits = (predictions - predictions.mean(axis=2, keepdims=True)).reshape(len(usable), -1)
+    if predictions[0].dtype.names is None:
+        logits = reduce_logits(open_logits(predictions))
     else:
-        log_probability = predictions["log_probability"]
+        log_probability = reduce_figures([stack_predictions(predictions)["log_probability"]])
 
     def describe(values: np.ndarray | None) -> Components | None:
         if values is None or not np.isfinite(values).all():  # a masked class has no variance
             return None
-        figures = values if values.ndim == 1 else reduce_figures(values)
-        return describe_components(figures.reshape(rows, columns, *figures.shape[1:]))
+        return describe_components(values.reshape(rows, columns, *values.shape[1:]))
 
     return Grid(
         sources=(first, second),
@@ -164,23 +163,33 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
     )
 
 
-def reduce_figures(values: np.ndarray) -> np.ndarray:
+def reduce_logits(logits: Logits) -> np.ndarray:
+    """Return few figures of each run for its logits, each example's centred; see `reduce_figures`."""
+    blocks = (logits.take_block(rows) for rows in logits.iterate_blocks())
+    with np.errstate(invalid="ignore"):
+        return reduce_figures((part - part.mean(axis=2, keepdims=True)).reshape(len(part), -1) for part in blocks)
+
+
+def reduce_figures(blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Replace the M figures of each run by R figures whose variance components are the same on average.
 
     Components are quadratic in the runs' figures, so they can be computed from the Gram matrix of the runs alone.
 
     Args:
-        values: float (R, M).
+        blocks: The figures, float (R, B) each.
 
     Returns:
-        float64 (R, R).
+        float64 (R, R); NaN where not all figures are numbers.
     """
-    gram = np.zeros((len(values), len(values)))
-    for start in range(0, values.shape[1], GRAM_COLUMNS):
-        part = values[:, start : start + GRAM_COLUMNS].astype(np.float64)
-        gram += part @ part.T
-    size, directions = np.linalg.eigh(gram / values.shape[1])
-    return directions * np.sqrt(np.maximum(size, 0.0) * len(values))
+    gram, count = np.zeros(()), 0
+    for block in blocks:
+        part = block.astype(np.float64)
+        gram = gram + part @ part.T
+        count += part.shape[1]
+    if not np.isfinite(gram).all():
+        return np.full(gram.shape, np.nan)
+    size, directions = np.linalg.eigh(gram / count)
+    return directions * np.sqrt(np.maximum(size, 0.0) * len(gram))
 
 
 def describe_components(values: np.ndarray) -> Components:

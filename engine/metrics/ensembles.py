@@ -8,14 +8,15 @@ Shapes: R replicas, N examples, C classes.
 from __future__ import annotations
 
 import math
+from threading import Lock
 
 import numpy as np
 
 from engine.metrics.formulas import UndefinedError
+from engine.metrics.logits import Logits, find_largest
 from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
+from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, find_groups, mirror
 from engine.metrics.parallel import each_in_parallel
-
-Matrix = np.ndarray
 
 BLOCK_VALUES = 2**19
 """Numbers that one step of the pair loop touches: they have to fit the processor's cache."""
@@ -42,7 +43,7 @@ DOUBLE_GAP = 1200.0
 """The same for float64."""
 
 
-def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> Matrix:
+def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndarray) -> Matrix:
     """Return the accuracy of the mean logits of two replicas.
 
     The mean is right where the label's sum is above the largest other sum; where they are equal, the lower
@@ -50,7 +51,7 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
     exact, so that replicas which agree beyond doubt need no arithmetic: their mean agrees with them.
 
     Args:
-        logits: Float (R, N, C), −inf for masked classes.
+        logits: Of R replicas.
         labels: int64 (N,).
         predictions: Predicted class of each replica, int (R, N).
 
@@ -59,23 +60,25 @@ def ensemble_accuracies(logits: np.ndarray, labels: np.ndarray, predictions: np.
 
     Source: paper, section 3.1, equation 1.
     """
-    replicas, examples, _ = logits.shape
-    unanimous, right = find_unanimous(logits, labels, predictions)
+    replicas, examples, classes = logits.shape
+    unanimous = find_unanimous(logits, predictions)
     doubtful = np.flatnonzero(~unanimous)
     # Few large blocks: each is split once more by the number of its candidates.
-    size = max(1, DOUBTFUL_VALUES // (replicas * logits.shape[2]))
-    starts = range(0, len(doubtful), size)
-    counts = np.zeros((len(starts), replicas, replicas), dtype=np.int64)
+    size = max(1, DOUBTFUL_VALUES // (replicas * classes))
+    correct, lock = np.zeros((replicas, replicas)), Lock()
 
-    def count(number: int) -> None:
-        chosen = doubtful[number * size : (number + 1) * size]
-        _count_doubtful(_lower_masks(logits[:, chosen].astype(np.float64)), labels[chosen], counts[number])
+    def count(start: int) -> None:
+        chosen = doubtful[start : start + size]
+        part = _lower_masks(logits.take_block(chosen).astype(np.float64))
+        _count_doubtful(part, labels[chosen], correct, lock)
 
-    each_in_parallel(count, range(len(starts)))
-    correct = counts.sum(axis=0)
-    correct = np.triu(correct, 1) + np.triu(correct, 1).T + np.count_nonzero(unanimous & right)
+    each_in_parallel(count, range(0, len(doubtful), size))
+    mirror(correct)
+    correct += np.count_nonzero(unanimous & (predictions[0] == labels))
     np.fill_diagonal(correct, np.count_nonzero(predictions == labels, axis=1))
-    return 100.0 * correct / examples
+    correct *= 100.0
+    correct /= examples
+    return correct
 
 
 def _lower_masks(part: np.ndarray) -> np.ndarray:
@@ -86,39 +89,42 @@ def _lower_masks(part: np.ndarray) -> np.ndarray:
     return part
 
 
-def find_unanimous(logits: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the examples whose largest logit is the same class's in every replica, with no other as large.
+def find_unanimous(logits: Logits, predictions: np.ndarray) -> np.ndarray:
+    """Find the examples whose largest logit is the same class's in every replica, with no other as large; bool (N,).
 
     Args:
-        logits: Float (R, N, C), −inf for masked classes.
-        labels: int64 (N,).
+        logits: Of R replicas.
         predictions: Predicted class, int (R, N).
-
-    Returns:
-        bool (N,): unanimous; bool (N,): whether the first replica is right.
     """
-    classes = logits.shape[2]
-    largest = logits.reshape(-1, classes)[np.arange(predictions.size), predictions.reshape(-1)]
-    maxima = logits == largest.reshape(*predictions.shape, 1)
     unanimous = (predictions == predictions[0]).all(axis=0)
-    if np.count_nonzero(maxima) > predictions.size:  # somewhere two classes share the largest logit
-        unanimous &= (maxima.sum(axis=2) == 1).all(axis=0)
-    return unanimous, predictions[0] == labels
+    lock = Lock()
+
+    def look(replica: int) -> None:
+        for rows in logits.iterate_parts():
+            part, chosen = logits.read(replica, rows), predictions[replica, rows]
+            maxima = part == np.take_along_axis(part, chosen[:, None], axis=1)
+            if np.count_nonzero(maxima) > len(chosen):  # somewhere two classes share the largest logit
+                with lock:
+                    unanimous[rows] &= maxima.sum(axis=1) == 1
+
+    each_in_parallel(look, range(len(predictions)))
+    return unanimous
 
 
-def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: np.ndarray) -> None:
+def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: Matrix, lock: Lock) -> None:
     """Add the right answers of every pair on a block of logits, float64 (R, B, C), to `correct` above its diagonal."""
     candidates = find_candidates(part)
     places = np.arange(len(labels))
     winnable = candidates[places, labels]  # elsewhere no pair is right
     numbers = candidates.sum(axis=1)
-    correct += np.count_nonzero(winnable & (numbers == 1))
+    with lock:
+        correct += np.count_nonzero(winnable & (numbers == 1))
     for number in np.unique(numbers[winnable & (numbers > 1)]):
         chosen = np.flatnonzero(winnable & (numbers == number))
         classes = np.argsort(~candidates[chosen], axis=1, kind="stable")[:, :number]
         among = np.take_along_axis(part[:, chosen], classes[None], axis=2)
         wanted = np.argmax(classes == labels[chosen, None], axis=1)
-        _count_among(among, wanted, correct)
+        _count_among(among, wanted, correct, lock)
 
 
 def find_candidates(part: np.ndarray) -> np.ndarray:
@@ -134,13 +140,16 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
         bool (B, C).
     """
     leading = part.mean(axis=0).argmax(axis=1)
-    distances = part - np.take_along_axis(part, leading[None, :, None], axis=2)
-    two_largest = np.partition(distances, len(part) - 2, axis=0)[-2:].sum(axis=0)
+    largest, second = np.full((2, *part.shape[1:]), -np.inf)
+    for replica in part:
+        distance = replica - np.take_along_axis(replica, leading[:, None], axis=1)
+        np.maximum(second, np.minimum(largest, distance), out=second)
+        np.maximum(largest, distance, out=largest)
     # The tolerance is larger than what rounding can do to a distance.
-    return two_largest >= -1e-9 * np.abs(part).max()
+    return largest + second >= -1e-9 * max(part.max(), -part.min())
 
 
-def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> None:
+def _count_among(among: np.ndarray, wanted: np.ndarray, correct: Matrix, lock: Lock) -> None:
     """Count the right answers among candidate classes (R, B, M) for every pair, and add them to `correct`.
 
     A pair is right where the true class has a larger sum of logits than each other candidate. Each such comparison is
@@ -159,52 +168,64 @@ def _count_among(among: np.ndarray, wanted: np.ndarray, correct: np.ndarray) -> 
         right = distances[0, i] > bounds[0, i + 1 :]
         for distance, bound in zip(distances[1:], bounds[1:], strict=True):
             right &= distance[i] > bound[i + 1 :]
-        correct[i, i + 1 :] += np.count_nonzero(right, axis=1)
+        counts = np.count_nonzero(right, axis=1)
+        with lock:
+            correct[i, i + 1 :] += counts
 
 
-def ensemble_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> Matrix:
+def ensemble_cross_entropies(logits: Logits, labels: np.ndarray) -> Matrix:
     """Return the cross-entropy of the mean logits of two replicas.
 
     exp of a mean is a product of exps, so the normalisers of all pairs are one small matrix product per example:
-    no exp is taken per pair.
+    no exp is taken per pair. Of many replicas, some at a time are paired with all later ones.
 
     Args:
-        logits: Float (R, N, C), −inf for masked classes.
+        logits: Of R replicas.
         labels: int64 (N,).
 
     Returns:
         Nats, float64 (R, R); the diagonal holds the replicas' own cross-entropies.
     """
     replicas, examples, _ = logits.shape
-    size = max(1, BLOCK_VALUES // (replicas * replicas))
-    starts = range(0, examples, size)
     total = np.zeros((replicas, replicas))
-    at_once = max(LEAST_AT_ONCE, KEPT_VALUES // (replicas * replicas))
+    for top in range(0, replicas, ROWS_AT_ONCE):
+        height = min(ROWS_AT_ONCE, replicas - top)
+        _add_losses(logits, labels, top, total[top : top + height, top:])
+    total /= examples
+    return mirror(total)
+
+
+def _add_losses(logits: Logits, labels: np.ndarray, top: int, total: Matrix) -> None:
+    """Add the losses on all examples of pairs of the replicas from `top` on with those after them to `total`."""
+    replicas, examples, classes = logits.shape
+    size = max(1, BLOCK_VALUES // max(total.size, replicas * classes))
+    starts = range(0, examples, size)
+    at_once, height = max(LEAST_AT_ONCE, KEPT_VALUES // total.size), len(total)
     for first in range(0, len(starts), at_once):
         parts: dict[int, Matrix] = {}
 
         def add(start: int, parts: dict[int, Matrix] = parts) -> None:
             block = slice(start, start + size)
-            parts[start] = _sum_losses(logits[:, block].astype(np.float64), labels[block])
+            part = logits.take_block(block)[top:].astype(np.float64)
+            parts[start] = _sum_losses(part, labels[block], height)
 
         each_in_parallel(add, starts[first : first + at_once])
         for start in sorted(parts):  # in one order, whichever thread was first
             total += parts[start]
-    return total / examples
 
 
-def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
-    """Return a block's losses, added up over its examples; float64 (R, R)."""
-    highest = part.max(axis=2)
+def _sum_losses(part: np.ndarray, labels: np.ndarray, height: int) -> Matrix:
+    """Return the losses of pairs, added up over a block's examples, of the first replicas with all: (height, R)."""
+    highest = find_largest(part)
     below = part - highest[:, :, None]
     gap = -below.min()
     if gap == np.inf:  # exp is 0 for masked classes, whichever precision is chosen for the others
         gap = -below[below > -np.inf].min()
     if gap > DOUBLE_GAP:
-        return _sum_losses_plainly(part, labels)
+        return _sum_losses_plainly(part, labels, height)
     precision = np.float32 if gap < SINGLE_GAP else np.float64
     roots = np.exp(below / 2).astype(precision).transpose(1, 0, 2)
-    normalisers = roots @ roots.transpose(0, 2, 1)
+    normalisers = roots[:, :height] @ roots.transpose(0, 2, 1)
     own = (highest - part[:, np.arange(len(labels)), labels]).sum(axis=1)
     if precision is np.float32:
         # The sum of logs is the log of a product; each product has as many factors as float32 can hold.
@@ -212,7 +233,10 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray) -> Matrix:
             half = len(normalisers) // 2
             normalisers[:half] *= normalisers[len(normalisers) - half :]
             normalisers = normalisers[: len(normalisers) - half]
-    return np.log(normalisers, out=normalisers).sum(axis=0, dtype=np.float64) + (own[:, None] + own[None, :]) / 2
+    sums = np.log(normalisers, out=normalisers).sum(axis=0, dtype=np.float64)
+    sums += own[:height, None] / 2
+    sums += own[None, :] / 2
+    return sums
 
 
 def count_foldings(gap: float, classes: int) -> int:
@@ -224,11 +248,11 @@ def count_foldings(gap: float, classes: int) -> int:
     return max(0, min(MAX_FOLDINGS, int(math.log2(max(factors, 1.0)))))
 
 
-def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
+def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray, height: int) -> Matrix:
     """Return what `_sum_losses` does, by the definition: for logits so far apart that their exps leave the range."""
     places = np.arange(len(labels))
-    sums = np.empty((len(part), len(part)))
-    for i in range(len(part)):
+    sums = np.empty((height, len(part)))
+    for i in range(height):
         mean = (part[i] + part) / 2
         highest = mean.max(axis=2)
         normaliser = np.log(np.exp(mean - highest[:, :, None]).sum(axis=2))
@@ -240,16 +264,26 @@ def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray) -> Matrix:
 def measure_gains(outputs: ImageOutputs) -> Matrix:
     """Return the accuracy of each pair's mean logits minus the mean of its members' own, percentage points (R, R)."""
     joint = ensemble_accuracies(outputs.logits, outputs.labels, outputs.predictions)
-    return joint - (outputs.accuracies[:, None] + outputs.accuracies[None, :]) / 2
+    return _subtract_members(joint, outputs.accuracies)
 
 
 @IMAGE_FORMULAS.computes("ensemble_cross_entropy_delta")
 def measure_loss_changes(outputs: ImageOutputs) -> Matrix:
     """Return the cross-entropy of each pair's mean logits minus the mean of its members' own, nats (R, R)."""
-    own = refuse_infinite(outputs.cross_entropies)
-    joint = ensemble_cross_entropies(outputs.logits, outputs.labels)
+    own, logits = refuse_infinite(outputs.cross_entropies), outputs.logits
+    changes = _subtract_members(ensemble_cross_entropies(logits, outputs.labels), own)
     # The mean of equal replicas is the replica itself, so any other difference than 0 would be rounding.
-    return np.where(_find_equal(outputs.logits, own), 0.0, joint - (own[:, None] + own[None, :]) / 2)
+    group = find_groups(len(own), lambda i: np.flatnonzero(own[:i] == own[i]), logits.are_equal)
+    for row, first in zip(changes, group, strict=True):
+        row[group == first] = 0.0
+    return changes
+
+
+def _subtract_members(joint: Matrix, own: np.ndarray) -> Matrix:
+    """Subtract from the figure of each pair the mean of its two members' own, in place."""
+    for number, figure in enumerate(own):
+        joint[number] -= (figure + own) / 2
+    return joint
 
 
 def refuse_infinite(cross_entropies: np.ndarray) -> np.ndarray:
@@ -263,14 +297,3 @@ def refuse_infinite(cross_entropies: np.ndarray) -> np.ndarray:
         which = ", ".join(str(replica + 1) for replica in infinite)
         raise UndefinedError(f"infinite: replica {which} masks the true class of an example with a logit of −inf")
     return cross_entropies
-
-
-def _find_equal(logits: np.ndarray, cross_entropies: np.ndarray) -> np.ndarray:
-    """Tell which replicas have the same logits, bool (R, R); equal logits have equal cross-entropies."""
-    group = np.arange(len(logits))
-    for i in range(len(logits)):
-        for j in np.flatnonzero(cross_entropies[:i] == cross_entropies[i]):
-            if group[j] == j and np.array_equal(logits[i], logits[j]):
-                group[i] = j
-                break
-    return group[:, None] == group[None, :]

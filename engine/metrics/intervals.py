@@ -8,7 +8,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from engine.metrics.spread import FEWEST, Ends, half_width, mean_of
+from engine.metrics.spread import FEWEST, Ends, half_width
+
+ROWS_VALUES = 2**20
+"""Entries of matrices over pairs that are looked at in one step, so that little stands beside the matrices."""
 
 
 def mean_over_pairs(matrix: np.ndarray) -> float:
@@ -19,7 +22,23 @@ def mean_over_pairs(matrix: np.ndarray) -> float:
     """
     if len(matrix) < 2:
         raise ValueError(f"{len(matrix)} replicas make no pair")
-    return mean_of(matrix[np.triu_indices(len(matrix), 1)])
+    return float(_average_pairs(matrix)[0])
+
+
+def _average_pairs(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over pairs (…), and for each replica the sum of its pairs' distances from that mean (…, R)."""
+    replicas = matrices.shape[-1]
+    first = matrices[..., 0, 1]
+    # Distances from one of the entries are added up, so that equal entries have exactly their value as mean.
+    sums = np.empty(matrices.shape[:-1])
+    step = max(1, ROWS_VALUES // max(1, matrices.size // replicas))
+    for start in range(0, replicas, step):
+        rows = matrices[..., start : start + step, :] - first[..., None, None]
+        place = np.arange(int(rows.shape[-2]), dtype=np.intp)
+        rows[..., place, start + place] = 0.0
+        sums[..., start : start + step] = rows.sum(axis=-1)
+    above = sums.sum(axis=-1) / (replicas * (replicas - 1))
+    return first + above, sums - (replicas - 1) * above[..., None]
 
 
 def jackknife_variance(without: np.ndarray) -> np.ndarray:
@@ -50,12 +69,7 @@ def pairs_interval(matrices: np.ndarray, bounds: tuple[float, float] | None = No
     replicas = matrices.shape[-1]
     if replicas < FEWEST:
         raise ValueError(f"{replicas} replicas: leaving one out leaves no pair")
-    above = np.triu_indices(replicas, 1)
-    pairs = matrices[..., above[0], above[1]]
-    centre = pairs[..., 0] + (pairs - pairs[..., :1]).mean(axis=-1)
-    # Distances from the mean are used, so that equal entries give an interval of width exactly 0.
-    distances = np.where(np.eye(replicas, dtype=bool), 0.0, matrices - centre[..., None, None])
-    of_replica = distances.sum(axis=-1)
+    centre, of_replica = _average_pairs(matrices)
     without = (of_replica.sum(axis=-1, keepdims=True) / 2 - of_replica) / ((replicas - 1) * (replicas - 2) / 2)
     half = half_width(jackknife_variance(np.moveaxis(without, -1, 0)), replicas - 1)
     return (centre - half, centre + half) if bounds is None else _bound(centre, half, bounds)

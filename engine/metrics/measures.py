@@ -13,7 +13,8 @@ import numpy as np
 from engine.catalog.measures import MEASURES
 from engine.metrics import ensembles, pairwise
 from engine.metrics.estimates import Measured, Resampling, measure_all, measure_nothing
-from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs, are_logits
+from engine.metrics.logits import Logits
+from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 
 FORMULA_MODULES = (ensembles, pairwise)
 """Modules that hold formulas of images beside this one."""
@@ -66,10 +67,9 @@ class Diversity:
 def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000, seed: int = 1) -> Diversity:
     """Measure how different some replicas are.
 
-    Peak memory is about 5 times the logits as float32: 200 MB for R = 100, N = 10,000, C = 10.
-
     Args:
-        logits: Float (R, N, C); not changed. A class may be masked with −inf where an example has another.
+        logits: Float (R, N, C), in memory or mapped; not changed. A class may be masked with −inf where an example has
+            another. Beside arrays larger than 256 MB, 2 GiB of memory are enough for N·C up to 50 million.
         labels: True class, int (N,), 0…C−1.
         bootstrap: Resamples behind the errors of the SDs; 0 leaves them out.
         seed: The seed of the resamples.
@@ -77,7 +77,10 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
     Raises:
         ValueError: If the shapes do not fit, or labels lie outside 0…C−1.
     """
-    found = measure_images(logits, labels, bootstrap=bootstrap, seed=seed)
+    _check_shapes(logits, labels)
+    found = measure_images(
+        ImageOutputs(Logits.of_array(logits), labels.astype(np.int64)), bootstrap=bootstrap, seed=seed
+    )
     fields: dict[str, Any] = {}
     for measure in MEASURES["images"]:
         estimate = found.estimates[measure.key]
@@ -89,19 +92,16 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
     return Diversity(n=found.n, reasons=found.reasons, **fields)
 
 
-def measure_images(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000, seed: int = 1) -> Measured:
+def measure_images(outputs: ImageOutputs, *, bootstrap: int = 10_000, seed: int = 1) -> Measured:
     """Compute every measure of images; see `diversity`."""
-    _check_shapes(logits, labels)
-    replicas, examples, _ = logits.shape
+    replicas, examples, _ = outputs.logits.shape
     if replicas == 0 or examples == 0:
         reason = "there are no replicas" if replicas == 0 else "there are no test examples"
         return measure_nothing("images", replicas, reason)
-    logits = np.ascontiguousarray(logits if logits.dtype == np.float64 else logits.astype(np.float32, copy=False))
-    broken = [number for number, replica in enumerate(logits, start=1) if not are_logits(replica)]
-    if broken:
-        names = ", ".join(map(str, broken))
+    broken = np.flatnonzero(~outputs.predicted.sound)
+    if len(broken):
+        names = ", ".join(str(replica + 1) for replica in broken)
         return measure_nothing("images", replicas, f"logits that are not finite in replica {names}")
-    outputs = ImageOutputs(logits, labels.astype(np.int64))
     return measure_all(IMAGE_FORMULAS, outputs, replicas, Resampling(bootstrap, seed))
 
 

@@ -11,33 +11,103 @@ from functools import cached_property
 import numpy as np
 
 from engine.metrics.formulas import Formulas
+from engine.metrics.logits import Logits, find_largest
+from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, disagreement_matrix
 from engine.metrics.parallel import each_in_parallel
 from engine.study.metrics_record import Estimate
+
+PART_VALUES = 2**18
+"""Logits of one replica that one step of a thread looks at: in float64 they have to fit the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Holds what some networks predict."""
+
+    classes: np.ndarray
+    """Class of the largest logit, the lowest of several, int (R, N)."""
+    sound: np.ndarray
+    """Whether a replica's logits are numbers, or −inf where an example has another class; bool (R,)."""
+
+
+def predict(logits: Logits) -> Predicted:
+    """Find the classes of the largest logits, and the replicas whose logits are none."""
+    replicas, examples, _ = logits.shape
+    classes, sound = np.empty((replicas, examples), dtype=np.intp), np.ones(replicas, dtype=bool)
+
+    def look(replica: int) -> None:
+        for rows in logits.iterate_parts():
+            part = logits.read(replica, rows)
+            chosen = np.argmax(part, axis=1, out=classes[replica, rows])
+            # argmax takes NaN for the largest of some numbers.
+            sound[replica] &= np.isfinite(np.take_along_axis(part, chosen[:, None], axis=1)).all()
+
+    each_in_parallel(look, range(replicas))
+    return Predicted(classes, sound)
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Holds what the softmax of logits says."""
+
+    cross_entropies: np.ndarray
+    """Mean over examples of −log of the true class's probability, nats, float64 (R,)."""
+    confidences: np.ndarray
+    """The largest probability of each example, float64 (R, N)."""
 
 
 @dataclass(frozen=True)
 class ImageOutputs:
-    """The logits of some classifying networks."""
+    """The logits of some classifying networks, and what these predict."""
 
-    logits: np.ndarray
-    """Float (R, N, C), −inf for masked classes."""
+    logits: Logits
     labels: np.ndarray
     """True class, int64 (N,)."""
 
     @cached_property
+    def predicted(self) -> Predicted:
+        """Return what the networks predict, and whether they do."""
+        return predict(self.logits)
+
+    @property
     def predictions(self) -> np.ndarray:
         """Predicted class, int (R, N)."""
-        return self.logits.argmax(axis=2)
+        return self.predicted.classes
 
     @cached_property
     def accuracies(self) -> np.ndarray:
         """Percent, float64 (R,)."""
-        return 100.0 * np.count_nonzero(self.predictions == self.labels, axis=1) / len(self.labels)
+        return 100.0 * np.count_nonzero(self.right, axis=1) / len(self.labels)
 
     @cached_property
+    def right(self) -> np.ndarray:
+        """Tell where a replica predicts the true class, bool (R, N)."""
+        return self.predictions == self.labels
+
+    @cached_property
+    def probabilities(self) -> Probabilities:
+        """Return what the softmax of the logits says of the true and the predicted classes."""
+        return find_probabilities(self.logits, self.labels)
+
+    @property
     def cross_entropies(self) -> np.ndarray:
         """Nats, float64 (R,)."""
-        return measure_cross_entropies(self.logits, self.labels)
+        return self.probabilities.cross_entropies
+
+    @property
+    def confidences(self) -> np.ndarray:
+        """The probability of the predicted class, float64 (R, N)."""
+        return self.probabilities.confidences
+
+    @cached_property
+    def _disagreements(self) -> Matrix:
+        return disagreement_matrix(self.predictions, self.logits.shape[2])
+
+    def find_disagreements(self) -> Matrix:
+        """Return the disagreement of all pairs, percent (R, R); only a small matrix is kept for the next time."""
+        if len(self.predictions) > ROWS_AT_ONCE:
+            return disagreement_matrix(self.predictions, self.logits.shape[2])
+        return self._disagreements.copy()
 
 
 @dataclass(frozen=True)
@@ -83,16 +153,20 @@ def are_logits(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all()) or bool(np.isfinite(values.max(axis=-1)).all())
 
 
-def measure_cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the mean of −log softmax(logits)[label] of each replica, in nats, float64 (R,)."""
-    figures = np.empty(len(logits))
-    places = np.arange(len(labels))
+def find_probabilities(logits: Logits, labels: np.ndarray) -> Probabilities:
+    """Find the probabilities of true classes, labels int (N,), and of predicted ones."""
+    cross_entropies, confidences = np.empty(logits.shape[0]), np.empty(logits.shape[:2])
 
     def measure(replica: int) -> None:
-        part = logits[replica].astype(np.float64)
-        part -= part.max(axis=1, keepdims=True)
-        wanted = part[places, labels]
-        figures[replica] = np.mean(np.log(np.exp(part, out=part).sum(axis=1)) - wanted)
+        losses = np.empty(len(labels))
+        for rows in logits.iterate_parts(PART_VALUES):
+            part = logits.read(replica, rows).astype(np.float64)
+            part -= find_largest(part)[:, None]
+            wanted = part[np.arange(len(part)), labels[rows]]
+            sums = np.exp(part, out=part).sum(axis=1)
+            losses[rows] = np.log(sums) - wanted
+            np.divide(1.0, sums, out=confidences[replica, rows])
+        cross_entropies[replica] = np.mean(losses)
 
-    each_in_parallel(measure, range(len(logits)))
-    return figures
+    each_in_parallel(measure, range(len(cross_entropies)))
+    return Probabilities(cross_entropies, confidences)

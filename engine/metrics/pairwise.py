@@ -8,172 +8,164 @@ Shapes: R replicas, N examples, C classes.
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 
 import numpy as np
+from scipy.linalg import blas
 
 from engine.metrics.formulas import UndefinedError
-from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
+from engine.metrics.logits import Logits
+from engine.metrics.outputs import IMAGE_FORMULAS, PART_VALUES, ImageOutputs
+from engine.metrics.pairs import Matrix, find_groups, mirror
 from engine.metrics.parallel import each_in_parallel
+from engine.metrics.ranks import RANK_BYTES, choose_type, rank_replicas
 
-Matrix = np.ndarray
+PRODUCT_VALUES = 2**19
+"""Numbers of all rows whose products are formed in one step: in float64 they have to fit the processor's cache."""
 
-EXACT_RANKS = 2**22
-"""Fewer values than this have centred ranks, multiples of one half, that float32 holds exactly."""
-
-PRODUCT_COLUMNS = 4096
-"""Columns whose products are summed in the rows' own precision."""
+NEARLY_ONE = 1.0 - 1e-9
 
 
-def disagreement_matrix(predictions: np.ndarray, classes: int) -> Matrix:
-    """Return the percentage of examples on which two replicas predict different classes.
+class Products:
+    """Adds up the products of rows (R, M) that come a block of columns at a time, float64 (R, R)."""
 
-    Args:
-        predictions: Predicted class, int (R, N).
-        classes: C.
+    def __init__(self, rows: int) -> None:
+        """Begin without columns."""
+        self._sum: Matrix = np.zeros((rows, rows), order="F")
 
-    Returns:
-        float64 (R, R), zero on the diagonal.
+    def add(self, part: np.ndarray) -> None:
+        """Add a block of columns, any numbers (R, B)."""
+        block = np.ascontiguousarray(part, dtype=np.float64)
+        # Only the upper triangle is formed, in place.
+        self._sum = blas.dsyrk(1.0, block.T, beta=1.0, c=self._sum, trans=1, overwrite_c=1)
 
-    Source: paper, section 3.1, "pairwise disagreement".
-    """
-    replicas, examples = predictions.shape
-    agreements = np.zeros((replicas, replicas))
-    for label in range(classes):
-        chosen = (predictions == label).astype(np.float32)
-        # Counts below 2²⁴ are exact in float32; more examples are added up block by block.
-        for start in range(0, examples, 2**24):
-            part = chosen[:, start : start + 2**24]
-            agreements += part @ part.T
-    return 100.0 * (1.0 - agreements / examples)
+    def finish(self) -> Matrix:
+        """Return the products of all columns, symmetric."""
+        return mirror(self._sum)
 
 
-def average_ranks(values: np.ndarray) -> np.ndarray:
-    """Return the ranks of some numbers, ties sharing their mean rank, less the mean of all ranks.
+def split_columns(rows: int, columns: int) -> range:
+    """Return the starts of blocks of columns whose products are formed in one step; its step is their length."""
+    return range(0, columns, max(1, PRODUCT_VALUES // rows))
+
+
+def correlate(products: Matrix, are_equal: Callable[[int, int], bool]) -> Matrix:
+    """Turn the products of rows of mean zero into their correlations, in place.
 
     Args:
-        values: Float (M,), no NaN.
+        products: float64 (R, R).
+        are_equal: Tells whether two rows hold the same numbers: their correlation is exactly 1.
 
     Returns:
-        float32 (M,), or float64 where that could not hold them: multiples of one half, of sum zero.
+        NaN where a row is constant.
     """
-    order, repeats = _sort_order(values)
-    precision = np.float32 if len(values) < EXACT_RANKS else np.float64
-    places = (np.arange(len(values)) - (len(values) - 1) / 2).astype(precision)
-    ranks = np.empty(len(values), dtype=precision)
-    ranks[order] = _mean_over_ties(places, repeats) if repeats.any() else places
-    return ranks
+    squares = np.diagonal(products).copy()
+    constant = squares <= 1e-300
+    sizes = np.sqrt(np.where(constant, 1.0, squares))
+    products /= sizes[:, None]
+    products /= sizes[None, :]
+    np.clip(products, -1.0, 1.0, out=products)
+    group = find_groups(len(products), lambda i: np.flatnonzero(products[i, :i] > NEARLY_ONE), are_equal)
+    np.fill_diagonal(products, 1.0)
+    for first in np.unique(group[group != np.arange(len(group))]):
+        members = np.flatnonzero(group == first)
+        products[np.ix_(members, members)] = 1.0
+    products[constant, :] = np.nan
+    products[:, constant] = np.nan
+    return products
 
 
-def _mean_over_ties(places: np.ndarray, repeats: np.ndarray) -> np.ndarray:
-    """Replace each place by the middle of its run of equal values, the sorted places a…b by (a+b)/2."""
-    starts = np.flatnonzero(np.concatenate(([True], ~repeats)))
-    ends = np.append(starts[1:], len(places)) - 1
-    return np.repeat((places[starts] + places[ends]) / 2, ends - starts + 1)
-
-
-def _sort_order(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return indices that sort the values, and whether each sorted value but the first equals the one before it.
-
-    float32 numbers are sorted together with their index as one 64-bit key, several times as fast as argsort:
-    the bits of a positive float order like integers, those of a negative one the other way round.
-    """
-    if values.dtype != np.float32 or len(values) >= 2**32:
-        order = np.argsort(values, kind="stable")
-        ordered = values[order]
-        return order, ordered[1:] == ordered[:-1]
-    bits = (values + np.float32(0.0)).view(np.int32)  # adding zero makes −0 equal to 0
-    flips = (bits >> 31).view(np.uint32) | np.uint32(0x80000000)
-    pairs = np.empty((len(values), 2), dtype=np.uint32)
-    low, high = (0, 1) if sys.byteorder == "little" else (1, 0)
-    pairs[:, high] = bits.view(np.uint32) ^ flips
-    pairs[:, low] = np.arange(len(values), dtype=np.uint32)
-    keys = pairs.reshape(-1).view(np.uint64)
-    keys.sort()
-    ordered = pairs[:, high]
-    return pairs[:, low], ordered[1:] == ordered[:-1]
-
-
-def rank_correlation_matrix(logits: np.ndarray) -> Matrix:
+def rank_correlation_matrix(logits: Logits) -> Matrix:
     """Return Spearman's rank correlation of two replicas' flattened logits, ties at their average rank.
-
-    Args:
-        logits: Float (R, N, C), −inf for masked classes.
 
     Returns:
         float64 (R, R); 1 where all ranks agree, NaN for a replica whose logits are all equal.
 
     Source: paper, section 3.1, "average correlation"; scipy.stats.spearmanr per pair.
     """
-    flat = logits.reshape(len(logits), -1)
-    centred = np.empty(flat.shape, dtype=average_ranks(flat[0]).dtype)
-
-    def rank(replica: int) -> None:
-        centred[replica] = average_ranks(flat[replica])
-
-    each_in_parallel(rank, range(len(flat)))
-    return correlate_rows(centred)
+    replicas, examples, classes = logits.shape
+    held = RANK_BYTES // (choose_type(examples * classes).itemsize * examples * classes)
+    if held < replicas:
+        return _correlate_in_turn(logits, max(1, held))
+    ranks = rank_replicas(logits, range(replicas))
+    return correlate(multiply_rows(ranks), lambda i, j: np.array_equal(ranks[i], ranks[j]))
 
 
-def correlation_matrix(logits: np.ndarray) -> Matrix:
+def _correlate_in_turn(logits: Logits, held: int) -> Matrix:
+    """Return correlations of ranks that cannot all be held: of some replicas at a time with each later one.
+
+    The ranks of a replica are computed once for each group of `held` before it, which takes no more memory.
+    """
+    replicas = logits.shape[0]
+    products, same = np.zeros((replicas, replicas)), np.eye(replicas, dtype=bool)
+    for start in range(0, replicas, held):
+        own = slice(start, min(start + held, replicas))
+        ranks = rank_replicas(logits, range(own.start, own.stop))
+        products[own, own] = multiply_rows(ranks)
+        squares = np.diagonal(products)[own]
+        for j in range(start, replicas):
+            later = ranks[j - start] if j < own.stop else rank_replicas(logits, [j])[0]
+            along, square = multiply_row(ranks, later)
+            products[own, j] = products[j, own] = along
+            for i in np.flatnonzero(along > NEARLY_ONE * np.sqrt(squares * square)):
+                same[start + i, j] = same[j, start + i] = np.array_equal(ranks[i], later)
+    return correlate(products, lambda i, j: bool(same[i, j]))
+
+
+def multiply_rows(rows: np.ndarray) -> Matrix:
+    """Return the products of all pairs of rows (R, M), summed in float64; exact for ranks up to M of 200,000."""
+    starts = split_columns(*rows.shape)
+    products = Products(len(rows))
+    for start in starts:
+        products.add(rows[:, start : start + starts.step])
+    return products.finish()
+
+
+def multiply_row(rows: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the products of rows (G, M) with one more, float64 (G,), and of that one with itself."""
+    starts = split_columns(*rows.shape)
+    along, square = np.zeros(len(rows)), 0.0
+    for start in starts:
+        part = row[start : start + starts.step].astype(np.float64)
+        along += rows[:, start : start + starts.step].astype(np.float64) @ part
+        square += float(part @ part)
+    return along, square
+
+
+def correlation_matrix(logits: Logits) -> Matrix:
     """Return Pearson's correlation of two replicas' flattened logits; see `rank_correlation_matrix`.
 
     Raises:
         UndefinedError: If a replica masks classes: it has no mean logit.
     """
-    flat = logits.reshape(len(logits), -1)
-    centred, means = np.empty(flat.shape), np.empty(len(flat))
+    replicas, examples, classes = logits.shape
+    means = np.empty(replicas)
 
-    def centre(replica: int) -> None:
-        means[replica] = flat[replica].mean(dtype=np.float64)
-        if np.isfinite(means[replica]):
-            centred[replica] = flat[replica] - means[replica]
+    def average(replica: int) -> None:
+        # Distances from one of the values are averaged, so that equal logits have exactly their value as mean.
+        first = float(logits.read(replica, slice(0, 1))[0, 0])
+        with np.errstate(invalid="ignore"):
+            distances = (
+                np.subtract(logits.read(replica, rows), first, dtype=np.float64).sum()
+                for rows in logits.iterate_parts(PART_VALUES)
+            )
+            means[replica] = first + sum(distances) / (examples * classes)
 
-    each_in_parallel(centre, range(len(flat)))
+    each_in_parallel(average, range(replicas))
     masked = np.flatnonzero(~np.isfinite(means))
     if len(masked):
         which = ", ".join(str(replica + 1) for replica in masked)
         raise UndefinedError(f"undefined: logits of −inf in replica {which}")
-    return correlate_rows(centred)
-
-
-def correlate_rows(centred: np.ndarray) -> Matrix:
-    """Return the correlations between rows of mean zero.
-
-    Equal rows give exactly 1, and constant ones NaN.
-
-    Args:
-        centred: Float (R, M). Products of float32 are summed in float64, block by block.
-    """
-    products = np.zeros((len(centred), len(centred)))
-    for start in range(0, centred.shape[1], PRODUCT_COLUMNS):
-        part = np.ascontiguousarray(centred[:, start : start + PRODUCT_COLUMNS])
-        products += part @ part.T
-    squares = np.diagonal(products).copy()
-    constant = squares <= 1e-300
-    squares[constant] = 1.0
-    products = np.clip(products / np.sqrt(np.outer(squares, squares)), -1.0, 1.0)
-    products[_equal_rows(centred, products)] = 1.0
-    products[constant, :] = np.nan
-    products[:, constant] = np.nan
-    return products
-
-
-def _equal_rows(rows: np.ndarray, products: Matrix) -> np.ndarray:
-    """Tell which rows hold the same numbers, bool (R, R); only those that correlate perfectly are compared."""
-    group = np.arange(len(rows))
-    for i in range(len(rows)):
-        for j in np.flatnonzero(products[i, :i] > 1.0 - 1e-9):
-            if group[j] == j and np.array_equal(rows[i], rows[j]):
-                group[i] = j
-                break
-    return group[:, None] == group[None, :]
+    products = Products(replicas)
+    for rows in logits.iterate_blocks(PRODUCT_VALUES):
+        products.add(logits.take_block(rows).reshape(replicas, -1) - means[:, None])
+    return correlate(products.finish(), logits.are_equal)
 
 
 @IMAGE_FORMULAS.computes("disagreement")
 def measure_disagreement(outputs: ImageOutputs) -> Matrix:
     """Return the disagreement of all pairs."""
-    return disagreement_matrix(outputs.predictions, outputs.logits.shape[2])
+    return outputs.find_disagreements()
 
 
 @IMAGE_FORMULAS.computes("correlation")

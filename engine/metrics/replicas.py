@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import StudyError
-from engine.metrics.arrays import ArrayHeader, read_content, read_header
+from engine.metrics.arrays import ArrayHeader, read_content, read_header, read_rows
 from engine.metrics.checked import Checked, Look, Seen, describe_look, look_at
+from engine.metrics.logits import HELD_BYTES, WHOLE, Logits
 from engine.metrics.outputs import are_logits
 from engine.study.files import refuse_exhaustion
 from engine.study.opening import is_there, open_regular, refuse_size
@@ -48,27 +49,27 @@ class Predictions:
     dtype: np.dtype
     """float32 of logits, TEXT_FIELDS of words."""
 
-    def read(self) -> np.ndarray:
-        """Read the predictions; of several files the mean, as the published code averages logits.
+    def read(self, rows: slice = WHOLE) -> np.ndarray:
+        """Read the predictions for a slice of the examples; of several files the mean, as the published code averages.
 
         Source: paper, section 5.
 
         Raises:
             StudyError: If a file is no longer what it was when it was first looked at.
         """
-        arrays = [self._read(path) for path in self.files]
+        arrays = [self._read(path, rows) for path in self.files]
         if len(arrays) == 1:
             return arrays[0]
         total = np.sum(np.stack(arrays), axis=0, dtype=np.float64)
         return np.asarray(total / len(arrays), dtype=np.float32)
 
-    def _read(self, path: Path) -> np.ndarray:
+    def _read(self, path: Path, rows: slice) -> np.ndarray:
         try:
             with open_regular(path) as (descriptor, status):
                 header = read_header(descriptor, status.st_size)
                 if (header.shape, header.dtype) != (self.shape, self.dtype):
                     raise ValueError(f"holds {header.dtype} {header.shape}, not {self.dtype} {self.shape}")
-                return header.read_values(read_content(descriptor, status.st_size))
+                return read_rows(descriptor, header, status.st_size, rows)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):
                 refuse_exhaustion(error, path)
@@ -312,6 +313,20 @@ def stack_predictions(predictions: Sequence[Predictions]) -> np.ndarray:
     for place, part in zip(stacked, predictions, strict=True):
         place[...] = part.read()
     return stacked
+
+
+def open_logits(predictions: Sequence[Predictions]) -> Logits:
+    """Return the logits of some replicas: in memory where they are not many, else as files that are read in blocks.
+
+    Args:
+        predictions: At least one, all of one shape and of type float32.
+    """
+    first = predictions[0]
+    examples, classes = first.shape
+    if len(predictions) * examples * classes * first.dtype.itemsize <= HELD_BYTES:
+        return Logits.of_array(stack_predictions(predictions))
+    shape = len(predictions), examples, classes
+    return Logits(shape, first.dtype, lambda replica, rows: predictions[replica].read(rows))
 
 
 def is_finite(predictions: np.ndarray) -> bool:

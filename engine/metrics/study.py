@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
@@ -19,6 +20,7 @@ from engine.metrics.estimates import Measured, keep_finite, measure_nothing
 from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
 from engine.metrics.measures import measure_images
+from engine.metrics.outputs import ImageOutputs
 from engine.metrics.replicas import (
     Labels,
     Replica,
@@ -27,6 +29,7 @@ from engine.metrics.replicas import (
     digest_all,
     find_usable,
     note_lost_labels,
+    open_logits,
     read_labels,
     stack_predictions,
 )
@@ -159,13 +162,14 @@ def _measure(
     classes = None if text else parts[0].shape[-1]
     if classes is not None and not (labels.values.min() >= 0 and labels.values.max() < classes):
         return measure_nothing(group, len(parts), "labels.npy does not fit the predictions"), undiagnosed
-    stacked = stack_predictions(parts)
     if text:
+        stacked = stack_predictions(parts)
         chosen = stacked["argmax"]
         found = measure_text(chosen, stacked["log_probability"], labels.values, bootstrap=bootstrap)
     else:
-        chosen = stacked.argmax(axis=2)
-        found = measure_images(stacked, labels.values, bootstrap=bootstrap)
+        outputs = ImageOutputs(open_logits(parts), labels.values.astype(np.int64))
+        chosen = outputs.predictions
+        found = measure_images(outputs, bootstrap=bootstrap)
     measured = keep_finite(group, found)
     if measured.estimates["accuracy_mean"].value is None:
         return measured, undiagnosed

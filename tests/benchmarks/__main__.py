@@ -14,6 +14,7 @@ import cost
 import input_pipeline
 import language_baselines
 import memory
+import metrics_memory
 import metrics_speed
 import pack_validity
 import packs
@@ -25,6 +26,7 @@ from measurement import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "metrics_speed": metrics_speed.measure,
+    "metrics_memory": metrics_memory.measure,
     "input_pipeline": input_pipeline.measure,
     "worker_overhead": worker_overhead.measure,
     "memory": memory.measure,

@@ -11,7 +11,7 @@ from scipy import special, stats
 from engine.metrics import diversity
 
 REPLICAS, EXAMPLES, CLASSES = 100, 10_000, 10
-BASELINE_PAIRS = 10
+BASELINE_PAIRS = 3
 """Pairs that the baseline is timed on; it is proportional to their number."""
 
 BUDGET = 200

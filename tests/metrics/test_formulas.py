@@ -12,6 +12,7 @@ from engine.metrics.diagnostics import DIAGNOSTIC_FORMULAS
 from engine.metrics.estimates import Resampling, measure_all
 from engine.metrics.formulas import Formulas
 from engine.metrics.language import TEXT_FORMULAS
+from engine.metrics.logits import Logits
 from engine.metrics.measures import diversity
 from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 
@@ -40,12 +41,12 @@ def test_measure_that_is_added_is_measured_and_has_its_reasons(monkeypatch: pyte
     added = replace(next(m for m in MEASURES["images"] if m.key == "disagreement"), key="halves")
     monkeypatch.setitem(MEASURES, "images", (*MEASURES["images"], added))
     monkeypatch.setattr(IMAGE_FORMULAS, "by_key", dict(IMAGE_FORMULAS.by_key))
-    IMAGE_FORMULAS.computes("halves")(lambda outputs: np.full((len(outputs.logits),) * 2, 0.5))
+    IMAGE_FORMULAS.computes("halves")(lambda outputs: np.full((outputs.logits.shape[0],) * 2, 0.5))
     logits, labels = np.random.default_rng(0).normal(size=(3, 8, 4)), np.arange(8) % 4
-    found = measure_all(IMAGE_FORMULAS, ImageOutputs(logits, labels), 3, Resampling(10, seed=1))
+    found = measure_all(IMAGE_FORMULAS, ImageOutputs(Logits.of_array(logits), labels), 3, Resampling(10, seed=1))
     assert found.estimates["halves"].value == 0.5
     assert found.estimates["halves"].interval == (0.5, 0.5)
-    alone = measure_all(IMAGE_FORMULAS, ImageOutputs(logits[:1], labels), 1, Resampling(10, seed=1))
+    alone = measure_all(IMAGE_FORMULAS, ImageOutputs(Logits.of_array(logits[:1]), labels), 1, Resampling(10, seed=1))
     assert {"halves", "halves_ci"} <= set(alone.reasons)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.metrics.intervals import mean_over_pairs, pairs_interval
-from engine.metrics.pairwise import disagreement_matrix
+from engine.metrics.pairs import disagreement_matrix
 
 
 def symmetric(replicas: int, seed: int = 0) -> np.ndarray:

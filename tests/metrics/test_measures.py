@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special, stats
 
+from engine.catalog.measures import MEASURES, list_fields
 from engine.metrics import Diversity, diversity, ensembles
+from engine.metrics.logits import Logits
 
 MEANS = ("accuracy_mean", "cross_entropy_mean")
 SPREADS = ("accuracy_sd", "accuracy_sd_error", "cross_entropy_sd", "cross_entropy_sd_error")
@@ -169,7 +171,7 @@ def test_two_replicas_have_everything_but_intervals() -> None:
 def test_nothing_to_measure_is_said(shape: tuple[int, int, int]) -> None:
     measured = diversity(np.zeros(shape, dtype=np.float32), np.zeros(shape[1], dtype=np.int64))
     assert measured.n == shape[0]
-    assert set(measured.reasons) == {*MEANS, *SPREADS, *PAIRWISE, *INTERVALS}
+    assert set(measured.reasons) == set(list_fields(MEASURES["images"]))
 
 
 @pytest.mark.parametrize(("value", "classes"), [(np.nan, [1]), (np.inf, [1]), (-np.inf, [0, 1, 2])])
@@ -313,12 +315,12 @@ def test_sums_of_many_replicas_are_kept_a_few_at_a_time(monkeypatch: pytest.Monk
     rng = np.random.default_rng(3)
     logits, labels = rng.normal(size=(7, 50, 4)).astype(np.float32), rng.integers(4, size=50)
     monkeypatch.setattr(ensembles, "BLOCK_VALUES", 1)
-    whole = ensembles.ensemble_cross_entropies(logits, labels)
+    whole = ensembles.ensemble_cross_entropies(Logits.of_array(logits), labels)
     made: list[int] = []
     monkeypatch.setattr(ensembles, "KEPT_VALUES", 0)
     original = ensembles.each_in_parallel
     monkeypatch.setattr(
         ensembles, "each_in_parallel", lambda work, pieces: (made.append(len(pieces)), original(work, pieces))
     )
-    assert np.array_equal(ensembles.ensemble_cross_entropies(logits, labels), whole)
+    assert np.array_equal(ensembles.ensemble_cross_entropies(Logits.of_array(logits), labels), whole)
     assert made == [ensembles.LEAST_AT_ONCE] * 25

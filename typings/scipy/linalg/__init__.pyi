@@ -1,0 +1,1 @@
+"""Linear algebra, of which the program calls one function of BLAS."""
