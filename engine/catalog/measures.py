@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
+from engine.catalog.disputes import DISPUTES
 from engine.catalog.measure_declaration import STATISTICS, Group, Measure, View
 
 PAPER = "Summers & Dinneen (2021)"
@@ -327,12 +328,15 @@ DIAGNOSTICS_PANEL = (
 )
 """In the order in which they are read: what was seen, what chance would give, what is left. All SDs here have R − 1."""
 
+DISPUTES_PANEL = (replace(_DISAGREEMENT, interval="none", bounds=None), *DISPUTES)
+"""The disagreement, which has its interval in the table, and what it is made of."""
+
 MEASURES: dict[Group, tuple[Measure, ...]] = {
-    "images": _IMAGES,
+    "images": (*_IMAGES, *DISPUTES),
     "text": _TEXT,
     "diagnostics": tuple(measure for measure in DIAGNOSTICS_PANEL if measure.group == "diagnostics"),
 }
-"""Every measure, in the order of the paper's tables and of the fields in metrics.json."""
+"""Every measure, in the order of the paper's tables and of the fields in metrics.json; then what lies behind them."""
 
 EPOCH_FIGURES: dict[str, str] = {
     "accuracy": "test accuracy, %",

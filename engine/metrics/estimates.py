@@ -77,6 +77,8 @@ def measure_all(
             continue
         if isinstance(figures, Estimate):
             found.estimates[measure.key] = figures
+            if figures.interval is None and measure.interval_field is not None:
+                found.reasons[measure.interval_field] = TWO
             continue
         found.estimates[measure.key], reasons = _summarise(measure, figures, resampling)
         found.reasons |= reasons

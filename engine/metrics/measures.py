@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from engine.catalog.measures import MEASURES
-from engine.metrics import ensembles, pairwise
+from engine.metrics import disputes, ensembles, pairwise
 from engine.metrics.estimates import Measured, Resampling, measure_all, measure_nothing
 from engine.metrics.logits import Logits
 from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 
-FORMULA_MODULES = (ensembles, pairwise)
+FORMULA_MODULES = (disputes, ensembles, pairwise)
 """Modules that hold formulas of images beside this one."""
 
 C = TypeVar("C")

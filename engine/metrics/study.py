@@ -6,6 +6,7 @@ Everything may be damaged; what is, is named in the arm's entry, and the rest is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from engine.metrics.checked import Seen
 from engine.metrics.conditioning import find_condition_numbers
 from engine.metrics.crossed import measure_grid
 from engine.metrics.diagnostics import diagnose
+from engine.metrics.disputes import describe_disputes
 from engine.metrics.estimates import Measured, keep_finite, measure_nothing
 from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
@@ -34,7 +36,7 @@ from engine.metrics.replicas import (
     stack_predictions,
 )
 from engine.plan.records import PlannedArm
-from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate, StudyMeasures
+from engine.study.metrics_record import NOTHING, ArmMeasures, Disputes, Estimate, StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import StudyPlan
@@ -123,7 +125,8 @@ def measure_arm(
 ) -> ArmMeasures:
     """Measure one arm: its counts, its measures and diagnostics, and reasons for what is None."""
     usable = find_usable(replicas)
-    measured, diagnostics = _measure(usable, labels, bootstrap, text=text)
+    found = _measure(usable, labels, bootstrap, text=text)
+    measured = found.measured
     digests = {replica.weights_sha256 for replica in usable}
     return ArmMeasures(
         name=arm.name,
@@ -136,32 +139,42 @@ def measure_arm(
         damaged=sum(replica.fault is not None for replica in replicas),
         n=measured.n,
         estimates=measured.estimates,
-        diagnostics=diagnostics,
+        diagnostics=found.diagnostics,
         identical_weights=len(digests) == 1 if len(usable) > 1 and None not in digests else None,
         bootstrap=bootstrap,
         runs_used=tuple(replica.run for replica in usable),
         files_sha256=digest_files(replicas, labels),
         reasons=measured.reasons | _remarks(replicas, usable),
+        disputes=found.disputes,
     )
 
 
-def _measure(
-    usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool
-) -> tuple[Measured, dict[str, Estimate]]:
-    """Measure some replicas, or say why not; their predictions are read here, once."""
+@dataclass(frozen=True)
+class _Found:
+    """Holds what was measured of some replicas."""
+
+    measured: Measured
+    diagnostics: dict[str, Estimate] = field(
+        default_factory=lambda: dict.fromkeys((measure.key for measure in MEASURES["diagnostics"]), NOTHING)
+    )
+    disputes: Disputes | None = None
+
+
+def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool) -> _Found:
+    """Measure some replicas, or say why not; their predictions are read here."""
     group = "text" if text else "images"
-    undiagnosed = dict.fromkeys((measure.key for measure in MEASURES["diagnostics"]), NOTHING)
     parts = [replica.predictions for replica in usable if replica.predictions is not None]
     if isinstance(labels, str) or not parts:
         reason = labels if isinstance(labels, str) else "no replica has finished"
-        return measure_nothing(group, 0, reason), undiagnosed
+        return _Found(measure_nothing(group, 0, reason))
     if len({(part.shape, part.dtype) for part in parts}) > 1:
-        return measure_nothing(group, len(parts), "replicas with different numbers of classes"), undiagnosed
+        return _Found(measure_nothing(group, len(parts), "replicas with different numbers of classes"))
     if text and parts[0].dtype.names is None:
-        return measure_nothing(group, len(parts), "predictions.npy is not a language model's"), undiagnosed
+        return _Found(measure_nothing(group, len(parts), "predictions.npy is not a language model's"))
     classes = None if text else parts[0].shape[-1]
     if classes is not None and not (labels.values.min() >= 0 and labels.values.max() < classes):
-        return measure_nothing(group, len(parts), "labels.npy does not fit the predictions"), undiagnosed
+        return _Found(measure_nothing(group, len(parts), "labels.npy does not fit the predictions"))
+    disputes = None
     if text:
         stacked = stack_predictions(parts)
         chosen = stacked["argmax"]
@@ -170,10 +183,12 @@ def _measure(
         outputs = ImageOutputs(open_logits(parts), labels.values.astype(np.int64))
         chosen = outputs.predictions
         found = measure_images(outputs, bootstrap=bootstrap)
+        disputes = describe_disputes(outputs)
     measured = keep_finite(group, found)
     if measured.estimates["accuracy_mean"].value is None:
-        return measured, undiagnosed
-    return measured, diagnose(chosen, labels.values, disagreement=measured.estimates["disagreement"].value)
+        return _Found(measured)
+    disagreement = measured.estimates["disagreement"].value
+    return _Found(measured, diagnose(chosen, labels.values, disagreement=disagreement), disputes)
 
 
 def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:

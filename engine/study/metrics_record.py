@@ -123,6 +123,42 @@ class LayerSimilarity(msgspec.Struct, frozen=True, kw_only=True):
         return Estimate(self.cka, interval=self.cka_ci)
 
 
+class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The accuracy on the test examples of one class."""
+
+    label: int
+    """Number of the class, from 0."""
+    examples: int
+    accuracy: float
+    """Percent, mean over replicas."""
+    sd: float
+    """Of the accuracy over replicas, with R − 1."""
+
+
+class ExampleVotes(msgspec.Struct, frozen=True, kw_only=True):
+    """One test example, and the classes that replicas predict for it."""
+
+    index: int
+    """Its place in the test set, from 0."""
+    label: int
+    """Its true class."""
+    shares: tuple[tuple[int, float], ...]
+    """Classes and the shares of replicas that predict them, the largest first; the smallest are left out."""
+
+
+class Disputes(msgspec.Struct, frozen=True, kw_only=True):
+    """The classes and examples on which replicas differ most."""
+
+    classes: int
+    """Classes that have test examples."""
+    worst: tuple[ClassFigures, ...]
+    """The few with the lowest accuracy."""
+    unsteady: tuple[ClassFigures, ...]
+    """The few with the largest SD."""
+    examples: tuple[ExampleVotes, ...]
+    """The few on which most pairs of replicas disagree."""
+
+
 class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """One arm: its counts, its measures, and reasons for what is None."""
 
@@ -158,6 +194,8 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """The components of an arm in which two sources are crossed; None for others."""
     cka: tuple[LayerSimilarity, ...] | None = None
     """The similarities of the layers in the order of the network; None where layers were not compared."""
+    disputes: Disputes | None = None
+    """None of language models, below two replicas, and where an earlier version measured."""
 
     def find(self, key: str) -> Estimate:
         """Return a measure or diagnostic by its key; nothing is in it where the arm has none."""

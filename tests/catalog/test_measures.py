@@ -20,7 +20,7 @@ ALL = [measure for group in MEASURES.values() for measure in group]
 MONITOR_COLUMN = 8
 """Columns of the live screen that the short title of a measure has."""
 
-POSSIBLE = {"mean": {"mean"}, "sd": {"sd"}, "pairs": {"none", "pairs"}, "arm": {"none", "sd", "true_sd"}}
+POSSIBLE = {"mean": {"mean"}, "sd": {"sd"}, "pairs": {"none", "pairs"}, "arm": {"none", "sd", "true_sd", "pairs"}}
 """The intervals that the statistics can have."""
 
 

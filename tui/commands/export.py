@@ -12,7 +12,7 @@ from engine.study.files import make_folder, write_bytes
 from engine.study.measured import Measured, encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
-from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
+from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown, format_disputes_markdown
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json"}
 
@@ -33,6 +33,7 @@ def export_study(paths: StudyPaths, folder: Path, measured: Measured) -> list[st
     texts |= {
         "diagnostics.md": format_diagnostics_markdown(arms),
         "diagnostics.tex": format_diagnostics_latex(study, arms),
+        "disputes.md": format_disputes_markdown(arms),
     }
     make_folder(folder)
     for name, text in texts.items():

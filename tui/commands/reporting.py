@@ -14,7 +14,7 @@ from engine.study.study_plan import read_plan
 from tui.commands.export import export_study
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import describe_repair, print_results, print_text
-from tui.text.report import FORMATS
+from tui.text.report import FORMATS, format_disputes_markdown
 
 
 def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
@@ -39,6 +39,8 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     else:
         metrics, reference = measured.metrics, read_plan(paths).reference
         sys.stdout.write(FORMATS[kind](printable(metrics.study), metrics.arms, reference))
+        if kind == "markdown":
+            sys.stdout.write(f"\n{format_disputes_markdown(metrics.arms)}")
     damaged = list_damaged(measured)
     if not damaged:
         return EXIT_OK

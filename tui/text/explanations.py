@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.catalog.measure_declaration import Measure, describe_uncertainty
-from engine.catalog.measures import DIAGNOSTICS_PANEL, MEASURES, list_columns
+from engine.catalog.measures import DIAGNOSTICS_PANEL, DISPUTES_PANEL, MEASURES, list_columns
 
 LETTERS = (
     "In formulas R is the number of replicas, r and s are two of them, N is the number of test examples or words and "
@@ -26,8 +26,15 @@ def group_shown_measures(*, text: bool) -> dict[str, tuple[Measure, ...]]:
     known = {measure.key for measure in table}
     diagnostics = tuple(measure for measure in DIAGNOSTICS_PANEL if measure.key not in known)
     known |= {measure.key for measure in diagnostics}
+    disputes = tuple(measure for measure in DISPUTES_PANEL if not text and measure.key not in known)
+    known |= {measure.key for measure in disputes}
     files = tuple(measure for measure in MEASURES["text" if text else "images"] if measure.key not in known)
-    return {"table": table, "diagnostics": diagnostics, "only in files that are exported or copied": files}
+    return {
+        "table": table,
+        "diagnostics": diagnostics,
+        "what replicas disagree about": disputes,
+        "only in files that are exported or copied": files,
+    }
 
 
 def make_explanations(*, text: bool, framed: bool) -> list[RenderableType]:

@@ -11,6 +11,7 @@ from engine.catalog.measures import MEASURES
 from engine.catalog.published import find_rows
 from engine.study.metrics_record import ArmMeasures, describe_metrics, spread_estimates
 from tui.text.diagnostics import make_diagnostics_columns, make_diagnostics_notes, make_diagnostics_rows
+from tui.text.disputes import NOTES, explain_absence, list_disputes, make_disputes_columns, make_disputes_rows
 from tui.text.tables import (
     are_text,
     arm_name,
@@ -105,6 +106,19 @@ def format_diagnostics_markdown(arms: Sequence[ArmMeasures]) -> str:
     rows = [[escape_markdown(cell) for cell in row] for row in make_diagnostics_rows(arms)]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
     return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in make_diagnostics_notes(arms))]) + "\n"
+
+
+def format_disputes_markdown(arms: Sequence[ArmMeasures]) -> str:
+    """Write what replicas disagree about as a table, with its notes, classes and examples; or why there is none."""
+    reason = explain_absence(arms)
+    if reason is not None:
+        return f"{escape_markdown(reason)}\n"
+    header = ["source", "n", *(f"{column.title} ({column.unit})" for column in make_disputes_columns())]
+    rows = [[escape_markdown(cell) for cell in row] for row in make_disputes_rows(arms)]
+    lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
+    notes = [f"- {escape_markdown(note)}" for note in NOTES]
+    listed = ["```", *list_disputes(arms), "```"]
+    return "\n".join([*lines, "", *notes, "", *listed]) + "\n"
 
 
 def format_diagnostics_latex(study: str, arms: Sequence[ArmMeasures]) -> str:

@@ -59,7 +59,7 @@ async def test_results_say_what_is_measured_until_it_is(make_app: Make, store: P
         await pilot.pause(0.3)
         assert "measuring …" in screen_text(app)
         assert "Measuring 6 finished runs of 9:" in screen_text(app)
-        await pilot.press("5")
+        await pilot.press("6")
         await pilot.pause(0.1)
         assert "How far the replicas' test accuracies scatter" in screen_text(app), "that needs no figures"
         await pilot.press("escape")
@@ -80,7 +80,7 @@ async def test_explanations_scroll_to_the_last_measure(make_app: Make, store: Pa
         await settle(pilot)
         app.open_results(write_study(store / "live", done=2))
         await settle(pilot)
-        await pilot.press("5")
+        await pilot.press("6")
         await settle(pilot)
         top = screen_text(app)
         assert "R is the number of replicas" in top

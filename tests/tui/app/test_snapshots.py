@@ -71,13 +71,19 @@ async def diagnostics(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 async def measures(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
     await settle(pilot)
-    await pilot.press("5")
+    await pilot.press("6")
 
 
 async def measures_of_text(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
     write_record(paths.plan, structs.replace(read_plan(paths), text=True))
     app.open_results(paths)
+    await settle(pilot)
+    await pilot.press("6")
+
+
+async def examples(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
     await settle(pilot)
     await pilot.press("5")
 
@@ -122,7 +128,7 @@ STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
         start_empty, start, builder, builder_fault, monitor, monitor_empty, results, diagnostics, pairs, no_pairs,
-        measures, measures_of_text, compare,
+        examples, measures, measures_of_text, compare,
         runs, keys,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A study's measures: the table, the diagnostics, the figures, two arms side by side; copying and exporting them."""
+"""A study's measures on pages, and two arms side by side; copying and exporting them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
 from tui.text.compare import compare_arms, format_differences
 from tui.text.diagnostics import make_diagnostics_panel
+from tui.text.disputes import make_disputes_panels
 from tui.text.explanations import make_explanations
 from tui.text.format import UNICODE, fit_name
 from tui.text.report import FORMATS
@@ -43,8 +44,11 @@ from tui.text.tables import arm_name, make_notes, make_panel, note_sharing
 from tui.text.text_figures import list_pairs, make_figure_panels
 
 FRAMED_COLUMNS = 100
-PAGES = ("table", "diagnostics", "figures", "pairs", "measures")
+PAGES = ("table", "diagnostics", "figures", "pairs", "examples", "measures")
 """In the order of the digits that open them."""
+
+SHORT_PAGES = {"diagnostics": "diagn.", "measures": "meas."}
+"""What pages are called where room is short."""
 
 SORTS = ("plan", "name", "accuracy_sd", "disagreement")
 
@@ -139,8 +143,12 @@ class Heading(TextPane):
 
     def make_text(self) -> Text:
         """Make the line: at the left what was measured, which is cut where room is short; at the right the pages."""
-        pages = Text("  " if self.size.width >= FRAMED_COLUMNS else " ").join(
-            Text(f"{number} {page}", style="bold reverse" if page == self.page else "")
+        wide = self.size.width >= FRAMED_COLUMNS
+        pages = Text("  " if wide else " ").join(
+            Text(
+                f"{number} {page if wide else SHORT_PAGES.get(page, page)}",
+                style="bold reverse" if page == self.page else "",
+            )
             for number, page in enumerate(PAGES, start=1)
         )
         room = max(0, self.size.width - pages.cell_len - 3)
@@ -195,6 +203,8 @@ class ResultsPage(LinesPane):
         if self.page == "pairs":
             lines = list_pairs(measured.layers, width=width)
             return [Text(line) for line in lines or NO_PAIRS]
+        if self.page == "examples":
+            return make_disputes_panels(study, arms, width=width, framed=framed)
         figures = make_figure_panels(study, arms, measured.curves, width=width)
         return figures or [Text("Figures need two finished replicas of an arm.")]
 
@@ -227,7 +237,8 @@ class ResultsScreen(Screen[None]):
         Binding("2", "page('diagnostics')", "Diagnostics", show=False),
         Binding("3", "page('figures')", "Figures", show=False),
         Binding("4", "page('pairs')", "Pairs", show=False),
-        Binding("5", "page('measures')", "What the measures mean", show=False),
+        Binding("5", "page('examples')", "What replicas disagree about", show=False),
+        Binding("6", "page('measures')", "What the measures mean", show=False),
         Binding("p", "published", "Published"),
         Binding("s", "sort", "Sort"),
         Binding("y", "copy('markdown')", "Copy"),
@@ -382,7 +393,7 @@ def describe_waiting(done: int, planned: int) -> str:
     return (
         f"\nMeasuring {done} finished runs of {planned}: the predictions of every two replicas of an arm are compared, "
         "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."
-        "\n\nEsc goes back, and measuring goes on meanwhile. 5 explains the measures."
+        "\n\nEsc goes back, and measuring goes on meanwhile. 6 explains the measures."
     )
 
 
