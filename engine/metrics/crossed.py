@@ -1,8 +1,12 @@
 """Main effects and interaction of two sources, from a grid of runs with every pair of their seeds.
 
 y_ab = μ + α_a + β_b + (αβ)_ab. Equal seeds give equal bits, so there is no error of repetition: what the main effects
-leave *is* interaction. A row of the paper's tables, one source varied at one value of the others, estimates
-σ²_A + σ²_AB together; only a grid tells them apart.
+leave *is* interaction, of the accuracy on this test set. A row of the paper's tables, one source varied at one value of
+the others, estimates σ²_A + σ²_AB together; only a grid tells them apart.
+
+Which examples of a finite test set a network happens to get right is interaction, too, even where the quality of the
+networks has none. The true accuracy is free of it: its components are those of the mean covariance of two different
+examples, as the true SD is in a plain arm.
 
 Source: analysis of variance with random effects, Henderson's estimators for a balanced design (Searle, Casella &
 McCulloch, "Variance Components", 1992, chapter 4); shares as in Sobol's first-order and total indices.
@@ -11,16 +15,19 @@ McCulloch, "Variance Components", 1992, chapter 4); shares as in Sobol's first-o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.metrics.logits import Logits
-from engine.metrics.replicas import Replica, open_logits, stack_predictions
+from engine.metrics.outputs import predict
+from engine.metrics.replicas import Labels, Replica, open_logits, stack_predictions
 from engine.metrics.spread import FEWEST, count_freedom, variance_ends
 from engine.plan.records import PlannedArm
 from engine.study.metrics_record import Component, Components, Grid
+
+EXAMPLES_AT_ONCE = 2**14
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def _reach(square: MeanSquare) -> tuple[float, float]:
     return square.value - float(low), float(high) - square.value
 
 
-def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid | None:
+def measure_grid(arm: PlannedArm, replicas: Mapping[str, Replica | None], labels: Labels | str) -> Grid | None:
     """Decompose the figures of a crossed arm; None for other arms, a reason in the grid while a run is missing."""
     if not arm.crossed:
         return None
@@ -144,9 +151,12 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
     predictions = [replica.predictions for replica in usable if replica.predictions is not None]
     logits = log_probability = None
     if predictions[0].dtype.names is None:
-        logits = reduce_logits(open_logits(predictions))
+        opened = open_logits(predictions)
+        logits, chosen = reduce_logits(opened), predict(opened).classes
     else:
-        log_probability = reduce_figures([stack_predictions(predictions)["log_probability"]])
+        stacked = stack_predictions(predictions)
+        log_probability, chosen = reduce_figures([stacked["log_probability"]]), stacked["argmax"]
+    right = None if isinstance(labels, str) else chosen == labels.values
 
     def describe(values: np.ndarray | None) -> Components | None:
         if values is None or not np.isfinite(values).all():  # a masked class has no variance
@@ -157,6 +167,7 @@ def measure_grid(arm: PlannedArm, replicas: dict[str, Replica | None]) -> Grid |
         sources=(first, second),
         levels=(rows, columns),
         accuracy=describe(accuracies),
+        true_accuracy=None if right is None else describe_true_accuracy(right.reshape(rows, columns, -1)),
         cross_entropy=describe(cross_entropies),
         logits=describe(logits),
         log_probability=describe(log_probability),
@@ -192,9 +203,41 @@ def reduce_figures(blocks: Iterable[np.ndarray]) -> np.ndarray:
     return directions * np.sqrt(np.maximum(size, 0.0) * len(gram))
 
 
+def describe_true_accuracy(right: np.ndarray) -> Components | None:
+    """Return the components of accuracy on all data of the test set's kind, percent squared; None of one example.
+
+    n/(n−1) times the component of accuracy less that of the examples' own, (1/n²) Σ σ²(c_i), which is determined far
+    better: the ends of the first one's interval are moved by it.
+
+    Args:
+        right: Whether the network of a cell is right on an example, bool (A, B, N).
+
+    Source: Jordan (2024), theorem 2, for each component.
+    """
+    examples = right.shape[2]
+    if examples < 2:
+        return None
+    variances, intervals = decompose_with_intervals(right.mean(axis=2))
+    own = decompose(reduce_figures(_iterate_examples(right)).reshape(*right.shape[:2], -1)) / examples
+    factor = 100.0**2 * examples / (examples - 1)
+    moved = None if intervals is None else factor * (intervals - own[:, None])
+    return name_components(factor * (variances - own), moved)
+
+
+def _iterate_examples(right: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield whether cells (A·B) are right on a block of the examples, float64."""
+    cells = right.reshape(-1, right.shape[2])
+    for start in range(0, cells.shape[1], EXAMPLES_AT_ONCE):
+        yield cells[:, start : start + EXAMPLES_AT_ONCE].astype(np.float64)
+
+
 def describe_components(values: np.ndarray) -> Components:
     """Return the components of figures on a grid (A, B, …), with their intervals and shares."""
-    variances, intervals = decompose_with_intervals(values)
+    return name_components(*decompose_with_intervals(values))
+
+
+def name_components(variances: np.ndarray, intervals: np.ndarray | None) -> Components:
+    """Return components (3,) with their intervals (3, 2) and their shares in the sum of all that are not negative."""
     whole = float(np.maximum(variances, 0.0).sum())
 
     def describe(number: int) -> Component:

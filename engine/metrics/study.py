@@ -73,7 +73,7 @@ def measure_study(
             entry,
             condition_number=find_condition_numbers(paths, arm, finished),
             onset=arm.onset,
-            crossed=measure_grid(arm, reader.replicas),
+            crossed=measure_grid(arm, reader.replicas, labels),
             cka=summarise_cka(compared, arm.name),
         )
         for entry, arm in zip(entries, plan.arms, strict=True)

@@ -82,7 +82,9 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     """Why there are no figures."""
     accuracy: Components | None = None
-    """Percent squared."""
+    """Percent squared, on this test set."""
+    true_accuracy: Components | None = None
+    """Percent squared, on all data of the test set's kind; None where an earlier version measured."""
     cross_entropy: Components | None = None
     """Nats squared."""
     logits: Components | None = None
@@ -95,6 +97,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The figures that there are, by name."""
         named = {
             "accuracy": self.accuracy,
+            "true accuracy": self.true_accuracy,
             "cross-entropy": self.cross_entropy,
             "logits": self.logits,
             "log-probabilities": self.log_probability,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engine.metrics.crossed import decompose, decompose_with_intervals, measure_grid, reduce_figures
-from engine.metrics.replicas import Predictions, Replica
+from engine.metrics.crossed import (
+    decompose,
+    decompose_with_intervals,
+    describe_true_accuracy,
+    measure_grid,
+    reduce_figures,
+)
+from engine.metrics.replicas import Labels, Predictions, Replica
 from tests.helpers.records import make_arm, make_result
 
 grids = hnp.arrays(float, st.tuples(st.integers(2, 5), st.integers(2, 5)), elements=st.floats(-10, 10))
@@ -79,6 +86,44 @@ def test_two_levels_have_no_interval_and_equal_runs_no_variance() -> None:
     assert interval.tolist() == [[0, 0]] * 3
 
 
+@pytest.mark.parametrize("examples", [800, 4000])
+def test_chance_in_the_test_set_is_no_interaction_of_quality(examples: int) -> None:
+    """Two sources of one size and no interaction: only which examples are right is left to chance."""
+    rng, found = np.random.default_rng(7), []
+    for _ in range(40):
+        quality = rng.normal(0, 0.01, (8, 1)) + rng.normal(0, 0.01, (1, 8))
+        chance = np.clip(rng.beta(4, 1, examples) + quality[:, :, None], 0, 1)
+        found.append((rng.random(chance.shape) < chance, chance.mean(axis=2)))
+    parts = [describe_true_accuracy(right) for right, _ in found]
+    of_quality = np.mean([decompose(100 * quality) for _, quality in found], axis=0)
+    kept = np.array([(p.first.variance, p.second.variance, p.interaction.variance) for p in parts if p is not None])
+    seen = np.mean([decompose(100 * right.mean(axis=2)) for right, _ in found], axis=0)
+    assert seen[2] / seen.sum() > (0.4 if examples == 800 else 0.1), "the accuracy on the test set shows interaction"
+    assert kept.mean(axis=0) == pytest.approx(of_quality, abs=0.12)
+    assert abs(kept.mean(axis=0)[2]) < 0.05 * of_quality.sum()
+
+
+@given(hnp.arrays(bool, st.tuples(st.integers(3, 4), st.integers(3, 4), st.integers(2, 6))))
+def test_true_accuracy_has_the_components_of_the_mean_covariance(right: np.ndarray) -> None:
+    """(σ²(x + y) − σ²(x − y)) / 4 is the component of the covariance of two examples x and y."""
+    expected = np.mean(
+        [
+            (decompose(x.astype(float) + y) - decompose(x.astype(float) - y)) / 4
+            for x, y in itertools.permutations(np.moveaxis(right, 2, 0), 2)
+        ],
+        axis=0,
+    )
+    found = describe_true_accuracy(right)
+    assert found is not None
+    parts = (found.first, found.second, found.interaction)
+    assert [part.variance for part in parts] == pytest.approx(1e4 * expected, abs=1e-6)
+    assert all(part.ci is not None and part.ci[0] <= part.variance + 1e-6 <= part.ci[1] + 2e-6 for part in parts)
+
+
+def test_one_example_says_nothing_of_others() -> None:
+    assert describe_true_accuracy(np.ones((3, 3, 1), dtype=bool)) is None
+
+
 def replica(folder: Path, run: str, accuracy: float, logits: np.ndarray) -> Replica:
     np.save(folder / f"{run}.npy", logits)
     predictions = Predictions((folder / f"{run}.npy",), logits.shape, logits.dtype)
@@ -92,7 +137,8 @@ def test_grid_of_a_study_is_read_in_the_plans_order(tmp_path: Path) -> None:
     logits = np.random.default_rng(1).normal(size=(6, 9, 4)).astype(np.float32)
     accuracies = [90.0, 91.0, 92.0, 80.0, 81.0, 82.0]
     found = {run: replica(tmp_path, run, accuracies[i], logits[i]) for i, run in enumerate(runs)}
-    grid = measure_grid(arm, dict(found))
+    labels = Labels(np.arange(9) % 4, "")
+    grid = measure_grid(arm, found, labels)
     assert grid is not None
     assert (grid.sources, grid.levels) == (("init", "shuffle"), (2, 3))
     assert grid.accuracy is not None
@@ -105,8 +151,13 @@ def test_grid_of_a_study_is_read_in_the_plans_order(tmp_path: Path) -> None:
     assert grid.logits is not None
     parts = (grid.logits.first, grid.logits.second, grid.logits.interaction)
     assert [part.variance for part in parts] == pytest.approx(expected)
-    assert measure_grid(make_arm("Plain", runs), dict(found)) is None
-    partly = measure_grid(arm, {**found, "r3": None})
+    right = logits.argmax(axis=2) == labels.values
+    assert grid.true_accuracy == describe_true_accuracy(right.reshape(2, 3, 9))
+    unknown = measure_grid(arm, found, "labels.npy is missing")
+    assert unknown is not None
+    assert unknown.true_accuracy is None
+    assert measure_grid(make_arm("Plain", runs), found, labels) is None
+    partly = measure_grid(arm, {**found, "r3": None}, labels)
     assert partly is not None
     assert partly.figures == {}
     assert partly.reason == "1 of 6 runs of the grid are missing"

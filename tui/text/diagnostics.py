@@ -30,7 +30,8 @@ def make_diagnostics_notes(arms: Sequence[ArmMeasures], reference: str | None = 
     notes = [
         "test-set SD: what errors at random in this test set alone would give at most, sqrt(disagreement / 2N)",
         "independent SD: from each example's own variance; all SDs here have R - 1 in the denominator",
-        "true SD: of accuracy on all data of this kind, the root of an unbiased estimate; 0 where that is negative",
+        "true SD: of accuracy on all data of this kind; its square is estimated without bias and may be negative, "
+        "shown as 0: where it is small, the root is too large on average",
         "detectable: the ratio of two arms' SDs that an F test tells apart (80 % power for many replicas, 5 % level)",
     ]
     for arm in arms:

@@ -213,6 +213,13 @@ def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
     return lines
 
 
+CROSSED_NOTES = (
+    "accuracy: on this test set, where chance in which examples are right counts as interaction",
+    "true accuracy: on all data of this kind, from the covariance of different examples; shares of what is above 0",
+)
+"""What is said below the shares of a crossed design."""
+
+
 def list_crossed(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> list[str]:
     """List the shares of main effects and interaction in the variance of each figure."""
     lines: list[str] = []
@@ -232,7 +239,7 @@ def list_crossed(arms: Iterable[ArmMeasures], symbols: Symbols, *, bar: int) -> 
                 ends = "" if found.ci is None else f" [{found.ci[0]:.2g} {found.ci[1]:.2g}]"
                 head = f"  {name:17} {label:{room}}  {draw_bar(found.share or 0.0, symbols, bar)}"
                 lines.append(f"{head} {percent:>5}  variance {found.variance:.2g}{ends}")
-    return lines
+    return [*lines, *CROSSED_NOTES] if lines else []
 
 
 def make_figure_panels(

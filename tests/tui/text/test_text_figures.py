@@ -17,6 +17,7 @@ from tui.text.format import ASCII, UNICODE
 from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown
 from tui.text.tables import make_notes, make_panel, make_rows
 from tui.text.text_figures import (
+    CROSSED_NOTES,
     draw_bar,
     list_crossed,
     list_instability,
@@ -149,6 +150,11 @@ def test_crossed_design_shows_shares_and_what_is_missing() -> None:
     assert lines[0] == "Grid: 10 init x 4 shuffle"
     assert lines[1] == "  accuracy          init         ━━──  50 %  variance 0.25 [0.1 0.4]"
     assert lines[3] == "  accuracy          interaction  ────     –  variance 0"
+    assert lines[4:] == list(CROSSED_NOTES)
+    both = list_crossed(
+        [make_measures(name="Grid", crossed=GRID | {"true_accuracy": GRID["accuracy"]})], UNICODE, bar=4
+    )
+    assert both[4] == "  true accuracy     init         ━━──  50 %  variance 0.25 [0.1 0.4]"
     missing = GRID | {"reason": "3 of 40 runs of the grid are missing"}
     assert list_crossed([make_measures(name="Grid", crossed=missing)], UNICODE, bar=4)[1].strip() == missing["reason"]
 
