@@ -1,5 +1,26 @@
-"""Diversity measures between replicas, from stored predictions alone (numpy, scipy)."""
+"""Diversity measures between replicas, from stored predictions alone (numpy, scipy).
 
-from engine.metrics.measures import Diversity, diversity
+They are loaded when they are first asked for: the process that measures decides before how many threads numpy has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.metrics.measures import Diversity, diversity
 
 __all__ = ["Diversity", "diversity"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the package.
+
+    Raises:
+        AttributeError: If it has none of this name.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from engine.metrics import measures  # noqa: PLC0415 - loads numpy
+
+    return getattr(measures, name)

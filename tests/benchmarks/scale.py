@@ -76,7 +76,7 @@ def measure_all(folder: Path) -> list[Figure]:
         Figure("memory of the app's monitor", viewer_mb, 150, "MB"),
         Figure("`status` of a million epochs", status_s, 5, "s"),
         Figure("memory of `status`", status_mb, 150, "MB"),
-        Figure("first report of 5,000 runs, on one core", report_s, 20, "s"),
+        Figure("first report of 5,000 runs, on one core", report_s, 10, "s"),
         Figure("memory of the report", report_mb, 500, "MB"),
     ]
 

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from engine.errors import NondetError
-from engine.metrics.__main__ import measure
+from engine.metrics.renewal import measure
 from engine.study.paths import StudyPaths, iterate_studies
 from engine.study.similarity_record import find_similarity
 from engine.study.summary import StudySummaries

@@ -12,8 +12,9 @@ import pytest
 
 from engine.errors import StudyError
 from engine.metrics import __main__ as process
-from engine.metrics.__main__ import measure
+from engine.metrics import renewal
 from engine.metrics.cache import MAX_STUDIES, find_cache, find_copy, make_copy
+from engine.metrics.renewal import measure
 from engine.study import files
 from engine.study.measured import decode_measured, encode_measured, read_measured
 from engine.study.paths import StudyPaths
@@ -116,11 +117,11 @@ def test_process_prints_what_it_could_not_keep(
 ) -> None:
     expected = read_measured(paths)
     monkeypatch.setattr("sys.argv", ["metrics", str(paths.folder)])
-    monkeypatch.setattr(process, "measure", lambda paths, cache: expected)
+    monkeypatch.setattr(renewal, "measure", lambda paths, cache: expected)
     assert process.main() == 0
     process.sys.stdout.flush()
     assert decode_measured(capfdbinary.readouterr().out) == expected
-    monkeypatch.setattr(process, "measure", lambda paths, cache: None)
+    monkeypatch.setattr(renewal, "measure", lambda paths, cache: None)
     assert process.main() == 0
     assert capfdbinary.readouterr().out == b""
 
