@@ -51,6 +51,8 @@ class DataRecipe:
     """Digest of the target's source file, so that an edited loader is another run."""
     train_size: int = 0
     """Training examples kept by a fixed, seeded draw; 0 keeps all."""
+    test_size: int | None = None
+    """Test examples, where the preset makes as many as are wanted; None where they are given."""
     augment: str = "none"
     """none, crop, flip or crop-flip; already resolved from "auto"."""
 

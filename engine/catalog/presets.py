@@ -32,6 +32,8 @@ class DataFacts:
     augment: str
     """What "auto" augmentation means for this preset."""
     note: str
+    any_test_size: bool = False
+    """Whether test examples are drawn, as many as a protocol asks for; `test_size` is what it gets without."""
     download: Download | None = None
     """None where the data are embedded or made: they have a function of their own in `training.data.datasets`."""
 
@@ -50,6 +52,18 @@ DATA: dict[str, DataFacts] = {
         std=(0.3761,),
         augment="none",
         note="scikit-learn's handwritten digits, embedded; the first 1,000 train",
+    ),
+    "mnist1d": DataFacts(
+        shape=(1, 1, 40),
+        classes=10,
+        train_size=4000,
+        test_size=10_000,
+        # The published generator centres and scales all numbers together.
+        mean=(0.0,),
+        std=(1.0,),
+        augment="none",
+        note="MNIST-1D, signals made as published; test_size sets the test examples",
+        any_test_size=True,
     ),
     "mnist": DataFacts(
         shape=(1, 28, 28),
@@ -113,6 +127,12 @@ LANGUAGE: dict[str, LanguageFacts] = {
     ),
     "pydoc": LanguageFacts(note="the help topics of the Python running this, real English, embedded"),
 }
+
+MAX_TEST_SIZE = 1_000_000
+"""Test examples that a protocol may ask for."""
+
+ANY_TEST_SIZE = tuple(name for name, facts in DATA.items() if facts.any_test_size)
+"""The presets on which `data.test_size` acts."""
 
 AUGMENTATIONS = ("none", "crop", "flip", "crop-flip")
 
@@ -193,6 +213,12 @@ def may_be_stochastic(preset: str | None) -> bool:
     """
     facts = find_model(preset)
     return facts is None or facts.stochastic
+
+
+def is_signal(preset: str | None) -> bool:
+    """Tell whether a data preset's examples are images of one row, which are neither cropped nor mirrored."""
+    facts = DATA.get(preset or "")
+    return facts is not None and facts.shape[1] == 1
 
 
 def crop_padding(size: int) -> int:

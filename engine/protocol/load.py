@@ -315,7 +315,11 @@ def _data_recipe(data: Data) -> DataRecipe:
     facts = presets.DATA.get(data.preset or "")
     automatic = "none" if facts is None else facts.augment
     augment = automatic if data.augment == "auto" else data.augment
-    return DataRecipe(preset=data.preset, target=data.target, train_size=data.train_size, augment=augment)
+    # A number that is drawn is written out, so that another default is another recipe.
+    test_size = data.test_size or facts.test_size if facts is not None and facts.any_test_size else None
+    return DataRecipe(
+        preset=data.preset, target=data.target, train_size=data.train_size, test_size=test_size, augment=augment
+    )
 
 
 def _model_recipe(model: Model) -> ModelRecipe:

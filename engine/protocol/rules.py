@@ -64,6 +64,12 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     if facts is not None and data.train_size > facts.train_size:
         problem = f"is more than the {facts.train_size:,} training examples of {data.preset}"
         report("data", "train_size", problem, "0 keeps them all", data.train_size)
+    if data.test_size and data.preset not in presets.ANY_TEST_SIZE and (data.preset or data.target):
+        problem = f"acts on {', '.join(presets.ANY_TEST_SIZE)} only, whose test examples are made"
+        report("data", "test_size", problem, "leave it out for these data", data.test_size)
+    if presets.is_signal(data.preset) and data.augment not in ("auto", "none"):
+        problem = f"is for images, and {data.preset} holds signals"
+        report("data", "augment", problem, 'use "none"', data.augment)
     if model.width != 1.0 and model.preset not in presets.WIDTH_MODELS:
         problem = f"acts on {', '.join(presets.WIDTH_MODELS)} only"
         report("model", "width", problem, "leave it out for this model", model.width)
@@ -94,9 +100,15 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
 
 
 def check_views(merged: Sections, report: Report) -> None:
-    """Report a number of test-time crops that makes no regular grid over the padding of the data's images."""
+    """Report test-time views of what is no image, and crops that make no regular grid over the padding of images."""
     facts = presets.DATA.get(merged.data.preset or "")
     crops = merged.evaluate.crops
+    if presets.is_signal(merged.data.preset):
+        for key, value, off in (("flip", merged.evaluate.flip, False), ("crops", crops, 1)):
+            if value != off:
+                problem = f"is for images, and {merged.data.preset} holds signals"
+                report("evaluate", key, problem, "leave it out", value)
+        return
     if facts is None or crops == 1:
         return
     padding = presets.crop_padding(facts.shape[-1])

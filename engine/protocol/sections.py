@@ -74,6 +74,12 @@ class Data:
         "0 keeps every training example",
         "Keeps this many training examples, drawn by a fixed seed.",
     )
+    test_size: int = key(
+        whole(0, presets.MAX_TEST_SIZE),
+        0,
+        f"0 is the preset's own number; acts on {', '.join(presets.ANY_TEST_SIZE)} only",
+        "Sets how many test examples are made, where the preset makes them.",
+    )
     augment: str = key(
         choice(("auto", *presets.AUGMENTATIONS)),
         "auto",

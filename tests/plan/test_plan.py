@@ -47,6 +47,15 @@ def arm(*vary: str, name: str = "", more: str = "") -> str:
     return f'[[arm]]\nname = "{name or "+".join(vary) or "control"}"\nvary = [{listed}]\n{more}\n'
 
 
+@pytest.mark.parametrize(
+    ("data", "size"), [("mnist1d", 10_000), ('mnist1d"\ntest_size = 500\n#"', 500), ("digits", None)]
+)
+def test_number_of_test_examples_is_in_the_recipe_where_they_are_made(data: str, size: int | None) -> None:
+    (recipe,) = plan(arm("init"), data=data, replicas=1).recipes.values()
+    assert recipe.data.test_size == size
+    assert ("test_size" in recipe.canonical_json()) is (size is not None)
+
+
 def test_replica_1_of_every_seeded_arm_is_the_same_run() -> None:
     made = plan(arm("init") + arm("shuffle") + arm("augment") + arm("lowlevel") + arm("init", "shuffle"))
     assert len({planned.runs[0] for planned in made.arms}) == 1

@@ -17,11 +17,15 @@ from torch import Tensor
 from engine.catalog import presets
 from engine.recipe import DataRecipe
 from engine.training.data.digits import load_digits
+from engine.training.data.mnist1d import make_examples
 from engine.training.data.user_data import load_user_data
 from engine.training.random.seeding import keyed_generator
 
 SUBSET_SEED = 1
 """Which examples `train_size` keeps is part of the data, not a source: it never varies."""
+
+
+Loader = Callable[[DataRecipe, Path], "Dataset"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def load_data(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) 
     if recipe.target is not None:
         dataset = _from_user(recipe.target, root, search_path)
     else:
-        dataset = LOADERS[recipe.preset or ""](root)
+        dataset = LOADERS[recipe.preset or ""](recipe, root)
     return keep_examples(dataset, recipe.train_size)
 
 
@@ -99,7 +103,7 @@ def keep_examples(dataset: Dataset, train_size: int) -> Dataset:
     return replace(dataset, train_inputs=dataset.train_inputs[index], train_labels=dataset.train_labels[index])
 
 
-def _digits(root: Path) -> Dataset:
+def _digits(recipe: DataRecipe, root: Path) -> Dataset:
     images, labels = load_digits()
     facts = presets.DATA["digits"]
     size, mean, std = facts.train_size, torch.tensor(facts.mean), torch.tensor(facts.std)
@@ -108,8 +112,19 @@ def _digits(root: Path) -> Dataset:
     return Dataset(inputs[:size], targets[:size], inputs[size:], targets[size:], classes=10)
 
 
-def _torchvision(name: str) -> Callable[[Path], Dataset]:
-    def load(root: Path) -> Dataset:
+def _mnist1d(recipe: DataRecipe, root: Path) -> Dataset:
+    """Make the signals as images of one row, so that networks for images take them too."""
+    facts = presets.DATA["mnist1d"]
+    train, test = make_examples(recipe.test_size or facts.test_size)
+    parts = [
+        (torch.from_numpy(part.inputs).float().view(-1, *facts.shape), torch.from_numpy(part.labels))
+        for part in (train, test)
+    ]
+    return Dataset(*parts[0], *parts[1], classes=facts.classes)
+
+
+def _torchvision(name: str) -> Loader:
+    def load(recipe: DataRecipe, root: Path) -> Dataset:
         # torchvision takes a second, and most workers never touch it.
         from engine.training.data.downloads import load_torchvision  # noqa: PLC0415 - imports torchvision
 
@@ -120,7 +135,7 @@ def _torchvision(name: str) -> Callable[[Path], Dataset]:
     return load
 
 
-def _synthetic(root: Path) -> Dataset:
+def _synthetic(recipe: DataRecipe, root: Path) -> Dataset:
     """Draw CIFAR-shaped images: each class has one smooth random prototype, which is buried in noise."""
     facts = presets.DATA["synthetic"]
     generator = keyed_generator(SUBSET_SEED, "synthetic")
@@ -139,8 +154,9 @@ def _synthetic(root: Path) -> Dataset:
     )
 
 
-LOADERS: dict[str, Callable[[Path], Dataset]] = {
+LOADERS: dict[str, Loader] = {
     "digits": _digits,
+    "mnist1d": _mnist1d,
     "synthetic": _synthetic,
     **{name: _torchvision(name) for name, facts in presets.DATA.items() if facts.download is not None},
 }

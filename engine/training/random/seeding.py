@@ -49,6 +49,11 @@ def keyed_generator(seed: int, purpose: Purpose, *place: int) -> np.random.Gener
     return np.random.Generator(np.random.Philox(sequence))
 
 
+def legacy_generator(seed: int) -> np.random.RandomState:
+    """Return numpy's former generator: data that were published as a program's output were drawn from its stream."""
+    return np.random.RandomState(seed)
+
+
 def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
     """Draw the order of the training examples in one epoch, a permutation of 0…examples−1, int64."""
     return keyed_generator(seed, "shuffle", epoch).permutation(examples)
