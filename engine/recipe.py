@@ -55,6 +55,10 @@ class DataRecipe:
     """Test examples, where the preset makes as many as are wanted; None where they are given."""
     augment: str = "none"
     """none, crop, flip or crop-flip; already resolved from "auto"."""
+    sample: str | None = None
+    """bootstrap or split: how the seed of `sample` draws training examples; None where all of them are trained on."""
+    validation_size: int | None = None
+    """Training examples that a split leaves out; None without one."""
 
     @property
     def name(self) -> str:
@@ -131,6 +135,7 @@ class Seeds:
     stochastic: int | None = None
     lowlevel: int | None = None
     """Seed of the order inside each minibatch; None unless `Recipe.lowlevel` is "order"."""
+    sample: int | None = None
 
 
 NO_SEEDS = Seeds(init=0, shuffle=0)

@@ -134,6 +134,9 @@ MAX_TEST_SIZE = 1_000_000
 ANY_TEST_SIZE = tuple(name for name, facts in DATA.items() if facts.any_test_size)
 """The presets on which `data.test_size` acts."""
 
+SAMPLES = ("bootstrap", "split")
+"""The ways in which the source `sample` draws training examples."""
+
 AUGMENTATIONS = ("none", "crop", "flip", "crop-flip")
 
 

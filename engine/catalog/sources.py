@@ -37,6 +37,13 @@ def _find_fixed_order(now: Circumstances) -> str | None:
     return "text is read in its own order" if now.data.preset in presets.LANGUAGE else None
 
 
+def _find_missing_sample(now: Circumstances) -> str | None:
+    if now.data.preset in presets.LANGUAGE:
+        return "text is read as a whole"
+    whole = now.data.sample is None
+    return 'all training examples are used: data.sample is not "bootstrap" or "split"' if whole else None
+
+
 def _find_missing_augmentation(now: Circumstances) -> str | None:
     return f"{now.data.name} has no augmentation" if now.data.augment == "none" else None
 
@@ -122,5 +129,14 @@ SOURCES: dict[str, Source] = {
         held="nothing is moved",
         has_base_seed=False,
     ),
+    "sample": Source(
+        title="Data sampling",
+        short="samp",
+        meaning="which training examples are drawn",
+        held="the same draw of training examples",
+        why_empty=_find_missing_sample,
+        seed_when_empty=False,
+        own_batches=True,
+    ),
 }
-"""In the order of the paper's tables; a combination lists its sources in this order."""
+"""In the order of the paper's tables, then those that it lacks; a combination lists its sources in this order."""

@@ -14,6 +14,7 @@ from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.checks import MAX_ARMS, is_list, is_table
+from engine.protocol.data_section import Data
 from engine.protocol.definition import Arm, Ensemble, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
 from engine.protocol.keys import Key
@@ -29,7 +30,7 @@ from engine.protocol.rules import (
     check_together,
     link_ensembles,
 )
-from engine.protocol.sections import SECTIONS, Data, Dispatch, Evaluate, Model, Sections, Train, make_section
+from engine.protocol.sections import SECTIONS, Dispatch, Evaluate, Model, Sections, Train, make_section
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import EVALUATION_STREAMS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
@@ -318,7 +319,13 @@ def _data_recipe(data: Data) -> DataRecipe:
     # A number that is drawn is written out, so that another default is another recipe.
     test_size = data.test_size or facts.test_size if facts is not None and facts.any_test_size else None
     return DataRecipe(
-        preset=data.preset, target=data.target, train_size=data.train_size, test_size=test_size, augment=augment
+        preset=data.preset,
+        target=data.target,
+        train_size=data.train_size,
+        test_size=test_size,
+        augment=augment,
+        sample=None if data.sample == "none" else data.sample,
+        validation_size=data.validation_size if data.sample == "split" else None,
     )
 
 

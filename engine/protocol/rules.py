@@ -25,6 +25,7 @@ Report = Callable[..., None]
 TEXT_OFF: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("data", "augment", ("auto", "none")),
     ("data", "train_size", (0,)),
+    ("data", "sample", ("none",)),
     ("train", "optimizer", ("sgd", "nt-asgd")),
     ("train", "schedule", ("constant", "cosine")),
     ("train", "averaging", ("none",)),
@@ -70,6 +71,7 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     if presets.is_signal(data.preset) and data.augment not in ("auto", "none"):
         problem = f"is for images, and {data.preset} holds signals"
         report("data", "augment", problem, 'use "none"', data.augment)
+    check_split(merged, report)
     if model.width != 1.0 and model.preset not in presets.WIDTH_MODELS:
         problem = f"acts on {', '.join(presets.WIDTH_MODELS)} only"
         report("model", "width", problem, "leave it out for this model", model.width)
@@ -97,6 +99,24 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     if "bit" in vary and train.precision != "fp32":
         problem = "swallows a change of one ulp, and an arm varies bit"
         report("train", "precision", problem, 'use precision = "fp32" in this arm', train.precision)
+
+
+def check_split(merged: Sections, report: Report) -> None:
+    """Report a split that leaves out no training example, or all of them, and such a number without a split."""
+    data = merged.data
+    facts = presets.DATA.get(data.preset or "")
+    if data.sample != "split":
+        if data.validation_size:
+            problem = f'is left out by sample = "split" only, and data.sample is "{data.sample}"'
+            report("data", "validation_size", problem, "leave it out, or choose split", data.validation_size)
+        return
+    if data.validation_size == 0:
+        problem = 'must be at least 1 with sample = "split", or every replica would train on all examples'
+        report("data", "validation_size", problem, SECTIONS["data"]["validation_size"].remedy, 0)
+    total = data.train_size or (0 if facts is None else facts.train_size)
+    if total and data.validation_size >= total:
+        problem = f"leaves none of the {total:,} training examples"
+        report("data", "validation_size", problem, "choose fewer", data.validation_size)
 
 
 def check_views(merged: Sections, report: Report) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from engine.catalog import presets
 from engine.catalog.executors import EXECUTORS
 from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
+from engine.protocol.data_section import Data
 from engine.protocol.keys import Key, declared, key
 from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS
 
@@ -42,49 +42,6 @@ class Heading:
         None,
         "a table of the paper, whose rows are shown beside arms of their names",
         "Names a published table whose rows are shown beside the arms of the same names.",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """[data]: the examples that all arms train on and are tested on."""
-
-    preset: str | None = key(
-        checks.data_preset,
-        None,
-        f"available: {', '.join(checks.DATA_NAMES)}",
-        "Chooses one of the data sets that the program knows.",
-    )
-    target: str | None = key(
-        checks.target,
-        None,
-        'your function, e.g. "mypkg.data:load", instead of preset',
-        "Names your own function that loads the data, instead of a preset.",
-    )
-    root: str = key(
-        text(1000),
-        "~/datasets",
-        "the folder of the data files",
-        "Names the folder that holds the data files, or that they are downloaded to; a relative one is seen from the "
-        "protocol file.",
-    )
-    train_size: int = key(
-        whole(0, 10**9),
-        0,
-        "0 keeps every training example",
-        "Keeps this many training examples, drawn by a fixed seed.",
-    )
-    test_size: int = key(
-        whole(0, presets.MAX_TEST_SIZE),
-        0,
-        f"0 is the preset's own number; acts on {', '.join(presets.ANY_TEST_SIZE)} only",
-        "Sets how many test examples are made, where the preset makes them.",
-    )
-    augment: str = key(
-        choice(("auto", *presets.AUGMENTATIONS)),
-        "auto",
-        "auto is what the preset's paper used",
-        "Chooses the random changes of each training image.",
     )
 
 

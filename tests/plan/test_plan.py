@@ -22,6 +22,9 @@ from engine.study.records import write_record
 from engine.study.run_records import SpecRecord, read_recipe
 from tests.helpers.records import make_plan_record
 
+SAMPLED = 'cifar10"\nsample = "bootstrap'
+"""A data preset of which every replica sees a part."""
+
 HEAD = """
 [protocol]
 name = "plan"
@@ -108,7 +111,7 @@ def test_empty_sources_are_named_and_change_nothing() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_declared_source_tells_replicas_apart(source: str) -> None:
-    text = HEAD.replace('preset = "resnet6"', 'target = "nets:build"').format(replicas=3, data="cifar10")
+    text = HEAD.replace('preset = "resnet6"', 'target = "nets:build"').format(replicas=3, data=SAMPLED)
     made = make_plan(parse_protocol(text + arm(source), file="x"), device="cpu")
     assert not made.arms[0].empty
     assert len(set(made.arms[0].runs)) == 3
@@ -141,6 +144,29 @@ def test_targets_digest_is_part_of_the_identity() -> None:
         for d in "ab"
     }
     assert len(ids) == 2
+
+
+def test_a_sample_is_drawn_in_every_arm_or_in_none() -> None:
+    made = plan(arm("sample") + arm("init"), data=SAMPLED, replicas=3)
+    seeds = [[made.recipes[run].seeds for run in planned.runs] for planned in made.arms]
+    assert [[(one.init, one.sample) for one in arm_seeds] for arm_seeds in seeds] == [
+        [(1, 1), (1, 2), (1, 3)],
+        [(1, 1), (2, 1), (3, 1)],
+    ]
+    assert made.shared == {made.arms[0].runs[0]: 2}
+    whole = plan(arm("init"), data="cifar10")
+    assert {(r.data.sample, r.data.validation_size, r.seeds.sample) for r in whole.recipes.values()} == {(None,) * 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [("cifar10", 'data.sample is not "bootstrap"'), ("pydoc", "text is read as a whole")]
+)
+def test_sample_is_empty_where_nothing_is_drawn(data: str, reason: str) -> None:
+    head = HEAD.format(replicas=3, data=data).replace("resnet6", "qrnn" if data == "pydoc" else "resnet6")
+    made = make_plan(parse_protocol(head + arm("init", "sample"), file="plan.toml"), device="cpu")
+    assert reason in made.arms[0].empty["sample"]
+    with pytest.raises(ProtocolError, match=reason):
+        make_plan(parse_protocol(head + arm("sample"), file="plan.toml"), device="cpu")
 
 
 def test_onset_list_makes_one_arm_per_value_with_a_common_beginning() -> None:
@@ -182,7 +208,7 @@ def test_ensembles_are_disjoint_groups_of_another_arms_runs() -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_declared_source_is_wired(source: str) -> None:
     """A source that is declared and acts nowhere would give a valid plan of two equal replicas."""
-    head = HEAD.format(replicas=3, data="cifar10").replace('preset = "resnet6"', 'target = "nets:build"')
+    head = HEAD.format(replicas=3, data=SAMPLED).replace('preset = "resnet6"', 'target = "nets:build"')
     made = make_plan(parse_protocol(head + arm(source), file="plan.toml"), device="cpu")
     runs = [made.recipes[run] for run in made.arms[0].runs]
     assert len(set(made.arms[0].runs)) == 3
@@ -201,7 +227,7 @@ def test_run_ids_are_what_they_were() -> None:
 
 @given(small=st.integers(1, 12), more=st.integers(0, 12), vary=st.sets(st.sampled_from([*SOURCES])))
 def test_more_replicas_keep_the_runs_of_fewer(small: int, more: int, vary: set[str]) -> None:
-    arms = arm(*vary) if vary != {"stochastic"} else arm("init")
+    arms = arm(*vary) if not vary or vary - {"stochastic", "sample"} else arm("init")
     before, after = plan(arms, replicas=small), plan(arms, replicas=small + more)
     assert after.arms[0].runs[:small] == before.arms[0].runs
     assert len(set(after.arms[0].runs)) == small + more

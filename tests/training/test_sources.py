@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from engine.catalog.sources import SOURCES
-from engine.recipe import BitChange, ModelRecipe, Recipe
+from engine.recipe import BitChange, DataRecipe, ModelRecipe, Recipe
 from engine.training.data.batches import epoch_batches, example_order
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome
@@ -36,16 +36,21 @@ def build(*, input_shape, classes):
     return Net(input_shape[0] * input_shape[1] * input_shape[2], classes)
 """
 
-FACTS = ("weights", "order", "minibatches", "augmentation", "masks", "rounding")
-
 EXPECTED = {
     # source: facts that differ between seed 1 and seed 2
     "init": {"weights"},
-    "shuffle": {"order", "minibatches"},
+    "shuffle": {"order", "minibatches", "rounding"},
     "augment": {"augmentation"},
     "stochastic": {"masks"},
     "lowlevel": {"order", "rounding"},
     "bit": {"weights"},
+    "sample": {"sample", "minibatches", "rounding"},
+}
+
+SAMPLES = {
+    "whole": DataRecipe(preset="digits", train_size=90, augment="crop-flip"),
+    "bootstrap": DataRecipe(preset="digits", train_size=90, augment="crop-flip", sample="bootstrap"),
+    "split": DataRecipe(preset="digits", train_size=90, augment="crop-flip", sample="split", validation_size=30),
 }
 
 
@@ -59,36 +64,57 @@ def digest(*tensors: torch.Tensor) -> str:
     return hashlib.sha256(b"".join(tensor.detach().contiguous().numpy().tobytes() for tensor in tensors)).hexdigest()
 
 
-def facts(recipe: Recipe, data: Dataset, module: Path) -> dict[str, str]:
-    """Everything random about the second epoch's first batches, each fact indexed so that only its source moves it."""
+@dataclass(frozen=True)
+class Facts:
+    """Everything random about the second epoch's first batches."""
+
+    weights: str
+    rounding: str
+    batches: list[list[int]]
+    """Names of the examples."""
+    inputs: dict[int, torch.Tensor]
+    """By name, as masks are: each is indexed so that only its source moves it."""
+    masks: dict[int, torch.Tensor]
+
+
+def observe(recipe: Recipe, data: Dataset, module: Path) -> Facts:
     set_kernels(recipe.lowlevel, recipe.train.precision)
     training = prepare(recipe, data, device=torch.device("cpu"), search_path=(module,))
     model, masks = training.model, training.network.masks
     weights = digest(*model.parameters())
     batches = list(epoch_batches(recipe, data, 2))
-    order = torch.cat([batch.examples for batch in batches])
-    members = torch.cat([batch.examples.sort().values for batch in batches])
-    by_example = torch.empty_like(torch.cat([batch.inputs for batch in batches]))
-    by_example[order] = torch.cat([batch.inputs for batch in batches])
+    inputs = {int(name): row for batch in batches for name, row in zip(batch.examples, batch.inputs, strict=True)}
     training.key_masks(2)
-    dropped = torch.empty(len(order), 16)
+    dropped: dict[int, torch.Tensor] = {}
     for batch in batches:
         masks.examples = batch.examples
-        dropped[batch.examples] = (model.get_submodule("drop")(torch.ones(len(batch.examples), 16)) > 0).float()
+        kept = model.get_submodule("drop")(torch.ones(len(batch.examples), 16)) > 0
+        dropped |= {int(name): row for name, row in zip(batch.examples, kept, strict=True)}
     reference = nn.Linear(64, 10)
     nn.init.constant_(reference.bias, 0.0)
     nn.init.orthogonal_(reference.weight, generator=torch.Generator().manual_seed(0))
-    plain = data.train_inputs[batches[0].examples].flatten(1)
+    plain = data.train_inputs[batches[0].examples % len(data.train_labels)].flatten(1)
     functional.cross_entropy(reference(plain), batches[0].labels).backward()
     assert reference.weight.grad is not None
-    return {
-        "weights": weights,
-        "order": digest(order),
-        "minibatches": digest(members),
-        "augmentation": digest(by_example),
-        "masks": digest(dropped),
-        "rounding": digest(reference.weight.grad),
+    names = [batch.examples.tolist() for batch in batches]
+    return Facts(weights, digest(reference.weight.grad), names, inputs, dropped)
+
+
+def compare(one: Facts, two: Facts) -> set[str]:
+    """Name the facts that differ; of two samples, those of the examples that both hold."""
+    shared = one.inputs.keys() & two.inputs.keys()
+    orders = [[name for batch in facts.batches for name in batch if name in shared] for facts in (one, two)]
+    members = [[sorted(batch) for batch in facts.batches] for facts in (one, two)]
+    differ = {
+        "weights": one.weights != two.weights,
+        "sample": one.inputs.keys() != two.inputs.keys(),
+        "order": orders[0] != orders[1],
+        "minibatches": members[0] != members[1],
+        "augmentation": any(not torch.equal(one.inputs[name], two.inputs[name]) for name in shared),
+        "masks": any(not torch.equal(one.masks[name], two.masks[name]) for name in shared),
+        "rounding": one.rounding != two.rounding,
     }
+    return {fact for fact, holds in differ.items() if holds}
 
 
 @pytest.fixture
@@ -97,19 +123,38 @@ def dropping(base: Recipe) -> Recipe:
     return replace(base, model=model, seeds=replace(base.seeds, stochastic=1))
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_source_changes_its_own_and_nothing_else(source: str, dropping: Recipe, data: Dataset, module: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(source, kind) for source in SOURCES for kind in SAMPLES if (source, kind) != ("sample", "whole")],
+)
+def test_source_changes_its_own_and_nothing_else(
+    source: str, kind: str, dropping: Recipe, data: Dataset, module: Path
+) -> None:
+    seeds = replace(dropping.seeds, sample=None if kind == "whole" else 1)
+    recipe = replace(dropping, data=SAMPLES[kind], seeds=seeds)
+    if source == "sample":  # an order inside minibatches is one of places, and other examples stand in them
+        recipe = replace(recipe, lowlevel="deterministic", seeds=replace(seeds, lowlevel=None))
     if source == "bit":
-        other = replace(dropping, bit=BitChange(seed=2))
+        other = replace(recipe, bit=BitChange(seed=2))
     else:
-        other = replace(dropping, seeds=replace(dropping.seeds, **{source: 2}))
-    one, two = facts(dropping, data, module), facts(other, data, module)
-    differing = {fact for fact in FACTS if one[fact] != two[fact]}
-    if source == "shuffle":
-        differing -= {"rounding"}  # other examples in the batch have other gradients altogether
+        other = replace(recipe, seeds=replace(recipe.seeds, **{source: 2}))
+    one, two = observe(recipe, data, module), observe(other, data, module)
+    differing = compare(one, two)
     assert differing == EXPECTED[source]
     assert SOURCES[source].own_batches == bool(differing - {"weights"}), "stacked replicas share all but their weights"
-    assert facts(dropping, data, module) == one, "the same seeds give the same facts"
+    assert compare(observe(recipe, data, module), one) == set(), "the same seeds give the same facts"
+
+
+def test_copies_of_an_example_have_crops_and_masks_of_their_own(dropping: Recipe, data: Dataset, module: Path) -> None:
+    recipe = replace(dropping, data=SAMPLES["bootstrap"], seeds=replace(dropping.seeds, sample=1))
+    facts = observe(recipe, data, module)
+    copied = [name for name in facts.inputs if name >= len(data.train_labels)]
+    assert len(copied) > 20
+    for seen in (facts.inputs, facts.masks):
+        same = [torch.equal(seen[name], seen[name % len(data.train_labels)]) for name in copied]
+        assert sum(same) < len(same) / 3
+    plain = observe(replace(recipe, data=replace(recipe.data, augment="none")), data, module)
+    assert all(torch.equal(plain.inputs[name], data.train_inputs[name % len(data.train_labels)]) for name in copied)
 
 
 def test_shuffle_moves_whole_examples_with_their_augmentation(
@@ -164,6 +209,14 @@ def test_draws_are_what_they_were() -> None:
         [6, 7, 0, 4],
         [True, False, True, True],
     )
+
+
+@pytest.mark.parametrize("kind", ["bootstrap", "split"])
+def test_sample_changes_the_trained_network(kind: str, base: Recipe, train: Callable[..., Outcome]) -> None:
+    base = replace(base, data=SAMPLES[kind])
+    one, two, again = (train(replace(base, seeds=replace(base.seeds, sample=seed))) for seed in (1, 2, 1))
+    assert not np.array_equal(one.predictions, two.predictions)
+    assert np.array_equal(one.predictions, again.predictions)
 
 
 @pytest.mark.parametrize("source", ["init", "shuffle", "augment", "lowlevel", "bit"])

@@ -15,7 +15,7 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
     Args:
         inputs: All training images as stored, (N, C, H, W), before normalisation.
         examples: Which of them, in which order, int64 (B,).
-        draws: One crop and flip per image of `inputs`.
+        draws: One crop and flip per image of the block.
         pad: Zero padding that crops reach into.
         mode: crop, flip or crop-flip.
 
@@ -24,9 +24,9 @@ def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, p
 
     Source: RandomCrop(32, padding=4) and RandomHorizontalFlip of the published code, before normalisation.
     """
-    top = draws.top[examples] if "crop" in mode else np.full(len(examples), pad)
-    left = draws.left[examples] if "crop" in mode else np.full(len(examples), pad)
-    flip = draws.flip[examples] if "flip" in mode else np.zeros(len(examples), dtype=bool)
+    top = draws.top if "crop" in mode else np.full(len(examples), pad)
+    left = draws.left if "crop" in mode else np.full(len(examples), pad)
+    flip = draws.flip if "flip" in mode else np.zeros(len(examples), dtype=bool)
     # The flipped images are put last, so that they can be flipped together; `back` restores the order.
     by_flip = np.argsort(flip, kind="stable")
     back = np.empty(len(examples), dtype=np.int64)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.catalog import presets
+from engine.errors import DataError
 from engine.recipe import DataRecipe
 from engine.training.data.digits import load_digits
 from engine.training.data.mnist1d import make_examples
@@ -84,13 +85,18 @@ def load_data(recipe: DataRecipe, *, root: Path, search_path: tuple[Path, ...]) 
         search_path: Where a user's target is looked for.
 
     Raises:
-        DataError: If files are missing or damaged, or a target does not return what it should.
+        DataError: If files are missing or damaged, a target does not return what it should, or a split leaves nothing
+            to train on.
     """
     if recipe.target is not None:
         dataset = _from_user(recipe.target, root, search_path)
     else:
         dataset = LOADERS[recipe.preset or ""](recipe, root)
-    return keep_examples(dataset, recipe.train_size)
+    dataset = keep_examples(dataset, recipe.train_size)
+    left_out, total = recipe.validation_size or 0, len(dataset.train_labels)
+    if left_out >= total:
+        raise DataError(f"{recipe.name}: validation_size = {left_out:,} leaves none of the {total:,} training examples")
+    return dataset
 
 
 def keep_examples(dataset: Dataset, train_size: int) -> Dataset:

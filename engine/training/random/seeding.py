@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +23,7 @@ from engine.recipe import LowLevel
 # tensors, this import would keep in a cycle until the collector comes by.
 importlib.import_module("torch._inductor.config")
 
-Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic"]
+Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic", "sample"]
 
 PURPOSES: dict[Purpose, int] = {
     "shuffle": 1,
@@ -33,6 +33,7 @@ PURPOSES: dict[Purpose, int] = {
     "bit": 5,
     "subset": 6,
     "synthetic": 7,
+    "sample": 8,
 }
 """First word of every key after the seed: equal seeds of two sources give unrelated draws."""
 
@@ -54,9 +55,31 @@ def legacy_generator(seed: int) -> np.random.RandomState:
     return np.random.RandomState(seed)
 
 
-def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
-    """Draw the order of the training examples in one epoch, a permutation of 0…examples−1, int64."""
-    return keyed_generator(seed, "shuffle", epoch).permutation(examples)
+def draw_bootstrap(seed: int, examples: int) -> np.ndarray:
+    """Draw as many training examples as there are, with repetition, int64 (examples,), ascending."""
+    return np.sort(keyed_generator(seed, "sample").integers(examples, size=examples))
+
+
+def draw_split(seed: int, examples: int, left_out: int) -> np.ndarray:
+    """Draw the training examples that are left when some are left out, int64 (examples − left_out,), ascending."""
+    return np.sort(keyed_generator(seed, "sample").permutation(examples)[left_out:])
+
+
+def epoch_order(seed: int, epoch: int, examples: int, copy: int = 0) -> np.ndarray:
+    """Draw the order of the training examples in one epoch, a permutation of 0…examples−1, int64.
+
+    Args:
+        seed: The source's seed.
+        epoch: Counted from 1.
+        examples: How many there are.
+        copy: Which copy of them is ordered, where a sample holds examples more than once.
+    """
+    return keyed_generator(seed, "shuffle", epoch, *_name_copy(copy)).permutation(examples)
+
+
+def _name_copy(copy: int) -> tuple[int, ...]:
+    """Return the place of a copy in a key; the first one has the key of the example itself."""
+    return (copy,) if copy else ()
 
 
 def batch_order(seed: int, epoch: int, step: int, size: int) -> np.ndarray:
@@ -74,14 +97,24 @@ class AugmentationDraws:
     flip: np.ndarray
     """bool (N,)."""
 
+    def at(self, places: np.ndarray) -> AugmentationDraws:
+        """Return the draws of some examples, in this order."""
+        return AugmentationDraws(self.top[places], self.left[places], self.flip[places])
 
-def draw_augmentation(seed: int, epoch: int, examples: int, pad: int) -> AugmentationDraws:
+
+def join_draws(parts: Sequence[AugmentationDraws]) -> AugmentationDraws:
+    """Return draws one after the other."""
+    top, left, flip = (np.concatenate([getattr(one, name) for one in parts]) for name in ("top", "left", "flip"))
+    return AugmentationDraws(top, left, flip)
+
+
+def draw_augmentation(seed: int, epoch: int, examples: int, pad: int, copy: int = 0) -> AugmentationDraws:
     """Draw crops and flips of one epoch: a function of seed, epoch and example alone.
 
     Differs from the published code, where a worker's stream is used in the order of the batch, so that another
     order of the data also gives each example another crop.
     """
-    generator = keyed_generator(seed, "augment", epoch)
+    generator = keyed_generator(seed, "augment", epoch, *_name_copy(copy))
     offsets = generator.integers(0, 2 * pad + 1, size=(2, examples))
     return AugmentationDraws(offsets[0], offsets[1], generator.random(examples) < 0.5)
 

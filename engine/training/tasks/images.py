@@ -17,6 +17,7 @@ from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
+from engine.training.data.sampling import count_trained
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate
 from engine.training.models.build import Network, build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
@@ -82,7 +83,7 @@ class ImageTask:
             total += loss.detach() * len(batch.labels)
         if averages and recipe.train.averaging == "swa":
             self.average.add(model)
-        return [float(total) / len(data.train_labels)]
+        return [float(total) / self.count_examples()]
 
     def key_masks(self, epoch: int) -> None:
         """Tell the dropout layers what their masks are a function of in an epoch."""
@@ -153,7 +154,7 @@ class ImageTask:
     def describe(self) -> TaskFacts:
         """Return what a person wants to know of data and model before training."""
         return TaskFacts(
-            train_examples=len(self.data.train_labels),
+            train_examples=self.count_examples(),
             test_examples=len(self.data.test_labels),
             input_shape=self.data.input_shape,
             classes=self.data.classes,
@@ -162,7 +163,11 @@ class ImageTask:
 
     def count_steps(self) -> int:
         """Return the number of minibatches of an epoch."""
-        return steps_per_epoch(len(self.data.train_labels), self.recipe.train.batch_size)
+        return steps_per_epoch(self.count_examples(), self.recipe.train.batch_size)
+
+    def count_examples(self) -> int:
+        """Return the number of training examples of an epoch."""
+        return count_trained(self.recipe, len(self.data.train_labels))
 
     def evaluate_part(self) -> float:
         """Evaluate one batch, so that it can be timed, and return its share of the test set."""

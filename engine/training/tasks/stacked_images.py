@@ -14,6 +14,7 @@ from engine.recipe import Recipe
 from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
+from engine.training.data.sampling import count_trained
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
@@ -75,7 +76,11 @@ class StackedImageTask:
 
     def count_steps(self) -> int:
         """Return the number of minibatches of an epoch."""
-        return steps_per_epoch(len(self.data.train_labels), self.recipe.train.batch_size)
+        return steps_per_epoch(self.count_examples(), self.recipe.train.batch_size)
+
+    def count_examples(self) -> int:
+        """Return the number of training examples of an epoch, the same for every replica."""
+        return count_trained(self.recipe, len(self.data.train_labels))
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         """Train one pass over the training data; see `Task`."""
@@ -87,7 +92,7 @@ class StackedImageTask:
                 raise Stopped
             rate = learning_rate((epoch - 1) * steps + step, steps, self.recipe.train)
             total += self.train_step(batch, keys, rate=rate) * batch.labels.shape[-1]
-        return (total / len(self.data.train_labels)).tolist()
+        return (total / self.count_examples()).tolist()
 
     def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
         """Take one step of every replica, and return their losses, nats (K,)."""

@@ -38,8 +38,8 @@ def digest(signals: Signals) -> tuple[str, str]:
     return values, labels
 
 
-def load(root: Path, **settings: int) -> Dataset:
-    return load_data(DataRecipe(preset="mnist1d", **settings), root=root, search_path=())
+def load(root: Path, test_size: int | None = None) -> Dataset:
+    return load_data(DataRecipe(preset="mnist1d", test_size=test_size), root=root, search_path=())
 
 
 def test_published_examples_are_those_of_the_package() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,41 @@ def test_whole_training_is_that_of_single_runs_within_rounding(shared: bool, tra
             torch.from_numpy(outcome.predictions), torch.from_numpy(single.predictions), rtol=1e-3, atol=1e-4
         )
         assert outcome.test_cross_entropy == pytest.approx(single.test_cross_entropy, rel=1e-4)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(("kind", "left_out"), [("bootstrap", None), ("split", 13)])
+def test_each_replica_of_a_pack_has_its_own_sample(kind: str, left_out: int | None) -> None:
+    """A whole training in float64, whose last minibatch is a short one, to 1e-10."""
+    data = make_data(8)
+    data = replace(data, train_inputs=data.train_inputs.double(), test_inputs=data.test_inputs.double())
+    recipe = make_recipe(shared=False)
+    recipe = replace(recipe, data=replace(recipe.data, sample=kind, validation_size=left_out))
+    recipes = [replace(recipe, seeds=replace(recipe.seeds, sample=seed)) for seed in (1, 2, 3)]
+    losses: dict[int, list[float | None]] = {}
+    packed = train_runs(
+        recipes, data, device=CPU, on_epoch=lambda run, record: losses.setdefault(run, []).append(record.train_loss)
+    )
+    for slot, (outcome, r) in enumerate(zip(packed, recipes, strict=True)):
+        alone: list[float | None] = []
+        single = train_runs(
+            [replace(r, pack=None)],
+            data,
+            device=CPU,
+            on_epoch=lambda _, record, alone=alone: alone.append(record.train_loss),
+        )[0]
+        assert losses[slot] == pytest.approx(alone, abs=1e-10)
+        for name, value in single.state.items():
+            assert value.dtype == torch.float64
+            torch.testing.assert_close(outcome.state[name], value, rtol=0, atol=1e-10)
+    assert len({tuple(found) for found in losses.values()}) == 3
 
 
 def test_snapshots_are_averaged_for_each_replica() -> None:

@@ -171,7 +171,7 @@ def test_every_combination_has_a_name_that_a_protocol_may_have() -> None:
         for vary in itertools.combinations(SOURCES, size):
             assert arm_name.accepts(f"{name_sources(list(vary))} 99")
     most = [source for source in SOURCES if source != "lowlevel"]
-    assert name_sources(most) == "init + shuffle + augment + stochastic + bit"
+    assert name_sources(most) == "init + shuffle + augment + stochastic + bit + sample"
 
 
 @given(st.lists(st.text("ab", max_size=20), max_size=9, unique=True), st.integers(6, 16))

@@ -54,7 +54,8 @@ def arm_lines(document: Document, plan: Plan | None, faults: Sequence[Fault], *,
             mark = EMPTY if source in empty else ON if source in vary else OFF
             row.append(f"{mark:>6}", "bold" if mark == ON else "")
         notes = [f"{key} {format_value(arm[key])}" for key in arm if key not in ("name", "vary")]
-        row.append("   " + printable("; ".join(notes)), "dim")
+        if notes:
+            row.append("   " + printable("; ".join(notes)), "dim")
         lines.append(Line(row, str(number)))
     if not document.arms:
         lines.append(Line(Text("  no arm yet: a adds one", style="dim")))
