@@ -225,7 +225,8 @@ def _sum_losses(part: np.ndarray, labels: np.ndarray, height: int) -> Matrix:
         return _sum_losses_plainly(part, labels, height)
     precision = np.float32 if gap < SINGLE_GAP else np.float64
     roots = np.exp(below / 2).astype(precision).transpose(1, 0, 2)
-    normalisers = roots[:, :height] @ roots.transpose(0, 2, 1)
+    # As a matrix of its own: numpy would fill half of a product with itself number by number.
+    normalisers = roots[:, :height] @ np.ascontiguousarray(roots.transpose(0, 2, 1))
     own = (highest - part[:, np.arange(len(labels)), labels]).sum(axis=1)
     if precision is np.float32:
         # The sum of logs is the log of a product; each product has as many factors as float32 can hold.

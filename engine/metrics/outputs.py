@@ -38,9 +38,10 @@ def predict(logits: Logits) -> Predicted:
     def look(replica: int) -> None:
         for rows in logits.iterate_parts():
             part = logits.read(replica, rows)
-            chosen = np.argmax(part, axis=1, out=classes[replica, rows])
-            # argmax takes NaN for the largest of some numbers.
-            sound[replica] &= np.isfinite(np.take_along_axis(part, chosen[:, None], axis=1)).all()
+            largest = find_largest(part)
+            classes[replica, rows] = (part == largest[:, None]).argmax(axis=1)
+            # NaN is the largest of some numbers, and no class is predicted.
+            sound[replica] &= np.isfinite(largest).all()
 
     each_in_parallel(look, range(replicas))
     return Predicted(classes, sound)

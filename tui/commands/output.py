@@ -12,7 +12,7 @@ from engine.study.measured import Measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.diagnostics import make_diagnostics_panel
-from tui.text.disputes import FEW_EXAMPLES, explain_absence, make_disputes_panels
+from tui.text.disputes import FEW_EXAMPLES, make_disputes_panels
 from tui.text.format import choose_symbols
 from tui.text.report import format_json
 from tui.text.tables import make_notes, make_panel
@@ -58,7 +58,7 @@ def print_results(paths: StudyPaths, measured: Measured, *, as_json: bool) -> No
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
     if diagnostics is not None:
         console.print(diagnostics)
-    if explain_absence(arms) is None:
+    if diagnostics is not None:
         for panel in make_disputes_panels(study, arms, symbols, width=console.width, examples=FEW_EXAMPLES):
             console.print(panel)
     for panel in make_figure_panels(study, arms, measured.curves, symbols, width=console.width):
