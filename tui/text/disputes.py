@@ -12,7 +12,7 @@ from engine.catalog.measures import DISPUTES_PANEL
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures, ClassFigures, Disputes, ExampleVotes
 from tui.text.format import UNICODE, Symbols, format_number
-from tui.text.tables import Column, are_text, arm_name, draw_panel, format_n, head_columns
+from tui.text.tables import PANEL_FRAME, Column, are_text, arm_name, choose_layout, draw_panel, format_n, head_columns
 
 NOT_OF_TEXT = (
     "What replicas disagree about is not measured for language models: classes, confidences and votes of a whole "
@@ -26,6 +26,9 @@ NOTES = (
     "calibration error: of confidences; calibration of votes: of shares of replicas, larger where these are few",
     "gap to error: disagreement less test error, near 0 where votes are calibrated by class",
 )
+
+FIRST_COLUMNS = 5
+"""Columns of the first of two tables, where one has no room for all."""
 
 FEW_EXAMPLES = 3
 """Examples of each arm that a report lists; the app lists all that are kept."""
@@ -58,7 +61,7 @@ def make_disputes_panels(
     framed: bool = True,
     examples: int | None = None,
 ) -> list[RenderableType]:
-    """Draw a panel of the measures, and one of the classes and examples behind them; the reason where there are none.
+    """Draw the measures, and the classes and examples behind them, in panels; the reason where there are none.
 
     Args:
         study: Its name.
@@ -71,17 +74,21 @@ def make_disputes_panels(
     reason = explain_absence(arms)
     if reason is not None:
         return [Text(reason)]
+    columns, rows = make_disputes_columns(symbols), make_disputes_rows(arms, symbols)
+    fits = choose_layout(rows, columns, width - PANEL_FRAME if framed else width) is not None
+    parts = [slice(None)] if fits else [slice(0, FIRST_COLUMNS), slice(FIRST_COLUMNS, None)]
     panels = [
         draw_panel(
-            make_disputes_rows(arms, symbols),
-            make_disputes_columns(symbols),
-            list(NOTES),
+            [[*row[:2], *row[2:][part]] for row in rows],
+            columns[part],
+            list(NOTES) if part == parts[-1] else [],
             symbols,
             width=width,
             title=f" {printable(study)}: what replicas disagree about ",
             legend=" [ ] 95 % over replicas ",
             framed=framed,
         )
+        for part in parts
     ]
     lines = list_disputes(arms, symbols, examples=examples)
     if lines:

@@ -73,6 +73,14 @@ def test_panels_fit_any_width(width: int, symbols: Any, framed: bool) -> None:
     assert symbols is UNICODE or text.isascii()
 
 
+@pytest.mark.parametrize(("width", "tables"), [(80, 2), (150, 1)])
+def test_columns_stand_in_two_tables_where_one_has_no_room(width: int, tables: int) -> None:
+    text = show([ENTRY], width=width)
+    assert text.count("what replicas disagree about") == tables
+    assert "one is right, %:" not in text, "figures are not listed one below the other"
+    assert text.count("gap to error: ") == 1
+
+
 def test_reason_stands_where_there_is_nothing_to_show() -> None:
     assert show([make_measures(name="LM", text=True, n=6)], width=300).strip() == NOT_OF_TEXT
     assert show([make_measures(n=1)]).strip() == TOO_FEW
