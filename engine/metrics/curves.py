@@ -159,9 +159,11 @@ def compare_first_epochs(
 ) -> tuple[FirstEpoch, ...] | None:
     """Return the test accuracies of the first epochs with one bit moved and without; None for other arms.
 
+    A bit that is moved later leaves these epochs as they are.
+
     Source: paper, section 4.1, whose example goes apart by 10 percentage points within three epochs.
     """
-    twin = find_twin(paths, arm, finished)
+    twin = None if arm.onset else find_twin(paths, arm, finished)
     if twin is None:
         return None
     plain = read_run(paths, twin, finished[twin])[:FIRST_EPOCHS]

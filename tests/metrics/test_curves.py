@@ -119,6 +119,8 @@ def test_moved_bit_is_compared_with_the_run_that_differs_in_nothing_else(paths: 
         FirstEpoch(epoch=3, unmoved=30.0, moved=(41.0, 41.0)),
     )
     assert content.arms[0].first_epochs is None
+    late = make_study([init, make_arm("Bit", bits, vary=("bit",), onset=2), make_arm("Control", [control])])
+    assert measure_curves(paths, late, None).arms[1].first_epochs is None, "in these epochs no bit was moved"
     assert measure_curves(paths, plan, content) == content
     write_record(paths.curves, content)
     assert find_curves(paths.curves) == content.arms
