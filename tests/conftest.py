@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ vary = []
 name = "Init"
 vary = ["init"]
 """
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hermetic_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is made for many tests waits for no study of the developer's either."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("NONDET_LEASES", str(tmp_path_factory.mktemp("session") / "leases"))
+        yield
 
 
 @pytest.fixture(autouse=True)

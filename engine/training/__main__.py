@@ -19,6 +19,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def main() -> int:
     # This is set here, before torch is imported, so that no executor has to remember it.
     os.environ.update(COMPUTE_ENVIRONMENT)
     try:
+        require_temporary_folder()
         if arguments.command == "worker":
             return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
         end_with_parent()
@@ -75,6 +77,21 @@ def main() -> int:
     except NondetError as error:
         logging.error("%s", error)
         return EXIT_USAGE
+
+
+def require_temporary_folder() -> None:
+    """See that some folder takes temporary files, without which torch cannot be imported.
+
+    Raises:
+        NondetError: If none does.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise NondetError(
+            f"no folder takes a temporary file ({error.strerror}): name one with room in TMPDIR, or raise the limit on "
+            "the size of files with `ulimit -f unlimited`"
+        ) from error
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ LIMITS = {
             "batch": "larger than the limit on the size of files that holds here: raise it with `ulimit -f unlimited`",
         },
     ),
+    "no files": Limit("ulimit -f 0", refusals=dict.fromkeys(("check", "export", "batch"), "ulimit -f unlimited")),
     "no folder for temporary files": Limit(environment={"TMPDIR": NOWHERE}),
     "full folder for temporary files": Limit(environment={"TMPDIR": "/dev/full"}),
     "closed input and errors": Limit("exec <&- 2>&-"),
