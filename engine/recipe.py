@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from engine.decoding import convert
+
 RECIPE_VERSION = 1
 """Raised by hand whenever the training code changes results for an unchanged recipe."""
 
@@ -210,7 +212,7 @@ class Recipe:
         Numbers are written as their fields are declared, so that 1 and 1.0 are one learning rate. What is None is left
         out, so that a setting which is off where it came later leaves older ids as they are.
         """
-        declared = msgspec.convert(msgspec.to_builtins(self), Recipe)
+        declared = convert(msgspec.to_builtins(self), Recipe)
         content = {"recipe_version": RECIPE_VERSION} | asdict(declared, dict_factory=_drop_none)
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 

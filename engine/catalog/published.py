@@ -12,6 +12,7 @@ import msgspec
 import tomli
 
 from engine.catalog.measures import list_columns
+from engine.decoding import convert
 
 Kind = Literal["published", "replicated"]
 
@@ -135,7 +136,7 @@ def _name_figures(entry: _Entry) -> dict[str, float]:
 def _convert(table: dict[str, Any]) -> list[_Entry]:
     """Return the rows of a table; its replicas and its baseline hold where a row gives none of its own."""
     shared = {key: table[key] for key in ("replicas", "baseline") if key in table}
-    return msgspec.convert([{**shared, **row} for row in table["rows"]], list[_Entry])
+    return convert([{**shared, **row} for row in table["rows"]], list[_Entry])
 
 
 def list_published(*, text: bool) -> tuple[str, ...]:

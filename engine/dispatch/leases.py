@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.decoding import convert
 from engine.errors import NondetError
 from engine.study.paths import StudyPaths
 
@@ -120,7 +121,7 @@ def _encode(holder: Holder) -> bytes:
 def _decode(content: bytes) -> Holder | None:
     """Return the holder in a lock file's content; None where it is damaged, or not written yet."""
     try:
-        return msgspec.convert(json.loads(content), Holder)
+        return convert(json.loads(content), Holder)
     except (ValueError, RecursionError):
         return None
 

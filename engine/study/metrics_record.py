@@ -14,6 +14,7 @@ import msgspec
 
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
+from engine.decoding import convert
 from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
 
 Interval = tuple[float, float]
@@ -324,7 +325,7 @@ def gather_arm(content: Mapping[str, Any]) -> ArmMeasures:
         "estimates": _gather_estimates(content, measures),
         "diagnostics": _gather_estimates(found, MEASURES["diagnostics"]),
     }
-    return msgspec.convert({**content, **parts}, ArmMeasures)
+    return convert({**content, **parts}, ArmMeasures)
 
 
 def _gather_estimates(content: Mapping[str, Any], measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from engine.decoding import decode_json
 from engine.errors import StudyError
 from engine.study.files import create_file, refuse_exhaustion, write_bytes
 from engine.study.opening import UNREADABLE, read_regular
@@ -91,7 +92,7 @@ def decode_record(content: bytes, record_type: type[R]) -> R | str:
     if not content.strip():
         return "is empty"
     try:
-        return msgspec.json.decode(content, type=record_type)
+        return decode_json(content, record_type)
     except msgspec.ValidationError as error:
         found, expected = _read_format(content), read_tag(record_type)
         if found is not None and found != expected:
@@ -149,6 +150,6 @@ class _Head(msgspec.Struct):
 
 def _read_format(content: bytes) -> int | None:
     try:
-        return msgspec.json.decode(content, type=_Head).v
+        return decode_json(content, _Head).v
     except JSON_FAULTS:
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.decoding import decode_json
 from engine.study.opening import RefusedFileError, open_regular, read_exactly, refuse_size
 from engine.study.records import JSON_FAULTS
 
@@ -42,7 +43,7 @@ def open_tensors(path: Path, max_bytes: int) -> Generator[tuple[int, int]]:
         if not 2 <= length <= min(MAX_HEADER_BYTES, status.st_size - LENGTH_BYTES):
             raise RefusedFileError(path, "it has no header of a safetensors file")
         try:
-            tensors = msgspec.json.decode(read_exactly(descriptor, length), type=dict[str, _Tensor])
+            tensors = decode_json(read_exactly(descriptor, length), dict[str, _Tensor])
         except JSON_FAULTS as error:
             raise RefusedFileError(path, f"its header is damaged: {error}") from error
         end = LENGTH_BYTES + length + max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)

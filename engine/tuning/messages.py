@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from engine.decoding import convert
 from engine.plan.records import Packing
 from engine.recipe import PackRecipe, Recipe
 
@@ -187,4 +188,4 @@ def decode_message(text: str, message_type: type[M]) -> M:
     Raises:
         ValueError: If it holds something else.
     """
-    return msgspec.convert(json.loads(text), message_type)
+    return convert(json.loads(text), message_type)
