@@ -13,6 +13,8 @@ class Download:
 
     loader: str
     """Class in `torchvision.datasets`."""
+    folder: str
+    """The folder below the data root that the loader puts the files into."""
     layout: str
     """What to put where by hand on a machine without a network, as the rest of "to repair this, …"."""
 
@@ -74,7 +76,9 @@ DATA: dict[str, DataFacts] = {
         std=(0.3081,),
         augment="none",
         note="torchvision's MNIST",
-        download=Download(loader="MNIST", layout="put the four .gz archives into DATA_ROOT/MNIST/raw"),
+        download=Download(
+            loader="MNIST", folder="MNIST/raw", layout="put the four .gz archives into DATA_ROOT/MNIST/raw"
+        ),
     ),
     "cifar10": DataFacts(
         shape=(3, 32, 32),
@@ -85,7 +89,9 @@ DATA: dict[str, DataFacts] = {
         std=CIFAR_STD,
         augment="crop-flip",
         note="torchvision's CIFAR-10",
-        download=Download(loader="CIFAR10", layout="unpack cifar-10-python.tar.gz into DATA_ROOT"),
+        download=Download(
+            loader="CIFAR10", folder="cifar-10-batches-py", layout="unpack cifar-10-python.tar.gz into DATA_ROOT"
+        ),
     ),
     "cifar100": DataFacts(
         shape=(3, 32, 32),
@@ -96,7 +102,9 @@ DATA: dict[str, DataFacts] = {
         std=CIFAR_STD,
         augment="crop-flip",
         note="torchvision's CIFAR-100",
-        download=Download(loader="CIFAR100", layout="unpack cifar-100-python.tar.gz into DATA_ROOT"),
+        download=Download(
+            loader="CIFAR100", folder="cifar-100-python", layout="unpack cifar-100-python.tar.gz into DATA_ROOT"
+        ),
     ),
     "synthetic": DataFacts(
         shape=(3, 32, 32),

@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def require_temporary_folder() -> None:
-    """See that some folder takes temporary files, without which torch cannot be imported.
+    """Look for a folder that takes temporary files, without which torch cannot be imported.
 
     Raises:
         NondetError: If none does.

@@ -241,7 +241,7 @@ class Bench:
         looks: dict[str, Callable[[], object]] = {
             "ls": lambda: run(["ls", "--store", store]),
             "status": lambda: run(["status", folder]),
-            "list": lambda: [describe_study(self.summaries.summarise(p)) for p in iterate_studies(Path(store))],
+            "list": lambda: [describe_study(self.summaries.summarise(p), 24) for p in iterate_studies(Path(store))],
             "monitor": lambda: watch(self.paths),
             "files": lambda: [read_quietly(self.paths.folder / kind) for kind in self.kinds],
             "pairs": lambda: list_pairs(find_similarity(self.paths.cka), width=100),

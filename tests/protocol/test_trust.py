@@ -85,7 +85,7 @@ def test_reading_listing_and_planning_run_no_code(
     monkeypatch.setenv("TRACE", str(tmp_path / "trace"))
     path = write_protocol(tmp_path / "here")
     monkeypatch.chdir(path.parent)
-    assert [entry.name for entry in find_protocols(path.parent, []) if entry.origin == "here"] == ["x"]
+    assert [entry.name for entry in find_protocols(path.parent, []) if entry.group == "yours"] == ["x"]
     protocol = load_protocol(path)
     paths = prepare_study(protocol, plan_protocol(protocol), store=None)
     for arguments in (["ls"], ["status", "x"], ["keys"], ["locate"], ["completion", "bash"]):

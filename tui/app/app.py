@@ -26,6 +26,7 @@ from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol, read_text
 from engine.study.opening import is_regular, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
+from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
 from tui.app.look import choose_theme, next_theme
@@ -41,7 +42,8 @@ from tui.app.messages import (
 )
 from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
-from tui.app.screens.dialogs import Help
+from tui.app.preview import describe_work, preview_protocol
+from tui.app.screens.dialogs import Confirm, Help
 from tui.app.screens.start import StartScreen
 from tui.app.settings import Locations, Settings, note_recent, read_settings
 from tui.app.settings import here as own_locations
@@ -63,6 +65,14 @@ class DocumentRead(Message):
     path: Path
     copy: bool
     """Whether it is a new one, which has no file yet."""
+
+
+@dataclass
+class TrainingDescribed(Message):
+    """Brings what a training would take, before anything is started."""
+
+    question: str
+    begin: Callable[[], object]
 
 
 class NondetApp(App[None]):
@@ -201,14 +211,23 @@ class NondetApp(App[None]):
         self.open_builder(event.path, copy=event.copy)
 
     def on_run_protocol(self, event: RunProtocol) -> None:
-        """Train a protocol, where that is allowed."""
+        """Say what training a protocol would take, and ask; where that is allowed."""
         if may_change(self, self.options):
-            self.run_protocol(event.path)
+            self.describe_training(event.path)
 
     def on_continue_study(self, event: ContinueStudy) -> None:
-        """Train what a study lacks, where that is allowed."""
+        """Say what a study lacks, and ask whether to train it; where that is allowed."""
         if may_change(self, self.options):
-            self.start_training(event.paths)
+            self.describe_rest(event.paths)
+
+    def on_training_described(self, event: TrainingDescribed) -> None:
+        """Ask whether to begin."""
+
+        def begin(yes: bool | None) -> None:
+            if yes:
+                event.begin()
+
+        self.push_screen(Confirm(event.question), begin)
 
     def on_copy_text(self, event: CopyText) -> None:
         """Copy a text."""
@@ -264,6 +283,28 @@ class NondetApp(App[None]):
         self.notify(f"saved {saved}", markup=False)
 
     # Changing studies ----------------------------------------------------------------------------------------------
+
+    @work(thread=True, group="run")
+    def describe_training(self, path: Path) -> None:
+        """Find out what training a protocol would take."""
+        found = preview_protocol(path, name=path.stem, description="", store=self.options.store)
+        if found.obstacles:
+            self._complain("\n".join((f"{path}: nothing was trained", *found.obstacles)))
+            return
+        rows = [f"Train {printable(found.name)}?", f"{printable(found.workload)}: {describe_work(found)[0]}"]
+        rows += [*describe_work(found)[1:], f"into {self.options.store / found.name}"]
+        self.post_message(TrainingDescribed("\n".join(rows), lambda: self.run_protocol(path)))
+
+    @work(thread=True, group="run")
+    def describe_rest(self, paths: StudyPaths) -> None:
+        """Find out what a study lacks."""
+        found = summarise_study(paths)
+        if found.fault is not None:
+            self._complain(found.fault)
+            return
+        left = found.total - found.done
+        question = f"Train what {printable(paths.name)} lacks? {left} of {found.total} runs are left."
+        self.post_message(TrainingDescribed(question, lambda: self.start_training(paths)))
 
     @work(thread=True, group="run")
     def run_protocol(self, path: Path) -> None:

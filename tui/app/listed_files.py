@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+from rich.text import Text
 
 import tui
 from engine.protocol.checks import is_table
@@ -18,8 +19,30 @@ from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
+from tui.text.text_figures import draw_bar
 
 MAX_BYTES = 200_000
+
+GROUPS = {
+    "start": "Start here",
+    "yours": "Your protocols",
+    "minutes": "The paper in minutes: small networks, data that come along",
+    "full": "The paper at full size: downloaded data, GPUs",
+}
+"""Group of a protocol file → what stands above those of it, in the order of the screen."""
+
+GROUP_NOTES = {
+    "start": "A small study that shows what the program measures, from beginning to end.",
+    "yours": "The protocols that were opened lately, and those in ./protocols and in this folder.",
+    "minutes": "Every table and figure of the paper with small networks on data that come along: minutes on two cores.",
+    "full": "Every table and figure with the paper's settings: hundreds of runs, downloaded data, a GPU.",
+}
+"""Group of a protocol file → what it holds."""
+
+START = "quickstart"
+"""The shipped protocol to start with."""
+
+BAR_WIDTH = 16
 
 
 @dataclass(frozen=True)
@@ -29,8 +52,8 @@ class ProtocolFile:
     path: Path
     name: str
     description: str
-    origin: str
-    """recent, here or shipped."""
+    group: str
+    """A key of GROUPS."""
     fault: str | None = None
 
 
@@ -42,55 +65,70 @@ def shipped_folder() -> Path | None:
 
 
 def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
-    """Find the recent ones, those in ./protocols and ./, and the shipped ones; each file once."""
+    """Find the shipped ones, the recent ones, and those in ./protocols and ./; each file once."""
     shipped = shipped_folder()
-    candidates = [(path, "recent") for path in recent]
-    for place in (folder / "protocols", folder):
-        candidates += [(path, "here") for path in sorted(place.glob("*.toml")) if path.name != "pyproject.toml"]
+    candidates: list[tuple[Path, str]] = []
     if shipped is not None:
-        candidates += [(path, "shipped") for path in sorted([*shipped.glob("*.toml"), *shipped.glob("small/*.toml")])]
+        candidates += [(path, _group_shipped(path)) for path in sorted(shipped.glob("*.toml"))]
+        candidates += [(path, "minutes") for path in sorted(shipped.glob("small/*.toml"))]
+    candidates += [(path, "yours") for path in recent]
+    for place in (folder / "protocols", folder):
+        candidates += [(path, "yours") for path in sorted(place.glob("*.toml")) if path.name != "pyproject.toml"]
     found: dict[Path, ProtocolFile] = {}
-    for path, origin in candidates:
+    for path, group in candidates:
         where = Path(os.path.realpath(path))  # which takes a link to itself for what it is
         known = found.get(where)
-        if known is None and (entry := read_head(path, origin)) is not None:
+        if known is None and (entry := read_head(path, group)) is not None:
             found[where] = entry
     return list(found.values())
 
 
-def read_head(path: Path, origin: str) -> ProtocolFile | None:
+def _group_shipped(path: Path) -> str:
+    return "start" if path.stem == START else "full"
+
+
+def read_head(path: Path, group: str) -> ProtocolFile | None:
     """Read name and description of a file; None where it is no protocol."""
     try:
         content: dict[str, Any] = tomli.loads(read_text_file(path, limit=MAX_BYTES))
     except (OSError, UnreadableError):
         return None
     except (ValueError, RecursionError) as error:
-        return ProtocolFile(path, path.stem, "", origin, fault=f"not valid TOML: {error}")
+        return ProtocolFile(path, path.stem, "", group, fault=f"not valid TOML: {error}")
     head = content.get("protocol")
     if not is_table(head):
         return None
     name, description = head.get("name", path.stem), head.get("description", "")
-    return ProtocolFile(path, printable(str(name)), printable(str(description)), origin)
+    return ProtocolFile(path, printable(str(name)), printable(str(description)), group)
 
 
-def describe_study(summary: StudySummary, now: float | None = None, symbols: Symbols = UNICODE) -> str:
-    """Describe a study in one line: state, progress, age, last result."""
-    age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
-    state = describe_state(summary.state, summary.failed, symbols)
-    head = f"{printable(summary.paths.name):24} {state:12} {summary.done:>5}/{summary.total:<5} {age:>12} ago"
+def describe_study(
+    summary: StudySummary, name_width: int, now: float | None = None, symbols: Symbols = UNICODE
+) -> Text:
+    """Describe a study in one line: state, name, progress, age, last result."""
+    row = Text(f"{symbols.states[summary.state]} {printable(summary.paths.name):{name_width}}  ")
     if summary.fault is not None:
-        return f"{printable(summary.paths.name):24} {state:12} {printable(summary.fault)}"
-    if summary.headline is None:
-        return head
-    name, spread, disagreement = summary.headline
-    figures = f"SD {format_number(spread, 2, symbols)}"
-    if disagreement is not None:
-        figures += f"  disagree {format_number(disagreement, 2, symbols)} %"
-    return f"{head}   {printable(name)}: {figures}"
+        return row.append(f"{summary.state}: {printable(summary.fault)}")
+    if summary.state in ("running", "paused", "stopping"):
+        share = summary.done / max(1, summary.total)
+        row.append(draw_bar(share, symbols, BAR_WIDTH)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")
+        return row if summary.state == "running" else row.append(f"  {summary.state}")
+    age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
+    if summary.state == "done":
+        row.append(f"{summary.total} runs, {age} ago", "dim")
+    else:
+        state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
+        row.append(f"{state}, {summary.done} of {summary.total} runs").append(f", {age} ago", "dim")
+    if summary.headline is not None:
+        name, spread, disagreement = summary.headline
+        row.append(f"   {printable(name)}: SD {format_number(spread, 2, symbols)}", "dim")
+        if disagreement is not None:
+            row.append(f"  disagree {format_number(disagreement, 2, symbols)} %", "dim")
+    return row
 
 
-def describe_protocol(entry: ProtocolFile) -> str:
+def describe_protocol(entry: ProtocolFile, name_width: int) -> Text:
     """Describe a protocol file in one line."""
     if entry.fault is not None:
-        return f"{entry.name:24} {UNICODE.failed} {printable(entry.fault)}"
-    return f"{entry.name:24} {entry.description}"
+        return Text(f"{entry.name:{name_width}}  {UNICODE.failed} {printable(entry.fault)}")
+    return Text(f"{entry.name:{name_width}}  ").append(entry.description, "dim")

@@ -41,6 +41,12 @@ class Symbols:
     bar: str = "━"
     bar_rest: str = "─"
     ellipsis: str = "…"
+    dot: str = "●"
+    """A value on an axis."""
+    whiskers: str = "├┤"
+    """The ends of an interval on an axis."""
+    folded: str = "▸"
+    unfolded: str = "▾"
 
     @property
     def frame(self) -> box.Box:
@@ -60,6 +66,7 @@ UNICODE = Symbols()
 ASCII = Symbols(
     missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
     bar="#", bar_rest="-", ellipsis="...",
+    dot="o", whiskers="||", folded=">", unfolded="v",
 )  # fmt: skip
 
 

@@ -314,11 +314,11 @@ def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> 
     good.write_text('[protocol]\nname = "good"\ndescription = "[b]x\x7f"\n')
     bad.write_text("[protocol\n")
     (tmp_path / "other.toml").write_text("[tool]\n")
-    found = {p.path.name: p for p in find_protocols(tmp_path, [good]) if p.origin != "shipped"}
+    found = {p.path.name: p for p in find_protocols(tmp_path, [good]) if p.group == "yours"}
     assert set(found) == {"good.toml", "bad.toml"}
-    assert found["good.toml"].origin == "recent"
-    assert "not valid TOML" in describe_protocol(found["bad.toml"])
-    assert read_head(tmp_path / "gone.toml", "here") is None
+    assert next(iter(found)) == "good.toml", "lately opened ones come first"
+    assert "not valid TOML" in describe_protocol(found["bad.toml"], 20).plain
+    assert read_head(tmp_path / "gone.toml", "yours") is None
     folder = shipped_folder()
     assert folder is not None
     assert (folder / "quickstart.toml").is_file()
@@ -343,5 +343,5 @@ def test_list_of_protocols_passes_over_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[protocol]\nname = 'x'\n")
     (tmp_path / "good.toml").write_text("[protocol]\nname = 'good'\n")
     (tmp_path / "link.toml").symlink_to("good.toml")
-    listed = [entry.path.name for entry in find_protocols(tmp_path, []) if entry.origin == "here"]
+    listed = [entry.path.name for entry in find_protocols(tmp_path, []) if entry.group == "yours"]
     assert listed == ["good.toml"]

@@ -50,9 +50,10 @@ async def test_store_that_cannot_be_read_is_said(make_app: Make, store: Path, mo
 
     monkeypatch.setattr(study_paths.os, "listdir", refuse)
     app = make_app()
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settle(pilot)
-        assert "cannot be read as a store (Permission denied)" in " ".join(screen_text(app).split())
+        said = " ".join(screen_text(app).replace("│", " ").split())
+        assert "cannot be read as a store (Permission denied)" in said
         assert app.is_running
 
 

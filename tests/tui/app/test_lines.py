@@ -13,8 +13,8 @@ from engine.protocol.faults import Fault
 from engine.protocol.load import parse_protocol
 from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
+from tui.app.listed_files import GROUPS
 from tui.app.screens.builder_lines import explain_empty, fault_lines
-from tui.app.screens.start import ORIGINS
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.panes import LinesPane
 
@@ -124,20 +124,37 @@ def test_source_that_changes_nothing_is_explained_once_with_its_arms() -> None:
 
 
 @pytest.mark.slow
-async def test_protocols_are_listed_by_where_they_are_from(
+async def test_protocols_are_listed_in_groups_that_fold(
     make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    (shipped / "theirs.toml").write_text('[protocol]\nname = "theirs"\ndescription = "of the program"\n')
+    (shipped / "small").mkdir(parents=True)
+    for name in ("quickstart", "theirs", "small/twin"):
+        text = f'[protocol]\nname = "{Path(name).name}"\ndescription = "of the program"\n'
+        (shipped / f"{name}.toml").write_text(text)
     monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: shipped)
     app: NondetApp = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+
+    def read_rows() -> list[str]:
+        return [row.strip("│▎ ") for row in screen_text(app).splitlines()]
+
+    async with app.run_test(size=(80, 30)) as pilot:
         await settle(pilot)
-        rows = [row.strip() for row in screen_text(app).splitlines()]
-        here, theirs = (rows.index(title) for title in (ORIGINS["here"], ORIGINS["shipped"]))
-        assert rows[here + 1].split() == ["mine"]
-        assert rows[theirs + 1].split() == ["theirs", "of", "the", "program"]
-        await pilot.press("slash", *"theirs", "enter")
+        rows = read_rows()
+        heads = [rows.index(f"▾ {GROUPS[group]}") for group in ("start", "yours", "minutes", "full")]
+        assert heads == sorted(heads)
+        assert [rows[head + 1].split()[0] for head in heads] == ["quickstart", "mine", "twin", "theirs"]
+        view = app.screen.query_one("#list", LinesView)
+        assert (view.key or "").endswith("quickstart.toml"), "an empty store begins with what is recommended"
+        view.move_to("fold:full")
+        await pilot.press("enter")
         await settle(pilot)
-        assert ORIGINS["here"] not in screen_text(app), "a group without a match has no heading"
+        assert f"▸ {GROUPS['full']}  1" in read_rows()
+        assert "theirs" not in screen_text(app)
+        await pilot.press("slash", *"thrs", "enter")
+        await settle(pilot)
+        assert "theirs" in screen_text(app), "letters are enough, and what is folded is looked through"
+        assert GROUPS["yours"] not in screen_text(app), "a group without a match has no heading"
+        await pilot.press("escape", "enter")
+        await settle(pilot)
+        assert "▸" in screen_text(app) or "▾" in screen_text(app)

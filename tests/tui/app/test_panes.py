@@ -121,7 +121,7 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
     [
         ("tui.app.screens.dialogs.read_quietly", ("enter", "enter", "enter")),
         ("tui.app.screens.results.list_arms", ("r", "c")),
-        ("tui.app.screens.builder.judge", ("escape", "j", "enter")),
+        ("tui.app.screens.builder.judge", ("escape", "j", "j", "enter")),
     ],
 )
 async def test_files_are_read_beside_the_event_loop(

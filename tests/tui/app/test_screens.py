@@ -35,7 +35,7 @@ async def test_empty_store_says_what_to_do_first(make_app: Make) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settle(pilot)
         text = screen_text(app)
-        assert "No study yet. Choose a protocol below and press Enter" in text
+        assert "No study yet. Enter opens a protocol in the builder" in text
         assert "mine" in text
 
 
@@ -64,6 +64,14 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
             "Random Bit Change",
         ]
         await pilot.press("ctrl+r", "enter")
+        await settle(pilot)
+        said = " ".join(screen_text(app).split())
+        assert "Train mine-2? " in said, "nothing is started without a question"
+        assert started == []
+        assert "6 runs of 4 epochs" in said
+        assert re.search(r"on \d+ slots? \(cpu:0", said)
+        assert "its data are there" in said
+        await pilot.press("y")
         await settle(pilot)
         assert started == [store / "mine-2"]
         saved = Path("protocols/mine-2.toml").read_text()

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
-from textual import getters, work
+from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
@@ -23,45 +25,23 @@ from engine.study.opening import is_there
 from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.asking import ask
-from tui.app.listed_files import ProtocolFile, describe_protocol, describe_study, find_protocols
+from tui.app.listed_files import GROUP_NOTES, ProtocolFile, describe_protocol, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
 from tui.app.options import Options, may_change
+from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
+from tui.app.screens.start_lines import FOLD, NAME_WIDTH, Listing, make_choices, make_preview
 from tui.app.settings import read_recent
-from tui.app.widgets.lines import Line, LinesView, wrap_lines
+from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
-from tui.app.widgets.titles import Keys
+from tui.app.widgets.titles import Keys, set_border_title
 from tui.text.format import UNICODE
 
 PERIOD_S = 2.0
-ORIGINS = {
-    "recent": "Protocols that were opened lately",
-    "here": "Protocols in this folder and in ./protocols",
-    "shipped": "Protocols that come with the program",
-}
-"""Origin of a protocol file → what stands above those of it."""
 
-WELCOME = (
-    "No study yet. Choose a protocol below and press Enter: it opens in the",
-    "builder, where ctrl+r runs it. quickstart takes about a minute and a half",
-    "on two CPU cores and needs no download.",
-)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Holds what there is to choose from, as it was last read."""
-
-    store: Path
-    studies: dict[str, StudySummary]
-    """By the key of their lines, the latest first."""
-    protocols: dict[str, ProtocolFile]
-    """By the key of their lines."""
-    read_at: float
-    """Unix time, which ages are counted from."""
-    fault: str | None = None
-    """Why the store cannot be read."""
+WIDE = 100
+"""Columns from which the list and what is said of a line stand side by side."""
 
 
 @dataclass
@@ -69,6 +49,14 @@ class ListingRead(Message):
     """Brings what there is to choose from."""
 
     listing: Listing
+
+
+@dataclass
+class PreviewRead(Message):
+    """Brings what is said of a line."""
+
+    key: str
+    preview: Preview
 
 
 class Heading(TextPane):
@@ -88,43 +76,43 @@ class Heading(TextPane):
             return Text(" nondet-tui   reading …")
         studies, protocols = self.listing.studies, self.listing.protocols
         running = sum(study.state == "running" for study in studies.values())
-        title = f" nondet-tui   {count(len(studies), 'study', 'studies')}, {running} running"
-        title += f"   {count(len(protocols), 'protocol', 'protocols')}{self.note}"
-        return Text(title, style="bold", no_wrap=True)
+        title = Text(" nondet-tui", style="bold", no_wrap=True)
+        title.append(f"   {count(len(studies), 'study', 'studies')}, {running} running")
+        title.append(f"   {count(len(protocols), 'protocol', 'protocols')}{self.note}")
+        room = self.size.width - title.cell_len - len("   store ")
+        return title.append(f"   store {cut_path(str(self.listing.store), room)}") if room > len("…/studies") else title
 
 
 class ChoiceList(LinesPane):
     """Lists the studies, then the protocol files, that match a filter."""
 
-    SHOWS = ("listing", "needle")
+    SHOWS = ("listing", "needle", "folded")
     listing: var[Listing | None] = var(None)
     needle: var[str] = var("")
+    folded: var[frozenset[str]] = var(frozenset[str]())
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last listing."""
-        listing = self.listing
-        if listing is None:
-            return ()
-        studies = self._match({key: describe_study(s, listing.read_at) for key, s in listing.studies.items()})
-        lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
-        if listing.fault is not None:
-            lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
-        elif not listing.studies:
-            lines += [Line(Text(f"  {row}", style="dim")) for row in WELCOME]
-        elif not studies:
-            lines.append(Line(Text(f"  none of {len(listing.studies)} matches {self.needle}", style="dim")))
-        lines += studies
-        for origin, title in ORIGINS.items():
-            there = {key: describe_protocol(p) for key, p in listing.protocols.items() if p.origin == origin}
-            if found := self._match(there):
-                lines += [Line(Text("")), Line(Text(title, style="bold")), *found]
-        if not any(line.key in listing.protocols for line in lines):
-            lines += [Line(Text("")), Line(Text("No protocol; n begins a new one", style="dim"))]
-        return lines
+        return () if self.listing is None else make_choices(self.listing, self.needle, self.folded, width)
 
-    def _match(self, rows: dict[str, str]) -> list[Line]:
-        found = {key: row for key, row in rows.items() if self.needle in row.lower()}
-        return [Line(Text("  " + row, no_wrap=True), key) for key, row in found.items()]
+
+class PreviewPane(LinesPane):
+    """Says what a protocol would train, or what a study has found."""
+
+    SHOWS = ("preview",)
+    preview: var[Preview | str | None] = var(None)
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from what was read."""
+        return make_preview(self.preview, width, self.app.theme)
+
+
+def cut_path(path: str, width: int) -> str:
+    """Return a path as harmless text in so many columns; its end is what tells it from others."""
+    shown = printable(path)
+    while cell_len(shown) > width:
+        shown = UNICODE.ellipsis + shown[2:]
+    return shown
 
 
 def count(number: int, one: str, many: str) -> str:
@@ -136,14 +124,23 @@ class StartScreen(Screen[None]):
     """Lists what can be opened.
 
     A clock has the store and the protocol files read in a thread, which posts `ListingRead`. The heading and the list
-    are bound to what was read, and the list to what is typed into the filter.
+    are bound to what was read, and the list to what is typed into the filter. What is under the cursor is looked into
+    in another thread, which posts `PreviewRead`.
     """
 
     app = getters.app(app_class)
 
     listing: var[Listing | None] = var(None)
     needle: var[str] = var("")
-    """What is filtered for, in small letters."""
+    """What is filtered for."""
+    folded: var[frozenset[str]] = var(frozenset[str]())
+    """Groups of protocols of which only the heading is shown."""
+    preview: var[Preview | str | None] = var(None)
+    """What is said of the line under the cursor; None while that is being read."""
+    small: var[bool] = var(False, toggle_class="-small")
+    """Whether there is room for one of the two panes alone."""
+    previewing: var[bool] = var(False, toggle_class="-preview")
+    """Whether that is the preview."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "New"),
@@ -154,6 +151,7 @@ class StartScreen(Screen[None]):
         Binding("d", "delete", "Delete"),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
+        Binding("v", "preview", "Preview"),
         Binding("q", "app.quit", "Quit"),
         Binding("y", "copy_path", "Copy path"),
     ]
@@ -163,6 +161,8 @@ class StartScreen(Screen[None]):
         super().__init__()
         self.options = options
         self.reading = False
+        self.shown: tuple[str, StudySummary | None] | None = None
+        """What the preview is of: the key of its line, and what was known of it then."""
         self._summaries = StudySummaries()
         """What the reading thread remembers; no other thread may use it."""
 
@@ -170,7 +170,11 @@ class StartScreen(Screen[None]):
         """Lay out heading, filter, list and keys."""
         yield Heading(readonly=self.options.readonly).data_bind(StartScreen.listing)
         yield Input(placeholder="filter: name, state or description", id="filter")
-        yield ChoiceList(name_id="list").data_bind(StartScreen.listing, StartScreen.needle)
+        with Horizontal():
+            yield ChoiceList(name_id="list", classes="box").data_bind(
+                StartScreen.listing, StartScreen.needle, StartScreen.folded
+            )
+            yield PreviewPane(name_id="preview", classes="box", cursor=False).data_bind(StartScreen.preview)
         yield Keys()
 
     def on_mount(self) -> None:
@@ -179,6 +183,10 @@ class StartScreen(Screen[None]):
         self.query_one(ChoiceList).focus()
         self.read()
         self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self else None)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show both panes where there is room."""
+        self.small = event.size.width < WIDE
 
     def on_screen_resume(self) -> None:
         """Read at once after another screen: something may have changed."""
@@ -206,7 +214,47 @@ class StartScreen(Screen[None]):
 
     def on_listing_read(self, event: ListingRead) -> None:
         """Show what was read."""
+        first = self.listing is None
         self.reading, self.listing = False, event.listing
+        if first and event.listing.recommended is not None:
+            self.query_one(ChoiceList).move_to(event.listing.recommended)
+        self.look_into(self.key)
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        """Look into what is under the cursor now."""
+        event.stop()
+        if event.view.id == "list":
+            self.look_into(event.key)
+
+    def look_into(self, key: str) -> None:
+        """Start to read what is under the cursor, unless it is shown as it is now."""
+        if key.startswith(FOLD):
+            self.shown, self.preview = (key, None), GROUP_NOTES[key.removeprefix(FOLD)]
+            set_border_title(self.query_one(PreviewPane), "")
+        study = self.studies.get(key)
+        if (key, study) == self.shown or (study is None and key not in self.protocols):
+            return
+        if self.shown is None or self.shown[0] != key:
+            self.preview = None
+        self.shown = (key, study)
+        title = self.protocols[key].name if study is None else study.paths.name
+        set_border_title(self.query_one(PreviewPane), printable(title))
+        self._look_into(key, study, self.protocols.get(key))
+
+    @work(thread=True, group="preview", exclusive=True)
+    def _look_into(self, key: str, study: StudySummary | None, protocol: ProtocolFile | None) -> None:
+        if study is not None:
+            self.post_message(PreviewRead(key, preview_study(study)))
+        elif protocol is not None:
+            found = preview_protocol(
+                protocol.path, name=protocol.name, description=protocol.description, store=self.options.store
+            )
+            self.post_message(PreviewRead(key, found))
+
+    def on_preview_read(self, event: PreviewRead) -> None:
+        """Show what was read, unless the cursor has gone on."""
+        if self.shown is not None and event.key == self.shown[0]:
+            self.preview = event.preview
 
     @property
     def studies(self) -> dict[str, StudySummary]:
@@ -234,16 +282,18 @@ class StartScreen(Screen[None]):
         return None if found is None else found.paths
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
-        """Open a study as it runs, or a protocol in the builder."""
+        """Open a study as it runs, or a protocol in the builder; fold or unfold a group."""
         event.stop()
-        if event.key in self.studies:
+        if event.key.startswith(FOLD):
+            self.folded = self.folded ^ {event.key.removeprefix(FOLD)}
+        elif event.key in self.studies:
             self.post_message(OpenMonitor(self.studies[event.key].paths))
         elif event.key in self.protocols:
             self.post_message(OpenBuilder(self.protocols[event.key].path))
 
     def action_new(self) -> None:
         """Begin a new protocol from one that is there."""
-        rows = [(key, describe_protocol(p)) for key, p in self.protocols.items() if p.fault is None]
+        rows = [(key, describe_protocol(p, NAME_WIDTH).plain) for key, p in self.protocols.items() if p.fault is None]
 
         def chosen(key: str | None) -> None:
             if key is not None:
@@ -312,6 +362,10 @@ class StartScreen(Screen[None]):
         elif self.key in self.protocols:
             self.post_message(CopyText(str(self.protocols[self.key].path.absolute()), "path.txt"))
 
+    def action_preview(self) -> None:
+        """Show what is said of the line under the cursor, or the list again, where there is no room for both."""
+        self.previewing = not self.previewing
+
     def action_filter(self) -> None:
         """Ask for what is to be shown."""
         field = self.query_one("#filter", Input)
@@ -326,7 +380,7 @@ class StartScreen(Screen[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while it is being typed."""
-        self.needle = event.value.strip().lower()
+        self.needle = event.value.strip()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go back to the list, which stays filtered."""

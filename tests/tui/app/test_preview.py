@@ -1,0 +1,141 @@
+"""What the start screen says of the thing under the cursor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.study.summary import summarise_study
+from tests.helpers.measures import make_measures
+from tests.helpers.screens import Make, read_notices, screen_text, settle
+from tests.helpers.studies import write_study
+from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
+from tui.app.screens.start_lines import make_preview
+from tui.app.widgets.lines import LinesView
+
+THEME = "textual-dark"
+OWN = """
+[protocol]
+name = "own"
+replicas = 3
+[data]
+preset = "cifar10"
+[model]
+target = "nets:make"
+[train]
+epochs = 4
+warmup_epochs = 1
+[[arm]]
+name = "Control"
+vary = []
+[[arm]]
+name = "Init"
+vary = ["init"]
+"""
+
+
+def read_rows(preview: ProtocolPreview | StudyPreview | None, width: int = 60) -> list[str]:
+    return [line.text.plain for line in make_preview(preview, width, THEME)]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "nets.py").write_text("raise SystemExit('a protocol that is only looked at runs no code')")
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    return path
+
+
+def test_protocol_says_what_it_would_take_and_whose_code_it_runs(own: Path, tmp_path: Path) -> None:
+    found = preview_protocol(own, name="own", description="", store=tmp_path / "store")
+    said = "\n".join(read_rows(found))
+    assert "nets:make on cifar10" in said
+    assert "6 runs of 4 epochs" in said
+    assert "● Control     3  nothing: a control" in said
+    assert "● Init        3  init" in said
+    assert "! runs your code: nets:make" in said
+    assert "! cifar10 is not in" in said
+    assert found.obstacles == (), "training fetches it"
+
+
+def test_faults_and_missing_corpora_are_obstacles(own: Path, tmp_path: Path) -> None:
+    own.write_text(OWN.replace("epochs = 4", "epochs = -4"))
+    found = preview_protocol(own, name="own", description="said so", store=tmp_path)
+    assert "train.epochs" in "\n".join(found.obstacles)
+    assert read_rows(found)[:1] == ["said so"]
+    assert "✗ cannot be trained" in read_rows(found)
+    text = OWN.replace('"cifar10"', '"ptb"').replace('target = "nets:make"', 'preset = "qrnn"')
+    own.write_text(text.replace("warmup_epochs = 1", "lr = 30.0"))
+    (obstacle,) = preview_protocol(own, name="own", description="", store=tmp_path).obstacles
+    assert "put its files there" in obstacle
+
+
+def test_study_draws_its_intervals_on_one_axis(tmp_path: Path) -> None:
+    summary = summarise_study(write_study(tmp_path / "alpha", done=3, running=0))
+    wide_arm = make_measures(
+        name="Wide", n=3, accuracy_sd=2.0, accuracy_sd_ci=[1.0, 4.0], disagreement=3.0, disagreement_ci=[2.0, 4.0]
+    )
+    arms = (wide_arm, make_measures(name="Control", n=3, accuracy_sd=0.0, disagreement=0.0))
+    rows = read_rows(StudyPreview(summary, arms), 80)
+    (wide,) = (row for row in rows if "Wide" in row)
+    (control,) = (row for row in rows if "Control" in row)
+    assert wide.count("├") == wide.count("┤") == 2
+    assert wide.count("●") == 3
+    assert control.count("●") == 3
+    assert control.index("●", 2) < wide.index("├"), "zero is at the left"
+    assert "nothing is measured yet" in " ".join(read_rows(StudyPreview(summary, (make_measures(name="None"),))))
+
+
+def test_what_is_being_read_is_said() -> None:
+    assert read_rows(None) == ["reading …"]
+
+
+def test_damaged_study_says_why(tmp_path: Path) -> None:
+    paths = write_study(tmp_path / "alpha")
+    paths.plan.write_text("{")
+    said = " ".join(read_rows(preview_study(summarise_study(paths))))
+    assert "damaged" in said
+    assert "plan.json" in said
+
+
+@pytest.mark.slow
+async def test_preview_follows_the_cursor_and_is_a_page_of_its_own_in_a_small_terminal(
+    make_app: Make, store: Path
+) -> None:
+    write_study(store / "alpha", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "✓ done" in screen_text(app)
+        app.screen.query_one("#list", LinesView).move_to(str("file:" + str(Path("protocols/mine.toml").resolve())))
+        await settle(pilot)
+        await pilot.press("G")
+        await settle(pilot)
+        assert "runs of" in screen_text(app)
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "runs of" not in screen_text(app)
+        await pilot.press("v")
+        await settle(pilot)
+        assert "runs of" in screen_text(app)
+        assert "Studies in" not in screen_text(app)
+        await pilot.press("v")
+        await settle(pilot)
+        assert "Studies in" in screen_text(app)
+
+
+@pytest.mark.slow
+async def test_protocol_that_cannot_be_trained_is_refused_before_any_question(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.app.app.decide", lambda *_, **__: pytest.fail("tried out"))
+    Path("protocols/mine.toml").write_text(OWN.replace("epochs = 4", "epochs = -4"))
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("G", "r")
+        await settle(pilot)
+        assert "nothing was trained" in read_notices(app)
+        assert "train.epochs" in read_notices(app)
+        assert len(app.screen_stack) == 2

@@ -1,0 +1,171 @@
+"""Reads what the start screen shows of the thing under the cursor: what a protocol would train, what a study found.
+
+It is read in a thread; nothing of a protocol is run for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.dispatch.executors.registry import open_executor
+from engine.dispatch.launch import data_root, done_runs, find_folder, plan_protocol
+from engine.errors import NondetError
+from engine.plan.data_presence import MissingData, find_missing
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.protocol.faults import ProtocolError, printable
+from engine.protocol.load import load_protocol
+from engine.study.metrics_record import ArmMeasures, find_metrics
+from engine.study.run_state import read_result
+from engine.study.summary import StudySummary
+from engine.tuning.choice import recall
+from tui.text.format import UNICODE, format_seconds
+
+
+@dataclass(frozen=True)
+class ArmPreview:
+    """Says what an arm would train."""
+
+    name: str
+    vary: tuple[str, ...]
+    runs: int
+    group: int
+    """Runs behind each replica of an ensemble; 1 for runs of its own."""
+
+
+@dataclass(frozen=True)
+class ProtocolPreview:
+    """Says what a protocol would train."""
+
+    name: str
+    description: str
+    arms: tuple[ArmPreview, ...] = ()
+    workload: str = ""
+    """Which networks are trained on which data."""
+    runs: int = 0
+    epochs: tuple[int, int] = (0, 0)
+    """The fewest and the most of a run."""
+    done: int = 0
+    places: tuple[str, ...] = ()
+    seconds: float | None = None
+    """How long what is missing will take, at the pace of the runs that are done; None where none is."""
+    missing: tuple[MissingData, ...] = ()
+    """Data that are not there."""
+    code: tuple[str, ...] = ()
+    """Functions of the user's that training runs."""
+    faults: tuple[str, ...] = ()
+    """Why nothing could be trained."""
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Return why it cannot be trained: its faults, and data that nobody fetches."""
+        return self.faults or tuple(one.text for one in self.missing if not one.fetched)
+
+    @property
+    def left(self) -> int:
+        """Return how many runs are to be trained."""
+        return self.runs - self.done
+
+
+@dataclass(frozen=True)
+class StudyPreview:
+    """Says what a study has found so far."""
+
+    summary: StudySummary
+    arms: tuple[ArmMeasures, ...] = ()
+
+
+Preview = ProtocolPreview | StudyPreview
+
+
+def preview_study(summary: StudySummary) -> StudyPreview:
+    """Read what a study has found so far."""
+    metrics = find_metrics(summary.paths.metrics)
+    return StudyPreview(summary, () if metrics is None else metrics.arms)
+
+
+def preview_protocol(path: Path, *, name: str, description: str, store: Path) -> ProtocolPreview:
+    """Plan a protocol as it would be trained now.
+
+    Args:
+        path: Its file.
+        name: Its name, where the file cannot be read as a protocol.
+        description: Its description, likewise.
+        store: The store, whose study of this name would be continued.
+    """
+    try:
+        protocol = load_protocol(path)
+        plan = plan_protocol(protocol, recall(protocol, store=str(store)).packings)
+        places = tuple(open_executor(protocol.dispatch).places)
+    except ProtocolError as error:
+        faults = tuple(line for fault in error.faults for line in fault.format().splitlines())
+        return ProtocolPreview(name, description, faults=faults)
+    except NondetError as error:
+        return ProtocolPreview(name, description, faults=tuple(str(error).splitlines()))
+    paths = find_folder(protocol, store=str(store))
+    done = done_runs(paths, plan)
+    results = [result for run in sorted(done) if (result := read_result(paths.run(run))) is not None]
+    pace_s = sum(result.seconds for result in results) / len(results) if results else None
+    epochs = [recipe.train.epochs for recipe in plan.recipes.values()]
+    left = len(plan.recipes) - len(done)
+    return ProtocolPreview(
+        protocol.name,
+        protocol.description,
+        arms=tuple(ArmPreview(arm.name, tuple(arm.vary), len(arm.runs), arm.group) for arm in plan.arms),
+        workload=_name_workload(plan),
+        runs=len(plan.recipes),
+        epochs=(min(epochs), max(epochs)),
+        done=len(done),
+        places=places,
+        seconds=None if pace_s is None else pace_s * left / max(1, min(len(places), left)),
+        missing=_find_missing(plan, protocol),
+        code=_name_code(plan),
+    )
+
+
+def _name_workload(plan: Plan) -> str:
+    """Name the networks and the data of a plan."""
+    models, data = (
+        list(dict.fromkeys(names))
+        for names in (
+            (_name_model(recipe.model.name, recipe.model.width) for recipe in plan.recipes.values()),
+            (recipe.data.name for recipe in plan.recipes.values()),
+        )
+    )
+    return f"{', '.join(models)} on {', '.join(data)}"
+
+
+def _name_model(name: str, width: float) -> str:
+    return name if width == 1.0 else f"{name} x{width:g}"
+
+
+def _name_code(plan: Plan) -> tuple[str, ...]:
+    parts = [part.target for recipe in plan.recipes.values() for part in (recipe.data, recipe.model)]
+    return tuple(dict.fromkeys(target for target in parts if target is not None))
+
+
+def _find_missing(plan: Plan, protocol: Protocol) -> tuple[MissingData, ...]:
+    presets = dict.fromkeys(recipe.data.preset for recipe in plan.recipes.values() if recipe.data.preset is not None)
+    found = (find_missing(preset, data_root(protocol)) for preset in presets)
+    return tuple(one for one in found if one is not None)
+
+
+def describe_work(preview: ProtocolPreview) -> list[str]:
+    """Say how many runs a protocol has, where they would be trained, for how long, and what would hinder that."""
+    few, many = preview.epochs
+    epochs = f"{few}" if few == many else f"{few} to {many}"
+    rows = [f"{preview.runs} runs of {epochs} epochs" + (f", {preview.done} of them done" if preview.done else "")]
+    if preview.left == 0:
+        rows.append("nothing is left to train")
+    else:
+        places = f"{len(preview.places)} {'slot' if len(preview.places) == 1 else 'slots'}"
+        where = f"on {places} ({', '.join(preview.places[:2])}{' …' if len(preview.places) > 2 else ''})"
+        pace = "for how long is known once a run is done; T in the builder times a step"
+        rows.append(f"{where}: " + (pace if preview.seconds is None else f"about {format_seconds(preview.seconds)}"))
+    if preview.code:
+        rows.append(f"{UNICODE.lost} runs your code: {', '.join(map(printable, preview.code))}")
+    rows += [f"{UNICODE.lost} {printable(one.text)}" for one in preview.missing]
+    if not preview.missing:
+        rows.append(f"{UNICODE.done} its data are there")
+    return rows

@@ -1,0 +1,183 @@
+"""Makes the lines of the start screen: the list of studies and protocols, and what is said of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+from textual.fuzzy import Matcher
+
+from engine.protocol.faults import printable
+from engine.study.metrics_record import ArmMeasures
+from engine.study.summary import StudySummary
+from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, describe_study
+from tui.app.look import arm_style
+from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
+from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.format import UNICODE, describe_state, fit_name
+from tui.text.tables import Column, head_columns
+from tui.text.whiskers import draw_interval, fit_axis
+
+FOLD = "fold:"
+"""Before a group's name, the key of its heading."""
+
+WELCOME = "No study yet. Enter opens a protocol in the builder, r trains it."
+RECOMMENDED = (
+    "No study yet. The cursor is on a good beginning: r trains it in about a minute and a half on two CPU cores, "
+    "without a download; Enter shows what it varies."
+)
+
+SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
+"""The measures that a preview draws, where they are declared for the networks."""
+
+NAME_WIDTH, CELL_WIDTH = 28, 8
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Holds what there is to choose from, as it was last read."""
+
+    store: Path
+    studies: dict[str, StudySummary]
+    """By the key of their lines, the latest first."""
+    protocols: dict[str, ProtocolFile]
+    """By the key of their lines."""
+    read_at: float
+    """Unix time, which ages are counted from."""
+    fault: str | None = None
+    """Why the store cannot be read."""
+
+    @property
+    def recommended(self) -> str | None:
+        """Return the key of the line to begin with: the latest study, else a protocol; None where there is neither."""
+        return next(iter(self.studies), self.start or next(iter(self.protocols), None))
+
+    @property
+    def start(self) -> str | None:
+        """Return the key of the protocol to start with; None where it is not there."""
+        return next((key for key, protocol in self.protocols.items() if protocol.group == "start"), None)
+
+
+def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: int) -> list[Line]:
+    """List the studies, then the groups of protocols, as far as they match what is looked for.
+
+    Args:
+        listing: What there is.
+        needle: Letters that a row must hold in this order; empty for all.
+        folded: The groups of which only the heading is shown, unless something is looked for.
+        width: Columns of a line.
+    """
+    names = [s.paths.name for s in listing.studies.values()] + [p.name for p in listing.protocols.values()]
+    name_width = min(NAME_WIDTH, max(map(len, names), default=0))
+    studies = {key: describe_study(s, name_width, listing.read_at) for key, s in listing.studies.items()}
+    found_studies = _match(needle, studies)
+    lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
+    if listing.fault is not None:
+        lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
+    elif not listing.studies:
+        welcome = WELCOME if listing.start is None else RECOMMENDED
+        lines += [Line(Text(f"  {row.text}", style="dim")) for row in wrap_lines(welcome, width - 2)]
+    elif not found_studies:
+        lines.append(Line(Text(f"  none of {len(listing.studies)} matches {needle}", style="dim")))
+    lines += found_studies
+    for group, title in GROUPS.items():
+        there = {key: describe_protocol(p, name_width) for key, p in listing.protocols.items() if p.group == group}
+        found = _match(needle, there)
+        if not found:
+            continue
+        hidden = group in folded and not needle
+        mark = UNICODE.folded if hidden else UNICODE.unfolded
+        head = Text(f"{mark} {title}", style="bold")
+        if hidden:
+            head.append(f"  {len(found)}", style="dim")
+        lines += [Line(Text("")), Line(head, FOLD + group), *([] if hidden else found)]
+    if not any(line.key in listing.protocols or (line.key or "").startswith(FOLD) for line in lines):
+        lines += [Line(Text("")), Line(Text("No protocol; n begins a new one", style="dim"))]
+    return lines
+
+
+def _match(needle: str, rows: Mapping[str, Text]) -> list[Line]:
+    """Return the rows that match; the letters that did are marked by the caller's style alone."""
+    matcher = Matcher(needle) if needle else None
+    found = {key: row for key, row in rows.items() if matcher is None or matcher.match(row.plain) > 0}
+    return [Line(Text.assemble("  ", row, no_wrap=True), key) for key, row in found.items()]
+
+
+# What is said of the thing under the cursor ------------------------------------------------------------------------
+
+
+def make_preview(preview: Preview | str | None, width: int, theme: str) -> list[Line]:
+    """Say what a protocol would train, or what a study has found.
+
+    Args:
+        preview: What was read; a text as it is; None while it is being read.
+        width: Columns at hand.
+        theme: The framework's name of the theme.
+    """
+    if preview is None:
+        return [Line(Text("reading …", style="dim"))]
+    if isinstance(preview, str):
+        return wrap_lines(preview, width)
+    if isinstance(preview, StudyPreview):
+        return _show_study(preview, width, theme)
+    return _show_protocol(preview, width, theme)
+
+
+def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Line]:
+    lines = wrap_lines(preview.description or "without a description", width)
+    if preview.faults:
+        said = [line for fault in preview.faults for line in wrap_lines(fault, width, indent="    ")]
+        return [*lines, Line(Text("")), Line(Text(f"{UNICODE.failed} cannot be trained", style="bold red")), *said]
+    lines += [Line(Text("")), *wrap_lines(preview.workload, width), Line(Text(""))]
+    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in preview.arms))
+    for number, arm in enumerate(preview.arms):
+        varies = " + ".join(arm.vary) or "nothing: a control"
+        if arm.group > 1:
+            varies = f"ensembles of {arm.group}: nothing to train"
+        row = Text(no_wrap=True).append(f"{UNICODE.running} ", arm_style(number, theme))
+        row.append(f"{fit_name(printable(arm.name), name_width):{name_width}}  {arm.runs:>4}  ").append(varies, "dim")
+        lines.append(Line(row))
+    lines.append(Line(Text("")))
+    for text in describe_work(preview):
+        lines += wrap_lines(text, width, indent="  ")
+    return lines
+
+
+def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
+    summary = preview.summary
+    state = f"{describe_state(summary.state, summary.failed)}, {summary.done} of {summary.total} runs"
+    lines = [Line(Text(state, style="bold"))]
+    if summary.fault is not None:
+        return [*lines, *wrap_lines(summary.fault, width)]
+    lines.append(Line(Text("")))
+    if all(arm.n == 0 for arm in preview.arms):
+        return [*lines, *wrap_lines("nothing is measured yet: an arm needs a finished run", width)]
+    columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
+    return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
+
+
+def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
+    """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
+    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in arms))
+    bar = max(0, (width - name_width - 3) // len(columns) - CELL_WIDTH - 3)
+    axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
+    head = Text(" " * (name_width + 3), no_wrap=True)
+    for column in columns:
+        head.append(f"{column.title}, {column.unit}"[: CELL_WIDTH + bar + 2].ljust(CELL_WIDTH + bar + 3), "bold")
+    lines = [Line(head)]
+    for number, arm in enumerate(arms):
+        style = arm_style(number, theme)
+        row = Text(no_wrap=True).append(f"{UNICODE.running} ", style)
+        row.append(f"{fit_name(printable(arm.name), name_width):{name_width}} ")
+        for column, axis in zip(columns, axes, strict=True):
+            found = arm.find(column.measure.key)
+            value = UNICODE.missing if found.value is None else f"{found.value:.3g}"
+            row.append(f"{value:>{CELL_WIDTH - 1}} ")
+            row.append(" " * bar if axis is None or bar < 5 else draw_interval(found, axis, bar), style)
+            row.append("   ")
+        lines.append(Line(row))
+    lines.append(Line(Text("")))
+    lines += wrap_lines("lines are 95 % intervals; t shows all measures, Enter the runs", width)
+    return lines
