@@ -77,9 +77,11 @@ def _walk_through_the_app(folder: Path, store: Sequence[str], study: Path) -> No
         app.wait_for((study / "report" / "table.csv").is_file)
         app.wait_for(b"exported", timeout_s=40.0)
         app.send(b"\x1b")
-        app.wait_for(lambda: b"Studies in" in app.output)
+        app.wait_for(lambda: b"Studies" in app.output)
         app.read(0.5)
         app.send(b"r")
+        app.wait_for(b"1 of 4 runs are left")
+        app.send(b"y")
         app.wait_for(lambda: len(list(study.glob("runs/*/result.json"))) == 4, timeout_s=60.0)
         shown = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", app.output)
         for fault in (b"missing or damaged", b"did not start", b"does not exist", b"Traceback"):

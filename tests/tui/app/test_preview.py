@@ -119,10 +119,10 @@ async def test_preview_follows_the_cursor_and_is_a_page_of_its_own_in_a_small_te
         await pilot.press("v")
         await settle(pilot)
         assert "runs of" in screen_text(app)
-        assert "Studies in" not in screen_text(app)
+        assert "Studies" not in screen_text(app)
         await pilot.press("v")
         await settle(pilot)
-        assert "Studies in" in screen_text(app)
+        assert "Studies" in screen_text(app)
 
 
 @pytest.mark.slow

@@ -157,5 +157,6 @@ async def test_screen_looks_as_it_did(
 
 def steady(text: str, store: Path) -> str:
     """Leave out what differs from run to run: folders, what is cut behind them for want of room, ages, times left."""
+    text = re.sub(r"   store …?/?\S*", "   store STORE", text)
     text = re.sub(r"/\S*pytest-\S*(?: [^\n│]*…)?", "STORE", text)
     return re.sub(r" +\d+ s( ago| left)", r" N s\1", text)

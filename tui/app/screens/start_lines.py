@@ -73,7 +73,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     name_width = min(NAME_WIDTH, max(map(len, names), default=0))
     studies = {key: describe_study(s, name_width, listing.read_at) for key, s in listing.studies.items()}
     found_studies = _match(needle, studies)
-    lines = [Line(Text(f"Studies in {printable(str(listing.store))}", style="bold"))]
+    lines = [Line(Text("Studies", style="bold"))]
     if listing.fault is not None:
         lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
     elif not listing.studies:
