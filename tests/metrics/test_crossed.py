@@ -157,6 +157,10 @@ def test_grid_of_a_study_is_read_in_the_plans_order(tmp_path: Path) -> None:
     assert unknown is not None
     assert unknown.true_accuracy is None
     assert measure_grid(make_arm("Plain", runs), found, labels) is None
+    logits[2, 0, 1] = -np.inf
+    masked = measure_grid(arm, {**found, "r2": replica(tmp_path, "r2", 92.0, logits[2])}, labels)
+    assert masked is not None
+    assert list(masked.figures) == ["accuracy", "true accuracy", "cross-entropy"], "a masked class has no variance"
     partly = measure_grid(arm, {**found, "r3": None}, labels)
     assert partly is not None
     assert partly.figures == {}

@@ -163,6 +163,16 @@ def test_damaged_run_is_named_and_the_rest_measured(paths: StudyPaths, name: str
     assert control.damaged == 0
 
 
+def test_run_that_masks_a_class_is_measured_like_others(paths: StudyPaths) -> None:
+    masked = LOGITS[1].copy()
+    masked[np.arange(60), (LABELS + 1) % 5] = -np.inf
+    put(paths, "r1", masked)
+    init = measure(paths).arms[1]
+    assert (init.n, init.damaged) == (4, 0)
+    assert init.find("correlation").value == diversity(np.stack([LOGITS[0], masked, *LOGITS[2:4]]), LABELS).correlation
+    assert init.reasons["pearson"] == "undefined: logits of −inf in replica 2"
+
+
 def test_diverged_run_is_counted_and_left_out_where_it_is_not_finite(paths: StudyPaths) -> None:
     put(paths, "r1", np.full_like(LOGITS[1], np.nan), diverged=True)
     put(paths, "r2", LOGITS[2], diverged=True)
