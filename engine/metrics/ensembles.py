@@ -21,13 +21,13 @@ from engine.metrics.parallel import each_in_parallel
 BLOCK_VALUES = 2**19
 """Numbers that one step of the pair loop touches: they have to fit the processor's cache."""
 
-KEPT_VALUES = 2**23
+KEPT_VALUES = 2**22
 """Numbers that the sums of blocks of examples hold until they are added up."""
 
 LEAST_AT_ONCE = 2
 """Blocks that are summed at once, however many replicas there are."""
 
-DOUBTFUL_VALUES = 2**21
+DOUBTFUL_VALUES = 2**20
 """The same for the examples on which replicas do not all agree."""
 
 SINGLE_GAP = 120.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,21 +71,29 @@ def measure_all(
     of_each = [measure for measure in ordered if measure.statistic == "mean"]
     of_several = [measure for measure in ordered if measure.statistic != "mean"]
     for measure in of_each if n < 2 else [*of_each, *of_several]:
-        try:
-            figures = formulas.by_key[measure.key](outputs)
-        except UndefinedError as error:
-            found.reasons |= dict.fromkeys(measure.fields, str(error))
-            continue
-        if isinstance(figures, Estimate):
-            found.estimates[measure.key] = figures
-            if figures.interval is None and measure.interval_field is not None:
-                found.reasons[measure.interval_field] = TWO
-            continue
-        found.estimates[measure.key], reasons = _summarise(measure, figures, resampling)
+        # What a formula returns is not kept: of thousands of replicas a matrix over pairs is hundreds of megabytes.
+        found.estimates[measure.key], reasons = _measure_one(measure, formulas.by_key[measure.key], outputs, resampling)
         found.reasons |= reasons
     if n < 2:
         found.reasons |= dict.fromkeys(list_fields(of_several), ALONE)
     return found
+
+
+def _measure_one(
+    measure: Measure,
+    formula: Callable[[Outputs], np.ndarray | Estimate],
+    outputs: Outputs,
+    resampling: Resampling,
+) -> tuple[Estimate, dict[str, str]]:
+    """Return the estimate of a measure, and for each field of it that is missing the reason why."""
+    try:
+        figures = formula(outputs)
+    except UndefinedError as error:
+        return NOTHING, dict.fromkeys(measure.fields, str(error))
+    if not isinstance(figures, Estimate):
+        return _summarise(measure, figures, resampling)
+    missing = figures.interval is None and measure.interval_field is not None
+    return figures, {measure.interval_field or "": TWO} if missing else {}
 
 
 def _summarise(measure: Measure, figures: np.ndarray, resampling: Resampling) -> tuple[Estimate, dict[str, str]]:

@@ -99,17 +99,25 @@ def _correlate_in_turn(logits: Logits, held: int) -> Matrix:
     replicas = logits.shape[0]
     products, same = np.zeros((replicas, replicas)), np.eye(replicas, dtype=bool)
     for start in range(0, replicas, held):
-        own = slice(start, min(start + held, replicas))
-        ranks = rank_replicas(logits, range(own.start, own.stop))
-        products[own, own] = multiply_rows(ranks)
-        squares = np.diagonal(products)[own]
-        for j in range(start, replicas):
-            later = ranks[j - start] if j < own.stop else rank_replicas(logits, [j])[0]
-            along, square = multiply_row(ranks, later)
-            products[own, j] = products[j, own] = along
-            for i in np.flatnonzero(along > NEARLY_ONE * np.sqrt(squares * square)):
-                same[start + i, j] = same[j, start + i] = np.array_equal(ranks[i], later)
+        _multiply_group(logits, slice(start, min(start + held, replicas)), products, same)
     return correlate(products, lambda i, j: bool(same[i, j]))
+
+
+def _multiply_group(logits: Logits, own: slice, products: Matrix, same: np.ndarray) -> None:
+    """Fill in the products of some replicas' ranks with their own and all later ones', and which ranks are the same."""
+    ranks = rank_replicas(logits, range(own.start, own.stop))
+    products[own, own] = multiply_rows(ranks)
+    squares = np.diagonal(products)[own]
+
+    def compare(j: int, later: np.ndarray) -> None:
+        along, square = multiply_row(ranks, later)
+        products[own, j] = products[j, own] = along
+        for i in np.flatnonzero(along > NEARLY_ONE * np.sqrt(squares * square)):
+            same[own.start + i, j] = same[j, own.start + i] = np.array_equal(ranks[i], later)
+
+    for j in range(own.start, len(products)):
+        # Nothing here holds the ranks of one replica while those of the next are computed.
+        compare(j, ranks[j - own.start] if j < own.stop else rank_replicas(logits, [j])[0])
 
 
 def multiply_rows(rows: np.ndarray) -> Matrix:
