@@ -11,7 +11,7 @@ import os
 import signal
 import uuid
 
-from engine.study.processes import PROC, list_processes
+from engine.study.processes import PROC, list_pids
 
 VARIABLE = "NONDET_WORKER"
 """The environment variable that holds the mark."""
@@ -28,7 +28,7 @@ def end_leftovers(mark: str) -> int:
     One that has emptied its environment is not found.
     """
     entry = f"{VARIABLE}={mark}".encode()
-    return sum(_end(pid, entry) for pid in list_processes() if pid != os.getpid())
+    return sum(_end(pid, entry) for pid in list_pids() if pid != os.getpid())
 
 
 def _end(pid: int, entry: bytes) -> bool:

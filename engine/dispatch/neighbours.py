@@ -12,7 +12,7 @@ import pwd
 import time
 from collections.abc import Iterable
 
-from engine.study.processes import PROC, list_processes, read_cpu_s
+from engine.study.processes import PROC, list_pids, read_cpu_s
 
 SAMPLE_S = 0.2
 """Time over which the cores that others use are counted."""
@@ -67,7 +67,7 @@ def describe_busy_cores(cores: int) -> str | None:
 def _read_others() -> dict[int, float]:
     """Return the processor time of every process that another user has."""
     found: dict[int, float] = {}
-    for pid in list_processes():
+    for pid in list_pids():
         with contextlib.suppress(OSError):
             if (PROC / str(pid)).stat().st_uid != os.getuid() and (cpu_s := read_cpu_s(pid)) is not None:
                 found[pid] = cpu_s

@@ -17,7 +17,7 @@ from engine.metrics.checked import Basis, read_basis, write_basis
 from engine.metrics.curves import measure_curves
 from engine.metrics.study import measure_study
 from engine.study.curves_record import StudyCurves
-from engine.study.measured import Measured
+from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import StudyMeasures, read_metrics, write_metrics
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
@@ -34,7 +34,7 @@ class _Known:
     basis: Basis
 
 
-def measure(paths: StudyPaths, *, cache: Path | None = None) -> Measured | None:
+def measure(paths: StudyPaths, *, cache: Path | None = None) -> MeasuredStudy | None:
     """Measure what is there, and write the files whose content has changed.
 
     Args:
@@ -62,7 +62,7 @@ def measure(paths: StudyPaths, *, cache: Path | None = None) -> Measured | None:
             if copy is not None:
                 make_copy(copy)
                 _write_changes(copy, _read_known(copy), now)
-        return Measured(metrics, () if now.curves is None else now.curves.arms)
+        return MeasuredStudy(metrics, () if now.curves is None else now.curves.arms)
     return None
 
 

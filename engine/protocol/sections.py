@@ -21,7 +21,7 @@ AVERAGINGS = ("swa", "aswa")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heading:
+class SectionHeading:
     """[protocol]: the name of the study and how often each arm is trained."""
 
     name: str | None = key(
@@ -321,7 +321,7 @@ class Dispatch:
 class Sections:
     """All sections of a protocol file, by the names that they have in it."""
 
-    protocol: Heading
+    protocol: SectionHeading
     data: Data
     model: Model
     trust: Trust
@@ -336,7 +336,7 @@ class Sections:
 
 
 RECORDS: dict[str, type[Any]] = {
-    "protocol": Heading,
+    "protocol": SectionHeading,
     "data": Data,
     "model": Model,
     "trust": Trust,

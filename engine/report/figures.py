@@ -21,7 +21,7 @@ from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
 from engine.study.files import explain_write_errors
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
-from engine.study.measured import Measured
+from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
 
 FORMATS = ("png", "svg", "pdf")
@@ -47,7 +47,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_figures(measured: Measured, folder: Path) -> list[Path]:
+def draw_figures(measured: MeasuredStudy, folder: Path) -> list[Path]:
     """Draw every figure that there are measures for; returns what was written."""
     arms = measured.metrics.arms
     drawn: dict[str, Figure | None] = {}

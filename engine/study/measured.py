@@ -15,14 +15,14 @@ from engine.study.records import decode_record, encode_record
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStudy:
     """Holds everything that was measured of a study, but its layers."""
 
     metrics: StudyMeasures
     curves: tuple[ArmCurves, ...]
 
 
-def read_measured(paths: StudyPaths) -> Measured:
+def read_measured(paths: StudyPaths) -> MeasuredStudy:
     """Read the measures in a study's own files.
 
     Raises:
@@ -31,16 +31,16 @@ def read_measured(paths: StudyPaths) -> Measured:
     content = read_metrics(paths.metrics)
     if not isinstance(content, StudyMeasures):
         raise StudyError(f"{paths.metrics}: is missing or damaged: `nondet-tui report {paths.folder}` writes it anew")
-    return Measured(content, find_curves(paths.curves))
+    return MeasuredStudy(content, find_curves(paths.curves))
 
 
-def encode_measured(measured: Measured) -> bytes:
+def encode_measured(measured: MeasuredStudy) -> bytes:
     """Return measures as two lines: the contents of metrics.json and curves.json."""
     curves = StudyCurves(study=measured.metrics.study, arms=measured.curves)
     return encode_record(spread_metrics(measured.metrics), compact=True) + encode_record(curves, compact=True)
 
 
-def decode_measured(content: bytes) -> Measured:
+def decode_measured(content: bytes) -> MeasuredStudy:
     """Return the measures in two lines; inverse of `encode_measured`.
 
     Raises:
@@ -50,4 +50,4 @@ def decode_measured(content: bytes) -> Measured:
     metrics, curves = decode_record(first, MetricsFile), decode_record(second, StudyCurves)
     if isinstance(metrics, str) or isinstance(curves, str):
         raise StudyError("the process that measures a study has answered what is no measures: run it again")
-    return Measured(gather_metrics(metrics), curves.arms)
+    return MeasuredStudy(gather_metrics(metrics), curves.arms)

@@ -116,7 +116,7 @@ def list_children(pid: int) -> list[int]:
         return [child for child in found if (_read_stat(child) or ("", ""))[1] == str(pid)]
 
 
-def list_processes() -> list[int]:
+def list_pids() -> list[int]:
     """Return the numbers of all processes that this one may see."""
     return [int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit()]
 
@@ -131,7 +131,7 @@ def read_group_usage(group: int) -> Usage:
     """Add up what the processes of a group of this machine have used."""
     ticks = moved = 0
     stopped = False
-    for pid in list_processes():
+    for pid in list_pids():
         fields = _read_stat(pid)
         if fields is None or int(fields[2]) != group:
             continue

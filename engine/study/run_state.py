@@ -78,7 +78,7 @@ def find_result(run: RunPaths) -> Found:
     return Found(result if damage is None else None, damage, result.attempt)
 
 
-def is_out_of_memory(run: RunPaths) -> bool:
+def lacked_memory(run: RunPaths) -> bool:
     """Tell whether a run's last attempt ended because its pack did not fit into memory."""
     attempts = run.list_attempts()
     ended = find_record(attempts[-1].exit, ExitRecord) if attempts else None

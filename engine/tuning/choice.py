@@ -16,7 +16,7 @@ from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.records import find_record
-from engine.study.run_state import is_out_of_memory
+from engine.study.run_state import lacked_memory
 from engine.study.study_plan import StudyPlan
 from engine.tuning.messages import FoundPacking, PackQuestion, ProbeAnswers
 from engine.tuning.probe import ProbeFacts, ask, probe_plan
@@ -95,7 +95,7 @@ def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Cho
             for arm in plan.arms
             if (key := plan.stackings[arm.name].pack_key) is not None
             and key in known.packings
-            and any(is_out_of_memory(paths.run(run)) for run in arm.runs)
+            and any(lacked_memory(paths.run(run)) for run in arm.runs)
         }
         smaller = {key: _halve(packing) for key, packing in short.items() if packing.size > 1}
         if not smaller:

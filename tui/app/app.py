@@ -29,7 +29,6 @@ from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studi
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
-from tui.app.look import choose_theme, next_theme
 from tui.app.messages import (
     ContinueStudy,
     CopyText,
@@ -43,6 +42,7 @@ from tui.app.messages import (
 from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
 from tui.app.preview import describe_work, preview_protocol
+from tui.app.schemes import choose_theme, next_theme
 from tui.app.screens.dialogs import Confirm, Help
 from tui.app.screens.start import StartScreen
 from tui.app.settings import Locations, Settings, note_recent, read_settings
@@ -83,7 +83,7 @@ class NondetApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "keys", "Help", show=False, key_display="?"),
         Binding("ctrl+q", "quit", "Quit", show=False),
-        Binding("ctrl+t", "change_look", "Theme", show=False),
+        Binding("ctrl+t", "change_theme", "Theme", show=False),
         Binding("f12", "picture", "Picture of the screen (SVG)", show=False),
     ]
 
@@ -257,7 +257,7 @@ class NondetApp(App[None]):
                 rows.setdefault(binding.description, []).append(key)
         self.push_screen(Help([(" ".join(dict.fromkeys(keys)), what) for what, keys in rows.items()]))
 
-    def action_change_look(self) -> None:
+    def action_change_theme(self) -> None:
         """Take the next theme."""
         self.theme = next_theme(self.theme)
 

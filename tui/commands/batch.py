@@ -29,7 +29,7 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.looks import Pace
-from engine.study.measured import Measured, read_measured
+from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
@@ -120,7 +120,7 @@ class Trained:
     """How packs were chosen."""
     lost: frozenset[str] = frozenset()
     """Finished runs whose files turned out to be damaged when they were measured."""
-    measured: Measured | None = None
+    measured: MeasuredStudy | None = None
     """What was measured, of exactly this protocol; None where it was interrupted."""
 
 

@@ -9,7 +9,7 @@ from engine.dispatch.children import command
 from engine.errors import StudyError
 from engine.protocol.faults import printable
 from engine.study.files import make_folder, write_bytes
-from engine.study.measured import Measured, encode_measured
+from engine.study.measured import MeasuredStudy, encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown, format_disputes_markdown
@@ -17,7 +17,7 @@ from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostic
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json"}
 
 
-def export_study(paths: StudyPaths, folder: Path, measured: Measured) -> list[str]:
+def export_study(paths: StudyPaths, folder: Path, measured: MeasuredStudy) -> list[str]:
     """Write everything that a paper may want of a study into a folder; files of other names stay as they are.
 
     Returns:

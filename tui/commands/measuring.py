@@ -6,11 +6,11 @@ import subprocess
 
 from engine.dispatch.children import command
 from engine.errors import StudyError
-from engine.study.measured import Measured, decode_measured
+from engine.study.measured import MeasuredStudy, decode_measured
 from engine.study.paths import StudyPaths
 
 
-def refresh_metrics(paths: StudyPaths) -> Measured | None:
+def refresh_metrics(paths: StudyPaths) -> MeasuredStudy | None:
     """Compute the measures of all finished runs in another process; where nothing changed, that is quick.
 
     Returns:

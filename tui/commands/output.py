@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.protocol.faults import printable
-from engine.study.measured import Measured
+from engine.study.measured import MeasuredStudy
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.diagnostics import make_diagnostics_panel
@@ -42,7 +42,7 @@ def results_console() -> Console:
     return console if console.is_terminal else ResultsConsole(highlight=False, width=PIPED_WIDTH, color_system=None)
 
 
-def print_results(paths: StudyPaths, measured: Measured, *, as_json: bool) -> None:
+def print_results(paths: StudyPaths, measured: MeasuredStudy, *, as_json: bool) -> None:
     """Print the table of a study's measures, or the content of its metrics.json."""
     metrics = measured.metrics
     if as_json:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED
 from engine.protocol.faults import printable
-from engine.study.measured import Measured, read_measured
+from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import read_plan
 from tui.commands.export import export_study
@@ -51,7 +51,7 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     return EXIT_RUNS_FAILED
 
 
-def list_damaged(measured: Measured) -> list[str]:
+def list_damaged(measured: MeasuredStudy) -> list[str]:
     """Return what is said of each damaged run, once."""
     said = [arm.reasons["damaged"] for arm in measured.metrics.arms if "damaged" in arm.reasons]
     return list(dict.fromkeys(line for text in said for line in text.split("; run ")))

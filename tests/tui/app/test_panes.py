@@ -16,8 +16,8 @@ from tests.helpers.screens import SIZES, screen_text, settle
 from tests.helpers.studies import read_requests, write_study
 from tui.app.app import NondetApp
 from tui.app.follow import Follower
-from tui.app.look import LOOKS, PALETTES, arm_style, choose_theme, next_theme
 from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
+from tui.app.schemes import PALETTES, SCHEMES, arm_style, choose_theme, next_theme
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.monitor_lines import arm_lines, run_lines
 from tui.app.screens.monitor_panes import ArmList, ArmPlot, RunList
@@ -95,10 +95,10 @@ async def test_another_theme_has_its_own_colours_at_once(make_app: Make, store: 
 async def test_every_look_is_a_theme_with_eight_colours(make_app: Make) -> None:
     assert set(PALETTES) <= set(make_app().available_themes)
     assert all(len(set(palette)) == 8 for palette in PALETTES.values())
-    assert choose_theme("auto", few_colours=True) == LOOKS["ansi"].theme
-    assert choose_theme("auto", few_colours=False) == LOOKS["dark"].theme
-    assert choose_theme("light", few_colours=True) == LOOKS["light"].theme
-    assert next_theme("of a user's own") == LOOKS["dark"].theme
+    assert choose_theme("auto", few_colours=True) == SCHEMES["ansi"].theme
+    assert choose_theme("auto", few_colours=False) == SCHEMES["dark"].theme
+    assert choose_theme("light", few_colours=True) == SCHEMES["light"].theme
+    assert next_theme("of a user's own") == SCHEMES["dark"].theme
 
 
 async def test_start_counts_in_words_and_names_the_store_without_detours(make_app: Make, store: Path) -> None:

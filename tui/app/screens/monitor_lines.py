@@ -13,7 +13,7 @@ from engine.study.metrics_record import NOTHING, ArmMeasures
 from engine.study.series import Sum
 from engine.study.view import ArmView, RunView
 from tui.app.follow import Picture
-from tui.app.look import arm_style
+from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line
 from tui.commands.listing import find_obstacles
 from tui.text.format import UNICODE, fit_name, format_number, shorten_apart

@@ -12,7 +12,7 @@ from textual.reactive import var
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from tui.app.follow import Picture
-from tui.app.look import arm_style
+from tui.app.schemes import arm_style
 from tui.app.screens.monitor_lines import arm_lines, describe_figures, longest_name, name_arms, run_lines
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change

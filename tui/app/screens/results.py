@@ -67,7 +67,7 @@ NO_PAIRS = (
 
 
 @dataclass(frozen=True)
-class Measured:
+class ShownMeasures:
     """Holds everything that was measured of a study."""
 
     study: str
@@ -97,7 +97,7 @@ class Measured:
 class StudyMeasured(Message):
     """Brings what was measured."""
 
-    measured: Measured
+    measured: ShownMeasures
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Heading(TextPane):
     """Says of how many replicas what is shown is, in which order, and which page of which it is."""
 
     SHOWS = ("measured", "fault", "page", "sort", "measuring")
-    measured: var[Measured | None] = var(None)
+    measured: var[ShownMeasures | None] = var(None)
     fault: var[str | None] = var(None)
     page: var[str] = var("table")
     sort: var[str] = var("plan")
@@ -170,7 +170,7 @@ class ResultsPage(LinesPane):
     """Shows one page of what was measured, laid out for the width at hand."""
 
     SHOWS = ("measured", "fault", "page", "sort", "published", "waiting", "text")
-    measured: var[Measured | None] = var(None)
+    measured: var[ShownMeasures | None] = var(None)
     fault: var[str | None] = var(None)
     page: var[str] = var("table")
     sort: var[str] = var("plan")
@@ -191,7 +191,7 @@ class ResultsPage(LinesPane):
             return wrap_lines(self.waiting, width)
         return render_lines(self._make_panels(self.measured, room, framed=framed), room)
 
-    def _make_panels(self, measured: Measured, width: int, *, framed: bool) -> Sequence[RenderableType]:
+    def _make_panels(self, measured: ShownMeasures, width: int, *, framed: bool) -> Sequence[RenderableType]:
         study, arms = printable(measured.study), measured.sort_arms(self.sort)
         reference = measured.reference if self.published else None
         if self.page == "table":
@@ -218,7 +218,7 @@ class ResultsScreen(Screen[None]):
 
     app = getters.app(app_class)
 
-    measured: var[Measured | None] = var(None)
+    measured: var[ShownMeasures | None] = var(None)
     fault: var[str | None] = var(None)
     """Why it could not be measured."""
     measuring: var[bool] = var(False)
@@ -288,7 +288,7 @@ class ResultsScreen(Screen[None]):
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
             return
-        measured = Measured(
+        measured = ShownMeasures(
             study=metrics.study,
             arms=metrics.arms,
             curves=found.curves,

@@ -13,8 +13,8 @@ from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
 from engine.study.summary import StudySummary
 from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, describe_study
-from tui.app.look import arm_style
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
+from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, describe_state, fit_name
 from tui.text.tables import Column, head_columns

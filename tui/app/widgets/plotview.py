@@ -12,7 +12,7 @@ from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.app.look import arm_style
+from tui.app.schemes import arm_style
 from tui.app.widgets.owner import app_class
 from tui.text.plot import Cell, GlyphSet, Row, draw_plot, fit_scale
 from tui.text.series import Curve

@@ -8,7 +8,7 @@ from rich.style import Style
 
 
 @dataclass(frozen=True)
-class Look:
+class Scheme:
     """Names a theme of the framework, and the palette that can be read on its ground."""
 
     theme: str
@@ -16,33 +16,33 @@ class Look:
     """Okabe & Ito's colours for every kind of colour vision, or what sixteen colours have instead."""
 
 
-LOOKS = {
-    "dark": Look(
+SCHEMES = {
+    "dark": Scheme(
         "textual-dark", ("#3b9bd9", "#e8743b", "#19b394", "#d98cb3", "#e6b23c", "#8fd0f0", "#b0b0b0", "#c8c832")
     ),
-    "light": Look(
+    "light": Scheme(
         "textual-light", ("#0072b2", "#d55e00", "#00785a", "#b05a8c", "#9c6a00", "#2a86b8", "#000000", "#7a7400")
     ),
-    "ansi": Look("ansi-dark", ("blue", "red", "green", "magenta", "yellow", "cyan", "white", "bright_black")),
+    "ansi": Scheme("ansi-dark", ("blue", "red", "green", "magenta", "yellow", "cyan", "white", "bright_black")),
 }
 """By the name that the settings have for them; a theme of any other name has the colours of "dark"."""
 
-PALETTES = {look.theme: look.palette for look in LOOKS.values()}
+PALETTES = {scheme.theme: scheme.palette for scheme in SCHEMES.values()}
 
 
 def choose_theme(setting: str, *, few_colours: bool) -> str:
     """Return the framework's name of the theme to begin with.
 
     Args:
-        setting: The user's choice, a key of LOOKS or "auto".
+        setting: The user's choice, a key of SCHEMES or "auto".
         few_colours: Whether the terminal has sixteen colours at most, which "auto" goes by.
     """
     automatic = "ansi" if few_colours else "dark"
-    return LOOKS.get(setting, LOOKS[automatic]).theme
+    return SCHEMES.get(setting, SCHEMES[automatic]).theme
 
 
 def next_theme(theme: str) -> str:
-    """Return the theme after another in the order of LOOKS; the first after one that is not there."""
+    """Return the theme after another in the order of SCHEMES; the first after one that is not there."""
     names = list(PALETTES)
     return names[(names.index(theme) + 1) % len(names) if theme in names else 0]
 
@@ -55,5 +55,5 @@ def arm_style(number: int, theme: str, *, strong: bool = True) -> Style:
         theme: The framework's name of the theme.
         strong: Bold, as lines and names are; bands are dim.
     """
-    palette = PALETTES.get(theme, LOOKS["dark"].palette)
+    palette = PALETTES.get(theme, SCHEMES["dark"].palette)
     return Style(color=palette[number % len(palette)], bold=strong or None, dim=None if strong else True)
