@@ -17,6 +17,7 @@ PAPER = (
     | {f"figure{n}" for n in range(1, 4)}
     | {
         "appendix-a",
+        "bouthillier",
         "appendix-d-2",
         "appendix-d-3",
         "crossed",
