@@ -36,6 +36,9 @@ EVALUATION_STREAMS = 10
 MAX_PACK = 1024
 """Runs that a pack may have at most."""
 
+KEYED_DRAWS = 1
+"""The way in which a network's random operations are keyed; raised by hand whenever other draws come of it."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]
@@ -79,6 +82,8 @@ class ModelRecipe:
     """Factor on the channel counts of the residual networks."""
     args: tuple[tuple[str, Scalar], ...] = ()
     """Keyword arguments for the user's target, sorted by name."""
+    draws: int | None = None
+    """`KEYED_DRAWS`; None for the project's own networks, whose random layers are keyed by themselves."""
 
     @property
     def name(self) -> str:

@@ -32,7 +32,7 @@ from engine.protocol.rules import (
 )
 from engine.protocol.sections import SECTIONS, Dispatch, Evaluate, Model, Sections, Train, make_section
 from engine.protocol.text_file import UnreadableError, read_text_file
-from engine.recipe import EVALUATION_STREAMS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
+from engine.recipe import EVALUATION_STREAMS, KEYED_DRAWS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 MAX_FILE_BYTES = 500_000
 MAX_DIGITS = sys.get_int_max_str_digits()
@@ -333,7 +333,8 @@ def _model_recipe(model: Model) -> ModelRecipe:
     # A text model's settings are written out, so that another default is another recipe.
     defaults = presets.QRNN_ARGS if model.preset in presets.LANGUAGE_MODELS else {}
     args = tuple(sorted((defaults | model.args).items()))
-    return ModelRecipe(preset=model.preset, target=model.target, width=float(model.width), args=args)
+    draws = KEYED_DRAWS if presets.find_model(model.preset) is None else None
+    return ModelRecipe(preset=model.preset, target=model.target, width=float(model.width), args=args, draws=draws)
 
 
 def _evaluate_recipe(evaluate: Evaluate) -> EvaluateRecipe | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,32 @@ from engine.catalog import presets
 from engine.errors import ModelError
 from engine.recipe import ModelRecipe
 from engine.training.models.builders import BUILDERS, ModelShape
-from engine.training.random.dropout import MaskContext, key_dropout
+from engine.training.random.context import MaskContext
+from engine.training.random.draws import KeyedDraws, learn_places
+from engine.training.random.dropout import key_dropout
 from engine.training.random.seeding import initialised_under
 from engine.training.user_functions import call_target, import_target
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model and the handle on its masks."""
+    """A model and the handle on its random numbers."""
 
     model: nn.Module
     masks: MaskContext
     dropout_layers: int
     """Layers whose masks are keyed by example."""
+    keys_draws: bool = False
+    """Whether the forward pass may hold other random operations, which are to be keyed too."""
+
+    @property
+    def is_random(self) -> bool:
+        """Tell whether the network may draw while it is trained."""
+        return self.keys_draws or self.dropout_layers > 0
+
+    def keyed(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which a forward pass of training is computed."""
+        return KeyedDraws(self.masks) if self.keys_draws else contextlib.nullcontext()
 
 
 def build_network(
@@ -59,7 +73,12 @@ def build_network(
     layers = key_dropout(model, masks)
     if presets.find_model(recipe.preset) is None:
         check_output(model, name, example, classes)
-    return Network(model, masks, layers)
+    if recipe.draws is None:
+        return Network(model, masks, layers)
+    with initialised_under(init_seed):
+        places = learn_places(model, masks, example, layers)
+    masks.places = places or ()
+    return Network(model, masks, layers, keys_draws=places is None or len(places) > 0)
 
 
 def _build_preset(recipe: ModelRecipe, input_shape: tuple[int, ...], classes: int) -> nn.Module:

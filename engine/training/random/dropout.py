@@ -1,30 +1,19 @@
-"""Dropout whose masks belong to examples: a function of seed, epoch, example, layer and unit.
+"""Dropout layers whose masks belong to examples: a function of seed, epoch, example, layer and unit.
 
 So another order of the data, or another order inside the batch, leaves each example its mask; PyTorch's own
-dropout draws from one stream in the order of the batch.
+dropout draws from one stream in the order of the batch. What else a network draws is keyed by `draws.KeyedDraws`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from engine.training.random.draws import MaskContext
 from engine.training.random.seeding import hash_units
 
 ELEMENTWISE = (nn.Dropout,)
 CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
-
-@dataclass
-class MaskContext:
-    """Holds what the current step's masks are a function of; a task sets it before each step."""
-
-    keys: Tensor | None = None
-    """One key for each layer, made from the epoch's seed, int64 (layers,); see `seeding.mask_keys`."""
-    examples: Tensor | None = None
-    """Ids of the batch's examples, int64 (B,)."""
 
 
 class KeyedDropout(nn.Module):

@@ -126,7 +126,7 @@ def draw_bit_place(seed: int, weights: int) -> tuple[int, bool]:
 
 
 def seed_step(seed: int, epoch: int, step: int) -> None:
-    """Seed torch's own generators for one step, for random layers that are not keyed by example.
+    """Seed torch's own generators for one step, for what a network draws past the keys of `draws.KeyedDraws`.
 
     One torch seed holds for all devices; a CUDA generator that does not exist yet takes it when it is made.
     """
@@ -149,6 +149,23 @@ def initialised_under(seed: int) -> Generator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def name_disturbed() -> Generator[list[str]]:
+    """Yield a list that gets, at the end, the names of the global generators beside torch's that were drawn from."""
+    names: list[str] = []
+    python_state, numpy_state = random.getstate(), _numpy_state()
+    yield names
+    if random.getstate() != python_state:
+        names.append("Python's global generator (random)")
+    if _numpy_state() != numpy_state:
+        names.append("numpy's global generator (numpy.random)")
+
+
+def _numpy_state() -> tuple[bytes, int, int]:
+    _, keys, position, has_gauss, _ = np.random.get_state()  # noqa: NPY002
+    return np.asarray(keys).tobytes(), int(position), int(has_gauss)
 
 
 def set_kernels(lowlevel: LowLevel, precision: str) -> None:
@@ -190,6 +207,17 @@ def mask_keys(seed: int, epoch: int, layers: int) -> torch.Tensor:
     """Draw a 32-bit key for each random layer of a model in one epoch, int64 (layers,)."""
     keys = [int(keyed_generator(seed, "stochastic", epoch, layer).integers(2**32)) for layer in range(layers)]
     return torch.tensor(keys, dtype=torch.int64)
+
+
+def operation_keys(seed: int, epoch: int, steps: int) -> torch.Tensor:
+    """Draw the 32-bit keys of a network's random operations: of an epoch, then of its steps, int64 (1 + steps,)."""
+    keys = keyed_generator(seed, "stochastic", epoch, 0, 2).integers(2**32, size=1 + steps)
+    return torch.from_numpy(keys)
+
+
+def derive_key(key: torch.Tensor, number: int) -> torch.Tensor:
+    """Derive a key from another one, int64 (): of the draws of one number that a forward pass makes under it."""
+    return _mix(key + (number + 1) * 0x9E3779B1)
 
 
 def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.Tensor:

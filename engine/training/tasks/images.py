@@ -15,14 +15,14 @@ from torch.optim.swa_utils import update_bn
 from engine.recipe import Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
-from engine.training.data.batches import epoch_batches, steps_per_epoch
+from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate
 from engine.training.models.build import Network, build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
-from engine.training.random.seeding import mask_keys, seed_step, set_kernels, use_one_thread
+from engine.training.random.seeding import mask_keys, operation_keys, seed_step, set_kernels, use_one_thread
 from engine.training.random.weight_noise import noisy_weights
 from engine.training.stopping import Stopped, StopRequest, never
 from engine.tuning.messages import TaskFacts
@@ -57,7 +57,7 @@ class ImageTask:
         """Train one pass over the training data; see `Task`."""
         recipe, data, model, optimiser = self.recipe.at(epoch), self.data, self.model, self.optimiser
         self.bits = [move_late_bit(model, self.recipe, epoch) or self.bits[0]]
-        masks, steps = self.network.masks, self.count_steps()
+        steps = self.count_steps()
         self.key_masks(epoch)
         averages = recipe.train.averaging is not None and epoch >= first_averaged_epoch(recipe.train.epochs)
         total = torch.zeros((), device=self.device)
@@ -67,13 +67,13 @@ class ImageTask:
                 raise Stopped
             if recipe.seeds.stochastic is not None:
                 seed_step(recipe.seeds.stochastic, epoch, step)
-                masks.examples = batch.examples
             set_learning_rate(optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
             with _noise(model, recipe, epoch, step):
                 with autocast(recipe, self.device):
-                    loss = functional.cross_entropy(model(batch.inputs), batch.labels)
+                    loss = functional.cross_entropy(self.classify(batch, step), batch.labels)
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                with self.network.keyed():  # a draw in here is an error
+                    loss.backward()
             if recipe.train.clip_grad_norm:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
             optimiser.step()
@@ -85,10 +85,21 @@ class ImageTask:
             self.average.add(model)
         return [float(total) / self.count_examples()]
 
+    def classify(self, batch: Batch, step: int) -> Tensor:
+        """Return the logits of a training batch, whose random numbers are keyed by example or by step."""
+        masks = self.network.masks
+        masks.begin(batch.examples, masks.step_keys(step))
+        with self.network.keyed():
+            logits = self.model(batch.inputs)
+        masks.end()
+        return logits
+
     def key_masks(self, epoch: int) -> None:
-        """Tell the dropout layers what their masks are a function of in an epoch."""
+        """Tell the network what its random numbers are a function of in an epoch."""
         network, seed = self.network, self.recipe.at(epoch).seeds.stochastic or 0
         network.masks.keys = mask_keys(seed, epoch, network.dropout_layers).to(self.device)
+        if network.keys_draws:
+            network.masks.epoch_keys = operation_keys(seed, epoch, self.count_steps()).to(self.device)
 
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
@@ -122,11 +133,12 @@ class ImageTask:
         self.key_masks(epoch)
 
         def inputs() -> Iterator[Tensor]:
-            for batch in epoch_batches(self.recipe, self.data, epoch):
-                self.network.masks.examples = batch.examples
+            masks = self.network.masks
+            for step, batch in enumerate(epoch_batches(self.recipe, self.data, epoch)):
+                masks.begin(batch.examples, masks.step_keys(step))
                 yield batch.inputs
 
-        with autocast(self.recipe, self.device):
+        with self.network.keyed(), autocast(self.recipe, self.device):
             update_bn(inputs(), self.model)
 
     def last_rate(self, epoch: int) -> float:
@@ -158,7 +170,7 @@ class ImageTask:
             test_examples=len(self.data.test_labels),
             input_shape=self.data.input_shape,
             classes=self.data.classes,
-            stochastic=self.network.dropout_layers > 0 or self.recipe.train.weight_noise is not None,
+            stochastic=self.network.is_random or self.recipe.train.weight_noise is not None,
         )
 
     def count_steps(self) -> int:

@@ -16,10 +16,10 @@ from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge
+from engine.training.models.build import Network
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
-from engine.training.random.dropout import MaskContext
-from engine.training.random.seeding import mask_keys
+from engine.training.random.seeding import mask_keys, operation_keys
 from engine.training.stacked.network import Pack, fill_up
 from engine.training.stacked.step import Recorder, Stepper
 from engine.training.stopping import Stopped, StopRequest, never
@@ -52,9 +52,8 @@ class StackedImageTask:
     """One per slot, to build and to take apart the pack."""
     bits: list[BitRecord | None]
     pack: Pack
-    masks: MaskContext
-    """The context from which the pack's dropout layers make their masks."""
-    dropout_layers: int
+    network: Network
+    """The first slot's: the pack's layers draw from its context."""
     stepper: Stepper
     ensembles: list[SnapshotEnsemble] = field(default_factory=list[SnapshotEnsemble])
     """One per replica where the schedule is "snapshot", else empty."""
@@ -91,7 +90,7 @@ class StackedImageTask:
             if should_stop():
                 raise Stopped
             rate = learning_rate((epoch - 1) * steps + step, steps, self.recipe.train)
-            total += self.train_step(batch, keys, rate=rate) * batch.labels.shape[-1]
+            total += self.train_step(batch, self.step_keys(keys, step), rate=rate) * batch.labels.shape[-1]
         return (total / self.count_examples()).tolist()
 
     def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
@@ -106,17 +105,32 @@ class StackedImageTask:
             return replica_losses(logits, labels)
 
     def _classify(self, network: nn.Module, inputs: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
-        """Return one replica's logits, after telling its dropout layers what their masks depend on."""
-        self.masks.examples, self.masks.keys = examples, keys
-        logits = network(inputs)
+        """Return one replica's logits, after telling its layers what their random numbers depend on."""
+        masks, layers = self.network.masks, self.network.dropout_layers
+        masks.keys = keys[:layers]
+        masks.begin(examples, keys[layers:])
+        with self.network.keyed():
+            logits = network(inputs)
         # These views of one replica's tensors are not valid outside this function.
-        self.masks.examples = self.masks.keys = None
+        masks.keys = None
+        masks.begin(None, None)
         return logits
 
     def draw_keys(self, epoch: int) -> Tensor:
-        """Draw the keys of each replica's dropout masks in an epoch, int64 (K, layers)."""
-        keys = [mask_keys(recipe.seeds.stochastic or 0, epoch, self.dropout_layers) for recipe in self.recipes]
+        """Draw the keys of each replica's random numbers in an epoch: its dropout layers', then all others', int64."""
+        network, steps = self.network, self.count_steps()
+        seeds = [recipe.seeds.stochastic or 0 for recipe in self.recipes]
+        keys = [mask_keys(seed, epoch, network.dropout_layers) for seed in seeds]
+        if network.keys_draws:
+            keys = [torch.cat([own, operation_keys(seed, epoch, steps)]) for own, seed in zip(keys, seeds, strict=True)]
         return torch.stack(keys).to(self.device)
+
+    def step_keys(self, keys: Tensor, step: int) -> Tensor:
+        """Return which of an epoch's keys a step uses, int64 (K, layers), or (K, layers + 2) with other draws."""
+        if not self.network.keys_draws:
+            return keys
+        of_epoch = self.network.dropout_layers + 1
+        return torch.cat([keys[:, :of_epoch], keys[:, of_epoch + step, None]], dim=1)
 
     def batches(self, epoch: int) -> Iterator[PackBatch]:
         """Yield the minibatches of all replicas, in training order."""
@@ -233,8 +247,7 @@ def prepare(
         models=models,
         bits=[task.bits[0] for task in built],
         pack=pack,
-        masks=network.masks,
-        dropout_layers=network.dropout_layers,
+        network=network,
         stepper=Stepper(pack, first.train, recorder),
         ensembles=[SnapshotEnsemble(recipe) for recipe in recipes] if first.train.cycles else [],
     )
