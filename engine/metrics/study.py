@@ -74,6 +74,7 @@ def measure_study(
             condition_number=find_condition_numbers(paths, arm, finished),
             onset=arm.onset,
             crossed=measure_grid(arm, reader.replicas, labels),
+            unisolated=arm.unisolated,
             cka=summarise_cka(compared, arm.name),
         )
         for entry, arm in zip(entries, plan.arms, strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class PlannedArm(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedArm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One arm with the run of each replica."""
 
     name: str
@@ -25,6 +25,17 @@ class PlannedArm(msgspec.Struct, frozen=True, kw_only=True):
     """The onset of an arm that lists several, 0 included; None for others."""
     crossed: tuple[tuple[str, int], ...]
     """Two sources and their numbers of seeds; `runs` holds every pair, the second source's seeds innermost."""
+    unisolated: str | None = None
+    """Why other sources than those that vary are not held, as a clause on its network; None where they are."""
+
+
+class Leak(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells how sources of nondeterminism leak into each other in a network."""
+
+    reason: str
+    """A clause that begins with "its network"."""
+    everywhere: bool
+    """Whether no arm is isolated; otherwise only those that give examples other places or other company."""
 
 
 class Packing(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ class Arm:
     evaluate: EvaluateRecipe | None = None
     streams: int | None = None
     """See `Recipe.streams`."""
+    allow_unisolated: bool = False
+    """Whether it is trained even where sources leak into each other in its network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -246,6 +246,7 @@ def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault
         train=_train_recipe(merged.train, text=merged.data.preset in presets.LANGUAGE),
         evaluate=_evaluate_recipe(merged.evaluate),
         streams=None if merged.evaluate.streams == EVALUATION_STREAMS else merged.evaluate.streams,
+        allow_unisolated=merged.model.allow_unisolated,
     )
     if not is_list(own["onset"]):
         return (replace(arm, onset=own["onset"]),)

@@ -73,6 +73,9 @@ class Model:
         "keyword arguments for your target, e.g. { depth = 3 }",
         "Gives keyword arguments to your own network, or settings to a text model.",
     )
+    allow_unisolated: bool = key(
+        flag, False, "every table then says so", "Allows a network in which sources are found to leak into each other."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,6 +194,8 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """The condition numbers of an arm in which one bit varies; None for others."""
     onset: int | None = None
     """Epoch in which the sources begin to differ; None where they do from the start."""
+    unisolated: str | None = None
+    """Why other sources than those that vary are not held, as a clause on its network; None where they are."""
     crossed: Grid | None = None
     """The components of an arm in which two sources are crossed; None for others."""
     cka: tuple[LayerSimilarity, ...] | None = None

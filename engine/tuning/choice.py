@@ -9,6 +9,7 @@ import msgspec
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
+from engine.plan.isolation import note_leaks, repeat_notes
 from engine.plan.packing import shows_rounding
 from engine.plan.plan import Plan
 from engine.plan.records import Packing, PlannedArm
@@ -19,7 +20,7 @@ from engine.study.records import find_record
 from engine.study.run_state import lacked_memory
 from engine.study.study_plan import StudyPlan
 from engine.tuning.messages import FoundPacking, PackQuestion, ProbeAnswers
-from engine.tuning.probe import ProbeFacts, ask, probe_plan
+from engine.tuning.probe import ProbeFacts, ask, list_leaks, probe_plan
 from engine.tuning.slot_trial import try_slots
 
 WORTH_S = 120.0
@@ -58,11 +59,17 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
     plan = plan_protocol(protocol, chosen.packings)
     facts = probe_plan(protocol, plan, timed=timed)
     return Decided(
-        plan=plan,
+        plan=note_leaks(plan, list_leaks(plan, facts)),
         facts=facts,
         chosen=choose_slots(protocol, plan, facts, chosen),
         notes=tuple(open_executor(protocol.dispatch).notes),
     )
+
+
+def plan_known(protocol: Protocol, chosen: Chosen, *, store: str | None) -> Plan:
+    """Return the plan that follows from what was found out about a study before, without a new trial."""
+    known = find_record(find_folder(protocol, store=store).plan, StudyPlan)
+    return repeat_notes(plan_protocol(protocol, chosen.packings), () if known is None else known.arms)
 
 
 def recall(protocol: Protocol, *, store: str | None) -> Chosen:

@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from engine.decoding import convert
-from engine.plan.records import Packing
+from engine.plan.records import Leak, Packing
 from engine.recipe import PackRecipe, Recipe
 
 Part = Literal["device", "data", "model", "batch", "pack", "bit"]
@@ -46,6 +46,8 @@ class FactsQuestion(Message, frozen=True, kw_only=True, tag="facts"):
     """With a pack or without."""
     timed: bool
     """Whether to train for about a second to see how long an epoch takes."""
+    isolation: bool = False
+    """Whether to test that sources stay apart in its network."""
 
 
 class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
@@ -113,6 +115,8 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     """Whether a run has the same bits in every slot of a pack; None without packs."""
     size_invariant: bool | None
     """Whether a pack of one gives the same bits; None without packs."""
+    leak: Leak | None = None
+    """How sources leak into each other in its network; None where they do not, or that was not asked for."""
 
 
 class FoundPacking(Message, frozen=True, kw_only=True, tag="packing"):

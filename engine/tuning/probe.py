@@ -7,15 +7,17 @@ anything is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import probe_job
+from engine.plan.isolation import find_leak, network_key
 from engine.plan.packing import shows_rounding
 from engine.plan.plan import Plan
+from engine.plan.records import Leak, PlannedArm
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import Fault, ProtocolError
 from engine.recipe import Recipe
@@ -47,13 +49,24 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
         NondetError: If the training process itself fails.
     """
     workloads = _group(plan)
-    questions = [FactsQuestion(recipe=_representative(plan, runs), timed=timed) for runs in workloads]
+    recipes = [_representative(plan, runs) for runs in workloads]
+    networks = [network_key(recipe) for recipe in recipes]
+    questions = [
+        FactsQuestion(recipe=recipe, timed=timed, isolation=key not in networks[:number])
+        for number, (recipe, key) in enumerate(zip(recipes, networks, strict=True))
+    ]
     answers = ask(protocol, questions, ProbeAnswers[Facts])
     facts = tuple(_name_facts(plan, runs, answer) for runs, answer in zip(workloads, answers, strict=True))
     faults = [fault for fact in facts if fact.slot_invariant is False for fault in _slot_faults(protocol, plan, fact)]
+    faults += _isolation_faults(protocol, plan, list_leaks(plan, facts))
     if faults:
         raise ProtocolError(protocol.file, faults)
     return facts
+
+
+def list_leaks(plan: Plan, facts: Sequence[ProbeFacts]) -> dict[str, Leak]:
+    """Return the leaks between sources that were found, by the key of data and network."""
+    return {network_key(plan.recipes[fact.runs[0]]): fact.leak for fact in facts if fact.leak is not None}
 
 
 def ask(protocol: Protocol, questions: Sequence[Question], answers_type: type[ProbeAnswers[A]]) -> list[A]:
@@ -113,6 +126,27 @@ def _slot_faults(protocol: Protocol, plan: Plan, fact: ProbeFacts) -> list[Fault
         for arm in plan.arms
         if arm.name in fact.arms and shows_rounding(arm.vary)
     ][:1]
+
+
+def _isolation_faults(protocol: Protocol, plan: Plan, leaks: Mapping[str, Leak]) -> list[Fault]:
+    """Return a fault for each network in which sources leak into each other, with the arms that do not allow for it."""
+    allowing = {arm.name for arm in protocol.arms if arm.allow_unisolated}
+    refused: dict[Leak, list[PlannedArm]] = {}
+    for arm in plan.arms:
+        leak = find_leak(plan, arm, leaks)
+        if leak is not None and arm.group == 1 and arm.name not in allowing:
+            refused.setdefault(leak, []).append(arm)
+    faults: list[Fault] = []
+    for leak, arms in refused.items():
+        recipe = plan.recipes[arms[0].runs[0]]
+        key, value = _find_key(protocol, recipe, "model")
+        names = ", ".join(arm.name for arm in arms)
+        remedy = (
+            "let torch's own operations draw, for each example by itself, or set model.allow_unisolated = true, which "
+            "every table then repeats"
+        )
+        faults.append(Fault(key, f"is not isolated in {names}: {leak.reason}", remedy, value))
+    return faults
 
 
 def _group(plan: Plan) -> list[tuple[str, ...]]:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left
-from engine.dispatch.launch import done_runs, find_folder, plan_protocol
+from engine.dispatch.launch import done_runs, find_folder
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.plan.plan import Plan
@@ -33,7 +33,7 @@ from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
-from engine.tuning.choice import Decided, decide, recall
+from engine.tuning.choice import Decided, decide, plan_known, recall
 from tui.commands.check import describe_choices, describe_code
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
@@ -131,7 +131,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
         NondetError: If the store cannot be used, or another command gave the study another plan meanwhile.
     """
     chosen = recall(protocol, store=store)
-    plan = plan_protocol(protocol, chosen.packings)
+    plan = plan_known(protocol, chosen, store=store)
     if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
         for line in describe_code(protocol):
             print_text(console, line)
@@ -197,6 +197,8 @@ def tell_notes(console: Console, decided: Decided) -> None:
     for arm in plan.arms:
         for reason in arm.empty.values():
             print_text(console, f"note: {arm.name}: {reason}")
+        if arm.unisolated is not None:
+            print_text(console, f"note: {arm.name}: not isolated, which the protocol allows: {arm.unisolated}")
     for fact in facts:
         if fact.lowlevel_empty:
             print_text(console, f"note: {fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty")

@@ -170,6 +170,11 @@ def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
+    notes += [
+        f"{printable(arm.name)}: not isolated, which the protocol allows: {printable(arm.unisolated)}"
+        for arm in plan.arms
+        if arm.unisolated is not None
+    ]
     alone = [(name, stacking.alone) for name, stacking in plan.stackings.items() if stacking.alone]
     notes += [f"{printable(name)}: trained one by one: {reason}" for name, reason in alone]
     for fact in facts:
@@ -183,7 +188,7 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
             )
         arms = [arm for arm in plan.arms if arm.name in fact.arms]
         if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
-            notes.append(f"{fact.model} has no dropout layer: stochastic varies only other random layers of its own")
+            notes.append(f"{fact.model} draws nothing while it is trained: stochastic varies nothing in it")
         if fact.lowlevel_empty:
             notes.append(f"{fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty here")
     return notes

@@ -142,13 +142,13 @@ def format_csv(study: str, arms: Sequence[ArmMeasures], reference: str | None = 
     writer = csv.writer(out, lineterminator="\n")
     fields = list_numbers()
     names = [[f"{name}_low", f"{name}_high"] if name in INTERVAL_FIELDS else [name] for name in fields]
-    writer.writerow(["study", "source", "kind", "vary", *(name for group in names for name in group)])
+    writer.writerow(["study", "source", "kind", "vary", *(name for group in names for name in group), "unisolated"])
     for arm in arms:
         vary = "+".join(arm.vary)
 
         def write(kind: str, figures: Mapping[str, Figure], arm: ArmMeasures = arm, vary: str = vary) -> None:
             cells = [cell for name in fields for cell in _csv_cells(name, figures.get(name))]
-            writer.writerow([study, arm_name(arm), kind, vary, *cells])
+            writer.writerow([study, arm_name(arm), kind, vary, *cells, arm.unisolated if kind == "measured" else None])
 
         measured = spread_estimates(arm.estimates, arm.measures)
         diagnosed = spread_estimates(arm.diagnostics, MEASURES["diagnostics"])

@@ -191,6 +191,8 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         counted = {"damaged", "diverged"}
         said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
+        if arm.unisolated is not None:
+            said.append(f"NOT ISOLATED, which the protocol allows: {printable(arm.unisolated)}")
         said += [printable(reason) for reason in (empty or {}).get(arm.name, {}).values()]
         for one in said:
             notes.setdefault(one, []).append(arm_name(arm))

@@ -25,6 +25,7 @@ from engine.training.tasks.preparation import SingleTask, load
 from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
+from engine.training.trials.source_isolation import find_leak
 from engine.training.trials.step_times import time_pack, time_task, train_steps
 from engine.training.trials.workbench import Workbench
 from engine.training.user_functions import refuse_unseen, refuse_untrusted
@@ -152,6 +153,7 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
         seconds_guess=guess,
         slot_invariant=None if report is None else report.slot_invariant,
         size_invariant=None if report is None else report.size_invariant,
+        leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
         seconds_load=bench.seconds_load,
         memory_bytes=data.memory_bytes(),
         lowlevel_empty=(

@@ -155,8 +155,8 @@ def test_csv_keeps_every_number_in_full() -> None:
     assert (rows[1]["correlation"], rows[1]["correlation_ci_low"]) == ("", "")
     assert rows[0]["vary"] == "init"
     fields = {field for group in MEASURES.values() for measure in group for field in measure.fields}
-    counts = {"study", "source", "kind", "vary", "n", "planned", "diverged", "damaged"}
-    assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == fields | counts
+    others = {"study", "source", "kind", "vary", "n", "planned", "diverged", "damaged", "unisolated"}
+    assert {name.removesuffix("_low").removesuffix("_high") for name in rows[0]} == fields | others
 
 
 def test_json_is_the_contract() -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from textual.message import Message
 
-from engine.dispatch.launch import plan_protocol
 from engine.errors import NondetError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import Fault, ProtocolError
 from engine.protocol.load import parse_protocol
-from engine.tuning.choice import recall
+from engine.tuning.choice import plan_known, recall
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def judge(text: str, file: str, store: Path) -> Judgement:
     protocol = None
     try:
         protocol = parse_protocol(text, file=file)
-        plan = plan_protocol(protocol, recall(protocol, store=str(store)).packings)
+        plan = plan_known(protocol, recall(protocol, store=str(store)), store=str(store))
     except ProtocolError as error:
         return Judgement(text, protocol, faults=tuple(error.faults))
     except NondetError as error:
