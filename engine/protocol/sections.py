@@ -15,7 +15,7 @@ from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.data_section import Data
 from engine.protocol.keys import Key, declared, key
-from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS
+from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS, EvaluateRecipe, TrainRecipe
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -102,35 +102,39 @@ class Train:
     )
     optimizer: str = key(
         choice(("sgd", "adam", "nt-asgd")),
-        "sgd",
+        TrainRecipe.optimizer,
         "sgd in the paper; nt-asgd for its text",
         "Chooses the optimiser; nt-asgd is stochastic gradient descent that averages weights from a point on that the "
         "validation loss triggers.",
     )
     lr: float = key(
         number(0, 1000, above=True),
-        0.40,
+        TrainRecipe.lr,
         "the highest learning rate; 0.40 in the paper",
         "Sets the highest learning rate of the schedule.",
     )
-    momentum: float = key(number(0, 1, below=True), 0.9, "0.9 in the paper", "Sets the momentum of sgd.")
-    weight_decay: float = key(number(0, 100), 5e-4, "5e-4 in the paper", "Sets the decay of all weights.")
+    momentum: float = key(
+        number(0, 1, below=True), TrainRecipe.momentum, "0.9 in the paper", "Sets the momentum of sgd."
+    )
+    weight_decay: float = key(
+        number(0, 100), TrainRecipe.weight_decay, "5e-4 in the paper", "Sets the decay of all weights."
+    )
     bias_bn_lr_scale: float = key(
         number(0, 100),
-        0.1,
+        TrainRecipe.bias_bn_lr_scale,
         "0.1 in the published code, 1.0 is off",
         "Multiplies the learning rate of biases and of batch norms.",
     )
     schedule: str = key(
         choice(("cosine", "snapshot", "constant")),
-        "cosine",
+        TrainRecipe.schedule,
         "cosine in the paper",
         "Chooses how the learning rate changes; snapshot repeats the cosine in cycles and averages the predictions of "
         "their ends.",
     )
     warmup_epochs: float = key(
         number(0, 100_000),
-        3,
+        TrainRecipe.warmup_epochs,
         "3 in the paper; fewer for short trainings",
         "Sets for how many epochs the learning rate rises from 0.",
     )
@@ -140,7 +144,9 @@ class Train:
         "of the snapshot schedule; 5 in the paper",
         "Sets the number of cycles of the snapshot schedule.",
     )
-    clip_grad_norm: float = key(number(0, 1e9), 0.0, "0 is off", "Shortens each step's gradient to at most this norm.")
+    clip_grad_norm: float = key(
+        number(0, 1e9), TrainRecipe.clip_grad_norm, "0 is off", "Shortens each step's gradient to at most this norm."
+    )
     weight_noise: float = key(
         number(0, 10),
         0.0,
@@ -176,7 +182,7 @@ class Train:
     )
     precision: str = key(
         choice(("fp32", "tf32", "bf16")),
-        "fp32",
+        TrainRecipe.precision,
         "fp32 lets one ulp survive",
         "Chooses the arithmetic; fp32 is IEEE with TF32 off.",
     )
@@ -216,10 +222,12 @@ class Bit:
 class Evaluate:
     """[evaluate]: the views of each test image whose logits are averaged, and how a test text is read."""
 
-    flip: bool = key(flag, False, "true adds the mirror image of every view", "Adds the mirror image of every view.")
+    flip: bool = key(
+        flag, EvaluateRecipe.flip, "true adds the mirror image of every view", "Adds the mirror image of every view."
+    )
     crops: int = key(
         checks.square,
-        1,
+        EvaluateRecipe.crops,
         "crops over the padding, averaged; 1 is the image alone, 25 or 81 for CIFAR",
         "Sets the number of crops, on a regular grid over the padding.",
     )
