@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from measurement import Measurement
 from metrics_speed import measure_pair
+
+from engine.metrics.__main__ import COMPUTE_ENVIRONMENT
 
 REPLICAS, EXAMPLES, CLASSES = 20, 50_000, 1_000
 BASELINE_PAIRS = 3
@@ -47,7 +50,7 @@ def write_logits(folder: Path) -> tuple[Path, Path]:
 def measure_peak(*arguments: str) -> tuple[float, int]:
     """Seconds that the program says, and the most memory that was its own and no part of a file, in bytes."""
     command = [sys.executable, "-P", "-c", PROGRAM, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | COMPUTE_ENVIRONMENT)
     peak = 0
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status").read_text()

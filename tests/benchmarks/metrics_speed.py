@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 from measurement import Measurement, best_s
 from scipy import special, stats
 
 from engine.metrics import diversity
+from engine.metrics.__main__ import COMPUTE_ENVIRONMENT
 
 REPLICAS, EXAMPLES, CLASSES = 100, 10_000, 10
 BASELINE_PAIRS = 3
 """Pairs that the baseline is timed on; it is proportional to their number."""
 
-BUDGET = 200
+BUDGET = 250
 
 
 def make_logits() -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +42,8 @@ def measure_pair(one: np.ndarray, other: np.ndarray, labels: np.ndarray) -> tupl
     )
 
 
-def measure() -> Measurement:
+def measure_both_s() -> tuple[float, float]:
+    """Seconds for all measures, and for a pair in the baseline."""
     logits, labels = make_logits()
     pairs = list(itertools.combinations(range(REPLICAS), 2))
 
@@ -45,11 +51,22 @@ def measure() -> Measurement:
         for i, j in pairs[:: len(pairs) // BASELINE_PAIRS][:BASELINE_PAIRS]:
             measure_pair(logits[i], logits[j], labels)
 
-    ours_s = best_s(lambda: diversity(logits, labels), 5)
-    pair_s = best_s(baseline, 3) / BASELINE_PAIRS
-    ratio = pair_s * len(pairs) / ours_s
+    return best_s(lambda: diversity(logits, labels), 5), best_s(baseline, 3) / BASELINE_PAIRS
+
+
+def measure() -> Measurement:
+    # In a process with the environment of the one that measures studies; numpy reads it when it is loaded.
+    environment = os.environ | COMPUTE_ENVIRONMENT
+    done = subprocess.run([sys.executable, __file__], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    ours_s, pair_s = map(float, done.stdout.split())
+    count = math.comb(REPLICAS, 2)
+    ratio = pair_s * count / ours_s
     text = (
         f"R={REPLICAS}, N={EXAMPLES:,}, C={CLASSES}: {ours_s:.2f} s; scipy and numpy {1000 * pair_s:.1f} ms per pair, "
-        f"{pair_s * len(pairs):.0f} s for {len(pairs):,} pairs: 1/{ratio:.0f}"
+        f"{pair_s * count:.0f} s for {count:,} pairs: 1/{ratio:.0f}"
     )
     return Measurement(text, f"1/{BUDGET}", ratio >= BUDGET)
+
+
+if __name__ == "__main__":
+    print(*measure_both_s())
