@@ -31,7 +31,11 @@ from engine.training.trials.workbench import Workbench
 CLOSE = 1e-9
 """Distance between weights, relative to how far they moved, that rounding in float64 stays below."""
 
-BATCH = 8
+BATCH = 32
+"""Examples of a step, as far as there are so many: batch norms over few numbers make much of rounding."""
+
+LEAST_BATCH = 8
+
 RATE = 0.01
 
 Weights = dict[str, Tensor]
@@ -73,7 +77,7 @@ def find_leak(recipe: Recipe, bench: Workbench) -> Leak | None:
     data = bench.data
     if recipe.model.draws is None or not isinstance(data, Dataset):
         return None
-    size = max(1, min(BATCH, recipe.train.batch_size, len(data.train_labels) // 2))
+    size = _count_examples(recipe.train.batch_size, len(data.train_labels))
     task = bench.prepare_single(_simplify(recipe))
     assert isinstance(task, ImageTask), "the data are images"
     first, second = torch.arange(size), torch.arange(size, 2 * size)
@@ -90,6 +94,11 @@ def find_leak(recipe: Recipe, bench: Workbench) -> Leak | None:
         reason = f"its network could not be tested in float64: {summarise_error(cause)}"
         return Leak(reason=reason, everywhere=True)
     return _judge(task, usual, again, turned, mixed)
+
+
+def _count_examples(batch_size: int, examples: int) -> int:
+    """Return how many examples a step sees: half of a minibatch takes as much memory in float64."""
+    return max(1, min(BATCH, batch_size, max(batch_size // 2, LEAST_BATCH), examples // 2))
 
 
 def _simplify(recipe: Recipe) -> Recipe:

@@ -82,7 +82,7 @@ def make(base: Recipe, disturb: str) -> Recipe:
         ("by_data", "in other company", True),
         ("in_single_precision", "could not be tested in float64: RuntimeError", True),
         ("by_own_generator", "draws with rand by place in the batch: another order", False),
-        ("for_the_batch", r"draws rand of shape \(15,\) for a batch as a whole", False),
+        ("for_the_batch", r"draws rand of shape \(39,\) for a batch as a whole", False),
         ("by_place", "treats an example by its place in the batch", False),
     ],
 )
