@@ -145,7 +145,8 @@ def test_every_table_repeats_it() -> None:
     assert make_notes([arm]) == ["shuffle: NOT ISOLATED, which the protocol allows: its network draws with numpy_"]
     texts = {name: form("study", [arm], None) for name, form in FORMATS.items()}
     assert "- shuffle: NOT ISOLATED, which the protocol allows: its network draws with numpy\\_" in texts["markdown"]
-    assert "% shuffle: NOT ISOLATED" in texts["latex"]
+    note = "shuffle: NOT ISOLATED, which the protocol allows: its network draws with numpy\\_"
+    assert texts["latex"].splitlines()[-1] == rf"\par\noindent{{\footnotesize {note}}}"
     header, row = texts["csv"].splitlines()
     assert header.endswith(",unisolated")
     assert row.endswith(",its network draws with numpy_")

@@ -13,6 +13,7 @@ from engine.study.metrics_record import ArmMeasures, describe_metrics, spread_es
 from tui.text.diagnostics import make_diagnostics_columns, make_diagnostics_notes, make_diagnostics_rows
 from tui.text.disputes import NOTES, explain_absence, list_disputes, make_disputes_columns, make_disputes_rows
 from tui.text.tables import (
+    NOT_ISOLATED,
     are_text,
     arm_name,
     make_columns,
@@ -80,7 +81,9 @@ def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None 
     plain = make_rows(arms, reference=reference, indent="")
     heads = [f"{column.title} ({column.unit})" for column in columns]
     notes = [*make_notes(arms), *make_interval_notes(arms), *make_published_notes(plain)]
-    return _draw_latex(study, heads, plain, notes)
+    # The other notes are comments, for whoever writes the caption; this one has to be printed.
+    leaks = [rf"\par\noindent{{\footnotesize {escape_latex(note)}}}" for note in notes if NOT_ISOLATED in note]
+    return "".join([_draw_latex(study, heads, plain, notes), *(f"{leak}\n" for leak in leaks)])
 
 
 def _draw_latex(study: str, heads: list[str], plain: list[list[str]], notes: list[str]) -> str:

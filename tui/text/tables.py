@@ -174,6 +174,10 @@ def make_interval_notes(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE)
     return notes
 
 
+NOT_ISOLATED = "NOT ISOLATED, which the protocol allows"
+"""Begins the note on an arm in which other sources change along with those that vary."""
+
+
 def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
     """Make notes of what a reader has to know beside the numbers: controls, losses, reasons.
 
@@ -192,7 +196,7 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
         if arm.unisolated is not None:
-            said.append(f"NOT ISOLATED, which the protocol allows: {printable(arm.unisolated)}")
+            said.append(f"{NOT_ISOLATED}: {printable(arm.unisolated)}")
         said += [printable(reason) for reason in (empty or {}).get(arm.name, {}).values()]
         for one in said:
             notes.setdefault(one, []).append(arm_name(arm))
