@@ -120,8 +120,9 @@ def format_disputes_markdown(arms: Sequence[ArmMeasures]) -> str:
     rows = [[escape_markdown(cell) for cell in row] for row in make_disputes_rows(arms)]
     lines = [_markdown_row(header), "|---|" + "---:|" * (len(header) - 1), *map(_markdown_row, rows)]
     notes = [f"- {escape_markdown(note)}" for note in NOTES]
-    listed = ["```", *list_disputes(arms), "```"]
-    return "\n".join([*lines, "", *notes, "", *listed]) + "\n"
+    # Indented lines are shown as they are, whatever an arm is called.
+    listed = [f"    {line}" for line in list_disputes(arms)]
+    return "\n".join(["### What replicas disagree about", "", *lines, "", *notes, "", *listed]) + "\n"
 
 
 def format_diagnostics_latex(study: str, arms: Sequence[ArmMeasures]) -> str:
