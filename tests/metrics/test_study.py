@@ -2,77 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import resource
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from msgspec.structs import replace as replace_fields
 
 from engine.catalog.measures import MEASURES
-from engine.errors import StudyError
 from engine.metrics import __main__ as command
 from engine.metrics import diversity
 from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
-from engine.metrics.replicas import read_labels, read_replica
-from engine.metrics.study import measure_study
-from engine.plan.records import PlannedArm
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
-from engine.study.records import read_record, write_record
 from engine.study.run_state import read_state
-from engine.study.study_plan import MeasuringSettings, StudyPlan, read_plan
+from tests.helpers.arrays_study import ARMS, LABELS, LOGITS, measure, put, write_plan
 from tests.helpers.json_files import write_json
-from tests.helpers.records import make_arm, make_result, make_study
-
-LABELS = np.arange(60) % 5
-LOGITS = np.random.default_rng(3).normal(size=(6, 60, 5)).astype(np.float32) + 2 * np.eye(5, dtype=np.float32)[LABELS]
-ARMS = [make_arm("Control", ["c1", "c2"]), make_arm("Init", ["r0", "r1", "r2", "r3"], vary=("init",))]
-
-
-def put(paths: StudyPaths, run: str, logits: np.ndarray, **result: Any) -> None:
-    make_folder(paths.run(run).folder)
-    np.save(paths.run(run).predictions, logits)
-    digests = {
-        "weights_sha256": f"{hash(logits.tobytes()):x}",
-        "predictions_sha256": hashlib.sha256(paths.run(run).predictions.read_bytes()).hexdigest(),
-        "labels_sha256": hashlib.sha256(paths.labels.read_bytes()).hexdigest(),
-    }
-    write_record(paths.run(run).result, make_result(run=run, **digests | result))
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> StudyPaths:
-    paths = StudyPaths(tmp_path / "study")
-    make_folder(paths.folder)
-    write_plan(paths, ARMS, bootstrap=50)
-    np.save(paths.labels, LABELS)
-    for run, number in {"c1": 5, "c2": 5, "r0": 0, "r1": 1, "r2": 2, "r3": 3}.items():
-        put(paths, run, LOGITS[number])
-    return paths
-
-
-def write_plan(paths: StudyPaths, arms: list[PlannedArm], *, bootstrap: int) -> None:
-    settings = MeasuringSettings(cka=False, cka_examples=2048, bootstrap=bootstrap)
-    write_record(paths.plan, make_study(arms, metrics=settings))
-
-
-def measure(paths: StudyPaths, previous: StudyMeasures | None = None, seen: Seen | None = None) -> StudyMeasures:
-    content = measure_study(paths, read_plan(paths), previous=previous, seen=seen)
-    write_metrics(paths.metrics, content)
-    assert read_metrics(paths.metrics) == content, "what is written is what is read"
-    return content
+from tests.helpers.records import make_arm
 
 
 def test_entry_holds_the_measures_and_their_counts(paths: StudyPaths) -> None:
@@ -363,40 +313,6 @@ def test_replaced_run_is_measured_anew(paths: StudyPaths) -> None:
     init = measure(paths, first).arms[1]
     assert init.runs_used == first.arms[1].runs_used
     assert init.find("disagreement").value == diversity(LOGITS[[0, 4, 2, 3]], LABELS).disagreement
-
-
-def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
-    """As large studies at the usual limit of 1,024 files: none may stay open or mapped."""
-    names = [f"m{number}" for number in range(300)]
-    write_plan(paths, [make_arm("One", names[:150], vary=("init",)), make_arm("Two", names[150:])], bootstrap=0)
-    rng = np.random.default_rng(1)
-    for name in names:
-        put(paths, name, rng.normal(size=(60, 5)).astype(np.float32))
-    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731
-    command_line = [sys.executable, "-P", "-m", "engine.metrics", str(paths.folder)]
-    done = subprocess.run(command_line, preexec_fn=limit, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    content = read_metrics(paths.metrics)
-    assert isinstance(content, StudyMeasures)
-    assert [(arm.n, arm.damaged) for arm in content.arms] == [(150, 0), (150, 0)]
-
-
-def test_too_many_open_files_are_no_damage(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(StudyError, match="ulimit -n"):
-        read_labels(paths.labels)
-    with pytest.raises(StudyError, match="ulimit -n"):
-        read_record(paths.plan, StudyPlan)
-    monkeypatch.undo()
-    labels = read_labels(paths.labels)
-    opened = os.open
-    monkeypatch.setattr(os, "open", lambda path, *rest: refuse() if path.suffix == ".npy" else opened(path, *rest))
-    with pytest.raises(StudyError, match="ulimit -n"):
-        read_replica(paths, "r1", labels, {})
-    assert not paths.run("r1").damage.exists()
 
 
 @pytest.mark.parametrize("content", [None, b"PK", "other"])
