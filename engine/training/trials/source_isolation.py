@@ -84,10 +84,10 @@ def find_leak(recipe: Recipe, bench: Workbench) -> Leak | None:
     if len(data.train_labels) < 2 * size:  # a single example
         second = first
     try:
-        with _in_float64():
-            usual, again = (_train(task, data, (first, second)) for _ in range(2))
-            turned = _train(task, data, (first.flip(0), second.roll(size // 2)))
-            mixed = _draw(task, data, torch.cat([first[size // 2 :], second[: size // 2]]))
+        with _holding(torch.float64):
+            usual, again = (_train(_copy(task, bench), data, (first, second)) for _ in range(2))
+            turned = _train(_copy(task, bench), data, (first.flip(0), second.roll(size // 2)))
+            mixed = _draw(_copy(task, bench), data, torch.cat([first[size // 2 :], second[: size // 2]]))
     except Exception as cause:  # a user's model may raise anything in other numbers than those it was written for
         if is_out_of_memory(cause):
             raise
@@ -109,22 +109,26 @@ def _simplify(recipe: Recipe) -> Recipe:
 
 
 @contextlib.contextmanager
-def _in_float64() -> Generator[None]:
-    """Let new tensors hold float64."""
+def _holding(dtype: torch.dtype) -> Generator[None]:
+    """Let new tensors hold numbers of a type."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
         yield
     finally:
         torch.set_default_dtype(before)
 
 
-def _copy(task: ImageTask) -> ImageTask:
-    """Return a task with a network of its own, in float64, that draws from the same context."""
+def _copy(task: ImageTask, bench: Workbench) -> ImageTask:
+    """Return a task with a network of its own, in float64, with the same weights."""
     masks = task.network.masks
-    network = copy.deepcopy(task.network, memo={id(masks): masks})
-    network.model.double().train()
-    own = replace(task, network=network)
+    try:
+        own = replace(task, network=copy.deepcopy(task.network, memo={id(masks): masks}))
+    except Exception:  # a user's network may hold what cannot be copied, such as a weight that is computed from others
+        with _holding(torch.float32):
+            own = bench.prepare_single(task.recipe)
+        assert isinstance(own, ImageTask), "the data are images"
+    own.model.double().train()
     own.key_masks(1)
     return own
 
@@ -134,9 +138,9 @@ def _cut(data: Dataset, ids: Tensor) -> Batch:
     return Batch(data.normalise(data.train_inputs[ids]).double(), data.train_labels[ids], ids)
 
 
-def _train(task: ImageTask, data: Dataset, batches: Sequence[Tensor]) -> _Trained:
-    """Train some steps from the task's weights, which stay as they are."""
-    own, seed, watch = _copy(task), task.recipe.seeds.stochastic or 0, _Watch()
+def _train(own: ImageTask, data: Dataset, batches: Sequence[Tensor]) -> _Trained:
+    """Train a task for some steps."""
+    seed, watch = own.recipe.seeds.stochastic or 0, _Watch()
     masks = own.network.masks
     draws: list[list[Draw]] = []
     optimiser = torch.optim.SGD(own.model.parameters(), lr=RATE)
@@ -156,9 +160,9 @@ def _train(task: ImageTask, data: Dataset, batches: Sequence[Tensor]) -> _Traine
     return _Trained(own.model.state_dict(), draws, tuple(watch.names), tuple(disturbed))
 
 
-def _draw(task: ImageTask, data: Dataset, ids: Tensor) -> list[Draw]:
+def _draw(own: ImageTask, data: Dataset, ids: Tensor) -> list[Draw]:
     """Return what a forward pass of another step draws for some examples."""
-    own, seed = _copy(task), task.recipe.seeds.stochastic or 0
+    seed = own.recipe.seeds.stochastic or 0
     masks = own.network.masks
     masks.log = draws = []
     try:

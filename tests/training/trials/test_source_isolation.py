@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,17 @@ def for_the_batch(x):
 def draws_nothing(x):
     return x
 
+def by_torch(x):
+    return torch.nn.functional.dropout(x)
+
+class Uncopied(Net):
+    def __init__(self, disturb, classes):
+        super().__init__(disturb, classes)
+        self.computed = torch.ones(2, requires_grad=True) * 2  # no leaf, which deepcopy refuses
+
+def uncopied(input_shape, classes, disturb):
+    return Uncopied(globals()[disturb], classes)
+
 def build(input_shape, classes, disturb):
     return Net(globals()[disturb], classes)
 """
@@ -103,6 +115,15 @@ def test_leak_is_found_with_its_cause(
 def test_network_without_a_leak_has_none(batch_size: int, base: Recipe, bench: Workbench) -> None:
     recipe = replace(make(base, "draws_nothing"), train=replace(base.train, batch_size=batch_size))
     assert find_leak(recipe, bench) is None
+
+
+def test_network_that_cannot_be_copied_is_built_anew(base: Recipe, bench: Workbench) -> None:
+    for disturb, isolated in (("by_torch", True), ("by_place", False)):
+        recipe = make(base, disturb)
+        recipe = replace(recipe, model=replace(recipe.model, target="leakynets:uncopied"))
+        with pytest.raises(RuntimeError, match="deepcopy"):
+            copy.deepcopy(bench.prepare_single(recipe).model)
+        assert (find_leak(recipe, bench) is None) is isolated
 
 
 def test_projects_own_networks_are_not_tested(base: Recipe) -> None:
