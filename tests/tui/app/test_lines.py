@@ -66,6 +66,25 @@ def read_rows(app: App[None]) -> list[str]:
     return [view.render_line(y).text for y in range(view.size.height)]
 
 
+async def test_line_has_the_style_of_its_text() -> None:
+    app = Listing(
+        [
+            Line(Text("whole", style="bold")),
+            Line(Text("part ", style="dim").append("bold", "bold")),
+            Line(Text("x"), "x"),
+        ]
+    )
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        strips = [app.query_one(LinesView).render_line(y) for y in range(2)]
+        styles = [
+            [(s.text.strip(), bool(s.style and s.style.bold), bool(s.style and s.style.dim)) for s in strip]
+            for strip in strips
+        ]
+        assert styles[0][0] == ("whole", True, False)
+        assert styles[1][:2] == [("part", False, True), ("bold", True, True)]
+
+
 @pytest.mark.parametrize("rows", [3, 30])
 async def test_line_that_goes_on_ends_in_an_ellipsis_where_it_is_cut(rows: int) -> None:
     """With a scrollbar, which takes the last column, and without."""

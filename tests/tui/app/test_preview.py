@@ -87,6 +87,18 @@ def test_study_draws_its_intervals_on_one_axis(tmp_path: Path) -> None:
     assert "nothing is measured yet" in " ".join(read_rows(StudyPreview(summary, (make_measures(name="None"),))))
 
 
+@pytest.mark.parametrize("width", [0, 1, 20, 40, 63, 200])
+def test_every_width_has_a_preview(own: Path, tmp_path: Path, width: int) -> None:
+    summary = summarise_study(write_study(tmp_path / "alpha", done=3, running=0))
+    arms = tuple(
+        make_measures(name=f"Floating-point order, onset {number}", n=3, accuracy_sd=0.5) for number in (1, 12)
+    )
+    rows = read_rows(StudyPreview(summary, arms), width)
+    assert len({row for row in rows if "●" in row[:2]}) == 2, "names that begin alike are told apart"
+    assert ("95 % intervals" in " ".join(rows)) is (width >= 63), "what is not drawn is not explained"
+    assert read_rows(preview_protocol(own, name="own", description="", store=tmp_path), width)
+
+
 def test_what_is_being_read_is_said() -> None:
     assert read_rows(None) == ["reading …"]
 

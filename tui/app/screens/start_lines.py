@@ -16,7 +16,7 @@ from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, descri
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
 from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
-from tui.text.format import UNICODE, describe_state, fit_name
+from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
 from tui.text.tables import Column, head_columns
 from tui.text.whiskers import draw_interval, fit_axis
 
@@ -32,7 +32,14 @@ RECOMMENDED = (
 SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
 """The measures that a preview draws, where they are declared for the networks."""
 
-NAME_WIDTH, CELL_WIDTH = 28, 8
+NAME_WIDTH, LEAST_NAME = 28, 14
+"""Columns of a name at most, and what it keeps where there is little room."""
+
+LEAST_WIDTH = 40
+"""Columns that a preview is laid out for at least; what does not fit is cut."""
+
+CELL_WIDTH, LEAST_BAR = 7, 5
+"""Columns of a value, and of an interval that is worth drawing."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ def make_preview(preview: Preview | str | None, width: int, theme: str) -> list[
         width: Columns at hand.
         theme: The framework's name of the theme.
     """
+    width = max(width, LEAST_WIDTH)  # a pane that is hidden has none
     if preview is None:
         return [Line(Text("reading …", style="dim"))]
     if isinstance(preview, str):
@@ -160,24 +168,23 @@ def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
 
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
     """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
-    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in arms))
-    bar = max(0, (width - name_width - 3) // len(columns) - CELL_WIDTH - 3)
+    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in arms), max(LEAST_NAME, width // 3))
+    names = shorten_apart([printable(arm.name) for arm in arms], name_width)
+    cell = (width - name_width - 3) // len(columns)
+    bar = cell - CELL_WIDTH - 1
     axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
-    head = Text(" " * (name_width + 3), no_wrap=True)
-    for column in columns:
-        head.append(f"{column.title}, {column.unit}"[: CELL_WIDTH + bar + 2].ljust(CELL_WIDTH + bar + 3), "bold")
-    lines = [Line(head)]
-    for number, arm in enumerate(arms):
+    heads = (shorten(f"{column.short}, {column.unit}", cell - 1) for column in columns)
+    lines = [Line(Text(" " * (name_width + 3) + "".join(f"{head:{cell}}" for head in heads), "bold", no_wrap=True))]
+    for number, (arm, name) in enumerate(zip(arms, names, strict=True)):
         style = arm_style(number, theme)
-        row = Text(no_wrap=True).append(f"{UNICODE.running} ", style)
-        row.append(f"{fit_name(printable(arm.name), name_width):{name_width}} ")
+        row = Text(no_wrap=True).append(f"{UNICODE.running} ", style).append(f"{name:{name_width}} ")
         for column, axis in zip(columns, axes, strict=True):
             found = arm.find(column.measure.key)
             value = UNICODE.missing if found.value is None else f"{found.value:.3g}"
-            row.append(f"{value:>{CELL_WIDTH - 1}} ")
-            row.append(" " * bar if axis is None or bar < 5 else draw_interval(found, axis, bar), style)
-            row.append("   ")
+            row.append(f"{value:<{CELL_WIDTH}}")
+            row.append(" " * bar if axis is None or bar < LEAST_BAR else draw_interval(found, axis, bar), style)
+            row.append(" ")
         lines.append(Line(row))
-    lines.append(Line(Text("")))
-    lines += wrap_lines("lines are 95 % intervals; t shows all measures, Enter the runs", width)
-    return lines
+    said = "t shows all measures, Enter the runs"
+    said = said if bar < LEAST_BAR else f"lines are 95 % intervals; {said}"
+    return [*lines, Line(Text("")), *wrap_lines(said, width)]

@@ -154,8 +154,7 @@ class LinesView(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         strip = self.strips.get(number)
         if strip is None:
-            segments = self.lines[number].text.render(self.app.console)
-            strip = self.strips[number] = Strip([s for s in segments if s.text != "\n"])
+            strip = self.strips[number] = Strip(self._draw(self.lines[number].text))
         left = self.scroll_offset.x
         base = self.rich_style
         shown = strip.crop(left, left + width).extend_cell_length(width)
@@ -166,6 +165,12 @@ class LinesView(ScrollView, can_focus=True):
         if self.has_cursor and self.has_focus and number == self.row and self.lines[number].key is not None:
             return Strip([Segment(segment.text, CURSOR) for segment in shown]).apply_style(base)
         return shown.apply_style(base)
+
+    def _draw(self, text: Text) -> list[Segment]:
+        segments = [segment for segment in text.render(self.app.console) if segment.text != "\n"]
+        # rich leaves out the style of a text as a whole where no part of it has one of its own.
+        whole = None if text.spans else self.app.console.get_style(text.style)
+        return list(Segment.apply_style(segments, whole))
 
     def _nearest(self, row: int, direction: int) -> int:
         """Return the next line with a key in a direction, else in the other one."""
