@@ -42,6 +42,7 @@ def test_folder_is_the_contracts(file: Path, protocol_text: str) -> None:
     assert set(read.provenance.versions) >= {"torch", "numpy", "python"}
 
 
+@pytest.mark.slow
 def test_preparing_again_changes_nothing(file: Path) -> None:
     paths, _ = prepare(file)
     before = {path: path.stat().st_mtime_ns for path in paths.folder.rglob("*")}
@@ -82,6 +83,7 @@ def test_study_that_runs_is_not_changed_under_its_supervisor(file: Path) -> None
     assert read_plan(paths).epochs == dict.fromkeys(read_plan(paths).order, 2)
 
 
+@pytest.mark.slow
 def test_plan_of_a_later_version_is_left_alone(file: Path) -> None:
     paths, _ = prepare(file)
     paths.plan.write_text('{"v": 99}')
@@ -90,6 +92,7 @@ def test_plan_of_a_later_version_is_left_alone(file: Path) -> None:
     assert paths.plan.read_text() == '{"v": 99}'
 
 
+@pytest.mark.slow
 def test_damaged_plan_is_written_anew(file: Path) -> None:
     paths, _ = prepare(file)
     paths.plan.write_text("{")

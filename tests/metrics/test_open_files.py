@@ -21,6 +21,7 @@ from tests.helpers.arrays_study import put, write_plan
 from tests.helpers.records import make_arm
 
 
+@pytest.mark.slow
 def test_more_runs_than_open_files_are_all_measured(paths: StudyPaths) -> None:
     """As large studies at the usual limit of 1,024 files: none may stay open or mapped."""
     names = [f"m{number}" for number in range(300)]

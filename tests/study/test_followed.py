@@ -77,6 +77,7 @@ def test_curves_of_runs_that_are_no_longer_done_are_not_taken_from_the_file(tmp_
     check_series(paths, StudyView(paths, known=known).refresh().arms[0])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_epochs_of_single_runs(tmp_path: Path) -> None:
     """What is kept is told by arms and epochs: with twenty times the replicas there is hardly more of it."""
     kept: list[int] = []

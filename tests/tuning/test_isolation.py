@@ -98,6 +98,7 @@ def find_unisolated(plan: Plan) -> dict[str, str]:
     return {arm.name: arm.unisolated for arm in plan.arms if arm.unisolated is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("everywhere", "refused"), [(True, ("control", "shuffle", "order")), (False, ("shuffle", "order"))]
 )
@@ -114,6 +115,7 @@ def test_arms_that_leak_are_refused_by_name(
     assert "model.allow_unisolated = true" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_arms_that_allow_it_are_trained_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = say(monkeypatch, Leak(reason="its network does so", everywhere=False))
     protocol = parse(tmp_path, allow=ALLOW)
@@ -129,11 +131,13 @@ def test_arms_that_allow_it_are_trained_and_say_so(tmp_path: Path, monkeypatch: 
         decide(one, store=str(tmp_path), timed=False)
 
 
+@pytest.mark.slow
 def test_allowing_is_no_part_of_a_run(tmp_path: Path) -> None:
     plans = [plan_protocol(parse(tmp_path, allow=allow)) for allow in ("", ALLOW)]
     assert list(plans[0].recipes) == list(plans[1].recipes)
 
 
+@pytest.mark.slow
 def test_network_without_a_leak_has_no_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     say(monkeypatch, None)
     decided = decide(parse(tmp_path), store=str(tmp_path), timed=False)

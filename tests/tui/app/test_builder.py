@@ -59,6 +59,7 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
         assert "Open" not in footer(app), "and no line to open"
 
 
+@pytest.mark.slow
 async def test_palette_and_help_offer_what_acts(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -136,6 +137,7 @@ async def test_cursor_stays_on_its_arm_when_a_change_is_taken_back(
         assert screen_of(app).arm == arm
 
 
+@pytest.mark.slow
 async def test_builder_imports_no_target_and_keeps_what_is_trusted(
     make_app: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

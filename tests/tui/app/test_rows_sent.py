@@ -82,6 +82,7 @@ async def test_lists_send_the_rows_that_differ(make_app: Make, store: Path, monk
         assert sent == training
 
 
+@pytest.mark.slow
 async def test_cursor_is_on_one_line_wherever_it_moves(make_app: Make, store: Path) -> None:
     app = make_app(opened=write_study(store / "s").folder)
     async with app.run_test(size=(120, 40)) as pilot:

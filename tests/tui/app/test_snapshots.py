@@ -134,8 +134,14 @@ STATES: dict[str, Step] = {
 }  # fmt: skip
 
 
+QUICK = ("start", "builder", "monitor", "results")
+"""The states that are looked at without waiting for the whole gate."""
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    "state", [pytest.param(state, marks=() if state in QUICK else pytest.mark.slow) for state in STATES]
+)
 async def test_screen_looks_as_it_did(
     state: str, size: tuple[int, int], make_app: Callable[..., NondetApp], store: Path
 ) -> None:

@@ -76,6 +76,7 @@ async def test_screen_may_be_left_while_it_reads(make_app: Make, store: Path, mo
         assert isinstance(app.screen, StartScreen)
 
 
+@pytest.mark.slow
 async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
