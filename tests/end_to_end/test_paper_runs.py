@@ -42,7 +42,7 @@ def test_study_of_views_grids_and_layers_ends_with_everything_measured(study: St
     weights = {weights for weights, _ in study.digests().values()}
     assert len(weights) == 9 + 3, "every pair of the grid, whose first column is the plain arm, and the averaged runs"
     assert grid["n"] == 9
-    assert set(grid["crossed"]) == {"sources", "levels", "accuracy", "cross_entropy", "logits"}
+    assert set(grid["crossed"]) == {"sources", "levels", "accuracy", "true_accuracy", "cross_entropy", "logits"}
     names = [layer["layer"] for layer in plain["cka"]]
     assert names == ["Conv1", "ResBlock1", "AvgPool", "Logits"]
     assert all(0 < layer["cka"] <= 1 and layer["n"] == 3 for arm in (plain, averaged) for layer in arm["cka"])
