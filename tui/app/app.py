@@ -291,8 +291,12 @@ class NondetApp(App[None]):
         if found.obstacles:
             self._complain("\n".join((f"{path}: nothing was trained", *found.obstacles)))
             return
-        rows = [f"Train {printable(found.name)}?", f"{printable(found.workload)}: {describe_work(found)[0]}"]
-        rows += [*describe_work(found)[1:], f"into {self.options.store / found.name}"]
+        if found.left == 0:  # only what is measured may be missing
+            self.call_from_thread(self.run_protocol, path)
+            return
+        runs, *others = describe_work(found)
+        rows = [f"Train {printable(found.name)}?", f"{printable(found.workload)}: {runs}", *others]
+        rows.append(f"into {printable(str(self.options.store / found.name))}")
         self.post_message(TrainingDescribed("\n".join(rows), lambda: self.run_protocol(path)))
 
     @work(thread=True, group="run")
@@ -303,6 +307,9 @@ class NondetApp(App[None]):
             self._complain(found.fault)
             return
         left = found.total - found.done
+        if left == 0:
+            self.call_from_thread(self.start_training, paths)
+            return
         question = f"Train what {printable(paths.name)} lacks? {left} of {found.total} runs are left."
         self.post_message(TrainingDescribed(question, lambda: self.start_training(paths)))
 

@@ -26,16 +26,17 @@ MAX_BYTES = 200_000
 GROUPS = {
     "start": "Start here",
     "yours": "Your protocols",
-    "minutes": "The paper in minutes: small networks, data that come along",
-    "full": "The paper at full size: downloaded data, GPUs",
+    "minutes": "Papers in minutes: small networks, data that come along",
+    "full": "Papers at full size: downloaded data, GPUs",
 }
 """Group of a protocol file → what stands above those of it, in the order of the screen."""
 
 GROUP_NOTES = {
     "start": "A small study that shows what the program measures, from beginning to end.",
     "yours": "The protocols that were opened lately, and those in ./protocols and in this folder.",
-    "minutes": "Every table and figure of the paper with small networks on data that come along: minutes on two cores.",
-    "full": "Every table and figure with the paper's settings: hundreds of runs, downloaded data, a GPU.",
+    "minutes": "Every table and figure of Summers & Dinneen, and a few studies beside it, with small networks on data "
+    "that come along: minutes on two cores.",
+    "full": "The same with the papers' data and networks: hundreds of runs, downloaded data, a GPU.",
 }
 """Group of a protocol file → what it holds."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.dispatch.executors.registry import open_executor
-from engine.dispatch.launch import data_root, done_runs, find_folder, plan_protocol
+from engine.dispatch.launch import data_root, find_folder
 from engine.errors import NondetError
 from engine.plan.data_presence import MissingData, find_missing
 from engine.plan.plan import Plan
@@ -19,7 +19,7 @@ from engine.protocol.load import load_protocol
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.run_state import read_result
 from engine.study.summary import StudySummary
-from engine.tuning.choice import recall
+from engine.tuning.choice import plan_known, recall
 from tui.text.format import UNICODE, format_seconds
 
 
@@ -52,6 +52,8 @@ class ProtocolPreview:
     """How long what is missing will take, at the pace of the runs that are done; None where none is."""
     missing: tuple[MissingData, ...] = ()
     """Data that are not there."""
+    own_data: bool = False
+    """Whether a function of the user's makes data, of which nobody knows beforehand whether they are there."""
     code: tuple[str, ...] = ()
     """Functions of the user's that training runs."""
     faults: tuple[str, ...] = ()
@@ -96,7 +98,7 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
     """
     try:
         protocol = load_protocol(path)
-        plan = plan_protocol(protocol, recall(protocol, store=str(store)).packings)
+        plan = plan_known(protocol, recall(protocol, store=str(store)), store=str(store))
         places = tuple(open_executor(protocol.dispatch).places)
     except ProtocolError as error:
         faults = tuple(line for fault in error.faults for line in fault.format().splitlines())
@@ -104,11 +106,10 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
     except NondetError as error:
         return ProtocolPreview(name, description, faults=tuple(str(error).splitlines()))
     paths = find_folder(protocol, store=str(store))
-    done = done_runs(paths, plan)
-    results = [result for run in sorted(done) if (result := read_result(paths.run(run))) is not None]
+    results = [result for run in plan.recipes if (result := read_result(paths.run(run))) is not None]
     pace_s = sum(result.seconds for result in results) / len(results) if results else None
     epochs = [recipe.train.epochs for recipe in plan.recipes.values()]
-    left = len(plan.recipes) - len(done)
+    left = len(plan.recipes) - len(results)
     return ProtocolPreview(
         protocol.name,
         protocol.description,
@@ -116,10 +117,11 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
         workload=_name_workload(plan),
         runs=len(plan.recipes),
         epochs=(min(epochs), max(epochs)),
-        done=len(done),
+        done=len(results),
         places=places,
         seconds=None if pace_s is None else pace_s * left / max(1, min(len(places), left)),
         missing=_find_missing(plan, protocol),
+        own_data=any(recipe.data.target is not None for recipe in plan.recipes.values()),
         code=_name_code(plan),
     )
 
@@ -161,11 +163,11 @@ def describe_work(preview: ProtocolPreview) -> list[str]:
     else:
         places = f"{len(preview.places)} {'slot' if len(preview.places) == 1 else 'slots'}"
         where = f"on {places} ({', '.join(preview.places[:2])}{' …' if len(preview.places) > 2 else ''})"
-        pace = "for how long is known once a run is done; T in the builder times a step"
+        pace = "for how long is known once a run is done; t in the builder times an epoch"
         rows.append(f"{where}: " + (pace if preview.seconds is None else f"about {format_seconds(preview.seconds)}"))
     if preview.code:
         rows.append(f"{UNICODE.lost} runs your code: {', '.join(map(printable, preview.code))}")
     rows += [f"{UNICODE.lost} {printable(one.text)}" for one in preview.missing]
-    if not preview.missing:
+    if not preview.missing and not preview.own_data:
         rows.append(f"{UNICODE.done} its data are there")
     return rows

@@ -167,12 +167,18 @@ class LocalExecutor:
     device: DeviceType
     slots: tuple[Slot, ...]
     most_slots: int
-    notes: tuple[str, ...]
+    device_notes: tuple[str, ...]
 
     @property
     def places(self) -> tuple[str, ...]:
         """Return the names of the slots."""
         return tuple(slot.name for slot in self.slots)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what there is to be said of the devices, and of others who use the cores; that takes a moment."""
+        busy = describe_busy_cores(len(self.slots)) if self.device == "cpu" else None
+        return self.device_notes if busy is None else (*self.device_notes, busy)
 
     @property
     def gpus(self) -> tuple[Gpu, ...]:
@@ -227,10 +233,9 @@ def open_local(wanted: Wanted) -> LocalExecutor:
     found = None if wanted.devices == "cpu" else list_devices()
     devices = choose_devices(wanted.devices, found=found)
     slots = make_slots(devices, wanted.slots_per_device, found=found)
-    busy = describe_busy_cores(len(slots)) if devices == ("cpu",) else None
     return LocalExecutor(
         device=device_type(devices),
         slots=slots,
         most_slots=len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU,
-        notes=(*explain_devices(wanted.devices, found=found), *([] if busy is None else [busy])),
+        device_notes=explain_devices(wanted.devices, found=found),
     )

@@ -12,7 +12,6 @@ from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
 from tui.app.screens.start_lines import make_preview
-from tui.app.widgets.lines import LinesView
 
 THEME = "textual-dark"
 OWN = """
@@ -59,6 +58,13 @@ def test_protocol_says_what_it_would_take_and_whose_code_it_runs(own: Path, tmp_
     assert found.obstacles == (), "training fetches it"
 
 
+def test_nothing_is_promised_of_data_that_a_function_makes(own: Path, tmp_path: Path) -> None:
+    own.write_text(OWN.replace('preset = "cifar10"', 'target = "nets:load"'))
+    said = "\n".join(read_rows(preview_protocol(own, name="own", description="", store=tmp_path)))
+    assert "runs your code: nets:load, nets:make" in said
+    assert "data are there" not in said
+
+
 def test_faults_and_missing_corpora_are_obstacles(own: Path, tmp_path: Path) -> None:
     own.write_text(OWN.replace("epochs = 4", "epochs = -4"))
     found = preview_protocol(own, name="own", description="said so", store=tmp_path)
@@ -84,6 +90,9 @@ def test_study_draws_its_intervals_on_one_axis(tmp_path: Path) -> None:
     assert wide.count("●") == 3
     assert control.count("●") == 3
     assert control.index("●", 2) < wide.index("├"), "zero is at the left"
+    assert wide.split("Wide")[1].split()[0] == "3", "of how many replicas that is, is said"
+    leaking = make_measures(name="Leaks", n=3, accuracy_sd=1.0, unisolated="draws with numpy")
+    assert "Leaks: not isolated: draws with numpy" in " ".join(read_rows(StudyPreview(summary, (leaking,)), 80))
     assert "nothing is measured yet" in " ".join(read_rows(StudyPreview(summary, (make_measures(name="None"),))))
 
 
@@ -120,8 +129,6 @@ async def test_preview_follows_the_cursor_and_is_a_page_of_its_own_in_a_small_te
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "✓ done" in screen_text(app)
-        app.screen.query_one("#list", LinesView).move_to(str("file:" + str(Path("protocols/mine.toml").resolve())))
-        await settle(pilot)
         await pilot.press("G")
         await settle(pilot)
         assert "runs of" in screen_text(app)
@@ -151,3 +158,18 @@ async def test_protocol_that_cannot_be_trained_is_refused_before_any_question(
         assert "nothing was trained" in read_notices(app)
         assert "train.epochs" in read_notices(app)
         assert len(app.screen_stack) == 2
+
+
+@pytest.mark.slow
+async def test_study_that_lacks_nothing_goes_on_without_a_question(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
+    paths = write_study(store / "alpha", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        assert started == [paths.folder]

@@ -25,7 +25,7 @@ FOLD = "fold:"
 
 WELCOME = "No study yet. Enter opens a protocol in the builder, r trains it."
 RECOMMENDED = (
-    "No study yet. The cursor is on a good beginning: r trains it in about a minute and a half on two CPU cores, "
+    "No study yet. The cursor is on a good beginning: r trains it, in less than three minutes on two CPU cores and "
     "without a download; Enter shows what it varies."
 )
 
@@ -38,8 +38,8 @@ NAME_WIDTH, LEAST_NAME = 28, 14
 LEAST_WIDTH = 40
 """Columns that a preview is laid out for at least; what does not fit is cut."""
 
-CELL_WIDTH, LEAST_BAR = 7, 5
-"""Columns of a value, and of an interval that is worth drawing."""
+COUNT_WIDTH, CELL_WIDTH, LEAST_BAR = 4, 7, 5
+"""Columns of a count, of a value, and of an interval that is worth drawing."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
 
 
 def _match(needle: str, rows: Mapping[str, Text]) -> list[Line]:
-    """Return the rows that match; the letters that did are marked by the caller's style alone."""
+    """Return the rows that hold the needle's letters in their order."""
     matcher = Matcher(needle) if needle else None
     found = {key: row for key, row in rows.items() if matcher is None or matcher.match(row.plain) > 0}
     return [Line(Text.assemble("  ", row, no_wrap=True), key) for key, row in found.items()]
@@ -170,14 +170,19 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
     """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
     name_width = min(NAME_WIDTH, max(len(arm.name) for arm in arms), max(LEAST_NAME, width // 3))
     names = shorten_apart([printable(arm.name) for arm in arms], name_width)
-    cell = (width - name_width - 3) // len(columns)
+    left = name_width + COUNT_WIDTH + 3
+    cell = (width - left) // len(columns)
     bar = cell - CELL_WIDTH - 1
     axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
     heads = (shorten(f"{column.short}, {column.unit}", cell - 1) for column in columns)
-    lines = [Line(Text(" " * (name_width + 3) + "".join(f"{head:{cell}}" for head in heads), "bold", no_wrap=True))]
+    lines = [Line(Text(f"{'n':>{left - 1}} " + "".join(f"{head:{cell}}" for head in heads), "bold", no_wrap=True))]
     for number, (arm, name) in enumerate(zip(arms, names, strict=True)):
         style = arm_style(number, theme)
-        row = Text(no_wrap=True).append(f"{UNICODE.running} ", style).append(f"{name:{name_width}} ")
+        row = (
+            Text(no_wrap=True)
+            .append(f"{UNICODE.running} ", style)
+            .append(f"{name:{name_width}}{arm.n:>{COUNT_WIDTH}} ")
+        )
         for column, axis in zip(columns, axes, strict=True):
             found = arm.find(column.measure.key)
             value = UNICODE.missing if found.value is None else f"{found.value:.3g}"
@@ -185,6 +190,7 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
             row.append(" " * bar if axis is None or bar < LEAST_BAR else draw_interval(found, axis, bar), style)
             row.append(" ")
         lines.append(Line(row))
+    notes = [f"{printable(arm.name)}: not isolated: {printable(arm.unisolated)}" for arm in arms if arm.unisolated]
     said = "t shows all measures, Enter the runs"
     said = said if bar < LEAST_BAR else f"lines are 95 % intervals; {said}"
-    return [*lines, Line(Text("")), *wrap_lines(said, width)]
+    return [*lines, Line(Text("")), *(line for note in (*notes, said) for line in wrap_lines(note, width, indent="  "))]
