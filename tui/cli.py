@@ -15,26 +15,29 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, NondetError
-from engine.protocol.faults import cut, printable, show_path, suggest
+from engine.protocol.faults import cut, find_near, printable, show_path, suggest
 from tui.commands.streams import forget_output, prepare_streams
 
 USAGE = """\
 nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
-       nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]... [--replicas R] [--devices LIST] [--slots N]
-                  [--json]
+       nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]...
+                  [--replicas R] [--devices LIST] [--slots N] [--json]
        nondet-tui check PROTOCOL.toml [the same options]
-       nondet-tui ls [--store DIR]
-       nondet-tui status STUDY [--store DIR]
+       nondet-tui ls [--store DIR] [--json]
+       nondet-tui status STUDY [--store DIR] [--json]
        nondet-tui cancel STUDY [--store DIR]
-       nondet-tui report STUDY [--store DIR] [--format table|markdown|latex|csv|json] [--out DIR]
+       nondet-tui report STUDY [--store DIR] [--out DIR]
+                  [--format table|markdown|latex|csv|json]
        nondet-tui keys
        nondet-tui locate
-       nondet-tui completion bash|zsh|fish"""
+       nondet-tui completion bash|zsh|fish
+       nondet-tui help [COMMAND]"""
 
 EPILOG = """\
 STUDY is a study's name in the store, or the path of its folder.
 The store is --store, else $NONDET_STORE, else ./studies.
-exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault, 130 interrupted"""
+exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault,
+            130 interrupted"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,6 +48,12 @@ class Parser(argparse.ArgumentParser):
         raise NondetError(
             f"nondet-tui: {cut(printable(message), 500)}\n`nondet-tui --help` shows the commands and their options"
         )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a word that is none of the choices, and name the nearest one."""
+        if action.choices is not None and value not in action.choices:
+            problem = f"invalid choice '{value}': {suggest(str(value), map(str, action.choices))}"
+            raise argparse.ArgumentError(action, problem)
 
 
 class ShowVersion(argparse.Action):
@@ -110,7 +119,7 @@ def run(arguments: list[str]) -> int:
     parser = make_main_parser()
     options, unknown = parser.parse_known_args(arguments)
     mistyped = any(word.startswith("-") for word in unknown)
-    if options.batch is None and options.path is not None and not mistyped:
+    if options.batch is None and options.path is not None and (not mistyped or find_near(options.path, RUNNERS)):
         refuse_unknown(options.path, options.store)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -185,11 +194,17 @@ def make_command_parser(name: str) -> Parser:
 
         parser.add_argument("--format", choices=("table", *FORMATS), default="table")
         parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
+    if name in ("ls", "status"):
+        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name == "help":
+        parser.add_argument(
+            "command", metavar="COMMAND", nargs="?", choices=tuple(RUNNERS), help="default: all of them"
+        )
     if name == "completion":
         from tui.commands.completion import WRITERS
 
         parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
-    if name not in ("keys", "completion"):
+    if name not in ("keys", "completion", "help"):
         add_store(parser)
     return parser
 
@@ -239,7 +254,7 @@ def run_ls(options: argparse.Namespace) -> int:
     """List the studies of the store."""
     from tui.commands.listing import list_studies
 
-    return list_studies(options.store)
+    return list_studies(options.store, as_json=options.json)
 
 
 def run_status(options: argparse.Namespace) -> int:
@@ -247,7 +262,7 @@ def run_status(options: argparse.Namespace) -> int:
     from engine.study.study_plan import find_study
     from tui.commands.listing import show_status
 
-    return show_status(find_study(options.study, store=options.store))
+    return show_status(find_study(options.study, store=options.store), as_json=options.json)
 
 
 def run_cancel(options: argparse.Namespace) -> int:
@@ -305,6 +320,13 @@ def run_completion(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def run_help(options: argparse.Namespace) -> int:
+    """Show the commands and their options, or those of one command."""
+    parser = make_main_parser() if options.command is None else make_command_parser(options.command)
+    parser.print_help()
+    return EXIT_OK
+
+
 RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": run_check,
     "ls": run_ls,
@@ -314,4 +336,5 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "keys": run_keys,
     "locate": run_locate,
     "completion": run_completion,
+    "help": run_help,
 }

@@ -96,8 +96,14 @@ def show_value(value: object) -> str:
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return the remedy for an unknown name: the nearest valid name first where one is near, then all valid names."""
     valid = list(names)
-    by_lower = {one.lower(): one for one in valid[:SHOWN_NAMES]}
-    near = difflib.get_close_matches(name[:SHOWN_KEY].lower(), by_lower, n=1, cutoff=0.6)
+    near = find_near(name, valid)
     more = f", … and {len(valid) - SHOWN_NAMES} more" if len(valid) > SHOWN_NAMES else ""
     listing = f"valid: {', '.join(valid[:SHOWN_NAMES])}{more}"
-    return f"did you mean {by_lower[near[0]]}? {listing}" if near else f"use one of the valid names; {listing}"
+    return f"use one of the valid names; {listing}" if near is None else f"did you mean {near}? {listing}"
+
+
+def find_near(name: str, names: Iterable[str]) -> str | None:
+    """Return the valid name that is nearest to a mistyped one; None where none is near."""
+    by_lower = {one.lower(): one for one in list(names)[:SHOWN_NAMES]}
+    near = difflib.get_close_matches(name[:SHOWN_KEY].lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None

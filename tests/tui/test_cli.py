@@ -51,6 +51,9 @@ WRONG = {
     "unknown format": (["report", "x", "--format", "pdf"], "invalid choice"),
     "unknown command": (["start", "x"], "start: is no command, no protocol file"),
     "mistyped command": (["chekc"], "did you mean check? valid: check, ls, status"),
+    "mistyped command with options": (["repotr", "x", "--format", "json"], "did you mean report?"),
+    "mistyped choice": (["report", "x", "--format", "latx"], "did you mean latex?"),
+    "help on nothing": (["help", "chekc"], "did you mean check?"),
     "unknown command of a pipe": (["frobnicate"], "valid: check, ls, status, cancel, report"),
     "long word": (["n" * 5000], "which no path can have"),
     "long study": (["status", "n" * 5000], "which no path can have"),
@@ -107,6 +110,15 @@ def test_help_and_version(capsys: Capture) -> None:
     assert "nondet-tui 0." in out
 
 
+@pytest.mark.parametrize("name", ["", *cli.RUNNERS])
+def test_help_fits_eighty_columns(name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(["help", *([name] if name else [])]) == 0
+    out = capsys.readouterr().out
+    assert f"usage: nondet-tui {name}".rstrip() in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 @pytest.mark.slow
 def test_store_that_is_a_file_is_refused(file: Path, capsys: Capture) -> None:
     Path(os.environ["NONDET_STORE"]).write_text("")
@@ -134,7 +146,10 @@ def test_ls_and_status_of_a_study_that_never_ran(study: StudyPaths, capsys: Capt
     assert "tiny" in (out := capsys.readouterr().out)
     assert "0/4" in out
     assert cli.main(["status", "tiny"]) == 0
-    assert "✓0/2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "0/2" in out
+    assert "✓" not in out
+    assert "left" not in out, "nothing is known of the time"
     assert cli.main(["cancel", str(study.folder)]) == 0
     assert "nothing to cancel" in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ import pytest
 from tui import cli
 from tui.text.report import FORMATS
 
-COMMANDS = {"check", "ls", "status", "cancel", "report", "keys", "locate", "completion"}
+COMMANDS = {"check", "ls", "status", "cancel", "report", "keys", "locate", "completion", "help"}
 
 Offer = Callable[[str], set[str]]
 
@@ -96,12 +96,14 @@ def test_first_word_is_a_command_or_a_path(offer: Offer) -> None:
 def test_options_are_those_of_the_command(offer: Offer) -> None:
     assert {"--format", "--out", "--store"} <= offer("nondet-tui report --")
     assert "--format" not in offer("nondet-tui check --")
+    assert "--json" in offer("nondet-tui ls --")
     assert "--batch" in offer("nondet-tui --b")
 
 
 def test_value_is_what_its_option_takes(offer: Offer) -> None:
     assert set(FORMATS) <= offer("nondet-tui report first --format ")
     assert {"bash", "zsh", "fish"} <= offer("nondet-tui completion ")
+    assert offer("nondet-tui help ") >= COMMANDS
     offered = offer("nondet-tui --batch ")
     assert "mine.toml" in offered
     assert "other.txt" not in offered

@@ -20,8 +20,9 @@ from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord
 from engine.study.view import RunView, StudySnapshot, StudyView
+from tui.commands.described import describe_store, describe_study, print_json
 from tui.commands.output import describe_repair, print_text, results_console
-from tui.commands.progress import describe_line, find_obstacles, list_failures
+from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 
 KILL_TIMEOUT_S = 5.0
@@ -29,8 +30,8 @@ KILL_TIMEOUT_S = 5.0
 STOP_PERIOD_S = 0.2
 
 
-def list_studies(store: str | None) -> int:
-    """Print the studies of a store, one a line.
+def list_studies(store: str | None, *, as_json: bool = False) -> int:
+    """Print the studies of a store, one a line; or as JSON.
 
     Raises:
         StudyError: If the store that was asked for is not there, or is no folder.
@@ -45,6 +46,9 @@ def list_studies(store: str | None) -> int:
         raise StudyError(fault)
     # Behind a link every file would have to be looked up to see that it lies inside its study.
     studies = list(iterate_studies(Path(os.path.realpath(root))))
+    if as_json:
+        print_json(describe_store(root, map(summarise_study, studies)))
+        return EXIT_OK
     if not studies:
         hint = "`nondet-tui --batch PROTOCOL.toml` makes one; --store DIR or NONDET_STORE names another store"
         print_text(console, f"no studies in {root}: {hint}")
@@ -76,16 +80,23 @@ def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str,
     return name, describe_state(summary.state, summary.failed, symbols), f"{summary.done}/{summary.total}", age
 
 
-def show_status(paths: StudyPaths) -> int:
-    """Print how a study stands; exit code 1 where runs have failed."""
+def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
+    """Print how a study stands, or the same as JSON; exit code 1 where runs have failed."""
+    view = StudyView(paths)
+    snapshot = view.refresh()
+    failures = list_failures(snapshot, str(paths.folder))
+    if as_json:
+        notes = [*find_obstacles(snapshot), *_damage_lines(paths, snapshot)]
+        notes += [] if snapshot.failure is None else [printable(snapshot.failure)]
+        print_json(describe_study(paths.folder, view.plan, snapshot, notes))
+        return EXIT_RUNS_FAILED if failures else EXIT_OK
     console = results_console()
     symbols = choose_symbols(console.encoding)
-    snapshot = StudyView(paths).refresh()
-    print_text(console, f"{paths.folder}  {describe_state(snapshot.state, snapshot.counts.get('failed', 0), symbols)}")
-    print_text(console, describe_line(snapshot, symbols).partition("\n")[2])
+    print_text(console, str(paths.folder))
+    print_text(console, format_summary(snapshot, symbols, named=False))
+    console.print(draw_arms(snapshot, symbols, width=console.width))
     for line in (*_running_lines(snapshot), *find_obstacles(snapshot), *_damage_lines(paths, snapshot)):
         print_text(console, line)
-    failures = list_failures(snapshot, str(paths.folder))
     for text in failures.values():
         print_text(console, text)
     damaged = sum(run.state.damaged for run in snapshot.runs.values())

@@ -12,6 +12,7 @@ from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
+from tui.text.tables import choose_head
 
 BAR_WIDTH = 18
 NARROW_BAR_WIDTH = 8
@@ -68,7 +69,8 @@ def format_bar(arm: ArmView, symbols: Symbols = UNICODE, width: int = BAR_WIDTH)
 
 def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
     """Return the number of finished replicas of all, then those that run, failed or diverged, where there are any."""
-    parts = [f"{symbols.done}{count_done(arm)}/{len(arm.runs)}"]
+    done, total = count_done(arm), len(arm.runs)
+    parts = [f"{symbols.done if done == total else ''}{done}/{total}"]
     running, lost = arm.counts.get("running", 0), count_lost(arm)
     parts += [f"{symbols.running}{running}"] if running else []
     parts += [f"{symbols.failed}{lost}"] if lost else []
@@ -76,14 +78,23 @@ def format_counts(arm: ArmView, symbols: Symbols = UNICODE) -> str:
     return " ".join(parts)
 
 
-def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
-    """Return one line on the whole study: its name, state, runs, slots and the time that is left."""
+def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE, *, named: bool = True) -> str:
+    """Return one line on a study: name, state, runs, and the slots and the time that is left where these are known.
+
+    Args:
+        snapshot: The study.
+        symbols: What can be shown.
+        named: Begin with its name.
+    """
     done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
-    left = format_seconds(snapshot.seconds_left, symbols) if total > done else "0 s"
-    training = sum(slot.state == "training" for slot in snapshot.slots)
-    name, used = printable(snapshot.study), f"{training} of {len(snapshot.slots)} slots"
     state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), symbols)
-    return f"{name}  {state}  {done} of {total} runs  {used}  about {left} left"
+    parts = [printable(snapshot.study)] if named else []
+    parts += [state, f"{done} of {total} runs"]
+    if snapshot.supervised and snapshot.slots:
+        parts.append(f"{sum(slot.state == 'training' for slot in snapshot.slots)} of {len(snapshot.slots)} slots")
+    if done < total and snapshot.seconds_left is not None:
+        parts.append(f"about {format_seconds(snapshot.seconds_left, symbols)} left")
+    return "  ".join(parts)
 
 
 def find_obstacles(snapshot: StudySnapshot) -> list[str]:
@@ -154,6 +165,46 @@ def describe_arm(arm: ArmView, symbols: Symbols = UNICODE) -> str:
     """Return one line on an arm: its name, its counts and its spread."""
     name = shorten(printable(arm.name), 26, symbols)
     return f"  {name:26} {format_counts(arm, symbols):14} {format_spread(arm, symbols)}"
+
+
+ROOM_FOR_TABLE = 64
+"""Columns from which on figures of arms stand in a table."""
+
+FIGURE_TITLES = ("arm", "replicas", "epoch", "n", "least", "mean", "most", "SD")
+
+
+def draw_arms(snapshot: StudySnapshot, symbols: Symbols = UNICODE, *, width: int) -> RenderableType:
+    """Draw a table of the arms: replicas, and their figures at the last epoch that two reached; a list where narrow."""
+    measure = next((arm.spread.measure for arm in snapshot.arms if arm.spread), "accuracy %")
+    note = f"{measure}: least, mean, most and SD (with R) of the n replicas that are at this epoch or beyond"
+    explained = f"; {symbols.diverged} diverged: loss or predictions not finite" if snapshot.diverged else ""
+    rows = [_list_figures(arm, symbols) for arm in snapshot.arms]
+    if width < ROOM_FOR_TABLE:
+        lines = [line for row in rows for line in (row[0], *_name_figures(row))]
+        return Group(*map(Text, (*lines, note + explained)))
+    table = Table(box=choose_head(symbols), show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in FIGURE_TITLES:
+        left = title in ("arm", "replicas")
+        table.add_column(title, justify="left" if left else "right", no_wrap=title != "arm", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return Group(table, Text(note + explained, style="dim"))
+
+
+def _list_figures(arm: ArmView, symbols: Symbols) -> list[str]:
+    """Return an arm's cells; figures that it has not are missing."""
+    head, spread = [printable(arm.name), format_counts(arm, symbols)], arm.spread
+    if spread is None:
+        return [*head, *[symbols.missing] * (len(FIGURE_TITLES) - len(head))]
+    figures = [f"{end:.2f}" for end in (spread.minimum, spread.mean, spread.maximum)]
+    deviation = f"{spread.sd:.2f}" if spread.n > max(1, spread.diverged) else symbols.missing
+    return [*head, str(spread.epoch), str(spread.n), *figures, deviation]
+
+
+def _name_figures(row: list[str]) -> list[str]:
+    """Return an arm's cells as lines below its name."""
+    named = [f"{title} {cell}" for title, cell in zip(FIGURE_TITLES[1:], row[1:], strict=True)]
+    return [f"  {', '.join(named[:3])}", f"  {', '.join(named[3:])}"]
 
 
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:

@@ -265,11 +265,15 @@ def choose_layout(rows: list[list[str]], columns: Sequence[Column], width: int) 
     return found or next((layout for layout in layouts if layout.measure_width() <= width), None)
 
 
+def choose_head(symbols: Symbols) -> box.Box:
+    """Return the line below the titles of a table."""
+    return box.SIMPLE_HEAD if symbols is UNICODE else ASCII_HEAD
+
+
 def draw_layout(layout: Layout, symbols: Symbols) -> Table:
     """Draw the layout as a table; names fold at words, numbers never."""
     padding = (0, layout.gap - 1, 0, 0)
-    style = box.SIMPLE_HEAD if symbols is UNICODE else ASCII_HEAD
-    table = Table(box=style, show_edge=False, pad_edge=False, padding=padding)
+    table = Table(box=choose_head(symbols), show_edge=False, pad_edge=False, padding=padding)
     table.add_column(layout.titles[0], overflow="fold")
     for title in layout.titles[1:]:
         table.add_column(title, justify="right", no_wrap=True)

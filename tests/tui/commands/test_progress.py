@@ -76,9 +76,12 @@ def test_bar_counts_epochs_and_not_runs_alone() -> None:
 
 
 def test_counts_name_what_is_there() -> None:
-    assert format_counts(ARM) == "✓1/4 ●1 ✗1"
+    assert format_counts(ARM) == "1/4 ●1 ✗1"
     diverged = arm("x", run("a", "done", 4, diverged=True), run("b", "lost"))
-    assert format_counts(diverged) == "✓1/2 ✗1 ~1"
+    assert format_counts(diverged) == "1/2 ✗1 ~1"
+    assert format_counts(arm("x", run("a", "done", 4))) == "✓1/1", (
+        "the glyph stands where all are done, not beside 0 of 3"
+    )
     assert format_counts(ARM, ASCII).isascii()
 
 
