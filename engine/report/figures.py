@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from engine.catalog.arm_marks import find_colour, find_mark
 from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
@@ -25,9 +26,6 @@ from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
 
 FORMATS = ("png", "svg", "pdf")
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-"""Okabe & Ito, "Color Universal Design", 2008: told apart with every kind of colour vision."""
-
 STYLE: Any = {
     "svg.hashsalt": "nondet-tui",
     "svg.fonttype": "none",
@@ -72,9 +70,10 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     return written
 
 
-def colour(number: int) -> str:
-    """Return the colour of the arm with this number."""
-    return PALETTE[number % len(PALETTE)]
+def style_line(number: int) -> dict[str, Any]:
+    """Return colour and marker of the arm with this number, for a line."""
+    mark, colour = find_mark(number), find_colour(number)
+    return {"color": colour, "marker": mark.marker, "mfc": colour if mark.filled else "white", "ms": 3}
 
 
 def draw_similarity(arms: Sequence[ArmMeasures]) -> Figure | None:
@@ -91,7 +90,9 @@ def draw_similarity(arms: Sequence[ArmMeasures]) -> Figure | None:
         heights = [layer.cka for layer in found if layer.cka is not None]
         reaches = [layer.estimate.reach or (0.0, 0.0) for layer in found if layer.cka is not None]
         at = [place + (number - (len(compared) - 1) / 2) * width for place in places]
-        axes.bar(at, heights, width * 0.9, yerr=_turn(reaches), color=colour(number), label=name, error_kw={"lw": 0.8})
+        axes.bar(
+            at, heights, width * 0.9, yerr=_turn(reaches), color=find_colour(number), label=name, error_kw={"lw": 0.8}
+        )
     axes.set_xticks(range(len(layers)), layers, rotation=30 if len(layers) > 7 else 0)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("linear CKA, mean over pairs")
@@ -122,8 +123,8 @@ def draw_onsets(arms: Sequence[ArmMeasures]) -> Figure | None:
             known = [(onset, found, found.value) for onset, found in points if found.value is not None]
             at, values = [onset for onset, _, _ in known], [value for _, _, value in known]
             reaches = [found.reach or (0.0, 0.0) for _, found, _ in known]
-            style = {"fmt": "o-", "ms": 3, "lw": 1, "capsize": 2}
-            axes.errorbar(at, values, yerr=_turn(reaches), color=colour(number), label=name, **style)
+            style = style_line(number) | {"ls": "-", "lw": 1, "capsize": 2}
+            axes.errorbar(at, values, yerr=_turn(reaches), label=name, **style)
         axes.set_xlabel("onset, epochs")
         axes.set_ylabel(f"{measure.title}, {measure.unit}")
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
@@ -155,11 +156,12 @@ def draw_spread(figure_name: str, series: Sequence[SpreadSeries], notes: Sequenc
     figure = Figure(figsize=(9, 3))
     left, right = figure.subplots(1, 2)
     for one in series:
-        left.plot(one.epochs, one.mean, lw=1, color=colour(one.number), label=one.arm.name)
-        left.fill_between(one.epochs, one.low, one.high, alpha=0.15, lw=0, color=colour(one.number))
+        style = style_line(one.number)
+        left.plot(one.epochs, one.mean, lw=1, markevery=_place_markers(one), label=one.arm.name, **style)
+        left.fill_between(one.epochs, one.low, one.high, alpha=0.15, lw=0, color=style["color"])
         widths = [high - low for low, high in zip(one.low, one.high, strict=True)]
-        _plot_sizes(right, one.epochs, widths, color=colour(one.number), ls="--", lw=0.7)
-        _plot_sizes(right, one.epochs, one.sd, color=colour(one.number), ls="-", lw=1)
+        _plot_sizes(right, one.epochs, widths, color=style["color"], ls="--", lw=0.7)
+        _plot_sizes(right, one.epochs, one.sd, markevery=_place_markers(one), ls="-", lw=1, **style)
     left.set_ylabel(f"{EPOCH_FIGURES[figure_name]}:\nmean and middle 95 %")
     right.set_ylabel("over replicas: SD (line),\nwidth of middle 95 % (dashed)")
     last = max(epoch for one in series for epoch in one.epochs)
@@ -175,13 +177,24 @@ def draw_spread(figure_name: str, series: Sequence[SpreadSeries], notes: Sequenc
     return figure
 
 
+MARKERS = 6
+"""Marks along a line."""
+
+
+def _place_markers(series: SpreadSeries) -> tuple[int, int]:
+    """Return the first marker of a line and the distance between two: those of other arms lie elsewhere."""
+    step = max(1, len(series.epochs) // MARKERS)
+    return series.number % step, step
+
+
 def _plot_sizes(axes: Axes, epochs: Sequence[int], sizes: Sequence[float], **style: Any) -> None:
     """Plot sizes that a logarithmic axis is to show: those of 0 lie on its lower edge."""
     axes.plot(epochs, [size if size > 0 else math.nan for size in sizes], **style)
     # A point alone has no line: its marker shows it.
     zeros = [0.0 if size == 0 else math.nan for size in sizes]
     if 0.0 in zeros:
-        axes.plot(epochs, zeros, transform=axes.get_xaxis_transform(), clip_on=False, marker=".", ms=2, **style)
+        edge: dict[str, Any] = style | {"marker": ".", "ms": 2, "markevery": 1}
+        axes.plot(epochs, zeros, transform=axes.get_xaxis_transform(), clip_on=False, **edge)
 
 
 def _use_log_scale(axes: Axes) -> bool:
@@ -212,7 +225,7 @@ def draw_crossed(arms: Sequence[ArmMeasures]) -> Figure | None:
         parts = zip(*((p.first, p.second, p.interaction) for p in grid.figures.values()), strict=True)
         for number, (label, components) in enumerate(zip((*grid.sources, "interaction"), parts, strict=True)):
             shares = [component.share or 0.0 for component in components]
-            axes.barh(rows, shares, left=start, color=colour(number), label=label)
+            axes.barh(rows, shares, left=start, color=find_colour(number), label=label)
             start = [a + b for a, b in zip(start, shares, strict=True)]
         axes.set_xlim(0, 1)
         axes.set_title(name, fontsize=9)

@@ -17,7 +17,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from measurement import Measurement
 
-from engine.report.figures import METADATA, PALETTE, STYLE
+from engine.catalog.arm_marks import find_colour
+from engine.report.figures import METADATA, STYLE
 
 REPLICAS = (1, 2, 5, 10, 20, 50, 100)
 SLOTS = (1, 2)
@@ -85,7 +86,8 @@ def draw(taken: dict[tuple[str, int], list[float]]) -> None:
         for number, ((name, slots), seconds) in enumerate(taken.items()):
             style = "-" if slots == max(SLOTS) else "--"
             label = f"{name}: {slots} {'slot' if slots == 1 else 'slots'}"
-            axes.plot(REPLICAS, seconds, style, marker="o", ms=3, color=PALETTE[number // len(SLOTS)], label=label)
+            colour = find_colour(number // len(SLOTS))
+            axes.plot(REPLICAS, seconds, style, marker="o", ms=3, color=colour, label=label)
         axes.set(xscale="log", yscale="log", xlabel="replicas", ylabel="seconds, start to table")
         axes.set_xticks(REPLICAS, [str(count) for count in REPLICAS])
         axes.set_yticks(SECONDS, [str(second) for second in SECONDS])

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet as pq
 
+from engine.catalog.arm_marks import find_colour
 from engine.errors import StudyError
 from engine.report import __main__ as command
-from engine.report.figures import colour, draw_figures, draw_instability
+from engine.report.figures import draw_figures, draw_instability
 from engine.report.parquet import convert_tables
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
@@ -89,7 +90,9 @@ def test_instability_has_every_spread_on_its_axis() -> None:
     sizes = [[float(value) for value in np.asarray(line.get_ydata())] for line in on_axis]
     assert [2e-8 in row and math.isnan(row[0]) for row in sizes] == [True, False, False, False, False]
     edge = [line for line in on_axis if line.get_transform() == right.get_xaxis_transform()]
-    assert {str(line.get_color()) for line in edge} == {colour(0), colour(2)}, "an SD of 0 lies on the lower edge"
+    assert {str(line.get_color()) for line in edge} == {find_colour(0), find_colour(2)}, (
+        "an SD of 0 lies on the lower edge"
+    )
     assert [text.get_text() for text in figure.texts] == ["on the lower edge: an SD of 0"]
 
 

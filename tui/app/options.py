@@ -8,6 +8,7 @@ from pathlib import Path
 from textual.app import App
 from textual.widget import Widget
 
+from tui.text.format import ASCII, UNICODE, Symbols
 from tui.text.plot import GlyphSet
 
 
@@ -25,6 +26,11 @@ class Options:
     """Seconds between two looks at a study."""
     recent: Path
     """File with the protocols that were opened lately."""
+
+    @property
+    def symbols(self) -> Symbols:
+        """The characters that texts are made of."""
+        return ASCII if self.glyphs == "ascii" else UNICODE
 
 
 def may_change(asking: Widget | App[None], options: Options) -> bool:

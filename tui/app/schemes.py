@@ -6,28 +6,25 @@ from dataclasses import dataclass
 
 from rich.style import Style
 
+from engine.catalog.arm_marks import Ground, find_colour
+
 
 @dataclass(frozen=True)
 class Scheme:
-    """Names a theme of the framework, and the palette that can be read on its ground."""
+    """Names a theme of the framework, and what lies behind an arm's colours under it."""
 
     theme: str
-    palette: tuple[str, ...]
-    """Okabe & Ito's colours for every kind of colour vision, or what sixteen colours have instead."""
+    ground: Ground
 
 
 SCHEMES = {
-    "dark": Scheme(
-        "textual-dark", ("#3b9bd9", "#e8743b", "#19b394", "#d98cb3", "#e6b23c", "#8fd0f0", "#b0b0b0", "#c8c832")
-    ),
-    "light": Scheme(
-        "textual-light", ("#0072b2", "#d55e00", "#00785a", "#b05a8c", "#9c6a00", "#2a86b8", "#000000", "#7a7400")
-    ),
-    "ansi": Scheme("ansi-dark", ("blue", "red", "green", "magenta", "yellow", "cyan", "white", "bright_black")),
+    "dark": Scheme("textual-dark", "dark"),
+    "light": Scheme("textual-light", "light"),
+    "ansi": Scheme("ansi-dark", "ansi"),
 }
 """By the name that the settings have for them; a theme of any other name has the colours of "dark"."""
 
-PALETTES = {scheme.theme: scheme.palette for scheme in SCHEMES.values()}
+GROUNDS: dict[str, Ground] = {scheme.theme: scheme.ground for scheme in SCHEMES.values()}
 
 
 def choose_theme(setting: str, *, few_colours: bool) -> str:
@@ -43,7 +40,7 @@ def choose_theme(setting: str, *, few_colours: bool) -> str:
 
 def next_theme(theme: str) -> str:
     """Return the theme after another in the order of SCHEMES; the first after one that is not there."""
-    names = list(PALETTES)
+    names = list(GROUNDS)
     return names[(names.index(theme) + 1) % len(names) if theme in names else 0]
 
 
@@ -55,5 +52,5 @@ def arm_style(number: int, theme: str, *, strong: bool = True) -> Style:
         theme: The framework's name of the theme.
         strong: Bold, as lines and names are; bands are dim.
     """
-    palette = PALETTES.get(theme, SCHEMES["dark"].palette)
-    return Style(color=palette[number % len(palette)], bold=strong or None, dim=None if strong else True)
+    colour = find_colour(number, GROUNDS.get(theme, SCHEMES["dark"].ground))
+    return Style(color=colour, bold=strong or None, dim=None if strong else True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.cells import cell_len
 
+from engine.catalog.arm_marks import find_mark
 from engine.protocol.faults import printable
 from engine.study.study_state import StudyState
 
@@ -78,6 +79,12 @@ def choose_symbols(encoding: str | None) -> Symbols:
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
+
+
+def mark_arm(number: int, symbols: Symbols = UNICODE) -> str:
+    """Return the mark of an arm by its place in the protocol, from 0."""
+    mark = find_mark(number)
+    return mark.ascii if symbols is ASCII else mark.char
 
 
 def describe_state(state: StudyState, failed: int, symbols: Symbols = UNICODE) -> str:

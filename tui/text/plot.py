@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tui.text.format import ASCII, UNICODE, mark_arm
 from tui.text.series import Curve
 
 GlyphSet = Literal["braille", "block", "ascii"]
@@ -35,6 +36,9 @@ LABEL_COLUMNS = 8
 
 X_TICK_COLUMNS = 10
 Y_TICK_ROWS = 3
+MARK_COLUMNS, MARK_STEP = 17, 5
+"""Columns between two marks of a line, and between those of two neighbouring arms."""
+
 MIN_WIDTH, MIN_HEIGHT = 24, 6
 CURSOR = {"braille": "┊", "block": "┊", "ascii": "|"}
 
@@ -133,6 +137,7 @@ def draw_plot(
     *,
     glyphs: GlyphSet = "braille",
     cursor: int | None = None,
+    marks: bool = False,
 ) -> list[Row]:
     """Draw curves, axes and the labels of the curves' ends as `height` rows of `width` cells.
 
@@ -143,6 +148,7 @@ def draw_plot(
         height: Rows.
         glyphs: What lines are made of.
         cursor: Epoch to mark with a vertical line.
+        marks: Put the marks of the arms on their lines here and there.
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return _message("no room for a plot", width, height)
@@ -150,7 +156,7 @@ def draw_plot(
         return _message("no epoch has ended yet", width, height)
     label_width = max((len(curve.label) for curve in curves), default=0) + 1
     columns, rows = width - LABEL_COLUMNS - 2 - label_width, height - 2
-    area = _draw_area(curves, scale, columns, rows, glyphs)
+    area = _draw_area(curves, scale, columns, rows, glyphs, marks=marks)
     if cursor is not None and scale.first <= cursor <= scale.last:
         _draw_cursor(area, _column(cursor, scale, columns), glyphs)
     canvas = [[BLANK] * width for _ in range(height)]
@@ -190,21 +196,26 @@ def _interpolate(values: Sequence[float | None], epoch: float) -> float | None:
     return None if after is None else here + share * (after - here)
 
 
-def _draw_area(curves: Sequence[Curve], scale: Scale, columns: int, rows: int, glyphs: GlyphSet) -> list[Row]:
+def _draw_area(
+    curves: Sequence[Curve], scale: Scale, columns: int, rows: int, glyphs: GlyphSet, *, marks: bool
+) -> list[Row]:
     area: list[Row] = [[BLANK] * columns for _ in range(rows)]
     light, dark = SHADES[glyphs]
     for curve in curves:
         _draw_band(area, curve.outer, curve.colour, light, scale)
     for curve in curves:
         _draw_band(area, curve.inner, curve.colour, dark, scale)
-    _draw_lines(area, curves, scale, glyphs)
+    _draw_lines(area, curves, scale, glyphs, marks=marks)
     for curve in reversed(curves):  # a cell that is taken is kept: the curve on top is drawn first
         _draw_reference(area, curve, scale, glyphs)
     return area
 
 
-def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: GlyphSet) -> None:
-    """Draw the middle lines of all curves over what the area shows already."""
+def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: GlyphSet, *, marks: bool) -> None:
+    """Draw the middle lines of all curves over what the area shows already.
+
+    A mark stands in every MARK_COLUMNS-th column, each arm's in another one, where no other line passes.
+    """
     across, down = DOTS[glyphs]
     shares: dict[tuple[int, int], dict[int, set[Dot]]] = {}
     for curve in curves:
@@ -212,8 +223,13 @@ def _draw_lines(area: list[Row], curves: Sequence[Curve], scale: Scale, glyphs: 
             share = shares.setdefault((y // down, x // across), {})
             share.setdefault(curve.colour, set()).add((y % down, x % across))
     for (row, column), share in shares.items():
-        char = _make_glyph(set[Dot]().union(*share.values()), glyphs)
-        area[row][column] = Cell(char, choose_arm(share, glyphs), strong=True)
+        arm = choose_arm(share, glyphs)
+        marked = marks and len(share) == 1 and column % MARK_COLUMNS == arm * MARK_STEP % MARK_COLUMNS
+        if marked or glyphs == "ascii":
+            char = mark_arm(arm, ASCII if glyphs == "ascii" else UNICODE)
+        else:
+            char = _make_glyph(set[Dot]().union(*share.values()), glyphs)
+        area[row][column] = Cell(char, arm, strong=True)
 
 
 def choose_arm(share: Mapping[int, Collection[Dot]], glyphs: GlyphSet) -> int:
@@ -236,10 +252,10 @@ def choose_arm(share: Mapping[int, Collection[Dot]], glyphs: GlyphSet) -> int:
 
 
 def _make_glyph(dots: Collection[Dot], glyphs: GlyphSet) -> str:
-    """Return the character that shows these dots of a cell."""
+    """Return the character that shows these dots of a cell, in braille or blocks."""
     if glyphs == "braille":
         return chr(0x2800 + sum((LEFT_DOTS, RIGHT_DOTS)[column][row] for row, column in dots))
-    return BLOCKS[sum(1 << row for row, _ in dots)] if glyphs == "block" else "*"
+    return BLOCKS[sum(1 << row for row, _ in dots)]
 
 
 def _draw_reference(area: list[Row], curve: Curve, scale: Scale, glyphs: GlyphSet) -> None:

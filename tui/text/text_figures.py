@@ -14,7 +14,7 @@ from engine.study.curves_record import ArmCurves
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.metrics_record import ArmMeasures, group_onsets
 from engine.study.similarity_record import ArmSimilarity
-from tui.text.format import MAX_DIGITS, UNICODE, Symbols, format_interval, format_number, shorten_apart
+from tui.text.format import MAX_DIGITS, UNICODE, Symbols, format_interval, format_number, mark_arm, shorten_apart
 from tui.text.plot import GlyphSet, draw_plot, fit_scale, to_text
 from tui.text.series import Curve
 from tui.text.tables import Column, arm_name, head_columns
@@ -124,19 +124,21 @@ def list_spread(
     """
     names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
     curves = [
-        Curve(one.arm.name, one.number, _by_epoch(one), label=name) for one, name in zip(series, names, strict=True)
+        Curve(one.arm.name, one.number, _by_epoch(one), label=f"{mark_arm(one.number, symbols)} {name}")
+        for one, name in zip(series, names, strict=True)
     ]
     glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
     scale = fit_scale(curves, log=True)
     lines = [f"SD over replicas of {EPOCH_FIGURES[figure]}, by epoch"]
     if scale is not None:
-        lines += to_text(draw_plot(curves, scale, width - FRAME, SPREAD_ROWS, glyphs=glyphs)).splitlines()
+        lines += to_text(draw_plot(curves, scale, width - FRAME, SPREAD_ROWS, glyphs=glyphs, marks=True)).splitlines()
     for one, name in zip(series, names, strict=True):
-        sds = f"{name:{name_width}}  SD {one.sd[0]:.3g} first, {one.sd[-1]:.3g} last, {max(one.sd):.3g} most"
+        head = f"{mark_arm(one.number, symbols)} {name:{name_width}}"
+        sds = f"{head}  SD {one.sd[0]:.3g} first, {one.sd[-1]:.3g} last, {max(one.sd):.3g} most"
         low, high = format_apart(one.low[-1], one.high[-1])
         middle = f"middle 95 % of epoch {one.epochs[-1]}: {low} to {high}"
         room = width - FRAME - len(sds) - 3
-        lines += [f"{sds}   {middle}"] if len(middle) <= room else [sds, f"{'':{name_width}}  {middle}"]
+        lines += [f"{sds}   {middle}"] if len(middle) <= room else [sds, f"  {'':{name_width}}  {middle}"]
     return lines
 
 

@@ -28,8 +28,9 @@ async def test_diverged_arm_is_shown_as_what_it_is(make_app: Make, store: Path, 
         assert "~ diverged: loss not finite" in text
         await pilot.press(*["left_square_bracket"] * 6)
         await settle(pilot)
-        (readout,) = [row for row in screen_text(app).splitlines() if row.startswith(" epoch 2 ")]
-        assert "Wild 9.91 n=3 (3 diverged)" in readout
+        readout = re.search(r" epoch 2 .*?╭─ Arms", screen_text(app), re.DOTALL)
+        assert readout is not None
+        assert "Wild 9.91 n=3 (3 diverged)" in " ".join(readout[0].split())
         await pilot.press("down", "enter")
         await settle(pilot)
         assert len(re.findall(r"done +2/8 +9\.91  ~ diverged", screen_text(app))) == 3

@@ -17,7 +17,7 @@ from tests.helpers.studies import read_requests, write_study
 from tui.app.app import NondetApp
 from tui.app.follow import Follower
 from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
-from tui.app.schemes import PALETTES, SCHEMES, arm_style, choose_theme, next_theme
+from tui.app.schemes import GROUNDS, SCHEMES, arm_style, choose_theme, next_theme
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.monitor_lines import arm_lines, run_lines
 from tui.app.screens.monitor_panes import ArmList, ArmPlot, RunList
@@ -46,7 +46,7 @@ async def test_arms_whose_names_begin_alike_are_told_apart(make_app: Make, store
         assert len(legend) == len(set(legend)) == 2
         assert len(table) == len(set(table)) == 2
         (readout,) = [row for row in rows if row.startswith(" epoch")]
-        named = re.findall(r"   (\S.{13}) \d", readout)
+        named = re.findall(r"   (\S \S.{11}) \d", readout)
         assert len(named) == len(set(named)) == 2
         if size == (80, 24):
             await pilot.press("tab")
@@ -85,16 +85,15 @@ async def test_another_theme_has_its_own_colours_at_once(make_app: Make, store: 
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("space")
-        for theme in [*list(PALETTES)[1:], next(iter(PALETTES))]:
+        for theme in [*list(GROUNDS)[1:], next(iter(GROUNDS))]:
             await pilot.press("ctrl+t")
             assert app.theme == theme
             first = app.screen.query_one(ArmList).lines[1].text
             assert arm_style(0, theme) in [span.style for span in first.spans]
 
 
-async def test_every_look_is_a_theme_with_eight_colours(make_app: Make) -> None:
-    assert set(PALETTES) <= set(make_app().available_themes)
-    assert all(len(set(palette)) == 8 for palette in PALETTES.values())
+async def test_every_look_is_a_theme_of_the_framework(make_app: Make) -> None:
+    assert set(GROUNDS) <= set(make_app().available_themes)
     assert choose_theme("auto", few_colours=True) == SCHEMES["ansi"].theme
     assert choose_theme("auto", few_colours=False) == SCHEMES["dark"].theme
     assert choose_theme("light", few_colours=True) == SCHEMES["light"].theme
@@ -177,16 +176,17 @@ async def test_names_are_cut_only_where_nothing_else_has_room(
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         table = [line.text.plain for line in app.screen.query_one(ArmList).lines[1:]]
-        assert [row.split("  ")[0] for row in table] == list(arms)
+        marked = [f"{mark} {name}" for mark, name in zip("●▲■", arms, strict=True)]
+        assert [row.split("  ")[0] for row in table] == marked
         if size[0] < 100:
             await pilot.press("tab")
             await settle(pilot)
         rows = [line.text.plain for line in app.screen.query_one(RunList).lines]
-        for name in arms:
+        for name in marked:
             assert any(row.startswith(f"{name} ") and row.endswith(" ✓✓●") for row in rows)
             assert any(row.startswith(f"● {name} ") and row.endswith(" epoch 4/8") for row in rows)
         legend = [curve.label.partition(" ±")[0].strip() for curve in app.screen.query_one(ArmPlot).curves]
-        assert sorted(legend) == sorted(arms) if size[0] >= 120 else all(len(name) >= 7 for name in legend)
+        assert sorted(legend) == sorted(marked) if size[0] >= 120 else all(len(name) >= 7 for name in legend)
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

@@ -100,8 +100,8 @@ def test_instability_shows_cross_entropy_over_orders_of_magnitude() -> None:
     heights = {name: next(n for n, row in enumerate(rows) if row.endswith(name)) for name in ("Linear", "Deep")}
     assert heights == {"Linear": len(rows) - 2, "Deep": 0}, "0 has the row below, where no logarithm is"
     assert rows[-1].endswith("Still")
-    assert "Linear  SD 1e-08 first, 3e-08 last, 3e-08 most   middle 95 % of epoch 3: 3e-08 to 3e-08" in lines
-    assert "Still   SD 0 first, 0 last, 0 most   middle 95 % of epoch 3: 0 to 0" in lines
+    assert "● Linear  SD 1e-08 first, 3e-08 last, 3e-08 most   middle 95 % of epoch 3: 3e-08 to 3e-08" in lines
+    assert "■ Still   SD 0 first, 0 last, 0 most   middle 95 % of epoch 3: 0 to 0" in lines
 
 
 def test_instability_shows_accuracy_only_where_it_spreads() -> None:

@@ -32,6 +32,7 @@ from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import Keys
+from tui.text.format import UNICODE, Symbols
 
 NARROW_COLUMNS, LOW_ROWS = 100, 30
 """Below these, arms and runs share one place, as two pages."""
@@ -86,6 +87,8 @@ class MonitorScreen(Screen[None]):
     """Where the plot says that values are to be read."""
     small: var[bool] = var(False, toggle_class="-small")
     """Arms and runs share one place."""
+    symbols: var[Symbols] = var(UNICODE)
+    """The characters that texts are made of."""
     page: var[Literal["arms", "runs"]] = var("arms")
     """Which of both is seen there."""
 
@@ -114,6 +117,7 @@ class MonitorScreen(Screen[None]):
         """Take the study; nothing of it is read yet."""
         super().__init__()
         self.paths, self.options = paths, options
+        self.set_reactive(MonitorScreen.symbols, options.symbols)
         self.reading = False
         self.read_at, self.was_finished = 0.0, True
         # What follows belongs to the thread that reads.
@@ -128,10 +132,10 @@ class MonitorScreen(Screen[None]):
         yield ArmPlot(self.options.glyphs, name_id="plot", classes="box").data_bind(
             cls.picture, cls.measure, cls.spread, cls.log_scale, cls.hidden, cls.top
         )
-        yield Readout(id="readout").data_bind(cls.picture, cls.measure, cls.hidden, cls.epoch)
+        yield Readout(id="readout").data_bind(cls.picture, cls.measure, cls.hidden, cls.epoch, cls.symbols)
         with Horizontal(id="below"):
-            yield ArmList(name_id="arms", classes="box").data_bind(cls.picture, cls.fault, cls.hidden)
-            yield RunList(name_id="runs", classes="box").data_bind(cls.picture, cls.gpus)
+            yield ArmList(name_id="arms", classes="box").data_bind(cls.picture, cls.fault, cls.hidden, cls.symbols)
+            yield RunList(name_id="runs", classes="box").data_bind(cls.picture, cls.gpus, cls.symbols)
         yield Keys()
 
     def on_mount(self) -> None:

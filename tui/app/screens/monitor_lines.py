@@ -16,7 +16,7 @@ from tui.app.follow import Picture
 from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line
 from tui.commands.listing import find_obstacles
-from tui.text.format import UNICODE, fit_name, format_number, shorten_apart
+from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten_apart
 from tui.text.series import has_spread
 
 GLYPHS = {
@@ -26,25 +26,31 @@ GLYPHS = {
 FIGURE_WIDTH = 9
 """Columns of one measure."""
 
-NAME_WIDTH = 12
+MARK_WIDTH = 2
+"""Columns of an arm's mark and the blank behind it."""
+
+NAME_WIDTH = 14
 """Columns that an arm's name gets at least."""
 
-HEAD_WIDTH = 7
+HEAD_WIDTH = 9
 """The same before the marks of its runs."""
 
 
-def name_arms(picture: Picture, width: int) -> list[str]:
-    """Return the arms' names in at most `width` columns, cut so that no two different ones look alike."""
+def name_arms(picture: Picture, width: int, symbols: Symbols) -> list[str]:
+    """Return the arms' marks and names in at most `width` columns, cut so that no two different ones look alike."""
     names = [printable(arm.name) for arm in picture.snapshot.arms]
-    return shorten_apart([fit_name(name, len(name)) for name in names], width)
+    names = shorten_apart([fit_name(name, len(name)) for name in names], width - MARK_WIDTH)
+    return [f"{mark_arm(number, symbols)} {name}" for number, name in enumerate(names)]
 
 
 def longest_name(picture: Picture) -> int:
-    """Return the columns of the arms' longest name, at least those of the word above them."""
-    return max(len("arm"), *(len(printable(arm.name)) for arm in picture.snapshot.arms))
+    """Return the columns of the longest of what `name_arms` returns where nothing is cut."""
+    return MARK_WIDTH + max(len(printable(arm.name)) for arm in picture.snapshot.arms)
 
 
-def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: str) -> list[Line]:
+def arm_lines(
+    picture: Picture, *, hidden: Collection[str], width: int, theme: str, symbols: Symbols = UNICODE
+) -> list[Line]:
     """Make a line per arm with its measures so far; measures for which there is no room are left out.
 
     Args:
@@ -52,6 +58,7 @@ def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: s
         hidden: Arms that the plot leaves out.
         width: Columns of a line.
         theme: Whose colours the arms have.
+        symbols: What can be shown.
     """
     arms = picture.snapshot.arms
     counts = [f"{arm.counts.get('done', 0)}/{len(arm.runs)}" for arm in arms]
@@ -63,7 +70,7 @@ def arm_lines(picture: Picture, *, hidden: Collection[str], width: int, theme: s
     room = min(longest_name(picture), max(NAME_WIDTH, width - taken - FIGURE_WIDTH * len(columns)))
     head = f"{'arm':{room}} {'runs':>{wide}}  " + "".join(f"{column.short:>{FIGURE_WIDTH}}" for column in columns)
     lines = [Line(Text(head, style="dim"))]
-    names = name_arms(picture, room)
+    names = name_arms(picture, room, symbols)
     for number, arm in enumerate(arms):
         row = Text(no_wrap=True)
         mark = " " if arm.name not in hidden else "·"
@@ -100,7 +107,9 @@ def describe_figures(found: Sum, ended: int) -> str:
     return f"{found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}{note}"
 
 
-def run_lines(picture: Picture, gpus: Sequence[str], *, width: int, theme: str) -> list[Line]:
+def run_lines(
+    picture: Picture, gpus: Sequence[str], *, width: int, theme: str, symbols: Symbols = UNICODE
+) -> list[Line]:
     """Make the lines of a glyph per run, then of what is training, obstacles and GPUs.
 
     Args:
@@ -108,12 +117,13 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, width: int, theme: str) 
         gpus: A line each.
         width: Columns of a line.
         theme: Whose colours the arms have.
+        symbols: What can be shown.
     """
     lines: list[Line] = []
     longest, most = longest_name(picture), max(len(arm.runs) for arm in picture.snapshot.arms)
     head = min(longest, max(HEAD_WIDTH, width // 3, width - most - len(" ")))
     room = max(1, width - head - len(" "))
-    heads = name_arms(picture, head)
+    heads = name_arms(picture, head, symbols)
     for number, arm in enumerate(picture.snapshot.arms):
         glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
         rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
@@ -121,13 +131,13 @@ def run_lines(picture: Picture, gpus: Sequence[str], *, width: int, theme: str) 
             name = heads[number] if place == 0 else ""
             row = Text.assemble((f"{name:{head}} ", arm_style(number, theme)), part)
             lines.append(Line(row, arm.name if place == 0 else None))
-    lines += _list_training(picture, width)
+    lines += _list_training(picture, width, symbols)
     lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
     lines += [Line(Text(line)) for line in gpus]
     return lines
 
 
-def _list_training(picture: Picture, width: int) -> list[Line]:
+def _list_training(picture: Picture, width: int, symbols: Symbols) -> list[Line]:
     """Make a line per run that is being trained, below the name of the first of its arms."""
     training: dict[str, tuple[int, RunView]] = {}
     for number, arm in enumerate(picture.snapshot.arms):
@@ -136,7 +146,7 @@ def _list_training(picture: Picture, width: int) -> list[Line]:
                 training.setdefault(run.id, (number, run))
     at = [f"epoch {run.trained}/{run.planned_epochs}" for _, run in training.values()]
     room = min(longest_name(picture), max(1, width - len("●  ") - max(map(len, at), default=0)))
-    names = name_arms(picture, room)
+    names = name_arms(picture, room, symbols)
     return [
         Line(Text(f"{UNICODE.running} {names[number]:{room}} {where}"))
         for (number, _), where in zip(training.values(), at, strict=True)

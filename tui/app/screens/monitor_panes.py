@@ -13,12 +13,12 @@ from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from tui.app.follow import Picture
 from tui.app.schemes import arm_style
-from tui.app.screens.monitor_lines import arm_lines, describe_figures, longest_name, name_arms, run_lines
+from tui.app.screens.monitor_lines import MARK_WIDTH, arm_lines, describe_figures, longest_name, name_arms, run_lines
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
-from tui.text.format import UNICODE, describe_state, format_seconds
+from tui.text.format import ASCII, UNICODE, Symbols, describe_state, format_seconds
 from tui.text.series import Curve, count_ended, make_curve
 
 LEGEND_SHARE = 5
@@ -99,8 +99,8 @@ class ArmPlot(PlotView):
             self.curves = tuple(self._make_curves(self.picture))
 
     def _make_curves(self, picture: Picture) -> list[Curve]:
-        room = min(longest_name(picture), self.screen.size.width // LEGEND_SHARE)
-        names = name_arms(picture, room)
+        room = min(longest_name(picture), self.screen.size.width // LEGEND_SHARE + MARK_WIDTH)
+        names = name_arms(picture, room, UNICODE if self.glyphs != "ascii" else ASCII)
         curves: list[Curve] = []
         for number, arm in enumerate(picture.snapshot.arms):
             if arm.name not in self.hidden:
@@ -119,14 +119,15 @@ class Readout(TextPane):
     measure: var[str] = var("accuracy")
     hidden: var[frozenset[str]] = var(frozenset())
     epoch: var[int] = var(2)
+    symbols: var[Symbols] = var(UNICODE)
 
     def make_text(self) -> Text:
         """Make the line from the epoch that the plot points at."""
-        text, picture = Text(no_wrap=True), self.picture
+        text, picture = Text(), self.picture
         if picture is None:
             return text
         text.append(f" epoch {self.epoch}" if picture.measures else " no epoch has ended yet")
-        names = name_arms(picture, 14)
+        names = name_arms(picture, 14, self.symbols)
         for number, arm in enumerate(picture.snapshot.arms):
             found = picture.series[arm.name].at(self.measure, self.epoch)
             if found is None or arm.name in self.hidden:
@@ -145,13 +146,14 @@ class ArmList(LinesPane):
     picture: var[Picture | None] = var(None)
     fault: var[str | None] = var(None)
     hidden: var[frozenset[str]] = var(frozenset())
+    symbols: var[Symbols] = var(UNICODE)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per arm; or say why there is nothing to list."""
         set_border_title(self, f"Arms{explain_marks(self.picture)}")
         if self.picture is None:
             return wrap_lines(self.fault or "", width)
-        return arm_lines(self.picture, hidden=self.hidden, width=width, theme=self.app.theme)
+        return arm_lines(self.picture, hidden=self.hidden, width=width, theme=self.app.theme, symbols=self.symbols)
 
 
 class RunList(LinesPane):
@@ -160,13 +162,14 @@ class RunList(LinesPane):
     SHOWS = ("picture", "gpus")
     picture: var[Picture | None] = var(None)
     gpus: var[tuple[str, ...]] = var(())
+    symbols: var[Symbols] = var(UNICODE)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last picture."""
         set_border_title(self, f"Runs{explain_marks(self.picture)}")
         if self.picture is None:
             return ()
-        return run_lines(self.picture, self.gpus, width=max(20, width), theme=self.app.theme)
+        return run_lines(self.picture, self.gpus, width=max(20, width), theme=self.app.theme, symbols=self.symbols)
 
 
 def explain_marks(picture: Picture | None) -> str:

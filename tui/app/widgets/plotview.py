@@ -126,7 +126,7 @@ class PlotView(Widget):
         key = (width, height, *settings, self.curves)
         if key != self._key:
             scale = fit_scale(self.curves, first=self.first, last=self.last or None, log=self.log_scale)
-            rows = draw_plot(self.curves, scale, width, height, glyphs=self.glyphs, cursor=self.cursor)
+            rows = draw_plot(self.curves, scale, width, height, glyphs=self.glyphs, cursor=self.cursor, marks=True)
             self._strips = [self._to_strip(row) for row in rows]
             self._key = key
 
