@@ -6,12 +6,16 @@ Shapes: R replicas, N examples, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Lock
 
 import numpy as np
 
 from engine.metrics.parallel import each_in_parallel
 
 Matrix = np.ndarray
+
+CHOSEN_VALUES = 2**24
+"""Predictions of all replicas that are compared with a class at once."""
 
 ROWS_AT_ONCE = 512
 """Rows of a matrix over pairs that are worked on in one step, so that little stands beside the matrix itself."""
@@ -95,11 +99,16 @@ def _compare(predictions: np.ndarray, rows: slice, _: int) -> np.ndarray:
 
 def _multiply(predictions: np.ndarray, rows: slice, classes: int) -> np.ndarray:
     """Count the same as products of rows that say where a class was predicted."""
-    agreements = np.zeros((rows.stop - rows.start, len(predictions)))
-    for label in range(classes):
+    agreements, lock = np.zeros((rows.stop - rows.start, len(predictions))), Lock()
+
+    def count(label: int) -> None:
         chosen = (predictions == label).astype(np.float32)
         # Counts below 2²⁴ are exact in float32; more examples are added up block by block.
         for start in range(0, chosen.shape[1], 2**24):
             part = chosen[:, start : start + 2**24]
-            agreements += part[rows] @ part.T
+            counts = part[rows] @ part.T
+            with lock:  # whole numbers: their sum is the same in any order
+                np.add(agreements, counts, out=agreements)
+
+    each_in_parallel(count, range(classes), at_once=CHOSEN_VALUES // predictions.size)
     return agreements

@@ -8,7 +8,7 @@ Shapes: R replicas, N examples, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.linalg import blas
@@ -16,7 +16,7 @@ from scipy.linalg import blas
 from engine.metrics.formulas import UndefinedError
 from engine.metrics.logits import Logits
 from engine.metrics.outputs import IMAGE_FORMULAS, PART_VALUES, ImageOutputs
-from engine.metrics.pairs import Matrix, find_groups, mirror
+from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, find_groups, mirror
 from engine.metrics.parallel import each_in_parallel
 from engine.metrics.ranks import RANK_BYTES, choose_type, rank_replicas
 
@@ -24,6 +24,10 @@ PRODUCT_VALUES = 2**19
 """Numbers of all rows whose products are formed in one step: in float64 they have to fit the processor's cache."""
 
 NEARLY_ONE = 1.0 - 1e-9
+
+
+STREAMS = 8
+"""Sums that are formed beside each other and then added up, as many on every machine: the result has the same bits."""
 
 
 class Products:
@@ -36,12 +40,34 @@ class Products:
     def add(self, part: np.ndarray) -> None:
         """Add a block of columns, any numbers (R, B)."""
         block = np.ascontiguousarray(part, dtype=np.float64)
-        # Only the upper triangle is formed, in place.
-        self._sum = blas.dsyrk(1.0, block.T, beta=1.0, c=self._sum, trans=1, overwrite_c=1)
+        if len(block) <= ROWS_AT_ONCE:
+            self._sum += block @ block.T  # lets other threads go on, which the other does not
+        else:
+            # Only the upper triangle is formed, in place.
+            self._sum = blas.dsyrk(1.0, block.T, beta=1.0, c=self._sum, trans=1, overwrite_c=1)
 
     def finish(self) -> Matrix:
         """Return the products of all columns, symmetric."""
         return mirror(self._sum)
+
+
+def add_products(rows: int, blocks: Sequence[slice], take: Callable[[slice], np.ndarray]) -> Matrix:
+    """Return the products of rows, float64 (R, R), summed over blocks of columns.
+
+    Args:
+        rows: R.
+        blocks: Where the blocks lie.
+        take: Gives a block (R, B); is called from several threads.
+    """
+    streams = STREAMS if rows <= ROWS_AT_ONCE else 1  # of many rows, one sum is large
+    sums = [Products(rows) for _ in range(streams)]
+
+    def add(stream: int) -> None:
+        for block in blocks[stream::streams]:
+            sums[stream].add(take(block))
+
+    each_in_parallel(add, range(streams))
+    return sum((products.finish() for products in sums[1:]), start=sums[0].finish())
 
 
 def split_columns(rows: int, columns: int) -> range:
@@ -123,10 +149,8 @@ def _multiply_group(logits: Logits, own: slice, products: Matrix, same: np.ndarr
 def multiply_rows(rows: np.ndarray) -> Matrix:
     """Return the products of all pairs of rows (R, M), summed in float64; exact for ranks up to M of 200,000."""
     starts = split_columns(*rows.shape)
-    products = Products(len(rows))
-    for start in starts:
-        products.add(rows[:, start : start + starts.step])
-    return products.finish()
+    blocks = [slice(start, start + starts.step) for start in starts]
+    return add_products(len(rows), blocks, lambda block: rows[:, block])
 
 
 def multiply_row(rows: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, float]:
@@ -164,10 +188,11 @@ def correlation_matrix(logits: Logits) -> Matrix:
     if len(masked):
         which = ", ".join(str(replica + 1) for replica in masked)
         raise UndefinedError(f"undefined: logits of −inf in replica {which}")
-    products = Products(replicas)
-    for rows in logits.iterate_blocks(PRODUCT_VALUES):
-        products.add(logits.take_block(rows).reshape(replicas, -1) - means[:, None])
-    return correlate(products.finish(), logits.are_equal)
+    blocks = list(logits.iterate_blocks(PRODUCT_VALUES))
+    products = add_products(
+        replicas, blocks, lambda rows: logits.take_block(rows).reshape(replicas, -1) - means[:, None]
+    )
+    return correlate(products, logits.are_equal)
 
 
 @IMAGE_FORMULAS.computes("disagreement")

@@ -128,12 +128,13 @@ def _iterate_runs(ordered: Ordered | Argsorted) -> Iterator[tuple[int, int]]:
     while start < ordered.count:
         end = min(start + STEP_VALUES, ordered.count)
         last = ordered.take_values(end - 1, end)
+        ahead = 1  # nearly always the next number is another
         while end < ordered.count:
-            others = np.flatnonzero(ordered.take_values(end, end + STEP_VALUES) != last)
+            others = np.flatnonzero(ordered.take_values(end, end + ahead) != last)
             if len(others):
                 end += int(others[0])
                 break
-            end = min(end + STEP_VALUES, ordered.count)
+            end, ahead = min(end + ahead, ordered.count), STEP_VALUES
         yield start, end
         start = end
 
@@ -148,6 +149,10 @@ def _average_ties(places: np.ndarray, repeats: np.ndarray) -> None:
         repeats: Numbers of the places whose value is that of the place before, in order.
     """
     begins = np.diff(repeats, prepend=repeats[0] - 2) != 1
+    if begins.all():  # nothing but pairs of equal values, as nearly always
+        places[repeats - 1] += 1
+        places[repeats] -= 1
+        return
     firsts = repeats[begins] - 1
     counts = np.diff(np.append(np.flatnonzero(begins), len(repeats))) + 1
     within = np.arange(int(counts.sum()), dtype=np.intp) - np.repeat(np.cumsum(counts) - counts, counts)
