@@ -24,8 +24,10 @@ from tests.helpers.simulated_replicas import (
     WORLDS,
     Classifiers,
     Correlated,
+    cover,
     draw_grids,
 )
+from tests.helpers.simulated_votes import DRIFTING, SURE, UNSURE, cover_class_sd, cover_gap, cover_wrong
 from tui.text.differences import Side, differs_from_published, divide, find_side, subtract, unbias
 
 REPLICAS = (3, 5, 8, 10, 20, 50, 100)
@@ -39,13 +41,6 @@ RESAMPLES = 200
 PERCENT = (0.0, 100.0)
 Rates = tuple[float, float]
 """Percent of trials: with the simpler interval, and with ours."""
-
-
-def cover(ends: Ends, truth: float) -> float:
-    """Return the percentage of intervals that hold the truth."""
-    low, high = ends
-    # The truth of equal figures is met up to rounding.
-    return 100.0 * float(np.mean((low <= truth + 1e-12) & (truth - 1e-12 <= high)))
 
 
 def average_pairs(matrices: np.ndarray) -> np.ndarray:
@@ -266,6 +261,8 @@ def _name(world: Classifiers) -> str:
 
 FEWER = (3, 5, 8, 10, 20)
 
+VOTERS = {"91 % right": SURE, "50 % right": UNSURE, "uneven replicas": DRIFTING}
+
 TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
     "SD (1.96 bootstrap errors → chi-square by kurtosis)": (
         REPLICAS,
@@ -284,6 +281,18 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
             for name, noise in (("0.996", 0.05), ("0.90", 0.3), ("0.50", 1.0))
         }
         | {"uneven replicas": _one(cover_correlation, Correlated(0.3, unevenness=0.8))},
+    ),
+    "wrong against other wrong class (pairs as independent → jackknife)": (
+        REPLICAS,
+        {name: _one(cover_wrong, voters) for name, voters in VOTERS.items()},
+    ),
+    "disagreement less error (pairs as independent → jackknife)": (
+        REPLICAS,
+        {name: _one(cover_gap, voters) for name, voters in VOTERS.items()},
+    ),
+    "SD within a class (classes as independent → jackknife of the mean variance)": (
+        REPLICAS,
+        {name: _one(cover_class_sd, voters) for name, voters in VOTERS.items()},
     ),
     "true SD (jackknife of its square → from the accuracy SD's)": (
         FEWER,

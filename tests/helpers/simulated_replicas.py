@@ -14,6 +14,13 @@ from scipy import special, stats
 CHUNK_VALUES = 2**23
 
 
+def cover(ends: tuple[np.ndarray, np.ndarray], truth: float) -> float:
+    """Return the percentage of intervals that hold the truth."""
+    low, high = ends
+    # The truth of equal figures is met up to rounding.
+    return 100.0 * float(np.mean((low <= truth + 1e-12) & (truth - 1e-12 <= high)))
+
+
 @dataclass(frozen=True)
 class Figures:
     """One figure of each replica of many studies."""
