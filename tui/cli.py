@@ -155,7 +155,7 @@ def open_app(options: argparse.Namespace) -> int:
     meant = [f"--{name}" for name in ("json", "set", "replicas", "devices", "slots") if getattr(options, name)]
     if meant:
         raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
-    from tui.app.app import run_app
+    from tui.app.start_up import run_app
 
     return run_app(store=options.store, path=options.path, readonly=options.readonly, mouse=not options.no_mouse)
 

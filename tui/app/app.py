@@ -6,26 +6,25 @@ The start screen is imported with the app, and each of the others when it is ope
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, work
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.dispatch.start import preparing, start_supervisor
-from engine.errors import EXIT_OK, NondetError
+from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol, read_text
-from engine.study.opening import is_regular, is_there
-from engine.study.paths import StudyPaths, enter_path, find_store, iterate_studies
+from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
@@ -40,14 +39,15 @@ from tui.app.messages import (
     StudyEnded,
 )
 from tui.app.options import Options, may_change
-from tui.app.patches import end_on_hangup, end_without_terminal, survive_stray_bytes
+from tui.app.patches import end_on_hangup, end_without_terminal
 from tui.app.preview import describe_work, preview_protocol
-from tui.app.schemes import choose_theme, next_theme
+from tui.app.schemes import SCHEMES, choose_theme, name_theme, next_theme
 from tui.app.screens.dialogs import Confirm, Help
 from tui.app.screens.start import StartScreen
-from tui.app.settings import Locations, Settings, note_recent, read_settings
+from tui.app.settings import Locations, Settings, note_recent
 from tui.app.settings import here as own_locations
-from tui.app.terminal import Terminal, describe_terminal, find_obstacle
+from tui.app.terminal import Terminal, describe_terminal
+from tui.app.themes import THEMES
 
 if TYPE_CHECKING:
     from tui.app.document import Document
@@ -75,11 +75,20 @@ class TrainingDescribed(Message):
     begin: Callable[[], object]
 
 
+def load_offers() -> type[Provider]:
+    """Load what the palette offers, when it is opened first."""
+    from tui.app.palette import Offers
+
+    return Offers
+
+
 class NondetApp(App[None]):
     """Shows the screens, and acts on the messages that they post."""
 
     TITLE = "nondet-tui"
     CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {load_offers}
+    COMMAND_PALETTE_DISPLAY = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "keys", "Help", show=False, key_display="?"),
         Binding("ctrl+q", "quit", "Quit", show=False),
@@ -118,6 +127,8 @@ class NondetApp(App[None]):
             refresh_s=self.settings.refresh_s,
             recent=self.locations.recent,
         )
+        for theme in THEMES:
+            self.register_theme(theme)
         self.theme = choose_theme(self.settings.theme, few_colours=self.terminal.few_colours)
         if self.terminal.remote:
             self.animation_level = "none"
@@ -259,18 +270,19 @@ class NondetApp(App[None]):
 
     def action_change_theme(self) -> None:
         """Take the next theme."""
-        self.theme = next_theme(self.theme)
+        self.action_take_theme(name_theme(next_theme(self.theme)))
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer every action of the screen in the palette."""
-        for active in screen.active_bindings.values():
-            binding, node = active.binding, active.node
-            if binding.description and active.enabled and not binding.system:
-                keys = binding.key_display or self.get_key_display(binding)
-                yield SystemCommand(binding.description, f"key {keys}", self._make_runner(binding.action, node))
+    def action_take_theme(self, name: str) -> None:
+        """Take a theme, a key of SCHEMES, and keep it among the user's settings."""
+        from tui.app.keeping import keep_setting
 
-    def _make_runner(self, action: str, node: Any) -> Callable[[], Any]:
-        return lambda: self.run_action(action, default_namespace=node)
+        self.theme = SCHEMES[name].theme
+        try:
+            keep_setting("theme", name, self.locations.config)
+        except NondetError as error:
+            self.notify(printable(str(error)), title=f"theme: {name}", severity="warning", markup=False)
+            return
+        self.notify(printable(f"kept in {self.locations.config}"), title=f"theme: {name}", markup=False, timeout=3)
 
     def action_picture(self) -> None:
         """Save the screen as SVG."""
@@ -376,39 +388,3 @@ class TooSmall(Screen[None]):
     def compose(self) -> Any:
         """Say what is needed, in as few words as fit."""
         yield Static(Text(f"too small\nneeds {MIN_COLUMNS}x{MIN_ROWS}\nruns go on"), id="small")
-
-
-def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool) -> int:
-    """Show the app until it is left.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        NondetError: If the terminal cannot show it, or the path is neither a protocol nor a study.
-    """
-    obstacle = find_obstacle(os.environ, sys.stdout.encoding, interactive=sys.stdin.isatty() and sys.stdout.isatty())
-    if obstacle is not None:
-        raise NondetError(f"nondet-tui: {obstacle}")
-    locations = own_locations()
-    settings = read_settings(locations.config)
-    opened = None if path is None else find_opened(path, store)
-    survive_stray_bytes()
-    app = NondetApp(store=store, opened=opened, readonly=readonly, settings=settings, locations=locations)
-    app.run(mouse=mouse and settings.mouse)
-    return app.return_code or EXIT_OK
-
-
-def find_opened(path: str, store: str | None) -> Path:
-    """Find what a path names: a protocol file, a study's folder, or a study of the store.
-
-    Raises:
-        NondetError: If it is none of them.
-    """
-    for candidate in (enter_path(path), find_store(store) / path):
-        if is_regular(candidate) or is_there(StudyPaths(candidate).plan):
-            return candidate
-    raise NondetError(
-        f"nondet-tui: {printable(path)}: no protocol file, no study folder and no study in {find_store(store)}: "
-        "`nondet-tui ls` lists the studies"
-    )

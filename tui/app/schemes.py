@@ -18,8 +18,9 @@ class Scheme:
 
 
 SCHEMES = {
-    "dark": Scheme("textual-dark", "dark"),
-    "light": Scheme("textual-light", "light"),
+    "dark": Scheme("nondet-dark", "dark"),
+    "light": Scheme("nondet-light", "light"),
+    "contrast": Scheme("nondet-contrast", "dark"),
     "ansi": Scheme("ansi-dark", "ansi"),
 }
 """By the name that the settings have for them; a theme of any other name has the colours of "dark"."""
@@ -36,6 +37,11 @@ def choose_theme(setting: str, *, few_colours: bool) -> str:
     """
     automatic = "ansi" if few_colours else "dark"
     return SCHEMES.get(setting, SCHEMES[automatic]).theme
+
+
+def name_theme(theme: str) -> str:
+    """Return what the settings call a theme of the framework; its own name where it is none of ours."""
+    return next((name for name, scheme in SCHEMES.items() if scheme.theme == theme), theme)
 
 
 def next_theme(theme: str) -> str:

@@ -27,7 +27,7 @@ class Settings:
     """Holds what can be set, with its default."""
 
     theme: str = "auto"
-    """auto, dark, light or ansi."""
+    """auto, dark, light, contrast or ansi."""
     glyphs: str = "auto"
     """auto, braille, block or ascii."""
     mouse: bool = True
@@ -37,7 +37,7 @@ class Settings:
     """Seconds between two looks at a study."""
 
 
-CHOICES = {"theme": ("auto", "dark", "light", "ansi"), "glyphs": ("auto", "braille", "block", "ascii")}
+CHOICES = {"theme": ("auto", "dark", "light", "contrast", "ansi"), "glyphs": ("auto", "braille", "block", "ascii")}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
+from tui.app.palette import Offers
 from tui.app.screens.builder import BuilderScreen
 
 SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
@@ -64,9 +65,9 @@ async def test_palette_and_help_offer_what_acts(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        assert "Delete arm" in {command.title for command in app.get_system_commands(app.screen)}
+        assert "Delete arm" in {offer.text for offer in Offers(app.screen).iterate_actions()}
         await press(pilot, "tab")
-        assert "Delete arm" not in {command.title for command in app.get_system_commands(app.screen)}
+        assert "Delete arm" not in {offer.text for offer in Offers(app.screen).iterate_actions()}
 
 
 @pytest.mark.slow

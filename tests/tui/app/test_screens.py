@@ -19,6 +19,7 @@ from engine.tuning.choice import Decided
 from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import PROTOCOL, read_requests, write_study
 from tui.app.app import TooSmall
+from tui.app.palette import Offers
 from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.dialogs import Help, Reader
 from tui.app.screens.monitor import MonitorScreen
@@ -333,7 +334,7 @@ async def test_help_and_palette_name_every_action(make_app: Make, store: Path) -
     async with app.run_test(size=(120, 60), notifications=True) as pilot:
         await settle(pilot)
         described = {b.binding.description for b in app.screen.active_bindings.values() if b.binding.description}
-        commands = {command.title for command in app.get_system_commands(app.screen)}
+        commands = {offer.text for offer in Offers(app.screen).iterate_actions()}
         assert {"Results", "Log-y", "Cancel study", "Hold view"} <= described & commands
         await pilot.press("question_mark")
         await settle(pilot)

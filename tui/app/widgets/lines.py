@@ -14,7 +14,6 @@ from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual import events, getters
 from textual.binding import Binding, BindingType
@@ -27,8 +26,6 @@ from textual.strip import Strip
 from engine.protocol.faults import printable
 from tui.app.widgets.owner import app_class
 from tui.text.format import UNICODE
-
-CURSOR = Style(reverse=True)
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,9 @@ class LinesView(ScrollView, can_focus=True):
     """Shows lines; those that have a key can be gone to with a cursor, and chosen with Enter or the mouse."""
 
     app = getters.app(app_class)
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor", "lines--resting"}
+    """The line under the cursor, while the widget has the focus and while it has not."""
 
     key: var[str | None] = var(None)
     """Key of the line under the cursor; every change of it is told with `Moved`."""
@@ -162,8 +162,9 @@ class LinesView(ScrollView, can_focus=True):
         if strip.cell_length > left + seen > left:
             *before, last = shown.crop(0, seen)
             shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
-        if self.has_cursor and self.has_focus and number == self.row and self.lines[number].key is not None:
-            return Strip([Segment(segment.text, CURSOR) for segment in shown]).apply_style(base)
+        if self.has_cursor and number == self.row and self.lines[number].key is not None:
+            cursor = self.get_component_rich_style("lines--cursor" if self.has_focus else "lines--resting")
+            return shown.apply_style(base + cursor)
         return shown.apply_style(base)
 
     def _draw(self, text: Text) -> list[Segment]:

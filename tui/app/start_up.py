@@ -1,0 +1,53 @@
+"""Starts the app in a terminal, on what the command line names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from engine.errors import EXIT_OK, NondetError
+from engine.protocol.faults import printable
+from engine.study.opening import is_regular, is_there
+from engine.study.paths import StudyPaths, enter_path, find_store
+from tui.app.app import NondetApp
+from tui.app.patches import survive_stray_bytes
+from tui.app.settings import here as own_locations
+from tui.app.settings import read_settings
+from tui.app.terminal import find_obstacle
+
+
+def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool) -> int:
+    """Show the app until it is left.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        NondetError: If the terminal cannot show it, or the path is neither a protocol nor a study.
+    """
+    obstacle = find_obstacle(os.environ, sys.stdout.encoding, interactive=sys.stdin.isatty() and sys.stdout.isatty())
+    if obstacle is not None:
+        raise NondetError(f"nondet-tui: {obstacle}")
+    locations = own_locations()
+    settings = read_settings(locations.config)
+    opened = None if path is None else find_opened(path, store)
+    survive_stray_bytes()
+    app = NondetApp(store=store, opened=opened, readonly=readonly, settings=settings, locations=locations)
+    app.run(mouse=mouse and settings.mouse)
+    return app.return_code or EXIT_OK
+
+
+def find_opened(path: str, store: str | None) -> Path:
+    """Find what a path names: a protocol file, a study's folder, or a study of the store.
+
+    Raises:
+        NondetError: If it is none of them.
+    """
+    for candidate in (enter_path(path), find_store(store) / path):
+        if is_regular(candidate) or is_there(StudyPaths(candidate).plan):
+            return candidate
+    raise NondetError(
+        f"nondet-tui: {printable(path)}: no protocol file, no study folder and no study in {find_store(store)}: "
+        "`nondet-tui ls` lists the studies"
+    )
