@@ -1,4 +1,4 @@
-"""What the palette offers: the actions of the screen that is open, studies, protocols, themes."""
+"""Offers in the palette the actions of the screen that is open, studies, protocols and themes."""
 
 from __future__ import annotations
 
