@@ -14,7 +14,9 @@ import tomli
 from rich.text import Text
 
 import tui
+from engine.plan.data_presence import find_missing
 from engine.protocol.checks import is_table
+from engine.protocol.data_section import Data
 from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
@@ -56,6 +58,8 @@ class ProtocolFile:
     group: str
     """A key of GROUPS."""
     fault: str | None = None
+    lacks: str | None = None
+    """What is missing: the data preset of which there are no files, and whether training downloads them."""
 
 
 def shipped_folder() -> Path | None:
@@ -100,13 +104,32 @@ def read_head(path: Path, group: str) -> ProtocolFile | None:
     if not is_table(head):
         return None
     name, description = head.get("name", path.stem), head.get("description", "")
-    return ProtocolFile(path, printable(str(name)), printable(str(description)), group)
+    return ProtocolFile(
+        path, printable(str(name)), printable(str(description)), group, lacks=_find_lacking(content.get("data"), path)
+    )
+
+
+def _find_lacking(data: object, path: Path) -> str | None:
+    """Name the preset of a protocol's table of data where its files are not there; no plan is made for it."""
+    if not is_table(data) or not isinstance(preset := data.get("preset"), str):
+        return None
+    root = data.get("root", Data.root)
+    try:
+        folder = (path.parent / Path(str(root)).expanduser()).resolve()
+        missing = find_missing(preset, folder)
+    except (OSError, RuntimeError, ValueError):  # a folder that cannot be: training says so
+        return None
+    return None if missing is None else f"{preset}: {'download' if missing.fetched else 'missing'}"
 
 
 def describe_study(
-    summary: StudySummary, name_width: int, now: float | None = None, symbols: Symbols = UNICODE
+    summary: StudySummary,
+    name_width: int,
+    now: float | None = None,
+    symbols: Symbols = UNICODE,
+    width: int | None = None,
 ) -> Text:
-    """Describe a study in one line: state, name, progress, age, last result."""
+    """Describe a study in one line: state, name, progress, age, and its last result where that is seen whole."""
     row = Text(f"{symbols.states[summary.state]} {printable(summary.paths.name):{name_width}}  ")
     if summary.fault is not None:
         return row.append(f"{summary.state}: {printable(summary.fault)}")
@@ -122,9 +145,11 @@ def describe_study(
         row.append(f"{state}, {summary.done} of {summary.total} runs").append(f", {age} ago", "dim")
     if summary.headline is not None:
         name, spread, disagreement = summary.headline
-        row.append(f"   {printable(name)}: SD {format_number(spread, 2, symbols)}", "dim")
+        result = Text(f"   {printable(name)}: SD {format_number(spread, 2, symbols)}", "dim")
         if disagreement is not None:
-            row.append(f"  disagree {format_number(disagreement, 2, symbols)} %", "dim")
+            result.append(f"  disagree {format_number(disagreement, 2, symbols)} %", "dim")
+        if width is None or row.cell_len + result.cell_len <= width:
+            row.append_text(result)
     return row
 
 
@@ -132,4 +157,7 @@ def describe_protocol(entry: ProtocolFile, name_width: int) -> Text:
     """Describe a protocol file in one line."""
     if entry.fault is not None:
         return Text(f"{entry.name:{name_width}}  {UNICODE.failed} {printable(entry.fault)}")
-    return Text(f"{entry.name:{name_width}}  ").append(entry.description, "dim")
+    row = Text(f"{entry.name:{name_width}}  ")
+    if entry.lacks is not None:
+        row.append(f"{UNICODE.lost} {printable(entry.lacks)}  ", "yellow")
+    return row.append(entry.description, "dim")

@@ -20,6 +20,7 @@ from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.run_state import read_result
 from engine.study.summary import StudySummary
 from engine.tuning.choice import plan_known, recall
+from tui.app.listed_files import read_head
 from tui.text.format import UNICODE, format_seconds
 
 
@@ -76,6 +77,8 @@ class StudyPreview:
 
     summary: StudySummary
     arms: tuple[ArmMeasures, ...] = ()
+    question: str = ""
+    """The description of its protocol."""
 
 
 Preview = ProtocolPreview | StudyPreview
@@ -84,7 +87,9 @@ Preview = ProtocolPreview | StudyPreview
 def preview_study(summary: StudySummary) -> StudyPreview:
     """Read what a study has found so far."""
     metrics = find_metrics(summary.paths.metrics)
-    return StudyPreview(summary, () if metrics is None else metrics.arms)
+    head = read_head(summary.paths.protocol, "")
+    question = "" if head is None else head.description
+    return StudyPreview(summary, () if metrics is None else metrics.arms, question)
 
 
 def preview_protocol(path: Path, *, name: str, description: str, store: Path) -> ProtocolPreview:

@@ -19,6 +19,8 @@ from engine.errors import NondetError
 from engine.protocol.checks import arm_name
 from engine.protocol.load import parse_protocol
 from engine.study.metrics_record import ArmMeasures
+from engine.study.paths import StudyPaths
+from engine.study.summary import StudySummary
 from tests.helpers.measures import make_measures
 from tui.app.clipboard import encode_notice, encode_osc52
 from tui.app.document import (
@@ -31,7 +33,7 @@ from tui.app.document import (
     name_sources,
     parse_value,
 )
-from tui.app.listed_files import describe_protocol, find_protocols, read_head, shipped_folder
+from tui.app.listed_files import describe_protocol, describe_study, find_protocols, read_head, shipped_folder
 from tui.app.settings import Settings, find_locations, note_recent, read_recent, read_settings
 from tui.app.terminal import describe_terminal, find_obstacle
 from tui.text.compare import compare_arms, format_differences
@@ -322,6 +324,34 @@ def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> 
     folder = shipped_folder()
     assert folder is not None
     assert (folder / "quickstart.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ('preset = "digits"', None),
+        ('preset = "cifar10"', "cifar10: download"),
+        ('preset = "ptb"', "ptb: missing"),
+        ('preset = "cifar10"\nroot = "here"', None),
+        ('preset = "cifar10"\nroot = "~nosuchuser/x"', None),
+        ("preset = 7", None),
+    ],
+)
+def test_list_knows_which_data_are_missing(tmp_path: Path, data: str, said: str | None) -> None:
+    (tmp_path / "here" / "cifar-10-batches-py").mkdir(parents=True)
+    (tmp_path / "p.toml").write_text(f'[protocol]\nname = "p"\ndescription = "x"\n[data]\n{data}\n')
+    entry = read_head(tmp_path / "p.toml", "yours")
+    assert entry is not None
+    assert entry.lacks == said
+    assert ("!" in describe_protocol(entry, 10).plain) is (said is not None)
+
+
+def test_result_of_a_study_is_listed_whole_or_not_at_all(tmp_path: Path) -> None:
+    summary = StudySummary(paths=StudyPaths(tmp_path / "s"), state="done", done=3, total=3, headline=("All", 0.5, 2.0))
+    whole = describe_study(summary, 10, now=0.0).plain
+    assert whole.endswith("All: SD 0.50  disagree 2.00 %")
+    assert describe_study(summary, 10, now=0.0, width=len(whole)).plain == whole
+    assert "All" not in describe_study(summary, 10, now=0.0, width=len(whole) - 1).plain
 
 
 @pytest.mark.parametrize("key", SETTINGS)

@@ -13,7 +13,7 @@ from tests.helpers.studies import write_study
 from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
 from tui.app.screens.start_lines import make_preview
 
-THEME = "textual-dark"
+THEME = "nondet-dark"
 OWN = """
 [protocol]
 name = "own"
@@ -52,7 +52,7 @@ def test_protocol_says_what_it_would_take_and_whose_code_it_runs(own: Path, tmp_
     assert "nets:make on cifar10" in said
     assert "6 runs of 4 epochs" in said
     assert "● Control     3  nothing: a control" in said
-    assert "● Init        3  init" in said
+    assert "▲ Init        3  init" in said
     assert "! runs your code: nets:make" in said
     assert "! cifar10 is not in" in said
     assert found.obstacles == (), "training fetches it"
@@ -88,7 +88,7 @@ def test_study_draws_its_intervals_on_one_axis(tmp_path: Path) -> None:
     (control,) = (row for row in rows if "Control" in row)
     assert wide.count("├") == wide.count("┤") == 2
     assert wide.count("●") == 3
-    assert control.count("●") == 3
+    assert (control[0], control.count("●")) == ("▲", 2)
     assert control.index("●", 2) < wide.index("├"), "zero is at the left"
     assert wide.split("Wide")[1].split()[0] == "3", "of how many replicas that is, is said"
     leaking = make_measures(name="Leaks", n=3, accuracy_sd=1.0, unisolated="draws with numpy")
@@ -103,7 +103,7 @@ def test_every_width_has_a_preview(own: Path, tmp_path: Path, width: int) -> Non
         make_measures(name=f"Floating-point order, onset {number}", n=3, accuracy_sd=0.5) for number in (1, 12)
     )
     rows = read_rows(StudyPreview(summary, arms), width)
-    assert len({row for row in rows if "●" in row[:2]}) == 2, "names that begin alike are told apart"
+    assert len({row for row in rows if row[:2] in ("● ", "▲ ")}) == 2, "names that begin alike are told apart"
     assert ("95 % intervals" in " ".join(rows)) is (width >= 63), "what is not drawn is not explained"
     assert read_rows(preview_protocol(own, name="own", description="", store=tmp_path), width)
 
@@ -173,3 +173,12 @@ async def test_study_that_lacks_nothing_goes_on_without_a_question(
         await pilot.press("r")
         await settle(pilot)
         assert started == [paths.folder]
+
+
+def test_study_begins_with_the_question_of_its_protocol(tmp_path: Path) -> None:
+    paths = write_study(tmp_path / "s")
+    paths.protocol.write_text('[protocol]\nname = "s"\ndescription = "Whose variance is it?"\n')
+    rows = read_rows(preview_study(summarise_study(paths)))
+    assert rows[0] == "Whose variance is it?"
+    paths.protocol.unlink()
+    assert "runs" in read_rows(preview_study(summarise_study(paths)))[0]

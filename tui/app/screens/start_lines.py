@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.fuzzy import Matcher
 
+from engine.catalog.arm_marks import find_mark
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
 from engine.study.summary import StudySummary
@@ -35,11 +37,14 @@ SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
 NAME_WIDTH, LEAST_NAME = 28, 14
 """Columns of a name at most, and what it keeps where there is little room."""
 
+INDENT = 2
+"""Columns before what a group holds."""
+
 LEAST_WIDTH = 40
 """Columns that a preview is laid out for at least; what does not fit is cut."""
 
-COUNT_WIDTH, CELL_WIDTH, LEAST_BAR = 4, 7, 5
-"""Columns of a count, of a value, and of an interval that is worth drawing."""
+COUNT_WIDTH, CELL_WIDTH, LEAST_BAR, GOOD_BAR = 4, 7, 5, 9
+"""Columns of a count, of a value, of an interval that is worth drawing, and of one before names are cut."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     """
     names = [s.paths.name for s in listing.studies.values()] + [p.name for p in listing.protocols.values()]
     name_width = min(NAME_WIDTH, max(map(len, names), default=0))
-    studies = {key: describe_study(s, name_width, listing.read_at) for key, s in listing.studies.items()}
+    studies = {
+        key: describe_study(s, name_width, listing.read_at, width=width - INDENT) for key, s in listing.studies.items()
+    }
     found_studies = _match(needle, studies)
     lines = [Line(Text("Studies", style="bold"))]
     if listing.fault is not None:
@@ -109,7 +116,7 @@ def _match(needle: str, rows: Mapping[str, Text]) -> list[Line]:
     """Return the rows that hold the needle's letters in their order."""
     matcher = Matcher(needle) if needle else None
     found = {key: row for key, row in rows.items() if matcher is None or matcher.match(row.plain) > 0}
-    return [Line(Text.assemble("  ", row, no_wrap=True), key) for key, row in found.items()]
+    return [Line(Text.assemble(" " * INDENT, row, no_wrap=True), key) for key, row in found.items()]
 
 
 # What is said of the thing under the cursor ------------------------------------------------------------------------
@@ -144,7 +151,7 @@ def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Lin
         varies = " + ".join(arm.vary) or "nothing: a control"
         if arm.group > 1:
             varies = f"ensembles of {arm.group}: nothing to train"
-        row = Text(no_wrap=True).append(f"{UNICODE.running} ", arm_style(number, theme))
+        row = Text(no_wrap=True).append(f"{find_mark(number).char} ", arm_style(number, theme))
         row.append(f"{fit_name(printable(arm.name), name_width):{name_width}}  {arm.runs:>4}  ").append(varies, "dim")
         lines.append(Line(row))
     lines.append(Line(Text("")))
@@ -156,7 +163,7 @@ def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Lin
 def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
     summary = preview.summary
     state = f"{describe_state(summary.state, summary.failed)}, {summary.done} of {summary.total} runs"
-    lines = [Line(Text(state, style="bold"))]
+    lines = [*(wrap_lines(preview.question, width) if preview.question else ()), Line(Text(state, style="bold"))]
     if summary.fault is not None:
         return [*lines, *wrap_lines(summary.fault, width)]
     lines.append(Line(Text("")))
@@ -168,7 +175,8 @@ def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
 
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
     """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
-    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in arms), max(LEAST_NAME, width // 3))
+    fixed = COUNT_WIDTH + 3 + len(columns) * (CELL_WIDTH + GOOD_BAR + 1)
+    name_width = min(max(cell_len(printable(arm.name)) for arm in arms), max(LEAST_NAME, width - fixed))
     names = shorten_apart([printable(arm.name) for arm in arms], name_width)
     left = name_width + COUNT_WIDTH + 3
     cell = (width - left) // len(columns)
@@ -180,7 +188,7 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
         style = arm_style(number, theme)
         row = (
             Text(no_wrap=True)
-            .append(f"{UNICODE.running} ", style)
+            .append(f"{find_mark(number).char} ", style)
             .append(f"{name:{name_width}}{arm.n:>{COUNT_WIDTH}} ")
         )
         for column, axis in zip(columns, axes, strict=True):
