@@ -126,7 +126,7 @@ def measure_arm(
 ) -> ArmMeasures:
     """Measure one arm: its counts, its measures and diagnostics, and reasons for what is None."""
     usable = find_usable(replicas)
-    found = _measure(usable, labels, bootstrap, text=text)
+    found = _measure(usable, labels, bootstrap, text=text, finished=bool(replicas))
     measured = found.measured
     digests = {replica.weights_sha256 for replica in usable}
     return ArmMeasures(
@@ -145,7 +145,7 @@ def measure_arm(
         bootstrap=bootstrap,
         runs_used=tuple(replica.run for replica in usable),
         files_sha256=digest_files(replicas, labels),
-        reasons=measured.reasons | _remarks(replicas, usable),
+        reasons=measured.reasons | _remarks(arm, replicas, usable),
         disputes=found.disputes,
     )
 
@@ -161,12 +161,13 @@ class _Found:
     disputes: Disputes | None = None
 
 
-def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool) -> _Found:
+def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, text: bool, finished: bool) -> _Found:
     """Measure some replicas, or say why not; their predictions are read here."""
     group = "text" if text else "images"
     parts = [replica.predictions for replica in usable if replica.predictions is not None]
     if isinstance(labels, str) or not parts:
-        reason = labels if isinstance(labels, str) else "no replica has finished"
+        none = "no replica has predictions that can be measured" if finished else "no replica has finished"
+        reason = labels if isinstance(labels, str) else none
         return _Found(measure_nothing(group, 0, reason))
     if len({(part.shape, part.dtype) for part in parts}) > 1:
         return _Found(measure_nothing(group, len(parts), "replicas with different numbers of classes"))
@@ -192,7 +193,11 @@ def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, tex
     return _Found(measured, diagnose(chosen, labels.values, disagreement=disagreement), disputes)
 
 
-def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:
+SHOWN_REPLICAS = 20
+"""Replicas that a sentence lists; there may be thousands."""
+
+
+def _remarks(arm: PlannedArm, replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:
     """Say what there is to say about replicas that are not measured."""
     remarks: dict[str, str] = {}
     damaged = [replica for replica in replicas if replica.fault is not None]
@@ -201,6 +206,14 @@ def _remarks(replicas: list[Replica], usable: list[Replica]) -> dict[str, str]:
     diverged = [replica for replica in replicas if replica.diverged]
     left_out = [replica for replica in diverged if replica not in usable]
     if diverged:
-        names = ", ".join(replica.run for replica in diverged)
-        remarks["diverged"] = f"diverged: {names}; {len(left_out)} of them without finite predictions, left out"
+        names = _number_replicas(arm, diverged)
+        remarks["diverged"] = f"{names} diverged; {len(left_out)} of them without finite predictions, left out"
     return remarks
+
+
+def _number_replicas(arm: PlannedArm, replicas: list[Replica]) -> str:
+    """Return replicas as their numbers in their arm, from 1; of many the first."""
+    places = {run: place // arm.group + 1 for place, run in enumerate(arm.runs)}
+    numbers = [str(places[replica.run.partition("+")[0]]) for replica in replicas]
+    more = f" and {len(numbers) - SHOWN_REPLICAS} more" if len(numbers) > SHOWN_REPLICAS else ""
+    return f"{'replica' if len(numbers) == 1 else 'replicas'} {', '.join(numbers[:SHOWN_REPLICAS])}{more}"

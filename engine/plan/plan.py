@@ -13,7 +13,7 @@ from engine.catalog.sources import SOURCES, Circumstances
 from engine.plan.packing import NOT_STACKED, Stacking, stack_arm
 from engine.plan.records import Packings, PlannedArm
 from engine.protocol.definition import Arm, Protocol
-from engine.protocol.faults import Fault, ProtocolError
+from engine.protocol.faults import Fault, ProtocolError, show_value
 from engine.recipe import BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
 
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
@@ -135,14 +135,14 @@ def _device_faults(protocol: Protocol, device: DeviceType) -> list[Fault]:
         faults.append(Fault("lowlevel.mode", "needs a CUDA device, and the runs go to the CPU", remedy, '"kernels"'))
     for number, arm in enumerate(protocol.arms, start=1):
         if device == "cpu" and arm.train.precision == "tf32":
-            problem = f"exists on CUDA devices only, and arm[{number}] goes to the CPU"
+            problem = f"exists on CUDA devices only, and arm[{number}] ({show_value(arm.name)}) goes to the CPU"
             faults.append(Fault("train.precision", problem, 'use precision = "fp32"', '"tf32"'))
             break
     for number, arm in enumerate(protocol.arms, start=1):
         if device == "cuda" and protocol.lowlevel.mode != "order" and "lowlevel" in dict(arm.crossed):
             problem = "crosses lowlevel, whose free kernels have no seed that could be repeated"
             remedy = 'use lowlevel.mode = "order", or cross another source'
-            faults.append(Fault(f"arm[{number}].crossed", problem, remedy, str(dict(arm.crossed))))
+            faults.append(Fault(f"arm[{number}].crossed", problem, remedy, str(dict(arm.crossed)), arm.name))
     return faults
 
 
@@ -163,6 +163,7 @@ def _empty_faults(protocol: Protocol, empty: dict[str, dict[str, str]]) -> list[
             f"varies nothing: {'; '.join(empty[arm.name].values())}",
             "remove the arm, vary another source, or write vary = [] for a control",
             "[" + ", ".join(f'"{name}"' for name in arm.vary) + "]",
+            arm.name,
         )
         for number, arm in enumerate(protocol.arms, start=1)
         if arm.name in empty and _is_idle(arm, empty[arm.name])

@@ -34,11 +34,14 @@ class Fault:
     """What to do about it."""
     value: str | None = None
     """The value as shown, see `show_value`; None where there is none."""
+    arm: str | None = None
+    """The name of the arm that the key is of; None where that has none, or the key is no arm's."""
 
     def format(self) -> str:
-        """Return the fault as two lines: the key, its value and the problem, then the remedy."""
+        """Return the fault as two lines: the key, its arm's name, its value and the problem, then the remedy."""
         shown = "" if self.value is None else f" = {self.value}"
-        head = f"{cut(printable(self.key), SHOWN_KEY)}{shown}: " if self.key else ""
+        named = "" if self.arm is None else f" (arm {show_value(self.arm)})"
+        head = f"{cut(printable(self.key), SHOWN_KEY)}{named}{shown}: " if self.key else ""
         problem, remedy = (cut(printable(sentence), SHOWN_SENTENCE) for sentence in (self.problem, self.remedy))
         return f"  {head}{problem}\n    -> {remedy}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ MAX_DIGITS = sys.get_int_max_str_digits()
 """Python reads no whole number that has more."""
 MAX_UNKNOWN = 20
 """Unknown keys of one table that are reported one by one."""
+ARM_KEY = re.compile(r"arm\[(\d+)\]")
 Table = dict[str, Any]
 
 
@@ -83,8 +85,20 @@ def parse_protocol(text: str, *, file: str, overrides: tuple[str, ...] = ()) -> 
     faults: list[Fault] = apply_overrides(document, overrides)
     protocol = _build(document, text, file, overrides, faults)
     if faults or protocol is None:
-        raise ProtocolError(file, faults)
+        raise ProtocolError(file, name_arms(faults, document.get("arm")))
     return protocol
+
+
+def name_arms(faults: list[Fault], tables: Any) -> list[Fault]:
+    """Return faults with the names of the arms that their keys are of, as far as these have one."""
+    names = [table.get("name") if is_table(table) else None for table in tables] if is_list(tables) else []
+    named: list[Fault] = []
+    for fault in faults:
+        number = ARM_KEY.match(fault.key)
+        name = names[int(number[1]) - 1] if number and int(number[1]) <= len(names) else None
+        told = isinstance(name, str) and not fault.key.endswith("].name")
+        named.append(replace(fault, arm=name) if told else fault)
+    return named
 
 
 def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]) -> Protocol | None:

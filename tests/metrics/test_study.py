@@ -128,7 +128,7 @@ def test_diverged_run_is_counted_and_left_out_where_it_is_not_finite(paths: Stud
     put(paths, "r2", LOGITS[2], diverged=True)
     init = measure(paths).arms[1]
     assert (init.n, init.diverged, init.damaged) == (3, 2, 0)
-    assert "r1, r2" in init.reasons["diverged"]
+    assert init.reasons["diverged"].startswith("replicas 2, 3 diverged"), "as people count them, not by their hashes"
     assert "1 of them" in init.reasons["diverged"]
 
 
@@ -169,6 +169,15 @@ def test_no_finished_run_is_said(paths: StudyPaths) -> None:
     init = measure(paths).arms[1]
     assert init.n == 0
     assert init.reasons["accuracy_mean"] == "no replica has finished"
+
+
+def test_replicas_that_all_diverged_have_finished(paths: StudyPaths) -> None:
+    for number in range(4):
+        put(paths, f"r{number}", np.full_like(LOGITS[number], np.nan), diverged=True)
+    init = measure(paths).arms[1]
+    assert (init.n, init.diverged) == (0, 4)
+    assert init.reasons["accuracy_mean"] == "no replica has predictions that can be measured"
+    assert init.reasons["diverged"] == "replicas 1, 2, 3, 4 diverged; 4 of them without finite predictions, left out"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY", b"PK"])

@@ -34,6 +34,32 @@ def document(*extra: str, arm: str = ARM, **sections: str) -> str:
     return "\n".join([body, *extra, arm])
 
 
+NAMED = {
+    "key of an arm": ('[[arm]]\nname = "Slow"\nvary = ["seed"]', 'arm[1].vary (arm "Slow") = ["seed"]: '),
+    "setting of an arm": (
+        ARM + '[[arm]]\nname = "Slow"\nvary = []\ntrain = { lr = -1 }',
+        'arm[2].train.lr (arm "Slow") = -1: ',
+    ),
+    "arm without a name": ('[[arm]]\nvary = ["seed"]', 'arm[1].vary = ["seed"]: '),
+    "arm with a number for a name": ('[[arm]]\nname = 3\nvary = ["seed"]', 'arm[1].vary = ["seed"]: '),
+    "name that is taken": (ARM + ARM, 'arm[2].name = "Init": '),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_faults_of_arms_say_which_by_name(name: str) -> None:
+    arms, expected = NAMED[name]
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(document(arm=arms), file="x.toml")
+    assert f"  {expected}" in str(caught.value)
+
+
+def test_arm_that_varies_nothing_is_named() -> None:
+    protocol = parse_protocol(document(arm='[[arm]]\nname = "Flips"\nvary = ["augment"]'), file="x.toml")
+    with pytest.raises(ProtocolError, match=r'arm\[1\]\.vary \(arm "Flips"\)'):
+        make_plan(protocol, device="cpu")
+
+
 CASES: dict[str, tuple[str, str, str]] = {
     # name: (text, key that is named, what is said of it)
     "syntax": (document() + "\n[broken", "", "not valid TOML"),

@@ -81,7 +81,7 @@ def test_arms_runs_and_onsets_have_limits() -> None:
     arms = "".join(f'[[arm]]\nname = "a{n}"\nvary = ["shuffle"]\n' for n in range(9000))
     assert "at most 1,000" in refuse(HEAD + arms)
     onsets = f"onset = {list(range(400))}\n"
-    assert "arm[3].onset: makes more than 1,000 arms" in refuse(
+    assert 'arm[3].onset (arm "a2"): makes more than 1,000 arms' in refuse(
         HEAD
         + "".join(f'[[arm]]\nname = "a{n}"\nvary = ["shuffle"]\n{onsets}' for n in range(3))
         + "[train]\nepochs=999"

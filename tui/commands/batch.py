@@ -34,7 +34,7 @@ from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
-from tui.commands.check import describe_choices, describe_code
+from tui.commands.check import describe_choices, describe_code, note_batches
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
 from tui.commands.progress import describe_plainly, list_failures, render
@@ -199,6 +199,8 @@ def tell_notes(console: Console, decided: Decided) -> None:
             print_text(console, f"note: {arm.name}: {reason}")
         if arm.unisolated is not None:
             print_text(console, f"note: {arm.name}: not isolated, which the protocol allows: {arm.unisolated}")
+    for line in note_batches(plan, facts):
+        print_text(console, f"note: {line}")
     for fact in facts:
         if fact.lowlevel_empty:
             print_text(console, f"note: {fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty")

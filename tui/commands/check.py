@@ -167,6 +167,21 @@ def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
     return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
 
 
+def note_batches(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
+    """Say which workloads have minibatches larger than what they are trained on."""
+    sizes = {
+        (fact.model, plan.recipes[fact.runs[0]].train.batch_size, fact.train_examples)
+        for fact in facts
+        if fact.input_shape
+    }
+    return [
+        f"{printable(model)}: train.batch_size = {size:,} is more than the {examples:,} training examples: an epoch is "
+        "one step over all of them, so the order in which they are shuffled changes little more than rounding"
+        for model, size, examples in sorted(sizes)
+        if size > examples
+    ]
+
+
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
@@ -175,6 +190,7 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
         for arm in plan.arms
         if arm.unisolated is not None
     ]
+    notes += note_batches(plan, facts)
     alone = [(name, stacking.alone) for name, stacking in plan.stackings.items() if stacking.alone]
     notes += [f"{printable(name)}: trained one by one: {reason}" for name, reason in alone]
     for fact in facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.catalog.measures import MEASURES
@@ -70,9 +71,22 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+NUMERIC_BRACKETS = re.compile(r"(?<!\])\[-?[0-9][-+0-9.e ]*\](?![\[(:])")
+"""An interval: brackets around numbers, which no link follows, are shown as they are."""
+
+
 def escape_markdown(text: str) -> str:
-    """Return the text with everything escaped that markdown would take for markup."""
-    return "".join(f"\\{char}" if char in "\\|*_`<>[]#" else char for char in text)
+    """Return the text with everything escaped that markdown would take for markup; intervals stay legible."""
+    parts: list[str] = []
+    start = 0
+    for found in NUMERIC_BRACKETS.finditer(text):
+        parts += [_escape_markup(text[start : found.start()]), found[0]]
+        start = found.end()
+    return "".join([*parts, _escape_markup(text[start:])])
+
+
+def _escape_markup(text: str) -> str:
+    return "".join(f"\\{char}" if char in "\\|*_`<>[]#~&" else char for char in text)
 
 
 def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:

@@ -93,7 +93,7 @@ def test_markdown_and_json_hold_what_is_shown() -> None:
     lines = text.splitlines()
     assert lines[0] == "### What replicas disagree about"
     assert lines[2].startswith("| source | n | disagreement (%) | one is right (%) |")
-    assert lines[4].startswith(r"| Init \[red\] | 6 | 3.40 | 3.10 \[2.60 3.70\] | 0.30 \[0.20 0.50\] | 9.50 |")
+    assert lines[4].startswith(r"| Init \[red\] | 6 | 3.40 | 3.10 [2.60 3.70] | 0.30 [0.20 0.50] | 9.50 |")
     assert "        127  is 8: 50% for 8, 33% for 3, 17% for 9" in lines
     assert '"worst_class": 85.25' in format_json("s", [ENTRY])
     assert '"index": 127' in format_json("s", [ENTRY])

@@ -111,14 +111,30 @@ def test_hostile_names_are_harmless_text() -> None:
     assert "[red]a|b&c" in text.replace("\n", "")
 
 
+MARKUP = {
+    "[3.29 4.44]": "[3.29 4.44]",
+    "[-1.4e-09 12.2]": "[-1.4e-09 12.2]",
+    "[1](http://evil)": r"\[1\](http://evil)",
+    "[1][2]": r"\[1\]\[2\]",
+    "[1]: x": r"\[1\]: x",
+    "[x] <b> `c` &lt; ~~d~~": r"\[x\] \<b\> \`c\` \&lt; \~\~d\~\~",
+    "\\": "\\\\",
+}
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markdown_escapes_markup_and_leaves_intervals_legible(text: str) -> None:
+    assert escape_markdown(text) == MARKUP[text]
+
+
 def test_markdown() -> None:
     text = FORMATS["markdown"]("s", [control(), entry(name="a|b*c")], None)
     lines = text.splitlines()
     assert lines[0].startswith("| source | n | accuracy (%) | accuracy SD (%) |")
     assert lines[2] == "| Control | 3 | 94.32 | 0 | 0 | 0 | 1 | 0 |"
     assert lines[3].startswith(
-        r"| a\|b\*c | 12 | 94.32 \[93.98 94.67\] | 0.518 ± 0.071 \[0.36 0.96\] "
-        r"| 0.0421 ± 0.0053 \[0.029 0.078\] | 3.40 \[2.94 3.85\] |"
+        r"| a\|b\*c | 12 | 94.32 [93.98 94.67] | 0.518 ± 0.071 [0.36 0.96] "
+        r"| 0.0421 ± 0.0053 [0.029 0.078] | 3.40 [2.94 3.85] |"
     )
     assert lines[-1].startswith("- Control: 3 replicas")
 
