@@ -27,7 +27,7 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui status STUDY [--store DIR] [--json]
        nondet-tui cancel STUDY [--store DIR]
        nondet-tui report STUDY [--store DIR] [--out DIR]
-                  [--format table|markdown|latex|csv|json]
+                  [--format table|markdown|latex|csv|json|html]
        nondet-tui keys
        nondet-tui locate
        nondet-tui completion bash|zsh|fish
@@ -192,7 +192,7 @@ def make_command_parser(name: str) -> Parser:
     if name == "report":
         from tui.text.report import FORMATS
 
-        parser.add_argument("--format", choices=("table", *FORMATS), default="table")
+        parser.add_argument("--format", choices=("table", *FORMATS, "html"), default="table")
         parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
     if name in ("ls", "status"):
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")

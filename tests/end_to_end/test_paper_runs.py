@@ -54,7 +54,7 @@ def test_study_of_views_grids_and_layers_ends_with_everything_measured(study: St
     assert report.returncode == 0, report.stderr
     assert {path.name for path in out.iterdir()} >= {
         "table.md", "table.tex", "table.csv", "table.parquet", "table.json", "diagnostics.tex", "figure1-cka.pdf",
-        "figure3-instability.svg", "crossed.png",
+        "figure3-instability.svg", "crossed.png", "report.html",
     }  # fmt: skip
     assert json.loads((out / "table.json").read_text()) == study.read("metrics.json")
 

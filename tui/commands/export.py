@@ -12,13 +12,21 @@ from engine.study.files import make_folder, write_bytes
 from engine.study.measured import MeasuredStudy, encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
+from tui.commands.page_data import gather_page
+from tui.html.study_page import make_study_page
 from tui.text.report import FORMATS, format_diagnostics_latex, format_diagnostics_markdown, format_disputes_markdown
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json"}
 
 
-def export_study(paths: StudyPaths, folder: Path, measured: MeasuredStudy) -> list[str]:
+def export_study(paths: StudyPaths, folder: Path, measured: MeasuredStudy, damage: tuple[str, ...] = ()) -> list[str]:
     """Write everything that a paper may want of a study into a folder; files of other names stay as they are.
+
+    Args:
+        paths: The study.
+        folder: Made where it is not there.
+        measured: What was measured of the study.
+        damage: What is said of damaged runs.
 
     Returns:
         The names of the files.
@@ -34,6 +42,7 @@ def export_study(paths: StudyPaths, folder: Path, measured: MeasuredStudy) -> li
         "diagnostics.md": format_diagnostics_markdown(arms),
         "diagnostics.tex": format_diagnostics_latex(study, arms),
         "disputes.md": format_disputes_markdown(arms),
+        "report.html": make_study_page(gather_page(paths, measured, damage)),
     }
     make_folder(folder)
     for name, text in texts.items():

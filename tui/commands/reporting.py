@@ -14,6 +14,8 @@ from engine.study.study_plan import read_plan
 from tui.commands.export import export_study
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import describe_repair, print_results, print_text
+from tui.commands.page_data import gather_page
+from tui.html.study_page import make_study_page
 from tui.text.report import FORMATS, format_disputes_markdown
 
 
@@ -22,7 +24,7 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
 
     Args:
         paths: The study.
-        kind: table, or one of FORMATS.
+        kind: table, html, or one of FORMATS.
         out: The folder; None prints.
 
     Returns:
@@ -32,10 +34,12 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     console = Console(stderr=True, highlight=False)
     if out is not None:
         folder = enter_path(out)
-        names = export_study(paths, folder, measured)
+        names = export_study(paths, folder, measured, tuple(list_damaged(measured)))
         print_text(console, f"{len(names)} files in {folder}: {', '.join(names)}")
     elif kind == "table":
         print_results(paths, measured, as_json=False)
+    elif kind == "html":
+        sys.stdout.write(make_study_page(gather_page(paths, measured, tuple(list_damaged(measured)))))
     else:
         metrics, reference = measured.metrics, read_plan(paths).reference
         sys.stdout.write(FORMATS[kind](printable(metrics.study), metrics.arms, reference))
