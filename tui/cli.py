@@ -28,6 +28,8 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui cancel STUDY [--store DIR]
        nondet-tui report STUDY [--store DIR] [--out DIR]
                   [--format table|markdown|latex|csv|json|html]
+       nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
+                  [--out DIR] [--format table|html]
        nondet-tui keys
        nondet-tui locate
        nondet-tui completion bash|zsh|fish
@@ -193,7 +195,14 @@ def make_command_parser(name: str) -> Parser:
         from tui.text.report import FORMATS
 
         parser.add_argument("--format", choices=("table", *FORMATS, "html"), default="table")
-        parser.add_argument("--out", metavar="DIR", help="write tables and figures as files instead of printing")
+        parser.add_argument(
+            "--out", metavar="DIR", help="write tables, figures and a page as files instead of printing"
+        )
+        parser.add_argument(
+            "--against",
+            metavar="STUDY[:ARM]",
+            help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
+        )
     if name in ("ls", "status"):
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
     if name == "help":
@@ -275,6 +284,11 @@ def run_cancel(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """Print a study's measures."""
+    if options.against is not None:
+        from tui.commands.comparing import report_comparison
+
+        kind = "html" if options.out is not None and options.format == "table" else options.format
+        return report_comparison(options.study, options.against, store=options.store, kind=kind, out=options.out)
     from engine.study.study_plan import find_study
     from tui.commands.reporting import report_study
 

@@ -35,7 +35,7 @@ class Word:
     repeats: bool = False
 
 
-METAVARS = {"DIR": "folder", "PROTOCOL.toml": "protocol", "STUDY": "study", "KEY=VALUE": "key"}
+METAVARS = {"DIR": "folder", "PROTOCOL.toml": "protocol", "STUDY": "study", "STUDY[:ARM]": "study", "KEY=VALUE": "key"}
 
 
 def read_words(parser: argparse.ArgumentParser) -> list[Word]:

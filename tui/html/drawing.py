@@ -59,6 +59,8 @@ def show_place(value: float) -> str:
 
 def clean(text: str) -> str:
     """Return a text without characters that XML does not know or that turn the direction of others around."""
+    if text.isprintable():
+        return text
     return "".join(char if char in "\n\t" else printable(char) for char in text)
 
 

@@ -93,7 +93,7 @@ def _draw_row(row: Row, name: str, scale: Scale, y: float) -> Markup:
         parts.append(tag("line", x1=low, x2=high, y1=y, y2=y, class_="whisker"))
         parts += [tag("line", x1=x, x2=x, y1=y - 4, y2=y + 4, class_="whisker") for x in (low, high)]
     parts.append(draw_mark(row.number, value, y))
-    return tag("g", *parts, class_=f"row {colour_class(row.number)}")
+    return tag("g", *parts, class_=f"row series s{row.number} {colour_class(row.number)}")
 
 
 def _draw_published(x: float, y: float) -> Markup:

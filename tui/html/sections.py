@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
@@ -77,11 +78,14 @@ def draw_forests(data: StudyData) -> Drawn:
     for column in make_columns(UNICODE, text=data.plan.text):
         rows = list_rows(arms, column, data.plan.reference)
         if rows:
-            measure = column.measure
-            zero = measure.statistic == "sd" or measure.key.endswith("_delta") or measure.bounds == (0.0, 100.0)
-            title = f"{column.title}, {column.unit}"
-            figures.append(Figure(draw_forest(rows, title, zero=zero, bounds=measure.bounds)))
+            zero, bounds = wants_zero(column.measure), column.measure.bounds
+            figures.append(Figure(draw_forest(rows, f"{column.title}, {column.unit}", zero=zero, bounds=bounds)))
     return Drawn(tuple(figures), notes=name_left_out(len(arms), len(data.arms), "arms"))
+
+
+def wants_zero(measure: Measure) -> bool:
+    """Tell whether 0 belongs on the axis of a measure: of spreads, gains and shares that differ."""
+    return measure.statistic == "sd" or measure.key.endswith("_delta") or measure.bounds == (0.0, 100.0)
 
 
 def draw_spreads(data: StudyData) -> Drawn:
@@ -95,13 +99,15 @@ def draw_spreads(data: StudyData) -> Drawn:
         total = max(total, len(series))
         names = {one.number: printable(one.arm.name) for one in placed}
         legend |= names
-        figures += _draw_figure(EPOCH_FIGURES[figure], placed, names)
+        figures += draw_figure(figure, placed, names)
     notes = name_left_out(len(legend), total, "arms")
     notes += tuple(printable(note) for note in describe_diverged(data.measured.curves))
     return Drawn(tuple(figures), tuple(sorted(legend.items())), notes)
 
 
-def _draw_figure(title: str, series: Sequence[SpreadSeries], names: dict[int, str]) -> list[Figure]:
+def draw_figure(figure: str, series: Sequence[SpreadSeries], names: dict[int, str]) -> list[Figure]:
+    """Draw the SD and the mean of one figure by epoch, by its name in `EPOCH_FIGURES`; names by the series' numbers."""
+    title = EPOCH_FIGURES[figure]
     spread = draw_lines(list_spreads(series, names), f"SD over replicas of {title}, by epoch", log=True)
     means = draw_lines(list_means(series, names), f"{title}, mean over replicas by epoch")
     zero = any(value == 0 for one in series for value in one.sd)

@@ -105,7 +105,7 @@ def make_study_page(data: StudyData) -> str:
             "command": describe_command(data),
             "protocol": cut_protocol(data.protocol),
             "notes": notes,
-            "loud": [note for note in notes if NOT_ISOLATED in note or "DIFFERENT weights" in note],
+            "loud": find_loud(notes),
         },
     )
 
@@ -135,6 +135,11 @@ def list_notes(data: StudyData) -> list[str]:
     notes += make_published_notes(make_rows(data.arms, UNICODE, plan.reference, wide=True))
     notes += note_sharing(data.arms, len(plan.order))
     return [*notes, *map(printable, data.damage)]
+
+
+def find_loud(notes: Sequence[str]) -> list[str]:
+    """Return the notes that put a study into doubt."""
+    return [note for note in notes if NOT_ISOLATED in note or "DIFFERENT weights" in note]
 
 
 def list_provenance(data: StudyData) -> list[Fact]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.catalog.measure_declaration import CONFIDENCE
@@ -62,18 +63,23 @@ def format_differences(differences: list[Difference], symbols: Symbols = UNICODE
     for d in differences:
         one, other = (format_number(value, 3, symbols) for value in (d.one, d.other))
         mark = " *" if d.is_seen else ""
-        lines.append(f"{d.title:{width}}  {one:>10}  {other:>10}  {_format_difference(d):>26}{mark}")
+        lines.append(f"{d.title:{width}}  {one:>10}  {other:>10}  {format_difference(d):>26}{mark}")
+    return [*lines, "", *explain_differences(differences)]
+
+
+def explain_differences(differences: Sequence[Difference]) -> list[str]:
+    """Say what the figures are, and how often chance alone marks some of so many."""
     compared = sum(d.interval is not None for d in differences)
     by_chance = 100.0 * (1.0 - CONFIDENCE**compared)
-    notes = [
+    return [
         "difference: first − second; ratio: first / second, of SDs with R − 1 in the denominator",
         f"* the 95 % interval leaves out 0, or the ratio 1; with {compared} measures compared at once, at least one "
         f"does so by chance in about {by_chance:.0f} % of comparisons without any difference",
     ]
-    return [*lines, "", *notes]
 
 
-def _format_difference(d: Difference) -> str:
+def format_difference(d: Difference) -> str:
+    """Return the difference or the ratio with its interval; nothing where there is none."""
     if d.difference is None:
         return "no spread in one" if d.is_ratio and (d.one == 0) != (d.other == 0) else ""
     sign, name = ("", "ratio ") if d.is_ratio else ("+", "")

@@ -1,0 +1,219 @@
+"""Makes the page about two arms beside each other, or about the arms of one name in two studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.protocol.faults import printable
+from engine.study.instability import select_spreads
+from engine.study.metrics_record import ArmMeasures
+from tui.html.content import Fact, Figure, StudyData
+from tui.html.forest import draw_forest, list_rows
+from tui.html.page import list_contents, render_page
+from tui.html.sections import Drawn, draw_figure, list_facts, name_left_out, wants_zero
+from tui.html.sentences import Sentence
+from tui.html.study_page import (
+    cut_protocol,
+    describe_command,
+    find_loud,
+    list_notes,
+    list_provenance,
+    name_file,
+)
+from tui.text.compare import Difference, compare_arms, explain_differences, format_difference
+from tui.text.format import UNICODE, format_number
+from tui.text.tables import arm_name, make_columns
+
+MOST_PAIRS = 20
+"""Pairs of arms that pictures have; the table has all of them."""
+
+
+@dataclass(frozen=True)
+class ComparedPair:
+    """Two arms that are compared."""
+
+    one: ArmMeasures
+    other: ArmMeasures
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a page about two sides is made of."""
+
+    first: StudyData
+    second: StudyData
+    pairs: tuple[ComparedPair, ...]
+    settings: tuple[str, ...] = ()
+    """The settings in which they differ, in words."""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The names of the two sides: by their arms where these differ, by their studies where those do."""
+        studies = (printable(self.first.plan.study), printable(self.second.plan.study))
+        if len(self.pairs) != 1 or self.pairs[0].one.name == self.pairs[0].other.name:
+            return studies if studies[0] != studies[1] else (f"{studies[0]}, first", f"{studies[1]}, second")
+        arms = (arm_name(self.pairs[0].one), arm_name(self.pairs[0].other))
+        return arms if studies[0] == studies[1] else (f"{studies[0]}: {arms[0]}", f"{studies[1]}: {arms[1]}")
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One measure of two arms, as text."""
+
+    title: str
+    one: str
+    other: str
+    difference: str
+    seen: bool
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """The measures of two arms; their name where there are several pairs."""
+
+    name: str
+    rows: tuple[DifferenceRow, ...]
+
+
+@dataclass(frozen=True)
+class SideShown:
+    """The parts that are said of one side alone."""
+
+    name: str
+    facts: list[Fact]
+    provenance: list[Fact]
+    file: str
+    command: str
+    protocol: str
+    notes: list[str]
+    loud: list[str]
+
+
+def make_comparison_page(comparison: Comparison) -> str:
+    """Return the page about two sides as text; equal ones give equal pages."""
+    found = [compare_arms(pair.one, pair.other, UNICODE) for pair in comparison.pairs]
+    forests, spreads = draw_forests(comparison), draw_spreads(comparison)
+    sides = [comparison.first]
+    sides += [comparison.second] if comparison.second.plan is not comparison.first.plan else []
+    questions = dict.fromkeys(side.question for side in sides if side.question)
+    one, other = comparison.labels
+    contents = list_contents(
+        (
+            ("answer", "Answer", True),
+            ("differences", "Differences", True),
+            ("intervals", "Intervals", bool(forests.figures)),
+            ("time", "Over time", bool(spreads.figures)),
+            ("settings", "Settings", True),
+            ("provenance", "Provenance", True),
+            ("repeat", "Repeat", True),
+            ("notes", "Notes", True),
+        )
+    )
+    return render_page(
+        "comparison.html",
+        f"{one} beside {other}",
+        contents,
+        {
+            "labels": comparison.labels,
+            "questions": list(questions),
+            "answers": say_differences(comparison, found),
+            "pairs": [
+                PairRows(arm_name(pair.one) if len(comparison.pairs) > 1 else "", tuple(map(_show_row, rows)))
+                for pair, rows in zip(comparison.pairs, found, strict=True)
+            ],
+            "difference_notes": [
+                f"Bold: {note.removeprefix('* ')}" if note.startswith("* ") else note
+                for note in explain_differences([one for rows in found for one in rows])
+            ],
+            "forests": forests,
+            "spreads": spreads,
+            "settings": comparison.settings,
+            "sides": list(map(show_side, sides)),
+        },
+    )
+
+
+def _show_row(one: Difference) -> DifferenceRow:
+    first, second = format_number(one.one, 3), format_number(one.other, 3)
+    return DifferenceRow(one.title, first, second, format_difference(one), one.is_seen)
+
+
+def say_differences(comparison: Comparison, found: Sequence[Sequence[Difference]]) -> list[Sentence]:
+    """Say in how many measures the sides are told apart, and in which."""
+    one, other = comparison.labels
+    sentences: list[Sentence] = []
+    for pair, rows in zip(comparison.pairs, found, strict=True):
+        compared, seen = [row for row in rows if row.interval is not None], [row for row in rows if row.is_seen]
+        of = f"{arm_name(pair.one)}: " if len(comparison.pairs) > 1 else ""
+        if not compared:
+            said = "nothing can be compared, since intervals take three replicas of each"
+            sentences.append(Sentence("note", ((f"{of}{said}", None),)))
+            continue
+        head = ((of, None), (one, 0), (" and ", None), (other, 1))
+        if seen:
+            told = f" are told apart in {len(seen)} of {len(compared)} measures: {_name(seen)}"
+        else:
+            told = f" are not told apart in any of {len(compared)} measures, which does not say that they are alike"
+        because = "; ".join(f"{row.title}: {format_difference(row)}" for row in seen)
+        sentences.append(Sentence("finding", (*head, (told, None)), because))
+    if not sentences:
+        sentences.append(Sentence("note", (("The two studies have no arm of one name.", None),)))
+    return sentences
+
+
+def _name(rows: Sequence[Difference]) -> str:
+    """Return the names of measures without their units."""
+    return ", ".join(row.title.partition(",")[0] for row in rows)
+
+
+def _alternate(comparison: Comparison) -> list[tuple[int, ArmMeasures]]:
+    """Return the arms of the pairs in turn, numbered by their side, under names that tell them apart."""
+    several, labels = len(comparison.pairs) > 1, comparison.labels
+    arms: list[tuple[int, ArmMeasures]] = []
+    for pair in comparison.pairs[:MOST_PAIRS]:
+        for side, arm in enumerate((pair.one, pair.other)):
+            name = arm_name(arm) if several else labels[side]
+            arms.append((side, msgspec.structs.replace(arm, name=name)))
+    return arms
+
+
+def draw_forests(comparison: Comparison) -> Drawn:
+    """Draw every measure of both sides on one axis."""
+    arms = _alternate(comparison)
+    figures: list[Figure] = []
+    for column in make_columns(UNICODE, text=all(arm.text for _, arm in arms) and bool(arms)):
+        rows = list_rows(arms, column, None)
+        if rows:
+            zero, bounds = wants_zero(column.measure), column.measure.bounds
+            figures.append(Figure(draw_forest(rows, f"{column.title}, {column.unit}", zero=zero, bounds=bounds)))
+    left = name_left_out(min(MOST_PAIRS, len(comparison.pairs)), len(comparison.pairs), "pairs of arms")
+    return Drawn(tuple(figures), tuple(enumerate(comparison.labels)) if figures else (), left)
+
+
+def draw_spreads(comparison: Comparison) -> Drawn:
+    """Draw both sides over time, where one pair is compared."""
+    if len(comparison.pairs) != 1:
+        return Drawn()
+    pair, labels = comparison.pairs[0], comparison.labels
+    curves = [
+        next((one for one in data.measured.curves if one.name == arm.name), None)
+        for data, arm in ((comparison.first, pair.one), (comparison.second, pair.other))
+    ]
+    figures: list[Figure] = []
+    numbered = [(side, one) for side, one in enumerate(curves) if one is not None]
+    for figure, series in select_spreads([one for _, one in numbered]).items():
+        placed = [one._replace(number=numbered[one.number][0]) for one in series]
+        figures += draw_figure(figure, placed, dict(enumerate(labels)))
+    return Drawn(tuple(figures), tuple(enumerate(labels)) if figures else ())
+
+
+def show_side(data: StudyData) -> SideShown:
+    """Say what there is to say of one side alone."""
+    notes = list_notes(data)
+    return SideShown(
+        printable(data.plan.study), list_facts(data), list_provenance(data), name_file(data), describe_command(data),
+        cut_protocol(data.protocol), notes, find_loud(notes),
+    )  # fmt: skip
