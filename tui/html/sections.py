@@ -14,7 +14,7 @@ from tui.html.content import Fact, Figure, StudyData
 from tui.html.curves import MOST_BANDS, draw_lines, list_means, list_onsets, list_spreads
 from tui.html.forest import draw_forest, list_rows
 from tui.html.layers import MOST_ARMS, MOST_LAYERS, MOST_REPLICAS, draw_heat, list_shown_layers
-from tui.text.format import UNICODE, format_interval, format_seconds
+from tui.text.format import UNICODE, format_interval, format_number, format_seconds
 from tui.text.tables import arm_name, make_columns
 from tui.text.text_figures import SIMILARITY_NOTES, make_onset_columns
 
@@ -189,4 +189,41 @@ def list_crossed(data: StudyData) -> list[tuple[str, int, str, Shares, str]]:
                 share = UNICODE.missing if one.share is None else f"{100 * one.share:.0f} %"
                 rows.append((name, label, share, one.share or 0.0))
         found.append((arm_name(arm), data.numbers[arm.name], size, rows, printable(grid.reason or "")))
+    return found
+
+
+@dataclass(frozen=True)
+class DisputedArm:
+    """The classes and examples on which an arm's replicas differ most."""
+
+    name: str
+    number: int
+    classes: int
+    """Classes that have test examples."""
+    rows: tuple[tuple[str, str, str, str], ...]
+    """Class, its test examples, accuracy, and SD."""
+    disputed: tuple[tuple[str, str, tuple[tuple[str, bool], ...]], ...]
+    """Example, its class, and what shares of replicas say, with whether that is right."""
+
+
+def list_examples(data: StudyData) -> list[DisputedArm]:
+    """Return the classes and examples behind the disagreement of each arm."""
+    found: list[DisputedArm] = []
+    for arm in data.arms[:MOST_DRAWN]:
+        if arm.disputes is None:
+            continue
+        classes = {one.label: one for one in (*arm.disputes.worst, *arm.disputes.unsteady)}
+        rows = tuple(
+            (str(one.label), f"{one.examples:,}", format_number(one.accuracy, 1), format_number(one.sd, 1))
+            for one in sorted(classes.values(), key=lambda one: (one.accuracy, one.label))
+        )
+        disputed = tuple(
+            (
+                str(one.index),
+                str(one.label),
+                tuple((f"{label}: {share:.0%}", label == one.label) for label, share in one.shares),
+            )
+            for one in arm.disputes.examples
+        )
+        found.append(DisputedArm(arm_name(arm), data.numbers[arm.name], arm.disputes.classes, rows, disputed))
     return found

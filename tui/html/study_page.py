@@ -12,12 +12,14 @@ from tui.html.content import Fact, SortedTable, StudyData, make_table
 from tui.html.drawing import draw_share
 from tui.html.page import list_contents, render_page
 from tui.html.sections import (
+    MOST_DRAWN,
     draw_forests,
     draw_onsets,
     draw_pairs,
     draw_spreads,
     format_dates,
     list_crossed,
+    list_examples,
     list_facts,
     list_layer_lines,
     list_layer_notes,
@@ -26,7 +28,7 @@ from tui.html.sections import (
 )
 from tui.html.sentences import make_sentences
 from tui.text.diagnostics import make_diagnostics_notes
-from tui.text.disputes import FEW_EXAMPLES, NOTES, explain_absence, list_disputes, make_disputes_columns
+from tui.text.disputes import NOTES, explain_absence, make_disputes_columns
 from tui.text.format import UNICODE
 from tui.text.tables import (
     NOT_ISOLATED,
@@ -42,9 +44,6 @@ from tui.text.tables import (
 from tui.text.text_figures import CROSSED_NOTES, list_first_epochs
 
 LEGEND = "SD with R in the denominator, ± its SD over resamples; [ ] 95 % over replicas."
-
-MOST_LISTED = 40
-"""Arms whose examples are listed at most."""
 
 MOST_PROTOCOL = 60_000
 """Characters of a protocol that are shown; `STUDY/protocol.toml` holds all of it."""
@@ -96,7 +95,7 @@ def make_study_page(data: StudyData) -> str:
             "disputes": tabulate(data, "What replicas disagree about; [ ] 95 % over replicas", make_disputes_columns()),
             "disputes_notes": NOTES,
             "examples": list_examples(data),
-            "examples_left": name_left_out(min(MOST_LISTED, len(arms)), len(arms), "arms"),
+            "examples_left": name_left_out(min(MOST_DRAWN, len(arms)), len(arms), "arms"),
             "diagnostics": diagnose(data),
             "diagnostics_notes": make_diagnostics_notes(arms, plan.reference),
             "provenance": list_provenance(data),
@@ -120,12 +119,6 @@ def diagnose(data: StudyData) -> SortedTable | None:
     if all(arm.find("test_set_sd").value is None for arm in data.arms):
         return None
     return tabulate(data, "[ ] 95 % over replicas", head_columns(DIAGNOSTICS_PANEL))
-
-
-def list_examples(data: StudyData) -> list[tuple[str, str]]:
-    """Return what is said of the classes and examples of every arm, below its name."""
-    said = [(arm_name(arm), list_disputes([arm], UNICODE, examples=FEW_EXAMPLES)) for arm in data.arms[:MOST_LISTED]]
-    return [(name, "\n".join(line.removeprefix("  ") for line in lines[1:])) for name, lines in said if lines]
 
 
 def list_notes(data: StudyData) -> list[str]:

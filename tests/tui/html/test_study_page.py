@@ -39,7 +39,7 @@ KNOWN = {
     "html", "head", "meta", "title", "style", "body", "header", "nav", "a", "button", "main", "h1", "h2", "h3", "h4",
     "p", "dl", "div", "dt", "dd", "section", "ul", "li", "span", "i", "table", "caption", "thead", "tbody", "tr", "th",
     "td", "figure", "figcaption", "svg", "desc", "g", "line", "path", "circle", "polygon", "rect", "text", "img",
-    "details", "summary", "pre", "code", "footer", "script",
+    "details", "summary", "pre", "code", "footer", "script", "b",
 }  # fmt: skip
 
 
@@ -241,6 +241,18 @@ def test_pairs_are_drawn_where_layers_were_compared(kept: StudyData) -> None:
     first = kept.similarity[1]
     pairs = [first.layers[0].cka[i][j] for i in range(3) for j in range(i)]
     assert f"{min(pairs):.2f} to {max(pairs):.2f}" in "".join(one.text for one in maps)
+
+
+def test_examples_show_who_says_what() -> None:
+    figures = [{"label": label, "examples": 40, "accuracy": 90.0 - label, "sd": 1.5} for label in range(3)]
+    votes = [{"index": 17, "label": 4, "shares": [(9, 0.5), (4, 0.25), (1, 0.25)]}]
+    disputes = {"classes": 10, "worst": figures[1:], "unsteady": figures[:2], "examples": votes}
+    page = read(make_study_page(make_data([make_measures(name="Init", n=4, disputed=9.0, disputes=disputes)])))
+    [said] = page.find_all("details", marked="examples")
+    rows = [[cell.text for cell in row.children if isinstance(cell, Element)] for row in said.find_all("tr")]
+    assert rows[1:4] == [["2", "40", "88.0", "1.5"], ["1", "40", "89.0", "1.5"], ["0", "40", "90.0", "1.5"]]
+    assert rows[5:] == [["17", "4", "9: 50%, 4: 25%, 1: 25%"]]
+    assert [one.text for one in said.find_all("b")] == ["4: 25%"], "the true class"
 
 
 def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:
