@@ -134,7 +134,8 @@ def describe_disputes(outputs: ImageOutputs) -> Disputes | None:
     if len(outputs.predictions) < 2:
         return None
     classes, accuracies = find_class_accuracies(outputs)
-    means, deviations = accuracies.mean(axis=0), accuracies.std(axis=0, ddof=1)
+    above = accuracies - accuracies[0]  # of equal replicas exactly zero, whatever their mean rounds to
+    means, deviations = accuracies[0] + above.mean(axis=0), above.std(axis=0, ddof=1)
     sizes = np.bincount(outputs.labels)[classes]
 
     def describe(order: np.ndarray) -> tuple[ClassFigures, ...]:

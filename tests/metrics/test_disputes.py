@@ -76,6 +76,17 @@ def test_measures_equal_their_definitions(shape: tuple[int, int, int]) -> None:
     assert measured.disagreement_right + measured.disagreement_wrong == pytest.approx(measured.disagreement)
 
 
+def test_equal_replicas_have_no_spread_within_any_class() -> None:
+    """Accuracies such as 100 · 33/38 have a mean over three that is rounded to another number."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 38)
+    logits = np.eye(10)[np.where(rng.random(380) < 0.9, labels, (labels + 1) % 10)]
+    found = describe_disputes(ImageOutputs(Logits.of_array(np.stack([logits] * 3)), labels))
+    assert found is not None
+    assert [one.sd for one in (*found.worst, *found.unsteady)] == [0.0] * 10
+    assert {one.accuracy for one in found.worst} <= {100 * right / 38 for right in range(39)}
+
+
 def test_interval_within_classes_is_that_of_a_mean_over_pairs() -> None:
     logits, labels = draw(6, 200, 4)
     _, accuracies = find_class_accuracies(ImageOutputs(Logits.of_array(logits), labels))
