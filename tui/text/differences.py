@@ -67,6 +67,17 @@ def student_quantile(freedom: float) -> float:
     return math.sqrt(freedom * y)
 
 
+def welch_freedom(one: Side, other: Side) -> float:
+    """Return the degrees of freedom of the difference of two means; 0 where neither has an interval of any width.
+
+    Source: Welch (1947).
+    """
+    sizes = [(side.interval[1] - side.interval[0]) / 2 / student_quantile(side.n - 1) for side in (one, other)]
+    squares = [size * size for size in sizes]
+    parts = sum(square**2 / (side.n - 1) for square, side in zip(squares, (one, other), strict=True))
+    return sum(squares) ** 2 / parts if parts > 0 else 0.0
+
+
 def subtract(one: Side, other: Side) -> Interval:
     """Return the 95 % interval of the difference of two means, over replicas or pairs of them, of independent arms.
 
@@ -75,10 +86,8 @@ def subtract(one: Side, other: Side) -> Interval:
 
     Source: Zou & Donner (2008) for the ends, Welch (1947) for the degrees of freedom.
     """
-    sizes = [(side.interval[1] - side.interval[0]) / 2 / student_quantile(side.n - 1) for side in (one, other)]
-    squares = [size * size for size in sizes]
-    parts = sum(square**2 / (side.n - 1) for square, side in zip(squares, (one, other), strict=True))
-    common = student_quantile(sum(squares) ** 2 / parts) if parts > 0 else 0.0
+    freedom = welch_freedom(one, other)
+    common = student_quantile(freedom) if freedom > 0 else 0.0
     below, above = _reach(one), _reach(other)
     scales = [common / student_quantile(side.n - 1) for side in (one, other)]
     difference = one.value - other.value

@@ -37,6 +37,11 @@ def group_shown_measures(*, text: bool) -> dict[str, tuple[Measure, ...]]:
     }
 
 
+def list_measures(*, text: bool) -> list[Measure]:
+    """List every measure that results of images or language models show."""
+    return [measure for measures in group_shown_measures(text=text).values() for measure in measures]
+
+
 def make_explanations(*, text: bool, framed: bool) -> list[RenderableType]:
     """Explain every measure of results, in a panel for each place that shows some of them.
 

@@ -46,6 +46,12 @@ class Symbols:
     """A value on an axis."""
     whiskers: str = "├┤"
     """The ends of an interval on an axis."""
+    beyond: str = "◂▸"
+    """The ends of an interval that goes on beyond an axis."""
+    published: str = "◇"
+    """A published value on an axis."""
+    axis: str = "└┴─"
+    """The corner, the ticks and the line of an axis below intervals."""
     folded: str = "▸"
     unfolded: str = "▾"
 
@@ -67,7 +73,7 @@ UNICODE = Symbols()
 ASCII = Symbols(
     missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
     bar="#", bar_rest="-", ellipsis="...",
-    dot="o", whiskers="||", folded=">", unfolded="v",
+    dot="o", whiskers="||", beyond="<>", published="&", axis="++-", folded=">", unfolded="v",
 )  # fmt: skip
 
 

@@ -210,42 +210,6 @@ async def test_log_is_read_searched_and_harmless(make_app: Make, store: Path) ->
         assert "not found" in screen_text(app)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_results_pages_sort_publish_and_copy(
-    make_app: Make, store: Path, size: tuple[int, int], monkeypatch: Any
-) -> None:
-    write_study(store / "live")
-    written: list[str] = []
-    app = make_app()
-    monkeypatch.setattr(app, "write_sequence", written.append)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await settle(pilot)
-        await pilot.press("t")
-        await settle(pilot)
-        assert "published" in screen_text(app)
-        await pilot.press("p")
-        await settle(pilot)
-        assert "published" not in screen_text(app)
-        rows = []
-        for _ in range(4):
-            await pilot.press("s")
-            await settle(pilot)
-            rows.append(screen_text(app))
-        assert "by accuracy sd" in rows[1]
-        assert rows[1] != rows[3]
-        await pilot.press("2")
-        await settle(pilot)
-        assert "7.25" in screen_text(app)
-        await pilot.press("y", "Y")
-        await settle(pilot)
-        assert [sequence[:7] for sequence in written] == ["\x1b]52;c;"] * 2
-        await pilot.press("c", "enter")
-        await settle(pilot)
-        await pilot.press("j", "enter")
-        await settle(pilot)
-        assert "first − second" in screen_text(app)
-
-
 async def test_builder_keeps_comments_and_shows_faults_beside_their_values(make_app: Make) -> None:
     app = make_app(opened=Path("protocols/mine.toml"))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

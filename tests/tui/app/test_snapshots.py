@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 from textual.pilot import Pilot
 
+from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
 from engine.study.records import write_record
 from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity
 from engine.study.study_plan import read_plan
+from tests.helpers.measures import make_curves, make_spread
 from tests.helpers.screens import SIZES, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
@@ -62,36 +63,42 @@ async def results(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     app.open_results(write_study(store / "alpha", done=3, running=0))
 
 
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await settle(pilot)
+        await pilot.press(key)
+
+
+async def table(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await press(pilot, "2")
+
+
 async def diagnostics(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
-    await settle(pilot)
-    await pilot.press("2")
+    await press(pilot, "2", "d")
 
 
-async def measures(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+async def intervals(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
-    await settle(pilot)
-    await pilot.press("6")
+    await press(pilot, "3")
 
 
-async def measures_of_text(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+async def over_time(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
-    write_record(paths.plan, structs.replace(read_plan(paths), text=True))
+    plan = read_plan(paths)
+    sd = (9.0, 4.0, 2.0, 1.0, 0.5)
+    arms = tuple(
+        make_curves(arm.name, accuracy=make_spread(sd), test_cross_entropy=make_spread(sd)) for arm in plan.arms
+    )
+    write_record(paths.curves, StudyCurves(study=plan.study, arms=arms))
     app.open_results(paths)
-    await settle(pilot)
-    await pilot.press("6")
+    await press(pilot, "4")
 
 
-async def examples(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+async def no_layers(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
-    await settle(pilot)
-    await pilot.press("5")
-
-
-async def no_pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
-    await results(pilot, app, store)
-    await settle(pilot)
-    await pilot.press("4")
+    await press(pilot, "5")
 
 
 async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
@@ -101,15 +108,22 @@ async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     arm = ArmSimilarity(name="Parameter Initialization", runs=("a", "b", "c"), wanted=9, examples=9, layers=layers)
     write_record(paths.cka, StudySimilarity(arms=(arm,)))
     app.open_results(paths)
-    await settle(pilot)
-    await pilot.press("4")
+    await press(pilot, "6")
+
+
+async def examples(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await press(pilot, "7")
+
+
+async def explanation(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await table(pilot, app, store)
+    await press(pilot, "e")
 
 
 async def compare(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
-    for keys in (("c",), ("enter",), ("j", "enter")):
-        await settle(pilot)
-        await pilot.press(*keys)
+    await press(pilot, "c", "enter", "j", "enter")
 
 
 async def runs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
@@ -127,9 +141,8 @@ async def keys(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
-        start_empty, start, builder, builder_fault, monitor, monitor_empty, results, diagnostics, pairs, no_pairs,
-        examples, measures, measures_of_text, compare,
-        runs, keys,
+        start_empty, start, builder, builder_fault, monitor, monitor_empty, results, table, diagnostics, intervals,
+        over_time, no_layers, pairs, examples, explanation, compare, runs, keys,
     )
 }  # fmt: skip
 

@@ -40,7 +40,7 @@ def test_drawing_has_its_width_and_one_dot(rows: list[tuple[float, float, float]
         assert len(drawn) == width
         assert drawn.count(UNICODE.dot) == 1
         inner = drawn.strip()
-        assert set(inner) <= {UNICODE.dot, UNICODE.bar_rest, *UNICODE.whiskers}
+        assert set(inner) <= {UNICODE.dot, UNICODE.bar_rest, *UNICODE.whiskers, *UNICODE.beyond}
 
 
 @pytest.mark.parametrize("value", [-1e300, 1e300])

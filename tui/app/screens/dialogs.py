@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import getters, work
 from textual.app import ComposeResult
@@ -22,7 +23,7 @@ from textual.widgets import Input, Static
 
 from engine.study.logs import read_shown
 from engine.study.opening import is_regular
-from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.lines import Line, LinesView, render_lines
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
@@ -278,6 +279,37 @@ class Reader(Screen[None]):
                 subprocess.run([*pager.split(), str(self.path)], check=False)
         except Exception as error:  # a terminal that cannot be left, or no such program
             self.notify(f"{pager}: {error}; the file is {self.path}", severity="error", markup=False)
+
+
+class Card(ModalScreen[None]):
+    """Explains something on a small card, which scrolls where it is too long."""
+
+    app = getters.app(app_class)
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,e,enter", "dismiss(None)", "Back")]
+
+    def __init__(self, parts: Sequence[RenderableType], *, tall: bool = False) -> None:
+        """Take what is said; `tall` for a card of the height of a page."""
+        super().__init__()
+        self.parts, self.tall = parts, tall
+
+    def compose(self) -> ComposeResult:
+        """Lay out the text."""
+        with Vertical(classes="dialog tall" if self.tall else "dialog card"):
+            yield LinesView(name_id="card", cursor=False)
+            yield Static(Text("Esc back", style="dim"))
+
+    def on_mount(self) -> None:
+        """Lay the text out for the width of the card."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        view = self.query_one(LinesView)
+        lines = render_lines(self.parts, view.size.width - 1)
+        view.set_lines(lines)
+        if not self.tall:
+            view.styles.height = min(len(lines), self.app.size.height - 6)
+        view.focus()
 
 
 class Help(ModalScreen[None]):

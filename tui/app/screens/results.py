@@ -1,118 +1,82 @@
-"""A study's measures on pages, and two arms side by side; copying and exporting them."""
+"""A study's results on tabs: sentences, table, intervals, figures, pairs, examples, comparisons; copying, exporting."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from rich.console import RenderableType
-from rich.text import Text
 from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
+from textual.widgets import ContentSwitcher
 
+from engine.catalog.measure_declaration import Measure
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.curves_record import ArmCurves
 from engine.study.measured import read_measured
-from engine.study.metrics_record import ArmMeasures, find_metrics
-from engine.study.paths import StudyPaths, enter_path, iterate_studies
-from engine.study.similarity_record import ArmSimilarity, find_similarity
-from engine.study.study_plan import read_plan
+from engine.study.metrics_record import ArmMeasures
+from engine.study.paths import StudyPaths, enter_path
+from engine.study.study_plan import StudyPlan, read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
-from tui.app.screens.dialogs import Choose, Prompt, Reader
-from tui.app.widgets.lines import Line, render_lines, wrap_lines
+from tui.app.screens.dialogs import Card, Choose, Prompt, Reader
+from tui.app.screens.results_data import (
+    NAME_ORDER,
+    PLAN_ORDER,
+    MeasuringBegun,
+    MeasuringFailed,
+    ShownMeasures,
+    StudyMeasured,
+    describe_waiting,
+    gather,
+    list_arms,
+)
+from tui.app.screens.results_panes import (
+    FRAMED_COLUMNS,
+    TABS,
+    AnswerList,
+    CellReadout,
+    Evidence,
+    Examples,
+    Forest,
+    Heading,
+    Layers,
+    Pairs,
+    TabLine,
+    TabWanted,
+)
+from tui.app.screens.results_table import MeasureTable
+from tui.app.screens.results_time import FigureNotes, FigurePlot
+from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
 from tui.text.compare import compare_arms, format_differences
-from tui.text.diagnostics import make_diagnostics_panel
-from tui.text.disputes import make_disputes_panels
-from tui.text.explanations import make_explanations
-from tui.text.format import UNICODE, fit_name
+from tui.text.explanations import explain_measure, list_measures, make_explanations
 from tui.text.report import FORMATS
-from tui.text.tables import arm_name, make_notes, make_panel, note_sharing
-from tui.text.text_figures import list_pairs, make_figure_panels
 
-FRAMED_COLUMNS = 100
-PAGES = ("table", "diagnostics", "figures", "pairs", "examples", "measures")
-"""In the order of the digits that open them."""
+WIDE_COLUMNS = 170
+"""Columns from which on two parts stand side by side."""
 
-SHORT_PAGES = {"diagnostics": "diagn.", "measures": "meas."}
-"""What pages are called where room is short."""
+LOW_ROWS = 34
+"""Rows below which a page has one picture."""
 
-SORTS = ("plan", "name", "accuracy_sd", "disagreement")
-
-
-NO_PAIRS = (
-    "No layers were compared in this study.",
-    "",
-    "This page shows CKA: how alike the inner layers of every two replicas are. Write",
-    "",
-    "  [metrics]",
-    "  cka = true",
-    "",
-    "into the protocol, or set metrics.cka in the builder, and run it again: trained runs are kept, and only the "
-    "comparison is added. It reads weights, so dispatch.keep_weights must be true from the beginning.",
-)
-
-
-@dataclass(frozen=True)
-class ShownMeasures:
-    """Holds everything that was measured of a study."""
-
-    study: str
-    arms: tuple[ArmMeasures, ...]
-    """In the plan's order."""
-    curves: tuple[ArmCurves, ...]
-    layers: tuple[ArmSimilarity, ...]
-    """Empty where no layers were compared."""
-    runs: int
-    """Planned runs; fewer than planned replicas where arms share some."""
-    reference: str | None
-    """The published table that the protocol names."""
-    empty: dict[str, dict[str, str]]
-    """Arm → sources that vary nothing in it, with the reason."""
-
-    def sort_arms(self, order: str) -> list[ArmMeasures]:
-        """Return the arms in an order of SORTS; those without the figure come last."""
-        if order == "plan":
-            return list(self.arms)
-        if order == "name":
-            return sorted(self.arms, key=lambda arm: arm_name(arm).lower())
-        figures = {arm.name: arm.find(order).value for arm in self.arms}
-        return sorted(self.arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
-
-
-@dataclass
-class StudyMeasured(Message):
-    """Brings what was measured."""
-
-    measured: ShownMeasures
-
-
-@dataclass
-class MeasuringBegun(Message):
-    """Brings what is about to be measured, in words, and whether it is of language models."""
-
-    waiting: str
-    text: bool
-
-
-@dataclass
-class MeasuringFailed(Message):
-    """Brings why a study could not be measured."""
-
-    reason: str
+COPIES = {
+    "cell": "the figure under the cursor",
+    "row": "its row, in cells with tabs between them",
+    "markdown": "the table as Markdown",
+    "latex": "the table as LaTeX",
+    "csv": "every number of every arm as CSV",
+    "json": "metrics.json",
+}
+"""What can be copied."""
 
 
 @dataclass
@@ -122,130 +86,60 @@ class ArmsListed(Message):
     arms: list[tuple[str, ArmMeasures]]
 
 
-class Heading(TextPane):
-    """Says of how many replicas what is shown is, in which order, and which page of which it is."""
-
-    SHOWS = ("measured", "fault", "page", "sort", "measuring")
-    measured: var[ShownMeasures | None] = var(None)
-    fault: var[str | None] = var(None)
-    page: var[str] = var("table")
-    sort: var[str] = var("plan")
-    measuring: var[bool] = var(False)
-
-    def __init__(self, study: str) -> None:
-        """Take the study's name."""
-        super().__init__(id="title", classes="title")
-        self.study = printable(study)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Keep the pages at the right edge."""
-        self.redraw()
-
-    def make_text(self) -> Text:
-        """Make the line: at the left what was measured, which is cut where room is short; at the right the pages."""
-        wide = self.size.width >= FRAMED_COLUMNS
-        pages = Text("  " if wide else " ").join(
-            Text(
-                f"{number} {page if wide else SHORT_PAGES.get(page, page)}",
-                style="bold reverse" if page == self.page else "",
-            )
-            for number, page in enumerate(PAGES, start=1)
-        )
-        room = max(0, self.size.width - pages.cell_len - 3)
-        return Text.assemble((f" {fit_name(self._describe(), room)} ", "bold"), pages, " ", no_wrap=True)
-
-    def _describe(self) -> str:
-        if self.fault is not None:
-            return f"{UNICODE.failed} {self.study}"
-        if self.measured is None:
-            return f"{self.study}   measuring …"
-        arms = self.measured.arms
-        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
-        order = "" if self.sort == "plan" else f"   by {self.sort.replace('_', ' ')}"
-        again = "   measuring …" if self.measuring else ""
-        return f"{printable(self.measured.study)}{order}   {done} of {planned} replicas{again}"
-
-
-class ResultsPage(LinesPane):
-    """Shows one page of what was measured, laid out for the width at hand."""
-
-    SHOWS = ("measured", "fault", "page", "sort", "published", "waiting", "text")
-    measured: var[ShownMeasures | None] = var(None)
-    fault: var[str | None] = var(None)
-    page: var[str] = var("table")
-    sort: var[str] = var("plan")
-    published: var[bool] = var(True)
-    waiting: var[str] = var("")
-    text: var[bool] = var(False)
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the page; or say why there is none."""
-        # One column is the scrollbar's, whether it is there or not; frames go first where every column counts.
-        columns = self.screen.size.width
-        framed, room = columns >= FRAMED_COLUMNS, max(20, columns - 1)
-        if self.page == "measures":
-            return render_lines(make_explanations(text=self.text, framed=framed), room)
-        if self.fault is not None:
-            return wrap_lines(self.fault, width)
-        if self.measured is None:
-            return wrap_lines(self.waiting, width)
-        return render_lines(self._make_panels(self.measured, room, framed=framed), room)
-
-    def _make_panels(self, measured: ShownMeasures, width: int, *, framed: bool) -> Sequence[RenderableType]:
-        study, arms = printable(measured.study), measured.sort_arms(self.sort)
-        reference = measured.reference if self.published else None
-        if self.page == "table":
-            notes = make_notes(arms, measured.empty) + note_sharing(arms, measured.runs)
-            return [make_panel(study, arms, notes, width=width, reference=reference, framed=framed)]
-        if self.page == "diagnostics":
-            panel = make_diagnostics_panel(study, arms, width=width, reference=reference, framed=framed)
-            return [panel or Text("Diagnostics need two finished replicas of an arm.")]
-        if self.page == "pairs":
-            lines = list_pairs(measured.layers, width=width)
-            return [Text(line) for line in lines or NO_PAIRS]
-        if self.page == "examples":
-            return make_disputes_panels(study, arms, width=width, framed=framed)
-        figures = make_figure_panels(study, arms, measured.curves, width=width)
-        return figures or [Text("Figures need two finished replicas of an arm.")]
-
-
 class ResultsScreen(Screen[None]):
     """Shows what was measured of a study.
 
     A thread has the study measured and posts `StudyMeasured` or `MeasuringFailed`. Keys change the other attributes.
-    The heading and the page are bound to all of them.
+    The parts of each tab are bound to those that they show.
     """
 
     app = getters.app(app_class)
+    CSS_PATH = "results.tcss"
 
     measured: var[ShownMeasures | None] = var(None)
     fault: var[str | None] = var(None)
     """Why it could not be measured."""
     measuring: var[bool] = var(False)
+    progress: var[str] = var("")
+    """How far measuring is."""
     waiting: var[str] = var("")
-    """What is said on the page until the first measures are there."""
+    """What is said until the first measures are there."""
     text: var[bool] = var(False)
     """Whether it is a study of language models."""
-    page: var[str] = var("table")
-    sort: var[str] = var("plan")
+    page: var[str] = var("answer")
+    sort: var[str] = var(PLAN_ORDER)
     published: var[bool] = var(True)
-    """Whether published rows stand below the measured ones."""
+    """Whether published rows are shown beside the measured ones."""
+    answer: var[int] = var(0)
+    """The sentence under the cursor."""
+    arm: var[ArmMeasures | None] = var(None)
+    measure: var[Measure | None] = var(None)
+    """The arm and the measure under the cursor of the table."""
+    figure: var[int] = var(0)
+    """The first figure over time that is shown."""
+    linear: var[bool] = var(False)
+    """Whether figures over time have no logarithmic axis."""
+    diagnosed: var[bool] = var(False)
+    """Whether the table shows what a spread is made of instead of the measures."""
+    small: var[bool] = var(False, toggle_class="-small")
+    low: var[bool] = var(False, toggle_class="-low")
+    wide: var[bool] = var(False, toggle_class="-wide")
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
-        Binding("1", "page('table')", "Table", show=False),
-        Binding("2", "page('diagnostics')", "Diagnostics", show=False),
-        Binding("3", "page('figures')", "Figures", show=False),
-        Binding("4", "page('pairs')", "Pairs", show=False),
-        Binding("5", "page('examples')", "What replicas disagree about", show=False),
-        Binding("6", "page('measures')", "What the measures mean", show=False),
-        Binding("p", "published", "Published"),
+        *(Binding(str(n), f"page('{tab.page}')", tab.title, show=False) for n, tab in enumerate(TABS, start=1)),
+        Binding("e", "explain", "Explain"),
+        Binding("y", "choose_copy", "Copy"),
+        Binding("x", "export", "Export"),
         Binding("s", "sort", "Sort"),
-        Binding("y", "copy('markdown')", "Copy"),
-        Binding("e", "export", "Export"),
         Binding("c", "compare", "Compare"),
+        Binding("d", "diagnose", "Diagnostics"),
+        Binding("p", "published", "Published"),
+        Binding("f", "figure", "Figure"),
         Binding("m", "monitor", "Monitor"),
-        Binding("Y", "copy('latex')", "Copy LaTeX"),
+        Binding("L", "linear", "Log-y", show=False),
+        Binding("Y", "copy('markdown')", "Copy the table", show=False),
+        Binding("E", "explain_all", "Explain all measures", show=False),
         Binding("R", "refresh", "Measure again", show=False),
     ]
 
@@ -255,49 +149,68 @@ class ResultsScreen(Screen[None]):
         self.paths, self.options = paths, options
 
     def compose(self) -> ComposeResult:
-        """Lay out heading, page and keys."""
-        cls = ResultsScreen
-        yield Heading(self.paths.name).data_bind(cls.measured, cls.fault, cls.page, cls.sort, cls.measuring)
-        yield ResultsPage(name_id="page", cursor=False).data_bind(
-            cls.measured, cls.fault, cls.page, cls.sort, cls.published, cls.waiting, cls.text
-        )
+        """Lay out heading, tabs, their pages and keys."""
+        cls, symbols = ResultsScreen, self.options.symbols
+        yield Heading(self.paths.name).data_bind(cls.measured, cls.fault, cls.sort, cls.measuring, cls.progress)
+        yield TabLine(id="tabs").data_bind(cls.page)
+        with ContentSwitcher(initial="answerpage", id="pages"):
+            with Vertical(id="answerpage"):
+                yield AnswerList(symbols).data_bind(cls.measured, cls.fault, cls.waiting)
+                yield Evidence(symbols).data_bind(cls.measured, cls.answer, cls.published)
+            with Vertical(id="tablepage"):
+                yield MeasureTable(symbols, "table", name_id="measures").data_bind(
+                    cls.measured, cls.published, cls.diagnosed, order=cls.sort
+                )
+                yield CellReadout(symbols).data_bind(cls.measured, cls.arm, cls.measure)
+                yield Forest(symbols, name_id="intervals").data_bind(cls.measured, cls.sort, cls.published)
+            with Vertical(id="intervalspage"):
+                yield Forest(symbols, name_id="forest").data_bind(cls.measured, cls.sort, cls.published)
+            with Vertical(id="timepage"):
+                for offset in range(2):
+                    yield FigurePlot(self.options.glyphs, offset).data_bind(cls.measured, cls.figure, cls.linear)
+                yield FigureNotes(symbols).data_bind(cls.measured, cls.figure)
+            yield Layers(symbols).data_bind(cls.measured, cls.sort)
+            yield Pairs(symbols).data_bind(cls.measured)
+            with Vertical(id="examplespage"):
+                yield MeasureTable(symbols, "disputes", name_id="disputestable").data_bind(cls.measured, order=cls.sort)
+                yield Examples(symbols).data_bind(cls.measured, cls.sort)
         yield Keys()
 
     def on_mount(self) -> None:
         """Measure what is there."""
-        self.query_one(ResultsPage).focus()
         self.action_refresh()
+        self.watch_page(self.page)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose what stands where."""
+        self.small, self.low = event.size.width < FRAMED_COLUMNS, event.size.height < LOW_ROWS
+        self.wide = event.size.width >= WIDE_COLUMNS
 
     # Measuring -----------------------------------------------------------------------------------------------------
 
     def action_refresh(self) -> None:
         """Start to measure the study, unless that is going on."""
         if not self.measuring:
-            self.measuring = True
+            self.measuring, self.progress = True, ""
             self._measure()
 
     @work(thread=True, group="measure")
     def _measure(self) -> None:
-        """Measure everything that is there now, in a process of its own, and read what it wrote."""
+        """Show what was measured before, measure what is there now in a process of its own, and read what it wrote."""
         try:
             plan = read_plan(self.paths)
             done = sum(self.paths.run(run).result.exists() for run in plan.order)
             self.post_message(MeasuringBegun(describe_waiting(done, len(plan.order)), plan.text))
+            self._post_earlier(plan)
             found = refresh_metrics(self.paths) or read_measured(self.paths)
-            metrics = found.metrics
+            self.post_message(StudyMeasured(gather(self.paths, plan, found)))
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
-            return
-        measured = ShownMeasures(
-            study=metrics.study,
-            arms=metrics.arms,
-            curves=found.curves,
-            layers=find_similarity(self.paths.cka),
-            runs=len(plan.order),
-            reference=plan.reference,
-            empty={arm.name: arm.empty for arm in plan.arms},
-        )
-        self.post_message(StudyMeasured(measured))
+
+    def _post_earlier(self, plan: StudyPlan) -> None:
+        """Send what an earlier measurement left, if it left anything."""
+        with contextlib.suppress(NondetError):
+            self.post_message(StudyMeasured(gather(self.paths, plan, read_measured(self.paths)), is_final=False))
 
     def on_measuring_begun(self, event: MeasuringBegun) -> None:
         """Say what is measured while there is nothing else to show."""
@@ -305,35 +218,149 @@ class ResultsScreen(Screen[None]):
 
     def on_measuring_failed(self, event: MeasuringFailed) -> None:
         """Show why the study cannot be measured."""
-        self.measuring, self.fault = False, event.reason
+        self.measuring, self.fault, self.measured = False, event.reason, None
 
     def on_study_measured(self, event: StudyMeasured) -> None:
         """Show what was measured."""
-        self.measuring, self.fault, self.measured = False, None, event.measured
+        self.measuring, self.fault = self.measuring and not event.is_final, None
+        if event.measured != self.measured:
+            first, self.measured = self.measured is None, event.measured
+            if first and event.measured.answers:
+                self._begin_at(event.measured)
+
+    def _begin_at(self, measured: ShownMeasures) -> None:
+        """Put the table's cursor on what the first sentence is about."""
+        answer = measured.answers[0]
+        for table in self.query(MeasureTable):
+            table.wanted = (answer.arms[0] if answer.arms else measured.arms[0].name, answer.measure or "")
+
+    # Pages ---------------------------------------------------------------------------------------------------------
+
+    def action_page(self, page: str) -> None:
+        """Show another tab."""
+        self.page = page
+
+    def watch_page(self, page: str) -> None:
+        """Show the tab's page, with the focus on its first part."""
+        switcher = self.query_one(ContentSwitcher)
+        switcher.current = f"{page}page"
+        first = switcher.visible_content
+        inside = [] if first is None else [first, *first.query("*").results()]
+        target = next((widget for widget in inside if widget.can_focus), None)
+        if target is not None:
+            self.set_focus(target, scroll_visible=False)
+
+    def on_tab_wanted(self, event: TabWanted) -> None:
+        """Show the tab that was clicked."""
+        self.page = event.page
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        """Show what stands behind the sentence under the cursor."""
+        if isinstance(event.view, AnswerList):
+            self.answer = int(event.key)
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        """Open the evidence of a sentence, or an arm's figures in the table."""
+        if self.measured is None:
+            return
+        if not isinstance(event.view, AnswerList):
+            self.point_at(event.key, None)
+            return
+        answer = self.measured.answers[int(event.key)]
+        self.diagnosed = answer.page == "diagnostics"
+        self.page = "table" if self.diagnosed else answer.page
+        if self.page == "table":
+            self.point_at(answer.arms[0] if answer.arms else self.measured.arms[0].name, answer.measure)
+
+    def point_at(self, arm: str, measure: str | None) -> None:
+        """Show a figure of an arm in the table."""
+        self.page = "table"
+        self.call_after_refresh(self.query_one("#measures", MeasureTable).point_at, arm, measure)
+
+    def on_measure_table_pointed(self, event: MeasureTable.Pointed) -> None:
+        """Say what the figure under the cursor is."""
+        self.arm, self.measure = event.arm, event.measure
+
+    def on_measure_table_sort_wanted(self, event: MeasureTable.SortWanted) -> None:
+        """Take the order of a column; a second click on its title puts the plan's order back."""
+        self.sort = PLAN_ORDER if self.sort == event.order else event.order
+
+    def on_measure_table_explain(self, event: MeasureTable.Explain) -> None:
+        """Explain the measure under the cursor."""
+        self.action_explain()
 
     # What keys do --------------------------------------------------------------------------------------------------
 
-    def action_page(self, page: str) -> None:
-        """Show another page, from its top."""
-        self.page = page
-        self.query_one(ResultsPage).scroll_to(y=0, animate=False, force=True)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer keys on the tabs where they do something."""
+        pages = {
+            "diagnose": ("table",), "figure": ("time",), "linear": ("time",),
+            "published": ("answer", "table", "intervals"),
+            "sort": ("table", "intervals", "layers", "examples"),
+        }  # fmt: skip
+        return action not in pages or self.page in pages[action]
 
     def action_published(self) -> None:
-        """Show published rows below the measured ones, or leave them out."""
+        """Show published figures beside the measured ones, or leave them out."""
         self.published = not self.published
         if self.measured is None or self.measured.reference is None:
             self.notify("the protocol names no published table (protocol.reference)")
 
     def action_sort(self) -> None:
-        """Put the arms into the next order."""
-        self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+        """Take the order of the column under the cursor; put the plan's order back where that is the order already."""
+        order = NAME_ORDER if self.measure is None else self.measure.key
+        self.sort = PLAN_ORDER if self.sort == order else order
+
+    def action_diagnose(self) -> None:
+        """Show what a spread is made of in place of the measures, or these again."""
+        self.diagnosed = not self.diagnosed
+
+    def action_figure(self) -> None:
+        """Show the next figure over time."""
+        self.figure += 1
+
+    def action_linear(self) -> None:
+        """Take a linear axis for figures over time, or the logarithmic one again."""
+        self.linear = not self.linear
+
+    def action_explain(self) -> None:
+        """Explain the measure that the cursor is on; all of them where it is on none."""
+        measure = self.measure
+        if self.page == "answer" and self.measured is not None and self.measured.answers:
+            key = self.measured.answers[min(self.answer, len(self.measured.answers) - 1)].measure
+            measure = next((one for one in list_measures(text=self.text) if one.key == key), None)
+        if measure is None or self.page not in ("answer", "table", "examples"):
+            self.action_explain_all()
+        else:
+            self.app.push_screen(Card([explain_measure(measure)]))
+
+    def action_explain_all(self) -> None:
+        """Explain every measure."""
+        self.app.push_screen(Card(make_explanations(text=self.text, framed=False), tall=True))
+
+    def action_choose_copy(self) -> None:
+        """Ask what is to be copied."""
+
+        def chosen(kind: str | None) -> None:
+            if kind is not None:
+                self.action_copy(kind)
+
+        self.app.push_screen(Choose("Copy", list(COPIES.items())), chosen)
 
     def action_copy(self, kind: str) -> None:
-        """Copy the table."""
-        if self.measured is not None:
+        """Copy the figure or the row under the cursor, or the table."""
+        if self.measured is None:
+            return
+        table = self.query_one("#measures", MeasureTable)
+        if kind == "cell":
+            text = table.find_cell()
+        elif kind == "row":
+            row = table.find_row()
+            text = "" if row is None else "\t".join(" ".join(cell.split()) for cell in row.cells)
+        else:
             reference = self.measured.reference if self.published else None
             text = FORMATS[kind](printable(self.measured.study), self.measured.sort_arms(self.sort), reference)
-            self.post_message(CopyText(text, f"{self.paths.name}.{SUFFIXES[kind]}"))
+        self.post_message(CopyText(text, f"{self.paths.name}.{SUFFIXES.get(kind, 'txt')}"))
 
     def action_export(self) -> None:
         """Write everything that `report --out` writes into a folder."""
@@ -386,29 +413,3 @@ class ResultsScreen(Screen[None]):
                 self.app.push_screen(Choose("Compare with", rows), lambda other: second(chosen, other))
 
         self.app.push_screen(Choose("Compare which arm", rows), first)
-
-
-def describe_waiting(done: int, planned: int) -> str:
-    """Say what is being measured, and that nobody has to wait for it."""
-    return (
-        f"\nMeasuring {done} finished runs of {planned}: the predictions of every two replicas of an arm are compared, "
-        "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."
-        "\n\nEsc goes back, and measuring goes on meanwhile. 6 explains the measures."
-    )
-
-
-def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
-    """Return every measured arm of a store with a label, those of one study first.
-
-    Args:
-        first: The study that comes first; it need not be in the store.
-        store: Folder of all studies.
-    """
-    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
-    found: list[tuple[str, ArmMeasures]] = []
-    for paths in folders:
-        metrics = find_metrics(paths.metrics)
-        for arm in () if metrics is None else metrics.arms:
-            if arm.n > 1:
-                found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
-    return found

@@ -162,10 +162,14 @@ class LinesView(ScrollView, can_focus=True):
         if strip.cell_length > left + seen > left:
             *before, last = shown.crop(0, seen)
             shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
-        if self.has_cursor and number == self.row and self.lines[number].key is not None:
+        if self.has_cursor and self.lines[number].key is not None and self.is_marked(number):
             cursor = self.get_component_rich_style("lines--cursor" if self.has_focus else "lines--resting")
             return shown.apply_style(base + cursor)
         return shown.apply_style(base)
+
+    def is_marked(self, number: int) -> bool:
+        """Tell whether the cursor is on a line."""
+        return number == self.row
 
     def _draw(self, text: Text) -> list[Segment]:
         segments = [segment for segment in text.render(self.app.console) if segment.text != "\n"]

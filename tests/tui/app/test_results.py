@@ -1,0 +1,197 @@
+"""The results as a person uses them: tabs, the cursor in the table, sorting, explaining, copying, waiting."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.helpers.screens import SIZES, Make, screen_text, settle
+from tests.helpers.studies import write_study
+from tui.app.app import NondetApp
+from tui.app.screens.results import ResultsScreen
+from tui.app.screens.results_panes import AnswerList, TabLine
+from tui.app.screens.results_table import MeasureTable
+from tui.app.screens.start import StartScreen
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+async def open_results(pilot: Pilot[None], app: NondetApp, store: Path) -> ResultsScreen:
+    await settle(pilot)
+    app.open_results(write_study(store / "live", done=2))
+    await settle(pilot)
+    assert isinstance(app.screen, ResultsScreen)
+    return app.screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_first_tab_says_what_was_found_and_opens_the_evidence(
+    make_app: Make, store: Path, size: tuple[int, int]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await open_results(pilot, app, store)
+        text = screen_text(app)
+        assert "6 of 9 replicas" in text
+        assert "Parameter Initialization" in text
+        assert "Control is exact to the bit" in text
+        answers = screen.query_one(AnswerList)
+        said = [answer.text for answer in screen.measured.answers] if screen.measured else []
+        await press(pilot, *"j" * next(n for n, one in enumerate(said) if "published figures" in one))
+        assert answers.key is not None
+        assert "one in twenty is outside" in " ".join(screen_text(app).split()), (
+            "what stands behind the sentence under the cursor"
+        )
+        await press(pilot, "enter")
+        assert screen.page == "table"
+        assert isinstance(screen.focused, MeasureTable)
+
+
+async def test_digits_and_clicks_open_tabs(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_results(pilot, app, store)
+        pages: list[str] = []
+        for digit in "234567":
+            await press(pilot, digit)
+            pages.append(screen.page)
+        assert pages == ["table", "intervals", "time", "layers", "pairs", "examples"]
+        row = screen_text(app).splitlines()[1]
+        await pilot.click(TabLine, offset=(row.index("Intervals") + 2, 0))
+        await settle(pilot)
+        assert screen.page == "intervals"
+        assert len(row) <= 80
+
+
+async def test_table_is_sorted_by_the_column_under_the_cursor_and_by_a_click(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_results(pilot, app, store)
+        await press(pilot, "2")
+        table = screen.query_one("#measures", MeasureTable)
+        assert table.table is not None
+        assert [row.number for row in table.table.rows if not row.kind] == [0, 1, 2]
+        table.point_at("Control", "accuracy_sd")
+        await press(pilot, "s")
+        assert "by accuracy sd" in screen_text(app)
+        assert [row.number for row in table.table.rows if not row.kind] == [1, 2, 0], "the largest first"
+        row = table.find_row()
+        assert row is not None
+        assert row.arm == "Control", "the cursor stays on its arm"
+        await pilot.click(table, offset=(3, 1))
+        await settle(pilot)
+        assert screen.sort == "name"
+        await pilot.click(table, offset=(3, 1))
+        await settle(pilot)
+        assert screen.sort == "plan"
+
+
+async def test_figure_under_the_cursor_is_read_out_and_explained(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_results(pilot, app, store)
+        await press(pilot, "2")
+        screen.query_one("#measures", MeasureTable).point_at("Parameter Initialization", "accuracy_sd")
+        await settle(pilot)
+        text = screen_text(app)
+        assert "Parameter Initialization, accuracy SD: 0.50 %; ± 0.10 over 0 resamples; 95 % [0.32 3.86]" in text
+        assert "published 0.22 ± 0.02 of 100" in " ".join(text.split())
+        await press(pilot, "e")
+        assert "sqrt(sum over r of (A_r - mean A)² / R)" in screen_text(app)
+        await press(pilot, "escape", "E", "G")
+        assert "mean over pairs of Pearson's correlation of the N·C logits" in screen_text(app)
+
+
+async def test_published_rows_come_and_go(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "2")
+        assert "◇ published" in screen_text(app).replace("◇ published ─╯", "")
+        await press(pilot, "p")
+        assert "◇ published" not in screen_text(app).replace("◇ published ─╯", "")
+
+
+async def test_diagnostics_take_the_place_of_the_measures(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "2", "d")
+        assert "7.25" in screen_text(app)
+        assert "true SD" in screen_text(app)
+        await press(pilot, "d")
+        assert "7.25" not in screen_text(app)
+
+
+async def test_cell_row_and_table_are_copied(make_app: Make, store: Path) -> None:
+    app = make_app()
+    copies: list[tuple[str, str]] = []
+    app.copy = lambda text, name: copies.append((text, name))
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_results(pilot, app, store)
+        await press(pilot, "2")
+        screen.query_one("#measures", MeasureTable).point_at("Parameter Initialization", "disagreement")
+        await settle(pilot)
+        await press(pilot, "y", "enter")
+        await press(pilot, "y", "j", "enter")
+        await press(pilot, "y", "j", "j", "j", "j", "enter")
+        await press(pilot, "Y")
+    assert copies[0] == ("3.10 [2.50 3.70]", "live.txt")
+    assert copies[1][0].split("\t")[:3] == ["Parameter Initialization", "2 of 3", "97.50"]
+    assert [name for _, name in copies[1:]] == ["live.txt", "live.csv", "live.md"]
+    assert copies[3][0].startswith("| source | n |")
+
+
+async def test_earlier_measures_are_shown_while_new_ones_are_made(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: let_go.wait(20) and None)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        paths = write_study(store / "live", done=2)
+        app.open_results(paths)
+        await pilot.pause(0.5)
+        assert "6 of 9 replicas   measuring …" in screen_text(app)
+        paths.metrics.unlink()
+        await pilot.press("escape")
+        app.open_results(paths)
+        await pilot.pause(0.5)
+        assert "Measuring 6 finished runs of 9:" in screen_text(app)
+        await pilot.press("escape")
+        assert isinstance(app.screen, StartScreen)
+        let_go.set()
+        await settle(pilot)
+
+
+async def test_study_that_cannot_be_measured_says_why(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        paths = write_study(store / "live", done=2)
+        paths.metrics.unlink()
+        app.open_results(paths)
+        await settle(pilot)
+        text = screen_text(app)
+        assert "✗ cannot be measured" in text
+        assert "is missing or damaged" in text.replace("\n", " ")
+        await press(pilot, *"234567e")
+
+
+async def test_arms_are_told_apart_without_colour(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_results(pilot, app, store)
+        for digit in "23":
+            await press(pilot, digit)
+            rows = screen_text(app).splitlines()
+            marks = [row.strip()[0] for row in rows if row.strip()[2:9] in ("Control", "Paramet")]
+            assert marks[:2] == ["●", "▲"]

@@ -1,0 +1,141 @@
+"""Everything that results show of a study, as it is read by a thread in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.message import Message
+
+from engine.errors import NondetError
+from engine.protocol.faults import printable
+from engine.recipe import Recipe
+from engine.study.curves_record import ArmCurves
+from engine.study.measured import MeasuredStudy
+from engine.study.metrics_record import ArmMeasures, find_metrics
+from engine.study.paths import StudyPaths, iterate_studies
+from engine.study.run_records import read_recipe
+from engine.study.similarity_record import ArmSimilarity, find_similarity
+from engine.study.study_plan import StudyPlan
+from tui.text.answers.listing import list_answers
+from tui.text.answers.sentences import Answer, Found
+from tui.text.tables import arm_name
+
+PLAN_ORDER, NAME_ORDER = "plan", "name"
+"""Orders of arms beside those by a measure, which have its key."""
+
+
+@dataclass(frozen=True)
+class ShownMeasures:
+    """Holds everything that was measured of a study."""
+
+    study: str
+    arms: tuple[ArmMeasures, ...]
+    """In the plan's order."""
+    curves: tuple[ArmCurves, ...]
+    layers: tuple[ArmSimilarity, ...]
+    """Empty where no layers were compared."""
+    runs: int
+    """Planned runs; fewer than planned replicas where arms share some."""
+    reference: str | None
+    """The published table that the protocol names."""
+    empty: dict[str, dict[str, str]]
+    """Arm → sources that vary nothing in it, with the reason."""
+    recipes: Mapping[str, Recipe]
+    """Arm → the recipe of its first run, as far as it can be read."""
+    answers: tuple[Answer, ...]
+
+    def sort_arms(self, order: str) -> list[ArmMeasures]:
+        """Return the arms in the plan's order, by name, or by a measure, the largest first and those without last."""
+        if order == PLAN_ORDER:
+            return list(self.arms)
+        if order == NAME_ORDER:
+            return sorted(self.arms, key=lambda arm: arm_name(arm).lower())
+        figures = {arm.name: arm.find(order).value for arm in self.arms}
+        return sorted(self.arms, key=lambda arm: (figures[arm.name] is None, -(figures[arm.name] or 0.0)))
+
+    def number_arms(self, order: str = PLAN_ORDER) -> list[tuple[int, ArmMeasures]]:
+        """Return the arms in an order with their places in the plan, which give their colours and marks."""
+        places = {arm.name: number for number, arm in enumerate(self.arms)}
+        return [(places[arm.name], arm) for arm in self.sort_arms(order)]
+
+    @property
+    def text(self) -> bool:
+        """Tell whether the arms are language models."""
+        return any(arm.text for arm in self.arms)
+
+
+@dataclass
+class StudyMeasured(Message):
+    """Brings what was measured."""
+
+    measured: ShownMeasures
+    is_final: bool = True
+    """Whether it is of all runs that there are; otherwise it is what an earlier measurement left."""
+
+
+@dataclass
+class MeasuringBegun(Message):
+    """Brings what is about to be measured, in words, and whether it is of language models."""
+
+    waiting: str
+    text: bool
+
+
+@dataclass
+class MeasuringFailed(Message):
+    """Brings why a study could not be measured."""
+
+    reason: str
+
+
+def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMeasures:
+    """Gather what is shown of a study beside its measures: layers, recipes, sentences."""
+    recipes: dict[str, Recipe] = {}
+    for arm in plan.arms:
+        try:
+            recipes[arm.name] = read_recipe(paths.run(arm.runs[0]), arm.runs[0])
+        except NondetError:
+            continue  # a study with damaged runs is shown all the same
+    empty = {arm.name: arm.empty for arm in plan.arms}
+    arms, runs = found.metrics.arms, len(plan.order)
+    said = list_answers(Found(arms, recipes, empty, plan.reference, runs))
+    return ShownMeasures(
+        study=found.metrics.study,
+        arms=arms,
+        curves=found.curves,
+        layers=find_similarity(paths.cka),
+        runs=runs,
+        reference=plan.reference,
+        empty=empty,
+        recipes=recipes,
+        answers=tuple(said),
+    )
+
+
+def describe_waiting(done: int, total: int) -> str:
+    """Say what is being measured, where nothing of it can be shown yet."""
+    many = f"{done} finished runs of {total}" if done < total else f"all {total} runs"
+    return (
+        f"Measuring {many}: every two replicas of an arm are compared on every test example, then errors "
+        "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."
+        "\n\nEsc goes back, and measuring goes on meanwhile. E explains the measures."
+    )
+
+
+def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
+    """Return every measured arm of a store with a label, those of one study first.
+
+    Args:
+        first: The study that comes first; it need not be in the store.
+        store: Folder of all studies.
+    """
+    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
+    found: list[tuple[str, ArmMeasures]] = []
+    for paths in folders:
+        metrics = find_metrics(paths.metrics)
+        for arm in () if metrics is None else metrics.arms:
+            if arm.n > 1:
+                found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
+    return found

@@ -1,0 +1,390 @@
+"""The parts of the results: each is bound to what it shows of the screen's attributes, and draws that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.reactive import var
+
+from engine.catalog.measure_declaration import Measure
+from engine.protocol.faults import printable
+from engine.study.metrics_record import ArmMeasures
+from tui.app.schemes import arm_style
+from tui.app.screens.results_data import PLAN_ORDER, ShownMeasures
+from tui.app.widgets.blocks import BlocksPane
+from tui.app.widgets.lines import Line, wrap_lines
+from tui.app.widgets.panes import LinesPane, TextPane
+from tui.app.widgets.titles import set_border_title
+from tui.text.answers.sentences import Answer, ArmName
+from tui.text.disputes import explain_absence, list_disputes
+from tui.text.forest import ForestLine, draw_forest
+from tui.text.format import UNICODE, Symbols, mark_arm, shorten
+from tui.text.readout import describe_arm, describe_figure
+from tui.text.tables import Column, arm_name, make_columns
+from tui.text.text_figures import list_pairs, list_similarity
+
+FRAMED_COLUMNS = 100
+"""Columns from which on parts of the screen have frames."""
+
+BULLETS = {"warning": "! ", "finding": "- ", "note": "  "}
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab of the results."""
+
+    page: str
+    title: str
+    short: str
+    """Where room is short."""
+
+
+TABS = (
+    Tab("answer", "Answer", "Answer"),
+    Tab("table", "Table", "Table"),
+    Tab("intervals", "Intervals", "Interv."),
+    Tab("time", "Over time", "Time"),
+    Tab("layers", "Layers", "Layers"),
+    Tab("pairs", "Pairs", "Pairs"),
+    Tab("examples", "Examples", "Exampl."),
+)
+"""In the order of the digits that open them."""
+
+
+class Heading(TextPane):
+    """Says in one line which study it is, how much of it is measured, and what goes on."""
+
+    SHOWS = ("measured", "fault", "sort", "measuring", "progress")
+    measured: var[ShownMeasures | None] = var(None)
+    fault: var[str | None] = var(None)
+    sort: var[str] = var(PLAN_ORDER)
+    measuring: var[bool] = var(False)
+    progress: var[str] = var("")
+
+    def __init__(self, study: str) -> None:
+        """Take the study's name."""
+        super().__init__(id="title", classes="title")
+        self.study = printable(study)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut the name for another width."""
+        self.redraw()
+
+    def make_text(self) -> Text:
+        """Make the line; the name gives way to the rest."""
+        rest = self._describe()
+        room = max(8, self.size.width - len(rest) - 2)
+        return Text(f" {shorten(self.study, room)}{rest}", style="bold", no_wrap=True)
+
+    def _describe(self) -> str:
+        going_on = f"   measuring{f' {self.progress}' if self.progress else ''} {UNICODE.ellipsis}"
+        if self.fault is not None:
+            return f"   {UNICODE.failed} cannot be measured"
+        if self.measured is None:
+            return going_on
+        arms = self.measured.arms
+        done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
+        shared = "" if self.measured.runs >= planned else f" from {self.measured.runs} runs"
+        order = "" if self.sort == PLAN_ORDER else f"   by {self.sort.replace('_', ' ')}"
+        return f"   {done} of {planned} replicas{shared}{order}{going_on if self.measuring else ''}"
+
+
+@dataclass
+class TabWanted(Message):
+    """Tells that a tab was clicked."""
+
+    page: str
+
+
+class TabLine(TextPane):
+    """Shows the tabs with their digits; a click opens one."""
+
+    SHOWS = ("page",)
+    page: var[str] = var("answer")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose titles for another width."""
+        self.redraw()
+
+    def _list_titles(self) -> list[str]:
+        """List the titles with their digits, short ones where there is no room for others."""
+        long, short = (
+            [f"{n} {title}" for n, title in enumerate(titles, start=1)]
+            for titles in ((tab.title for tab in TABS), (tab.short for tab in TABS))
+        )
+        return [f" {text} " for text in long] if sum(len(t) + 2 for t in long) <= self.size.width else short
+
+    def make_text(self) -> Text:
+        """Make the line."""
+        parts = [
+            Text(title, style="bold reverse" if tab.page == self.page else "")
+            for tab, title in zip(TABS, self._list_titles(), strict=True)
+        ]
+        return Text(" ", no_wrap=True).join(parts) if len(parts[0]) < 10 else Text("", no_wrap=True).join(parts)
+
+    def on_click(self, event: events.Click) -> None:
+        """Ask for the tab that is clicked."""
+        titles = self._list_titles()
+        gap, start = 0 if titles[0].startswith(" ") else 1, 0
+        for tab, title in zip(TABS, titles, strict=True):
+            if start <= event.x < start + len(title):
+                self.post_message(TabWanted(tab.page))
+            start += len(title) + gap
+
+
+def paint_sentence(answer: Answer, numbers: dict[str, int], theme: str, symbols: Symbols) -> Text:
+    """Return a sentence with the names of arms in their colours, behind their marks."""
+    text = Text("", style="bold red" if answer.weight == "warning" else "")
+    for part in answer.parts:
+        number = numbers.get(part) if isinstance(part, ArmName) else None
+        if number is None:
+            text.append(part)
+        else:
+            text.append(f"{mark_arm(number, symbols)} {part}", arm_style(number, theme))
+    return text
+
+
+class AnswerList(BlocksPane):
+    """Lists what the study says, in order of importance; Enter opens the evidence."""
+
+    SHOWS = ("measured", "fault", "waiting")
+    measured: var[ShownMeasures | None] = var(None)
+    fault: var[str | None] = var(None)
+    waiting: var[str] = var("")
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id="answers", classes="box")
+        self.symbols = symbols
+        self.border_title = "What this study says"
+
+    def redraw(self) -> None:
+        """Show the sentences, and leave the rest of the page to the evidence where that stands below."""
+        super().redraw()
+        if self.measured is not None and not self.screen.has_class("-wide"):
+            frame = 0 if self.screen.has_class("-small") else 2
+            least = 8 if self.screen.has_class("-small") else 12
+            self.styles.height = max(4, min(len(self.lines) + frame, self.screen.size.height - 3 - least))
+        else:
+            self.styles.height = "1fr"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the sentences, each with its bullet; or say why there are none."""
+        if self.fault is not None:
+            return wrap_lines(self.fault, width)
+        if self.measured is None:
+            return wrap_lines(self.waiting, width)
+        numbers = {arm_name(arm): number for number, arm in enumerate(self.measured.arms)}
+        lines: list[Line] = []
+        for place, answer in enumerate(self.measured.answers):
+            text = paint_sentence(answer, numbers, self.app.theme, self.symbols)
+            if not place:
+                text.stylize("bold")
+            if answer.weight == "note":
+                text.stylize("dim")
+            for row, part in enumerate(text.wrap(self.app.console, max(20, width - 2))):
+                head = BULLETS[answer.weight] if not row else "  "
+                lines.append(Line(Text.assemble(head, part), str(place)))
+            if self.screen.has_class("-wide"):
+                lines.append(Line(Text("")))
+        return lines
+
+
+class Evidence(LinesPane):
+    """Shows what stands behind the sentence under the cursor: its test, and the figures that it is about."""
+
+    SHOWS = ("measured", "answer", "published")
+    measured: var[ShownMeasures | None] = var(None)
+    answer: var[int] = var(0)
+    published: var[bool] = var(True)
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id="evidence", classes="box", cursor=False)
+        self.symbols = symbols
+        self.border_title = "Behind it"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the reason, and a picture of the measure."""
+        if self.measured is None or not self.measured.answers or width < 1:
+            return []
+        answer = self.measured.answers[min(self.answer, len(self.measured.answers) - 1)]
+        lines = wrap_lines(answer.because, width)
+        column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
+        set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
+        if column is None:
+            return lines
+        height = self.size.height - len(lines) - 1
+        arms = self.measured.number_arms()
+        if len(arms) + 3 > height:  # those that the sentence is about come first where not all can be seen
+            arms = [one for one in arms if one[1].name in answer.arms] or arms
+        reference = self.measured.reference if self.published else None
+        drawn = draw_forest(
+            arms, [column], width, height, symbols=self.symbols, marks=list_marks(self.measured, self.symbols),
+            reference=reference,
+        )  # fmt: skip
+        strong = set(answer.arms)
+        return [*lines, Line(Text("")), *(paint_forest(line, self.app.theme, strong) for line in drawn)]
+
+
+def find_column(key: str | None, *, text: bool, symbols: Symbols) -> Column | None:
+    """Return a measure of the table as a column; None where it is none."""
+    return next((column for column in make_columns(symbols, text=text) if column.measure.key == key), None)
+
+
+def list_marks(measured: ShownMeasures, symbols: Symbols) -> list[str]:
+    """List the marks of all arms by their places in the plan."""
+    return [mark_arm(number, symbols) for number in range(len(measured.arms))]
+
+
+def paint_forest(line: ForestLine, theme: str, strong: set[str] | None = None) -> Line:
+    """Return a line of a forest plot in the arms' colours; names of arms in `strong` are underlined."""
+    text = Text(no_wrap=True)
+    for piece in line.pieces:
+        if piece.arm is not None:
+            style = arm_style(piece.arm, theme)
+            if strong and piece.strong and line.arm in strong:
+                style += Style(underline=True)
+        else:
+            style = Style(bold=True) if piece.strong else Style(dim=True)
+        text.append(piece.text, style)
+    return Line(text, line.arm)
+
+
+class Forest(LinesPane):
+    """Draws every measure of every arm with its interval."""
+
+    SHOWS = ("measured", "sort", "published")
+    measured: var[ShownMeasures | None] = var(None)
+    sort: var[str] = var(PLAN_ORDER)
+    published: var[bool] = var(True)
+
+    def __init__(self, symbols: Symbols, *, name_id: str) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id=name_id, classes="box", cursor=name_id == "forest")
+        self.symbols = symbols
+        self.border_title = "Intervals, 95 % over replicas"
+        self.border_subtitle = f"{symbols.published} published"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the plot for the room at hand."""
+        if self.measured is None or width < 1:
+            return []
+        columns = make_columns(self.symbols, text=self.measured.text)
+        drawn = draw_forest(
+            self.measured.number_arms(self.sort), columns, width, self.size.height, symbols=self.symbols,
+            marks=list_marks(self.measured, self.symbols),
+            reference=self.measured.reference if self.published else None,
+        )  # fmt: skip
+        return [paint_forest(line, self.app.theme) for line in drawn]
+
+
+class CellReadout(LinesPane):
+    """Says in words what the figure under the cursor is, and what there is to know of its arm."""
+
+    SHOWS = ("arm", "measure", "measured")
+    measured: var[ShownMeasures | None] = var(None)
+    arm: var[ArmMeasures | None] = var(None)
+    measure: var[Measure | None] = var(None)
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(classes="readout", cursor=False)
+        self.symbols = symbols
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the sentences."""
+        if self.arm is None or self.measured is None or width < 1:
+            return []
+        said = describe_arm(self.arm, self.symbols)
+        if self.measure is not None:
+            said = [describe_figure(self.arm, self.measure, self.symbols, reference=self.measured.reference), *said[1:]]
+        said += [printable(why) for why in self.measured.empty.get(self.arm.name, {}).values()]
+        return [Line(part.text.copy()) for text in said for part in wrap_lines(text, width, indent="  ")]
+
+
+class Examples(LinesPane):
+    """Lists the classes and the examples that replicas disagree about."""
+
+    SHOWS = ("measured", "sort")
+    measured: var[ShownMeasures | None] = var(None)
+    sort: var[str] = var(PLAN_ORDER)
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id="disputes", classes="box", cursor=False)
+        self.symbols = symbols
+        self.border_title = "Classes and examples that replicas disagree about"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lists, an arm's name in its colour."""
+        if self.measured is None or width < 1:
+            return []
+        reason = explain_absence(self.measured.arms)
+        if reason is not None:
+            return wrap_lines(reason, width)
+        lines: list[Line] = []
+        for number, arm in self.measured.number_arms(self.sort):
+            head, *rest = list_disputes([arm], self.symbols) or [""]
+            if head:
+                lines += [Line(Text(f"{mark_arm(number, self.symbols)} {head}", arm_style(number, self.app.theme)))]
+                lines += [part for row in rest for part in wrap_lines(row, width, indent="      ")]
+                lines.append(Line(Text("")))
+        return lines
+
+
+NO_LAYERS = (
+    "No layers were compared in this study.\n\n"
+    "This page shows CKA: how alike the inner layers of every two replicas are. Write\n\n"
+    "  [metrics]\n"
+    "  cka = true\n\n"
+    "into the protocol, or set metrics.cka in the builder, and run it again: trained runs are kept, and only the "
+    "comparison is added. It reads weights, so dispatch.keep_weights must be true from the beginning."
+)
+
+
+class Layers(LinesPane):
+    """Shows how alike the inner layers of replicas are: figure 1 of the paper."""
+
+    SHOWS = ("measured", "sort")
+    measured: var[ShownMeasures | None] = var(None)
+    sort: var[str] = var(PLAN_ORDER)
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id="layerspage", classes="box", cursor=False)
+        self.symbols = symbols
+        self.border_title = "CKA by layer, mean over pairs (figure 1)"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make a bar per arm and layer; say what to add where layers were not compared."""
+        if self.measured is None or width < 1:
+            return []
+        arms = [arm for _, arm in self.measured.number_arms(self.sort)]
+        lines = list_similarity(arms, self.symbols, bar=max(10, width // 3))
+        return [Line(Text(line)) for line in lines] or wrap_lines(NO_LAYERS, width)
+
+
+class Pairs(LinesPane):
+    """Shows how alike every two replicas are."""
+
+    SHOWS = ("measured",)
+    measured: var[ShownMeasures | None] = var(None)
+
+    def __init__(self, symbols: Symbols) -> None:
+        """Take what can be shown."""
+        super().__init__(name_id="pairspage", classes="box", cursor=False)
+        self.symbols = symbols
+        self.border_title = "Pairs of replicas"
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make a square per arm and layer; say what to add where layers were not compared."""
+        if self.measured is None or width < 1:
+            return []
+        lines = list_pairs(self.measured.layers, self.symbols, width=width)
+        return [Line(Text(line)) for line in lines] or wrap_lines(NO_LAYERS, width)

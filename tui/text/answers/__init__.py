@@ -1,0 +1,1 @@
+"""Says in sentences what a study has found, each with the test or interval behind it; pure functions."""

@@ -1,0 +1,50 @@
+"""Compares the recipes of two arms in the words of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from engine.protocol.checks import is_table
+from engine.recipe import Recipe
+
+COMPARED = ("data", "model", "train", "evaluate", "device")
+"""Parts of a recipe that are settings; seeds, bits and what varies make the replicas of one arm."""
+
+
+def list_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings of a recipe by their names in the protocol, as "train.epochs"."""
+    content = asdict(recipe)
+    found: dict[str, Any] = {}
+    for part in COMPARED:
+        value = content[part]
+        found |= {f"{part}.{name}": one for name, one in value.items()} if is_table(value) else {part: value}
+    return found
+
+
+def describe_differences(one: Recipe | None, other: Recipe | None) -> list[str]:
+    """Name the settings in which two recipes differ, as "train.epochs 12 and 50"; none where one is not known."""
+    if one is None or other is None:
+        return []
+    first, second = list_settings(one), list_settings(other)
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return [f"{name} {_show(first.get(name))} and {_show(second.get(name))}" for name in names]
+
+
+def _show(value: Any) -> str:
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def group_by_settings(arms: Iterable[str], recipes: Mapping[str, Recipe]) -> list[list[str]]:
+    """Return the arms that differ in nothing but sources and seeds together, the largest group first.
+
+    Args:
+        arms: Their names.
+        recipes: The recipe of one run of each; arms without one are taken to be alike.
+    """
+    groups: dict[object, list[str]] = {}
+    for name in arms:
+        recipe = recipes.get(name)
+        groups.setdefault(None if recipe is None else str(sorted(list_settings(recipe).items())), []).append(name)
+    return sorted(groups.values(), key=len, reverse=True)
