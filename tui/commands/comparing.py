@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from engine.errors import EXIT_OK, StudyError
 from engine.protocol.faults import printable, suggest
-from engine.recipe import Recipe
 from engine.study.files import make_folder, write_bytes
 from engine.study.measured import read_measured
 from engine.study.paths import StudyPaths, enter_path
-from engine.study.run_records import read_recipe
 from engine.study.study_plan import find_study, read_plan
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_text
@@ -27,6 +24,7 @@ from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_p
 from tui.html.content import StudyData
 from tui.text.compare import compare_arms, format_differences
 from tui.text.format import choose_symbols
+from tui.text.recipes import describe_differences
 
 FORMATS = ("table", "html")
 """What two arms can be shown as."""
@@ -82,7 +80,7 @@ def report_comparison(one: str, other: str, *, store: str | None, kind: str, out
     if kind == "table" and out is None:
         print_comparison(pairs, sides)
         return EXIT_OK
-    settings = tuple(line for pair in pairs for line in _compare_settings(first.paths, second.paths, pair, sides))
+    settings = tuple(line for pair in pairs for line in compare_settings(pair, *sides))
     page = make_comparison_page(Comparison(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings))))
     if out is None:
         sys.stdout.write(page)
@@ -123,33 +121,13 @@ def pair_names(first: Side, second: Side) -> list[tuple[str, str]]:
     return [(one, other)]
 
 
-def _compare_settings(one: StudyPaths, other: StudyPaths, pair: ComparedPair, sides: Sequence[StudyData]) -> list[str]:
-    """Name the settings in which two arms differ, from a recipe of each; or say why one cannot be read."""
-    recipes: list[Recipe] = []
-    for paths, data, arm in ((one, sides[0], pair.one), (other, sides[1], pair.other)):
-        runs = next(planned.runs for planned in data.plan.arms if planned.name == arm.name)
-        try:
-            recipes.append(read_recipe(paths.run(runs[0]), runs[0]))
-        except StudyError as error:
-            return [f"not compared: {printable(str(error))}"]
-    return describe_settings(*recipes)
-
-
-def describe_settings(one: Recipe, other: Recipe) -> list[str]:
-    """Name the settings in which two recipes differ."""
-    first, second = _list_settings(one), _list_settings(other)
-    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-    return [f"{name}: {first.get(name, 'none')} and {second.get(name, 'none')}" for name in names]
-
-
-def _list_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return what replicas of an arm have in common, by names as in the protocol; seeds and bits are left out."""
-    content: dict[str, dict[str, Any] | None] = asdict(recipe)
-    return {
-        f"{part}.{name}": value
-        for part in ("data", "model", "train", "evaluate")
-        for name, value in (content[part] or {}).items()
-    }
+def compare_settings(pair: ComparedPair, first: StudyData, second: StudyData) -> list[str]:
+    """Name the settings in which two arms differ, from a recipe of each; or say whose cannot be read."""
+    recipes = (first.recipes.get(pair.one.name), second.recipes.get(pair.other.name))
+    unread = [arm.name for arm, recipe in zip((pair.one, pair.other), recipes, strict=True) if recipe is None]
+    if unread:
+        return [f"settings are not compared, since no recipe can be read of {printable(', '.join(unread))}"]
+    return describe_differences(*recipes)
 
 
 def print_comparison(pairs: Sequence[ComparedPair], sides: Sequence[StudyData]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from engine.catalog.published import find_rows
+from engine.recipe import Recipe
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
 from engine.study.similarity_record import ArmSimilarity
@@ -54,6 +55,8 @@ class StudyData:
     """Its description."""
     damage: tuple[str, ...] = ()
     """What is said of damaged runs."""
+    recipes: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
+    """Arm → the recipe of its first run, as far as it can be read."""
 
     @property
     def arms(self) -> tuple[ArmMeasures, ...]:

@@ -45,6 +45,7 @@ def render_page(template: str, title: str, contents: Sequence[tuple[str, str]], 
     return environment.get_template(template).render(
         title=title,
         contents=contents,
+        sections=[place for place, _ in contents],
         style=Markup(style),
         script=Markup(script),
         policy=_make_policy(style, script),

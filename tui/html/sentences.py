@@ -1,43 +1,60 @@
-"""Says what a study has found, in sentences whose arms are named in their colours."""
+"""Says what a study has found, in sentences whose arms are named in their colours and that lead to their evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.study.metrics_record import ArmMeasures
 from tui.html.content import StudyData
-from tui.text.tables import arm_name, make_notes
+from tui.text.answers.listing import list_answers
+from tui.text.answers.sentences import ArmName, Found, Page, Weight
+from tui.text.tables import arm_name
 
 Part = tuple[str, int | None]
 """A piece of a sentence, and the arm's place in the protocol where it is an arm's name."""
+
+SECTIONS: dict[Page, str] = {
+    "table": "measures",
+    "diagnostics": "diagnostics",
+    "intervals": "intervals",
+    "time": "time",
+    "examples": "examples",
+    "provenance": "provenance",
+}
+"""Where the evidence of a sentence is on the page."""
+
+
+MOST_ANSWERED = 300
+"""Arms of which every two are compared; of more that would take minutes, and a sentence could name few of them."""
+
+TOO_MANY = f"More than {MOST_ANSWERED} arms are not compared two by two: the table has the figures of each."
 
 
 @dataclass(frozen=True)
 class Sentence:
     """One sentence."""
 
-    weight: str
-    """warning, finding or note."""
+    weight: Weight
     parts: tuple[Part, ...]
     because: str = ""
+    """The test or the interval behind it."""
+    section: str | None = None
+    """Where its evidence is; None where it stands alone."""
 
 
 def make_sentences(data: StudyData) -> list[Sentence]:
     """Return what a study says, the most important first."""
-    arms = [arm for arm in data.arms if arm.find("disagreement").value is not None]
-    found: list[Sentence] = []
-    if arms:
-        ordered = sorted(arms, key=_share)
-        found.append(_say_extremes(ordered, data))
-    return [*found, *(Sentence("note", ((note, None),)) for note in make_notes(data.arms))]
-
-
-def _share(arm: ArmMeasures) -> float:
-    return arm.find("disagreement").value or 0.0
-
-
-def _say_extremes(ordered: Sequence[ArmMeasures], data: StudyData) -> Sentence:
-    last = ordered[-1]
-    said = f": two replicas disagree on {_share(last):.2g} % of predictions"
-    return Sentence("finding", ((arm_name(last), data.numbers[last.name]), (said, None)))
+    plan = data.plan
+    if len(data.arms) > MOST_ANSWERED:
+        return [Sentence("note", ((TOO_MANY, None),))]
+    empty = {arm.name: arm.empty for arm in plan.arms}
+    found = Found(data.arms, data.recipes, empty, plan.reference, len(plan.order))
+    numbers = {arm_name(arm): data.numbers[arm.name] for arm in data.arms}
+    return [
+        Sentence(
+            answer.weight,
+            tuple((str(part), numbers.get(part) if isinstance(part, ArmName) else None) for part in answer.parts),
+            answer.because,
+            SECTIONS[answer.page],
+        )
+        for answer in list_answers(found)
+    ]

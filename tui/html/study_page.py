@@ -55,7 +55,7 @@ def make_study_page(data: StudyData) -> str:
     forests, spreads, onsets, pairs = draw_forests(data), draw_spreads(data), draw_onsets(data), draw_pairs(data)
     crossed = list_crossed(data)
     layers = [(arm_name(arm), numbers[arm.name], arm.cka[0].n, list_layer_lines(arm)) for arm in arms if arm.cka]
-    absent = explain_absence(arms)
+    absent, diagnosed = explain_absence(arms), diagnose(data)
     notes = list_notes(data)
     contents = list_contents(
         (
@@ -66,6 +66,7 @@ def make_study_page(data: StudyData) -> str:
             ("crossed", "Crossed", bool(crossed)),
             ("layers", "Layers", bool(layers or pairs)),
             ("examples", "Examples", True),
+            ("diagnostics", "Spread", bool(diagnosed)),
             ("provenance", "Provenance", True),
             ("repeat", "Repeat", True),
             ("notes", "Notes", bool(notes)),
@@ -96,7 +97,7 @@ def make_study_page(data: StudyData) -> str:
             "disputes_notes": NOTES,
             "examples": list_examples(data),
             "examples_left": name_left_out(min(MOST_DRAWN, len(arms)), len(arms), "arms"),
-            "diagnostics": diagnose(data),
+            "diagnostics": diagnosed,
             "diagnostics_notes": make_diagnostics_notes(arms, plan.reference),
             "provenance": list_provenance(data),
             "trained_with": data.runs.trained_with,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +13,10 @@ import pytest
 from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
-from engine.study.run_records import read_recipe
 from tests.helpers.measures import make_measures
 from tests.helpers.pages import Element, read_page
 from tui import cli
-from tui.commands.comparing import describe_settings, find_side
+from tui.commands.comparing import compare_settings, find_side
 from tui.commands.page_data import gather_page
 from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
 from tui.html.content import StudyData
@@ -130,15 +128,14 @@ def test_two_arms_are_compared_as_text_and_as_a_page(store: Path, capsys: Captur
     assert next(read((store / "out" / "comparison.html").read_text()).find_all("title")).text.startswith("Init beside")
 
 
-def test_settings_that_differ_are_named(store: Path, capsys: Capture) -> None:
-    plan = json.loads((store / "two" / "plan.json").read_text())
-    run_id = next(arm["runs"][0] for arm in plan["arms"] if arm["name"] == "Bit")
-    (store / "two" / "runs" / run_id / "spec.json").write_text("{")
-    arms = ["one:Init", "--against", "two:Bit", "--store", str(store), "--format", "html"]
-    assert "not compared: " in read(run(arms, capsys)).text
-    one, other = (read_recipe(StudyPaths(KEPT).run(run_id), run_id) for _ in range(2))
-    other = replace(other, train=replace(other.train, lr=0.5))
-    assert describe_settings(one, other) == ["train.lr: 0.1 and 0.5"]
+def test_settings_that_differ_are_named(kept: StudyData) -> None:
+    one, other = kept.arms[1], kept.arms[2]
+    recipe = kept.recipes[other.name]
+    changed = {**kept.recipes, other.name: replace(recipe, train=replace(recipe.train, lr=0.5))}
+    said = compare_settings(ComparedPair(one, other), kept, replace(kept, recipes=changed))
+    assert said == ["train.lr 0.1 and 0.5"]
+    [said] = compare_settings(ComparedPair(one, other), kept, replace(kept, recipes={}))
+    assert "no recipe can be read of Bit" in said
 
 
 REFUSED = {

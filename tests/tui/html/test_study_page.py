@@ -28,7 +28,10 @@ from tui.commands.page_data import gather_page
 from tui.html.content import StudyData
 from tui.html.curves import MOST_POINTS, thin
 from tui.html.layers import encode_heat
+from tui.html.sentences import TOO_MANY, make_sentences
 from tui.html.study_page import make_study_page
+from tui.text.answers.listing import list_answers
+from tui.text.answers.sentences import Found
 from tui.text.tables import make_notes
 
 KEPT = Path(__file__).parents[2] / "study" / "kept"
@@ -255,6 +258,21 @@ def test_examples_show_who_says_what() -> None:
     assert [one.text for one in said.find_all("b")] == ["4: 25%"], "the true class"
 
 
+def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept: StudyData) -> None:
+    page = read(make_study_page(kept))
+    said = next(page.find_all("ul", marked="answers"))
+    shown = [next(one.find_all("span", marked="said")).text for one in said.find_all("li")]
+    found = Found(kept.arms, kept.recipes, {}, kept.plan.reference, len(kept.plan.order))
+    assert [re.sub(r"[●▲■◆▼]", "", one) for one in shown] == [answer.text for answer in list_answers(found)]
+    names = {one.text[1:]: next(one.find_all("i")).classes for one in said.find_all("span", marked="arm")}
+    assert names
+    assert all(classes == [f"c{kept.numbers[name]}"] for name, classes in names.items())
+    ids = [one.attributes.get("id") for one in page.find_all()]
+    links = [one.attributes["href"] or "" for one in said.find_all("a")]
+    assert len(links) == len(shown)
+    assert all(link[1:] in ids for link in links)
+
+
 def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:
     data = replace(kept, damage=("run abc: predictions.npy is missing",))
     page = read(make_study_page(data))
@@ -280,6 +298,12 @@ def test_large_study_has_all_figures_and_says_what_is_not_drawn() -> None:
     said = [one.text for one in page.find_all("li")]
     for left in ("60 of 100 arms", "8 of 20 arms", "22 of 30 layers", "136 of 200 replicas"):
         assert f"{left} are left out of the pictures." in said
+
+
+def test_hundreds_of_arms_are_not_compared_two_by_two() -> None:
+    arms = [make_measures(name=f"arm {n}", n=3, accuracy_sd=1.0, accuracy_sd_ci=[0.5, 2.0]) for n in range(301)]
+    assert [one.parts for one in make_sentences(make_data(arms))] == [((TOO_MANY, None),)]
+    assert len(make_sentences(make_data(arms[:20]))) > 1
 
 
 def test_thinned_lines_keep_their_ends() -> None:
