@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from engine.catalog.measure_declaration import describe_uncertainty
 from engine.catalog.published import find_rows
 from engine.recipe import Recipe
 from engine.study.measured import MeasuredStudy
@@ -100,11 +101,26 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """One measure explained."""
+
+    title: str
+    unit: str
+    meaning: str
+    formula: str
+    uncertainty: str
+    """How its error and its interval are made; empty where it has none."""
+    source: str
+
+
+@dataclass(frozen=True)
 class SortedTable:
     """A table whose rows are sorted by any column; what belongs to an arm stays with it."""
 
     caption: str
     heads: tuple[Head, ...]
+    explained: tuple[Explanation, ...]
+    """Its measures."""
     groups: tuple[tuple[Line, ...], ...]
 
 
@@ -162,4 +178,12 @@ def make_table(
             published = [Cell(format_published(column, row, arm)) for column in columns]
             lines.append(Line(row.kind, None, (Cell(str(row.replicas)), *published)))
         groups.append(tuple(lines))
-    return SortedTable(caption, (Head("source"), Head("n", "", "Replicas."), *make_heads(columns)), tuple(groups))
+    heads = (Head("source"), Head("n", "", "Replicas."), *make_heads(columns))
+    return SortedTable(caption, heads, tuple(map(explain, columns)), tuple(groups))
+
+
+def explain(column: Column) -> Explanation:
+    """Explain a measure, in the words of its declaration."""
+    measure = column.measure
+    uncertainty = describe_uncertainty(measure)
+    return Explanation(column.title, column.unit, measure.meaning, measure.formula, uncertainty, measure.source)

@@ -42,7 +42,7 @@ KNOWN = {
     "html", "head", "meta", "title", "style", "body", "header", "nav", "a", "button", "main", "h1", "h2", "h3", "h4",
     "p", "dl", "div", "dt", "dd", "section", "ul", "li", "span", "i", "table", "caption", "thead", "tbody", "tr", "th",
     "td", "figure", "figcaption", "svg", "desc", "g", "line", "path", "circle", "polygon", "rect", "text", "img",
-    "details", "summary", "pre", "code", "footer", "script", "b",
+    "details", "summary", "pre", "code", "footer", "script", "b", "br",
 }  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:
 
 
 def test_large_study_has_all_figures_and_says_what_is_not_drawn() -> None:
-    epochs = 600
+    epochs = 300
     spread = make_spread([1 / (1 + epoch) for epoch in range(epochs)])
     arms = [make_measures(name=f"arm {n}", n=50, disagreement=1.0 + n, disagreement_ci=[n, n + 2]) for n in range(100)]
     curves = tuple(make_curves(arm.name, accuracy=spread, test_cross_entropy=spread) for arm in arms)
@@ -348,7 +348,23 @@ def test_text_and_marks_can_be_read_on_either_ground(kept: StudyData, ground: st
         assert measure_contrast(colours[f"arm{number}"], colours["ground"]) >= 3, number
 
 
-def test_report_prints_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_column_is_explained(kept: StudyData) -> None:
+    page = read(make_study_page(kept))
+    tables, said = list(page.find_all("table", marked="sorted")), list(page.find_all("details", marked="explained"))
+    assert len(tables) == len(said) >= 2
+    for table, explained in zip(tables, said, strict=True):
+        heads = [next(one.find_all("button")).text for one in next(table.find_all("thead")).find_all("th")][2:]
+        assert [one.text.rpartition(",")[0] for one in explained.find_all("dt")] == heads
+        assert all("Source: " in one.text for one in explained.find_all("dd"))
+
+
+def test_report_prints_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave_as_they_are(paths: StudyPaths) -> None:
+        """Take the measures that were kept: bringing them up to date starts a process."""
+
+    monkeypatch.setattr("tui.commands.reporting.refresh_metrics", leave_as_they_are)
     shutil.copytree(KEPT, tmp_path / "kept")
     assert cli.main(["report", str(tmp_path / "kept"), "--format", "html"]) == 0
     page = read(capsys.readouterr().out)
