@@ -25,7 +25,8 @@ CASES = {
     "command line": ("import tui.cli", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
     "batch": ("import tui.commands.batch", (*HEAVY, *BINDINGS, "textual", "tui.app")),
     "ls": ("run(['ls'])", (*HEAVY, *BINDINGS, "textual", "engine.tuning", "tui.app")),
-    "app": ("import tui.app.app", (*HEAVY, *BINDINGS, *SCREENS)),
+    "app": ("import tui.app.app", (*HEAVY, *BINDINGS, *SCREENS, "jinja2")),
+    "results": ("import tui.app.screens.results", (*HEAVY, *BINDINGS, "jinja2")),
     "supervisor": ("import engine.dispatch.__main__", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich")),
     "worker before it has its slot": (
         "import engine.training.__main__",

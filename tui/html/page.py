@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from engine.catalog.arm_marks import COLOURS, find_mark
@@ -30,6 +29,8 @@ def render_page(template: str, title: str, contents: Sequence[tuple[str, str]], 
         contents: Sections: the name of the place, and what it is called.
         content: What the template names.
     """
+    import jinja2  # only where a page is made: the app can export one, and opens no later for it
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
