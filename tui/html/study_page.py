@@ -128,7 +128,7 @@ def list_notes(data: StudyData) -> list[str]:
     notes = make_notes(data.arms, {arm.name: arm.empty for arm in plan.arms})
     notes += make_published_notes(make_rows(data.arms, UNICODE, plan.reference, wide=True))
     notes += note_sharing(data.arms, len(plan.order))
-    return [*notes, *map(printable, data.damage)]
+    return [*notes, *(line for line in map(printable, data.damage) if not any(line in note for note in notes))]
 
 
 def find_loud(notes: Sequence[str]) -> list[str]:
