@@ -50,6 +50,13 @@ class Comparison:
     """The settings in which they differ, in words."""
 
     @property
+    def subject(self) -> str:
+        """The name of the arm that both sides are of, where they are studies; nothing otherwise."""
+        if len(self.pairs) != 1 or self.pairs[0].one.name != self.pairs[0].other.name:
+            return ""
+        return f"{arm_name(self.pairs[0].one)}: "
+
+    @property
     def labels(self) -> tuple[str, str]:
         """The names of the two sides: by their arms where these differ, by their studies where those do."""
         studies = (printable(self.first.plan.study), printable(self.second.plan.study))
@@ -98,7 +105,9 @@ def make_comparison_page(comparison: Comparison) -> str:
     forests, spreads = draw_forests(comparison), draw_spreads(comparison)
     sides = [comparison.first]
     sides += [comparison.second] if comparison.second.plan is not comparison.first.plan else []
-    questions = dict.fromkeys(side.question for side in sides if side.question)
+    questions = list(dict.fromkeys(side.question for side in sides if side.question))
+    if len(questions) > 1:
+        questions = [f"{side.plan.study}: {side.question}" for side in sides if side.question]
     one, other = comparison.labels
     contents = list_contents(
         (
@@ -114,11 +123,12 @@ def make_comparison_page(comparison: Comparison) -> str:
     )
     return render_page(
         "comparison.html",
-        f"{one} beside {other}",
+        f"{comparison.subject}{one} beside {other}",
         contents,
         {
             "labels": comparison.labels,
-            "questions": list(questions),
+            "subject": comparison.subject,
+            "questions": questions,
             "answers": say_differences(comparison, found),
             "pairs": [
                 PairRows(arm_name(pair.one) if len(comparison.pairs) > 1 else "", tuple(map(_show_row, rows)))

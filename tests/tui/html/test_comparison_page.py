@@ -86,6 +86,14 @@ def test_arms_of_one_name_are_paired_and_counted(kept: StudyData) -> None:
     assert any("are not told apart in any of" in one for one in said)
 
 
+def test_one_arm_of_two_studies_is_named_in_the_heading(kept: StudyData) -> None:
+    second = replace(kept, plan=msgspec.structs.replace(kept.plan, study="other"), question="Why?")
+    page = read(make_comparison_page(Comparison(kept, second, (ComparedPair(kept.arms[1], kept.arms[1]),))))
+    assert next(page.find_all("h1")).text == "Init: ●kept beside ▲other"
+    assert next(page.find_all("title")).text == "Init: kept beside other"
+    assert [one.text for one in page.find_all("p", marked="question")] == ["Why?"]
+
+
 def test_too_few_replicas_are_said() -> None:
     paths = StudyPaths(KEPT)
     kept = gather_page(paths, read_measured(paths))
