@@ -30,7 +30,7 @@ from tui.app.follow import Follower
 from tui.app.listed_files import describe_study
 from tui.app.screens.dialogs import read_quietly
 from tui.app.screens.monitor_lines import arm_lines, describe_run, run_lines
-from tui.app.screens.results import list_arms
+from tui.app.screens.results_compare import list_candidates
 from tui.commands import reporting
 from tui.text.series import make_curve
 from tui.text.text_figures import list_pairs
@@ -246,7 +246,7 @@ class Bench:
             "files": lambda: [read_quietly(self.paths.folder / kind) for kind in self.kinds],
             "pairs": lambda: list_pairs(find_similarity(self.paths.cka), width=100),
             "report": lambda: run(["report", folder, "--format", next(self.forms)]),
-            "compare": lambda: list_arms(self.paths, Path(store)),
+            "compare": lambda: list_candidates(self.paths, Path(store)),
         }
         spent: dict[str, float] = {}
         for name, act in looks.items():

@@ -119,7 +119,9 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
     ("read", "keys"),
     [
         ("tui.app.screens.dialogs.read_quietly", ("enter", "enter", "enter")),
-        ("tui.app.screens.results.list_arms", ("r", "c")),
+        ("tui.app.screens.results_compare.list_candidates", ("r", "c")),
+        ("tui.app.screens.results_compare.read_contender", ("r", "c")),
+        ("tui.app.screens.results_origin.read_origin", ("r", "9")),
         ("tui.app.screens.builder.judge", ("escape", "j", "j", "enter")),
     ],
 )

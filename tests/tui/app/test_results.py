@@ -12,6 +12,7 @@ from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
 from tui.app.screens.results import ResultsScreen
+from tui.app.screens.results_compare import Picker
 from tui.app.screens.results_panes import AnswerList, TabLine
 from tui.app.screens.results_table import MeasureTable
 from tui.app.screens.start import StartScreen
@@ -59,12 +60,12 @@ async def test_digits_and_clicks_open_tabs(make_app: Make, store: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_results(pilot, app, store)
         pages: list[str] = []
-        for digit in "234567":
+        for digit in "23456789":
             await press(pilot, digit)
             pages.append(screen.page)
-        assert pages == ["table", "intervals", "time", "layers", "pairs", "examples"]
+        assert pages == ["table", "intervals", "time", "layers", "pairs", "examples", "compare", "provenance"]
         row = screen_text(app).splitlines()[1]
-        await pilot.click(TabLine, offset=(row.index("Intervals") + 2, 0))
+        await pilot.click(TabLine, offset=(row.index("Interv") + 2, 0))
         await settle(pilot)
         assert screen.page == "intervals"
         assert len(row) <= 80
@@ -183,7 +184,7 @@ async def test_study_that_cannot_be_measured_says_why(make_app: Make, store: Pat
         text = screen_text(app)
         assert "✗ cannot be measured" in text
         assert "is missing or damaged" in text.replace("\n", " ")
-        await press(pilot, *"234567e")
+        await press(pilot, *"23456789e")
 
 
 async def test_arms_are_told_apart_without_colour(make_app: Make, store: Path) -> None:
@@ -195,3 +196,31 @@ async def test_arms_are_told_apart_without_colour(make_app: Make, store: Path) -
             rows = screen_text(app).splitlines()
             marks = [row.strip()[0] for row in rows if row.strip()[2:9] in ("Control", "Paramet")]
             assert marks[:2] == ["●", "▲"]
+
+
+async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(make_app: Make, store: Path) -> None:
+    app = make_app()
+    write_study(store / "other", done=3, running=0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "c")
+        text = screen_text(app)
+        assert "First" in text
+        assert "disagreement, %" in text
+        assert "measures at once" in text
+        await press(pilot, "slash", *"init other", "enter")
+        first = app.screen.query_one("#first", Picker)
+        assert first.has_focus
+        assert first.lines[first.row].text.plain.startswith("▲ Parameter Initialization  other, n = 3")
+        await press(pilot, "slash", "escape")
+        assert len(first.lines) == 6, "all arms are there again"
+        assert isinstance(app.screen, ResultsScreen), "Esc leaves the filter alone"
+
+
+async def test_origin_names_versions_and_devices(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "9")
+        assert "6 runs" in screen_text(app)
+        assert "replicas with identical weights" in screen_text(app)

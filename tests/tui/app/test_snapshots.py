@@ -123,7 +123,12 @@ async def explanation(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 
 async def compare(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
-    await press(pilot, "c", "enter", "j", "enter")
+    await press(pilot, "8", "j")
+
+
+async def provenance(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    await results(pilot, app, store)
+    await press(pilot, "9")
 
 
 async def runs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
@@ -142,7 +147,7 @@ STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
         start_empty, start, builder, builder_fault, monitor, monitor_empty, results, table, diagnostics, intervals,
-        over_time, no_layers, pairs, examples, explanation, compare, runs, keys,
+        over_time, no_layers, pairs, examples, explanation, compare, provenance, runs, keys,
     )
 }  # fmt: skip
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
@@ -25,7 +23,8 @@ from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import StudyPlan, read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
-from tui.app.screens.dialogs import Card, Choose, Prompt, Reader
+from tui.app.screens.dialogs import Card, Choose, Prompt
+from tui.app.screens.results_compare import ComparePage
 from tui.app.screens.results_data import (
     NAME_ORDER,
     PLAN_ORDER,
@@ -35,8 +34,8 @@ from tui.app.screens.results_data import (
     StudyMeasured,
     describe_waiting,
     gather,
-    list_arms,
 )
+from tui.app.screens.results_origin import OriginPane
 from tui.app.screens.results_panes import (
     FRAMED_COLUMNS,
     TABS,
@@ -58,7 +57,6 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
-from tui.text.compare import compare_arms, format_differences
 from tui.text.explanations import explain_measure, list_measures, make_explanations
 from tui.text.report import FORMATS
 
@@ -77,13 +75,6 @@ COPIES = {
     "json": "metrics.json",
 }
 """What can be copied."""
-
-
-@dataclass
-class ArmsListed(Message):
-    """Brings the measured arms of every study, with a label each, to choose two from."""
-
-    arms: list[tuple[str, ArmMeasures]]
 
 
 class ResultsScreen(Screen[None]):
@@ -132,7 +123,7 @@ class ResultsScreen(Screen[None]):
         Binding("y", "choose_copy", "Copy"),
         Binding("x", "export", "Export"),
         Binding("s", "sort", "Sort"),
-        Binding("c", "compare", "Compare"),
+        Binding("c", "page('compare')", "Compare"),
         Binding("d", "diagnose", "Diagnostics"),
         Binding("p", "published", "Published"),
         Binding("f", "figure", "Figure"),
@@ -174,6 +165,8 @@ class ResultsScreen(Screen[None]):
             with Vertical(id="examplespage"):
                 yield MeasureTable(symbols, "disputes", name_id="disputestable").data_bind(cls.measured, order=cls.sort)
                 yield Examples(symbols).data_bind(cls.measured, cls.sort)
+            yield ComparePage(self.paths, self.options.store, symbols).data_bind(cls.measured)
+            yield OriginPane(self.paths).data_bind(cls.measured, cls.page)
         yield Keys()
 
     def on_mount(self) -> None:
@@ -246,7 +239,7 @@ class ResultsScreen(Screen[None]):
         switcher.current = f"{page}page"
         first = switcher.visible_content
         inside = [] if first is None else [first, *first.query("*").results()]
-        target = next((widget for widget in inside if widget.can_focus), None)
+        target = next((widget for widget in inside if widget.can_focus and widget.display), None)
         if target is not None:
             self.set_focus(target, scroll_visible=False)
 
@@ -388,28 +381,3 @@ class ResultsScreen(Screen[None]):
     def action_monitor(self) -> None:
         """Show the study as it runs."""
         self.post_message(OpenMonitor(self.paths))
-
-    @work(thread=True, group="compare")
-    def action_compare(self) -> None:
-        """List the measured arms of all studies in a thread, and post them, so that two can be chosen and compared."""
-        self.post_message(ArmsListed(list_arms(self.paths, self.options.store)))
-
-    def on_arms_listed(self, event: ArmsListed) -> None:
-        """Ask for two arms, and show what differs between them."""
-        if len(event.arms) < 2:
-            self.notify("there are no two measured arms to compare")
-            return
-        rows = [(str(number), label) for number, (label, _) in enumerate(event.arms)]
-
-        def second(first: str | None, other: str | None) -> None:
-            if first is not None and other is not None:
-                (one_label, one), (other_label, entry) = event.arms[int(first)], event.arms[int(other)]
-                lines = [f"first:  {one_label}", f"second: {other_label}", ""]
-                text = "\n".join([*lines, *format_differences(compare_arms(one, entry))])
-                self.app.push_screen(Reader("Compare", text))
-
-        def first(chosen: str | None) -> None:
-            if chosen is not None:
-                self.app.push_screen(Choose("Compare with", rows), lambda other: second(chosen, other))
-
-        self.app.push_screen(Choose("Compare which arm", rows), first)

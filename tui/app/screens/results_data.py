@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from textual.message import Message
 
 from engine.errors import NondetError
-from engine.protocol.faults import printable
 from engine.recipe import Recipe
 from engine.study.curves_record import ArmCurves
 from engine.study.measured import MeasuredStudy
-from engine.study.metrics_record import ArmMeasures, find_metrics
-from engine.study.paths import StudyPaths, iterate_studies
+from engine.study.metrics_record import ArmMeasures
+from engine.study.paths import StudyPaths
 from engine.study.run_records import read_recipe
 from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import StudyPlan
@@ -122,20 +120,3 @@ def describe_waiting(done: int, total: int) -> str:
         "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."
         "\n\nEsc goes back, and measuring goes on meanwhile. E explains the measures."
     )
-
-
-def list_arms(first: StudyPaths, store: Path) -> list[tuple[str, ArmMeasures]]:
-    """Return every measured arm of a store with a label, those of one study first.
-
-    Args:
-        first: The study that comes first; it need not be in the store.
-        store: Folder of all studies.
-    """
-    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
-    found: list[tuple[str, ArmMeasures]] = []
-    for paths in folders:
-        metrics = find_metrics(paths.metrics)
-        for arm in () if metrics is None else metrics.arms:
-            if arm.n > 1:
-                found.append((f"{printable(paths.name)}: {printable(arm.name)}, n = {arm.n}", arm))
-    return found

@@ -52,6 +52,8 @@ TABS = (
     Tab("layers", "Layers", "Layers"),
     Tab("pairs", "Pairs", "Pairs"),
     Tab("examples", "Examples", "Exampl."),
+    Tab("compare", "Compare", "Compare"),
+    Tab("provenance", "Provenance", "Origin"),
 )
 """In the order of the digits that open them."""
 
