@@ -17,7 +17,7 @@ from engine.study.measured import read_measured
 from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import find_study, read_plan
 from tui.commands.measuring import refresh_metrics
-from tui.commands.output import print_text
+from tui.commands.output import print_page, print_text
 from tui.commands.page_data import gather_page
 from tui.commands.reporting import list_damaged
 from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
@@ -83,7 +83,7 @@ def report_comparison(one: str, other: str, *, store: str | None, kind: str, out
     settings = tuple(line for pair in pairs for line in compare_settings(pair, *sides))
     page = make_comparison_page(Comparison(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings))))
     if out is None:
-        sys.stdout.write(page)
+        print_page(page)
         return EXIT_OK
     folder = enter_path(out)
     make_folder(folder)

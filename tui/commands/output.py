@@ -28,6 +28,13 @@ def print_text(console: Console, text: str) -> None:
     console.print(Text(encoded), soft_wrap=True)
 
 
+def print_page(page: str) -> None:
+    """Print an HTML page in the encoding that it names, whatever the terminal's is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(page.encode())
+    sys.stdout.buffer.flush()
+
+
 class ResultsConsole(Console):
     """Stdout; whoever stops reading it early (`| head`) is no failure, which rich would make exit code 1."""
 

@@ -13,7 +13,7 @@ from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import read_plan
 from tui.commands.export import export_study
 from tui.commands.measuring import refresh_metrics
-from tui.commands.output import describe_repair, print_results, print_text
+from tui.commands.output import describe_repair, print_page, print_results, print_text
 from tui.commands.page_data import gather_page
 from tui.html.study_page import make_study_page
 from tui.text.report import FORMATS, format_disputes_markdown
@@ -39,7 +39,7 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     elif kind == "table":
         print_results(paths, measured, as_json=False)
     elif kind == "html":
-        sys.stdout.write(make_study_page(gather_page(paths, measured, tuple(list_damaged(measured)))))
+        print_page(make_study_page(gather_page(paths, measured, tuple(list_damaged(measured)))))
     else:
         metrics, reference = measured.metrics, read_plan(paths).reference
         sys.stdout.write(FORMATS[kind](printable(metrics.study), metrics.arms, reference))

@@ -24,6 +24,7 @@ from engine.study.similarity_record import ArmSimilarity, LayerPairs
 from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.pages import Element, read_page
 from tui import cli
+from tui.commands.output import print_page
 from tui.commands.page_data import gather_page
 from tui.html.content import StudyData
 from tui.html.curves import MOST_POINTS, thin
@@ -357,6 +358,13 @@ def test_every_column_is_explained(kept: StudyData) -> None:
         heads = [next(one.find_all("button")).text for one in next(table.find_all("thead")).find_all("th")][2:]
         assert [one.text.rpartition(",")[0] for one in explained.find_all("dt")] == heads
         assert all("Source: " in one.text for one in explained.find_all("dd"))
+
+
+def test_page_is_utf8_whatever_the_terminal_is(kept: StudyData, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", errors="backslashreplace"))
+    print_page(make_study_page(kept))
+    assert written.getvalue().decode() == make_study_page(kept)
 
 
 def test_report_prints_the_page(
