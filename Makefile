@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quick quick-tests static test docs bench bench-gpu clean
+.PHONY: quickstart quick quick-tests static test docs screens tour bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
@@ -26,6 +26,16 @@ test: static
 # The parts of docs/ that are made from declarations; a test says when they are stale.
 docs: .venv/.installed
 	PYTHONPATH=$(CURDIR) $(BIN)/python docs/generate.py
+
+# The pictures of the screens in docs/, taken without a terminal on the study of the tour.
+screens: .venv/.installed
+	PYTHONPATH=$(CURDIR) $(BIN)/python docs/screens.py
+
+# The study that `nondet-tui tour` shows: quickstart with fewer replicas, packed. Another processor trains other figures.
+tour: .venv/.installed
+	rm -rf build/tour
+	$(BIN)/nondet-tui --batch protocols/quickstart.toml --replicas 8 --store build/tour
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.helpers.tour_study build/tour/quickstart
 
 bench: .venv/.installed
 	$(BIN)/python tests/benchmarks

@@ -30,6 +30,7 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
                   [--format table|markdown|latex|csv|json|html]
        nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
                   [--out DIR] [--format table|html]
+       nondet-tui tour [--no-mouse]
        nondet-tui keys
        nondet-tui locate
        nondet-tui completion bash|zsh|fish
@@ -177,7 +178,7 @@ def make_main_parser() -> Parser:
     parser.add_argument("--batch", metavar="PROTOCOL.toml", help="train what is missing; table on stdout")
     parser.add_argument("--json", action="store_true", help="print metrics.json's content on stdout and nothing else")
     parser.add_argument("--readonly", action="store_true", help="the app only shows: nothing is started or stopped")
-    parser.add_argument("--no-mouse", action="store_true", help="the app leaves the mouse to the terminal")
+    add_no_mouse(parser)
     add_store(parser)
     add_overrides(parser)
     return parser
@@ -213,9 +214,16 @@ def make_command_parser(name: str) -> Parser:
         from tui.commands.completion import WRITERS
 
         parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
-    if name not in ("keys", "completion", "help"):
+    if name == "tour":
+        add_no_mouse(parser)
+    if name not in ("tour", "keys", "completion", "help"):
         add_store(parser)
     return parser
+
+
+def add_no_mouse(parser: argparse.ArgumentParser) -> None:
+    """Add the option that leaves the mouse alone."""
+    parser.add_argument("--no-mouse", action="store_true", help="the app leaves the mouse to the terminal")
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -317,6 +325,13 @@ def run_locate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def run_tour(options: argparse.Namespace) -> int:
+    """Explain the program in three minutes, on a finished study that comes along."""
+    from tui.app.start_up import run_tour as play
+
+    return play(mouse=not options.no_mouse)
+
+
 def run_keys(options: argparse.Namespace) -> int:
     """List every key of a protocol with its default, what is allowed and what it does."""
     from tui.text.reference import list_keys
@@ -347,6 +362,7 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": run_status,
     "cancel": run_cancel,
     "report": run_report,
+    "tour": run_tour,
     "keys": run_keys,
     "locate": run_locate,
     "completion": run_completion,

@@ -86,7 +86,7 @@ class NondetApp(App[None]):
     """Shows the screens, and acts on the messages that they post."""
 
     TITLE = "nondet-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).parent / "app.tcss"  # for the tour too, which is elsewhere
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {load_offers}
     COMMAND_PALETTE_DISPLAY = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -118,6 +118,8 @@ class NondetApp(App[None]):
         """
         super().__init__(ansi_color=(settings or Settings()).theme == "ansi" or None)
         self.opened, self.settings = opened, settings or Settings()
+        self.tour_wanted = False
+        """Whether the app was left for the tour."""
         self.locations = locations or own_locations()
         self.terminal = terminal or describe_terminal(os.environ, self.settings.glyphs)
         self.options = Options(
@@ -271,6 +273,11 @@ class NondetApp(App[None]):
     def action_change_theme(self) -> None:
         """Take the next theme."""
         self.action_take_theme(name_theme(next_theme(self.theme)))
+
+    def on_play_tour(self) -> None:
+        """Leave for the tour; whoever started the app plays it, and comes back."""
+        self.tour_wanted = True
+        self.exit()
 
     def action_take_theme(self, name: str) -> None:
         """Take a theme, a key of SCHEMES, and keep it among the user's settings."""

@@ -34,6 +34,11 @@ class OpenBuilder(Message):
 
 
 @dataclass
+class PlayTour(Message):
+    """Asks for the tour."""
+
+
+@dataclass
 class RunProtocol(Message):
     """Asks for a protocol's study to be written and trained."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import EXIT_OK, NondetError
@@ -12,8 +13,8 @@ from engine.study.opening import is_regular, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
 from tui.app.app import NondetApp
 from tui.app.patches import survive_stray_bytes
+from tui.app.settings import Locations, Settings, read_settings
 from tui.app.settings import here as own_locations
-from tui.app.settings import read_settings
 from tui.app.terminal import find_obstacle
 
 
@@ -26,16 +27,53 @@ def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool)
     Raises:
         NondetError: If the terminal cannot show it, or the path is neither a protocol nor a study.
     """
-    obstacle = find_obstacle(os.environ, sys.stdout.encoding, interactive=sys.stdin.isatty() and sys.stdout.isatty())
-    if obstacle is not None:
-        raise NondetError(f"nondet-tui: {obstacle}")
+    refuse_obstacles()
     locations = own_locations()
     settings = read_settings(locations.config)
     opened = None if path is None else find_opened(path, store)
     survive_stray_bytes()
-    app = NondetApp(store=store, opened=opened, readonly=readonly, settings=settings, locations=locations)
-    app.run(mouse=mouse and settings.mouse)
-    return app.return_code or EXIT_OK
+    while True:
+        settings = replace(settings, mouse=mouse and settings.mouse)
+        app = NondetApp(store=store, opened=opened, readonly=readonly, settings=settings, locations=locations)
+        app.run(mouse=settings.mouse)
+        if not app.tour_wanted:
+            return app.return_code or EXIT_OK
+        play(locations, settings)
+        settings = read_settings(locations.config)
+
+
+def play(locations: Locations, settings: Settings) -> int:
+    """Load the tour, which nobody else waits for, and play it."""
+    from tui.app.tour.guide import play_tour  # noqa: PLC0415
+
+    return play_tour(locations, settings)
+
+
+def run_tour(*, mouse: bool) -> int:
+    """Play the tour until it is left.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        NondetError: If the terminal cannot show it, or there is no room for its study.
+    """
+    refuse_obstacles()
+    locations = own_locations()
+    settings = read_settings(locations.config)
+    survive_stray_bytes()
+    return play(locations, replace(settings, mouse=mouse and settings.mouse))
+
+
+def refuse_obstacles() -> None:
+    """Refuse a terminal that cannot show the app.
+
+    Raises:
+        NondetError: That says why, and what to use instead.
+    """
+    obstacle = find_obstacle(os.environ, sys.stdout.encoding, interactive=sys.stdin.isatty() and sys.stdout.isatty())
+    if obstacle is not None:
+        raise NondetError(f"nondet-tui: {obstacle}")
 
 
 def find_opened(path: str, store: str | None) -> Path:

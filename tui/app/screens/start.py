@@ -26,11 +26,11 @@ from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.asking import ask
 from tui.app.listed_files import GROUP_NOTES, ProtocolFile, describe_protocol, find_protocols
-from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, RunProtocol
+from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, PlayTour, RunProtocol
 from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
-from tui.app.screens.start_lines import FOLD, NAME_WIDTH, Listing, make_choices, make_preview
+from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, NAME_WIDTH, Listing, make_choices, make_preview
 from tui.app.settings import read_recent
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
@@ -152,6 +152,10 @@ class StartScreen(Screen[None]):
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("v", "preview", "Preview"),
+        *(
+            Binding(str(n), f"begin('{key}')", what, show=False)
+            for n, (key, (what, _)) in enumerate(BEGINNINGS.items(), 1)
+        ),
         Binding("q", "app.quit", "Quit"),
         Binding("y", "copy_path", "Copy path"),
     ]
@@ -228,8 +232,9 @@ class StartScreen(Screen[None]):
 
     def look_into(self, key: str) -> None:
         """Start to read what is under the cursor, unless it is shown as it is now."""
-        if key.startswith(FOLD):
-            self.shown, self.preview = (key, None), GROUP_NOTES[key.removeprefix(FOLD)]
+        if key.startswith((FOLD, DO)):
+            note = BEGINNINGS[key.removeprefix(DO)][1] if key.startswith(DO) else GROUP_NOTES[key.removeprefix(FOLD)]
+            self.shown, self.preview = (key, None), note
             set_border_title(self.query_one(PreviewPane), "")
         study = self.studies.get(key)
         if (key, study) == self.shown or (study is None and key not in self.protocols):
@@ -286,6 +291,8 @@ class StartScreen(Screen[None]):
         event.stop()
         if event.key.startswith(FOLD):
             self.folded = self.folded ^ {event.key.removeprefix(FOLD)}
+        elif event.key.startswith(DO):
+            self.action_begin(event.key.removeprefix(DO))
         elif event.key in self.studies:
             self.post_message(OpenMonitor(self.studies[event.key].paths))
         elif event.key in self.protocols:
@@ -300,6 +307,19 @@ class StartScreen(Screen[None]):
                 self.post_message(OpenBuilder(self.protocols[key].path, copy=True))
 
         self.app.push_screen(Choose("Begin from which protocol?", rows), chosen)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the ways to begin only where they stand in the list."""
+        return action != "begin" or (not self.studies and self.listing is not None and self.listing.start is not None)
+
+    def action_begin(self, key: str) -> None:
+        """Begin in one of the ways that an empty store offers."""
+        if key == "tour":
+            self.post_message(PlayTour())
+        elif key == "new":
+            self.action_new()
+        elif self.listing is not None and self.listing.start is not None:
+            self.post_message(RunProtocol(self.protocols[self.listing.start].path))
 
     def action_run(self) -> None:
         """Run the protocol, or continue the study, under the cursor."""

@@ -26,10 +26,27 @@ FOLD = "fold:"
 """Before a group's name, the key of its heading."""
 
 WELCOME = "No study yet. Enter opens a protocol in the builder, r trains it."
-RECOMMENDED = (
-    "No study yet. The cursor is on a good beginning: r trains it, in less than three minutes on two CPU cores and "
-    "without a download; Enter shows what it varies."
-)
+RECOMMENDED = "No study yet. Three ways to begin:"
+
+DO = "do:"
+"""Before what is done, the key of a way to begin."""
+
+BEGINNINGS = {
+    "tour": (
+        "take the tour: three minutes",
+        "Nothing is trained: a finished study came along, and somebody explains it: what the five measures say, "
+        "where the answer stands, how a protocol is built.",
+    ),
+    "quickstart": (
+        "train quickstart: minutes, no download",
+        "The study that the tour shows, trained here. A question comes first, with runs, place and time.",
+    ),
+    "new": (
+        "begin a protocol of your own",
+        "A template to change: the sources of your network, A against B, one bit.",
+    ),
+}
+"""What is done → what it is called, and what is said of it; the digits from 1 do the same."""
 
 SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
 """The measures that a preview draws, where they are declared for the networks."""
@@ -93,6 +110,11 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     elif not listing.studies:
         welcome = WELCOME if listing.start is None else RECOMMENDED
         lines += [Line(Text(f"  {row.text}", style="dim")) for row in wrap_lines(welcome, width - 2)]
+        if listing.start is not None and not needle:
+            lines += [
+                Line(Text.assemble(f"  {digit}  ", (title, ""), style="bold", no_wrap=True), DO + key)
+                for digit, (key, (title, _)) in enumerate(BEGINNINGS.items(), start=1)
+            ]
     elif not found_studies:
         lines.append(Line(Text(f"  none of {len(listing.studies)} matches {needle}", style="dim")))
     lines += found_studies
