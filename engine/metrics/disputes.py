@@ -5,15 +5,16 @@ Shapes: R replicas, N examples, C classes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from engine.catalog.disputes import BINS
 from engine.catalog.measures import find_measure
-from engine.metrics.intervals import mean_over_pairs, pairs_interval
 from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.pairs import disagreement_matrix, iterate_disagreements
 from engine.metrics.parallel import each_in_parallel
-from engine.metrics.spread import FEWEST
+from engine.metrics.spread import FEWEST, count_joint_freedom, variance_ends
 from engine.study.metrics_record import ClassFigures, Disputes, Estimate, ExampleVotes
 
 LISTED_CLASSES = 5
@@ -94,25 +95,16 @@ def _count_votes(predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @IMAGE_FORMULAS.computes("class_sd")
 def measure_class_sd(outputs: ImageOutputs) -> Estimate:
-    """Return the SD of the accuracy within a class, root of the mean square over classes.
-
-    The mean variance is a mean over pairs, of half the squared distances, and has the interval of one.
-    """
+    """Return the SD of the accuracy within a class, root of the mean square over classes, with its interval."""
     _, accuracies = find_class_accuracies(outputs)
-    distances = accuracies - accuracies[0]  # of equal replicas exactly zero
-    halves = distances @ distances.T
-    squares = np.diagonal(halves).copy()
-    halves *= -2.0
-    halves += squares[:, None]
-    halves += squares[None, :]
-    np.maximum(halves, 0.0, out=halves)
-    halves /= 2.0 * accuracies.shape[1]
-    value = float(np.sqrt(mean_over_pairs(halves)))
-    if len(halves) < FEWEST:
+    effects = accuracies - accuracies[0]  # of equal replicas exactly zero
+    variance = float(np.var(effects, axis=0, ddof=1).mean())
+    value = math.sqrt(variance)
+    if len(effects) < FEWEST:
         return Estimate(value)
-    highest = find_measure("images", "class_sd").bounds
-    low, high = pairs_interval(halves, None if highest is None else (0.0, highest[1] ** 2 / 2))
-    return Estimate(value, interval=(float(np.sqrt(low)), float(np.sqrt(high))))
+    low, high = variance_ends(np.array(variance), count_joint_freedom(effects))
+    bounds = find_measure("images", "class_sd").bounds
+    return Estimate(value, interval=(math.sqrt(low), min(math.sqrt(high), math.inf if bounds is None else bounds[1])))
 
 
 @IMAGE_FORMULAS.computes("worst_class")

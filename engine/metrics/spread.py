@@ -122,6 +122,36 @@ def count_freedom(values: np.ndarray, freedom: int | None = None) -> np.ndarray:
     return nominal / (1 + excess * nominal / (2 * (nominal + 1)))
 
 
+def count_joint_freedom(values: np.ndarray) -> float:
+    """Return the degrees of freedom ν of the mean variance of several figures of each replica; of one as above.
+
+    Figures that move independently determine their mean variance as K times as many replicas would; those that move
+    as one no better than one does. Their effective number is tr(Σ)²/tr(Σ²), Σ their covariance: between its estimate
+    from few replicas, which is too small, and the one without that bias, which scatters, it is the geometric mean, and
+    errs on the wide side. Heavy tails show in the squared distances of the replicas from their mean.
+
+    Args:
+        values: float (R, K) with R of 3 or more.
+    """
+    replicas, figures = values.shape
+    nominal = replicas - 1
+    effects = values - values.mean(axis=0)
+    gram = effects @ effects.T
+    trace, squares = float(np.trace(gram)), float(np.square(gram).sum())
+    if trace <= 0.0:
+        return float(nominal)
+    seen = trace**2 / squares
+    unbiased = (squares - trace**2 / nominal) / ((nominal - 1) * (nominal + 2))
+    plain = trace**2 / nominal**2 / unbiased if unbiased > 0 else figures
+    count = float(np.sqrt(seen * np.clip(plain, 1.0, figures)))
+    lengths = np.diagonal(gram)
+    tails = np.square(lengths).mean() / lengths.mean() ** 2
+    normal = nominal * (count + 2) / (count * nominal + 2)
+    shown = KURTOSIS_WEIGHT * (replicas + 1) * (tails - normal) / max(1, replicas - 2)
+    excess = max(float(shown), LEAST_KURTOSIS / count)
+    return 2.0 / (2.0 / (count * nominal) + excess / replicas)
+
+
 def _variance(values: np.ndarray) -> np.ndarray:
     """Return the variance with ddof 1, exactly 0 of equal values."""
     return np.var(values - values[..., :1], axis=-1, ddof=1)

@@ -290,7 +290,7 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
         REPLICAS,
         {name: _one(cover_gap, voters) for name, voters in VOTERS.items()},
     ),
-    "SD within a class (classes as independent → jackknife of the mean variance)": (
+    "SD within a class (classes as independent → chi-square by covariance and kurtosis)": (
         REPLICAS,
         {name: _one(cover_class_sd, voters) for name, voters in VOTERS.items()},
     ),

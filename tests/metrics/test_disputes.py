@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import special
+from scipy import special, stats
 
 from engine.metrics import diversity
 from engine.metrics.disputes import describe_disputes, find_class_accuracies
-from engine.metrics.intervals import pairs_interval
+from engine.metrics.intervals import mean_over_pairs
 from engine.metrics.logits import Logits
 from engine.metrics.outputs import ImageOutputs
+from engine.metrics.spread import count_joint_freedom
 
 
 def draw(replicas: int, examples: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,13 +88,15 @@ def test_equal_replicas_have_no_spread_within_any_class() -> None:
     assert {one.accuracy for one in found.worst} <= {100 * right / 38 for right in range(39)}
 
 
-def test_interval_within_classes_is_that_of_a_mean_over_pairs() -> None:
+def test_interval_within_classes_is_that_of_a_variance() -> None:
     logits, labels = draw(6, 200, 4)
     _, accuracies = find_class_accuracies(ImageOutputs(Logits.of_array(logits), labels))
     halves = np.array([[np.mean((one - other) ** 2) / 2 for one in accuracies] for other in accuracies])
     measured = diversity(logits, labels, bootstrap=0)
-    assert measured.class_sd_ci == pytest.approx(np.sqrt(pairs_interval(halves, (0.0, 5000.0))))
-    assert measured.class_sd_ci[0] < measured.class_sd < measured.class_sd_ci[1]
+    assert measured.class_sd == pytest.approx(np.sqrt(mean_over_pairs(halves)))
+    freedom = count_joint_freedom(accuracies)
+    ends = measured.class_sd**2 * freedom / stats.chi2.ppf([0.975, 0.025], freedom)
+    assert measured.class_sd_ci == pytest.approx(np.sqrt(ends))
 
 
 @given(hnp.arrays(np.int64, st.tuples(st.integers(2, 6), st.integers(1, 12)), elements=st.integers(0, 3)))

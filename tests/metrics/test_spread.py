@@ -13,6 +13,7 @@ from engine.metrics.spread import (
     KURTOSIS_WEIGHT,
     LEAST_KURTOSIS,
     count_freedom,
+    count_joint_freedom,
     mean_interval,
     sd_interval,
     variance_ends,
@@ -85,3 +86,18 @@ def test_many_studies_at_once_are_each_as_alone() -> None:
     for interval in (mean_interval, sd_interval):
         each = np.array([interval(study) for study in values])
         assert np.array_equal(np.stack(interval(values), axis=1), each)
+
+
+@pytest.mark.parametrize("replicas", [3, 5, 20])
+def test_joint_freedom_of_one_figure_is_that_of_its_sd(replicas: int) -> None:
+    values = np.random.default_rng(replicas).gamma(2, size=(replicas, 1))
+    assert count_joint_freedom(values) == pytest.approx(float(count_freedom(values[:, 0])), rel=1e-9)
+
+
+def test_joint_freedom_grows_with_figures_that_move_independently() -> None:
+    rng = np.random.default_rng(8)
+    figures = rng.normal(size=(4000, 10))
+    assert count_joint_freedom(figures) == pytest.approx(10 * 3999, rel=0.2)
+    alike = np.repeat(figures[:, :1], 10, axis=1)
+    assert count_joint_freedom(alike) == pytest.approx(float(count_freedom(figures[:, 0])), rel=1e-3)
+    assert count_joint_freedom(np.ones((5, 10))) == 4
