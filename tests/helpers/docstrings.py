@@ -43,7 +43,7 @@ focus fold fork form group guard hand hash help increase jump kill launch lead l
 measure mix move pack pad paint pass patch pause pick place plot point pool project queue quote reach record release
 repair repeat replay reply report request reset return review round run scale scan search seed set share shift show
 sign signal slice sort space split spread stack stamp stand start stop strip swap touch trace track transform update
-walk wrap
+play walk wrap
 """
 NAME_WORDS = """
 average bound cycle digest display empty figure format label lower mean model name note number order plan rank

@@ -1,4 +1,4 @@
-"""What is told on the tour, and where: every figure comes from the study that is shown."""
+"""Tells what is seen at each stop of the tour: every figure comes from the study that is shown."""
 
 from __future__ import annotations
 
