@@ -20,6 +20,7 @@ from tui.html.drawing import (
     picture,
     show_place,
     tag,
+    tame,
 )
 from tui.text.format import UNICODE
 from tui.text.tables import Column
@@ -90,8 +91,8 @@ def draw_lines(lines: Sequence[Line], title: str, *, below: str = "epoch", log: 
         below: The title of the lower axis.
         log: Use a logarithmic axis; values of 0 lie on its lower edge.
     """
-    values = [y for line in lines for _, y in line.points if math.isfinite(y)]
-    values += [end for line in lines for _, *ends in line.band for end in ends if math.isfinite(end)]
+    values = [tame(y) for line in lines for _, y in line.points if math.isfinite(y)]
+    values += [tame(end) for line in lines for _, *ends in line.band for end in ends if math.isfinite(end)]
     epochs = [x for line in lines for x, _ in line.points] or [0.0]
     across = Scale(min(epochs), max(*epochs, min(epochs) + 1), LEFT, WIDTH - RIGHT)
     low, high, log = _fit(values, log=log)

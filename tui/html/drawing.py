@@ -79,6 +79,15 @@ def draw_mark(number: int, x: float, y: float, radius: float = 3.6) -> Markup:
     return tag("polygon", points=corners, **style)
 
 
+LARGEST, SMALLEST = 1e300, 1e-300
+"""Sizes beyond which figures, which a file from others may hold, would leave no axis that can be computed."""
+
+
+def tame(value: float) -> float:
+    """Return a finite value within the sizes that an axis can have; a smaller one counts as 0."""
+    return 0.0 if abs(value) < SMALLEST else min(LARGEST, max(-LARGEST, value))
+
+
 @dataclass(frozen=True)
 class Scale:
     """Maps values to places along an axis."""
@@ -92,11 +101,11 @@ class Scale:
 
     def place(self, value: float) -> float:
         """Return the place of a value; one outside of the axis lies at its end."""
-        low, high, here = self.low, self.high, value
+        low, high, here = self.low, self.high, tame(value)
         if self.log:
-            if value <= 0:
+            if here <= 0:
                 return self.start
-            low, high, here = math.log10(low), math.log10(high), math.log10(value)
+            low, high, here = math.log10(low), math.log10(high), math.log10(here)
         share = (here - low) / (high - low) if high > low else 0.5
         return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
 

@@ -19,6 +19,7 @@ from tui.html.drawing import (
     fit_range,
     picture,
     tag,
+    tame,
 )
 from tui.text.format import UNICODE, shorten_apart
 from tui.text.tables import Column, arm_name
@@ -67,7 +68,8 @@ def draw_forest(rows: Sequence[Row], title: str, *, zero: bool, bounds: tuple[fl
         bounds: What no value can lie outside of.
     """
     ends = [end for row in rows for end in (row.estimate.value, *(row.estimate.interval or ()), *row.published)]
-    low, high = fit_range([end for end in ends if end is not None and math.isfinite(end)], zero=zero, bounds=bounds)
+    finite = [tame(end) for end in ends if end is not None and math.isfinite(end)]
+    low, high = fit_range(finite, zero=zero, bounds=bounds)
     name_room = min(MOST_NAME, max(len(row.name) for row in rows) * CHARACTER) + 18
     bottom = TOP + ROW * len(rows)
     scale = Scale(low, high, name_room + 4, WIDTH - 10)

@@ -59,7 +59,7 @@ def encode_heat(square: Sequence[Sequence[float]]) -> str:
 
 
 def _choose_shade(value: float) -> int:
-    return min(STEPS - 1, max(0, round(value * (STEPS - 1)))) if value == value else 0  # noqa: PLR0124 - not a number
+    return round(min(1.0, max(0.0, value)) * (STEPS - 1))
 
 
 def _pack(kind: bytes, content: bytes) -> bytes:
