@@ -162,11 +162,11 @@ def format_with_error(value: float | None, error: float | None, decimals: int, s
 
     Args:
         value: None is missing.
-        error: None or 0 leaves the number alone, with `decimals`.
+        error: None leaves the number alone, with `decimals`, and so does what is not above 0.
         decimals: Where there is no error to go by.
         symbols: What can be shown.
     """
-    if value is None or not error or not (math.isfinite(value) and math.isfinite(error)):
+    if value is None or error is None or error <= 0 or not (math.isfinite(value) and math.isfinite(error)):
         return format_number(value, decimals, symbols)
     places = digits_for(error)
     if _needs_exponent(value, error, places=places):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -26,6 +27,7 @@ from tests.helpers.pages import Element, read_page
 from tui import cli
 from tui.commands.output import print_page
 from tui.commands.page_data import gather_page
+from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
 from tui.html.content import StudyData
 from tui.html.curves import MOST_POINTS, thin
 from tui.html.layers import encode_heat
@@ -272,6 +274,29 @@ def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept
     links = [one.attributes["href"] or "" for one in said.find_all("a")]
     assert len(links) == len(shown)
     assert all(link[1:] in ids for link in links)
+
+
+def forge(content: Any, value: float) -> Any:
+    """Return JSON with every number that has a fraction replaced."""
+    if isinstance(content, dict):
+        return {key: forge(part, value) for key, part in content.items()}
+    if isinstance(content, list):
+        return [forge(part, value) for part in content]
+    return value if isinstance(content, float) else content
+
+
+@pytest.mark.parametrize("value", [1.5e308, -1.5e308, 5e-324, -0.5])
+def test_forged_figures_end_no_page(tmp_path: Path, value: float) -> None:
+    paths = StudyPaths(tmp_path / "kept")
+    shutil.copytree(KEPT, paths.folder)
+    for path in (paths.metrics, paths.curves, paths.cka):
+        path.write_text(json.dumps(forge(json.loads(path.read_text()), value)))
+    data = gather_page(paths, read_measured(paths))
+    text = make_study_page(data)
+    read(text)
+    assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', text)
+    pair = ComparedPair(data.arms[1], data.arms[2])
+    read(make_comparison_page(Comparison(data, data, (pair,))))
 
 
 def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:

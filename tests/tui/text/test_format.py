@@ -159,3 +159,9 @@ def test_number_reads_as_0_or_1_only_where_it_is(value: float, decimals: int) ->
     text = format_number(value, decimals)
     if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?", text):
         assert (float(text) == value) if float(text) in (0, 1) else value not in (0, 1)
+
+
+@pytest.mark.parametrize("error", [-1.5e308, -0.1, 0.0])
+def test_error_that_is_none_is_not_shown(error: float) -> None:
+    """A file from others may hold an error below 0."""
+    assert format_with_error(3.25, error, 2) == "3.25"
