@@ -69,4 +69,5 @@ def draw_interval(
 def find_place(value: float, axis: Axis, width: int) -> int:
     """Return the character at which a value lies; that of the nearest end where it is outside."""
     low, high = axis
-    return min(width - 1, max(0, round((value - low) / (high - low) * (width - 1))))
+    inside = min(high, max(low, value))  # far outside of a tiny axis a share of it is infinite
+    return min(width - 1, max(0, round((inside - low) / (high - low) * (width - 1))))

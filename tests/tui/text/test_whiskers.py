@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.study.metrics_record import NOTHING, Estimate
@@ -30,6 +30,7 @@ def test_axis_begins_at_zero_and_holds_everything() -> None:
 finite = st.floats(-1e12, 1e12)
 
 
+@example([(5e-324, 0.0, 1.0)], 5)
 @given(st.lists(st.tuples(finite, st.floats(0, 1e9), st.floats(0, 1e9)), min_size=1, max_size=4), st.integers(5, 40))
 def test_drawing_has_its_width_and_one_dot(rows: list[tuple[float, float, float]], width: int) -> None:
     estimates = [Estimate(value, interval=(value - low, value + high)) for value, low, high in rows]
