@@ -267,6 +267,7 @@ def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept
     shown = [next(one.find_all("span", marked="said")).text for one in said.find_all("li")]
     found = Found(kept.arms, kept.recipes, {}, kept.plan.reference, len(kept.plan.order))
     assert [re.sub(r"[●▲■◆▼]", "", one) for one in shown] == [answer.text for answer in list_answers(found)]
+    assert [one.classes for one in said.find_all("li", marked="first")] == [["finding", "first"]], "one stands out"
     names = {one.text[1:]: next(one.find_all("i")).classes for one in said.find_all("span", marked="arm")}
     assert names
     assert all(classes == [f"c{kept.numbers[name]}"] for name, classes in names.items())
