@@ -1,5 +1,7 @@
 """`python -P -m engine.metrics STUDY`: bring a study's metrics.json, curves.json and checked.json up to date.
 
+With the name of an arm behind STUDY nothing is written: how far every two of its replicas are apart is printed.
+
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
 
@@ -14,6 +16,7 @@ from engine.errors import EXIT_USAGE, NondetError
 from engine.study.measured import encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_with_parent
+from engine.study.records import encode_record
 
 COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 """What the process sets before it loads numpy: its own threads share the work, and those of BLAS, which wait for more
@@ -21,10 +24,10 @@ by spinning, would take processor time from them."""
 
 
 def main() -> int:
-    """Measure the study named on the command line."""
+    """Measure the study, or the pairs of the arm, that are named on the command line."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
-    if len(sys.argv) != 2:
-        print("usage: python -P -m engine.metrics STUDY", file=sys.stderr)
+    if len(sys.argv) not in (2, 3):
+        print("usage: python -P -m engine.metrics STUDY [ARM]", file=sys.stderr)
         return EXIT_USAGE
     end_with_parent()
     os.environ.update(COMPUTE_ENVIRONMENT)
@@ -32,6 +35,12 @@ def main() -> int:
     from engine.metrics.renewal import measure  # noqa: PLC0415 - loads numpy
 
     try:
+        if len(sys.argv) == 3:
+            from engine.metrics.pair_matrix import measure_pairs  # noqa: PLC0415 - as the others
+
+            pairs = measure_pairs(StudyPaths(Path(sys.argv[1])), sys.argv[2])
+            sys.stdout.buffer.write(encode_record(pairs, compact=True))
+            return 0
         found = measure(StudyPaths(Path(sys.argv[1])), cache=find_cache(os.environ))
     except NondetError as error:
         print(error, file=sys.stderr)

@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
+from engine.study.pairs_record import ArmPairs
 from tests.helpers.studies import PROTOCOL
 from tui.app.app import NondetApp
 from tui.app.settings import Locations, Settings
 from tui.app.terminal import Terminal
 
 TERMINAL = Terminal(glyphs="braille", remote=False, tmux=False, few_colours=False)
+
+
+PAIRS = ArmPairs(
+    replicas=(1, 2, 3), runs=("a", "b", "c"), order=(0, 1, 2), left_out=0,
+    disagreement=((0.0, 2.0, 3.0), (2.0, 0.0, 6.0), (3.0, 6.0, 0.0)),
+)  # fmt: skip
+"""What a process would answer of any arm."""
 
 
 @pytest.fixture
@@ -23,6 +31,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "protocols").mkdir()
     (tmp_path / "protocols" / "mine.toml").write_text(PROTOCOL)
     monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: None)
+    monkeypatch.setattr("tui.app.screens.results_pairs.find_pairs", lambda paths, arm: PAIRS)
     monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: None)
     return tmp_path / "studies"
 

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
+from tui.app.screens import results_pairs
 from tui.app.screens.results import ResultsScreen
 from tui.app.screens.results_compare import Picker
 from tui.app.screens.results_panes import AnswerList, TabLine
@@ -224,3 +225,24 @@ async def test_origin_names_versions_and_devices(make_app: Make, store: Path) ->
         await press(pilot, "9")
         assert "6 runs" in screen_text(app)
         assert "replicas with identical weights" in screen_text(app)
+
+
+async def test_pairs_have_a_cursor_that_names_them(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answer = results_pairs.find_pairs
+    monkeypatch.setattr(
+        "tui.app.screens.results_pairs.find_pairs", lambda paths, arm: asked.append(arm) or answer(paths, arm)
+    )
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_results(pilot, app, store)
+        assert not asked, "nothing is compared before the tab is looked at"
+        await press(pilot, "6")
+        assert "replicas 1 and 2: 2 %" in screen_text(app)
+        await press(pilot, "j", "tab", "j", "l")
+        assert "replicas 2 and 3: 6 %, more than 2 of 3 pairs" in screen_text(app)
+        assert asked == ["Control", "Parameter Initialization"]
+        await press(pilot, "1", "6")
+        assert len(asked) == 2, "what was compared is kept"

@@ -16,7 +16,6 @@ from textual.pilot import Pilot
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
 from engine.study.records import write_record
-from engine.study.similarity_record import ArmSimilarity, LayerPairs, StudySimilarity
 from engine.study.study_plan import read_plan
 from tests.helpers.measures import make_curves, make_spread
 from tests.helpers.screens import SIZES, screen_text, settle
@@ -102,12 +101,7 @@ async def no_layers(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
 
 
 async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
-    paths = write_study(store / "alpha", done=3, running=0)
-    cka = ((1.0, 0.6, 0.3), (0.6, 1.0, 0.2), (0.3, 0.2, 1.0))
-    layers = tuple(LayerPairs(name=name, runs=("a", "b", "c"), cka=cka) for name in ("Conv1", "Logits"))
-    arm = ArmSimilarity(name="Parameter Initialization", runs=("a", "b", "c"), wanted=9, examples=9, layers=layers)
-    write_record(paths.cka, StudySimilarity(arms=(arm,)))
-    app.open_results(paths)
+    await results(pilot, app, store)
     await press(pilot, "6")
 
 

@@ -36,6 +36,7 @@ from tui.app.screens.results_data import (
     gather,
 )
 from tui.app.screens.results_origin import OriginPane
+from tui.app.screens.results_pairs import PairsPage
 from tui.app.screens.results_panes import (
     FRAMED_COLUMNS,
     TABS,
@@ -46,7 +47,6 @@ from tui.app.screens.results_panes import (
     Forest,
     Heading,
     Layers,
-    Pairs,
     TabLine,
     TabWanted,
 )
@@ -161,7 +161,7 @@ class ResultsScreen(Screen[None]):
                     yield FigurePlot(self.options.glyphs, offset).data_bind(cls.measured, cls.figure, cls.linear)
                 yield FigureNotes(symbols).data_bind(cls.measured, cls.figure)
             yield Layers(symbols).data_bind(cls.measured, cls.sort)
-            yield Pairs(symbols).data_bind(cls.measured)
+            yield PairsPage(self.paths, symbols).data_bind(cls.measured, cls.page)
             with Vertical(id="examplespage"):
                 yield MeasureTable(symbols, "disputes", name_id="disputestable").data_bind(cls.measured, order=cls.sort)
                 yield Examples(symbols).data_bind(cls.measured, cls.sort)

@@ -26,7 +26,7 @@ from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.readout import describe_arm, describe_figure
 from tui.text.tables import Column, arm_name, make_columns
-from tui.text.text_figures import list_pairs, list_similarity
+from tui.text.text_figures import list_similarity
 
 FRAMED_COLUMNS = 100
 """Columns from which on parts of the screen have frames."""
@@ -369,24 +369,4 @@ class Layers(LinesPane):
             return []
         arms = [arm for _, arm in self.measured.number_arms(self.sort)]
         lines = list_similarity(arms, self.symbols, bar=max(10, width // 3))
-        return [Line(Text(line)) for line in lines] or wrap_lines(NO_LAYERS, width)
-
-
-class Pairs(LinesPane):
-    """Shows how alike every two replicas are."""
-
-    SHOWS = ("measured",)
-    measured: var[ShownMeasures | None] = var(None)
-
-    def __init__(self, symbols: Symbols) -> None:
-        """Take what can be shown."""
-        super().__init__(name_id="pairspage", classes="box", cursor=False)
-        self.symbols = symbols
-        self.border_title = "Pairs of replicas"
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make a square per arm and layer; say what to add where layers were not compared."""
-        if self.measured is None or width < 1:
-            return []
-        lines = list_pairs(self.measured.layers, self.symbols, width=width)
         return [Line(Text(line)) for line in lines] or wrap_lines(NO_LAYERS, width)

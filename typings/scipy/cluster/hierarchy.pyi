@@ -1,0 +1,6 @@
+"""Trees of points that are alike."""
+
+import numpy as np
+
+def linkage(y: np.ndarray, method: str = ..., metric: str = ..., optimal_ordering: bool = ...) -> np.ndarray: ...
+def leaves_list(Z: np.ndarray) -> np.ndarray: ...
