@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
-from engine.errors import StoreForbiddenError, StudyError
+from engine.errors import NondetError, StoreForbiddenError, StudyError
+from engine.plan.records import PlannedArm
 from engine.recipe import RECIPE_VERSION, Recipe
-from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import Owner
 from engine.study.records import Damage, Record, find_record, read_record, write_record
 
@@ -150,6 +153,15 @@ def read_recipe(run: RunPaths, run_id: str) -> Recipe:
     if spec.recipe.id != run_id:
         raise StudyError(f"{run.spec}: holds the recipe of run {spec.recipe.id}, not of {run_id}: {remedy}")
     return spec.recipe
+
+
+def read_arm_recipes(paths: StudyPaths, arms: Iterable[PlannedArm]) -> dict[str, Recipe]:
+    """Return the recipe of each arm's first run by the arm's name, as far as it can be read."""
+    recipes: dict[str, Recipe] = {}
+    for arm in arms:
+        with contextlib.suppress(NondetError):
+            recipes[arm.name] = read_recipe(paths.run(arm.runs[0]), arm.runs[0])
+    return recipes
 
 
 def write_spec(run: RunPaths, recipe: Recipe) -> None:

@@ -154,6 +154,19 @@ def read_plan(paths: StudyPaths) -> StudyPlan:
     raise StudyError(f"{paths.plan}: does not exist, so {paths.folder} cannot be read as a study: {remedy}")
 
 
+def refuse_unwritten(paths: StudyPaths) -> None:
+    """Refuse a folder that is about to become a study: its runs are written before its plan.
+
+    Raises:
+        StudyError: That says what to do.
+    """
+    if is_there(paths.start_lock):
+        raise StudyError(
+            f"{show_path(paths.folder)}: has no plan yet: a command is writing this study, or was ended while it did: "
+            "try again in a moment, or give that command again"
+        )
+
+
 def find_study(name: str, *, store: str | None) -> StudyPaths:
     """Find the study of a name in the store, or the study folder at a path.
 
@@ -172,6 +185,7 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
             )
         if is_there(paths.plan):
             return StudyPaths(paths.folder.resolve())
+        refuse_unwritten(paths)
     raise StudyError(
         f"'{show_path(name)}': no study of this name in {show_path(root)} and no study folder at this path: "
         f"`nondet-tui ls --store DIR` lists a store's studies"

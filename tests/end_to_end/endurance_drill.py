@@ -121,6 +121,10 @@ def endure(root: Path, *, runs: int, epochs: int, kill_every_s: float, generator
     file.write_text(PROTOCOL.format(replicas=runs // ARMS, epochs=epochs))
     study, tally, log = Study(file, root / "store"), Tally(), root / "viewer.log"
     disturbance = Disturbance(study, study, tally, start_viewer(study, log), log)
+    while (
+        not (study.folder / "plan.json").exists() and disturbance.viewer.poll() is None
+    ):  # thousands of runs are written first
+        time.sleep(0.1)
     disturbance.wait_for_supervisor()
     app_course, supervisor_course, kills, started = Course(), Course(), 0, time.monotonic()
     try:
@@ -142,13 +146,14 @@ def endure(root: Path, *, runs: int, epochs: int, kill_every_s: float, generator
                     flush=True,
                 )
                 if app.poll() is not None:
-                    tally.faults.append(f"the app has ended: {app.status}")
+                    tally.faults.append(f"the app has ended: {app.status}: {app.output.decode(errors='replace')}")
                     break
                 victims = found if generator.random() < SUPERVISORS else study.workers()[:1]
                 kills += send(victims, "KILL")
         missing = set(study.attempts()) - set(study.results())
         if missing:
-            tally.faults.append(f"without a result: {', '.join(sorted(missing))}")
+            named = f"{', '.join(sorted(missing)[:5])}{' …' if len(missing) > 5 else ''}"
+            tally.faults.append(f"without a result: {len(missing)} runs: {named}")
     finally:
         disturbance.viewer.kill()
         disturbance.viewer.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,15 @@ def test_study_is_found_by_name_and_by_path(study: StudyPaths) -> None:
     assert find_study(str(study.folder), store=None).folder == study.folder
     for name in ("nothing", "../tiny", "..", "", "."):
         with pytest.raises(StudyError, match="no study of this name"):
+            find_study(name, store=store)
+
+
+def test_study_that_is_being_written_is_not_called_unknown(tmp_path: Path) -> None:
+    folder = StudyPaths(tmp_path / "new")
+    folder.folder.mkdir()
+    folder.start_lock.touch()
+    for name, store in (("new", str(tmp_path)), (str(folder.folder), None)):
+        with pytest.raises(StudyError, match="a command is writing this study"):
             find_study(name, store=store)
 
 

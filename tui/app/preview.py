@@ -17,11 +17,19 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError, printable
 from engine.protocol.load import load_protocol
 from engine.study.metrics_record import ArmMeasures, find_metrics
+from engine.study.paths import StudyPaths
+from engine.study.run_records import read_arm_recipes
 from engine.study.run_state import read_result
+from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummary
 from engine.tuning.choice import plan_known, recall
 from tui.app.listed_files import read_head
+from tui.text.answers.listing import list_answers
+from tui.text.answers.sentences import Answer, Found
 from tui.text.format import UNICODE, format_seconds
+
+MOST_COMPARED = 60
+"""Arms whose sentences are made for a preview; every two of them are compared."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,8 @@ class StudyPreview:
     arms: tuple[ArmMeasures, ...] = ()
     question: str = ""
     """The description of its protocol."""
+    answers: tuple[Answer, ...] = ()
+    """What it says, the most important first."""
 
 
 Preview = ProtocolPreview | StudyPreview
@@ -89,7 +99,22 @@ def preview_study(summary: StudySummary) -> StudyPreview:
     metrics = find_metrics(summary.paths.metrics)
     head = read_head(summary.paths.protocol, "")
     question = "" if head is None else head.description
-    return StudyPreview(summary, () if metrics is None else metrics.arms, question)
+    if metrics is None or summary.fault is not None:
+        return StudyPreview(summary, question=question)
+    return StudyPreview(summary, metrics.arms, question, answers=_find_answers(summary.paths, metrics.arms))
+
+
+def _find_answers(paths: StudyPaths, arms: tuple[ArmMeasures, ...]) -> tuple[Answer, ...]:
+    """Return what a study says; nothing where its plan cannot be read, or it has too many arms to say it at once."""
+    if len(arms) > MOST_COMPARED:
+        return ()
+    try:
+        plan = read_plan(paths)
+    except NondetError:
+        return ()
+    empty = {arm.name: arm.empty for arm in plan.arms}
+    recipes = read_arm_recipes(paths, plan.arms)
+    return tuple(list_answers(Found(arms, recipes, empty, plan.reference, len(plan.order))))
 
 
 def preview_protocol(path: Path, *, name: str, description: str, store: Path) -> ProtocolPreview:

@@ -11,6 +11,7 @@ from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import printable
 from engine.study.opening import is_regular, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
+from engine.study.study_plan import refuse_unwritten
 from tui.app.app import NondetApp
 from tui.app.patches import survive_stray_bytes
 from tui.app.settings import Locations, Settings, read_settings
@@ -85,6 +86,7 @@ def find_opened(path: str, store: str | None) -> Path:
     for candidate in (enter_path(path), find_store(store) / path):
         if is_regular(candidate) or is_there(StudyPaths(candidate).plan):
             return candidate
+        refuse_unwritten(StudyPaths(candidate))
     raise NondetError(
         f"nondet-tui: {printable(path)}: no protocol file, no study folder and no study in {find_store(store)}: "
         "`nondet-tui ls` lists the studies"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from typing import Any
 
@@ -11,12 +10,11 @@ import tomli
 from engine.errors import StudyError
 from engine.protocol.checks import is_table
 from engine.protocol.load import MAX_FILE_BYTES
-from engine.recipe import Recipe
 from engine.study.measured import MeasuredStudy
 from engine.study.opening import read_regular
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
-from engine.study.run_records import AttemptRecord, Versions, read_recipe
+from engine.study.run_records import AttemptRecord, Versions, read_arm_recipes
 from engine.study.run_state import find_result
 from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import StudyPlan, read_plan
@@ -43,17 +41,8 @@ def gather_page(paths: StudyPaths, measured: MeasuredStudy, damage: tuple[str, .
         protocol=protocol,
         question=find_description(protocol),
         damage=damage,
-        recipes=read_recipes(paths, plan),
+        recipes=read_arm_recipes(paths, plan.arms),
     )
-
-
-def read_recipes(paths: StudyPaths, plan: StudyPlan) -> dict[str, Recipe]:
-    """Return the recipe of each arm's first run, as far as it can be read."""
-    recipes: dict[str, Recipe] = {}
-    for arm in plan.arms:
-        with contextlib.suppress(StudyError):
-            recipes[arm.name] = read_recipe(paths.run(arm.runs[0]), arm.runs[0])
-    return recipes
 
 
 def read_protocol(paths: StudyPaths) -> str:

@@ -11,7 +11,7 @@ from tests.helpers.measures import make_measures
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
-from tui.app.screens.start_lines import make_preview
+from tui.app.screens.start_lines import SHOWN_ANSWERS, make_preview
 
 THEME = "nondet-dark"
 OWN = """
@@ -182,3 +182,17 @@ def test_study_begins_with_the_question_of_its_protocol(tmp_path: Path) -> None:
     assert rows[0] == "Whose variance is it?"
     paths.protocol.unlink()
     assert "runs" in read_rows(preview_study(summarise_study(paths)))[0]
+
+
+def test_study_says_its_first_sentences_before_the_figures(tmp_path: Path) -> None:
+    paths = write_study(tmp_path / "s", done=9, running=0)
+    found = preview_study(summarise_study(paths))
+    assert isinstance(found, StudyPreview)
+    said = [answer for answer in found.answers if answer.weight != "note"]
+    rows = read_rows(found, 200)
+    assert said
+    assert all(any(answer.text.split()[-1] in row for row in rows) for answer in said[:SHOWN_ANSWERS])
+    paths.plan.write_text("{")
+    damaged = preview_study(summarise_study(paths))
+    assert isinstance(damaged, StudyPreview)
+    assert damaged.answers == ()

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from engine.errors import NondetError
 from engine.recipe import Recipe
 from engine.study.curves_record import ArmCurves
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
 from engine.study.paths import StudyPaths
-from engine.study.run_records import read_recipe
+from engine.study.run_records import read_arm_recipes
 from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import StudyPlan
 from tui.text.answers.listing import list_answers
@@ -90,12 +89,7 @@ class MeasuringFailed(Message):
 
 def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMeasures:
     """Gather what is shown of a study beside its measures: layers, recipes, sentences."""
-    recipes: dict[str, Recipe] = {}
-    for arm in plan.arms:
-        try:
-            recipes[arm.name] = read_recipe(paths.run(arm.runs[0]), arm.runs[0])
-        except NondetError:
-            continue  # a study with damaged runs is shown all the same
+    recipes = read_arm_recipes(paths, plan.arms)
     empty = {arm.name: arm.empty for arm in plan.arms}
     arms, runs = found.metrics.arms, len(plan.order)
     said = list_answers(Found(arms, recipes, empty, plan.reference, runs))

@@ -16,11 +16,11 @@ from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import PLAN_ORDER, ShownMeasures
+from tui.app.sentences import paint_sentence
 from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
-from tui.text.answers.sentences import Answer, ArmName
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
@@ -137,18 +137,6 @@ class TabLine(TextPane):
             if start <= event.x < start + len(title):
                 self.post_message(TabWanted(tab.page))
             start += len(title) + gap
-
-
-def paint_sentence(answer: Answer, numbers: dict[str, int], theme: str, symbols: Symbols) -> Text:
-    """Return a sentence with the names of arms in their colours, behind their marks."""
-    text = Text("", style="bold red" if answer.weight == "warning" else "")
-    for part in answer.parts:
-        number = numbers.get(part) if isinstance(part, ArmName) else None
-        if number is None:
-            text.append(part)
-        else:
-            text.append(f"{mark_arm(number, symbols)} {part}", arm_style(number, theme))
-    return text
 
 
 class AnswerList(BlocksPane):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 from textual.fuzzy import Matcher
 
@@ -17,9 +19,10 @@ from engine.study.summary import StudySummary
 from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, describe_study
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
 from tui.app.schemes import arm_style
+from tui.app.sentences import paint_sentence
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
-from tui.text.tables import Column, head_columns
+from tui.text.tables import Column, arm_name, head_columns
 from tui.text.whiskers import draw_interval, fit_axis
 
 FOLD = "fold:"
@@ -47,6 +50,12 @@ BEGINNINGS = {
     ),
 }
 """What is done → what it is called, and what is said of it; the digits from 1 do the same."""
+
+SHOWN_ANSWERS = 3
+"""Sentences that a preview says."""
+
+PLAIN = Console(width=80, file=io.StringIO(), legacy_windows=False)
+"""What wraps texts asks for a console; nothing is printed on it."""
 
 SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
 """The measures that a preview draws, where they are declared for the networks."""
@@ -191,8 +200,21 @@ def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
     lines.append(Line(Text("")))
     if all(arm.n == 0 for arm in preview.arms):
         return [*lines, *wrap_lines("nothing is measured yet: an arm needs a finished run", width)]
+    lines += _say_answers(preview, width, theme)
     columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
     return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
+
+
+def _say_answers(preview: StudyPreview, width: int, theme: str) -> list[Line]:
+    """Say the first of what a study says, the most important in bold."""
+    numbers = {arm_name(arm): number for number, arm in enumerate(preview.arms)}
+    lines: list[Line] = []
+    said = [answer for answer in preview.answers if answer.weight != "note"]
+    for place, answer in enumerate(said[:SHOWN_ANSWERS]):
+        text = paint_sentence(answer, numbers, theme, UNICODE)
+        text.stylize("" if place else "bold")
+        lines += [Line(part) for part in text.wrap(PLAIN, width)]
+    return [*lines, Line(Text(""))] if lines else []
 
 
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
