@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -226,7 +226,7 @@ class NondetApp(App[None]):
     def on_run_protocol(self, event: RunProtocol) -> None:
         """Say what training a protocol would take, and ask; where that is allowed."""
         if may_change(self, self.options):
-            self.describe_training(event.path)
+            self.describe_training(event.path, event.seconds)
 
     def on_continue_study(self, event: ContinueStudy) -> None:
         """Say what a study lacks, and ask whether to train it; where that is allowed."""
@@ -304,9 +304,10 @@ class NondetApp(App[None]):
     # Changing studies ----------------------------------------------------------------------------------------------
 
     @work(thread=True, group="run")
-    def describe_training(self, path: Path) -> None:
-        """Find out what training a protocol would take."""
+    def describe_training(self, path: Path, seconds: float | None) -> None:
+        """Find out what training a protocol would take; how long, where that was estimated before."""
         found = preview_protocol(path, name=path.stem, description="", store=self.options.store)
+        found = replace(found, seconds=seconds or found.seconds)
         if found.obstacles:
             self._complain("\n".join((f"{path}: nothing was trained", *found.obstacles)))
             return

@@ -7,8 +7,10 @@ own checks judge the text.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import tomli
@@ -16,20 +18,47 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item
 
+from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.errors import NondetError
-from engine.protocol.checks import MAX_ARM_NAME, is_list, is_table
+from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
+from engine.protocol.checks import MAX_ARM_NAME, Check, flag, is_list, is_table
 from engine.protocol.sections import SECTIONS, find_key
 
 NUMBER_COLUMNS = 4
 """The columns of an arm's name that are left free for a number behind it."""
 
 
+@dataclass(frozen=True)
+class ArmNaming:
+    """Remembers of one arm where its name comes from."""
+
+    made: str | None = None
+    """The name that was made here last; None where none was."""
+    chosen: bool = False
+    """Whether a person has typed its name, which then stays."""
+    earlier: Mapping[frozenset[str], str] = field(default_factory=lambda: MappingProxyType({}))
+    """Its sources → the name that it last had with them."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Holds a document as it was: its text, and where the names of its arms come from."""
+
+    text: str
+    naming: tuple[ArmNaming, ...] = ()
+
+
 class Document:
     """Holds a protocol's text, which settings and arms are changed in."""
 
-    def __init__(self, text: str, *, file: str) -> None:
+    def __init__(self, text: str, *, file: str, naming: tuple[ArmNaming, ...] = ()) -> None:
         """Parse a text.
+
+        Args:
+            text: The protocol.
+            file: Its file, for messages.
+            naming: What is known of the names of its arms, in their order; of those beyond it nothing is.
 
         Raises:
             NondetError: If it is not TOML.
@@ -38,14 +67,15 @@ class Document:
             self._content = tomlkit.parse(text)
         except (ParseError, TOMLKitError) as error:
             raise NondetError(f"{file}: not valid TOML: {error}") from error
-        self._named: dict[tuple[int, frozenset[str]], str] = {}
-        """(arm, its sources) → the name that the arm last had with them."""
-        self._given: set[str] = set()
-        """Names that were made here."""
+        self._naming = list(naming)
 
     def text(self) -> str:
         """Return exactly what is saved."""
         return tomlkit.dumps(self._content)
+
+    def snapshot(self) -> Snapshot:
+        """Return the document as it is now."""
+        return Snapshot(self.text(), tuple(self._naming))
 
     def _find(self, key: str) -> Any:
         """Return the section, or the arms, that stand under a key; None where nothing does."""
@@ -78,6 +108,12 @@ class Document:
         table[name] = value
 
     @property
+    def reads_text(self) -> bool:
+        """Tell whether a model of the protocol, or of one of its arms, is for text."""
+        models = [self.get("model.preset"), *(self.get_own(n, "model.preset") for n in range(len(self.arms)))]
+        return any(model in presets.LANGUAGE_MODELS for model in models)
+
+    @property
     def arms(self) -> list[Any]:
         """The [[arm]] tables."""
         found = self._find("arm")
@@ -94,52 +130,115 @@ class Document:
         An arm that is called after its sources keeps being called so, and is called again what it was called before
         with the same sources. A name that somebody chose stays.
         """
-        arm, vary = self.arms[number], self._sources(number)
-        follows = self._is_named_after_sources(number)
-        self._named[number, frozenset(vary)] = str(arm.get("name", ""))
-        chosen = set(vary) ^ {source}
-        arm["vary"] = [name for name in SOURCES if name in chosen] + [name for name in vary if name not in SOURCES]
+        with self._renaming(number):
+            arm, vary = self.arms[number], self._sources(number)
+            chosen = set(vary) ^ {source}
+            arm["vary"] = [name for name in SOURCES if name in chosen] + [name for name in vary if name not in SOURCES]
+
+    @contextmanager
+    def _renaming(self, number: int) -> Generator[None]:
+        """Let an arm's name follow what varies in it, where it does, over a change of that."""
+        arm, naming, before = self.arms[number], self._naming_of(number), self._content_key(number)
+        name = str(arm.get("name", ""))
+        follows = not naming.chosen and name in ("", naming.made, self._make_name(number))
+        yield
+        after = self._content_key(number)
+        if before == after:
+            return
+        naming = replace(naming, earlier=MappingProxyType({**naming.earlier, before: name}))
         if follows:
-            arm["name"] = self._name_for_sources(number)
-            self._given.add(str(arm["name"]))
+            known = naming.earlier.get(after)
+            made = known if known and self.free_name(known, leave_out=number) == known else self._make_name(number)
+            arm["name"], naming = made, replace(naming, made=made)
+        self._set_naming(number, naming)
 
     def _sources(self, number: int) -> list[str]:
         return [str(name) for name in self.arms[number].get("vary", [])]
 
-    def _name_for_sources(self, number: int) -> str:
-        """Return the name that the arm had with these sources, or the first that is free."""
-        vary = self._sources(number)
-        known = self._named.get((number, frozenset(vary)))
-        if known is not None and self.free_name(known, leave_out=number) == known:
-            return known
-        return self.free_name(name_sources(vary), leave_out=number)
+    def _content_key(self, number: int) -> frozenset[str]:
+        """Return what an arm's own name depends on."""
+        arm = self.arms[number]
+        others = (f"{key} {format_value(arm[key])}" for key in ("crossed", "ensemble") if key in arm)
+        return frozenset((*self._sources(number), *others))
 
-    def _is_named_after_sources(self, number: int) -> bool:
-        """Tell whether the arm has no name, a name that was made here, or the name that would be made."""
-        name = str(self.arms[number].get("name", ""))
-        automatic = self.free_name(name_sources(self._sources(number)), leave_out=number)
-        return name in ("", automatic) or name in self._given
+    def _make_name(self, number: int) -> str:
+        """Return the first free name after what varies in an arm."""
+        return self.free_name(name_arm(self.arms[number]), leave_out=number)
+
+    def _naming_of(self, number: int) -> ArmNaming:
+        return self._naming[number] if number < len(self._naming) else ArmNaming()
+
+    def _set_naming(self, number: int, naming: ArmNaming) -> None:
+        self._naming += [ArmNaming()] * (number + 1 - len(self._naming))
+        self._naming[number] = naming
+
+    def rename(self, number: int, name: str) -> None:
+        """Give an arm a name that stays, whatever varies in it; ensembles of its runs go with it."""
+        before = str(self.arms[number].get("name", ""))
+        self.arms[number]["name"] = name
+        self._set_naming(number, ArmNaming(chosen=True))
+        self._lead_ensembles(before, name)
+
+    def _lead_ensembles(self, before: str, name: str) -> None:
+        """Write an arm's new name into the ensembles of its runs."""
+        for arm in self.arms:
+            members = arm.get("ensemble")
+            if is_table(members) and members.get("of") == before:
+                members["of"] = name
 
     def set_arm(self, number: int, key: str, value: Any) -> None:
-        """Write one key of an arm; None takes it out."""
+        """Write one key of an arm; None takes it out. What says what varies leaves no other such key beside it."""
         arm = self.arms[number]
+        with self._renaming(number):
+            if value is None:
+                arm.pop(key, None)
+            else:
+                arm[key] = _make_inline(value) if is_table(value) else value
+            says = {"crossed": ("vary", "replicas", "onset", "ensemble"), "ensemble": (*ARM, *ARM_OVERRIDES)}
+            for other in says.get(key, ()) if value is not None else ():
+                if other not in ("name", key):
+                    arm.pop(other, None)
+            if not any(one in arm for one in ("vary", "crossed", "ensemble")):
+                arm["vary"] = []
+
+    def get_own(self, number: int, key: str) -> Any:
+        """Return an arm's own value of a setting; None where it has none."""
+        section, _, name = key.partition(".")
+        table = self.arms[number].get(section)
+        value = table.get(name) if is_table(table) else None
+        return value.unwrap() if isinstance(value, Item) else value
+
+    def set_own(self, number: int, key: str, value: Any) -> None:
+        """Write an arm's own value of a setting; None takes it out."""
+        section, _, name = key.partition(".")
+        arm = self.arms[number]
+        table = arm.get(section)
         if value is None:
-            arm.pop(key, None)
+            if is_table(table):
+                table.pop(name, None)
+                if not table:
+                    arm.pop(section)
+        elif is_table(table):
+            table[name] = value
         else:
-            arm[key] = value
+            arm[section] = _make_inline({name: value})
 
     def add_arm(self, name: str) -> None:
         """Add a control at the end."""
         table = tomlkit.table()
         table["name"], table["vary"] = name, []
         self._append(table)
-        self._given.add(name)
+        self._set_naming(len(self.arms) - 1, ArmNaming(made=name))
 
     def copy_arm(self, number: int, name: str) -> None:
-        """Add the same arm under another name, at the end."""
+        """Add the same arm under another name, at the end; where the first one's was chosen, its stays too."""
+        before = str(self.arms[number].get("name", ""))
+        naming = self._naming_of(number)
+        follows = not naming.chosen and before in ("", naming.made, self._make_name(number))
         table = copy.deepcopy(self.arms[number])
         table["name"] = name
         self._append(table)
+        self._set_naming(len(self.arms) - 1, ArmNaming(made=name) if follows else ArmNaming(chosen=True))
 
     def _append(self, table: Any) -> None:
         found = self._find("arm")
@@ -158,9 +257,7 @@ class Document:
                 self._content.remove("arm")
             else:
                 del found[number]
-        self._named = {
-            (arm - (arm > number), sources): name for (arm, sources), name in self._named.items() if arm != number
-        }
+        del self._naming[number : number + 1]
 
     def free_name(self, wanted: str, *, leave_out: int | None = None) -> str:
         """Return the name, with a number behind it where another arm has it; `leave_out` is an arm that may have it."""
@@ -172,31 +269,22 @@ class Document:
         return name
 
 
-@dataclass(frozen=True)
-class Step:
-    """Holds a change that can be taken back."""
-
-    text: str
-    """The protocol before it."""
-    before: int | None
-    """The arm under the cursor before it."""
-    after: int | None
-    """The same after it."""
+def _make_inline(value: Mapping[str, Any]) -> Any:
+    """Return a table that is written in one line."""
+    table: Any = tomlkit.inline_table()
+    table.update(value)
+    return table
 
 
-def find_arm(number: int | None, names: Sequence[str], now: Sequence[str]) -> int | None:
-    """Return the place, from 0, of an arm after others were added or taken out; None where it is gone.
-
-    Args:
-        number: Its place before; None for none.
-        names: The names of all arms before the change.
-        now: The names of all arms after the change.
-    """
-    if number is None or number >= len(names):
-        return None
-    if len(names) == len(now):
-        return number
-    return now.index(names[number]) if names[number] in now else None
+def name_arm(arm: Mapping[str, Any]) -> str:
+    """Return what an arm is called after what varies in it."""
+    crossed, ensemble = arm.get("crossed"), arm.get("ensemble")
+    if is_table(crossed):
+        return " x ".join(SOURCES[source].title if source in SOURCES else str(source) for source in crossed)
+    if is_table(ensemble):
+        return f"Ensembles of {ensemble.get('size')}: {ensemble.get('of')}"[: MAX_ARM_NAME - NUMBER_COLUMNS]
+    vary = arm.get("vary", [])
+    return name_sources([str(name) for name in vary] if is_list(vary) else [])
 
 
 def name_sources(vary: list[str]) -> str:
@@ -225,13 +313,29 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def find_value_fault(text: str) -> str | None:
-    """Return why a text is no value; None where it is one."""
+def read_value(check: Check, text: str) -> Any:
+    """Return the value that a person typed for a key: text as it stands where the key is text, else as TOML reads it.
+
+    Raises:
+        ValueError: If it is no value at all.
+    """
+    text = text.strip()
     try:
-        parse_value(text)
+        value = parse_value(text)
+    except ValueError:
+        if check.accepts(text):
+            return text
+        raise
+    return text if value is not None and not check.accepts(value) and check.accepts(text) else value
+
+
+def find_value_fault(check: Check, text: str) -> str | None:
+    """Return what is wrong with a typed value by itself; None where nothing is."""
+    try:
+        value = read_value(check, text)
     except ValueError as error:
         return str(error)
-    return None
+    return None if value is None else check.find_problem(value)
 
 
 def format_value(value: Any) -> str:
@@ -263,6 +367,11 @@ def default_of(key: str) -> Any:
     return find_key(key).default
 
 
+def meaning_of(key: str) -> str:
+    """Return one sentence that says what a setting does."""
+    return find_key(key).meaning
+
+
 def remedy_of(key: str) -> str:
     """Return an example of a setting, or the reason of its limits."""
     return find_key(key).remedy
@@ -273,10 +382,21 @@ def allowed_of(key: str) -> str:
     return find_key(key).check.allowed
 
 
+def names_of(key: str) -> tuple[str, ...]:
+    """Return the words that a setting is one of; none where it is no word out of a list."""
+    return find_key(key).check.names
+
+
+def is_flag(key: str) -> bool:
+    """Tell whether a setting is true or false."""
+    return find_key(key).check is flag
+
+
+def check_of(key: str) -> Check:
+    """Return what judges a setting's values."""
+    return find_key(key).check
+
+
 def check_value(key: str, text: str) -> str | None:
     """Return what is wrong with a typed value for a setting by itself, or None where nothing is."""
-    try:
-        value = parse_value(text)
-    except ValueError as error:
-        return str(error)
-    return None if value is None else find_key(key).check.find_problem(value)
+    return find_value_fault(check_of(key), text)

@@ -43,6 +43,8 @@ class RunProtocol(Message):
     """Asks for a protocol's study to be written and trained."""
 
     path: Path
+    seconds: float | None = None
+    """How long what is left takes, where that was estimated."""
 
 
 @dataclass

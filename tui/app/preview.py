@@ -55,7 +55,8 @@ class ProtocolPreview:
     runs: int = 0
     epochs: tuple[int, int] = (0, 0)
     """The fewest and the most of a run."""
-    done: int = 0
+    finished: frozenset[str] = frozenset()
+    """The runs that are done."""
     places: tuple[str, ...] = ()
     seconds: float | None = None
     """How long what is missing will take, at the pace of the runs that are done; None where none is."""
@@ -72,6 +73,11 @@ class ProtocolPreview:
     def obstacles(self) -> tuple[str, ...]:
         """Return why it cannot be trained: its faults, and data that nobody fetches."""
         return self.faults or tuple(one.text for one in self.missing if not one.fetched)
+
+    @property
+    def done(self) -> int:
+        """Return how many runs are done."""
+        return len(self.finished)
 
     @property
     def left(self) -> int:
@@ -129,15 +135,29 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
     try:
         protocol = load_protocol(path)
         plan = plan_known(protocol, recall(protocol, store=str(store)), store=str(store))
-        places = tuple(open_executor(protocol.dispatch).places)
+        return preview_plan(protocol, plan, store)
     except ProtocolError as error:
         faults = tuple(line for fault in error.faults for line in fault.format().splitlines())
         return ProtocolPreview(name, description, faults=faults)
     except NondetError as error:
         return ProtocolPreview(name, description, faults=tuple(str(error).splitlines()))
+
+
+def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview:
+    """Say what a plan would train now.
+
+    Args:
+        protocol: What was planned.
+        plan: Its plan.
+        store: The store, whose study of this name would be continued.
+
+    Raises:
+        NondetError: Where there is no device to train on.
+    """
+    places = tuple(open_executor(protocol.dispatch).places)
     paths = find_folder(protocol, store=str(store))
-    results = [result for run in plan.recipes if (result := read_result(paths.run(run))) is not None]
-    pace_s = sum(result.seconds for result in results) / len(results) if results else None
+    results = {run: result for run in plan.recipes if (result := read_result(paths.run(run))) is not None}
+    pace_s = sum(result.seconds for result in results.values()) / len(results) if results else None
     epochs = [recipe.train.epochs for recipe in plan.recipes.values()]
     left = len(plan.recipes) - len(results)
     return ProtocolPreview(
@@ -147,7 +167,7 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
         workload=_name_workload(plan),
         runs=len(plan.recipes),
         epochs=(min(epochs), max(epochs)),
-        done=len(results),
+        finished=frozenset(results),
         places=places,
         seconds=None if pace_s is None else pace_s * left / max(1, min(len(places), left)),
         missing=_find_missing(plan, protocol),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from engine.catalog.modules import find_file
 from engine.dispatch.launch import done_runs, find_folder, search_path
-from engine.errors import EXIT_OK, NondetError
+from engine.errors import EXIT_OK
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
@@ -74,19 +74,6 @@ def _name_code(target: str, folders: tuple[Path, ...]) -> str:
     if file is None:
         return target.partition(":")[0]
     return next((str(file.relative_to(folder)) for folder in folders if file.is_relative_to(folder)), str(file))
-
-
-def describe_timing(protocol: Protocol, store: str | None) -> list[str]:
-    """Train for about a second per workload, and say how large, long and costly it is, or what is wrong."""
-    try:
-        decided = decide(protocol, store=store, timed=True)
-    except NondetError as error:
-        return str(error).splitlines()
-    plan, facts = decided.plan, decided.facts
-    done = done_runs(find_folder(protocol, store=store), plan)
-    rows = describe_facts(facts)
-    rows += describe_cost(plan, facts, done, slots=decided.count_slots(protocol), kind=plan.device)
-    return [*rows, *describe_choices(plan, decided.chosen), *(f"note: {printable(line)}" for line in decided.notes)]
 
 
 def _plan_table(plan: Plan, done: set[str]) -> Table:

@@ -33,6 +33,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tui.app.screens.results.refresh_metrics", lambda paths: None)
     monkeypatch.setattr("tui.app.screens.results_pairs.find_pairs", lambda paths, arm: PAIRS)
     monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: None)
+    monkeypatch.setattr("tui.app.screens.draft.TIMING_DELAY_S", 3600.0)  # timing trains, which takes seconds
     return tmp_path / "studies"
 
 

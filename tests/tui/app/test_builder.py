@@ -51,13 +51,18 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
             await press(pilot, key)
             assert screen_of(app).document.text() == before, key
         assert not any(key in footer(app) for key in (*arm_keys, "c Copy arm", "d Delete arm"))
-        others = ("tab Arms/Settings", "esc Back", "^r Run", "^s Save", "u Undo")
-        assert all(key in footer(app) for key in others)
+        assert all(key in footer(app) for key in ("⏎ Change", "tab Pane", "^r Run", "^s Save", "u Undo", "/ Filter"))
+        for pane in ("explain", "text", "plan"):
+            await press(pilot, "tab")
+            focused = screen_of(app).focused
+            assert focused is not None
+            assert focused.id == pane
+            assert focused.region.area > 0, "it is on the screen"
+            await press(pilot, "d", "a", "1")
+            assert screen_of(app).document.text() == before, f"{pane} has no arms"
+            assert "Open" not in footer(app), "and no line to open"
         await press(pilot, "tab", "d")
         assert screen_of(app).document.names == NAMES[1:]
-        await press(pilot, "shift+tab", "d", "a")
-        assert screen_of(app).document.names == NAMES[1:], "the plan has no arms to delete either"
-        assert "Open" not in footer(app), "and no line to open"
 
 
 @pytest.mark.slow
@@ -99,13 +104,13 @@ async def test_control_toggled_forth_and_back_is_a_control(make_app: Make) -> No
 
 
 @pytest.mark.slow
-async def test_names_that_begin_alike_are_told_apart_in_the_table(make_app: Make) -> None:
+async def test_names_of_two_sources_stand_in_full(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        await press(pilot, "j", "1")
-        rows = [row[1:28].strip(" │") for row in screen_text(app).splitlines()[3:6]]
-        assert rows == ["Parameter Initialization", "Parameter Initializatio…", "Mine"]
+        await press(pilot, "j", "1", "2")
+        rows = [row[3:].split("  ")[0] for row in screen_text(app).splitlines()[3:6]]
+        assert rows == ["Parameter Initialization", "Parameter Initialization + Data shuffling", "Mine"]
 
 
 @pytest.mark.slow
@@ -113,7 +118,7 @@ async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: 
     app = open_builder(make_app)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settle(pilot)
-        await press(pilot, "a", "tab", "u", "tab")
+        await press(pilot, "a", "tab", "u", "shift+tab")
         assert "Parameter Initialization " in screen_text(app)
 
 

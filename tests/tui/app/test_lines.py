@@ -14,7 +14,7 @@ from engine.protocol.load import parse_protocol
 from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
 from tui.app.listed_files import GROUPS
-from tui.app.screens.builder_lines import explain_empty, fault_lines
+from tui.app.screens.builder_plan import explain_empty, fault_lines
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.panes import LinesPane
 

@@ -122,7 +122,7 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
         ("tui.app.screens.results_compare.list_candidates", ("r", "c")),
         ("tui.app.screens.results_compare.read_contender", ("r", "c")),
         ("tui.app.screens.results_origin.read_origin", ("r", "9")),
-        ("tui.app.screens.builder.judge", ("escape", "j", "j", "enter")),
+        ("tui.app.screens.draft.judge", ("escape", "j", "j", "enter")),
     ],
 )
 async def test_files_are_read_beside_the_event_loop(

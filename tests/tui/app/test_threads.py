@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
 from tests.helpers.screens import Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.follow import Follower, Picture
+from tui.app.preview import ProtocolPreview, preview_plan
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
@@ -95,17 +99,17 @@ async def test_runs_that_are_done_are_counted_beside_the_event_loop_and_once_per
 ) -> None:
     counted: list[str] = []
 
-    def count(paths: object, plan: object) -> set[str]:
+    def count(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview:
         counted.append(threading.current_thread().name)
-        return {"one"}
+        return replace(preview_plan(protocol, plan, store), finished=frozenset(list(plan.recipes)[:1]))
 
-    monkeypatch.setattr("tui.app.screens.builder.done_runs", count)
+    monkeypatch.setattr("tui.app.screens.draft.preview_plan", count)
     app = make_app(opened=Path("protocols/mine.toml"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "1 already done" in screen_text(app)
         assert len(counted) == 1
-        await pilot.press("right_square_bracket", "left_square_bracket", "tab", "tab")
+        await pilot.press("right_square_bracket", "left_square_bracket", "tab", "shift+tab")
         await settle(pilot)
         assert len(counted) == 1, "moving a cursor reads nothing"
         await pilot.press("a", "6")

@@ -1,4 +1,4 @@
-"""The builder's keys that change arms: they act, and are shown, only while the arms have the focus."""
+"""The builder's keys in the order of the foot, and the groups that help lists them in."""
 
 from __future__ import annotations
 
@@ -6,24 +6,69 @@ from textual.binding import Binding
 
 from engine.catalog.sources import SOURCES
 
-ARM_BINDINGS = (
+TOGGLES = tuple(
+    Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
+    for n, (name, source) in enumerate(SOURCES.items(), start=1)
+)
+
+KEYS = (
     Binding("space", "switch", "Toggle"),
+    Binding("a", "add", "Add arm"),
+    Binding("ctrl+r", "run", "Run"),
+    Binding("ctrl+s", "save", "Save"),
+    Binding("u", "undo", "Undo"),
+    Binding("slash", "filter", "Filter", key_display="/"),
+    Binding("plus", "show_all", "All settings", key_display="+"),
+    Binding("tab", "pane(1)", "Pane"),
+    Binding("shift+tab", "pane(-1)", "Previous pane", show=False),
+    Binding("escape,q", "leave", "Back"),
+    Binding("ctrl+y,U", "redo", "Redo", key_display="U"),
     Binding("left_square_bracket,comma", "column(-1)", "Source", key_display="[ ]"),
     Binding("right_square_bracket,full_stop", "column(1)", "Next source", show=False),
-    *(
-        Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
-        for n, (name, source) in enumerate(SOURCES.items(), start=1)
-    ),
-    Binding("a", "add", "Add arm"),
     Binding("c", "copy", "Copy arm"),
     Binding("d", "delete", "Delete arm"),
-    Binding("o", "onset", "Onset", show=False),
-    Binding("e", "ensemble", "Ensemble", show=False),
-    Binding("R", "replicas", "Replicas of arm", show=False),
-    Binding("T", "override('train')", "Arm's own training", show=False),
-    Binding("M", "override('model')", "Arm's own model", show=False),
+    Binding("T", "override('train')", "Arm's own training"),
+    Binding("M", "override('model')", "Arm's own model"),
     Binding("D", "override('data')", "Arm's own data settings", show=False),
     Binding("E", "override('evaluate')", "Arm's own evaluation", show=False),
-    Binding("X", "override('crossed')", "Crossed sources", show=False),
+    Binding("o", "onset", "Onset of arm", show=False),
+    Binding("R", "replicas", "Replicas of arm", show=False),
+    Binding("e", "ensemble", "Ensembles of another arm's runs", show=False),
+    Binding("X", "crossed", "Crossed sources", show=False),
+    *TOGGLES,
+    Binding("v", "view_text", "TOML"),
+    Binding("t", "time", "Time it"),
+    Binding("ctrl+o", "save_as", "Save as"),
+    Binding("y", "copy_toml", "Copy TOML", show=False),
 )
-ARM_ACTIONS = frozenset(binding.action.partition("(")[0] for binding in ARM_BINDINGS)
+
+ARM_ACTIONS = frozenset(
+    {
+        "switch",
+        "add",
+        "column",
+        "toggle_source",
+        "copy",
+        "delete",
+        "override",
+        "onset",
+        "replicas",
+        "ensemble",
+        "crossed",
+    }
+)
+"""What acts, and is shown, only while the arms have the focus."""
+
+SETTING_ACTIONS = frozenset({"filter", "show_all"})
+"""What acts, and is shown, only while the settings have the focus."""
+
+GROUPS = {
+    "Sources of the arm": ("switch", "column", "toggle_source"),
+    "Arms": (
+        "rename", "add", "copy", "delete", "replicas", "onset", "override", "crossed", "ensemble",
+    ),
+    "Settings": ("change", "filter", "show_all"),
+    "The protocol": ("undo", "redo", "time", "run", "save", "save_as", "view_text", "copy_toml", "leave"),
+    "Panes": ("pane",),
+}  # fmt: skip
+"""Title → its actions, as help lists them; others follow."""

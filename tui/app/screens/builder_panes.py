@@ -4,96 +4,271 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.reactive import var
 
-from engine.plan.plan import Plan
+from engine.catalog.sources import SOURCES
 from engine.protocol.faults import printable
 from tui.app.document import Document
-from tui.app.screens.builder_lines import EMPTY, arm_lines, fault_lines, plan_lines, setting_lines, title_text
+from tui.app.estimate import Estimate, Timing
+from tui.app.preview import ProtocolPreview
+from tui.app.screens.builder_explain import explain_setting, explain_source
+from tui.app.screens.builder_lines import (
+    MORE,
+    Cell,
+    arm_lines,
+    find_cell,
+    find_empty,
+    setting_lines,
+)
+from tui.app.screens.builder_plan import (
+    describe_notes,
+    describe_state,
+    describe_time,
+    describe_warnings,
+    fault_lines,
+    plan_lines,
+    title_text,
+)
 from tui.app.screens.judgement import Judgement
-from tui.app.widgets.lines import Line
+from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
 
+BRIEF_ROWS = 8
+"""Rows below which an explanation leaves out what stands elsewhere."""
+
+
+PLAN_ROWS = (5, 12)
+"""Rows of the plan, frame included, at least and at most."""
+
 
 class Heading(TextPane):
-    """Says what the protocol is called, whether it is saved, and what comes of it."""
+    """Says what the protocol is called, whether it is saved, what comes of it, and where its file is."""
 
-    SHOWS = ("document", "text", "saved", "path", "judgement")
+    SHOWS = ("document", "text", "saved", "path", "fresh", "judgement", "preview", "estimate")
     document: var[Document] = var(lambda: Document("", file=""))
     text: var[str] = var("")
     saved: var[str] = var("")
     path: var[Path] = var(Path())
+    fresh: var[bool] = var(False)
     judgement: var[Judgement] = var(Judgement())
+    preview: var[ProtocolPreview | None] = var(None)
+    estimate: var[Estimate | None] = var(None)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what has no room in another width."""
+        self.redraw()
 
     def make_text(self) -> Text:
         """Make the line from the protocol as it stands."""
         plan, faults = self.judgement.plan, self.judgement.faults
-        return title_text(self.document, self.path.stem, saved=self.saved, plan=plan, faults=faults)
+        time = (
+            ""
+            if self.estimate is None or self.preview is None or not self.preview.left
+            else describe_time(self.estimate)
+        )
+        obstacles = () if self.preview is None else self.preview.obstacles
+        state = describe_state(plan, faults, time, obstacles)
+        place = "no file yet" if self.fresh else printable(str(self.path.absolute()))
+        return title_text(
+            self.document, self.path.stem, saved=self.saved, state=state, place=place, width=self.size.width
+        )
 
 
 class ArmTable(LinesPane):
-    """Lists the arms with a mark per source; Enter on one renames it."""
+    """Lists the arms with a mark per source; Enter on one renames it, a click on a mark switches it."""
 
     BORDER_TITLE = "Arms: which sources vary"
-    SHOWS = ("document", "text", "judgement", "column")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "rename", "Rename"),
+        Binding("left,h", "screen.column(-1)", "Source", show=False),
+        Binding("right,l", "screen.column(1)", "Next source", show=False),
+    ]
+    SHOWS = ("document", "text", "judgement", "column", "estimate", "key", "alone")
     document: var[Document] = var(lambda: Document("", file=""))
     text: var[str] = var("")
     judgement: var[Judgement] = var(Judgement())
+    column: var[int] = var(0)
+    estimate: var[Estimate | None] = var(None)
+    alone: var[bool] = var(False)
+    """Whether nothing stands below."""
+
+    class CellClicked(Message):
+        """Tells that a mark was clicked."""
+
+        def __init__(self, arm: int, source: int, *, again: bool) -> None:
+            """Take the place, and whether the cursor was there already."""
+            super().__init__()
+            self.arm, self.source, self.again = arm, source, again
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from the protocol as it stands."""
+        plan, faults = self.judgement.plan, self.judgement.faults
+        arm = None if self.key is None else int(self.key)
+        # Where the settings stand below, they have what the arms leave over.
+        self.styles.max_height = None if self.alone else max(4, len(self.document.arms) + 4)
+        return arm_lines(
+            self.document, plan, faults, empty=find_empty(self.judgement), cell=Cell(arm, self.column),
+            estimate=self.estimate, width=width, theme=self.app.theme,
+        )  # fmt: skip
+
+    def action_rename(self) -> None:
+        """Ask what the arm is called."""
+        self.action_choose()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the mark that is clicked; switch it where the cursor is there already."""
+        place = event.get_content_offset(self)
+        row = -1 if place is None else place.y + self.scroll_offset.y
+        key = self.lines[row].key if 0 <= row < len(self.lines) else None
+        names = [printable(name) for name in self.document.names]
+        source = None if place is None else find_cell(names, self.size.width, place.x, timed=self.estimate is not None)
+        if key is not None and source is not None:
+            event.prevent_default()
+            again = key == self.key and source == self.column
+            self.move_to(key)
+            self.post_message(self.CellClicked(int(key), source, again=again))
+
+
+class SettingTable(LinesPane):
+    """Lists the settings in groups; Enter on one changes it."""
+
+    BORDER_TITLE = "Settings"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "change", "Change")]
+    SHOWS = ("document", "text", "judgement", "needle", "everything")
+    document: var[Document] = var(lambda: Document("", file=""))
+    text: var[str] = var("")
+    judgement: var[Judgement] = var(Judgement())
+    needle: var[str] = var("")
+    everything: var[bool] = var(False)
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from the protocol as it stands."""
+        set_border_title(
+            self, f"Settings that hold the letters {printable(self.needle)}" if self.needle else "Settings"
+        )
+        return setting_lines(
+            self.document, self.judgement.faults, needle=self.needle, everything=self.everything, width=width
+        )
+
+    def action_change(self) -> None:
+        """Ask for the setting's value."""
+        self.action_choose()
+
+
+class ExplainView(LinesPane):
+    """Explains the thing under the cursor."""
+
+    SHOWS = ("document", "text", "judgement", "preview", "estimate", "subject", "column")
+    document: var[Document] = var(lambda: Document("", file=""))
+    text: var[str] = var("")
+    judgement: var[Judgement] = var(Judgement())
+    preview: var[ProtocolPreview | None] = var(None)
+    estimate: var[Estimate | None] = var(None)
+    subject: var[str] = var("")
+    """The key of a setting, or the number of an arm."""
     column: var[int] = var(0)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the protocol as it stands."""
         plan, faults = self.judgement.plan, self.judgement.faults
-        set_border_title(self, f"{self.BORDER_TITLE}{explain_marks(plan)}")
-        name_width = max(12, min(32, width - 46))
-        return arm_lines(self.document, plan, faults, column=self.column, width=name_width)
-
-
-def explain_marks(plan: Plan | None) -> str:
-    """Return what the mark of a source that changes nothing means, where there is one."""
-    return f"   {EMPTY} changes nothing here: see Plan" if plan is not None and any(a.empty for a in plan.arms) else ""
-
-
-class SettingTable(LinesPane):
-    """Lists every setting with its value; Enter on one changes it."""
-
-    BORDER_TITLE = "Settings"
-    SHOWS = ("document", "text", "judgement")
-    document: var[Document] = var(lambda: Document("", file=""))
-    text: var[str] = var("")
-    judgement: var[Judgement] = var(Judgement())
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the lines from the protocol as it stands."""
-        return setting_lines(self.document, self.judgement.faults)
+        if self.subject == MORE:
+            set_border_title(self, "More settings")
+            return wrap_lines(
+                "Enter shows every setting, also those at their default; / finds one by letters of its name or "
+                "of what it does.",
+                width,
+            )
+        if "." in self.subject:
+            set_border_title(self, self.subject)
+            done = 0 if self.preview is None else self.preview.done
+            brief = self.size.height < BRIEF_ROWS
+            return explain_setting(self.document, self.subject, plan, faults, done=done, width=width, brief=brief)
+        source = list(SOURCES)[self.column]
+        set_border_title(self, f"{source}: {SOURCES[source].title}")
+        number = int(self.subject) if self.subject else None
+        return explain_source(
+            self.document, number, source, plan, faults, empty=find_empty(self.judgement), estimate=self.estimate,
+            width=width, theme=self.app.theme, brief=self.size.height < BRIEF_ROWS,
+        )  # fmt: skip
 
 
 class PlanView(LinesPane):
-    """Says what would be trained, or all that is wrong."""
+    """Says what would be trained and what it takes, or all that is wrong, first what is wrong under the cursor."""
 
     BORDER_TITLE = "Plan"
-    SHOWS = ("judgement", "done", "timing")
+    SHOWS = ("judgement", "preview", "estimate", "timing", "timed_now", "subject", "store")
     judgement: var[Judgement] = var(Judgement())
-    done: var[int | None] = var(None)
-    timing: var[tuple[str, ...]] = var(())
+    preview: var[ProtocolPreview | None] = var(None)
+    estimate: var[Estimate | None] = var(None)
+    timing: var[Timing] = var(Timing())
+    timed_now: var[bool] = var(False)
+    subject: var[str] = var("")
+    store: var[Path] = var(Path())
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last judgement."""
-        if self.judgement.plan is None:
-            return fault_lines(self.judgement.faults, width)
-        return plan_lines(self.judgement.plan, done=self.done, timing=self.timing, width=width)
+        plan, faults, protocol = self.judgement.plan, self.judgement.faults, self.judgement.protocol
+        if plan is None or protocol is None:
+            count = (
+                f": {len(faults)} {'fault' if len(faults) == 1 else 'faults'}, nothing can be trained" if faults else ""
+            )
+            set_border_title(self, f"Plan{count}")
+            at = (
+                self.subject
+                if "." in self.subject
+                else f"arm[{int(self.subject) + 1}]"
+                if self.subject.isdigit()
+                else ""
+            )
+            return self.fit(fault_lines(faults, width, at=at))
+        set_border_title(self, "Plan")
+        folder = show_folder(self.store / protocol.name)
+        lines = plan_lines(
+            plan, self.preview, estimate=self.estimate, folder=folder, width=width, theme=self.app.theme,
+            warnings=describe_warnings(plan, self.preview),
+            notes=describe_notes(protocol, plan, self.preview, self.timing, timed_now=self.timed_now),
+        )  # fmt: skip
+        return self.fit(lines)
+
+    def fit(self, lines: Sequence[Line]) -> Sequence[Line]:
+        """Make the pane as high as it takes, up to a part of the screen."""
+        least, most = PLAN_ROWS
+        self.styles.height = max(least, min(len(lines) + 2, most, self.app.size.height // 4))
+        return lines
+
+
+def show_folder(folder: Path) -> str:
+    """Return a folder as printable text, as short as it can be typed here."""
+    for base, mark in ((Path.cwd(), "."), (Path.home(), "~")):
+        if folder.is_relative_to(base):
+            return printable(f"{mark}/{folder.relative_to(base)}")
+    return printable(str(folder))
 
 
 class SourceView(LinesPane):
     """Shows the text as it will be saved."""
 
-    BORDER_TITLE = "As it will be saved"
+    BORDER_TITLE = "TOML, as it will be saved"
     SHOWS = ("text",)
     text: var[str] = var("")
 
     def make_lines(self, width: int) -> Sequence[Line]:
-        """Make a line per line of the text."""
-        return [Line(Text(printable(row))) for row in self.text.splitlines()]
+        """Make a line per line of the text; what begins a part of it is bold, what explains it dim."""
+        return [Line(style_source(row)) for row in self.text.splitlines()]
+
+
+def style_source(row: str) -> Text:
+    """Return a line of TOML with its headings and comments told apart."""
+    text = Text(printable(row), no_wrap=True)
+    if row.lstrip().startswith("#"):
+        text.stylize("dim")
+    elif row.lstrip().startswith("["):
+        text.stylize("bold")
+    return text

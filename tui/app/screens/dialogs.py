@@ -16,6 +16,7 @@ from textual import getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.fuzzy import Matcher
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import ModalScreen, Screen
@@ -23,12 +24,18 @@ from textual.widgets import Input, Static
 
 from engine.study.logs import read_shown
 from engine.study.opening import is_regular
+from tui.app.widgets.filter import Filter
 from tui.app.widgets.lines import Line, LinesView, render_lines
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
 
 Check = Callable[[str], str | None]
+Remark = Callable[[str], str]
+
+
+NAME_COLUMNS = 20
+"""What stands in the first columns of a line names it: letters found there count double."""
 
 
 class Confirm(ModalScreen[bool]):
@@ -62,22 +69,46 @@ class Prompt(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back")]
 
-    def __init__(self, title: str, value: str = "", *, hint: str = "", check: Check = lambda text: None) -> None:
-        """Take the question; `check` returns what is wrong with a text, or None."""
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        *,
+        hint: str = "",
+        check: Check = lambda text: None,
+        remark: Remark | None = None,
+    ) -> None:
+        """Take the question.
+
+        Args:
+            title: The question.
+            value: What stands in the field at first.
+            hint: What is said of it below.
+            check: Returns what is wrong with a text, or None.
+            remark: Returns what is said below of a text with which nothing is wrong, in place of the hint.
+        """
         super().__init__()
         self.heading, self.value, self.hint, self.check = title, value, hint, check
+        self.remark: Remark = remark or self._repeat_hint
+
+    def _repeat_hint(self, text: str) -> str:
+        return self.hint
 
     def compose(self) -> ComposeResult:
         """Lay out title, field, and hint or fault."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.heading, style="bold"))
             yield Input(self.value)
-            yield Static(Text(self.hint, style="dim"), id="hint")
+            yield Static(self._describe(self.value) if self.value else Text(self.hint, style="dim"), id="hint")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong as soon as it is."""
-        fault = self.check(event.value)
-        self.query_one("#hint", Static).update(Text(fault, style="bold") if fault else Text(self.hint, style="dim"))
+        self.query_one("#hint", Static).update(self._describe(event.value))
+
+    def _describe(self, text: str) -> Text:
+        """Say what is wrong with a text, or what is to be said of it."""
+        fault = self.check(text)
+        return Text(fault, style="bold red") if fault else Text(self.remark(text), style="dim")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the text unless something is wrong with it."""
@@ -88,27 +119,87 @@ class Prompt(ModalScreen[str | None]):
 
 
 class Choose(ModalScreen[str | None]):
-    """Asks for one of some lines."""
+    """Asks for one of some lines, which letters in their order narrow down."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", "Back")]
+    AUTO_FOCUS = ""
+    """The lines are focused once they are there."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", "Back"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+    ]
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
-        """Take the question; `choices` are pairs of a key and its line."""
+    def __init__(
+        self, title: str, choices: Sequence[tuple[str, str | Text]], *, chosen: str | None = None, head: str = ""
+    ) -> None:
+        """Take the question.
+
+        Args:
+            title: The question.
+            choices: Pairs of a key and its line; a line without a key is a heading.
+            chosen: The key that the cursor begins at.
+            head: What stands above the lines, such as names of their columns.
+        """
         super().__init__()
-        self.heading, self.choices = title, choices
+        self.heading, self.choices, self.chosen, self.head = title, choices, chosen, head
 
     def compose(self) -> ComposeResult:
-        """Lay out title and lines."""
+        """Lay out title, filter and lines."""
         with Vertical(classes="dialog tall"):
             yield Static(Text(self.heading, style="bold"))
+            yield Filter()
+            if self.head:
+                yield Static(Text(self.head, style="dim"))
             yield LinesView(name_id="choices")
-            yield Static(Text("Enter choose   Esc back", style="dim"))
+            yield Static(Text("Enter choose   / filter   Esc back", style="dim"))
 
     def on_mount(self) -> None:
         """Fill in the lines."""
+        self.query_one(Filter).display = False
         view = self.query_one(LinesView)
-        view.set_lines([Line(Text(line), key) for key, line in self.choices])
+        self.show("")
+        if self.chosen is not None:
+            view.move_to(self.chosen)
         view.focus()
+
+    def show(self, needle: str) -> None:
+        """Show all lines with their headings, or those that hold some letters in their order, the best match first."""
+        texts = [(key, line if isinstance(line, Text) else Text(line)) for key, line in self.choices]
+        view = self.query_one(LinesView)
+        if not needle:
+            view.set_lines([Line(text, key) if key else Line(Text(text.plain, "bold")) for key, text in texts])
+            return
+        matcher = Matcher(needle)
+
+        def rate(text: str) -> float:
+            return max(matcher.match(text), 2 * matcher.match(text[:NAME_COLUMNS]))
+
+        found = sorted(((rate(text.plain), Line(text, key)) for key, text in texts if key), key=lambda one: -one[0])
+        lines = [line for score, line in found if score > 0]
+        view.set_lines(lines or [Line(Text("nothing holds these letters in this order", "dim"))])
+        view.action_first()
+
+    def action_filter(self) -> None:
+        """Ask for the letters."""
+        field = self.query_one(Filter)
+        field.display = True
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show fewer lines while it is typed."""
+        self.show(event.value.strip())
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Choose the line under the cursor."""
+        self.query_one(LinesView).action_choose()
+
+    def action_back(self) -> None:
+        """Show all lines again where they are narrowed down; else close without a choice."""
+        field = self.query_one(Filter)
+        if field.display:
+            field.value, field.display = "", False
+            self.query_one(LinesView).focus()
+        else:
+            self.dismiss(None)
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         """Close with the choice."""
@@ -318,7 +409,7 @@ class Help(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss(None)", "Back")]
 
     def __init__(self, rows: list[tuple[str, str]]) -> None:
-        """Take pairs of keys and what they do."""
+        """Take pairs of keys and what they do; a row without keys is a title."""
         super().__init__()
         self.rows = rows
 
@@ -333,7 +424,12 @@ class Help(ModalScreen[None]):
         """Fill in the lines."""
         width = max((len(keys) for keys, _ in self.rows), default=0)
         view = self.query_one(LinesView)
-        view.set_lines([Line(Text.assemble((f"{keys:{width}}  ", "bold"), what)) for keys, what in self.rows])
+        view.set_lines(
+            [
+                Line(Text.assemble((f"{keys:{width}}  ", "bold"), what) if keys else Text(what, "bold"))
+                for keys, what in self.rows
+            ]
+        )
         view.focus()
 
 

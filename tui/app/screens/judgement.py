@@ -34,22 +34,6 @@ class ProtocolJudged(Message):
     judgement: Judgement
 
 
-@dataclass
-class DoneCounted(Message):
-    """Brings how many runs of a plan are done already."""
-
-    plan: Plan
-    done: int
-
-
-@dataclass
-class Timed(Message):
-    """Brings the estimate of a plan's time and disk, in lines."""
-
-    plan: Plan
-    rows: tuple[str, ...]
-
-
 def judge(text: str, file: str, store: Path) -> Judgement:
     """Judge a protocol's text as the engine would before it trains.
 

@@ -1,0 +1,142 @@
+"""How long a protocol takes, from epochs that were timed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.plan.plan import Plan
+from engine.tuning.probe import ProbeFacts
+from tui.app.estimate import Timing, estimate, find_workload, list_workloads, may_time_unasked, time_plan
+from tui.app.preview import preview_plan
+from tui.app.screens.judgement import Judgement, judge
+
+TEXT = """
+[protocol]
+name = "small"
+replicas = 4
+[data]
+preset = "digits"
+[model]
+preset = "linear"
+[train]
+epochs = 6
+warmup_epochs = 1
+[dispatch]
+devices = "cpu"
+slots_per_device = 2
+[[arm]]
+name = "A"
+vary = ["init"]
+[[arm]]
+name = "B"
+vary = ["bit"]
+model = { preset = "hidden-fc" }
+"""
+
+
+def read(text: str, folder: Path) -> tuple[Judgement, Plan]:
+    judged = judge(text, str(folder / "small.toml"), folder / "store")
+    assert judged.plan is not None
+    return judged, judged.plan
+
+
+def make_facts(model: str, seconds: float) -> ProbeFacts:
+    return ProbeFacts(
+        arms=(), runs=(), model=model, data="digits", parameters=650, seconds_per_epoch=seconds, seconds_guess=1.0,
+        seconds_load=1.0, memory_bytes=1, lowlevel_empty=None, slot_invariant=None, size_invariant=None,
+        input_shape=(1, 8, 8), train_examples=1000, test_examples=797, classes=10, stochastic=False,
+    )  # fmt: skip
+
+
+def time_both(plan: Plan, *seconds: float) -> Timing:
+    facts = {load: make_facts("m", took) for load, took in zip(list_workloads(plan), seconds, strict=True)}
+    return Timing(facts)
+
+
+def test_time_is_what_the_runs_left_take_on_all_slots(tmp_path: Path) -> None:
+    judged, plan = read(TEXT, tmp_path)
+    assert judged.protocol is not None
+    preview = preview_plan(judged.protocol, plan, tmp_path)
+    found = estimate(plan, preview, time_both(plan, 0.5, 2.0))
+    assert found is not None
+    assert found.seconds == 4 * 6 * (0.5 + 2.0) / 2
+    assert found.by_arm == {"A": 4 * 6 * 0.5 / 2, "B": 4 * 6 * 2.0 / 2}
+    one = 4 * (650 + 797 * 10) + 200 * 6 + 4000
+    assert found.disk == 8 * one
+    half = estimate(plan, replace(preview, finished=frozenset(list(plan.recipes)[:6])), time_both(plan, 0.5, 2.0))
+    assert half is not None
+    assert half.disk == 2 * one
+    assert half.by_arm == found.by_arm
+
+
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        (("epochs = 6", "epochs = 60"), True),
+        (("replicas = 4", "replicas = 40"), True),
+        (("warmup_epochs = 1", "warmup_epochs = 1\nlr = 0.1"), True),
+        (('vary = ["init"]', 'vary = ["init", "shuffle"]'), True),
+        (("warmup_epochs = 1", "warmup_epochs = 1\nbatch_size = 10"), False),
+        (("warmup_epochs = 1", 'warmup_epochs = 1\noptimizer = "adam"'), False),
+        (('"linear"', '"hidden-conv"'), False),
+        (('"digits"', '"mnist1d"'), False),
+    ],
+)
+def test_only_what_changes_an_epoch_is_timed_again(tmp_path: Path, change: tuple[str, str], known: bool) -> None:
+    judged, plan = read(TEXT, tmp_path)
+    timing = time_both(plan, 0.5, 2.0)
+    judged, other = read(TEXT.replace(*change), tmp_path)
+    assert judged.protocol is not None
+    assert timing.lacks(other) is not known
+    assert (estimate(other, preview_plan(judged.protocol, other, tmp_path), timing) is not None) is known
+
+
+def test_what_failed_is_not_tried_again_until_it_is_another(tmp_path: Path) -> None:
+    _, plan = read(TEXT, tmp_path)
+    failed = Timing(failures={find_workload(next(iter(plan.recipes.values()))): ("no torch",)})
+    assert failed.explain_failure(plan) == ("no torch",)
+    assert failed.lacks(plan), "the other workload was not tried"
+    both = failed.extend(time_both(plan, 1.0, 1.0))
+    assert both.explain_failure(plan) == ()
+    assert not both.lacks(plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        (("", ""), True),
+        (('preset = "linear"', 'target = "nets:make"'), False),
+        (('preset = "digits"', 'preset = "cifar10"\nroot = "nowhere"'), False),
+        (('preset = "digits"', 'target = "nets:load"'), False),
+        (("slots_per_device = 2", 'pack = "auto"'), False),
+    ],
+)
+def test_code_data_and_trials_are_not_begun_unasked(tmp_path: Path, change: tuple[str, str], allowed: bool) -> None:
+    (tmp_path / "nets.py").write_text("")
+    judged, plan = read(TEXT.replace(*change, 1) if change[0] else TEXT, tmp_path)
+    assert judged.protocol is not None
+    assert may_time_unasked(judged.protocol, preview_plan(judged.protocol, plan, tmp_path)) is allowed
+
+
+@pytest.mark.slow
+def test_an_epoch_is_timed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    judged, plan = read(TEXT.split('[[arm]]\nname = "B"', maxsplit=1)[0], tmp_path)
+    assert judged.protocol is not None
+    timing = time_plan(judged.protocol, plan, tmp_path, choose=False)
+    assert not timing.lacks(plan)
+    found = estimate(plan, preview_plan(judged.protocol, plan, tmp_path), timing)
+    assert found is not None
+    assert found.seconds > 0
+
+
+@pytest.mark.slow
+def test_why_nothing_could_be_timed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("raise RuntimeError('no such layer')")
+    judged, plan = read(TEXT.replace('preset = "linear"', 'target = "nets:make"'), tmp_path)
+    assert judged.protocol is not None
+    timing = time_plan(judged.protocol, plan, tmp_path, choose=True)
+    assert "no such layer" in " ".join(timing.explain_failure(plan))
+    assert not timing.lacks(plan), "and it is not tried again by itself"

@@ -1,0 +1,131 @@
+"""Estimates how long a protocol trains and how much disk it takes, from epochs that were timed once.
+
+What was timed is kept by workload, so that other epochs, replicas, arms or learning rates change the estimate at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from engine.errors import NondetError
+from engine.plan.plan import Plan
+from engine.protocol.definition import Protocol
+from engine.recipe import Recipe
+from engine.tuning.choice import decide
+from engine.tuning.probe import ProbeFacts, probe_plan
+from tui.app.preview import ProtocolPreview
+from tui.commands.check import describe_choices, estimate_run_bytes, estimate_run_s
+
+Workload = tuple[Any, ...]
+"""What the time of an epoch depends on."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Holds what was timed."""
+
+    facts: Mapping[Workload, ProbeFacts] = field(default_factory=lambda: MappingProxyType({}))
+    failures: Mapping[Workload, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Why a workload could not be timed, in lines."""
+    notes: tuple[str, ...] = ()
+    """What was chosen where the protocol leaves it to the machine."""
+
+    def lacks(self, plan: Plan) -> bool:
+        """Tell whether a workload of a plan was neither timed nor tried."""
+        return any(load not in self.facts and load not in self.failures for load in list_workloads(plan))
+
+    def explain_failure(self, plan: Plan) -> tuple[str, ...]:
+        """Return why a plan cannot be timed, in lines; none where it can, or was not tried."""
+        return next((self.failures[load] for load in list_workloads(plan) if load in self.failures), ())
+
+    def extend(self, other: Timing) -> Timing:
+        """Return both together; what the other one says is the newer."""
+        facts = {**self.facts, **other.facts}
+        failures = {load: rows for load, rows in {**self.failures, **other.failures}.items() if load not in other.facts}
+        return Timing(MappingProxyType(facts), MappingProxyType(failures), other.notes)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Says what the runs that are left will take."""
+
+    seconds: float
+    disk: int
+    """Bytes that they keep."""
+    by_arm: Mapping[str, float]
+    """Arm → seconds that all of its runs take, done or not, shared or not, on all slots."""
+
+
+def list_workloads(plan: Plan) -> list[Workload]:
+    """Return each workload of a plan once."""
+    return list(dict.fromkeys(find_workload(recipe) for recipe in plan.recipes.values()))
+
+
+def find_workload(recipe: Recipe) -> Workload:
+    """Return what the time of a recipe's epoch depends on: not how many there are, and not the size of its steps."""
+    train = replace(
+        recipe.train, epochs=1, lr=1.0, momentum=0.0, weight_decay=0.0, bias_bn_lr_scale=1.0, warmup_epochs=0.0,
+        schedule="constant", cycles=None,
+    )  # fmt: skip
+    return (recipe.device, recipe.data, recipe.model, train, recipe.pack, recipe.evaluate, recipe.streams)
+
+
+PACK_PLACE = 4
+"""The place of the pack in it."""
+
+
+def estimate(plan: Plan, preview: ProtocolPreview, timing: Timing) -> Estimate | None:
+    """Estimate what is left of a plan; None where a workload was not timed.
+
+    Args:
+        plan: The plan.
+        preview: What is done of it, and where the rest would be trained.
+        timing: What was timed.
+    """
+    seconds: dict[str, float] = {}
+    disk = 0
+    for run, recipe in plan.recipes.items():
+        fact = timing.facts.get(find_workload(recipe))
+        if fact is None or fact.seconds_per_epoch is None:
+            return None
+        seconds[run] = estimate_run_s(plan, fact, run)
+        disk += 0 if run in preview.finished else estimate_run_bytes(plan, fact, run)
+    slots = max(1, min(len(preview.places), preview.left or preview.runs))
+    left = sum(took for run, took in seconds.items() if run not in preview.finished)
+    by_arm = {arm.name: sum(seconds[run] for run in arm.runs) / slots for arm in plan.arms if arm.group == 1}
+    return Estimate(left / slots, disk, MappingProxyType(by_arm))
+
+
+def may_time_unasked(protocol: Protocol, preview: ProtocolPreview) -> bool:
+    """Tell whether timing runs nobody's code, downloads nothing and tries nothing out."""
+    return not preview.code and not preview.missing and not preview.own_data and protocol.dispatch.pack != "auto"
+
+
+def time_plan(protocol: Protocol, plan: Plan, store: Path, *, choose: bool) -> Timing:
+    """Train for about a second per workload, in a process of its own.
+
+    Args:
+        protocol: What is timed.
+        plan: Its plan.
+        store: The store, whose study of this name would be continued.
+        choose: Whether what the protocol leaves to the machine is tried out too, as before a training.
+    """
+    try:
+        if not choose:
+            return _keep(plan, probe_plan(protocol, plan, timed=True))
+        decided = decide(protocol, store=str(store), timed=True)
+    except NondetError as error:
+        return Timing(failures=MappingProxyType(dict.fromkeys(list_workloads(plan), tuple(str(error).splitlines()))))
+    notes = (*describe_choices(decided.plan, decided.chosen), *(f"note: {note}" for note in decided.notes))
+    found = dict(_keep(decided.plan, decided.facts).facts)
+    # What was asked about knows nothing yet of the packs that were chosen only now.
+    alone = {(*load[:PACK_PLACE], None, *load[PACK_PLACE + 1 :]): fact for load, fact in found.items()}
+    return Timing(MappingProxyType({**alone, **found}), notes=notes)
+
+
+def _keep(plan: Plan, facts: tuple[ProbeFacts, ...]) -> Timing:
+    return Timing(MappingProxyType({find_workload(plan.recipes[fact.runs[0]]): fact for fact in facts}))
