@@ -28,6 +28,7 @@ from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
+from tui.app.key_help import list_keys
 from tui.app.messages import (
     ContinueStudy,
     CopyText,
@@ -46,6 +47,7 @@ from tui.app.screens.dialogs import Confirm, Help
 from tui.app.screens.start import StartScreen
 from tui.app.settings import Locations, Settings, note_recent
 from tui.app.settings import here as own_locations
+from tui.app.templates import begin_text, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
 
@@ -189,13 +191,16 @@ class NondetApp(App[None]):
         from tui.app.document import Document
 
         try:
-            document = Document(read_text(path), file=str(path))
+            text = read_text(path)
+            document = Document(begin_text(text, path) if copy else text, file=str(path))
         except (OSError, NondetError) as error:
             self._complain(str(error), timeout=15)
             return
         if copy:
             taken = {paths.name for paths in iterate_studies(self.options.store)}
-            document.set("protocol.name", free_study_name(str(document.get("protocol.name") or path.stem), taken))
+            name = str(document.get("protocol.name") or path.stem)
+            if not is_template(path) or name in taken:
+                document.set("protocol.name", free_study_name(name, taken))
         else:
             note_recent(self.locations.recent, path.resolve())
         self.post_message(DocumentRead(document, path, copy))
@@ -262,13 +267,12 @@ class NondetApp(App[None]):
         """Show the keys of the screen that is open, from its bindings."""
         if isinstance(self.screen, Help):
             return
-        rows: dict[str, list[str]] = {}
-        for active in self.screen.active_bindings.values():
-            binding = active.binding
-            if binding.description and active.enabled:
-                key = binding.key_display or self.get_key_display(binding)
-                rows.setdefault(binding.description, []).append(key)
-        self.push_screen(Help([(" ".join(dict.fromkeys(keys)), what) for what, keys in rows.items()]))
+        keys = [
+            (binding.key_display or self.get_key_display(binding), binding.action, binding.description)
+            for binding in (active.binding for active in self.screen.active_bindings.values() if active.enabled)
+            if binding.description
+        ]
+        self.push_screen(Help(list_keys(keys, getattr(self.screen, "KEY_GROUPS", {}))))
 
     def action_change_theme(self) -> None:
         """Take the next theme."""

@@ -9,8 +9,11 @@ from textual.pilot import Pilot
 
 from tests.helpers.screens import Make, screen_text, settle
 from tui.app.app import NondetApp
+from tui.app.key_help import OTHERS, list_keys
 from tui.app.palette import Offers
 from tui.app.screens.builder import BuilderScreen
+from tui.app.screens.builder_keys import GROUPS
+from tui.app.widgets.lines import LinesView
 
 SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
 FILE = Path("protocols/mine.toml")
@@ -164,3 +167,27 @@ async def test_builder_imports_no_target_and_keeps_what_is_trusted(
         screen_of(app).document.set("trust.modules", ["timm", "torch"])
         assert 'modules = ["timm", "torch"]' in screen_of(app).document.text()
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.slow
+async def test_help_lists_the_keys_by_group(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await settle(pilot)
+        await press(pilot, "question_mark")
+        rows = [line.text.plain for line in app.screen.query_one(LinesView).lines]
+        titles = [row for row in rows if not row.startswith(" ") and row in (*GROUPS, OTHERS)]
+        assert titles == ["Sources of the arm", "Arms", "The protocol", "Panes", OTHERS], "those whose keys act now"
+        arms = rows[rows.index("Arms") + 1 : rows.index("The protocol")]
+        assert any("Rename" in row for row in arms)
+        assert any(row.startswith("T ") for row in arms)
+        await press(pilot, "escape", "tab", "question_mark")
+        rows = [line.text.plain for line in app.screen.query_one(LinesView).lines]
+        assert "Sources of the arm" not in rows
+        assert any(row.endswith("All settings") for row in rows[rows.index("Settings") :])
+
+
+def test_keys_without_groups_have_no_titles() -> None:
+    keys = [("a", "app.add", "Add"), ("b", "screen.add(1)", "Add"), ("c", "copy", "Copy")]
+    assert list_keys(keys, {}) == [("a b", "Add"), ("c", "Copy")]
+    assert list_keys(keys, {"Arms": ("copy",)}) == [("", "Arms"), ("c", "Copy"), ("", OTHERS), ("a b", "Add")]

@@ -25,13 +25,14 @@ from engine.study.opening import is_there
 from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.asking import ask
-from tui.app.listed_files import GROUP_NOTES, ProtocolFile, describe_protocol, find_protocols
+from tui.app.listed_files import GROUP_NOTES, ProtocolFile, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, PlayTour, RunProtocol
 from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.screens.dialogs import Choose, Confirm, Prompt
-from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, NAME_WIDTH, Listing, make_choices, make_preview
+from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing, make_choices, make_preview
 from tui.app.settings import read_recent
+from tui.app.templates import find_templates, list_beginnings
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
@@ -299,14 +300,21 @@ class StartScreen(Screen[None]):
             self.post_message(OpenBuilder(self.protocols[event.key].path))
 
     def action_new(self) -> None:
-        """Begin a new protocol from one that is there."""
-        rows = [(key, describe_protocol(p, NAME_WIDTH).plain) for key, p in self.protocols.items() if p.fault is None]
+        """Begin a new protocol from a template, or as a copy."""
+        self._look_for_templates()
 
-        def chosen(key: str | None) -> None:
-            if key is not None:
-                self.post_message(OpenBuilder(self.protocols[key].path, copy=True))
+    @work(thread=True, group="templates")
+    def _look_for_templates(self) -> None:
+        self.app.call_from_thread(self.ask_beginning, find_templates())
 
-        self.app.push_screen(Choose("Begin from which protocol?", rows), chosen)
+    def ask_beginning(self, templates: list[ProtocolFile]) -> None:
+        """Ask what a new protocol begins as."""
+
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                self.post_message(OpenBuilder(Path(path), copy=True))
+
+        self.app.push_screen(Choose("New protocol", list_beginnings(templates, self.protocols)), chosen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the ways to begin only where they stand in the list."""
