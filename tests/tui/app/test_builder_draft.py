@@ -15,7 +15,8 @@ from tests.tui.app.test_builder import FILE, footer, open_builder, press, screen
 from tests.tui.app.test_estimate import make_facts
 from tui.app.estimate import Timing, list_workloads
 from tui.app.screens.builder_panes import ArmTable
-from tui.app.screens.dialogs import Choose, Confirm, Prompt
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Confirm, Prompt
 from tui.app.screens.draft import describe_file
 
 

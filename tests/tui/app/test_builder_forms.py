@@ -12,7 +12,8 @@ from tui.app.app import NondetApp
 from tui.app.choices import list_choices
 from tui.app.document import SETTINGS, check_of, check_value, names_of, read_value
 from tui.app.screens.builder import BuilderScreen
-from tui.app.screens.dialogs import Choose, Prompt
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Prompt
 
 
 def test_every_word_of_a_list_is_offered_and_allowed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.screens import Make, screen_text, settle
 from tests.tui.app.test_builder import press, screen_of
 from tui.app.listed_files import shipped_folder
-from tui.app.screens.dialogs import Choose
+from tui.app.screens.choosing import Choose
 from tui.app.screens.judgement import judge
 from tui.app.templates import FOLDER, TITLES, begin_text, find_templates, is_template, list_beginnings
 

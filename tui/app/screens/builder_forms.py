@@ -28,7 +28,8 @@ from tui.app.document import (
     read_value,
     remedy_of,
 )
-from tui.app.screens.dialogs import Choose, Prompt
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Prompt
 from tui.app.setting_groups import TEXT_KEYS
 from tui.text.format import UNICODE, shorten
 

@@ -24,7 +24,8 @@ from tui.app.follow import Follower, Picture
 from tui.app.gpus import describe_gpus
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
 from tui.app.options import Options, may_change
-from tui.app.screens.dialogs import Choose, Confirm
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Confirm
 from tui.app.screens.monitor_lines import describe_run
 from tui.app.screens.monitor_panes import ArmList, ArmPlot, Heading, Readout, RunList
 from tui.app.screens.run_menu import offer_run

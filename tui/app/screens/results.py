@@ -23,7 +23,8 @@ from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import StudyPlan, read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
-from tui.app.screens.dialogs import Card, Choose, Prompt
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Card, Prompt
 from tui.app.screens.results_compare import ComparePage
 from tui.app.screens.results_data import (
     NAME_ORDER,

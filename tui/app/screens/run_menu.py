@@ -9,7 +9,8 @@ from engine.study.paths import StudyPaths
 from engine.study.run_state import Status
 from engine.study.view import RunView
 from tui.app.asking import ask
-from tui.app.screens.dialogs import Choose, Reader
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Reader
 
 VERBS: dict[Verb, str] = {"pause": "pause it", "resume": "let it go on", "cancel": "cancel it"}
 

@@ -29,7 +29,8 @@ from tui.app.listed_files import GROUP_NOTES, ProtocolFile, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, PlayTour, RunProtocol
 from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
-from tui.app.screens.dialogs import Choose, Confirm, Prompt
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Confirm, Prompt
 from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing, make_choices, make_preview
 from tui.app.settings import read_recent
 from tui.app.templates import find_templates, list_beginnings
