@@ -269,6 +269,15 @@ class Document:
         return name
 
 
+def find_text_fault(text: str) -> str | None:
+    """Return why a text is no TOML, with the line; None where it is."""
+    try:
+        Document(text, file="")
+    except NondetError as error:
+        return str(error).removeprefix(": ")
+    return None
+
+
 def _make_inline(value: Mapping[str, Any]) -> Any:
     """Return a table that is written in one line."""
     table: Any = tomlkit.inline_table()

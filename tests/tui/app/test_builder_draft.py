@@ -18,6 +18,7 @@ from tui.app.screens.builder_panes import ArmTable
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt
 from tui.app.screens.draft import describe_file
+from tui.app.screens.text_edit import TextEdit
 
 
 @pytest.fixture
@@ -125,12 +126,12 @@ async def test_save_names_the_folder_and_what_it_makes_or_replaces(make_app: Mak
         await press(pilot, "ctrl+o")
         assert isinstance(app.screen, Prompt)
         assert describe_file("protocols/mine.toml") == f"replaces {tmp_path}/protocols/mine.toml"
-        assert "replaces /" in screen_text(app)
+        assert "replaces" in screen_text(app)
         await press(pilot, "ctrl+u", *"new/other", "enter")
         assert "let its name end in .toml" in screen_text(app)
         await press(pilot, *".toml")
         assert describe_file("new/other.toml") == f"into {tmp_path}/new, a folder that is made for it"
-        assert "into /" in screen_text(app)
+        assert "for it" in screen_text(app)
         await press(pilot, "enter")
         assert (tmp_path / "new" / "other.toml").read_text() == FILE.read_text()
         assert "new/other.toml" in screen_text(app).splitlines()[0]
@@ -219,3 +220,25 @@ async def test_the_pane_at_the_right_explains_what_the_cursor_is_on(make_app: Ma
         assert "each replica more adds 3" in " ".join(screen_text(app).replace("│", " ").split())
         await press(pilot, "shift+tab")
         assert "shuffle: Data shuffling" in screen_text(app)
+
+
+@pytest.mark.slow
+async def test_the_toml_itself_can_be_changed_and_that_taken_back(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        before = screen_of(app).document.text()
+        await press(pilot, "v", "enter")
+        assert isinstance(app.screen, TextEdit)
+        await press(pilot, "[", "ctrl+s")
+        assert isinstance(app.screen, TextEdit), "what is no TOML is not taken over"
+        assert "not valid TOML" in screen_text(app)
+        assert "line 1" in screen_text(app)
+        await press(pilot, "backspace", "#", "ctrl+s")
+        assert screen_of(app).document.text() == f"#{before}"
+        await press(pilot, "u")
+        assert screen_of(app).document.text() == before
+        await press(pilot, "enter", "x", "escape")
+        assert isinstance(app.screen, Confirm), "what was typed is not lost by accident"
+        await press(pilot, "y")
+        assert screen_of(app).document.text() == before

@@ -60,6 +60,8 @@ async def test_own_settings_are_picked_and_refused_like_those_of_the_protocol(ma
         await press(pilot, "T")
         assert isinstance(app.screen, Choose)
         assert "what it does" in screen_text(app)
+        await press(pilot, "enter", "escape")
+        assert isinstance(app.screen, Choose), "Esc goes one question back"
         await press(pilot, "slash", *"epochs", "enter")
         assert isinstance(app.screen, Prompt)
         await press(pilot, *"banana", "enter")

@@ -54,7 +54,9 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
     app = make_app()
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
-        await pilot.press("n", "enter")
+        await pilot.press("n")
+        await settle(pilot)
+        await pilot.press("G", "enter")
         await settle(pilot)
         assert isinstance(app.screen, BuilderScreen)
         assert "mine-2 (not saved)   valid, 3 runs" in screen_text(app)
@@ -76,7 +78,8 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
         await settle(pilot)
         assert started == [store / "mine-2"]
         saved = Path("protocols/mine-2.toml").read_text()
-        assert saved.startswith("# A comment that stays.")
+        assert saved.startswith("# Began as a copy of mine.toml.\n[protocol]")
+        assert "# and this one" in saved
         assert 'vary = ["bit"]' in saved
         assert isinstance(app.screen, MonitorScreen)
         assert "mine-2" in screen_text(app)

@@ -13,7 +13,7 @@ from textual.reactive import var
 from textual.widgets import Input
 
 from engine.catalog.sources import SOURCES
-from tui.app.document import Document
+from tui.app.document import Document, find_text_fault
 from tui.app.messages import CopyText
 from tui.app.options import Options
 from tui.app.screens.builder_forms import ask_arm_key, ask_crossed, ask_ensemble, ask_name, ask_own, ask_value
@@ -22,6 +22,7 @@ from tui.app.screens.builder_lines import MORE
 from tui.app.screens.builder_panes import ArmTable, ExplainView, Heading, PlanView, SettingTable, SourceView
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.draft import DraftScreen
+from tui.app.screens.text_edit import TextEdit
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.titles import Keys
 
@@ -284,6 +285,20 @@ class BuilderScreen(DraftScreen):
     def action_view_text(self) -> None:
         """Show the TOML as it would be saved, or what it covers again."""
         self.go_to("arms" if self.page == "text" else "text")
+
+    def action_edit_text(self) -> None:
+        """Ask for the TOML itself; what it says is taken over where it is TOML."""
+
+        def take(text: str | None) -> None:
+            if text is not None:
+                before = self.document
+                self.document = Document(text, file=str(self.path))
+                if self.document.names == before.names:
+                    self.document = Document(text, file=str(self.path), naming=before.snapshot().naming)
+                self.changed()
+
+        title = f"{self.path.name}, as it will be saved"
+        self.app.push_screen(TextEdit(title, self.text, check=find_text_fault), take)
 
     def action_copy_toml(self) -> None:
         """Copy the TOML."""

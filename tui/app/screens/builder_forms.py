@@ -42,7 +42,16 @@ Take = Callable[[Any], None]
 PAIRS = tuple(itertools.combinations(SOURCES, 2))
 
 
-def ask_value(app: App[None], key: str, value: Any, take: Take, *, title: str = "", otherwise: str = "") -> None:
+def ask_value(
+    app: App[None],
+    key: str,
+    value: Any,
+    take: Take,
+    *,
+    title: str = "",
+    otherwise: str = "",
+    left: Callable[[], None] = lambda: None,
+) -> None:
     """Ask for a setting's value: choose it where it is a word out of a list, else type it.
 
     Args:
@@ -52,10 +61,11 @@ def ask_value(app: App[None], key: str, value: Any, take: Take, *, title: str = 
         take: Takes the answer; it is not called where there is none.
         title: What is asked; the key where that says it.
         otherwise: What holds where it is not set; the default where that does.
+        left: Is called where the question is left without an answer.
     """
     rows = list_choices(key)
     if not rows:
-        _type_value(app, key, value, take, title=title, otherwise=otherwise)
+        _type_value(app, key, value, take, title=title, otherwise=otherwise, left=left)
         return
     choices: list[tuple[str, str | Text]] = list(rows)
     if key == "model.preset":
@@ -65,8 +75,10 @@ def ask_value(app: App[None], key: str, value: Any, take: Take, *, title: str = 
 
     def chosen(name: str | None) -> None:
         if name == TYPED:
-            _type_value(app, key, value, take, title=title, otherwise=otherwise)
-        elif name is not None:
+            _type_value(app, key, value, take, title=title, otherwise=otherwise, left=left)
+        elif name is None:
+            left()
+        else:
             take(None if name == DEFAULT else read_value(check_of(key), name))
 
     known = format_value(value) if value is not None else DEFAULT
@@ -74,14 +86,18 @@ def ask_value(app: App[None], key: str, value: Any, take: Take, *, title: str = 
     app.push_screen(Choose(title or key, choices, chosen=known, head=head), chosen)
 
 
-def _type_value(app: App[None], key: str, value: Any, take: Take, *, title: str, otherwise: str) -> None:
+def _type_value(
+    app: App[None], key: str, value: Any, take: Take, *, title: str, otherwise: str, left: Callable[[], None]
+) -> None:
     unset = otherwise or format_value(default_of(key))
     hint = f"{meaning_of(key)}\n{allowed_of(key)}; {remedy_of(key)}"
     hint += f"\nempty: {unset}" if unset else ""
     check = check_of(key)
 
     def typed(text: str | None) -> None:
-        if text is not None:
+        if text is None:
+            left()
+        else:
             take(read_value(check, text))
 
     prompt = Prompt(title or key, format_value(value), hint=hint, check=lambda text: find_value_fault(check, text))
@@ -117,9 +133,10 @@ def ask_own(app: App[None], document: Document, number: int, section: str, chang
             changed()
             ask(key)
 
-        others = _find_common(document, key)
+        others = f"{_find_common(document, key)}, as in other arms"
         title = f"{key} of {printable(document.names[number])} alone"
-        ask_value(app, key, document.get_own(number, key), take, title=title, otherwise=f"{others}, as in other arms")
+        value = document.get_own(number, key)
+        ask_value(app, key, value, take, title=title, otherwise=others, left=lambda: ask(key))
 
     ask(None)
 

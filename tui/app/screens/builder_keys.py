@@ -68,7 +68,7 @@ GROUPS = {
         "rename", "add", "copy", "delete", "replicas", "onset", "override", "crossed", "ensemble",
     ),
     "Settings": ("change", "filter", "show_all"),
-    "The protocol": ("undo", "redo", "time", "run", "save", "save_as", "view_text", "copy_toml", "leave"),
+    "The protocol": ("undo", "redo", "time", "run", "save", "save_as", "view_text", "edit_text", "copy_toml", "leave"),
     "Panes": ("pane",),
 }  # fmt: skip
 """Title → its actions, as help lists them; others follow."""

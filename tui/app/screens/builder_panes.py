@@ -253,9 +253,10 @@ def show_folder(folder: Path) -> str:
 
 
 class SourceView(LinesPane):
-    """Shows the text as it will be saved."""
+    """Shows the text as it will be saved; Enter changes it."""
 
     BORDER_TITLE = "TOML, as it will be saved"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.edit_text", "Edit")]
     SHOWS = ("text",)
     text: var[str] = var("")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -212,7 +213,8 @@ class DraftScreen(Screen[None]):
         if not self.is_valid or protocol is None or plan is None:
             return
         if self.preview is not None and self.preview.code:
-            self.notify(f"runs your code: {', '.join(map(printable, self.preview.code))}", markup=False)
+            code = ", ".join(map(printable, self.preview.code))
+            self.notify(f"runs your code: {code}", severity="warning", markup=False, timeout=20)
         self._start_timing(protocol, plan, choose=True)
 
     def _start_timing(self, protocol: Protocol, plan: Plan, *, choose: bool) -> None:
@@ -222,7 +224,9 @@ class DraftScreen(Screen[None]):
         self.timed_now = True
 
         def run() -> None:
-            self.post_message(Timed(time_plan(protocol, plan, self.options.store, choose=choose)))
+            timing = time_plan(protocol, plan, self.options.store, choose=choose)
+            with suppress(RuntimeError):  # the app has ended meanwhile
+                self.post_message(Timed(timing))
 
         threading.Thread(target=run, daemon=True, name="timing").start()
 
