@@ -33,7 +33,6 @@ from tui.app.screens.monitor_lines import arm_lines, describe_run, run_lines
 from tui.app.screens.results_compare import list_candidates
 from tui.commands import reporting
 from tui.text.series import make_curve
-from tui.text.text_figures import list_pairs
 
 CPU_S, SILENCE_S = 1.0, 30.0
 """Processor time that one look may take, and time of the clock that none needs on the busiest machine."""
@@ -244,7 +243,7 @@ class Bench:
             "list": lambda: [describe_study(self.summaries.summarise(p), 24) for p in iterate_studies(Path(store))],
             "monitor": lambda: watch(self.paths),
             "files": lambda: [read_quietly(self.paths.folder / kind) for kind in self.kinds],
-            "pairs": lambda: list_pairs(find_similarity(self.paths.cka), width=100),
+            "pairs": lambda: find_similarity(self.paths.cka),
             "report": lambda: run(["report", folder, "--format", next(self.forms)]),
             "compare": lambda: list_candidates(self.paths, Path(store)),
         }

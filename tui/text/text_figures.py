@@ -13,8 +13,16 @@ from engine.protocol.faults import printable
 from engine.study.curves_record import ArmCurves
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.metrics_record import ArmMeasures, group_onsets
-from engine.study.similarity_record import ArmSimilarity
-from tui.text.format import MAX_DIGITS, UNICODE, Symbols, format_interval, format_number, mark_arm, shorten_apart
+from tui.text.format import (
+    MAX_DIGITS,
+    UNICODE,
+    Symbols,
+    format_interval,
+    format_number,
+    mark_arm,
+    shorten,
+    shorten_apart,
+)
 from tui.text.plot import GlyphSet, draw_plot, fit_scale, to_text
 from tui.text.series import Curve
 from tui.text.tables import Column, arm_name, head_columns
@@ -169,50 +177,37 @@ def list_first_epochs(arms: Iterable[ArmCurves], symbols: Symbols) -> list[str]:
 
 HEAT = " ░▒▓█"
 HEAT_ASCII = " .:+#"
+"""Characters from the least to the most."""
+
+LAYER_COLUMNS = 9
+"""Columns of a layer in the heat of all arms."""
 
 
-def list_pairs(arms: Iterable[ArmSimilarity], symbols: Symbols = UNICODE, *, width: int) -> list[str]:
-    """Draw the CKA of every pair of replicas, a square per arm and layer; light is unlike, full is alike.
+def draw_layer_heat(arms: Iterable[ArmMeasures], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
+    """Draw the CKA of every arm and layer as one square, full where replicas are most alike.
 
     Args:
-        arms: The arms of cka.json.
+        arms: The arms; those without layers are left out.
         symbols: What can be shown.
-        width: Columns; squares stand side by side as far as there is room, replicas beyond it are left out.
+        name_width: Columns of names.
+        width: Columns in all; layers beyond it are left out, as the last line says.
     """
+    known = [arm for arm in arms if arm.cka]
+    layers = list(dict.fromkeys(layer.layer for arm in known for layer in arm.cka or ()))
+    shown = layers[: max(1, (width - name_width) // LAYER_COLUMNS)]
     steps = HEAT if symbols is UNICODE else HEAT_ASCII
-    lines: list[str] = []
-    for arm in arms:
-        lines.append(f"{printable(arm.name)}: CKA of every pair of replicas, from 0 ({steps[0]!r}) to 1 ({steps[-1]})")
-        squares: list[list[str]] = []
-        for layer in arm.layers:
-            matrix = [row[: width // 2] for row in layer.cka[: width // 2]]
-            rows = ["".join(choose_step(value, steps) for value in row) for row in matrix]
-            title = printable(layer.name)
-            room = max(len(title), len(matrix), 6)
-            values = [v for i, row in enumerate(matrix) for v in row[i + 1 :]]
-            least = f"≥ {min(values):.2f}" if values else symbols.missing
-            least = least if symbols is UNICODE else least.replace("≥", ">=")
-            squares.append([f"{text:{room}}" for text in (title, *rows, least)])
-        lines += _place_side_by_side(squares, width)
-    return lines
-
-
-def _place_side_by_side(squares: list[list[str]], width: int) -> list[str]:
-    """Put blocks of lines in rows that fit the width, an empty line below each row of blocks."""
-    lines: list[str] = []
-    row: list[list[str]] = []
-    for square in [*squares, None]:
-        taken = sum(len(s[0]) + 2 for s in row)
-        if row and (square is None or taken + len(square[0]) > width):
-            height = max(map(len, row))
-            for number in range(height):
-                cells = [s[number] if number < len(s) else " " * len(s[0]) for s in row]
-                lines.append("  ".join(cells).rstrip())
-            lines.append("")
-            row = []
-        if square is not None:
-            row.append(square)
-    return lines
+    heads = "".join(f"{shorten(printable(name), LAYER_COLUMNS - 1, symbols):>{LAYER_COLUMNS}}" for name in shown)
+    lines = [f"{'':{name_width}}{heads}"] if known else []
+    for arm in known:
+        values = {layer.layer: layer.cka for layer in arm.cka or ()}
+        cells = [
+            f"{symbols.missing:>{LAYER_COLUMNS}}" if (value := values.get(name)) is None
+            else f"{choose_step(value, steps) * 3:>{LAYER_COLUMNS - 5}} {value:.2f}"
+            for name in shown
+        ]  # fmt: skip
+        lines.append(f"{shorten(arm_name(arm), name_width - 1, symbols):{name_width}}{''.join(cells)}")
+    left_out = len(layers) - len(shown)
+    return [*lines, f"{left_out} more layers stand below"] if left_out and known else lines
 
 
 CROSSED_NOTES = (

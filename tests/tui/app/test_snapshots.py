@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from textual.pilot import Pilot
 
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
+from engine.study.metrics_record import LayerSimilarity, find_metrics, write_metrics
 from engine.study.records import write_record
 from engine.study.study_plan import read_plan
 from tests.helpers.measures import make_curves, make_spread
@@ -100,6 +102,20 @@ async def no_layers(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await press(pilot, "5")
 
 
+async def layers(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    paths = write_study(store / "alpha", done=3, running=0)
+    found = find_metrics(paths.metrics)
+    assert found is not None
+    cka = tuple(
+        LayerSimilarity(layer=name, n=3, cka=value, cka_ci=(value - 0.1, value + 0.1), cka_debiased=value - 0.01)
+        for name, value in (("Conv1", 0.85), ("Logits", 0.42))
+    )
+    arms = tuple(structs.replace(arm, cka=cka) for arm in found.arms[:2])
+    write_metrics(paths.metrics, structs.replace(found, arms=(*arms, *found.arms[2:])))
+    app.open_results(paths)
+    await press(pilot, "5")
+
+
 async def pairs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await results(pilot, app, store)
     await press(pilot, "6")
@@ -141,7 +157,7 @@ STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
         start_empty, start, builder, builder_fault, monitor, monitor_empty, results, table, diagnostics, intervals,
-        over_time, no_layers, pairs, examples, explanation, compare, provenance, runs, keys,
+        over_time, layers, no_layers, pairs, examples, explanation, compare, provenance, runs, keys,
     )
 }  # fmt: skip
 

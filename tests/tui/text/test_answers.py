@@ -208,3 +208,18 @@ def test_figures_are_short() -> None:
     assert [brief(value) for value in (2.874, 0.0482, 31.9, 100.0)] == ["2.9", "0.048", "32", "100"]
     found = arm("a", ["init"], 2.98, disagreement_ci=[2.69, 3.3]).find("disagreement")
     assert show_estimate(found, Found(()).find("disagreement")) == "2.98 [2.69 3.30]"
+
+
+def test_crossed_design_says_how_much_is_interaction() -> None:
+    parts = {
+        name: {"variance": value, "ci": None, "share": value}
+        for name, value in (("first", 0.1), ("second", 0.3), ("interaction", 0.6))
+    }
+    grid = {"sources": ["init", "shuffle"], "levels": [4, 4], "accuracy": parts}
+    said = find(say(CONTROL, arm("Grid", ["init", "shuffle"], crossed=grid)), "interaction")
+    wanted = (
+        "In Grid, 60 % of the variance is the interaction of init and shuffle, 10 % init alone and 30 % shuffle alone"
+    )
+    assert said.text == wanted
+    missing = {"sources": ["init", "shuffle"], "levels": [4, 4], "reason": "3 of 16 runs are missing"}
+    assert not [one for one in say(CONTROL, arm("Grid", ["init"], crossed=missing)) if "interaction" in one.text]

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from engine.study.curves_record import FirstEpoch
 from engine.study.metrics_record import ArmMeasures
-from engine.study.similarity_record import ArmSimilarity, LayerPairs
 from tests.helpers.measures import make_curves, make_measures, make_spread
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.format import ASCII, UNICODE
@@ -19,10 +18,10 @@ from tui.text.tables import make_notes, make_panel, make_rows
 from tui.text.text_figures import (
     CROSSED_NOTES,
     draw_bar,
+    draw_layer_heat,
     list_crossed,
     list_instability,
     list_onsets,
-    list_pairs,
     list_similarity,
     make_figure_panels,
 )
@@ -129,20 +128,20 @@ def test_instability_names_what_diverged_and_lists_first_epochs() -> None:
     ]
 
 
-def test_pairs_are_squares_side_by_side() -> None:
-    layers = [LayerPairs(name=n, runs=("a", "b"), cka=((1.0, 0.5), (0.5, 1.0))) for n in ("Conv1", "Logits")]
-    layers.append(LayerPairs(name="x", runs=(), cka=()))
-    arm = ArmSimilarity(name="Init", runs=("a", "b"), wanted=10, examples=10, layers=tuple(layers))
-    assert list_pairs([arm], width=40) == [
-        "Init: CKA of every pair of replicas, from 0 (' ') to 1 (█)",
-        "Conv1   Logits  x",
-        "█▒      █▒      –",
-        "▒█      ▒█",
-        "≥ 0.50  ≥ 0.50",
-        "",
+def test_layers_of_all_arms_are_one_square() -> None:
+    def make(name: str, **values: float | None) -> ArmMeasures:
+        cka = [{"layer": layer, "n": 3, "cka": value, "cka_ci": None} for layer, value in values.items()]
+        return make_measures(name=name, n=3, cka=cka)
+
+    arms = [make("Init", Conv1=1.0, Logits=0.5), make("Other", Conv1=0.1, Logits=None), make_measures(name="None", n=3)]
+    assert draw_layer_heat(arms, UNICODE, name_width=8, width=40) == [
+        "            Conv1   Logits",
+        "Init     ███ 1.00 ▒▒▒ 0.50",
+        "Other        0.10        –",
     ]
-    narrow = list_pairs([arm], ASCII, width=8)
-    assert narrow[1:6] == ["Conv1", "#:", ":#", ">= 0.50", ""]
+    narrow = draw_layer_heat(arms, ASCII, name_width=8, width=17)
+    assert narrow[1:] == ["Init     ### 1.00", "Other        0.10", "1 more layers stand below"]
+    assert draw_layer_heat(arms[2:], UNICODE, name_width=8, width=40) == []
 
 
 def test_crossed_design_shows_shares_and_what_is_missing() -> None:

@@ -21,12 +21,13 @@ from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
+from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.readout import describe_arm, describe_figure
 from tui.text.tables import Column, arm_name, make_columns
-from tui.text.text_figures import list_similarity
+from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_crossed, list_similarity
 
 FRAMED_COLUMNS = 100
 """Columns from which on parts of the screen have frames."""
@@ -208,7 +209,9 @@ class Evidence(LinesPane):
         column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
         set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
         if column is None:
-            return lines
+            grids = [arm for arm in self.measured.arms if arm.crossed is not None and arm.name in answer.arms]
+            shares = list_crossed(grids, self.symbols, bar=max(8, width // 5))
+            return [*lines, *([Line(Text(""))] if shares else []), *(Line(Text(row)) for row in shares)]
         height = self.size.height - len(lines) - 1
         arms = self.measured.number_arms()
         if len(arms) + 3 > height:  # those that the sentence is about come first where not all can be seen
@@ -294,6 +297,7 @@ class CellReadout(LinesPane):
         said = describe_arm(self.arm, self.symbols)
         if self.measure is not None:
             said = [describe_figure(self.arm, self.measure, self.symbols, reference=self.measured.reference), *said[1:]]
+        said += make_condition_notes([self.arm])
         said += [printable(why) for why in self.measured.empty.get(self.arm.name, {}).values()]
         return [Line(part.text.copy()) for text in said for part in wrap_lines(text, width, indent="  ")]
 
@@ -355,6 +359,19 @@ class Layers(LinesPane):
         """Make a bar per arm and layer; say what to add where layers were not compared."""
         if self.measured is None or width < 1:
             return []
-        arms = [arm for _, arm in self.measured.number_arms(self.sort)]
-        lines = list_similarity(arms, self.symbols, bar=max(10, width // 3))
-        return [Line(Text(line)) for line in lines] or wrap_lines(NO_LAYERS, width)
+        numbered = [(number, arm) for number, arm in self.measured.number_arms(self.sort) if arm.cka]
+        if not numbered:
+            return wrap_lines(NO_LAYERS, width)
+        name = min(34, max(len(arm_name(arm)) for _, arm in numbered) + 2)
+        heat = draw_layer_heat([arm for _, arm in numbered], self.symbols, name_width=name, width=width - 2)
+        lines = [Line(Text(f"  {heat[0]}", "bold"))]
+        for (number, _), row in zip(numbered, heat[1:], strict=False):
+            head = f"{mark_arm(number, self.symbols)} {row}"
+            lines.append(Line(Text(head, arm_style(number, self.app.theme), no_wrap=True)))
+        lines += [Line(Text(row, "dim")) for row in heat[1 + len(numbered) :]]
+        for number, arm in numbered:
+            head, *rest = list_similarity([arm], self.symbols, bar=max(10, width // 3))
+            style = arm_style(number, self.app.theme)
+            lines += [Line(Text("")), Line(Text(f"{mark_arm(number, self.symbols)} {head}", style))]
+            lines += [Line(Text(row)) for row in rest[: -len(SIMILARITY_NOTES)]]
+        return [*lines, Line(Text("")), *(part for note in SIMILARITY_NOTES for part in wrap_lines(note, width))]

@@ -290,7 +290,7 @@ def answer_crossed(found: Found) -> list[Answer]:
         )  # fmt: skip
         because = (
             "Shares of what is above 0, from the mean squares of the grid; chance in which test examples are right "
-            "counts as interaction here. Intervals stand on the table's page of what a spread is made of."
+            "counts as interaction here."
         )
         answers.append(Answer("finding", parts, because, "diagnostics", None, (arm.name,)))
     return answers
