@@ -61,7 +61,8 @@ async def take(picture: Picture, store: Path, own: Path) -> str:
             await settle(pilot)
         await asyncio.sleep(2.0)  # measures come from a process
         await settle(pilot)
-        return FONT.sub("", app.export_screenshot()).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
+        drawn = FONT.sub("", app.export_screenshot()).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
+        return drawn.replace("<text ", '<text xml:space="preserve" ')
 
 
 def main(arguments: list[str]) -> int:
