@@ -199,6 +199,7 @@ def test_a_source_is_explained_with_what_it_is_in_the_arm(judgement: Judgement) 
     assert f"{ON} varies" in explain(judgement, 1, "augment")
     assert "own train.lr = 0.2 (others 0.4)" in explain(judgement, 2, "init")
     assert "nothing: 2 ensembles of 2 of another arm's runs" in explain(judgement, 4, "init")
+    assert "as in the arm whose runs are averaged" in explain(judgement, 4, "init"), "nothing is held in it by itself"
     assert f"{OFF} held" in explain(judgement, 0, "bit")
     assert "seed" not in explain(judgement, 0, "bit", brief=True), "while bit is held nothing is moved"
 

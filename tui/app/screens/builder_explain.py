@@ -71,8 +71,12 @@ def explain_source(
     written = planned[0].name if planned else name
     reason = next((found[source] for one, found in empty.items() if one == written and source in found), None)
     varies = source in list_sources(arm)
-    if reason is not None:
+    if "ensemble" in arm:
+        lines += say("here", "as in the arm whose runs are averaged", width, "bold")
+    elif reason is not None:
         lines += say("here", f"{EMPTY} changes nothing: {reason}", width, warning_style(theme) if varies else "bold")
+    elif varies and "crossed" in arm:
+        lines += say("here", f"{ON} varies: each of its seeds with each of the other source's", width, "bold")
     elif varies:
         lines += say("here", f"{ON} varies: replica 1, 2, 3 … have seeds 1, 2, 3 …", width, "bold")
     else:
