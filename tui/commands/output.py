@@ -11,6 +11,8 @@ from engine.protocol.faults import printable
 from engine.study.measured import MeasuredStudy
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
+from tui.text.answers.sentences import Found
+from tui.text.answers.trust import answer_sharing
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.disputes import FEW_EXAMPLES, make_disputes_panels
 from tui.text.format import choose_symbols
@@ -58,7 +60,8 @@ def print_results(paths: StudyPaths, measured: MeasuredStudy, *, as_json: bool) 
     console = results_console()
     plan = read_plan(paths)
     empty = {arm.name: arm.empty for arm in plan.arms}
-    notes = make_notes(metrics.arms, empty)
+    sharing = answer_sharing(Found(metrics.arms, runs=len(plan.order)))
+    notes = [*make_notes(metrics.arms, empty), *(answer.text for answer in sharing)]
     symbols = choose_symbols(console.encoding)
     study, arms = metrics.study, metrics.arms
     console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
