@@ -55,8 +55,6 @@ class Curves:
     known: Mapping[str, ArmCurves] = field(default_factory=dict[str, ArmCurves])
     """Arms of curves.json by name: their runs are not read again."""
     series: dict[str, ArmSeries] = field(default_factory=dict[str, ArmSeries])
-    references: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
-    """Accuracy of each arm's replica 1 by epoch."""
     _runs: dict[str, RunCurve] = field(default_factory=dict[str, RunCurve])
     _arms: dict[str, PlannedArm] = field(default_factory=dict[str, PlannedArm])
     _arms_of: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
@@ -65,12 +63,12 @@ class Curves:
 
     def begin(self, arms: Iterable[PlannedArm], states: Mapping[str, RunState]) -> None:
         """Begin anew with the arms of a plan, and with what curves.json knows of their finished runs."""
-        self._runs, self.series, self.references, self._arms_of, self._added = {}, {}, {}, {}, set()
+        self._runs, self.series, self._arms_of, self._added = {}, {}, {}, set()
         self._arms = {arm.name: arm for arm in arms}
         for arm in self._arms.values():
             for run in dict.fromkeys(arm.runs):
                 self._arms_of.setdefault(run, []).append(arm.name)
-            self.series[arm.name], self.references[arm.name] = ArmSeries(arm.name, self.measures), []
+            self.series[arm.name] = ArmSeries(arm.name, self.measures)
             before = self.known.get(arm.name)
             done = {r for r in arm.runs if states[r].status == "done"}
             # Live curves show what a replica guesses in the epoch in which it diverges, and curves.json does not.
@@ -81,9 +79,6 @@ class Curves:
             result = states[run].result
             if result is not None and all((name, run) in self._added for name in names):
                 self._runs[run] = RunCurve(attempt=result.attempt, trained=result.epochs)
-                for name in names:
-                    if self._arms[name].runs[0] == run:
-                        self._refer(name, self._read_again(run))
 
     def get(self, run: str) -> RunCurve:
         """Return what is known of a run's curve."""
@@ -116,13 +111,7 @@ class Curves:
                 self._add_up_again(name)
             elif (name, run) not in self._added:
                 self.series[name].add(chunk.records)
-                if self._arms[name].runs[0] == run:
-                    self._refer(name, chunk.records)
         return bool(chunk.records or chunk.bad_lines or restarted)
-
-    def _refer(self, name: str, records: Iterable[EpochRecord]) -> None:
-        values = (record.test_accuracy for record in records)
-        self.references[name] += [value if math.isfinite(value) else None for value in values]
 
     def _read_again(self, run: str) -> Sequence[EpochRecord]:
         """Read the epochs of a run that have been counted."""
@@ -134,14 +123,10 @@ class Curves:
     def _add_up_again(self, name: str) -> None:
         """Add up an arm from its runs' files, because one of them has started again."""
         series = self.series[name] = ArmSeries(name, self.measures)
-        self.references[name] = []
         arm = self._arms[name]
         for run in dict.fromkeys(arm.runs):
             self._added.discard((name, run))
-            records = self._read_again(run)
-            series.add(records)
-            if arm.runs[0] == run:
-                self._refer(name, records)
+            series.add(self._read_again(run))
 
 
 def _size_of(path: Path) -> int:

@@ -87,8 +87,6 @@ class ArmView:
     """At the last epoch that at least two replicas have reached, or one where there is only one."""
     series: ArmSeries | None = None
     """The spread by epoch; it grows in place. None where nobody asked for epochs."""
-    reference: tuple[float | None, ...] = ()
-    """Accuracy of replica 1 by epoch."""
 
     @cached_property
     def diverged_epochs(self) -> dict[int, int]:
@@ -310,7 +308,6 @@ class StudyView:
             diverged=sum(run.state.diverged for run in runs),
             spread=measure_spread(runs, series),
             series=series if self._curves.measures else None,
-            reference=tuple(self._curves.references[arm.name]),
         )
 
 

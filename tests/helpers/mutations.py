@@ -29,8 +29,9 @@ from tui import cli
 from tui.app.follow import Follower
 from tui.app.listed_files import describe_study
 from tui.app.screens.dialogs import read_quietly
-from tui.app.screens.monitor_lines import arm_lines, describe_run, run_lines
+from tui.app.screens.monitor_lines import arm_lines, now_lines
 from tui.app.screens.results_compare import list_candidates
+from tui.app.screens.runs_lines import describe_run
 from tui.commands import reporting
 from tui.text.series import make_curve
 
@@ -281,7 +282,7 @@ def watch(paths: StudyPaths) -> None:
     for picture in pictures:
         lines = [
             *arm_lines(picture, hidden=(), width=100, theme="nondet-dark"),
-            *run_lines(picture, (), width=40, theme="nondet-dark"),
+            *now_lines(picture, (), width=40, theme="nondet-dark"),
         ]
         for line in lines:
             console.print(line.text)
@@ -295,7 +296,6 @@ def watch(paths: StudyPaths) -> None:
                         measure_name,
                         number,
                         spread=spread,
-                        reference=picture.references.get(arm.name, ()),
                         diverged=arm.diverged_epochs,
                     )
 

@@ -257,7 +257,8 @@ class NondetApp(App[None]):
 
     def on_study_ended(self, event: StudyEnded) -> None:
         """Tell the end of a study: toast, bell, desktop notice."""
-        text = f"{printable(event.study)}: {event.done} of {event.total} runs are done"
+        failed = f", {event.failed} failed" if event.failed else ""
+        text = f"{printable(event.study)}: {event.done} of {event.total} runs are done{failed}"
         self.notify(text, title="study ended", markup=False, timeout=15)
         if self.settings.notices:
             self.bell()

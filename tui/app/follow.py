@@ -1,19 +1,39 @@
 """A study followed for the live screens: one frozen picture per look, with every epoch read once.
 
 Runs that had finished when the study was opened come from curves.json, already added up; all others are read from
-where the last look stopped.
+where the last look stopped. The curves of single replicas are read of one arm, which has the attention.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 from engine.catalog.measures import EPOCH_FIGURES
+from engine.protocol.faults import printable
 from engine.study.curves_record import find_curves
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
+from engine.study.records import find_record
+from engine.study.replica_curves import Line, ReplicaCurves
+from engine.study.run_records import AttemptRecord
 from engine.study.series import ArmSeries
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import ArmView, RunView, StudySnapshot, StudyView
+
+
+@dataclass(frozen=True)
+class Training:
+    """Some replicas of an arm that one process trains."""
+
+    slot: str
+    arm: int
+    """The place of the arm in the protocol."""
+    replicas: tuple[int, ...]
+    """From 1."""
+    first: RunView
+    curves: Mapping[str, Line]
+    """Of the first of them, by measure."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +43,19 @@ class Picture:
     snapshot: StudySnapshot
     series: dict[str, ArmSeries]
     """The series by arm; they grow in place."""
-    references: dict[str, tuple[float | None, ...]]
-    """Accuracy of each arm's replica 1 by epoch."""
     metrics: dict[str, ArmMeasures]
     """Arms of metrics.json by name."""
     measures: tuple[str, ...]
     """Those that there are figures of."""
+    focus: str | None = None
+    """The arm whose replicas were read."""
+    replicas: Mapping[str, tuple[Line, ...]] = field(default_factory=dict[str, tuple[Line, ...]])
+    """A line per replica of that arm, by measure."""
+    training: tuple[Training, ...] = ()
+
+    def find_arm(self, name: str | None) -> tuple[int, ArmView] | None:
+        """Return an arm and its place in the protocol; None where there is none of this name."""
+        return next(((n, arm) for n, arm in enumerate(self.snapshot.arms) if arm.name == name), None)
 
 
 @dataclass
@@ -37,8 +64,12 @@ class Follower:
 
     paths: StudyPaths
     view: StudyView = field(init=False)
+    replicas: ReplicaCurves = field(init=False)
     _metrics: dict[str, ArmMeasures] = field(default_factory=dict[str, ArmMeasures])
     _stamp: int = -1
+    _lock: Lock = field(default_factory=Lock)
+    """Screens that show the same study may look at the same time."""
+    _slots: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
 
     def __post_init__(self) -> None:
         """Read the plan, and what was added up before.
@@ -48,18 +79,56 @@ class Follower:
         """
         known = {arm.name: arm for arm in find_curves(self.paths.curves)}
         self.view = StudyView(self.paths, measures=tuple(EPOCH_FIGURES), known=known)
+        self.replicas = ReplicaCurves(self.paths)
 
-    def look(self) -> Picture:
+    def look(self, focus: str | None = None) -> Picture:
         """Read what is new.
+
+        Args:
+            focus: The arm whose replicas are read; the first where there is none of this name.
 
         Raises:
             StudyError: If the plan has gone or is damaged.
         """
+        with self._lock:
+            return self._look(focus)
+
+    def _look(self, focus: str | None) -> Picture:
         snapshot = self.view.refresh()
         series = {arm.name: arm.series for arm in snapshot.arms if arm.series is not None}
-        references = {arm.name: arm.reference for arm in snapshot.arms}
         found = tuple(m for m in EPOCH_FIGURES if any(s.sums.get(m) for s in series.values()))
-        return Picture(snapshot, series, references, self._read_metrics(), found)
+        training = self._list_training(snapshot)
+        arm = next((arm for arm in snapshot.arms if arm.name == focus), snapshot.arms[0] if snapshot.arms else None)
+        replicas = {} if arm is None else self.replicas.read(arm.runs)
+        name = None if arm is None else arm.name
+        return Picture(snapshot, series, self._read_metrics(), found, name, replicas, training)
+
+    def _list_training(self, snapshot: StudySnapshot) -> tuple[Training, ...]:
+        """List what each process trains of each arm, in the order of the slots; a run that arms share counts once."""
+        groups: dict[tuple[str, int], list[tuple[int, RunView]]] = {}
+        seen: set[str] = set()
+        for number, arm in enumerate(snapshot.arms):
+            for replica, run in enumerate(arm.runs, start=1):
+                if run.state.status == "running" and run.id not in seen:
+                    seen.add(run.id)
+                    groups.setdefault((self._find_slot(run), number), []).append((replica, run))
+        found: list[Training] = []
+        for (slot, number), runs in sorted(groups.items()):
+            first = runs[0][1]
+            curves = {measure: lines[0] for measure, lines in self.replicas.read([first]).items()}
+            found.append(Training(slot, number, tuple(replica for replica, _ in runs), first, curves))
+        return tuple(found)
+
+    def _find_slot(self, run: RunView) -> str:
+        """Return the slot of a run's latest attempt, which is read once."""
+        key = (run.id, run.state.attempts)
+        if key not in self._slots:
+            attempts = self.paths.run(run.id).list_attempts()
+            record = find_record(attempts[-1].attempt, AttemptRecord) if attempts else None
+            if record is None:
+                return "?"
+            self._slots[key] = printable(record.slot)
+        return self._slots[key]
 
     def _read_metrics(self) -> dict[str, ArmMeasures]:
         try:

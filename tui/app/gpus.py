@@ -1,4 +1,4 @@
-"""The GPUs of this machine in a line each: use, memory, power; nothing where there are none."""
+"""The GPUs of this machine: use, memory, power; nothing where there are none."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from engine.dispatch.nvml import Meters
 
 
-def describe_gpus() -> list[str]:
-    """Return a line per GPU; empty without a driver."""
-    return [_describe(load) for load in _meters().read()]
+def read_gpus() -> list[tuple[str, float, str]]:
+    """Return name, use in percent, and memory and power in words of each GPU; empty without a driver."""
+    return [(f"gpu{load.index}", float(load.busy_percent), _describe(load)) for load in _meters().read()]
 
 
 @cache
@@ -25,5 +25,4 @@ def _meters() -> Meters:
 
 def _describe(load: Load) -> str:
     power = "" if load.watts is None else f" {load.watts:.0f} W"
-    memory = f"{load.memory_used / 2**30:.1f}/{load.memory_total / 2**30:.0f} GB"
-    return f"gpu{load.index} {load.busy_percent:>3} % {memory}{power}"
+    return f"{load.memory_used / 2**30:.1f}/{load.memory_total / 2**30:.0f} GB{power}"

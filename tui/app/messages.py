@@ -77,3 +77,4 @@ class StudyEnded(Message):
     study: str
     done: int
     total: int
+    failed: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rich.style import Style
+from textual.color import Color
 
 from engine.catalog.arm_marks import Ground, find_colour
 
@@ -60,3 +61,21 @@ def arm_style(number: int, theme: str, *, strong: bool = True) -> Style:
     """
     colour = find_colour(number, GROUNDS.get(theme, SCHEMES["dark"].ground))
     return Style(color=colour, bold=strong or None, dim=None if strong else True)
+
+
+def is_tinted(theme: str) -> bool:
+    """Tell whether a theme has colours between those of arms and of the ground; sixteen colours have none."""
+    return GROUNDS.get(theme) != "ansi"
+
+
+def mix_arm_colour(number: int, theme: str, ground: str, share: float) -> str:
+    """Return the colour of an arm mixed with that of the ground.
+
+    Args:
+        number: The arm's place in the protocol, from 0.
+        theme: The framework's name of the theme, which has colours in between.
+        ground: The colour of the ground.
+        share: How much of the arm's colour there is, from 0 to 1.
+    """
+    colour = find_colour(number, GROUNDS.get(theme, SCHEMES["dark"].ground))
+    return Color.parse(ground).blend(Color.parse(colour), share).hex6

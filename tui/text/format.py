@@ -38,6 +38,8 @@ class Symbols:
     queued: str = "◌"
     lost: str = "!"
     diverged: str = "~"
+    hidden: str = "·"
+    """Behind the name of an arm that a plot leaves out."""
     paused: str = "⏸"
     bar: str = "━"
     bar_rest: str = "─"
@@ -71,7 +73,7 @@ class Symbols:
 
 UNICODE = Symbols()
 ASCII = Symbols(
-    missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", paused="=",
+    missing="-", plus_minus="+-", delta="delta", running="*", done="+", failed="x", queued=".", hidden="-", paused="=",
     bar="#", bar_rest="-", ellipsis="...",
     dot="o", whiskers="||", beyond="<>", published="&", axis="++-", folded=">", unfolded="v",
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.study.series import ArmSeries, Sum
+from tui.text.format import MISSING
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Curve:
     """One SD to both sides."""
     outer: Sequence[tuple[float, float] | None] = ()
     """Least to most."""
-    reference: Sequence[float | None] = ()
-    """Replica 1, as dots."""
+    replicas: Sequence[Sequence[float | None]] = ()
+    """Each replica by epoch from 1, as faint lines."""
     label: str = ""
     """The text behind the curve's end."""
 
@@ -47,8 +48,8 @@ def make_curve(
     colour: int,
     *,
     spread: bool = False,
-    reference: Sequence[float | None] = (),
     diverged: Mapping[int, int] | None = None,
+    epoch: int | None = None,
 ) -> Curve:
     """Make an arm's curve of a measure.
 
@@ -57,8 +58,8 @@ def make_curve(
         measure: Key of EPOCH_FIGURES.
         colour: Number of the arm.
         spread: Make it of the SD over replicas instead.
-        reference: The measure of replica 1, by epoch from 1.
         diverged: Epoch → how many replicas diverged in it.
+        epoch: Whose SD the label names; None takes the last that has one.
     """
     ends = diverged or {}
     sums: list[Sum | None] = [found if found.n else None for found in series.sums.get(measure, [])]
@@ -66,7 +67,7 @@ def make_curve(
         s if s is not None and has_spread(s, count_ended(measure, epoch, ends)) else None
         for epoch, s in enumerate(sums, start=1)
     ]
-    label = _make_label(sums, ends)
+    label = _make_label(sums, spreads, ends, epoch)
     if spread:
         return Curve(series.name, colour, [None if s is None else s.sd for s in spreads], label=label)
     return Curve(
@@ -75,18 +76,25 @@ def make_curve(
         [None if s is None else s.mean for s in sums],
         [None if s is None else (s.mean - s.sd, s.mean + s.sd) for s in spreads],
         [None if s is None else (s.low, s.high) for s in spreads],
-        reference,
-        label,
+        label=label,
     )
 
 
-def _make_label(sums: Sequence[Sum | None], diverged: Mapping[int, int]) -> str:
-    """Return the SD at the curve's end and how many replicas diverged; or the reason why there is no SD."""
-    epoch = max((number for number, found in enumerate(sums, start=1) if found is not None), default=0)
-    last, total = sums[epoch - 1] if epoch else None, sum(diverged.values())
-    if total and (last is None or last.n <= sum(n for end, n in diverged.items() if end >= epoch)):
+def _make_label(
+    sums: Sequence[Sum | None], spreads: Sequence[Sum | None], diverged: Mapping[int, int], epoch: int | None
+) -> str:
+    """Return the SD at an epoch and how many replicas diverged; or the reason why there is no SD."""
+    reached = max((number for number, found in enumerate(sums, start=1) if found is not None), default=0)
+    last, total = sums[reached - 1] if reached else None, sum(diverged.values())
+    if total and (last is None or last.n <= sum(n for end, n in diverged.items() if end >= reached)):
         return f"{total} diverged"
     if last is None:
         return ""
-    text = "n=1" if last.n < 2 else f"±{last.sd:.2g}"
+    known = [number for number, found in enumerate(spreads, start=1) if found is not None]
+    at = epoch or max(known, default=0)
+    found = spreads[at - 1] if 1 <= at <= len(spreads) else None
+    if found is not None:
+        text = f"±{found.sd:.2g}" if epoch or at == reached else f"±{found.sd:.2g} at {at}"
+    else:
+        text = MISSING if known or last.n > 1 else "n=1"
     return f"{text} ~{total}" if total else text

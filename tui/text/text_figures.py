@@ -23,7 +23,8 @@ from tui.text.format import (
     shorten,
     shorten_apart,
 )
-from tui.text.plot import GlyphSet, draw_plot, fit_scale, to_text
+from tui.text.plot import GlyphSet, draw_plot, to_text
+from tui.text.scale import fit_scale
 from tui.text.series import Curve
 from tui.text.tables import Column, arm_name, head_columns
 

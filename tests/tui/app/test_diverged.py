@@ -22,18 +22,16 @@ async def test_diverged_arm_is_shown_as_what_it_is(make_app: Make, store: Path, 
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
         text = screen_text(app)
-        legend, *_ = [row for row in text.splitlines() if re.search(r"Wild +3 diverged", row)]
-        assert "±" not in legend.split("Wild")[1]
-        assert re.search(r"Wild +3/3 +~  3 diverged", text)
+        assert re.search(r"▲ Wild +3 diverged", text), "in the legend"
+        assert re.search(r"▲ Wild +━+ 3/3 ~3 +3 diverged: no spread", text), "in the table"
         assert "~ diverged: loss not finite" in text
-        await pilot.press(*["left_square_bracket"] * 6)
+        await pilot.press(*["left_square_bracket"] * 6, "down")
         await settle(pilot)
-        readout = re.search(r" epoch 2 .*?╭─ Arms", screen_text(app), re.DOTALL)
-        assert readout is not None
-        assert "Wild 9.91 n=3 (3 diverged)" in " ".join(readout[0].split())
-        await pilot.press("down", "enter")
+        (readout,) = [row for row in screen_text(app).splitlines() if row.startswith(" epoch 2 ")]
+        assert readout.endswith("▲ Wild  9.91 of 3 replicas, 3 diverged")
+        await pilot.press("enter")
         await settle(pilot)
-        assert len(re.findall(r"done +2/8 +9\.91  ~ diverged", screen_text(app))) == 3
+        assert len(re.findall(r"~ diverged +2/8 +9\.91", screen_text(app))) == 3
 
 
 async def test_screen_without_diverged_runs_explains_no_mark(make_app: Make, store: Path) -> None:

@@ -57,20 +57,20 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("driver", "shown"),
     [
-        ({}, ["gpu0  97 % 12.2/80 GB 412 W", "gpu1  97 % 12.2/80 GB 412 W"]),
+        ({}, [("gpu0", 97.0, "12.2/80 GB 412 W"), ("gpu1", 97.0, "12.2/80 GB 412 W")]),
         (
             {"count": 1, "nvmlDeviceGetPowerUsage": fail(pynvml.NVML_ERROR_NOT_SUPPORTED)},
-            ["gpu0  97 % 12.2/80 GB"],
+            [("gpu0", 97.0, "12.2/80 GB")],
         ),
-        ({"gone": 0}, ["gpu1  97 % 12.2/80 GB 412 W"]),
-        ({"closed": 0}, ["gpu1  97 % 12.2/80 GB 412 W"]),
+        ({"gone": 0}, [("gpu1", 97.0, "12.2/80 GB 412 W")]),
+        ({"closed": 0}, [("gpu1", 97.0, "12.2/80 GB 412 W")]),
         ({"count": 0}, []),
         ({"nvmlInit": fail(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)}, []),
     ],
 )
 def test_strip_shows_what_the_driver_tells(
-    library: Callable[..., None], driver: dict[str, Any], shown: list[str]
+    library: Callable[..., None], driver: dict[str, Any], shown: list[tuple[str, float, str]]
 ) -> None:
     library(**driver)
-    assert gpus.describe_gpus() == shown
-    assert gpus.describe_gpus() == shown
+    assert gpus.read_gpus() == shown
+    assert gpus.read_gpus() == shown

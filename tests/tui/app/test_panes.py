@@ -18,9 +18,11 @@ from tui.app.app import NondetApp
 from tui.app.follow import Follower
 from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
 from tui.app.schemes import GROUNDS, SCHEMES, arm_style, choose_theme, next_theme
-from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.monitor_lines import arm_lines, run_lines
-from tui.app.screens.monitor_panes import ArmList, ArmPlot, RunList
+from tui.app.screens.choosing import Choose
+from tui.app.screens.monitor import NARROW_COLUMNS, MonitorScreen
+from tui.app.screens.monitor_lines import arm_lines, now_lines
+from tui.app.screens.monitor_panes import ArmList, NowList
+from tui.app.screens.monitor_plots import SpreadPlot
 
 Make = Callable[..., NondetApp]
 ALIKE = {"Linear model of pixels: Parameter Init.": ["init"], "Linear model of pixels: Random Bit Change": ["bit"]}
@@ -40,14 +42,11 @@ async def test_arms_whose_names_begin_alike_are_told_apart(make_app: Make, store
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         rows = screen_text(app).splitlines()
-        legend = [curve.label.partition(" ±")[0] for curve in app.screen.query_one(ArmPlot).curves]
+        legend = [curve.label.rpartition(" ")[0].strip() for curve in app.screen.query_one(SpreadPlot).curves]
         assert all(any(label in row for row in rows) for label in legend)
         table = [row.strip("│").split("  ")[0] for row in rows if "2/4" in row]
         assert len(legend) == len(set(legend)) == 2
         assert len(table) == len(set(table)) == 2
-        (readout,) = [row for row in rows if row.startswith(" epoch")]
-        named = re.findall(r"   (\S \S.{11}) \d", readout)
-        assert len(named) == len(set(named)) == 2
         if size == (80, 24):
             await pilot.press("tab")
             await settle(pilot)
@@ -66,7 +65,7 @@ async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
         screen = app.screen
         assert isinstance(screen, MonitorScreen)
         made = count_redraws(monkeypatch)
-        await pilot.press("s", "L", "left_square_bracket", "j")
+        await pilot.press("s", "L", "left_square_bracket")
         screen.look()
         await settle(pilot)
         assert made == [], "the list shows none of that, and the study is what it was"
@@ -75,7 +74,7 @@ async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
         write_study(store / "s", done=3, running=0)
         screen.look()
         await settle(pilot)
-        assert len(made) == 2
+        assert 2 <= len(made) <= 3, "once more where the lists get another height"
         assert "9 of 9 runs" in screen_text(app)
 
 
@@ -151,8 +150,6 @@ async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, st
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(200, 60)) as pilot:
         await settle(pilot)
-        footer = screen_text(app).splitlines()[-1]
-        assert ("Pause" in footer, "Cancel" in footer) == (not ended, not ended)
         await pilot.press("p", "x")
         await settle(pilot)
         assert isinstance(app.screen, MonitorScreen) is ended, "x asks"
@@ -161,11 +158,9 @@ async def test_what_has_ended_is_neither_paused_nor_cancelled(make_app: Make, st
             await pilot.press("n")
         await pilot.press("enter")
         await settle(pilot)
-        assert ("pause every run" in screen_text(app)) is not ended
-        await pilot.press("enter")
+        await pilot.press("a")
         await settle(pilot)
-        assert "its recipe" in screen_text(app), "the first run is done"
-        assert "pause it" not in screen_text(app)
+        assert isinstance(app.screen, Choose) is not ended
 
 
 @pytest.mark.slow
@@ -179,16 +174,16 @@ async def test_names_are_cut_only_where_nothing_else_has_room(
         await settle(pilot)
         table = [line.text.plain for line in app.screen.query_one(ArmList).lines[1:]]
         marked = [f"{mark} {name}" for mark, name in zip("●▲■", arms, strict=True)]
-        assert [row.split("  ")[0] for row in table] == marked
+        assert [re.split("  | ━", row)[0] for row in table] == marked
         if size[0] < 100:
             await pilot.press("tab")
             await settle(pilot)
-        rows = [line.text.plain for line in app.screen.query_one(RunList).lines]
+        rows = [line.text.plain for line in app.screen.query_one(NowList).lines]
         for name in marked:
             assert any(row.startswith(f"{name} ") and row.endswith(" ✓✓●") for row in rows)
-            assert any(row.startswith(f"● {name} ") and row.endswith(" epoch 4/8") for row in rows)
-        legend = [curve.label.partition(" ±")[0].strip() for curve in app.screen.query_one(ArmPlot).curves]
-        assert sorted(legend) == sorted(marked) if size[0] >= 120 else all(len(name) >= 7 for name in legend)
+            assert any(f" {name[:8]}" in row and "4/8" in row for row in rows)
+        legend = [curve.label.rpartition(" ")[0].strip() for curve in app.screen.query_one(SpreadPlot).curves]
+        assert all(len(name) >= 7 for name in legend), "the table below has the whole name"
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -199,8 +194,8 @@ def test_rows_of_arms_and_runs_fit_their_panes(store: Path, width: int, replicas
     for pane in (width - 2, width * 2 // 3 - 2):
         lines = arm_lines(picture, hidden=(), width=pane, theme="dark")
         assert max(line.text.cell_len for line in lines) <= pane
-    for pane in (width - 2, width // 3 - 2):
-        lines = run_lines(picture, [], width=pane, theme="dark")
+    for pane in (width - 2, max(NARROW_COLUMNS, width) // 3 - 2):
+        lines = now_lines(picture, [], width=pane, theme="dark")
         marks = [line.text.plain.split(" ")[-1] for line in lines if line.text.plain.endswith(("◌", "✓✓●"))]
         assert sum(map(len, marks)) == 2 * replicas
         assert max(line.text.cell_len for line in lines) <= pane

@@ -15,7 +15,8 @@ from tests.helpers.records import make_epoch
 from tests.helpers.screens import Make, settle
 from tests.helpers.studies import write_study
 from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.monitor_panes import ArmPlot, Readout, RunList
+from tui.app.screens.monitor_panes import NowList, Readout
+from tui.app.screens.monitor_plots import ArmPlot
 
 
 def note_rows(widget: Widget, monkeypatch: Any) -> set[int]:
@@ -72,8 +73,8 @@ async def test_lists_send_the_rows_that_differ(make_app: Make, store: Path, monk
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_monitor(app, pilot)
-        runs = screen.query_one(RunList)
-        training = {number for number, line in enumerate(runs.lines) if " epoch 4/8" in line.text.plain}
+        runs = screen.query_one(NowList)
+        training = {number for number, line in enumerate(runs.lines) if " 4/8 " in line.text.plain}
         assert len(training) == 3
         sent = note_rows(runs, monkeypatch)
         add_epoch(paths, 5, 90.0)
@@ -92,7 +93,8 @@ async def test_cursor_is_on_one_line_wherever_it_moves(make_app: Make, store: Pa
             await pilot.press(*keys)
             await settle(pilot)
             shown = [arms.render_lines(Region(0, y, 40, 1))[0] for y in range(5)]
-            marked = [y for y, strip in enumerate(shown) if any(s.style is not None and s.style.reverse for s in strip)]
+            grounds = [{s.style.bgcolor for s in strip if s.style is not None} for strip in shown]
+            marked = [y for y, found in enumerate(grounds) if len(found - grounds[1]) > 0 and 0 < y < 4]
             assert marked == [row + 1], "below the border"
 
 

@@ -23,6 +23,7 @@ from tests.helpers.measures import make_curves, make_spread
 from tests.helpers.screens import SIZES, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
+from tui.app.machine import Gauge, Machine
 
 FOLDER = Path(__file__).parent / "snapshots"
 WITH_FOOTER = "keys"
@@ -171,8 +172,10 @@ QUICK = ("start", "builder", "monitor", "results")
     "state", [pytest.param(state, marks=() if state in QUICK else pytest.mark.slow) for state in STATES]
 )
 async def test_screen_looks_as_it_did(
-    state: str, size: tuple[int, int], make_app: Callable[..., NondetApp], store: Path
+    state: str, size: tuple[int, int], make_app: Callable[..., NondetApp], store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gauges = (Gauge("cpu", 63.0, "2 cores", (20.0, 40.0, 63.0)), Gauge("memory", 25.0, "8.0/32 GB", (25.0,)))
+    monkeypatch.setattr(Machine, "look", lambda machine: gauges)
     app = make_app()
     async with app.run_test(size=size) as pilot:
         await settle(pilot)

@@ -60,7 +60,7 @@ def test_faulty_settings_are_named_and_nothing_is_shown(tmp_path: Path) -> None:
     config = tmp_path / "mine.toml"
     config.write_text('theme = "pink"\n')
     with AppProcess(folder=tmp_path, NONDET_CONFIG=str(config)) as app:
-        app.wait_for(b'theme = "pink": must be one of auto, dark, light, ansi')
+        app.wait_for(b'theme = "pink": must be one of auto, dark, light, contrast, ansi')
         app.wait_for(lambda: app.poll() is not None)
         assert app.status == 2
 
@@ -110,7 +110,7 @@ def test_stalled_terminal_is_survived_and_caught_up_with(study: StudyPaths, tmp_
         app.wait_for(b"18 runs")
         grow(study, seconds=4.0)  # nobody reads the terminal
         app.resize(121, 40)  # everything is drawn anew
-        app.wait_for(b"epoch 20/20")
+        app.wait_for(b"20/20")
         assert app.poll() is None
 
 

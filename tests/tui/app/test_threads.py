@@ -17,9 +17,9 @@ from tests.helpers.studies import write_study
 from tui.app.follow import Follower, Picture
 from tui.app.preview import ProtocolPreview, preview_plan
 from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
 from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
-from tui.app.widgets.plotview import PlotView
 
 
 async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monkeypatch: Any) -> None:
@@ -27,7 +27,7 @@ async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monke
     inside, most, looks = 0, 0, 0
     original = Follower.look
 
-    def look(self: Follower) -> Picture:
+    def look(self: Follower, focus: str | None = None) -> Picture:
         nonlocal inside, most, looks
         inside, looks = inside + 1, looks + 1
         most = max(most, inside)
@@ -62,7 +62,7 @@ async def test_screen_may_be_left_while_it_reads(make_app: Make, store: Path, mo
         let_go.wait(10)
 
     monkeypatch.setattr("tui.app.screens.results.refresh_metrics", wait)
-    monkeypatch.setattr("tui.app.screens.monitor.describe_gpus", lambda: wait() or [])
+    monkeypatch.setattr("tui.app.follow.find_metrics", lambda path: wait())
     app = make_app()
     paths = write_study(store / "s", done=3, running=0)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -86,11 +86,13 @@ async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, stor
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_monitor(write_study(store / "s"))
         await settle(pilot)
-        arms, plot = app.screen.query_one("#arms", LinesView), app.screen.query_one(PlotView)
-        assert plot.curves[-1].name == arms.key == "Control"
+        arms, plot = app.screen.query_one("#arms", LinesView), app.screen.query_one(ArmPlot)
+        spread = app.screen.query_one(SpreadPlot)
+        assert (spread.front, plot.curves[-1].name) == (0, arms.key)
         await pilot.press("j")
         await pilot.pause()
-        assert plot.curves[-1].name == arms.key == "Parameter Initialization"
+        assert arms.key == "Parameter Initialization"
+        assert (spread.front, plot.curves[-1].name) == (1, arms.key)
 
 
 @pytest.mark.slow

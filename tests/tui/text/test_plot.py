@@ -16,21 +16,9 @@ from engine.study.curves_record import SpreadCurve
 from engine.study.epochs import EpochRecord
 from engine.study.series import ArmSeries
 from tests.helpers.measures import make_curves
-from tui.text.format import fit_name
-from tui.text.plot import (
-    DOTS,
-    LABEL_COLUMNS,
-    Cell,
-    GlyphSet,
-    Scale,
-    choose_arm,
-    draw_plot,
-    fit_scale,
-    format_tick,
-    log_ticks,
-    ticks,
-    to_text,
-)
+from tui.text.format import ASCII, UNICODE, fit_name, mark_arm
+from tui.text.plot import LABEL_COLUMNS, MARK_COLUMNS, Cell, GlyphSet, draw_plot, to_text
+from tui.text.scale import Scale, fit_scale
 from tui.text.series import Curve, make_curve
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False))
@@ -69,7 +57,7 @@ def test_any_series_in_any_size_is_a_full_picture(
 ) -> None:
     width, height = size
     bands = [[None if v is None else (v - 1, v + 2) for v in one] for one in series]
-    curves = [Curve(str(n), n, one, bands[n], bands[n], one, "±9.9") for n, one in enumerate(series)]
+    curves = [Curve(str(n), n, one, bands[n], bands[n], [one], "±9.9") for n, one in enumerate(series)]
     picture = draw_plot(curves, fit_scale(curves, log=log), width, height, glyphs=glyphs, cursor=cursor)  # pyright: ignore[reportArgumentType]
     assert len(picture) == height
     assert all(len(row) == width for row in picture)
@@ -87,29 +75,13 @@ def test_gap_is_not_bridged() -> None:
     assert count[1] < 0.65 * count[0]
 
 
-def test_lines_that_meet_lose_no_dot() -> None:
-    """Two lines through one cell: every dot of both is there."""
-    curves = [Curve("up", 0, [0.0, 10.0]), Curve("down", 1, [10.0, 0.0])]
-    scale = fit_scale(curves)
-
-    def dots(chosen: list[Curve]) -> dict[tuple[int, int], int]:
-        picture = draw_plot(chosen, scale, 40, 12)
-        return {
-            (y, x): ord(c.char) - 0x2800
-            for y, row in enumerate(picture)
-            for x, c in enumerate(row)
-            if 0x2800 < ord(c.char) < 0x2900
-        }
-
-    both, first, second = dots(curves), dots(curves[:1]), dots(curves[1:])
-    assert set(both) == set(first) | set(second)
-    assert all(both[place] == first.get(place, 0) | second.get(place, 0) for place in both)
-
-
-def test_arm_keeps_its_colour_and_the_last_is_on_top() -> None:
+def test_arm_keeps_its_colour_and_the_one_in_front_hides_others() -> None:
     flat = [Curve("a", 4, [1.0, 1.0]), Curve("b", 2, [1.0, 1.0])]
-    cells = [c for row in draw_plot(flat, Scale(1, 2, 0, 2), 40, 10) for c in row if c.strong]
-    assert {cell.colour for cell in cells} == {2}
+    for top in (2, 4):
+        cells = [c for row in draw_plot(flat, Scale(1, 2, 0, 2), 40, 10, top=top) for c in row if c.strong]
+        assert {cell.colour for cell in cells} == {top}
+    equal = [c.colour for row in draw_plot(flat, Scale(1, 2, 0, 2), 40, 10) for c in row if c.strong]
+    assert abs(equal.count(2) - equal.count(4)) <= 2, "in turn where none is in front"
 
 
 GLYPHS: list[GlyphSet] = ["braille", "block", "ascii"]
@@ -145,47 +117,60 @@ def test_control_without_spread_colours_its_zero_line_alone(
     for cell, flat in zip(both[-1], alone[-1], strict=True):
         assert cell.colour == 1 or cell == flat, "what has the control's colour is its flat line and nothing more"
     taken = sum(cell.colour == 1 for cell in both[-1])
-    dots = sum(count_dots(cell) for cell in both[-1] if cell.colour == 0)
-    assert dots == sum(map(count_dots, alone[-1])) - taken * count_dots(alone[-1][0])
     assert taken < len(both[-1]), "where the arms lie together the control is not lost"
 
 
-SHARES = {glyphs: st.dictionaries(
-    st.integers(0, 9), st.sets(st.tuples(st.integers(0, down - 1), st.integers(0, across - 1)), min_size=1), min_size=1,
-    max_size=5,
-) for glyphs, (across, down) in DOTS.items()}  # fmt: skip
+@pytest.mark.parametrize("glyphs", GLYPHS)
+@pytest.mark.parametrize("top", [None, 0, 1, 2])
+def test_arm_without_spread_has_no_cell_off_the_row_of_zeros(glyphs: GlyphSet, top: int | None) -> None:
+    """On a logarithmic axis 0 has the row at the bottom, with its number; marks and cursors change nothing."""
+    control = Curve("Control", 0, [0.0] * 30, label="0")
+    late = Curve("Bit", 1, [*[0.0] * 4, *(0.01 * 1.3**epoch for epoch in range(26))], label="1")
+    wild = Curve("Init", 2, [9.0 / epoch for epoch in range(1, 31)], label="2")
+    curves = [control, late, wild]
+    scale = fit_scale(curves, log=True)
+    assert scale is not None
+    picture = draw_plot(curves, scale, 90, 24, glyphs=glyphs, marks=True, top=top, cursor=9)
+    inside = area(picture, curves)
+    assert all(cell.colour != 0 for row in inside[:-1] for cell in row)
+    assert any(cell.colour == 0 for cell in inside[-1])
+    assert to_text(picture).splitlines()[len(inside) - 1].lstrip().startswith("0 ")
+    assert {cell.colour for row in inside for cell in row if cell.colour is not None} == {0, 1, 2}
 
 
-@given(st.sampled_from(GLYPHS).flatmap(lambda glyphs: st.tuples(st.just(glyphs), SHARES[glyphs])))
-def test_cell_has_the_colour_of_the_nearest_dot(case: tuple[GlyphSet, dict[int, set[tuple[int, int]]]]) -> None:
-    glyphs, share = case
-    across, down = DOTS[glyphs]
-    middle = complex((down - 1) / 2, (across - 1) / 2)
-
-    def distance(arm: int) -> float:
-        return min(abs(complex(*dot) - middle) for dot in share[arm])
-
-    chosen = choose_arm(share, glyphs)
-    assert chosen in share
-    assert all(distance(chosen) <= distance(arm) + 1e-9 for arm in share)
-    equal = [arm for arm in share if abs(distance(arm) - distance(chosen)) < 1e-9]
-    highest = min(min(share[arm])[0] for arm in equal)
-    assert chosen == [arm for arm in equal if min(share[arm])[0] == highest][-1], "the last drawn of equal ones"
-
-
-@pytest.mark.parametrize(
-    ("share", "chosen"),
-    [
-        ({0: {(3, 0)}, 1: {(1, 0)}}, 1),
-        ({1: {(1, 0)}, 0: {(3, 0)}}, 1),
-        ({0: {(3, 0), (3, 1)}, 1: {(0, 1)}}, 1),
-        ({1: {(0, 1)}, 0: {(3, 0), (3, 1)}}, 1),
-        ({0: {(3, 0)}, 1: {(3, 0)}}, 1),
-        ({1: {(2, 0)}, 0: {(2, 1)}}, 0),
-    ],
+@given(
+    st.lists(st.lists(st.floats(0, 10), min_size=2, max_size=12), min_size=1, max_size=5),
+    st.sampled_from(GLYPHS),
+    st.sampled_from([None, 0, 2]),
+    st.booleans(),
 )
-def test_colour_of_a_shared_cell(share: dict[int, set[tuple[int, int]]], chosen: int) -> None:
-    assert choose_arm(share, "braille") == chosen
+@settings(deadline=None, max_examples=80)
+def test_every_cell_shows_the_dots_of_its_owner_alone(
+    series: list[list[float]], glyphs: GlyphSet, top: int | None, log: bool
+) -> None:
+    """The oracle is each line drawn alone: a cell is what it is there, for one of the arms that pass through."""
+    lines = [Curve(str(n), n, one) for n, one in enumerate(series)]
+    scale = fit_scale([*lines, Curve("edges", 9, [0.01, 10.0])], log=log, decades=2)
+    together = area(draw_plot(lines, scale, 60, 14, glyphs=glyphs, top=top), lines)
+    alone = [area(draw_plot([line], scale, 60, 14, glyphs=glyphs), lines) for line in lines]
+    for y, row in enumerate(together):
+        for x, cell in enumerate(row):
+            here = [n for n, picture in enumerate(alone) if picture[y][x].strong]
+            assert cell.strong == bool(here)
+            if here:
+                assert cell.colour in here
+                assert cell.char == alone[cell.colour][y][x].char
+                assert top not in here or cell.colour == top
+
+
+@pytest.mark.parametrize("glyphs", GLYPHS)
+def test_marks_tell_lines_apart_without_colour(glyphs: GlyphSet) -> None:
+    """Every line has its mark at least once in every so many columns, also where all lines are the same."""
+    curves = [Curve(str(n), n, [5.0, 5.0]) for n in range(8)]
+    rows = area(draw_plot(curves, Scale(1, 2, 0, 10), 80, 14, glyphs=glyphs, marks=True), curves)
+    text = "".join(cell.char for row in rows for cell in row)
+    symbols = ASCII if glyphs == "ascii" else UNICODE
+    assert all(text.count(mark_arm(n, symbols)) >= len(rows[0]) // MARK_COLUMNS for n in range(8))
 
 
 @given(
@@ -213,15 +198,28 @@ def test_line_keeps_its_colour_whatever_bands_lie_over_it(
             assert cell.strong == bool(here)
             if here:
                 assert cell.colour in here
-                assert within[y][x] == cell
+                assert replace(within[y][x], band=0) == cell
             else:
                 assert not within[y][x].strong
 
 
-def test_first_replicas_dots_have_the_colour_of_the_arm_on_top() -> None:
-    curves = [Curve(str(n), n, [None] * 5, reference=[5.0] * 5) for n in (3, 1)]
-    cells = [c for row in area(draw_plot(curves, Scale(1, 5, 0, 10), 60, 14), curves) for c in row if c.char == "·"]
-    assert {cell.colour for cell in cells} == {1}
+def test_replicas_are_faint_lines_in_the_colour_of_their_arm() -> None:
+    whole = Curve("a", 3, [5.0] * 5, replicas=[[2.0] * 5, [8.0] * 5])
+    inside = area(draw_plot([whole], Scale(1, 5, 0, 10), 60, 14), [whole])
+    rows = {y: row for y, row in enumerate(inside) if any(cell.colour is not None for cell in row)}
+    assert len(rows) == 3
+    assert [all(cell.strong for cell in row) for row in rows.values()] == [False, True, False]
+    assert all(cell.colour == 3 for row in rows.values() for cell in row)
+    assert to_text([list(row) for row in rows.values()]).count("\n") == 2
+
+
+def test_many_replicas_take_no_more_dots_than_may_be_drawn() -> None:
+    """All of them are there, each with fewer dots."""
+    many = Curve("a", 0, [], replicas=[[float(n)] * 50 for n in range(200)])
+    inside = area(draw_plot([many], Scale(1, 50, 0, 199), 180, 52), [many])
+    dots = sum((ord(c.char) - 0x2800).bit_count() for row in inside for c in row if c.colour is not None)
+    assert dots <= 8000
+    assert all(any(cell.colour is not None for cell in row) for row in inside)
 
 
 def test_bands_are_shades_behind_the_line() -> None:
@@ -230,36 +228,6 @@ def test_bands_are_shades_behind_the_line() -> None:
     assert "░" in text
     assert "▒" in text
     assert text.index("░") < text.index("▒")
-
-
-@given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e5), st.integers(2, 12))
-def test_ticks_are_round_few_and_inside(low: float, span: float, count: int) -> None:
-    found = ticks(low, low + span, count)
-    assert len(found) <= count + 1
-    assert all(low - 1e-6 * span <= value <= low + span * (1 + 1e-6) for value in found)
-    if len(found) > 2:
-        step = found[1] - found[0]
-        mantissa = step / 10 ** math.floor(math.log10(step) + 1e-9)
-        assert min(abs(mantissa - m) for m in (1, 2, 5, 10)) < 1e-3
-
-
-def test_log_ticks_and_labels() -> None:
-    assert log_ticks(0.5, 200, 8) == [1.0, 10.0, 100.0]
-    assert log_ticks(0.5, 200, 9) == [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
-    assert log_ticks(0.09, 1100, 5) == pytest.approx([0.1, 1, 10, 100, 1000])
-    assert [format_tick(v) for v in (98.5, 0.0001, 1234567.0)] == ["98.5", "0.0001", "1.2e+06"]
-
-
-def test_scale_is_its_own_inverse_and_fits_flat_series() -> None:
-    for log in (False, True):
-        scale = Scale(1, 9, 0.5, 40.0, log)
-        assert [scale.value(scale.row(v, 17), 17) for v in (0.5, 3.0, 40.0)] == pytest.approx([0.5, 3.0, 40.0])
-    flat = fit_scale([Curve("a", 0, [3.0, 3.0])])
-    assert flat is not None
-    assert flat.low < 3.0 < flat.high
-    assert fit_scale([Curve("a", 0, [-1.0, 0.0])], log=True) is None
-    assert "no epoch has ended yet" in to_text(draw_plot([], None, 60, 10))
-    assert "no room" in to_text(draw_plot([], None, 20, 5))
 
 
 @given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4), min_size=1, max_size=9))
@@ -314,14 +282,17 @@ def test_arm_that_one_replica_is_left_of_is_drawn_and_named() -> None:
     curve = make_curve(series, "accuracy", 0)
     assert curve.middle == [2.0, 4.0, 3.0]
     assert curve.outer == [(1.0, 3.0), (2.0, 6.0), None]
-    assert curve.label == "n=1"
+    assert curve.label == "±2 at 2"
     spread = make_curve(series, "accuracy", 0, spread=True)
     assert spread.middle == [1.0, 2.0, None]
-    assert spread.label == "n=1"
+    assert spread.label == "±2 at 2"
+    assert make_curve(series, "accuracy", 0, spread=True, epoch=1).label == "±1"
+    assert make_curve(series, "accuracy", 0, spread=True, epoch=3).label == "–"
     alone = make_curve(add_runs(ArmSeries("a"), [1.0, 2.0]), "accuracy", 0, spread=True)
     assert alone.middle == [None, None]
-    pictures = [to_text(draw_plot([one, spread], fit_scale([spread]), 60, 12)) for one in (curve, alone)]
-    assert all(picture.count("n=1") == 2 for picture in pictures), "in the legend, drawn or not"
+    assert alone.label == "n=1"
+    picture = to_text(draw_plot([alone, spread], fit_scale([spread]), 60, 12))
+    assert "n=1" in picture, "in the legend, drawn or not"
 
 
 def test_arm_whose_replicas_all_diverged_shows_no_spread() -> None:
@@ -341,7 +312,7 @@ def test_arm_whose_replicas_all_diverged_shows_no_spread() -> None:
     ("runs", "ends", "label"),
     [
         ([[1.0, 2.0], [1.0, 4.0], [9.91]], {1: 1}, "±1 ~1"),
-        ([[1.0, 2.0], [9.91], [9.91]], {1: 2}, "n=1 ~2"),
+        ([[1.0, 2.0], [9.91], [9.91]], {1: 2}, "±4.2 at 1 ~2"),
         ([[1.0, 9.91], [9.91], [9.91]], {2: 1, 1: 2}, "3 diverged"),
         ([[1.0, 9.91], [1.0, 3.0]], {2: 1}, "±3.5 ~1"),
         ([], {1: 2}, "2 diverged"),

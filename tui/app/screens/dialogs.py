@@ -126,19 +126,20 @@ class TextView(LinesPane):
     text: var[str] = var("")
     needle: var[str] = var("")
 
-    def __init__(self, *, wraps: bool) -> None:
-        """Take whether lines that are too long are wrapped; those of a file are not."""
+    def __init__(self) -> None:
+        """Begin without a text."""
         super().__init__(name_id="text", cursor=False)
-        self.wraps = wraps
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the text."""
-        rows = self.text.splitlines() or ["(empty)"]
-        if self.wraps:
-            rows = [part for row in rows for part in textwrap.wrap(row, max(20, width)) or [""]]
+        rows = [row.expandtabs(4) for row in self.text.splitlines() or ["(empty)"]]
+        wrap = textwrap.TextWrapper(
+            max(20, width), drop_whitespace=False, replace_whitespace=False, break_on_hyphens=False
+        ).wrap
+        rows = [part for row in rows for part in (wrap(row) if len(row) > width else [row]) or [""]]
         lines: list[Line] = []
         for row in rows:
-            text = Text("".join(char if char.isprintable() else " " for char in row.expandtabs(4)))
+            text = Text("".join(char if char.isprintable() else " " for char in row))
             if self.needle:
                 text.highlight_words([self.needle], style="reverse", case_sensitive=False)
             lines.append(Line(text))
@@ -158,7 +159,7 @@ class ReaderHeading(TextPane):
 
     def make_text(self) -> Text:
         """Make the line."""
-        return Text(f"{self.heading}   {self.found}".rstrip())
+        return Text(f"{self.found}   {self.heading}".strip(), no_wrap=True, overflow="ellipsis")
 
 
 class Reader(Screen[None]):
@@ -204,7 +205,7 @@ class Reader(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out title, text and keys."""
         yield ReaderHeading(self.heading).data_bind(Reader.found)
-        yield TextView(wraps=self.path is None).data_bind(Reader.text, Reader.needle)
+        yield TextView().data_bind(Reader.text, Reader.needle)
         yield Keys()
 
     def on_mount(self) -> None:

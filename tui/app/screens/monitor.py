@@ -18,28 +18,31 @@ from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb
 from engine.study.paths import StudyPaths
-from engine.study.view import ArmView
 from tui.app.asking import ask
 from tui.app.follow import Follower, Picture
-from tui.app.gpus import describe_gpus
+from tui.app.machine import Gauge, Machine
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
 from tui.app.options import Options, may_change
-from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm
-from tui.app.screens.monitor_lines import describe_run
-from tui.app.screens.monitor_panes import ArmList, ArmPlot, Heading, Readout, RunList
-from tui.app.screens.run_menu import offer_run
+from tui.app.screens.monitor_panes import ArmList, Heading, NowList, Readout, Verdict
+from tui.app.screens.monitor_plots import ArmPlot, MonitorPlot, SpreadPlot
+from tui.app.screens.runs import RunsScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import Keys
 from tui.text.format import UNICODE, Symbols
 
 NARROW_COLUMNS, LOW_ROWS = 100, 30
-"""Below these, arms and runs share one place, as two pages."""
+"""Below these, pictures share one place, and arms and runs do."""
 
-ARM_VERBS: tuple[Verb, ...] = ("pause", "resume", "cancel")
-GPU_PERIOD_S = 2.0
+LEAST_GAUGES = 2
+"""Processors and memory, of which the first are known at the second look."""
+
+LEAST_ROWS, FRAME_ROWS = 6, 2
+"""Rows of the lists at least, and of their frame."""
+
+Plot = Literal["spread", "arm"]
+NAMES: dict[type[MonitorPlot], Plot] = {SpreadPlot: "spread", ArmPlot: "arm"}
 
 
 @dataclass
@@ -47,7 +50,7 @@ class PictureTaken(Message):
     """Brings what was read of the study."""
 
     picture: Picture
-    gpus: tuple[str, ...]
+    gauges: tuple[Gauge, ...]
 
 
 @dataclass
@@ -68,8 +71,8 @@ class MonitorScreen(Screen[None]):
 
     picture: var[Picture | None] = var(None)
     """The study as it was last read."""
-    gpus: var[tuple[str, ...]] = var(())
-    """A line per GPU."""
+    gauges: var[tuple[Gauge, ...]] = var(())
+    """How busy the machine is."""
     fault: var[str | None] = var(None)
     """Why the study could not be read the last time."""
     age_s: var[int] = var(0)
@@ -77,15 +80,24 @@ class MonitorScreen(Screen[None]):
     held: var[bool] = var(False)
     """The picture is kept while the study goes on."""
     measure: var[str] = var("accuracy")
-    spread: var[bool] = var(False)
-    """Whether the plot shows the SD of the measure instead of the measure."""
-    log_scale: var[bool] = var(False)
+    log_spread: var[bool | None] = var(None)
+    """Whether the axis of spreads is logarithmic; None leaves that to the values."""
+    log_arm: var[bool | None] = var(None)
+    """The same of one arm's axis."""
+    front: var[Plot] = var[Plot]("spread")
+    """The picture that keys act on; the only one where there is little room."""
+    full: var[bool] = var(False, toggle_class="-full")
+    """Whether that picture has the whole screen."""
     hidden: var[frozenset[str]] = var(frozenset())
     """Arms that the plot leaves out."""
     top: var[str | None] = var(None)
     """The arm under the cursor."""
     epoch: var[int] = var(2)
     """Where the plot says that values are to be read."""
+    cursor: var[int | None] = var(None)
+    """The epoch that somebody pointed at."""
+    narrow: var[bool] = var(False, toggle_class="-narrow")
+    """One picture is seen at a time."""
     small: var[bool] = var(False, toggle_class="-small")
     """Arms and runs share one place."""
     symbols: var[Symbols] = var(UNICODE)
@@ -94,23 +106,26 @@ class MonitorScreen(Screen[None]):
     """Which of both is seen there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "app.pop_screen", "Back"),
+        Binding("escape,q", "back", "Back"),
         Binding("r", "results", "Results"),
-        Binding("p", "pause", "Pause study"),
-        Binding("x", "cancel", "Cancel study"),
         Binding("m", "measure", "Measure"),
-        Binding("s", "spread", "SD"),
-        Binding("L", "log_scale", "Log-y"),
-        Binding("space", "hold", "Hold view"),
-        Binding("a", "arms", "Hide arm"),
-        Binding("left_square_bracket", "cursor(-1)", "Cursor", key_display="[ ]"),
-        Binding("right_square_bracket", "cursor(1)", "Cursor right", show=False),
-        Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+ -"),
-        Binding("minus", "zoom(0.5)", "Zoom out", show=False),
+        Binding("s", "picture", "Spread/arm"),
+        Binding("z", "full", "Zoom in"),
+        Binding("tab", "page", "Next pane", show=False),
+        Binding("left_square_bracket", "cursor(-1)", "Epoch", key_display="[ ]"),
+        Binding("right_square_bracket", "cursor(1)", "Epoch on", show=False),
+        Binding("plus,equals_sign", "zoom(2)", "Epochs", key_display="+ -"),
+        Binding("minus", "zoom(0.5)", "More epochs", show=False),
+        Binding("asterisk", "zoom_values(2)", "Values", key_display="* _"),
+        Binding("underscore", "zoom_values(0.5)", "More values", show=False),
         Binding("less_than_sign", "pan(-5)", "Pan left", show=False),
         Binding("greater_than_sign", "pan(5)", "Pan right", show=False),
         Binding("0", "reset", "Whole plot", show=False),
-        Binding("tab", "page", "Arms/Runs", show=False),
+        Binding("L", "log_scale", "Log axis"),
+        Binding("a", "arms", "Hide arm"),
+        Binding("space", "hold", "Hold view"),
+        Binding("p", "pause", "Pause study"),
+        Binding("x", "cancel", "Cancel study"),
         Binding("C", "go_on", "Continue study", show=False),
     ]
 
@@ -119,37 +134,64 @@ class MonitorScreen(Screen[None]):
         super().__init__()
         self.paths, self.options = paths, options
         self.set_reactive(MonitorScreen.symbols, options.symbols)
-        self.reading = False
+        self.reading, self.again = False, False
         self.read_at, self.was_finished = 0.0, True
         # What follows belongs to the thread that reads.
         self._follower: Follower | None = None
-        self._gpus: tuple[str, ...] = ()
-        self._gpus_at = 0.0
+        self._machine = Machine()
 
     def compose(self) -> ComposeResult:
-        """Lay out heading, plot, readout, arms beside runs, and keys."""
+        """Lay out heading, the two pictures, readout, arms beside what happens now, and keys."""
         cls = MonitorScreen
-        yield Heading(self.paths.name).data_bind(cls.picture, cls.fault, cls.held, cls.age_s)
-        yield ArmPlot(self.options.glyphs, name_id="plot", classes="box").data_bind(
-            cls.picture, cls.measure, cls.spread, cls.log_scale, cls.hidden, cls.top
-        )
-        yield Readout(id="readout").data_bind(cls.picture, cls.measure, cls.hidden, cls.epoch, cls.symbols)
+        yield Heading(self.paths.name).data_bind(cls.picture, cls.fault, cls.held, cls.age_s, cls.symbols)
+        with Horizontal(id="plots"):
+            for plot, log in ((SpreadPlot, cls.log_spread), (ArmPlot, cls.log_arm)):
+                yield plot(self.options.glyphs, name_id=NAMES[plot], classes="box").data_bind(
+                    cls.picture, cls.measure, cls.hidden, cls.top, log_axis=log, epoch_read=cls.cursor
+                )
+        yield Readout(id="readout").data_bind(cls.picture, cls.measure, cls.top, cls.epoch, cls.symbols)
         with Horizontal(id="below"):
             yield ArmList(name_id="arms", classes="box").data_bind(cls.picture, cls.fault, cls.hidden, cls.symbols)
-            yield RunList(name_id="runs", classes="box").data_bind(cls.picture, cls.gpus, cls.symbols)
+            yield NowList(name_id="runs", classes="box").data_bind(cls.picture, cls.gauges, cls.symbols)
+        yield Verdict(id="verdict").data_bind(cls.picture, cls.top, cls.symbols)
         yield Keys()
 
     def on_mount(self) -> None:
         """Read the study now, and again whenever the clock strikes."""
         self.query_one("#arms").focus()
+        plot = self.query_one(SpreadPlot)
         # Not by a message: the readout would be sent with the last epoch first, then with this one.
-        self.watch(self.query_one(PlotView), "epoch", self.read_at_epoch)
+        self.watch(plot, "epoch", self.read_at_epoch)
+        for name in ("first", "last", "cursor"):
+            self.watch(plot, name, self.follow_epochs, init=False)
+        self.watch_front()
         self.look()
         self.set_interval(self.options.refresh_s, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Find out whether there is room for arms beside runs."""
+        """Find out whether there is room for pictures, and for arms and runs, beside each other."""
         self.small = self.size.width < NARROW_COLUMNS or self.size.height < LOW_ROWS
+        self.narrow = self.size.width < NARROW_COLUMNS
+
+        self.share_height()
+
+    def watch_picture(self) -> None:
+        """Give the lists the rows that they need, as far as there is room."""
+        self.share_height()
+
+    def share_height(self) -> None:
+        """Leave to the pictures the rows that the lists do not fill."""
+        if self.picture is None:
+            return
+        gauges = max(len(self.gauges), LEAST_GAUGES) if self.picture.snapshot.supervised else 0
+        arms = len(self.picture.snapshot.arms)
+        now = arms + gauges + len(self.picture.training) + 2 * self.picture.snapshot.supervised
+        seen = (arms + 1, now) if not self.small else (now,) if self.page == "runs" else (arms + 1,)
+        needed = FRAME_ROWS + max(seen)
+        rows = max(LEAST_ROWS, min(needed, self.size.height * 2 // 5))
+        below = self.query_one("#below")
+        if below.styles.height is None or below.styles.height.value != rows:
+            below.styles.height = rows
 
     def on_screen_resume(self) -> None:
         """Read the study at once where another screen was in front of it."""
@@ -158,6 +200,13 @@ class MonitorScreen(Screen[None]):
     def watch_page(self, page: str) -> None:
         """Bring the other page to the front; which it is matters only where there is little room."""
         self.set_class(page == "runs", "-runs")
+        self.share_height()
+
+    def watch_front(self) -> None:
+        """Show which picture keys act on."""
+        self.set_class(self.front == "arm", "-arm")
+        for plot in self.query(MonitorPlot):
+            plot.active = plot.id == self.front
 
     # Reading -------------------------------------------------------------------------------------------------------
 
@@ -169,31 +218,34 @@ class MonitorScreen(Screen[None]):
 
     def look(self) -> None:
         """Start to read the study, unless that is going on: two readers would count the same epochs twice."""
-        if not self.reading:
-            self.reading = True
-            self._read()
+        if self.reading:
+            self.again = True
+            return
+        self.reading, self.again = True, False
+        self._read(self.top)
 
     @work(thread=True, group="look")
-    def _read(self) -> None:
+    def _read(self, focus: str | None) -> None:
         """Read the study outside the event loop: file systems may take their time."""
         try:
             self._follower = self._follower or Follower(self.paths)
-            picture = self._follower.look()
+            picture = self._follower.look(focus)
         except NondetError as error:
             self.post_message(ReadingFailed(str(error)))
             return
-        if time.monotonic() - self._gpus_at >= GPU_PERIOD_S:
-            self._gpus, self._gpus_at = tuple(describe_gpus()), time.monotonic()
-        self.post_message(PictureTaken(picture, self._gpus))
+        gauges = self._machine.look() if picture.snapshot.supervised else ()
+        self.post_message(PictureTaken(picture, gauges))
 
     def on_reading_failed(self, event: ReadingFailed) -> None:
         """Show why the study cannot be read."""
-        self.reading, self.fault = False, event.reason
+        self.reading, self.again, self.fault = False, False, event.reason
 
     def on_picture_taken(self, event: PictureTaken) -> None:
         """Show what was read, and tell the end of the study once."""
         picture, first = event.picture, self.picture is None
-        self.reading, self.fault, self.gpus = False, None, event.gpus
+        self.reading, self.fault = False, None
+        if picture != self.picture:  # where nothing happens, nothing is sent
+            self.gauges = event.gauges
         self.read_at, self.age_s = time.monotonic(), 0
         if first and "perplexity" in picture.measures:
             self.measure = "perplexity"
@@ -202,11 +254,13 @@ class MonitorScreen(Screen[None]):
         self.picture = picture
         ended = picture.snapshot.finished and not picture.snapshot.supervised
         if ended and not self.was_finished:
-            done, total = picture.snapshot.counts.get("done", 0), len(picture.snapshot.runs)
-            self.post_message(StudyEnded(picture.snapshot.study, done, total))
+            counts, total = picture.snapshot.counts, len(picture.snapshot.runs)
+            ended_as = StudyEnded(picture.snapshot.study, counts.get("done", 0), total, counts.get("failed", 0))
+            self.post_message(ended_as)
         if ended != self.was_finished:
             self.was_finished = ended
-            self.refresh_bindings()
+        if self.again:  # somebody wanted to see another arm meanwhile
+            self.look()
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
@@ -214,37 +268,31 @@ class MonitorScreen(Screen[None]):
         """Take the epoch that the plot points at."""
         self.epoch = epoch
 
+    def follow_epochs(self) -> None:
+        """Show the same epochs in both pictures."""
+        plot = self.query_one(SpreadPlot)
+        self.query_one(ArmPlot).follow(plot)
+        self.cursor = plot.cursor
+
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
-        """Draw the arm under the cursor on top."""
+        """Draw the arm under the cursor in front, and alone; its replicas are read first."""
         event.stop()
-        if event.view.id == "arms":
+        if event.view.id == "arms" and event.key != self.top:
             self.top = event.key
+            self.look()
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
-        """List the runs of an arm."""
+        """Open the runs of an arm."""
         event.stop()
-        if self.picture is None:
-            return
-        arm = next(arm for arm in self.picture.snapshot.arms if arm.name == event.key)
-        rows = [(run.id, describe_run(number, run)) for number, run in enumerate(arm.runs, start=1)]
-        if not (self.options.readonly or self.was_finished):
-            rows += [(verb, f"      {verb} every run of this arm that has not ended") for verb in ARM_VERBS]
-        runs = {run.id: run for run in arm.runs}
+        if self.picture is not None and self._follower is not None:
+            self.app.push_screen(RunsScreen(self.paths, self.options, event.key, self._follower, self.picture))
 
-        def opened(key: str | None) -> None:
-            if key in ARM_VERBS:
-                self.ask_arm(arm, key)
-            elif key is not None:
-                offer_run(self.app, self.paths, runs[key], readonly=self.options.readonly)
-
-        title = f"{printable(arm.name)}: replica, state, epoch, accuracy   (Enter opens the log and its actions)"
-        self.app.push_screen(Choose(title, rows), opened)
+    def on_click(self, event: events.Click) -> None:
+        """Bring a picture that is clicked to the front."""
+        if isinstance(event.widget, MonitorPlot):
+            self.front = NAMES[type(event.widget)]
 
     # What keys do --------------------------------------------------------------------------------------------------
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to pause or cancel a study only until it has ended."""
-        return action not in ("pause", "cancel") or not self.was_finished
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""
@@ -252,13 +300,27 @@ class MonitorScreen(Screen[None]):
             found = self.picture.measures
             self.measure = found[(found.index(self.measure) + 1) % len(found) if self.measure in found else 0]
 
-    def action_spread(self) -> None:
-        """Put the SD over replicas on the y-axis, or the measure itself again."""
-        self.spread = not self.spread
+    def action_picture(self) -> None:
+        """Bring the other picture to the front: keys act on it, and where there is little room it is the one shown."""
+        self.front = "arm" if self.front == "spread" else "spread"
+
+    def action_full(self) -> None:
+        """Give the picture that keys act on the whole screen, or its place again."""
+        self.full = not self.full
+
+    def action_back(self) -> None:
+        """Leave the whole-screen picture, else the screen."""
+        if self.full:
+            self.full = False
+        else:
+            self.app.pop_screen()
 
     def action_log_scale(self) -> None:
-        """Make the y-axis logarithmic, or linear again."""
-        self.log_scale = not self.log_scale
+        """Make the axis of the picture logarithmic, or linear again."""
+        if self.front == "spread":
+            self.log_spread = not self.query_one(SpreadPlot).log_scale
+        else:
+            self.log_arm = not self.query_one(ArmPlot).log_scale
 
     def action_arms(self) -> None:
         """Hide the arm under the cursor in the plot, or show it again."""
@@ -268,19 +330,24 @@ class MonitorScreen(Screen[None]):
 
     def action_cursor(self, epochs: int) -> None:
         """Move the cursor that reads values."""
-        self.query_one(PlotView).move_cursor(epochs)
+        self.query_one(SpreadPlot).move_cursor(epochs)
 
     def action_zoom(self, factor: float) -> None:
         """Show fewer epochs, or more."""
-        self.query_one(PlotView).zoom(factor)
+        self.query_one(SpreadPlot).zoom(factor)
+
+    def action_zoom_values(self, factor: float) -> None:
+        """Show the values of the picture larger, or smaller."""
+        self.query_one(f"#{self.front}", MonitorPlot).zoom_values(factor)
 
     def action_pan(self, epochs: int) -> None:
         """Show other epochs."""
-        self.query_one(PlotView).pan(epochs)
+        self.query_one(SpreadPlot).pan(epochs)
 
     def action_reset(self) -> None:
-        """Show the whole plot, without a cursor."""
-        self.query_one(PlotView).reset()
+        """Show whole plots, without a cursor."""
+        for plot in self.query(MonitorPlot):
+            plot.reset()
 
     def action_hold(self) -> None:
         """Keep what is shown while the study goes on, or follow it again."""
@@ -299,7 +366,7 @@ class MonitorScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Hold the training of the study, or let it go on."""
-        if self.picture is None or not may_change(self, self.options):
+        if self.picture is None or self.has_ended("pause") or not may_change(self, self.options):
             return
         paused = self.picture.snapshot.control.paused
         said = "going on" if paused else "pausing: running epochs wait where they are"
@@ -308,7 +375,7 @@ class MonitorScreen(Screen[None]):
 
     def action_cancel(self) -> None:
         """Stop the study; finished runs are kept."""
-        if not may_change(self, self.options):
+        if self.has_ended("cancel") or not may_change(self, self.options):
             return
 
         def stop(yes: bool | None) -> None:
@@ -317,12 +384,12 @@ class MonitorScreen(Screen[None]):
 
         self.app.push_screen(Confirm(f"Stop {printable(self.paths.name)}? Finished runs are kept."), stop)
 
+    def has_ended(self, verb: Verb) -> bool:
+        """Tell whether the study has ended, and say then that there is nothing to pause or cancel."""
+        if self.was_finished:
+            self.notify(f"the study has ended: nothing is left to {verb}")
+        return self.was_finished
+
     def action_go_on(self) -> None:
         """Train what is missing."""
         self.post_message(ContinueStudy(self.paths))
-
-    def ask_arm(self, arm: ArmView, verb: Verb) -> None:
-        """Make a request about every run of an arm; runs that another arm shares are meant too."""
-        runs = [run.id for run in arm.runs if run.state.status != "done"]
-        ask(self, self.paths, verb, f"asked the runs of {printable(arm.name)} to {verb}", runs=runs)
-        self.look()

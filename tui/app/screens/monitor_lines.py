@@ -1,4 +1,4 @@
-"""Renders the tables below the monitor's plot as lines: pure functions of what was read of a study."""
+"""Renders the lists of the monitor as lines: pure functions of what was read of a study."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from rich.text import Text
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
-from engine.study.metrics_record import NOTHING, ArmMeasures
-from engine.study.series import Sum
-from engine.study.view import ArmView, RunView
-from tui.app.follow import Picture
+from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate
+from engine.study.view import ArmView
+from tui.app.follow import Picture, Training
+from tui.app.machine import Gauge
 from tui.app.schemes import arm_style
-from tui.app.widgets.lines import Line
-from tui.commands.listing import find_obstacles
-from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten_apart
+from tui.app.widgets.lines import Line, wrap_lines
+from tui.commands.progress import count_lost, find_obstacles, format_bar
+from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten, shorten_apart
 from tui.text.series import has_spread
+from tui.text.sparks import draw_spark
+from tui.text.whiskers import draw_interval, fit_axis
 
-GLYPHS = {
-    "done": UNICODE.done, "running": UNICODE.running, "failed": UNICODE.failed, "queued": UNICODE.queued,
-    "lost": UNICODE.lost, "stale": UNICODE.lost, "cancelled": UNICODE.queued,
-}  # fmt: skip
-FIGURE_WIDTH = 9
-"""Columns of one measure."""
+FIGURE_WIDTH = 8
+"""Columns of a figure."""
+
+WHISKER_WIDTHS = (7, 25)
+"""Columns of an interval at least and at most."""
+
+ROOMY_WIDTH = 15
+"""Columns of an interval beyond which other measures come first."""
+
+EXTRA_WIDTH = 13
+"""Columns of a measure that has no picture."""
 
 MARK_WIDTH = 2
 """Columns of an arm's mark and the blank behind it."""
@@ -32,26 +39,49 @@ MARK_WIDTH = 2
 NAME_WIDTH = 14
 """Columns that an arm's name gets at least."""
 
+BAR_WIDTHS = (12, 6, 0)
+"""Columns of a bar of progress, from where there is room to where there is none."""
+
 HEAD_WIDTH = 9
 """The same before the marks of its runs."""
+
+LEAST_SPARK, SPARK_WIDTH = 6, 12
+"""Columns of a row of bars, beside which names give way, and those that it has at most."""
 
 
 def name_arms(picture: Picture, width: int, symbols: Symbols) -> list[str]:
     """Return the arms' marks and names in at most `width` columns, cut so that no two different ones look alike."""
     names = [printable(arm.name) for arm in picture.snapshot.arms]
-    names = shorten_apart([fit_name(name, len(name)) for name in names], width - MARK_WIDTH)
+    names = shorten_apart([fit_name(name, len(name)) for name in names], width - MARK_WIDTH, symbols)
     return [f"{mark_arm(number, symbols)} {name}" for number, name in enumerate(names)]
 
 
 def longest_name(picture: Picture) -> int:
     """Return the columns of the longest of what `name_arms` returns where nothing is cut."""
-    return MARK_WIDTH + max(len(printable(arm.name)) for arm in picture.snapshot.arms)
+    return MARK_WIDTH + max((len(printable(arm.name)) for arm in picture.snapshot.arms), default=0)
+
+
+def run_glyph(status: str, symbols: Symbols, *, diverged: bool = False) -> str:
+    """Return the state of a run as one character."""
+    if diverged:
+        return symbols.diverged
+    glyphs = {"done": symbols.done, "running": symbols.running, "failed": symbols.failed}
+    return glyphs.get(status, symbols.lost if status in ("lost", "stale") else symbols.queued)
+
+
+def describe_counts(arm: ArmView, symbols: Symbols) -> str:
+    """Return how many replicas of all are done, then those that failed and diverged, where there are any."""
+    done, lost = arm.counts.get("done", 0), count_lost(arm)
+    parts = [f"{done}/{len(arm.runs)}{symbols.done if done == len(arm.runs) and not arm.diverged else ''}"]
+    parts += [f"{symbols.failed}{lost}"] if lost else []
+    parts += [f"{symbols.diverged}{arm.diverged}"] if arm.diverged else []
+    return " ".join(parts)
 
 
 def arm_lines(
     picture: Picture, *, hidden: Collection[str], width: int, theme: str, symbols: Symbols = UNICODE
 ) -> list[Line]:
-    """Make a line per arm with its measures so far; measures for which there is no room are left out.
+    """Make a line per arm: name, progress, SD and disagreement with their intervals on an axis for all arms.
 
     Args:
         picture: The study as it was last read.
@@ -61,117 +91,194 @@ def arm_lines(
         symbols: What can be shown.
     """
     arms = picture.snapshot.arms
-    counts = [f"{arm.counts.get('done', 0)}/{len(arm.runs)}" for arm in arms]
-    wide = max(map(len, ("runs", *counts)))
-    diverged = max((len(f" {UNICODE.diverged}{arm.diverged}") for arm in arms if arm.diverged), default=0)
-    taken = len(" ") + wide + len(" ✓") + diverged
-    columns = list_columns("monitor", text=any(arm.text for arm in picture.metrics.values()))
-    columns = columns[: max(1, (width - NAME_WIDTH - taken) // FIGURE_WIDTH)]
-    room = min(longest_name(picture), max(NAME_WIDTH, width - taken - FIGURE_WIDTH * len(columns)))
-    head = f"{'arm':{room}} {'runs':>{wide}}  " + "".join(f"{column.short:>{FIGURE_WIDTH}}" for column in columns)
-    lines = [Line(Text(head, style="dim"))]
-    names = name_arms(picture, room, symbols)
-    for number, arm in enumerate(arms):
-        row = Text(no_wrap=True)
-        mark = " " if arm.name not in hidden else "·"
-        row.append(f"{names[number]:{room}}", arm_style(number, theme, strong=True))
-        row.append(f"{mark}{counts[number]:>{wide}} {arm_glyph(arm)}")
-        row.append(_format_figures(arm, picture.metrics.get(arm.name), columns))
+    found = [picture.metrics.get(arm.name) for arm in arms]
+    drawn, extra = _choose_measures(picture)
+    counts = [describe_counts(arm, symbols) for arm in arms]
+    wide = max((len(one) for one in ("runs", *counts)), default=0)
+    room, bar, whisker = _share_room(longest_name(picture), wide, drawn=len(drawn), extra=len(extra), width=width)
+    cell = FIGURE_WIDTH + whisker + 1
+    left = room + 1 + bar + bool(bar) + wide + 1
+    extra = extra[: max(0, (width - left - cell * len(drawn)) // EXTRA_WIDTH)]
+    axes = [fit_axis(_find(one, measure) for one in found) for measure in drawn]
+    heads = "".join(f"{_head(measure, cell - 2):{cell}}" for measure in drawn)
+    heads += "".join(f"{_head(measure, EXTRA_WIDTH - 1):>{EXTRA_WIDTH}}" for measure in extra)
+    lines = [Line(Text(f"{'arm':{room}} {'runs':>{left - room - 2}} {heads}".rstrip(), style="dim"))]
+    for number, (arm, name) in enumerate(zip(arms, name_arms(picture, room, symbols), strict=True)):
+        style = arm_style(number, theme)
+        row = Text(no_wrap=True).append(f"{name:{room}}", style)
+        row.append(symbols.hidden if arm.name in hidden else " ")
+        if bar:
+            row.append(format_bar(arm, symbols, bar), style).append(" ")
+        row.append(f"{counts[number]:>{wide}} ")
+        measures = found[number]
+        reason = explain_no_spread(arm, measures, picture)
+        if reason is not None:
+            row.append(shorten(reason, max(1, width - left), symbols), "dim")
+        else:
+            for measure, axis in zip(drawn, axes, strict=True):
+                estimate = _find(measures, measure)
+                row.append(f"{format_number(estimate.value, measure.digits, symbols):>{FIGURE_WIDTH - 1}} ")
+                row.append(
+                    "" if axis is None or not whisker else draw_interval(estimate, axis, whisker, symbols), style
+                ).append(" ")
+            for measure in extra:
+                estimate = _find(measures, measure)
+                row.append(f"{format_number(estimate.value, measure.digits, symbols):>{EXTRA_WIDTH}}")
+        row.rstrip()
         lines.append(Line(row, arm.name))
     return lines
 
 
-def _format_figures(arm: ArmView, measures: ArmMeasures | None, columns: Sequence[Measure]) -> str:
-    """Format an arm's measures and how many replicas diverged.
-
-    Where all did, that stands alone: failing alike is no agreement.
-    """
-    if arm.diverged and arm.diverged == arm.counts.get("done", 0):
-        return f"  {arm.diverged} diverged"
-    found = [NOTHING if measures is None else measures.find(column.key) for column in columns]
-    cells = [format_number(one.value, column.digits) for one, column in zip(found, columns, strict=True)]
-    row = "".join(f"{cell:>{FIGURE_WIDTH}}" for cell in cells)
-    return f"{row} {UNICODE.diverged}{arm.diverged}" if arm.diverged else row
+def _find(measures: ArmMeasures | None, measure: Measure) -> Estimate:
+    """Return a measure of an arm; nothing where it was not measured yet."""
+    return NOTHING if measures is None else measures.find(measure.key)
 
 
-def describe_figures(found: Sum, ended: int) -> str:
-    """Describe the replicas of an arm at one epoch.
+def _choose_measures(picture: Picture) -> tuple[list[Measure], list[Measure]]:
+    """Return the measures that are drawn with their intervals, SD and disagreement, and those that are numbers."""
+    columns = list_columns("monitor", text=any(arm.text for arm in picture.metrics.values()))
+    sd = next(measure for measure in columns if measure.statistic == "sd")
+    drawn = [measure for measure in columns if measure is sd or measure.key == "disagreement"]
+    return drawn, [measure for measure in columns if measure not in drawn]
+
+
+def _share_room(longest: int, counts: int, *, drawn: int, extra: int, width: int) -> tuple[int, int, int]:
+    """Return the columns of names, of bars of progress and of intervals.
+
+    Names give way last: first the bars become shorter, then the intervals. What is left beyond is for more measures.
 
     Args:
-        found: Their figures.
-        ended: How many of these come from replicas that diverged in this epoch.
+        longest: Columns of the longest name.
+        counts: Columns of the numbers of runs.
+        drawn: Measures with an interval.
+        extra: Measures that are numbers alone.
+        width: Columns in all.
     """
-    note = f" ({ended} diverged)" if ended else ""
-    if not has_spread(found, ended):
-        return f"{found.mean:.2f} n={found.n}{note}"
-    return f"{found.mean:.2f} ±{found.sd:.2g} [{found.low:.2f}–{found.high:.2f}] n={found.n}{note}"
+    least, most = WHISKER_WIDTHS
+    lefts = {bar: width - (1 + bar + bool(bar) + counts + 1) - drawn * (FIGURE_WIDTH + 1) for bar in BAR_WIDTHS}
+    needed = min(longest, 2 * NAME_WIDTH) + drawn * least
+    bar, left = next(((bar, left) for bar, left in lefts.items() if left >= needed), (0, lefts[0]))
+    room = max(NAME_WIDTH, min(longest, left - drawn * least))
+    whisker = (left - room) // drawn
+    roomy = (left - room - extra * EXTRA_WIDTH) // drawn
+    return room, bar, 0 if whisker < least else min(most, max(roomy, min(whisker, ROOMY_WIDTH)))
 
 
-def run_lines(
-    picture: Picture, gpus: Sequence[str], *, width: int, theme: str, symbols: Symbols = UNICODE
+def _head(measure: Measure, width: int) -> str:
+    """Return the title of a measure with its unit, as long as there is room."""
+    full, short = f"{measure.title}, {measure.unit}", f"{measure.short}, {measure.unit}"
+    return next((head for head in (full, short) if len(head) <= width), shorten(measure.short, width))
+
+
+def explain_no_spread(arm: ArmView, measures: ArmMeasures | None, picture: Picture) -> str | None:
+    """Say why an arm has no spread to show; None where it has one.
+
+    One replica has none, and neither have replicas that all diverged: that they fail alike is no agreement. An arm
+    that was not measured yet has that of its epochs so far.
+    """
+    done = arm.counts.get("done", 0)
+    if arm.diverged and arm.diverged == done:
+        return f"{arm.diverged} diverged: no spread"
+    if measures is not None and measures.n > 1:
+        return None
+    spread = arm.spread
+    if spread is not None and spread.n > max(1, spread.diverged):
+        return f"SD {spread.sd:.2g} of {spread.n} at epoch {spread.epoch}"
+    if any(run.trained for run in arm.runs):
+        return "one replica so far: no spread"
+    lost = count_lost(arm)
+    return f"{lost} failed: no spread" if lost else "waiting"
+
+
+def now_lines(
+    picture: Picture,
+    gauges: Sequence[Gauge],
+    *,
+    width: int,
+    theme: str,
+    symbols: Symbols = UNICODE,
 ) -> list[Line]:
-    """Make the lines of a glyph per run, then of what is training, obstacles and GPUs.
+    """Make the lines of what is training, of what stands in the way, of the machine, then a mark per run.
 
     Args:
         picture: The study as it was last read.
-        gpus: A line each.
+        gauges: How busy the machine is; shown while the study runs.
         width: Columns of a line.
         theme: Whose colours the arms have.
         symbols: What can be shown.
     """
+    lines = _list_training(picture, width, theme, symbols)
+    for text in find_obstacles(picture.snapshot):
+        lines += wrap_lines(text, width, indent="  ")
+    if picture.snapshot.supervised:
+        lines += [_draw_gauge(gauge, width, symbols) for gauge in gauges]
+    return [*lines, *_mark_runs(picture, width, theme, symbols)]
+
+
+def _list_training(picture: Picture, width: int, theme: str, symbols: Symbols) -> list[Line]:
+    """Make a line per slot and arm that is being trained: how far its first replica is, and how accurate."""
+    if not picture.training:
+        return []
+    measure = "perplexity" if "perplexity" in picture.measures else "accuracy"
+    whats = [_count_replicas(one) for one in picture.training]
+    slot, what = (max(map(len, texts)) for texts in ([one.slot for one in picture.training], whats))
+    epochs = [f"{one.first.trained}/{one.first.planned_epochs}" for one in picture.training]
+    at = max(len("epoch"), *map(len, epochs))
+    right = f"{'epoch':>{at}} {'acc %' if measure == 'accuracy' else 'PPL':>6}"
+    left = width - slot - what - len(right) - 4
+    room = max(MARK_WIDTH + 3, min(longest_name(picture), max(NAME_WIDTH, left - LEAST_SPARK - 1), left))
+    spark = max(0, min(SPARK_WIDTH, left - room - 1))
+    names = name_arms(picture, room, symbols)
+    lines = [Line(Text(f"{'slot':{slot}} {'training':{room + what + 1}}  {right}", "dim", no_wrap=True))]
+    for one, many, epoch in zip(picture.training, whats, epochs, strict=True):
+        values = [value for value in one.curves.get(measure, ()) if value is not None]
+        figure = f"{values[-1]:.2f}" if values else symbols.missing
+        row = Text(f"{one.slot:{slot}} ", no_wrap=True).append(f"{names[one.arm]:{room}}", arm_style(one.arm, theme))
+        row.append(f" {many:{what}}  {epoch:>{at}} {figure:>6}")
+        row.append(f" {draw_spark(values, spark, symbols)}" if spark else "", arm_style(one.arm, theme, strong=False))
+        lines.append(Line(row))
+    return lines
+
+
+def _count_replicas(one: Training) -> str:
+    return f"r{one.replicas[0]}" if len(one.replicas) == 1 else f"{len(one.replicas)} reps"
+
+
+def _draw_gauge(gauge: Gauge, width: int, symbols: Symbols) -> Line:
+    """Draw one part of the machine: how busy it is in percent, its history, what else there is to know."""
+    head = f"{gauge.name:6} {gauge.busy:>3.0f} %  {gauge.text}"
+    spark = min(SPARK_WIDTH, width - len(head) - 2)
+    drawn = draw_spark(gauge.history, spark, symbols, low=0.0, high=100.0) if spark > 2 else ""
+    return Line(Text(f"{head}  {drawn}".rstrip(), no_wrap=True))
+
+
+def _mark_runs(picture: Picture, width: int, theme: str, symbols: Symbols) -> list[Line]:
+    """Make the lines of a mark per run."""
     lines: list[Line] = []
-    longest, most = longest_name(picture), max(len(arm.runs) for arm in picture.snapshot.arms)
+    longest, most = longest_name(picture), max((len(arm.runs) for arm in picture.snapshot.arms), default=0)
     head = min(longest, max(HEAD_WIDTH, width // 3, width - most - len(" ")))
     room = max(1, width - head - len(" "))
     heads = name_arms(picture, head, symbols)
     for number, arm in enumerate(picture.snapshot.arms):
-        glyphs = "".join(UNICODE.diverged if run.state.diverged else GLYPHS[run.state.status] for run in arm.runs)
+        glyphs = "".join(run_glyph(run.state.status, symbols, diverged=run.state.diverged) for run in arm.runs)
         rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
         for place, part in enumerate(rows):
-            name = heads[number] if place == 0 else ""
-            row = Text.assemble((f"{name:{head}} ", arm_style(number, theme)), part)
+            row = Text.assemble((f"{heads[number] if place == 0 else '':{head}} ", arm_style(number, theme)), part)
             lines.append(Line(row, arm.name if place == 0 else None))
-    lines += _list_training(picture, width, symbols)
-    lines += [Line(Text(line)) for line in find_obstacles(picture.snapshot)]
-    lines += [Line(Text(line)) for line in gpus]
     return lines
 
 
-def _list_training(picture: Picture, width: int, symbols: Symbols) -> list[Line]:
-    """Make a line per run that is being trained, below the name of the first of its arms."""
-    training: dict[str, tuple[int, RunView]] = {}
-    for number, arm in enumerate(picture.snapshot.arms):
-        for run in arm.runs:
-            if run.state.status == "running":
-                training.setdefault(run.id, (number, run))
-    at = [f"epoch {run.trained}/{run.planned_epochs}" for _, run in training.values()]
-    room = min(longest_name(picture), max(1, width - len("●  ") - max(map(len, at), default=0)))
-    names = name_arms(picture, room, symbols)
-    return [
-        Line(Text(f"{UNICODE.running} {names[number]:{room}} {where}"))
-        for (number, _), where in zip(training.values(), at, strict=True)
-    ]
-
-
-def arm_glyph(arm: ArmView) -> str:
-    """Return an arm's state as one character."""
-    if any(arm.counts.get(status) for status in ("failed", "lost", "stale")):
-        return UNICODE.failed
-    if arm.diverged:
-        return UNICODE.diverged
-    if arm.counts.get("done", 0) == len(arm.runs):
-        return UNICODE.done
-    return UNICODE.running if arm.counts.get("running") else UNICODE.queued
-
-
-def describe_run(number: int, run: RunView) -> str:
-    """Describe a run in one line."""
-    result = run.state.result
-    accuracy = run.latest.test_accuracy if run.latest else None if result is None else result.test_accuracy
-    finished = run.diverged_epoch or run.planned_epochs
-    done = finished if run.state.status == "done" else run.trained
-    reason = f"   {printable(run.state.reason)}" if run.state.reason else ""
-    diverged = f"  {UNICODE.diverged} diverged" if run.state.diverged else ""
-    glyph = GLYPHS[run.state.status]
-    at = f"{done:>4}/{run.planned_epochs}"
-    return f"{number:>4}  {glyph} {run.state.status:9} {at:>9}  {format_number(accuracy, 2):>7}{diverged}{reason}"
+def describe_epoch(picture: Picture, name: str, measure: str, epoch: int, symbols: Symbols = UNICODE) -> str:
+    """Describe the replicas of an arm at one epoch: mean, SD, least and most, how many there are and diverged."""
+    found = picture.series[name].at(measure, epoch)
+    place = picture.find_arm(name)
+    if found is None or place is None:
+        return "no replica is there yet"
+    ended = place[1].diverged_epochs.get(epoch, 0) if measure == "accuracy" else 0
+    count = f"{found.n} replica{'' if found.n == 1 else 's'}" + (f", {ended} diverged" if ended else "")
+    if not has_spread(found, ended):
+        return f"{found.mean:.2f} of {count}"
+    return (
+        f"mean {found.mean:.2f} {symbols.plus_minus}{found.sd:.2g} SD, least {found.low:.2f}, most {found.high:.2f}, "
+        f"{count}"
+    )

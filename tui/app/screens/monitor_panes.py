@@ -1,41 +1,51 @@
-"""The parts of the monitor: each is bound to what it shows of the screen's attributes, and draws that."""
+"""The parts of the monitor that are text: each is bound to what it shows of the screen's attributes, and draws that."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rich.text import Text
-from textual import events
 from textual.reactive import var
 
-from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
+from engine.study.view import StudySnapshot
 from tui.app.follow import Picture
+from tui.app.machine import Gauge
 from tui.app.schemes import arm_style
-from tui.app.screens.monitor_lines import MARK_WIDTH, arm_lines, describe_figures, longest_name, name_arms, run_lines
+from tui.app.screens.monitor_lines import arm_lines, describe_epoch, now_lines
 from tui.app.widgets.lines import Line, wrap_lines
-from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change
-from tui.app.widgets.plotview import PlotView
+from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
-from tui.text.format import ASCII, UNICODE, Symbols, describe_state, format_seconds
-from tui.text.series import Curve, count_ended, make_curve
-
-LEGEND_SHARE = 5
-"""The legend's names have one part in so many of the screen's columns."""
+from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm
+from tui.text.verdict import make_verdicts
 
 STALE_S = 3
 """A picture that is older says so."""
+
+READOUT_NAME = 30
+"""Columns of a name before figures at most."""
+
+
+def describe_waiting(snapshot: StudySnapshot) -> str | None:
+    """Say what a study waits for whose slots are all held by others; None where it does not wait."""
+    slots = snapshot.slots
+    waiting = [slot for slot in slots if slot.state == "waiting"]
+    if not snapshot.supervised or not waiting or any(slot.state == "training" for slot in slots):
+        return None
+    reasons = dict.fromkeys(printable(slot.message) for slot in waiting if slot.message)
+    return f"waiting: {'; '.join(reasons)}" if reasons else "waiting for a slot"
 
 
 class Heading(TextPane):
     """Says in one line how far the study is, or why it cannot be read."""
 
-    SHOWS = ("picture", "fault", "held", "age_s")
+    SHOWS = ("picture", "fault", "held", "age_s", "symbols")
     picture: var[Picture | None] = var(None)
     fault: var[str | None] = var(None)
     held: var[bool] = var(False)
     age_s: var[int] = var(0)
+    symbols: var[Symbols] = var(UNICODE)
 
     def __init__(self, study: str) -> None:
         """Take the study's name, which is shown until it has been read."""
@@ -45,23 +55,25 @@ class Heading(TextPane):
     def make_text(self) -> Text:
         """Make the line from the last picture."""
         if self.fault is not None:
-            return Text(f" {UNICODE.failed} {printable(self.fault)}", style="bold")
+            return Text(f" {self.symbols.failed} {printable(self.fault)}", style="bold")
         if self.picture is None:
-            return Text(f" {printable(self.study)}   reading …")
-        return Text(" " + "   ".join(self._describe(self.picture)), style="bold", no_wrap=True)
+            return Text(f" {printable(self.study)}   reading {self.symbols.ellipsis}")
+        return Text(" " + "   ".join(self._describe(self.picture)), style="bold", no_wrap=True, overflow="ellipsis")
 
     def _describe(self, picture: Picture) -> list[str]:
         snapshot = picture.snapshot
         done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
         slots = snapshot.slots
+        waiting = describe_waiting(snapshot)
+        state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), self.symbols)
         parts = [
             printable(snapshot.study),
-            describe_state(snapshot.state, snapshot.counts.get("failed", 0)),
+            state if waiting is None else f"{self.symbols.queued} {waiting}",
             f"{done} of {total} runs",
         ]
-        if snapshot.supervised:
+        if snapshot.supervised and waiting is None:
             parts.append(f"{sum(s.state == 'training' for s in slots)} of {len(slots)} slots")
-        if done < total and snapshot.seconds_left is not None and snapshot.supervised:
+        if done < total and snapshot.seconds_left is not None and snapshot.supervised and waiting is None:
             parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
         if self.held:
             parts.append("view held")
@@ -70,79 +82,71 @@ class Heading(TextPane):
         return parts
 
 
-class ArmPlot(PlotView):
-    """Draws a curve for every arm that is not hidden, in the arm's colour; the arm under the cursor on top."""
-
-    SHOWS = ("picture", "measure", "spread", "log_scale", "hidden", "top")
-    picture: var[Picture | None] = var(None)
-    measure: var[str] = var("accuracy")
-    spread: var[bool] = var(False)
-    hidden: var[frozenset[str]] = var(frozenset())
-    top: var[str | None] = var(None)
-
-    def on_mount(self) -> None:
-        """Draw, and follow what the curves depend on."""
-        redraw_on_change(self, self.SHOWS, self.redraw)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Give the legend what room there is now."""
-        self.redraw()
-
-    def redraw(self) -> None:
-        """Make the title and the curves as they are now."""
-        title = EPOCH_FIGURES[self.measure]
-        what = (
-            f"SD of {title} over replicas" if self.spread else f"{title}  (░ least–most, ▒ ±SD, line mean, · replica 1)"
-        )
-        set_border_title(self, what + ("  log" if self.log_scale else ""))
-        if self.picture is not None:
-            self.curves = tuple(self._make_curves(self.picture))
-
-    def _make_curves(self, picture: Picture) -> list[Curve]:
-        room = min(longest_name(picture), self.screen.size.width // LEGEND_SHARE + MARK_WIDTH)
-        names = name_arms(picture, room, UNICODE if self.glyphs != "ascii" else ASCII)
-        curves: list[Curve] = []
-        for number, arm in enumerate(picture.snapshot.arms):
-            if arm.name not in self.hidden:
-                reference = picture.references.get(arm.name, ()) if self.measure == "accuracy" else ()
-                series, ends = picture.series[arm.name], arm.diverged_epochs
-                one = make_curve(series, self.measure, number, spread=self.spread, reference=reference, diverged=ends)
-                curves.append(replace(one, label=f"{names[number]:{room}} {one.label}" if one.label else ""))
-        return sorted(curves, key=lambda curve: curve.name == self.top)
-
-
 class Readout(TextPane):
-    """Says the figures of every arm at one epoch."""
+    """Says the figures of the arm under the cursor at one epoch."""
 
-    SHOWS = ("picture", "measure", "hidden", "epoch")
+    SHOWS = ("picture", "measure", "top", "epoch", "symbols")
     picture: var[Picture | None] = var(None)
     measure: var[str] = var("accuracy")
-    hidden: var[frozenset[str]] = var(frozenset())
+    top: var[str | None] = var(None)
     epoch: var[int] = var(2)
     symbols: var[Symbols] = var(UNICODE)
 
     def make_text(self) -> Text:
-        """Make the line from the epoch that the plot points at."""
-        text, picture = Text(), self.picture
+        """Make the line from the epoch that the plot points at; its name gives way to the figures."""
+        picture = self.picture
         if picture is None:
-            return text
-        text.append(f" epoch {self.epoch}" if picture.measures else " no epoch has ended yet")
-        names = name_arms(picture, 14, self.symbols)
-        for number, arm in enumerate(picture.snapshot.arms):
-            found = picture.series[arm.name].at(self.measure, self.epoch)
-            if found is None or arm.name in self.hidden:
-                continue
-            ended = count_ended(self.measure, self.epoch, arm.diverged_epochs)
-            text.append("   ")
-            text.append(names[number], arm_style(number, self.app.theme))
-            text.append(f" {describe_figures(found, ended)}")
-        return text
+            return Text()
+        place = picture.find_arm(self.top)
+        if not picture.measures or place is None:
+            return Text(" no epoch has ended yet")
+        number, arm = place
+        head, figures = (
+            f" epoch {self.epoch}   ",
+            describe_epoch(picture, arm.name, self.measure, self.epoch, self.symbols),
+        )
+        name = printable(arm.name)
+        room = max(4, min(READOUT_NAME, len(name), self.size.width - len(head) - len(figures) - len("●   ") - 1))
+        named = f"{mark_arm(number, self.symbols)} {fit_name(name, room).rstrip()}"
+        return Text(head, no_wrap=True).append(named, arm_style(number, self.app.theme)).append(f"  {figures}")
+
+    def on_resize(self) -> None:
+        """Find out how much of the name can be said."""
+        self.redraw()
+
+
+VERDICT_ROWS = 2
+"""Rows of the sentence below."""
+
+
+class Verdict(TextPane):
+    """Says what can be told of the spread of the arm under the cursor by now, in as many words as there is room for."""
+
+    SHOWS = ("picture", "top", "symbols")
+    picture: var[Picture | None] = var(None)
+    top: var[str | None] = var(None)
+    symbols: var[Symbols] = var(UNICODE)
+
+    def make_text(self) -> Text:
+        """Make the sentence from the measures."""
+        place = None if self.picture is None else self.picture.find_arm(self.top)
+        if self.picture is None or place is None:
+            return Text()
+        names = [arm.name for arm in self.picture.snapshot.arms]
+        texts = make_verdicts(names, self.picture.metrics, place[0], self.symbols)
+        rows = [textwrap.wrap(text, max(20, self.size.width - 2), break_on_hyphens=False) for text in texts]
+        fitting = next((one for one in rows if len(one) <= VERDICT_ROWS), rows[-1])
+        return Text("\n".join(f" {row}" for row in fitting), no_wrap=True)
+
+    def on_resize(self) -> None:
+        """Find out how much can be said."""
+        self.redraw()
 
 
 class ArmList(LinesPane):
     """Lists the arms with their measures so far; Enter on one opens its runs."""
 
-    SHOWS = ("picture", "fault", "hidden")
+    SHOWS = ("picture", "fault", "hidden", "symbols")
     picture: var[Picture | None] = var(None)
     fault: var[str | None] = var(None)
     hidden: var[frozenset[str]] = var(frozenset())
@@ -150,29 +154,34 @@ class ArmList(LinesPane):
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per arm; or say why there is nothing to list."""
-        set_border_title(self, f"Arms{explain_marks(self.picture)}")
+        ends = f"{self.symbols.whiskers[0]}{self.symbols.bar_rest}{self.symbols.dot}{self.symbols.bar_rest}"
+        set_border_title(
+            self, f"Arms   {ends}{self.symbols.whiskers[1]} 95 %{explain_marks(self.picture, self.symbols)}"
+        )
         if self.picture is None:
             return wrap_lines(self.fault or "", width)
         return arm_lines(self.picture, hidden=self.hidden, width=width, theme=self.app.theme, symbols=self.symbols)
 
 
-class RunList(LinesPane):
-    """Shows a mark per run, then what is being trained, what stands in the way, and the GPUs."""
+class NowList(LinesPane):
+    """Shows what is being trained, what stands in the way, how busy the machine is, and a mark per run."""
 
-    SHOWS = ("picture", "gpus")
+    SHOWS = ("picture", "gauges", "symbols")
     picture: var[Picture | None] = var(None)
-    gpus: var[tuple[str, ...]] = var(())
+    gauges: var[tuple[Gauge, ...]] = var(())
     symbols: var[Symbols] = var(UNICODE)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last picture."""
-        set_border_title(self, f"Runs{explain_marks(self.picture)}")
+        running = self.picture is not None and self.picture.snapshot.supervised
+        title = "Now" if running else "Runs"
+        set_border_title(self, f"{title}{explain_marks(self.picture, self.symbols)}")
         if self.picture is None:
             return ()
-        return run_lines(self.picture, self.gpus, width=max(20, width), theme=self.app.theme, symbols=self.symbols)
+        return now_lines(self.picture, self.gauges, width=max(20, width), theme=self.app.theme, symbols=self.symbols)
 
 
-def explain_marks(picture: Picture | None) -> str:
+def explain_marks(picture: Picture | None, symbols: Symbols) -> str:
     """Return what the mark of a diverged run means, where there is one."""
     diverged = picture is not None and picture.snapshot.diverged
-    return f"   {UNICODE.diverged} diverged: loss not finite" if diverged else ""
+    return f"   {symbols.diverged} diverged: loss not finite" if diverged else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -12,10 +14,19 @@ from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.app.schemes import arm_style
+from tui.app.schemes import arm_style, is_tinted, mix_arm_colour
 from tui.app.widgets.owner import app_class
-from tui.text.plot import Cell, GlyphSet, Row, draw_plot, fit_scale
+from tui.text.plot import NOTHING_YET, Cell, GlyphSet, Row, draw_plot
+from tui.text.scale import Scale, fit_scale
 from tui.text.series import Curve
+
+BAND_SHARES = (0.0, 0.13, 0.27)
+"""How much of an arm's colour the ground of its bands has."""
+
+FAINT_SHARE, ASIDE_SHARE = 0.62, 0.72
+"""The same of lines among many, and of curves that others stand in front of."""
+
+MAX_ZOOM = 1024.0
 
 
 class PlotView(Widget):
@@ -26,15 +37,27 @@ class PlotView(Widget):
 
     app = getters.app(app_class)
 
-    DRAWS: ClassVar[tuple[str, ...]] = ("curves", "log_scale", "first", "last", "cursor")
+    DRAWS: ClassVar[tuple[str, ...]] = (
+        "curves", "log_scale", "decades", "first", "last", "cursor", "zoom_y", "front", "empty", "from_zero"
+    )  # fmt: skip
     """What the picture depends on, beside its size and the theme."""
 
     curves: var[tuple[Curve, ...]] = var(())
     log_scale: var[bool] = var(False)
+    decades: var[int | None] = var(None)
+    """How far a logarithmic axis reaches below its largest value; None for all there is."""
+    from_zero: var[bool] = var(False)
+    """Whether a linear axis begins at 0."""
     first: var[int] = var(1)
     last: var[int] = var(0)
     """Epochs shown; last 0 follows the newest."""
     cursor: var[int | None] = var(None)
+    zoom_y: var[float] = var(1.0)
+    """How many times larger values are shown, around those of the curve in front."""
+    front: var[int | None] = var(None)
+    """The arm whose curve stands in front of the others."""
+    empty: var[str] = var(NOTHING_YET)
+    """What is said where there is nothing to draw."""
     epoch: var[int] = var(2)
     """Where values are to be read: the epoch under the cursor, else the last one shown."""
 
@@ -50,6 +73,8 @@ class PlotView(Widget):
         self.glyphs: GlyphSet = glyphs
         self._key: object = None
         self._strips: list[Strip] = []
+        self._waits = False
+        self._styles: dict[tuple[object, ...], Style | None] = {}
 
     def on_mount(self) -> None:
         """Follow what the picture depends on."""
@@ -90,6 +115,10 @@ class PlotView(Widget):
             self.first = max(1, min(middle - wanted // 2, self.longest - wanted))
             self.last = self.first + wanted
 
+    def zoom_values(self, factor: float) -> None:
+        """Show values larger (factor above 1) or smaller, down to all of them."""
+        self.zoom_y = max(1.0, min(MAX_ZOOM, self.zoom_y * factor))
+
     def pan(self, epochs: int) -> None:
         """Move what is shown, inside what there is."""
         if self.last:
@@ -99,10 +128,26 @@ class PlotView(Widget):
 
     def reset(self) -> None:
         """Show everything, without a cursor."""
-        self.first, self.last, self.cursor = 1, 0, None
+        self.first, self.last, self.cursor, self.zoom_y = 1, 0, None, 1.0
+
+    def follow(self, other: PlotView) -> None:
+        """Show the epochs that another plot shows, and read values where it does."""
+        self.first, self.last, self.cursor = other.first, other.last, other.cursor
+
+    @contextlib.contextmanager
+    def prevent_draws(self) -> Generator[None]:
+        """Keep from drawing while several attributes change, and draw once then."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+            self.send_changes()
 
     def send_changes(self) -> None:
         """Draw the picture, and send the rows that differ from those shown: bytes matter over SSH."""
+        if self._waits or not self.size:
+            return  # where it is not seen, it is drawn when it is
         before, width = self._strips, self.size.width
         self._draw()
         if len(before) != len(self._strips):
@@ -122,26 +167,81 @@ class PlotView(Widget):
     def _draw(self) -> None:
         """Draw the picture, unless it is the one that was drawn last."""
         width, height = self.size
-        settings = (self.log_scale, self.first, self.last, self.cursor, self.app.theme)
-        key = (width, height, *settings, self.curves)
+        key = (width, height, self.app.theme, *(getattr(self, name) for name in self.DRAWS))
         if key != self._key:
-            scale = fit_scale(self.curves, first=self.first, last=self.last or None, log=self.log_scale)
-            rows = draw_plot(self.curves, scale, width, height, glyphs=self.glyphs, cursor=self.cursor, marks=True)
+            rows = draw_plot(
+                self.curves,
+                self._fit(),
+                width,
+                height,
+                glyphs=self.glyphs,
+                cursor=self.cursor,
+                marks=True,
+                top=self.front,
+                empty=self.empty,
+            )
             self._strips = [self._to_strip(row) for row in rows]
             self._key = key
+
+    def _fit(self) -> Scale | None:
+        """Return the part of the plane that is shown."""
+        last = self.last or None
+        scale = fit_scale(
+            self.curves,
+            first=self.first,
+            last=last,
+            log=self.log_scale,
+            decades=self.decades,
+            from_zero=self.from_zero,
+        )
+        if scale is None or self.zoom_y <= 1:
+            return scale
+        ordered = sorted(self.curves, key=lambda curve: curve.colour != self.front)
+        values = [value for curve in ordered for value in curve.middle[: self.epoch][-1:] if value is not None]
+        return scale.zoom(self.zoom_y, values[0] if values else None)
 
     def _to_strip(self, row: Row) -> Strip:
         """Put neighbours of one style into one segment: bytes matter over SSH."""
         segments: list[Segment] = []
         run: list[Cell] = []
         for cell in [*row, None]:
-            same = cell is not None and run and (cell.colour, cell.strong) == (run[-1].colour, run[-1].strong)
+            same = cell is not None and run and _look(cell) == _look(run[-1])
             if run and not same:
-                segments.append(Segment("".join(c.char for c in run), self._style_of(run[0])))
+                segments.append(Segment("".join(self._show(c) for c in run), self._style_of(run[0])))
                 run = []
             if cell is not None:
                 run.append(cell)
         return Strip(segments)
 
+    @property
+    def tinted(self) -> bool:
+        """Tell whether bands are tints of the ground; otherwise they are shades."""
+        return self.glyphs != "ascii" and not self.app.no_color and is_tinted(self.app.theme)
+
+    def _show(self, cell: Cell) -> str:
+        is_shade = cell.band and not cell.strong and not "\u2800" <= cell.char <= "\u28ff"
+        return " " if is_shade and self.tinted else cell.char
+
     def _style_of(self, cell: Cell) -> Style | None:
-        return None if cell.colour is None else arm_style(cell.colour, self.app.theme, strong=cell.strong)
+        """Return the style of a cell; those that were needed before are kept."""
+        if cell.colour is None:
+            return None
+        key = (self.app.theme, self.tinted, *_look(cell))
+        if key not in self._styles:
+            self._styles[key] = self._make_style(cell, cell.colour)
+        return self._styles[key]
+
+    def _make_style(self, cell: Cell, arm: int) -> Style:
+        theme = self.app.theme
+        if not is_tinted(theme):
+            return arm_style(arm, theme, strong=cell.strong and not cell.aside)
+        ground = self.app.theme_variables["background"]
+        share = ASIDE_SHARE if cell.aside else 1.0 if cell.strong else FAINT_SHARE
+        colour = mix_arm_colour(arm, theme, ground, share)
+        below = mix_arm_colour(arm, theme, ground, BAND_SHARES[cell.band]) if cell.band and self.tinted else None
+        return Style(color=colour, bgcolor=below, bold=cell.strong and not cell.aside)
+
+
+def _look(cell: Cell) -> tuple[object, ...]:
+    """Return what the style of a cell depends on."""
+    return (cell.colour, cell.strong, cell.band, cell.aside)

@@ -1,0 +1,235 @@
+"""The monitor: two pictures that agree, arms shown as what they are, what happens now, keys that say what they do."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.supervisor_record import SlotRecord
+from tests.helpers.large_store import GONE
+from tests.helpers.records import make_supervisor
+from tests.helpers.screens import SIZES, Make, read_notices, screen_text, settle
+from tests.helpers.studies import write_run, write_study
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
+from tui.app.terminal import Terminal
+from tui.app.widgets.lines import LinesView
+
+LONG = "Data shuffling + Augmentation + Floating-point order"
+
+
+def set_slots(paths: StudyPaths, *slots: SlotRecord) -> None:
+    write_record(paths.supervisor, make_supervisor(slots=slots))
+
+
+def let_one_fall(paths: StudyPaths, run: str) -> None:
+    """Have the last epoch of a run end far below all others."""
+    file = paths.run(run).attempt(1).epochs
+    rows = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(rows[:-1]))
+    append_epoch(file, EpochRecord(
+        epoch=len(rows), train_loss=1.0, test_accuracy=60.0, test_cross_entropy=1.0, lr=0.1, seconds=0.5,
+    ))  # fmt: skip
+
+
+async def test_arm_under_the_cursor_is_shown_alone_with_its_replicas_and_the_one_that_falls(
+    make_app: Make, store: Path
+) -> None:
+    paths = write_study(store / "s", replicas=8, done=8, running=0)
+    let_one_fall(paths, f"{1:08x}{6:08x}")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        spread, arm = app.screen.query_one(SpreadPlot), app.screen.query_one(ArmPlot)
+        assert len(spread.curves) == 3
+        assert "SD of test accuracy, %, by epoch" in screen_text(app)
+        assert arm.curves[-1].name == "Control"
+        assert len(arm.curves[-1].replicas) == 8
+        assert "replica" not in {curve.label.split(" ")[0] for curve in arm.curves}
+        await pilot.press("j")
+        await settle(pilot)
+        assert [curve.label for curve in arm.curves] == ["replica 7", "mean"]
+        assert len(arm.curves[-1].replicas) == 8
+        assert "replica 7" in screen_text(app)
+        assert "▲ Parameter Initialization" in str(arm.border_title)
+
+
+@pytest.mark.slow
+async def test_one_picture_at_a_time_where_there_is_little_room(make_app: Make, store: Path) -> None:
+    app = make_app(opened=write_study(store / "s").folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        spread, arm = app.screen.query_one(SpreadPlot), app.screen.query_one(ArmPlot)
+
+        def shown() -> tuple[bool, bool]:
+            return bool(spread.size), bool(arm.size)
+
+        assert shown() == (True, False)
+        await pilot.press("s")
+        await settle(pilot)
+        assert shown() == (False, True)
+        await pilot.resize_terminal(120, 40)
+        await settle(pilot)
+        assert shown() == (True, True)
+        before = arm.size
+        await pilot.press("z")
+        await settle(pilot)
+        assert shown() == (False, True)
+        assert arm.size.width > before.width
+        assert arm.size.height > before.height
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(app.screen, MonitorScreen)
+        assert arm.size == before
+
+
+@pytest.mark.slow
+async def test_keys_act_on_the_picture_in_front_and_epochs_are_those_of_both(make_app: Make, store: Path) -> None:
+    app = make_app(opened=write_study(store / "s", epochs=30).folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        spread, arm = app.screen.query_one(SpreadPlot), app.screen.query_one(ArmPlot)
+        await pilot.press("asterisk", "asterisk")
+        assert (spread.zoom_y, arm.zoom_y) == (4.0, 1.0)
+        await pilot.press("s", "asterisk", "L", "plus", "left_square_bracket")
+        await settle(pilot)
+        assert (spread.zoom_y, arm.zoom_y) == (4.0, 2.0)
+        assert arm.log_scale
+        assert (arm.first, arm.last, arm.cursor) == (spread.first, spread.last, spread.cursor)
+        assert arm.cursor == 29
+        await pilot.press("underscore", "0")
+        await settle(pilot)
+        assert {(plot.zoom_y, plot.last, plot.cursor) for plot in (spread, arm)} == {(1.0, 0, None)}
+        await pilot.click(SpreadPlot)
+        await pilot.press("asterisk")
+        assert spread.zoom_y == 2.0
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_readout_has_the_figures_of_the_arm_whatever_its_name(
+    make_app: Make, store: Path, size: tuple[int, int]
+) -> None:
+    app = make_app(opened=write_study(store / "s", arms={LONG: ["init"]}).folder)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        (readout,) = [row for row in screen_text(app).splitlines() if row.startswith(" epoch 8 ")]
+        assert re.search(r"● Data.*  mean \d+\.\d\d ±\S+ SD, least \d+\.\d\d, most \d+\.\d\d, 2 replicas$", readout)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arms_without_a_spread_say_why(make_app: Make, store: Path, size: tuple[int, int]) -> None:
+    arms = {"Alone": ["init"], "Broken": ["init"], "Later": ["init"], "Live": ["init"]}
+    paths = write_study(store / "s", arms=arms, done=0, running=0)
+    rng = random.Random(3)
+    write_run(paths, f"{0:08x}{0:08x}", 8, rng, state="done")
+    for replica in range(3):
+        write_run(paths, f"{1:08x}{replica:08x}", 0, rng, state="failed")
+    for replica in range(2):
+        write_run(paths, f"{3:08x}{replica:08x}", 5, rng, state="running")
+    paths.metrics.unlink()
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert re.search(r"● Alone .* 1/3 +one replica so far: no spread", text)
+        assert re.search(r"▲ Broken .* 0/3 ✗3 +3 failed: no spread", text)
+        assert re.search(r"■ Later .* 0/3 +waiting", text)
+        assert re.search(r"◆ Live .* 0/3 +SD \d\S* of 2 at epoch 5", text)
+        assert "n=1" in text, "in the legend"
+
+
+@pytest.mark.slow
+async def test_all_slots_held_by_another_study_is_a_state(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=0, running=0)
+    held = "the slot is held by study other (process 33)"
+    set_slots(paths, SlotRecord("cpu:0", "waiting", held), SlotRecord("cpu:1", "waiting", held))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        heading = screen_text(app).splitlines()[0]
+        assert f"◌ waiting: {held}   0 of 9 runs" in heading
+        assert "running" not in heading
+        set_slots(paths, SlotRecord("cpu:0", "training"), SlotRecord("cpu:1", "waiting", held))
+        await pilot.pause(0.5)
+        await settle(pilot)
+        assert "● running   0 of 9 runs   1 of 2 slots" in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.slow
+async def test_finished_study_has_nothing_to_pause_or_cancel_and_says_so(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=3, running=0)
+    paths.supervisor.unlink()
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("p", "x")
+        await settle(pilot)
+        assert isinstance(app.screen, MonitorScreen), "nothing is asked"
+        assert read_notices(app).splitlines() == [
+            "the study has ended: nothing is left to pause", "the study has ended: nothing is left to cancel",
+        ]  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_end_of_a_study_counts_what_failed(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=2, running=1, replicas=3)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        write_study(store / "s", done=2, running=0, failed=1)
+        write_record(paths.supervisor, make_supervisor(GONE))
+        await pilot.pause(1.0)
+        await settle(pilot)
+        assert "s: 6 of 9 runs are done, 3 failed" in read_notices(app)
+
+
+@pytest.mark.slow
+async def test_now_names_slot_run_epoch_and_accuracy_and_how_busy_the_machine_is(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert re.search(r"cpu:0 ● Control +r3 +4/8 +8\d\.\d\d +▁", text)
+        assert re.search(r"memory +\d+ %  \d+\.\d/\d+ GB", text)
+        write_study(store / "s", done=3, running=0)
+        paths.supervisor.unlink()
+        await pilot.pause(0.5)
+        await settle(pilot)
+        text = screen_text(app)
+        assert "memory" not in text, "nothing runs: nothing changes on the screen"
+        assert "─ Runs ─" in text
+
+
+async def test_sentence_below_says_what_can_be_told(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=3, running=0)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "● Control has no spread: its 3 replicas are alike to the last bit" in screen_text(app)
+        await pilot.press("j")
+        await settle(pilot)
+        said = " ".join(screen_text(app).split())
+        assert "▲ Parameter Initialization cannot be told apart from ■ [red]all[/] " in said
+        assert re.search(r"yet: ratio of SDs 1\.00 \[\d", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+async def test_terminal_of_ascii_is_sent_nothing_else(make_app: Make, store: Path, size: tuple[int, int]) -> None:
+    paths = write_study(store / "s", arms={"Control": [], LONG: ["init"]}, failed=1, replicas=5)
+    app = make_app(opened=paths.folder, terminal=Terminal(glyphs="ascii", remote=False, tmux=False, few_colours=False))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for plot in app.screen.query(SpreadPlot):
+            assert all(plot.render_line(y).text.isascii() for y in range(plot.size.height))
+        lists = [
+            line.text.plain for name in ("arms", "runs") for line in app.screen.query_one(f"#{name}", LinesView).lines
+        ]
+        assert [row for row in lists if not row.isascii()] == []

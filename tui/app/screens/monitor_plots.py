@@ -1,0 +1,148 @@
+"""The two pictures of the monitor: the spread of every arm by epoch, and one arm alone with all of its replicas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events
+from textual.reactive import var
+
+from engine.catalog.measures import EPOCH_FIGURES
+from engine.protocol.faults import printable
+from engine.study.replica_curves import find_outliers
+from engine.study.series import ArmSeries
+from tui.app.follow import Picture
+from tui.app.screens.monitor_lines import MARK_WIDTH, longest_name, name_arms
+from tui.app.widgets.panes import redraw_on_change
+from tui.app.widgets.plotview import PlotView
+from tui.app.widgets.titles import set_border_title
+from tui.text.format import ASCII, MISSING, UNICODE, Symbols, mark_arm, shorten
+from tui.text.plot import NOTHING_YET, SHADES
+from tui.text.scale import spans_decades
+from tui.text.series import Curve, make_curve
+
+LEGEND_SHARE = 4
+"""The legend's names have one part in so many of the plot's columns."""
+
+DECADES = 4
+"""How far the axis of spreads reaches below the largest: the rest would leave no room for what matters."""
+
+NO_SPREAD = "a spread needs two replicas at the same epoch"
+
+MOST_NAMED = 3
+"""Outliers that are named."""
+
+
+class MonitorPlot(PlotView):
+    """Draws what is bound to it, and tells when it is clicked; its frame shows whether keys act on it."""
+
+    SHOWS: ClassVar[tuple[str, ...]] = ("picture", "measure", "hidden", "top", "log_axis", "epoch_read", "active")
+    picture: var[Picture | None] = var(None)
+    measure: var[str] = var("accuracy")
+    hidden: var[frozenset[str]] = var(frozenset())
+    top: var[str | None] = var(None)
+    log_axis: var[bool | None] = var(None)
+    """Whether the axis is logarithmic; None leaves that to the values."""
+    epoch_read: var[int | None] = var(None)
+    """The epoch under the cursor of the plots."""
+    active: var[bool] = var(False, toggle_class="-active")
+
+    @property
+    def symbols(self) -> Symbols:
+        """The characters that texts are made of."""
+        return ASCII if self.glyphs == "ascii" else UNICODE
+
+    def on_mount(self) -> None:
+        """Draw, and follow what the curves depend on."""
+        redraw_on_change(self, self.SHOWS, self.redraw)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give the legend what room there is now."""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Make the title and the curves as they are now."""
+        raise NotImplementedError
+
+    def set_titles(self, title: str, below: str) -> None:
+        """Write into the frame, with a mark where keys act on this picture; what does not fit is left out."""
+        room = self.size.width - 4
+        title = f"{self.symbols.folded} {title}" if self.active and title else title
+        set_border_title(self, shorten(title, max(0, room), self.symbols))
+        below = below if len(below) <= room else ""
+        if self.border_subtitle != below:
+            self.border_subtitle = below
+
+
+class SpreadPlot(MonitorPlot):
+    """Draws the SD over replicas of every arm that is not hidden, the arm under the cursor in front."""
+
+    def redraw(self) -> None:
+        """Make the title and the curves as they are now."""
+        picture = self.picture
+        curves = () if picture is None else tuple(self._make_curves(picture))
+        place = None if picture is None else picture.find_arm(self.top)
+        log = spans_decades(curves) if self.log_axis is None else self.log_axis
+        what = f"SD of {EPOCH_FIGURES[self.measure]}, by epoch" + (" (log)" if log else "")
+        self.set_titles(f"Spread between replicas: {what}" if self.size.width >= 70 else what, "")
+        with self.prevent_draws():
+            self.decades, self.log_scale, self.from_zero = DECADES, log, True
+            self.empty = NO_SPREAD if picture is not None and picture.measures else NOTHING_YET
+            self.front = None if place is None else place[0]
+            self.curves = curves
+
+    def _make_curves(self, picture: Picture) -> list[Curve]:
+        room = min(longest_name(picture), self.size.width // LEGEND_SHARE + MARK_WIDTH)
+        names = name_arms(picture, room, self.symbols)
+        curves: list[Curve] = []
+        for number, arm in enumerate(picture.snapshot.arms):
+            if arm.name not in self.hidden:
+                series, ends = picture.series[arm.name], arm.diverged_epochs
+                one = make_curve(series, self.measure, number, spread=True, diverged=ends, epoch=self.epoch_read)
+                label = (one.label or MISSING).removeprefix("±")
+                curves.append(replace(one, label=f"{names[number]:{room}} {label}"))
+        return curves
+
+
+class ArmPlot(MonitorPlot):
+    """Draws the arm under the cursor alone: mean, bands, every replica as a faint line, and outliers by name."""
+
+    def redraw(self) -> None:
+        """Make the title and the curves as they are now."""
+        picture = self.picture
+        place = None if picture is None else picture.find_arm(self.top)
+        if picture is None or place is None:
+            self.set_titles("", "")
+            self.curves = ()
+            return
+        number, arm = place
+        name = f"{mark_arm(number, self.symbols)} {printable(arm.name)}"
+        log = bool(self.log_axis)
+        what = EPOCH_FIGURES[self.measure] + (" (log)" if log else "")
+        titles = (f"{name}: {what} of {len(arm.runs)} replicas", f"{name}: {what}", name)
+        light, dark = SHADES[self.glyphs]
+        shades = "" if self.tinted else f"{dark} {light} "
+        self.set_titles(
+            next((title for title in titles if len(title) <= self.size.width - 6), name),
+            f"mean {self.symbols.bar_rest} bands {shades}{self.symbols.plus_minus}SD, least to most",
+        )
+        with self.prevent_draws():
+            self.log_scale, self.front = log, None
+            self.curves = tuple(self._make_curves(picture, number, picture.series[arm.name], arm.diverged_epochs))
+
+    def _make_curves(self, picture: Picture, number: int, series: ArmSeries, ends: dict[int, int]) -> list[Curve]:
+        """Return the outliers' curves, then that of the arm."""
+        replicas = picture.replicas.get(self.measure, ()) if picture.focus == series.name else ()
+        whole = replace(make_curve(series, self.measure, number, diverged=ends), replicas=replicas)
+        named = [
+            Curve(series.name, number, replicas[place], label=f"replica {place + 1}")
+            for place in find_outliers([self._read(line) for line in replicas])[:MOST_NAMED]
+        ]
+        return [*named, replace(whole, label="mean" if whole.middle else "")]
+
+    def _read(self, line: tuple[float | None, ...]) -> float | None:
+        """Return a replica's figure at the epoch that values are read at, else its last one."""
+        if self.epoch_read is None:
+            return line[-1] if line else None
+        return line[self.epoch_read - 1] if self.epoch_read <= len(line) else None
