@@ -25,8 +25,8 @@ class Side:
 
 
 def find_side(estimate: Estimate, n: int) -> Side | None:
-    """Return an estimate as one side of a comparison; None where it has no interval."""
-    if estimate.value is None or estimate.interval is None:
+    """Return an estimate as one side of a comparison; None without an interval, which one replica cannot have."""
+    if estimate.value is None or estimate.interval is None or n < 2:
         return None
     return Side(estimate.value, estimate.interval, n)
 

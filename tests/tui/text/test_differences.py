@@ -12,6 +12,9 @@ from scipy import stats
 
 from engine.metrics.spread import mean_interval
 from engine.study.metrics_record import Estimate
+from tests.helpers.measures import make_measures
+from tui.text.answers.listing import list_answers
+from tui.text.answers.sentences import Found
 from tui.text.differences import Side, differs_from_published, divide, find_side, student_quantile, subtract, unbias
 
 
@@ -110,3 +113,13 @@ def test_control_without_any_spread_is_told_from_one_with_some(value: float, dif
     assert differs_from_published(Side(0.0, (0.0, 0.0), 5), value, 0.1 * value, 100, 0.005) is differs
     some = Side(0.2, (0.1, 0.6), 5)
     assert differs_from_published(some, 0.0, 0.0, 100, 0.005)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_interval_over_one_replica_is_not_compared(n: int) -> None:
+    """Only a damaged or forged file holds one."""
+    assert find_side(Estimate(1.0, interval=(0.5, 2.0)), n) is None
+    forged, real = (
+        make_measures(name=f"{size}", n=size, disagreement=1.0 + size, disagreement_ci=[0.5, 9.0]) for size in (n, 5)
+    )
+    assert list_answers(Found((forged, real)))
