@@ -1,6 +1,7 @@
 """Writes the pictures of the screens anew, from the study of the tour: `python docs/screens.py [FOLDER]`.
 
-Every picture is an SVG that asks nothing of the network: the viewer's own monospaced font draws it.
+Those that README shows go into docs/screens, and all of them into the folder, build/screens where none is named. Every
+picture is an SVG that asks nothing of the network: the viewer's own monospaced font draws it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from tui.app.settings import Locations, Settings
 from tui.app.terminal import Terminal
 from tui.app.tour.packing import unpack_study
 
-FOLDER = Path(__file__).parent / "screens"
+SHOWN = Path(__file__).parent / "screens"
+FOLDER = Path(__file__).parents[1] / "build" / "screens"
 FONT = re.compile(r"@font-face \{[^}]*\}\s*", re.DOTALL)
 
 
@@ -45,6 +47,8 @@ PICTURES = {
 }
 """By the name of the file."""
 
+IN_README = ("monitor", "answer", "light")
+
 
 async def take(picture: Picture, store: Path, own: Path) -> str:
     """Show a screen without a terminal, and return it as SVG."""
@@ -68,14 +72,16 @@ async def take(picture: Picture, store: Path, own: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Write every picture."""
     folder = Path(arguments[0]) if arguments else FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         store, own = Path(name) / "studies", Path(name) / "own"
         store.mkdir()
         own.mkdir()
         unpack_study(store)
         for title, picture in PICTURES.items():
-            (folder / f"{title}.svg").write_text(asyncio.run(take(picture, store, own)), encoding="utf-8")
+            drawn = asyncio.run(take(picture, store, own))
+            for place in (folder, SHOWN) if title in IN_README else (folder,):
+                place.mkdir(parents=True, exist_ok=True)
+                (place / f"{title}.svg").write_text(drawn, encoding="utf-8")
     return 0
 
 

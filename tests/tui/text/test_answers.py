@@ -71,7 +71,7 @@ def test_arms_are_told_apart_after_a_correction_alone() -> None:
     alike = [arm("a", ["init"], 3.0, 0.5), arm("b", ["shuffle"], 3.1, 0.5), arm("c", ["bit"], 3.75, 0.5)]
     assert "Equal arms are this far apart with a probability of 0.03" in say(alike[0], alike[2])[0].because
     said = find(say(*alike), "By disagreement")
-    assert said.text == "By disagreement, no two of a, b and c can be told apart"
+    assert said.text == "By disagreement, no two of a, b and c can be told apart when all 3 pairs are judged at once"
     assert "3 comparisons" in said.because
     assert "need not be alike" in said.because
     apart = [*alike[:2], arm("c", ["bit"], 9.0, 0.5)]

@@ -122,7 +122,8 @@ def answer_separation(found: Found, key: str) -> list[Answer]:
                 f"; {rest} cannot" if rest else "",
             )
         else:
-            parts = (f"By {measure.title}, no two of ", *join(arms), " can be told apart")
+            at_once = f" can be told apart when all {len(contrasts)} pairs are judged at once"
+            parts = (f"By {measure.title}, no two of ", *join(arms), at_once)
         not_equal = "Arms that are not told apart need not be alike. " if rest else ""
         because = f"{HOLM.format(compared)}{limit}{not_equal}{SHARED}"
         named = tuple(dict.fromkeys(arm.name for one in sure for arm in (one.one, one.other)))
