@@ -40,7 +40,7 @@ class Measure:
     error: ErrorKind = "none"
     interval: IntervalKind = "none"
     bounds: tuple[float, float] | None = None
-    """What no value of a measure of pairs can lie outside of, nor its interval; None where there are no bounds."""
+    """What no value of a measure can lie outside of, nor its interval; None where there are no bounds."""
     title: str
     """Heads a column."""
     short: str

@@ -32,7 +32,7 @@ def name(measure: Measure) -> str:
 def test_declaration_says_everything(measure: Measure) -> None:
     assert measure.interval in POSSIBLE[measure.statistic]
     assert (measure.error == "bootstrap") == (measure.statistic == "sd"), "as the paper prints it"
-    assert measure.bounds is None or measure.interval == "pairs"
+    assert measure.bounds is None or measure.interval in ("pairs", "sd")
     assert measure in MEASURES[measure.group]
     assert measure is find_measure(measure.group, measure.key)
     texts = (
