@@ -71,7 +71,7 @@ def _walk_through_the_app(folder: Path, store: Sequence[str], study: Path) -> No
         app.wait_for(b"incomplete")
         app.send(b"t")
         app.wait_for(b"3 of 4 replicas")
-        app.send(b"e")
+        app.send(b"x")
         app.wait_for(b"Export into folder")
         app.send(b"\r")
         app.wait_for((study / "report" / "table.csv").is_file)
