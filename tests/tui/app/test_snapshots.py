@@ -193,7 +193,7 @@ async def test_screen_looks_as_it_did(
 
 
 def steady(text: str, store: Path) -> str:
-    """Leave out what differs from run to run: folders, machines, what is cut behind them for want of room, ages, times left."""
+    """Leave out what differs from run to run: folders, machines, what is cut behind them, ages, times left."""
     text = re.sub(r"   store …?/?\S*", "   store STORE", text)
     text = re.sub(r"(folder +)/.*?(?=\n│? *planned as)", r"\1STORE", text, flags=re.DOTALL)  # a path over several rows
     text = re.sub(r"(machines +)\S+ *", r"\1HERE ", text)
