@@ -56,6 +56,17 @@ async def test_time_is_estimated_unasked_and_stays_in_sight(make_app: Make, time
         assert timed == [False]
 
 
+async def test_nothing_is_timed_where_nothing_may_be_started(make_app: Make, timed: list[bool], store: Path) -> None:
+    app = make_app(opened=FILE, readonly=True)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_for(pilot, app, "Plan")
+        await pilot.pause(0.2)
+        await press(pilot, "t")
+        assert "read only" in read_notices(app)
+        assert "read only: nothing is timed" in screen_text(app)
+    assert timed == []
+
+
 async def test_own_code_is_timed_only_when_that_is_asked_for(make_app: Make, timed: list[bool], store: Path) -> None:
     (FILE.parent / "nets.py").write_text("raise SystemExit('nothing here may be imported')")
     FILE.write_text(FILE.read_text().replace('preset = "linear"', 'target = "nets:make"'))

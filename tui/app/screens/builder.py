@@ -51,6 +51,7 @@ class BuilderScreen(DraftScreen):
     everything: var[bool] = var(False)
     """Whether settings at their defaults are listed."""
     store: var[Path] = var(Path())
+    readonly: var[bool] = var(False)
     small: var[bool] = var(False, toggle_class="-small")
     """Arms, settings and text share one place."""
     short: var[bool] = var(False, toggle_class="-short")
@@ -68,6 +69,7 @@ class BuilderScreen(DraftScreen):
         """Take a protocol; see `DraftScreen`."""
         super().__init__(document, path, options, copy=copy)
         self.set_reactive(BuilderScreen.store, options.store)
+        self.set_reactive(BuilderScreen.readonly, options.readonly)
 
     def compose(self) -> ComposeResult:
         """Lay out heading, arms above settings, explanation, text, plan and keys."""
@@ -90,7 +92,7 @@ class BuilderScreen(DraftScreen):
                 )
                 yield SourceView(name_id="text", classes="box", cursor=False).data_bind(cls.text)
         yield PlanView(name_id="plan", classes="box", cursor=False).data_bind(
-            cls.judgement, cls.preview, cls.estimate, cls.timing, cls.timed_now, cls.subject, cls.store
+            cls.judgement, cls.preview, cls.estimate, cls.timing, cls.timed_now, cls.subject, cls.store, cls.readonly
         )
         yield Keys()
 

@@ -211,6 +211,7 @@ class PlanView(LinesPane):
     timed_now: var[bool] = var(False)
     subject: var[str] = var("")
     store: var[Path] = var(Path())
+    readonly: var[bool] = var(False)
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last judgement."""
@@ -233,7 +234,9 @@ class PlanView(LinesPane):
         lines = plan_lines(
             plan, self.preview, estimate=self.estimate, folder=folder, width=width, theme=self.app.theme,
             warnings=describe_warnings(plan, self.preview),
-            notes=describe_notes(protocol, plan, self.preview, self.timing, timed_now=self.timed_now),
+            notes=describe_notes(
+                protocol, plan, self.preview, self.timing, timed_now=self.timed_now, readonly=self.readonly
+            ),
         )  # fmt: skip
         return self.fit(lines)
 

@@ -133,7 +133,13 @@ def describe_warnings(plan: Plan, preview: ProtocolPreview | None) -> list[str]:
 
 
 def describe_notes(
-    protocol: Protocol, plan: Plan, preview: ProtocolPreview | None, timing: Timing, *, timed_now: bool
+    protocol: Protocol,
+    plan: Plan,
+    preview: ProtocolPreview | None,
+    timing: Timing,
+    *,
+    timed_now: bool,
+    readonly: bool = False,
 ) -> list[str]:
     """Return what is said of the time: that it is measured, that t measures it, why it cannot be measured."""
     if timed_now:
@@ -143,6 +149,8 @@ def describe_notes(
         return [f"{UNICODE.failed} could not be timed: {' '.join(row.strip() for row in failure)}"]
     if preview is None or not timing.lacks(plan):
         return list(timing.notes)
+    if readonly:
+        return ["read only: nothing is timed"]
     if may_time_unasked(protocol, preview):
         return ["an epoch is timed in a moment"]
     code = f", which runs your code ({', '.join(preview.code)})" if preview.code else ""

@@ -202,7 +202,7 @@ class DraftScreen(Screen[None]):
     def time_unasked(self) -> None:
         """Time what has not been timed, where that runs nobody's code and fetches nothing."""
         protocol, plan, preview = self.judgement.protocol, self.judgement.plan, self.preview
-        if protocol is None or plan is None or preview is None or not self.timing.lacks(plan):
+        if self.options.readonly or protocol is None or plan is None or preview is None or not self.timing.lacks(plan):
             return
         if not preview.faults and may_time_unasked(protocol, preview):
             self._start_timing(protocol, plan, choose=False)
@@ -210,7 +210,7 @@ class DraftScreen(Screen[None]):
     def action_time(self) -> None:
         """Train for about a second per workload, and estimate; code of the user's is run for it."""
         protocol, plan = self.judgement.protocol, self.judgement.plan
-        if not self.is_valid or protocol is None or plan is None:
+        if not self.is_valid or protocol is None or plan is None or not may_change(self, self.options):
             return
         if self.preview is not None and self.preview.code:
             code = ", ".join(map(printable, self.preview.code))
