@@ -28,9 +28,6 @@ from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
 from tui.text.format import UNICODE, format_seconds
 
-MOST_COMPARED = 60
-"""Arms whose sentences are made for a preview; every two of them are compared."""
-
 
 @dataclass(frozen=True)
 class ArmPreview:
@@ -111,9 +108,7 @@ def preview_study(summary: StudySummary) -> StudyPreview:
 
 
 def _find_answers(paths: StudyPaths, arms: tuple[ArmMeasures, ...]) -> tuple[Answer, ...]:
-    """Return what a study says; nothing where its plan cannot be read, or it has too many arms to say it at once."""
-    if len(arms) > MOST_COMPARED:
-        return ()
+    """Return what a study says; nothing where its plan cannot be read."""
     try:
         plan = read_plan(paths)
     except NondetError:

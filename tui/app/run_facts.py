@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from dataclasses import dataclass, fields
 
 from engine.recipe import Recipe
 from engine.study.logs import read_shown
@@ -13,6 +10,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.run_records import SpecRecord
 from tui.app.follow import Picture
+from tui.text.recipes import describe_differences
 
 LOG_LINES = 200
 """Lines at the end of a log that are shown beside the other facts of a run."""
@@ -53,22 +51,7 @@ def read_facts(paths: StudyPaths, picture: Picture, arm: str, run: str) -> RunFa
     return RunFacts(run, differences, tuple(log[-LOG_LINES:]), tuple(shared))
 
 
-def flatten(value: Any, name: str = "") -> dict[str, Any]:
-    """Return the fields of a nested record by their names with dots between them."""
-    if not isinstance(value, dict):
-        return {name: value}
-    found: dict[str, Any] = {}
-    for key in value:  # pyright: ignore[reportUnknownVariableType]
-        found |= flatten(value[key], f"{name}.{key}" if name else str(key))  # pyright: ignore[reportUnknownArgumentType]
-    return found
-
-
 def list_differences(one: Recipe, first: Recipe) -> tuple[str, ...]:
     """Name what differs between the recipe of a run and that of replica 1, as "seeds.init 7 instead of 1"."""
-    own, other = (flatten(msgspec.to_builtins(recipe)) for recipe in (one, first))
-    names = [name for name in {**own, **other} if own.get(name) != other.get(name)]
-    return tuple(f"{name} {_show(own.get(name))} instead of {_show(other.get(name))}" for name in names)
-
-
-def _show(value: Any) -> str:
-    return "nothing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    every = [field.name for field in fields(Recipe)]
+    return tuple(describe_differences(one, first, parts=every, between="instead of"))

@@ -23,12 +23,6 @@ SECTIONS: dict[Page, str] = {
 """Where the evidence of a sentence is on the page."""
 
 
-MOST_ANSWERED = 300
-"""Arms of which every two are compared; of more that would take minutes, and a sentence could name few of them."""
-
-TOO_MANY = f"More than {MOST_ANSWERED} arms are not compared two by two: the table has the figures of each."
-
-
 @dataclass(frozen=True)
 class Sentence:
     """One sentence."""
@@ -44,8 +38,6 @@ class Sentence:
 def make_sentences(data: StudyData) -> list[Sentence]:
     """Return what a study says, the most important first."""
     plan = data.plan
-    if len(data.arms) > MOST_ANSWERED:
-        return [Sentence("note", ((TOO_MANY, None),))]
     empty = {arm.name: arm.empty for arm in plan.arms}
     found = Found(data.arms, data.recipes, empty, plan.reference, len(plan.order))
     numbers = {arm_name(arm): data.numbers[arm.name] for arm in data.arms}

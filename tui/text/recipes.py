@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from engine.protocol.checks import is_table
 from engine.recipe import Recipe
+from tui.text.format import MISSING
 
 COMPARED = ("data", "model", "train", "evaluate", "device")
 """Parts of a recipe that are settings; seeds, bits and what varies make the replicas of one arm."""
 
 
-def list_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the settings of a recipe by their names in the protocol, as "train.epochs"."""
-    content = asdict(recipe)
-    found: dict[str, Any] = {}
-    for part in COMPARED:
-        value = content[part]
-        found |= {f"{part}.{name}": one for name, one in value.items()} if is_table(value) else {part: value}
+def list_settings(recipe: Recipe, parts: Sequence[str] = COMPARED) -> dict[str, object]:
+    """Return the settings in some parts of a recipe by their names in the protocol, as "train.epochs"."""
+    content: dict[str, object] = asdict(recipe)
+    found: dict[str, object] = {}
+    for part in parts:
+        found |= _flatten(part, content[part])
     return found
 
 
-def describe_differences(one: Recipe | None, other: Recipe | None) -> list[str]:
+def _flatten(name: str, value: object) -> dict[str, object]:
+    """Return the fields of a nested record, with dots between their names."""
+    if not is_table(value):
+        return {name: value}
+    found: dict[str, object] = {}
+    for key, one in value.items():
+        found |= _flatten(f"{name}.{key}", one)
+    return found
+
+
+def describe_differences(
+    one: Recipe | None, other: Recipe | None, *, parts: Sequence[str] = COMPARED, between: str = "and"
+) -> list[str]:
     """Name the settings in which two recipes differ, as "train.epochs 12 and 50"; none where one is not known."""
     if one is None or other is None:
         return []
-    first, second = list_settings(one), list_settings(other)
+    first, second = (list_settings(recipe, parts) for recipe in (one, other))
     names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-    return [f"{name} {_show(first.get(name))} and {_show(second.get(name))}" for name in names]
+    return [f"{name} {_show(first.get(name))} {between} {_show(second.get(name))}" for name in names]
 
 
-def _show(value: Any) -> str:
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _show(value: object) -> str:
+    return MISSING if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def group_by_settings(arms: Iterable[str], recipes: Mapping[str, Recipe]) -> list[list[str]]:

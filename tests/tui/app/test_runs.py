@@ -38,7 +38,7 @@ def write_recipes(paths: StudyPaths, arm: int, replicas: int) -> None:
 def test_difference_of_two_recipes_names_what_differs() -> None:
     other = replace(RECIPE, seeds=Seeds(init=7, shuffle=1, augment=3), train=replace(RECIPE.train, lr=0.05))
     assert list_differences(other, RECIPE) == (
-        "train.lr 0.05 instead of 0.4", "seeds.init 7 instead of 1", "seeds.augment 3 instead of nothing",
+        "train.lr 0.05 instead of 0.4", "seeds.init 7 instead of 1", "seeds.augment 3 instead of –",
     )  # fmt: skip
     assert list_differences(RECIPE, RECIPE) == ()
 

@@ -6,9 +6,16 @@ from engine.study.metrics_record import group_onsets
 from tui.text.answers import spread, trust
 from tui.text.answers.sentences import Answer, Found
 
+MOST_ARMS = 100
+"""Arms of which every two are compared: twice as many take four times as long."""
+
+TOO_MANY = f"More than {MOST_ARMS} arms are not compared two by two: the table has the figures of each"
+
 
 def list_answers(found: Found) -> list[Answer]:
     """Return what a study says: what puts it into doubt, what was found, then what a reader has to know beside."""
+    if len(found.arms) > MOST_ARMS:
+        return [Answer("note", (TOO_MANY,), "The time that comparing takes grows with their square.", "table")]
     sd = "perplexity_sd" if found.is_text else "accuracy_sd"
     groups = found.group()
     # Where every network has few arms the question is which network is better, not which source counts.
