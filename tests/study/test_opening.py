@@ -62,7 +62,7 @@ def test_what_is_no_file_of_the_study_is_refused_at_once(folder: Path, kind: str
     began = time.monotonic()
     with pytest.raises(OSError, match=said):
         read_regular(path, MEGABYTE)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0
 
 
 @pytest.mark.parametrize("kind", sorted(set(STRANGE) - {"huge file"}))
@@ -187,7 +187,7 @@ def test_huge_file_of_epochs_is_read_to_its_bound(tmp_path: Path) -> None:
         file.truncate(2**40)
     began = time.monotonic()
     assert [record.epoch for record in read_epochs(path).records] == [1]
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0
 
 
 @pytest.mark.parametrize(
