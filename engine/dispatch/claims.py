@@ -1,29 +1,25 @@
-"""Claims runs, so that at most one live process trains each.
+"""Claims numbers, so that of any number of claimants on any machines exactly one wins: attempts at runs, supervisors.
 
-A claim is a folder that appears whole, with its owner inside: prepared under a private name and renamed to
-attempts/<k>. Renaming onto an existing attempt fails, so of several claimants one wins; and as no attempt is
-ever seen without its owner, a process killed in the middle of claiming leaves nothing that looks alive.
+A claim is a folder that appears whole, with its owner inside: prepared under a private name and renamed to the number.
+Renaming onto an existing claim fails, so of several claimants one wins; and as no claim is ever seen without its
+owner, a process killed in the middle of claiming leaves nothing that looks alive.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 from engine.study.files import explain_write_errors
-from engine.study.paths import AttemptPaths, RunPaths
+from engine.study.paths import AttemptPaths, RunPaths, name_number
 from engine.study.processes import is_alive
-from engine.study.records import find_record, write_record
+from engine.study.records import Record, find_record, write_record
 from engine.study.run_records import AttemptRecord
-
-CLAIMING_S = 600.0
-"""How long a claim takes at most, the difference of two machines' clocks included."""
 
 
 def claim(run: RunPaths, number: int, record: AttemptRecord) -> AttemptPaths | None:
-    """Claim attempt `number` of a run.
+    """Claim attempt `number` of a run; see `claim_number`.
 
     Args:
         run: The run.
@@ -32,42 +28,57 @@ def claim(run: RunPaths, number: int, record: AttemptRecord) -> AttemptPaths | N
 
     Returns:
         The attempt, or None where another process was faster.
+    """
+    attempt = run.attempt(number)
+    return attempt if claim_number(run.attempts, number, attempt.attempt.name, record) else None
+
+
+def claim_number(folder: Path, number: int, name: str, record: Record) -> bool:
+    """Claim a number in a folder.
+
+    Args:
+        folder: Holds a folder for each number that was claimed.
+        number: One more than those seen so far.
+        name: The file that says whose the number is.
+        record: What that file is to hold; no other claimant's is equal.
+
+    Returns:
+        Whether it is this process's now; False where another was faster.
 
     Raises:
         StoreFullError: Where there is no room for the claim.
     """
-    attempt = run.attempt(number)
+    claimed = folder / name_number(number)
     # Claimants on other machines and in other containers may have this process's number.
-    private = run.attempts / f".claim-{os.getpid()}-{os.urandom(8).hex()}"
-    with explain_write_errors(run.attempts):
+    private = folder / f".claim-{os.getpid()}-{os.urandom(8).hex()}"
+    with explain_write_errors(folder):
         private.mkdir(parents=True)
     try:
-        write_record(private / attempt.attempt.name, record)
-        # An attempt folder is never empty, and rename refuses to replace a folder that is not.
-        private.rename(attempt.folder)
-    except FileExistsError:
-        return None
-    except OSError as error:
-        if not attempt.folder.exists():
-            raise error
-        return None
+        write_record(private / name, record)
+        # A claim's folder is never empty, and rename refuses to replace a folder that is not.
+        private.rename(claimed)
+    except OSError:
+        # A file server whose answer was lost is asked again, and then refuses what it has done before: what is there
+        # decides, not the answer.
+        if not claimed.exists():
+            raise
+        return find_record(claimed / name, type(record)) == record
     finally:
         shutil.rmtree(private, ignore_errors=True)
-    return attempt
+    return True
 
 
 def remove_stray_claims(attempts: Path) -> None:
-    """Remove what claimants that were killed half-way left behind; what a live one is making stays."""
-    for stray in attempts.glob(".claim-*"):
+    """Remove what claimants of this machine that were killed half-way left behind.
+
+    What others are making cannot be told from what they left: it stays until the run is done.
+    """
+    for stray in list_stray_claims(attempts):
         made = find_record(stray / "attempt.json", AttemptRecord)
-        alive = None if made is None else is_alive(made.owner)
-        if alive is False or (alive is None and _is_old(stray)):
+        if made is not None and is_alive(made.owner) is False:
             shutil.rmtree(stray, ignore_errors=True)
 
 
-def _is_old(folder: Path) -> bool:
-    """Tell whether a folder was changed at another time than now, by any clock."""
-    try:
-        return abs(time.time() - folder.stat().st_mtime) > CLAIMING_S
-    except OSError:
-        return False
+def list_stray_claims(folder: Path) -> list[Path]:
+    """Return claims that are being made, or were never finished."""
+    return list(folder.glob(".claim-*"))

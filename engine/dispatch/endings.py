@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Collection, Iterable
 
 from engine.errors import StudyError
+from engine.study.opening import is_there
 from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import is_alive
 from engine.study.records import find_record
@@ -67,7 +68,8 @@ def record_ends(
         if claimed is None or not belongs(claimed) or is_alive(claimed.owner) is not False:
             continue
         found += 1
-        if run_id not in known and not attempts[-1].exit.exists() and not _has_result(run, attempts[-1]):
+        told = attempts[-1].exit.exists() or is_there(attempts[-1].lost)
+        if run_id not in known and not told and not _has_result(run, attempts[-1]):
             write_end(run, attempts[-1], describe_end(status), status)
     return found
 

@@ -11,6 +11,9 @@ from engine.study.paths import StudyPaths
 EXIT_STORE_FULL = 73
 """A worker's exit status when the store had no room for longer than it waits; EX_CANTCREAT of sysexits.h."""
 
+EXIT_FENCED = 76
+"""A worker's exit status when its run was taken from it, because its signs of life had been missed for too long."""
+
 
 @dataclass(frozen=True)
 class Job:

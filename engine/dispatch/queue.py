@@ -77,7 +77,8 @@ class RunQueue:
         return NotTaken.WAIT if waiting else NotTaken.NOTHING_LEFT
 
     def _read_state(self, run_id: str, control: Control) -> RunState:
-        return read_state(self.paths.run(run_id), control=control, session=self.session, run_id=run_id)
+        run = self.paths.run(run_id)
+        return read_state(run, control=control, session=self.session, run_id=run_id, deciding=True)
 
     def _may_train(self, run_id: str, control: Control) -> bool:
         """Tell whether a run is neither done nor held nor trained by another process; note the done ones."""

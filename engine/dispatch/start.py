@@ -20,6 +20,7 @@ from engine.dispatch.launch import done_runs, find_folder, prepare_study
 from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
+from engine.study.beats import LOST_S, Clock
 from engine.study.choices import NOTHING, Chosen
 from engine.study.control import request
 from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
@@ -130,18 +131,23 @@ def _start(paths: StudyPaths) -> None:
     """
     request(paths, "resume")
     child: subprocess.Popen[bytes] | None = None
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        supervision = watch_supervisor(paths)
+    clock = Clock(compares=False)
+    started = time.monotonic()
+    while True:
+        supervision = watch_supervisor(paths, clock=clock)
         supervisor, alive = supervision.record, supervision.alive
         if supervisor is not None and supervision.hung:
             end_process(supervisor.owner, at_once=True)
             alive = False
+        asked = supervision.asked is not None
+        if time.monotonic() - started > START_TIMEOUT_S + (0.0 if asked or not alive else LOST_S):
+            break
         # One that is alive but ending reads the requests once more after it has said so: either it goes on, or it
         # is gone in a moment and another is needed.
-        if supervisor is not None and alive and supervisor.state == "running":
+        if supervisor is not None and asked and alive and supervisor.state == "running":
             return
-        if child is None and not alive:
+        # Whether one of another machine lives takes a while to see: the new one waits for that, and leaves it alone.
+        if child is None and not (asked and alive):
             with explain_write_errors(paths.supervisor_log):
                 child = start_detached(command("engine.dispatch", str(paths.folder)), log=paths.supervisor_log)
         # A study with nothing left to train is through before its supervisor can be seen at work.

@@ -20,8 +20,10 @@ from engine.dispatch.endings import record_ends
 from engine.dispatch.executors.base import Executor, WatchedJob, WorkerRequest
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
+from engine.dispatch.judging import Judge
 from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
+from engine.dispatch.singleton import Supervision, take_over
 from engine.dispatch.stalls import Stalls
 from engine.dispatch.tidying import Tidying
 from engine.errors import NondetError, StudyError
@@ -34,7 +36,7 @@ from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import AttemptRecord
-from engine.study.supervisor_record import SupervisorRecord, SupervisorState, watch_supervisor
+from engine.study.supervisor_record import SupervisorRecord, SupervisorState
 from engine.study.view import StudySnapshot, StudyView
 
 LOG = logging.getLogger(__name__)
@@ -92,14 +94,19 @@ class Supervisor:
     places: list[Place]
     measuring: Measuring
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    held: Supervision | None = None
+    """The claim on the study; see `singleton`."""
     written: SupervisorRecord | None = None
     stop_asked: bool = False
+    overtaken: bool = False
+    """Whether another machine's supervisor has the study now."""
     failure: str | None = None
     other_job: WatchedJob | None = None
     """The process that compares layers, while it runs."""
     stalls: Stalls = field(default_factory=Stalls)
     beaten: float = -1e9
     steps: int = 0
+    judge: Judge = field(default_factory=Judge)
     tidying: Tidying = field(default_factory=Tidying)
     pace: Pace = field(default_factory=Pace)
     log: BoundedLog = field(init=False)
@@ -120,6 +127,8 @@ class Supervisor:
 
     def write(self, state: SupervisorState) -> None:
         """Bring supervisor.json up to date, and beat; a full disk leaves the older one, which is no reason to end."""
+        if self.overtaken:
+            return
         self.beat()
         slots = tuple(place.describe() for place in self.places)
         record = SupervisorRecord(
@@ -150,7 +159,16 @@ class Supervisor:
             self.steps += 1
             self.beaten = now
             self.stalls.judging = write_beat(self.paths.supervisor_beat, make_beat(moved=now, steps=self.steps))
+            self.overtaken = self.held is not None and self.held.overtaken
             self.log.bound()
+
+    def judge_others(self, snapshot: StudySnapshot) -> None:
+        """Declare attempts lost that cannot be asked: by what the executor knows, and by their silence."""
+        if not self.stalls.judging:
+            self.judge.forget()
+            return
+        watched = self.judge.watch(snapshot, self.view)
+        self.judge.judge(self.executor.judge(watched) if watched else {})
 
     @property
     def workers_left(self) -> bool:
@@ -263,15 +281,15 @@ def supervise(paths: StudyPaths) -> int:
     lease = Lease(f"study-{hashlib.sha256(str(paths.folder.resolve()).encode()).hexdigest()[:16]}")
     if not lease.acquire(describe_holder(paths)):
         return 0
-    other = watch_supervisor(paths)
-    if other.asked is None and other.alive:
-        LOG.info("%s: another machine or container supervises this study, as its signs of life say", paths.folder)
+    session = uuid.uuid4().hex
+    held = take_over(paths, session)
+    if held is None:
         return 0
-    view = StudyView(paths, measures=())
+    view = StudyView(paths, measures=(), deciding=True)
     executor = _find_executor(view)
     places = [Place(name) for name in executor.places]
     measuring = Measuring(executor, stall_s=view.plan.dispatch.stall_s)
-    supervisor = Supervisor(paths, view, executor, places, measuring)
+    supervisor = Supervisor(paths, view, executor, places, measuring, session, held)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
@@ -315,7 +333,11 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
             supervisor.stop_workers()
             supervisor.finish_measuring()
             return "cancelled" if snapshot.control.cancelled else "stopped"
+        if supervisor.overtaken:
+            LOG.warning("%s: another machine's supervisor has taken this study over", supervisor.paths.folder)
+            return "stopped"
         supervisor.stalls.end(snapshot, supervisor.view)
+        supervisor.judge_others(snapshot)
         supervisor.fill_places(snapshot)
         supervisor.measure(snapshot)
         supervisor.tidying.clear(supervisor.paths, snapshot)

@@ -93,6 +93,10 @@ class Silence:
 class Clock:
     """Notes when this process first saw the present sign of each file, by its own steady clock."""
 
+    compares: bool = True
+    """Whether the age of a sign that is seen for the first time is told from the time of its file. That compares two
+    machines' clocks, which is good enough for viewers, and not for whoever takes something away from another process.
+    """
     seen: dict[Path, tuple[object, float]] = field(default_factory=dict[Path, "tuple[object, float]"])
 
     def measure(self, path: Path, sign: object, *, age_s: float = 0.0) -> float:
@@ -107,7 +111,7 @@ class Clock:
         known = self.seen.get(path)
         if known is None or known[0] != sign:
             # A time in the future says nothing: waiting begins now.
-            known = self.seen[path] = (sign, now - max(0.0, age_s))
+            known = self.seen[path] = (sign, now - (max(0.0, age_s) if self.compares else 0.0))
         return now - known[1]
 
 

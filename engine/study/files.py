@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,14 +137,53 @@ def write_bytes(path: Path, content: bytes) -> None:
         retry(lambda: _replace(path, content))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_aside(folder: Path, name: str, content: bytes) -> Path:
+    """Write a file under a temporary name in a folder, on the disk; return its path, to be moved to where it belongs.
+
+    Raises:
+        StoreFullError: Where there is no room; nothing is left behind.
+        StudyError: Where the folder cannot be written, or its file system fails.
+    """
+    with explain_write_errors(folder / name):
+        return retry(lambda: _write_temporary(folder, name, content))
+
+
+def move_files(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move files that were written aside to where they belong, one right after the other; each replaces what is there.
+
+    One that has gone was moved by an earlier try whose answer was lost.
+    """
+    for source, target in moves:
+        with explain_write_errors(target):
+            retry(lambda source=source, target=target: _move(source, target))
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except FileNotFoundError:
+        if not target.exists():
+            raise
+
+
+def _write_temporary(folder: Path, name: str, content: bytes) -> Path:
     # Two containers may have processes of one number: the name has to differ by itself.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    temporary = folder / f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error says more
+            temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = _write_temporary(path.parent, path.name, content)
+    try:
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error says more

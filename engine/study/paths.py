@@ -24,7 +24,25 @@ CHECKPOINT_MAX_BYTES = 64_000_000_000
 """How large files that are no records may be; see `engine.study.records.Record.max_bytes` for those."""
 
 ATTEMPT = re.compile(r"0[1-9]|[1-9][0-9]{1,8}")
-"""Names of attempts' folders, as `RunPaths.attempt` makes them; others are nobody's."""
+"""Names of folders that were claimed, as `name_number` makes them; others are nobody's."""
+
+
+def name_number(number: int) -> str:
+    """Return the name of the folder that claims a number."""
+    return f"{number:02d}"
+
+
+def list_numbers(folder: Path) -> list[int]:
+    """Return the numbers that were claimed in a folder, in order; none where there is no such folder.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(name) for name in names if ATTEMPT.fullmatch(name))
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,10 @@ class AttemptPaths:
     @property
     def number(self) -> int:
         return int(self.folder.name)
+
+    @property
+    def run(self) -> RunPaths:
+        return RunPaths(self.folder.parents[1])
 
     @property
     def attempt(self) -> Path:
@@ -56,6 +78,11 @@ class AttemptPaths:
     def exit(self) -> Path:
         """The record of how the attempt ended; written only where it ended without a result."""
         return self.folder / "exit.json"
+
+    @property
+    def lost(self) -> Path:
+        """The record that the attempt was declared lost; whoever makes it writes nothing of the run any more."""
+        return self.folder / "lost.json"
 
     @property
     def beat(self) -> Path:
@@ -104,7 +131,7 @@ class RunPaths:
         return self.folder / "damage.json"
 
     def attempt(self, number: int) -> AttemptPaths:
-        return AttemptPaths(self.attempts / f"{number:02d}")
+        return AttemptPaths(self.attempts / name_number(number))
 
     def list_attempts(self) -> list[AttemptPaths]:
         """Return the attempts that were claimed so far, oldest first; none where their folder cannot be read."""
@@ -113,12 +140,10 @@ class RunPaths:
     def look_for_attempts(self) -> tuple[list[AttemptPaths], str | None]:
         """Return the attempts that were claimed so far, oldest first, and why they cannot be seen where that is so."""
         try:
-            names = os.listdir(self.attempts)
-        except (FileNotFoundError, NotADirectoryError):
-            return [], None
+            numbers = list_numbers(self.attempts)
         except OSError as error:
             return [], error.strerror
-        return [self.attempt(number) for number in sorted(int(name) for name in names if ATTEMPT.fullmatch(name))], None
+        return [self.attempt(number) for number in numbers], None
 
 
 @dataclass(frozen=True)
@@ -221,6 +246,11 @@ class StudyPaths:
     @property
     def supervisor(self) -> Path:
         return self.folder / "supervisor.json"
+
+    @property
+    def supervisors(self) -> Path:
+        """Claims of supervisors, of which the one with the highest number holds."""
+        return self.folder / "supervisors"
 
     @property
     def similarity_beat(self) -> Path:

@@ -12,6 +12,7 @@ import msgspec
 from engine.errors import NondetError, StoreForbiddenError, StudyError
 from engine.plan.records import PlannedArm
 from engine.recipe import RECIPE_VERSION, Recipe
+from engine.study.opening import is_there
 from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import Owner
 from engine.study.records import Damage, Record, find_record, read_record, write_record
@@ -62,6 +63,8 @@ class AttemptRecord(Record, frozen=True, kw_only=True, tag=1):
     cpu_capability: str
     environment: dict[str, str | None]
     """The variables that change how numbers are computed; None where one is not set."""
+    job: str | None = None
+    """The job of a scheduler that it is part of, and how often that was started again: "123.0"; None for none."""
 
 
 class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
@@ -75,6 +78,17 @@ class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
     """The name of the signal that ended the process; None where none did."""
     status: int | None = None
     """The status with which the process left in the middle; None where it did not."""
+
+
+class LostRecord(Record, frozen=True, kw_only=True, tag=1):
+    """lost.json: an attempt whose process cannot be asked was declared lost.
+
+    The study's supervisor alone writes it; everybody else believes it. Whoever makes the attempt, should that process
+    live on after all, writes nothing of the run any more.
+    """
+
+    reason: str
+    """One line for people."""
 
 
 class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +196,17 @@ def write_exit(
     shown = reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
     record = ExitRecord(outcome=outcome, cause=cause, reason=shown, signal=ended_by, status=status)
     write_record(attempt.exit, record)
+
+
+def declare_lost(attempt: AttemptPaths, reason: str) -> None:
+    """Write that an attempt is lost: see `LostRecord`."""
+    write_record(attempt.lost, LostRecord(reason=reason))
+
+
+def is_fenced(attempt: AttemptPaths) -> bool:
+    """Tell whether an attempt may write nothing of its run: it was declared lost, or a later one has begun."""
+    later = attempt.run.list_attempts()[-1:]
+    return is_there(attempt.lost) or any(other.number > attempt.number for other in later)
 
 
 def compare_digest(name: str, content: bytes, expected: str) -> str | None:

@@ -12,7 +12,7 @@ from engine.study.opening import is_regular
 from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.processes import Owner, is_alive
 from engine.study.records import Damage, find_record, read_record
-from engine.study.run_records import AttemptRecord, ExitRecord, ResultRecord, read_damage
+from engine.study.run_records import AttemptRecord, ExitRecord, LostRecord, ResultRecord, read_damage
 
 Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
 
@@ -90,7 +90,9 @@ def read_result(run: RunPaths) -> ResultRecord | None:
     return find_result(run).result
 
 
-def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: str) -> RunState:
+def read_state(
+    run: RunPaths, *, control: Control, session: str | None, run_id: str, deciding: bool = False
+) -> RunState:
     """Derive the state of one run.
 
     Args:
@@ -98,6 +100,8 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
         control: Requests of the study.
         session: The supervisor session whose retries are counted; None counts all.
         run_id: The run's id, for requests about single runs.
+        deciding: Whether the caller decides what is trained next. For it, a process that cannot be asked runs until
+            the supervisor has declared its attempt lost; viewers call a run stale earlier, by the age of its files.
     """
     found = find_result(run)
     attempts, obstacle = run.look_for_attempts()
@@ -110,7 +114,7 @@ def read_state(run: RunPaths, *, control: Control, session: str | None, run_id: 
     if found.later or not attempts:
         return _unattempted(found, len(attempts), stopped=stopped)
     damage = None if _is_later(attempts[-1], run, found) else found.damage
-    state = _attempt_state(attempts[-1], len(attempts), damage=damage)
+    state = _attempt_state(attempts[-1], len(attempts), damage=damage, deciding=deciding)
     if state.status == "lost" and (result := read_result(run)) is not None:  # written between the two looks
         return _done(result, len(attempts))
     if state.status == "running" or stopped:
@@ -146,14 +150,11 @@ def _is_later(attempt: AttemptPaths, run: RunPaths, found: Found) -> bool:
         return False
 
 
-def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> RunState:
+def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None, deciding: bool) -> RunState:
     """Return the run's state as its last attempt shows it; whether it may be retried is decided later."""
-    ended = find_record(attempt.exit, ExitRecord)
-    if ended is not None:
-        cancelled = ended.outcome == "cancelled"
-        infrastructure = cancelled or ended.cause == "infrastructure"
-        status: Status = "cancelled" if cancelled else "failed"
-        return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
+    told = _read_end(attempt, count)
+    if told is not None:
+        return told
     if damage is not None:
         return RunState(status="failed", attempts=count, reason=damage, retriable=True, damaged=True)
     claimed = find_record(attempt.attempt, AttemptRecord)
@@ -167,11 +168,23 @@ def _attempt_state(attempt: AttemptPaths, count: int, *, damage: str | None) -> 
     silence = read_silence(attempt.beat)
     allowed_s = STALE_AFTER_S if silence is None else LOST_S
     silence = silence or read_file_silence((attempt.epochs, attempt.attempt, attempt.folder))
-    if silence.dead_s < allowed_s:
+    if deciding or silence.dead_s < allowed_s:
         return RunState(status="running", attempts=count, owner=owner, asked=False, silence=silence)
     host = owner.host if owner else "an unknown host"
     seconds = f" for {silence.dead_s:.0f} s" if math.isfinite(silence.dead_s) else ""
     return RunState(status="stale", attempts=count, reason=f"no sign from {host}{seconds}", retriable=True)
+
+
+def _read_end(attempt: AttemptPaths, count: int) -> RunState | None:
+    """Return the state of a run whose last attempt is known to have ended; None where nobody has written that."""
+    ended = find_record(attempt.exit, ExitRecord)
+    if ended is not None:
+        cancelled = ended.outcome == "cancelled"
+        infrastructure = cancelled or ended.cause == "infrastructure"
+        status: Status = "cancelled" if cancelled else "failed"
+        return RunState(status=status, attempts=count, reason=ended.reason, retriable=infrastructure)
+    lost = find_record(attempt.lost, LostRecord)
+    return None if lost is None else RunState(status="lost", attempts=count, reason=lost.reason, retriable=True)
 
 
 def _stop(state: RunState) -> RunState:

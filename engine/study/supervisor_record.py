@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.study.beats import LOST_S, WORTH_TELLING_S, Silence, read_file_silence, read_silence
+from engine.study.beats import CLOCK, LOST_S, WORTH_TELLING_S, Clock, Silence, read_file_silence, read_silence
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, is_alive, is_stopped
 from engine.study.records import Record, find_record
@@ -85,17 +85,17 @@ class Supervision:
         )
 
 
-def watch_supervisor(paths: StudyPaths) -> Supervision:
-    """Look at a study's supervisor: its record, its process and its signs of life."""
+def watch_supervisor(paths: StudyPaths, *, clock: Clock = CLOCK) -> Supervision:
+    """Look at a study's supervisor: its record, its process and its signs of life, whose age a clock measures."""
     record = find_supervisor(paths)
     if record is None:
         return Supervision(None, asked=False)
     asked = is_alive(record.owner)
     if asked is False:
         return Supervision(record, asked=False)
-    silence = read_silence(paths.supervisor_beat)
+    silence = read_silence(paths.supervisor_beat, clock=clock)
     if asked is None and silence is None:
-        silence = read_file_silence((paths.supervisor,))
+        silence = read_file_silence((paths.supervisor,), clock=clock)
     return Supervision(record, asked, silence, stopped=is_stopped(record.owner))
 
 

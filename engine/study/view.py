@@ -162,6 +162,7 @@ class StudyView:
         *,
         measures: Sequence[str] = SPREAD_MEASURES,
         known: Mapping[str, ArmCurves] | None = None,
+        deciding: bool = False,
     ) -> None:
         """Read the plan; runs are read by `refresh`.
 
@@ -169,8 +170,9 @@ class StudyView:
             paths: The study.
             measures: What is added up by arm and epoch, of `curves_record.FIELDS`; where empty, no epochs are read.
             known: Arms of curves.json by name: the epochs of their finished runs are not read again.
+            deciding: Whether what is trained next follows from what is seen; see `read_state`.
         """
-        self.paths = paths
+        self.paths, self.deciding = paths, deciding
         self.plan: StudyPlan = read_plan(paths)
         self.pace = Pace()
         self._plan_stamp = _stamp(paths)
@@ -255,7 +257,7 @@ class StudyView:
             return None
         run = self.paths.run(run_id)
         beginning = begin_look([run.attempts] if known is None else [run.attempts, known])
-        state = read_state(run, control=control, session=session, run_id=run_id)
+        state = read_state(run, control=control, session=session, run_id=run_id, deciding=self.deciding)
         if state.withheld and run_id in self._runs:
             return None  # a permission that was lost, or a server that is away, changes nothing about the run
         attempts = run.list_attempts() if state.attempts else []  # none where the study is being deleted meanwhile

@@ -131,7 +131,9 @@ def has_work(paths: StudyPaths, session: str) -> bool:
     """Tell whether a run of the study could be claimed now."""
     control = read_control(paths)
     plan = read_plan(paths)
-    states = (read_state(paths.run(run), control=control, session=session, run_id=run) for run in plan.order)
+    states = (
+        read_state(paths.run(run), control=control, session=session, run_id=run, deciding=True) for run in plan.order
+    )
     return any(state.retriable and state.status != "running" for state in states)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.study.control import Control, read_control
-from engine.study.paths import StudyPaths
+from engine.study.paths import AttemptPaths, StudyPaths
+from engine.study.run_records import is_fenced
 from engine.training.pulse import Pulse
 
 CONTROL_PERIOD_S = 0.5
@@ -19,6 +20,10 @@ StopRequest = Callable[[], bool]
 
 class Stopped(Exception):
     """Ends a training whose end was asked for."""
+
+
+class Fenced(Exception):
+    """Ends a training whose run was taken from this process: it may write nothing of it, and claims no other."""
 
 
 def never() -> bool:
@@ -36,17 +41,29 @@ class Requests:
     control: Control = field(default_factory=Control)
     """What the control folder held when it was last looked at."""
     read_at: float = -1e9
+    attempt: AttemptPaths | None = None
+    """The first attempt of those that are trained now."""
     pulse: Pulse | None = None
     """The signs of life of the training, which is told of every step, and of every look while that waits."""
 
     def look(self) -> Control:
-        """Return the requests that hold, at most half a second old."""
+        """Return the requests that hold, at most half a second old.
+
+        Raises:
+            Fenced: If the run that is trained was taken from this process.
+        """
         if time.monotonic() - self.read_at >= CONTROL_PERIOD_S:
             self.control, self.read_at = read_control(self.paths), time.monotonic()
+            if self.attempt is not None and is_fenced(self.attempt):
+                raise Fenced
         return self.control
 
     def must_stop(self, run_ids: Sequence[str]) -> bool:
-        """Tell whether runs that are trained at once are to end: where each of them is. Wait while all are paused."""
+        """Tell whether runs that are trained at once are to end: where each of them is. Wait while all are paused.
+
+        Raises:
+            Fenced: If they were taken from this process.
+        """
         self._move()
         while not self.terminated and all(self.look().holds(run_id) for run_id in run_ids):
             if all(self.control.stops(run_id) for run_id in run_ids):

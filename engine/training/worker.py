@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.dispatch.endings import record_ends, write_end
-from engine.dispatch.jobs import EXIT_STORE_FULL
+from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreUnavailableError, summarise_error
 from engine.study.files import explain_write_errors, remove_file
@@ -26,7 +26,7 @@ from engine.study.logs import BoundedLog
 from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
-from engine.study.run_records import AttemptRecord, Cause, read_recipe, write_exit
+from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
@@ -41,7 +41,7 @@ from engine.training.run_files import (
     load_once,
     write_labels,
 )
-from engine.training.stopping import CONTROL_PERIOD_S, Requests, Stopped
+from engine.training.stopping import CONTROL_PERIOD_S, Fenced, Requests, Stopped
 from engine.training.user_functions import check_unchanged, refuse_untrusted
 
 LOG = logging.getLogger(__name__)
@@ -132,11 +132,16 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     except StoreUnavailableError as error:
         LOG.error("%s", error)
         return EXIT_STORE_FULL
+    except Fenced:
+        LOG.error("%s: was taken from this process, which was silent for too long", claimed.attempt.folder)
+        return EXIT_FENCED
+    finally:
+        requests.attempt = None
 
 
 def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
     """Train a claimed run with its companions; a store that is away is the caller's matter. See `_train_claimed`."""
-    cohort = [claimed]
+    cohort, requests.attempt = [claimed], claimed.attempt
     log = BoundedLog(claimed.attempt.log)
     with Pulse(lambda: [m.attempt.beat for m in cohort], claimed.search_path, also=log.bound) as requests.pulse:
         return _train_cohort(cohort, requests, datasets, claim_more)
@@ -155,7 +160,7 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets,
     except Stopped:
         _end(cohort, "cancelled", "request", "stopped on request")
         return None
-    except StoreUnavailableError:
+    except (StoreUnavailableError, Fenced):
         raise
     except NondetError as error:
         LOG.error("%s", error)
@@ -176,7 +181,8 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets,
 
 def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
     for member in cohort:
-        patiently(partial(write_exit, member.attempt, outcome, cause, reason))
+        if not is_fenced(member.attempt):
+            patiently(partial(write_exit, member.attempt, outcome, cause, reason))
 
 
 def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, Wor
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.visible import Gpu
 from engine.recipe import DeviceType
+from engine.study.paths import AttemptPaths
+from engine.study.run_records import AttemptRecord
 
 FULL = "waiting: the partition is full"
 NEVER = "node-c"
@@ -80,6 +82,9 @@ class QueuedExecutor:
         queued = Queued(job.command, request.paths.folder if preempted else None, never=place == NEVER)
         self.workers.append((place, queued))
         return queued
+
+    def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
+        return {}
 
     def start_job(self, job: Job) -> Queued:
         self.jobs.append(job.arguments[0] if job.on_device else job.module)

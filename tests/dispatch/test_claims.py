@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.dispatch import claims
-from engine.dispatch.claims import CLAIMING_S, claim, remove_stray_claims
+from engine.dispatch.claims import claim, remove_stray_claims
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.study.control import Control
 from engine.study.files import make_folder
@@ -57,16 +56,18 @@ def test_existing_attempt_is_left_alone(tmp_path: Path) -> None:
 def test_half_made_claim_is_no_attempt_and_is_removed(tmp_path: Path) -> None:
     run = RunPaths(tmp_path)
     dead = replace(current_owner(), start_ticks=1)
-    for name, owner in (("old", None), ("dead", dead), ("live", current_owner()), ("young", None)):
+    elsewhere = replace(dead, host="elsewhere")
+    for name, owner in (("dead", dead), ("live", current_owner()), ("elsewhere", elsewhere), ("unknown", None)):
         folder = run.attempts / f".claim-77-{name}"
         make_folder(folder)
         if owner is not None:
             write_record(folder / "attempt.json", make_attempt(owner))
-    long_ago = time.time() - CLAIMING_S - 1
-    os.utime(run.attempts / ".claim-77-old", (long_ago, long_ago))
+        os.utime(folder, (1.0, 1.0))
     assert run.list_attempts() == []
     remove_stray_claims(run.attempts)
-    assert {path.name for path in run.attempts.iterdir()} == {".claim-77-live", ".claim-77-young"}
+    assert {path.name for path in run.attempts.iterdir()} == {
+        f".claim-77-{name}" for name in ("live", "elsewhere", "unknown")
+    }
 
 
 def test_claimants_with_equal_numbers_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from engine.recipe import DeviceType
 from engine.study.beats import CLOCK, LOST_S, BeatRecord, write_beat
 from engine.study.control import request
 from engine.study.logs import LOG_BYTES
-from engine.study.paths import StudyPaths
+from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
+from engine.study.run_records import AttemptRecord
 from engine.study.supervisor_record import is_supervised
 from engine.study.view import StudyView
 from tests.helpers.records import make_supervisor
@@ -66,6 +67,9 @@ class Staff:
 
     def start_worker(self, place: str, request: WorkerRequest) -> Scripted:
         return Scripted()
+
+    def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
+        return {}
 
     def start_job(self, job: Job) -> Scripted:
         return Scripted(status=0)
@@ -142,14 +146,19 @@ def test_worker_that_finds_no_room_ends_the_study(supervised: Supervisor) -> Non
     assert not supervised.workers_left, "nobody is started any more"
 
 
-def test_living_supervisor_of_another_machine_is_left_alone(supervised: Supervisor) -> None:
+def test_living_supervisor_of_another_machine_is_left_alone(
+    supervised: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths, elsewhere = supervised.paths, replace(current_owner(), host="elsewhere")
     write_record(paths.supervisor, make_supervisor(elsewhere))
     write_beat(paths.supervisor_beat, BeatRecord(boot_id="other", beaten=5.0, moved=5.0))
     before = paths.supervisor.read_bytes()
     assert is_supervised(paths)
+    again = BeatRecord(boot_id="other", beaten=10.0, moved=10.0)
+    monkeypatch.setattr(time, "sleep", lambda _: write_beat(paths.supervisor_beat, again))
     assert supervisor.supervise(paths) == 0
     assert paths.supervisor.read_bytes() == before
+    assert is_supervised(paths)
     sign, seen = CLOCK.seen[paths.supervisor_beat]
     CLOCK.seen[paths.supervisor_beat] = (sign, seen - LOST_S)
     assert not is_supervised(paths), "it is not waited for without end"

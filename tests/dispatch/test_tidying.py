@@ -40,10 +40,26 @@ def test_leftovers_of_finished_runs_go_and_those_of_others_stay(tmp_path: Path) 
         leave(paths.folder / ".metrics.json.13.tmp", old=False),
         leave(paths.folder / "notes.tmp"),
     ]
+    paths.supervisor_beat.touch()
+    for run in (done, running):
+        gone_or_kept = run.attempts / ".claim-77-x"
+        gone_or_kept.mkdir()
+        (gone if run is done else kept).append(leave(gone_or_kept / "attempt.json"))
     before = {path for path in paths.folder.rglob("*") if path.is_file()}
     clear(Tidying(), paths)
     assert before - {path for path in paths.folder.rglob("*") if path.is_file()} == set(gone)
     assert all(path.exists() for path in kept)
+
+
+def test_half_a_file_of_a_machine_whose_clock_is_wrong_stays(tmp_path: Path) -> None:
+    """The store's own clock stamps both the file and the supervisor's beat: only those two are compared."""
+    paths = write_large_study(tmp_path / "one", Size(replicas=1, done=0))
+    half, beat = leave(paths.folder / ".metrics.json.12.tmp"), leave(paths.supervisor_beat)
+    clear(Tidying(), paths)
+    assert half.exists()
+    os.utime(beat, (HALF_FILE_S + 2.0, HALF_FILE_S + 2.0))
+    clear(Tidying(), paths)
+    assert not half.exists()
 
 
 def test_obeyed_requests_go_while_a_study_runs(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ other devices than the one that trains, or none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from engine.dispatch.jobs import Job
 from engine.dispatch.visible import Gpu
 from engine.recipe import DeviceType
-from engine.study.paths import StudyPaths
+from engine.study.paths import AttemptPaths, StudyPaths
+from engine.study.run_records import AttemptRecord
 
 
 class Wanted(Protocol):
@@ -129,6 +130,14 @@ class Executor(Protocol):
 
         Raises:
             NondetError: If none can be started and trying again would not help: the supervisor ends with its words.
+        """
+        ...
+
+    def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
+        """Return which attempts have ended, and why, as far as the executor knows.
+
+        Args:
+            attempts: Those whose processes cannot be asked, with who makes them.
         """
         ...
 

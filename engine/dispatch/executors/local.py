@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from engine.dispatch.visible import Gpu
 from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
 from engine.study.beats import WORTH_TELLING_S
+from engine.study.paths import AttemptPaths
+from engine.study.run_records import AttemptRecord
 
 MOST_SLOTS_PER_GPU = 8
 
@@ -193,6 +195,10 @@ class LocalExecutor:
         environment = slot.environment | {VARIABLE: mark}
         process = start_detached(job.command, log=request.paths.supervisor_log, environment=environment)
         return LocalWorker(process, slot, JobWatch(process.pid, request.stall_s), mark)
+
+    def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
+        """Know nothing: processes of this machine are asked themselves."""
+        return {}
 
     def start_job(self, job: Job) -> LocalJob:
         """Start a job on the first device, or without one; no slot is leased for it."""
