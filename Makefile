@@ -12,7 +12,7 @@ quick:
 	$(MAKE) --no-print-directory --jobs 2 --output-sync static quick-tests
 
 quick-tests: .venv/.installed
-	$(BIN)/pytest -n 2 -m "not slow" --hypothesis-profile quick
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile quick
 
 static: .venv/.installed
 	$(BIN)/ruff format --check .
@@ -21,7 +21,7 @@ static: .venv/.installed
 	$(BIN)/lint-imports
 
 test: static
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # The parts of docs/ that are made from declarations; a test says when they are stale.
 docs: .venv/.installed

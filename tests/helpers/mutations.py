@@ -321,3 +321,20 @@ def bounded() -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_AS, limits)
         for number, handler in zip((signal.SIGPROF, signal.SIGALRM), previous, strict=True):
             signal.signal(number, handler)
+
+
+def mutate(bench: Bench, numbers: range, seed: int) -> None:
+    """Change every kind of file in every way, then again; seed and number are all that it takes to repeat a mutation.
+
+    Raises:
+        AssertionError: If a look ends otherwise than in words, or takes too long or too much memory.
+    """
+    cases = [(kind, change) for kind in bench.kinds for change in CHANGES]
+    random.Random(seed).shuffle(cases)
+    for number in numbers:
+        kind, change = cases[number % len(cases)]
+        bench.change(kind, change, random.Random(seed + number))
+        try:
+            bench.look()
+        except BaseException as error:
+            raise AssertionError(f"mutation {number}: {change} of {kind}: {type(error).__name__}: {error}") from error
