@@ -21,6 +21,7 @@ PAPER = (
         "appendix-d-2",
         "appendix-d-3",
         "crossed",
+        "replication",
     }
 )
 
@@ -51,7 +52,7 @@ def test_arms_are_found_among_the_published_rows(file: Path) -> None:
         assert len(found) >= len(protocol.arms) - 2, "all but controls"
 
 
-@pytest.mark.parametrize("name", ["table1", "table5", "table7", "figure1", "figure2", "crossed"])
+@pytest.mark.parametrize("name", ["table1", "table5", "table7", "figure1", "figure2", "crossed", "replication"])
 def test_paper_protocols_have_the_papers_settings(name: str) -> None:
     for recipe in make_plan(load_protocol(FOLDER / f"{name}.toml"), device="cuda").recipes.values():
         assert (recipe.data.preset, recipe.model.preset, recipe.train.batch_size) == ("cifar10", "resnet14", 512)
