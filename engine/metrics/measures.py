@@ -77,7 +77,7 @@ def diversity(logits: np.ndarray, labels: np.ndarray, *, bootstrap: int = 10_000
     Raises:
         ValueError: If the shapes do not fit, or labels lie outside 0…C−1.
     """
-    _check_shapes(logits, labels)
+    check_shapes(logits, labels)
     found = measure_images(
         ImageOutputs(Logits.of_array(logits), labels.astype(np.int64)), bootstrap=bootstrap, seed=seed
     )
@@ -105,7 +105,12 @@ def measure_images(outputs: ImageOutputs, *, bootstrap: int = 10_000, seed: int 
     return measure_all(IMAGE_FORMULAS, outputs, replicas, Resampling(bootstrap, seed))
 
 
-def _check_shapes(logits: np.ndarray, labels: np.ndarray) -> None:
+def check_shapes(logits: np.ndarray, labels: np.ndarray) -> None:
+    """Compare logits with labels.
+
+    Raises:
+        ValueError: If they are not (R, N, C) and (N,), no floats and integers, or labels lie outside 0…C−1.
+    """
     if logits.ndim != 3 or labels.ndim != 1 or logits.shape[1] != len(labels):
         raise ValueError(f"logits {logits.shape} and labels {labels.shape}, expected (R, N, C) and (N,)")
     if not np.issubdtype(logits.dtype, np.floating) or not np.issubdtype(labels.dtype, np.integer):

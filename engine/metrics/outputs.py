@@ -159,15 +159,31 @@ def find_probabilities(logits: Logits, labels: np.ndarray) -> Probabilities:
     cross_entropies, confidences = np.empty(logits.shape[0]), np.empty(logits.shape[:2])
 
     def measure(replica: int) -> None:
-        losses = np.empty(len(labels))
-        for rows in logits.iterate_parts(PART_VALUES):
-            part = logits.read(replica, rows).astype(np.float64)
-            part -= find_largest(part)[:, None]
-            wanted = part[np.arange(len(part)), labels[rows]]
-            sums = np.exp(part, out=part).sum(axis=1)
-            losses[rows] = np.log(sums) - wanted
-            np.divide(1.0, sums, out=confidences[replica, rows])
-        cross_entropies[replica] = np.mean(losses)
+        cross_entropies[replica] = np.mean(_find_losses(logits, labels, replica, confidences[replica]))
 
     each_in_parallel(measure, range(len(cross_entropies)))
     return Probabilities(cross_entropies, confidences)
+
+
+def find_losses(logits: Logits, labels: np.ndarray) -> np.ndarray:
+    """Find −log of the true class's probability, nats, float64 (R, N)."""
+    losses = np.empty(logits.shape[:2])
+
+    def measure(replica: int) -> None:
+        losses[replica] = _find_losses(logits, labels, replica, np.empty(len(labels)))
+
+    each_in_parallel(measure, range(len(losses)))
+    return losses
+
+
+def _find_losses(logits: Logits, labels: np.ndarray, replica: int, confidences: np.ndarray) -> np.ndarray:
+    """Return the loss of a replica on each example (N,), and write the probabilities of what it predicts."""
+    losses = np.empty(len(labels))
+    for rows in logits.iterate_parts(PART_VALUES):
+        part = logits.read(replica, rows).astype(np.float64)
+        part -= find_largest(part)[:, None]
+        wanted = part[np.arange(len(part)), labels[rows]]
+        sums = np.exp(part, out=part).sum(axis=1)
+        losses[rows] = np.log(sums) - wanted
+        np.divide(1.0, sums, out=confidences[rows])
+    return losses

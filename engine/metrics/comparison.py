@@ -1,0 +1,235 @@
+"""Is one arm better than another? The difference of their replicas with three intervals, and a verdict in words.
+
+Shapes: R replicas of each arm, N examples, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from engine.metrics.contrasts import (
+    count_replicas,
+    crossed_variance,
+    difference_interval,
+    difference_variance,
+    find_p_value,
+    looking_interval,
+    mean_difference,
+    measure_superiority,
+    replica_variance,
+    upper_sd,
+)
+from engine.metrics.logits import Logits
+from engine.metrics.measures import check_shapes
+from engine.metrics.outputs import ImageOutputs, find_losses
+from engine.metrics.spread import Ends, half_width
+from engine.study.metrics_record import Interval
+
+Measured = Literal["accuracy", "cross-entropy"]
+
+Verdict = Literal[
+    "real and worth having",
+    "real, smaller than the margin",
+    "no difference that matters",
+    "undecided",
+]
+
+WORTH = 0.75
+"""Without a margin, a difference is worth having where P(A > B) may be above this; Bouthillier et al. (2021)."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Holds what two arms scored on the same test examples."""
+
+    one: np.ndarray
+    """float64 (R, N) of the first arm, or (R, 0) where only its figures are known."""
+    other: np.ndarray
+    figures: tuple[np.ndarray, np.ndarray]
+    """One figure per replica of each arm, float64 (R,): the means over examples where there are any."""
+    larger_is_better: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One measure of two arms, A less B; what too few replicas leave open is None."""
+
+    measure: str
+    n: tuple[int, int]
+    """Replicas of A and of B."""
+    examples: int
+    """Test examples; 0 where only one figure of each replica is known."""
+    means: tuple[float, float]
+    """Of A and of B: percent, or nats."""
+    paired: bool
+    """Whether replica r of both arms has the same seeds."""
+    margin: float | None
+    """The smallest difference worth having, in the measure's unit."""
+    difference: float
+    ci_test_set: Interval | None = None
+    """95 % for new replicas on this test set."""
+    ci_new_examples: Interval | None = None
+    """95 % for new replicas on new examples of the same kind."""
+    ci_looking: Interval | None = None
+    """95 % where one looks after every pair of replicas and stops when one likes; its ends may be infinite."""
+    p_value: float | None = None
+    """Two-sided, of a difference of 0 on this test set."""
+    p_better: float | None = None
+    """How often a replica of A is better than one of B; equal ones count half."""
+    p_better_ci: Interval | None = None
+    correlation: float | None = None
+    """Of both arms' figures by seed, where they are paired and both scatter."""
+    replicas_needed: int | None = None
+    """Replicas of each arm with which the half width on this test set keeps the margin in four of five studies."""
+    examples_share: float | None = None
+    """The share of the examples in the variance on new examples: near 1, more replicas would not narrow it."""
+    verdict: Verdict = "undecided"
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Tell whether the interval on this test set leaves 0 out."""
+        return self.ci_test_set is not None and not self.ci_test_set[0] <= 0.0 <= self.ci_test_set[1]
+
+
+def compare_replicas(
+    a: np.ndarray,
+    b: np.ndarray,
+    labels: np.ndarray,
+    *,
+    paired: bool,
+    margin: float | None,
+    measure: Measured = "accuracy",
+) -> Comparison:
+    """Compare two arms on one test set.
+
+    Args:
+        a: Logits (R, N, C) of one arm, finite or −inf for masked classes.
+        b: Likewise of the other; as many replicas where they are paired.
+        labels: True class, int (N,).
+        paired: Whether replica r of both was trained with the same seeds.
+        margin: The smallest difference worth having: percentage points, or nats; None where nobody said.
+        measure: What is compared.
+
+    Raises:
+        ValueError: If the shapes do not fit, the margin is not above 0, or logits are not finite.
+    """
+    if measure not in get_args(Measured):
+        raise ValueError(f"measure {measure!r}, expected one of {', '.join(get_args(Measured))}")
+    scores = [score_replicas(arm, labels, measure) for arm in (a, b)]
+    figures = scores[0].mean(axis=1), scores[1].mean(axis=1)
+    both = Scores(scores[0], scores[1], figures, larger_is_better=measure == "accuracy")
+    return compare_scores(both, paired=paired, margin=margin, measure=measure)
+
+
+def score_replicas(logits: np.ndarray, labels: np.ndarray, measure: Measured) -> np.ndarray:
+    """Return what each replica scores on each example, float64 (R, N): 100 where it is right, or its loss in nats.
+
+    Raises:
+        ValueError: If the shapes do not fit, there is nothing to score, or a replica's logits are not finite.
+    """
+    check_shapes(logits, labels)
+    if not logits.shape[0] or not logits.shape[1]:
+        raise ValueError(f"logits {logits.shape}: an arm needs a replica and a test example")
+    outputs = ImageOutputs(Logits.of_array(logits), labels.astype(np.int64))
+    broken = np.flatnonzero(~outputs.predicted.sound)
+    if len(broken):
+        raise ValueError(f"logits that are not finite in replica {', '.join(str(number + 1) for number in broken)}")
+    if measure == "accuracy":
+        return np.where(outputs.right, 100.0, 0.0)
+    losses = find_losses(outputs.logits, outputs.labels)
+    if not np.isfinite(losses).all():
+        raise ValueError("the true class of an example is masked with a logit of −inf: its cross-entropy is infinite")
+    return losses
+
+
+def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measure: str) -> Comparison:
+    """Compare two arms by what they scored; see `compare_replicas`.
+
+    Raises:
+        ValueError: If the margin is not above 0, or paired arms differ in their number of replicas.
+    """
+    one, other = scores.figures
+    if margin is not None and not (np.isfinite(margin) and margin > 0):
+        raise ValueError(f"margin {margin}, expected a number above 0")
+    if paired and len(one) != len(other):
+        raise ValueError(f"{len(one)} and {len(other)} replicas, expected as many where they are paired")
+    found = Comparison(
+        measure=measure,
+        n=(len(one), len(other)),
+        examples=scores.one.shape[1],
+        means=(float(one.mean()), float(other.mean())),
+        paired=paired,
+        margin=margin,
+        difference=float(mean_difference(one, other)),
+    )
+    if min(found.n) < 2:
+        return found
+    better = measure_superiority(*(figures if scores.larger_is_better else -figures for figures in (one, other)))
+    pairs = min(found.n)
+    found = replace(
+        found,
+        ci_test_set=_pack(difference_interval(one, other, paired=paired)),
+        ci_looking=_pack(looking_interval(one[:pairs] - other[:pairs])),
+        p_value=find_p_value(one, other, paired=paired),
+        p_better=float(better.chance),
+        p_better_ci=_pack(better.ends),
+        correlation=_correlate(one, other) if paired else None,
+        replicas_needed=None if margin is None else plan_replicas(one, other, margin, paired=paired),
+    )
+    if found.examples >= 2:
+        variance = crossed_variance(scores.one, scores.other, paired=paired)
+        half = float(half_width(np.asarray(variance.value), variance.freedom))
+        runs = float(difference_variance(one, other, paired=paired).value)
+        found = replace(
+            found,
+            ci_new_examples=(found.difference - half, found.difference + half),
+            examples_share=max(0.0, 1.0 - runs / float(variance.value)) if variance.value > 0 else None,
+        )
+    return replace(found, verdict=judge(found))
+
+
+def _pack(ends: Ends) -> Interval:
+    return float(ends[0]), float(ends[1])
+
+
+def _correlate(one: np.ndarray, other: np.ndarray) -> float | None:
+    """Return the correlation of figures by seed; None where an arm does not scatter or two pairs would be all."""
+    if len(one) < 3 or min(np.ptp(one), np.ptp(other)) == 0.0:
+        return None
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def plan_replicas(one: np.ndarray, other: np.ndarray, margin: float, *, paired: bool) -> int:
+    """Return how many replicas of each arm keep the margin, from the upper end of what a pilot shows of their SD.
+
+    Args:
+        one: Figures (R,), R of 2 or more.
+        other: Likewise.
+        margin: Half the width that the interval on this test set may have.
+        paired: See `compare_replicas`.
+    """
+    return count_replicas(upper_sd(replica_variance(one, other, paired=paired)), margin, paired=paired)
+
+
+def judge(found: Comparison) -> Verdict:
+    """Say in words what the interval on this test set allows to say; see docs/is-it-real.md.
+
+    A difference is real where the interval leaves 0 out. A real one is worth having where it is at least the margin, or
+    without a margin where one arm may beat the other in more than three of four pairs. Where 0 is inside, there is no
+    difference that matters if the whole interval lies within the margin.
+    """
+    if found.ci_test_set is None or found.p_better is None or found.p_better_ci is None:
+        return "undecided"
+    low, high = found.ci_test_set
+    if not low <= 0.0 <= high:
+        if found.margin is not None:
+            is_worth = abs(found.difference) >= found.margin
+        else:
+            is_worth = max(found.p_better_ci[1], 1.0 - found.p_better_ci[0]) > WORTH
+        return "real and worth having" if is_worth else "real, smaller than the margin"
+    if found.margin is not None and -found.margin <= low and high <= found.margin:
+        return "no difference that matters"
+    return "undecided"

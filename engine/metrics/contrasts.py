@@ -1,0 +1,247 @@
+"""The difference of two arms' means, on one test set, on new examples, or while looking; how often one beats the other.
+
+Figures of replicas stand on the last axis, float (…, R); tables of scores are (R, N), a row per replica and a column
+per example. tests/helpers/contrast_coverage.py simulates how often these intervals hold what they are intervals of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from engine.metrics.spread import TAIL, Ends, half_width
+
+MIXTURE = 1.0
+"""Effect sizes that the interval for looking is best for: normal with the variance 1 / MIXTURE, in SDs."""
+
+UPPER = 0.2
+"""An SD is planned with at the upper end of its one-sided interval of 1 − UPPER: pilots show too small ones half the
+time."""
+
+LARGEST = 10**7
+"""More replicas than anybody trains."""
+
+
+@dataclass(frozen=True)
+class Variance:
+    """An estimated variance of the difference of two means."""
+
+    value: np.ndarray | float
+    freedom: np.ndarray | float
+    """Degrees of freedom of the estimate."""
+
+
+def mean_variance(figures: np.ndarray) -> np.ndarray:
+    """Return the estimated variance of the mean of R figures, (…); exactly 0 of equal figures."""
+    return np.var(figures - figures[..., :1], axis=-1, ddof=1) / figures.shape[-1]
+
+
+def add_variances(variances: np.ndarray, freedoms: np.ndarray) -> Variance:
+    """Return the sum of independent estimates (K, …) with the degrees of freedom of the sum.
+
+    Source: Satterthwaite (1946), Welch (1947).
+    """
+    total: np.ndarray = variances.sum(axis=0)
+    parts: np.ndarray = (np.square(variances) / freedoms).sum(axis=0)
+    freedom: np.ndarray = np.where(parts > 0, np.square(total) / np.where(parts > 0, parts, 1.0), freedoms.min())
+    return Variance(total, freedom)
+
+
+def difference_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Variance:
+    """Return the variance of the difference of two means over new replicas; see `difference_interval`."""
+    if paired:
+        return Variance(mean_variance(one - other), one.shape[-1] - 1.0)
+    return add_variances(np.stack([mean_variance(one), mean_variance(other)]), _count_freedoms(one, other))
+
+
+def replica_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Variance:
+    """Return the variance of the difference of one replica of each arm; see `difference_interval`."""
+    if paired:
+        return Variance(mean_variance(one - other) * one.shape[-1], one.shape[-1] - 1.0)
+    parts = [mean_variance(figures) * figures.shape[-1] for figures in (one, other)]
+    return add_variances(np.stack(parts), _count_freedoms(one, other))
+
+
+def _count_freedoms(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the degrees of freedom of both arms' variances, (2, …)."""
+    freedoms = np.array([one.shape[-1] - 1.0, other.shape[-1] - 1.0])
+    return freedoms.reshape(2, *([1] * (one.ndim - 1)))
+
+
+def difference_interval(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Ends:
+    """Return the 95 % interval of the difference of two means on this test set, one less the other.
+
+    Args:
+        one: Figures of the replicas of one arm, float (…, R), R of 2 or more.
+        other: Likewise; as many where they are paired.
+        paired: Whether replica r of both arms was trained with the same seeds: Student's t of the differences, else
+            Welch's.
+    """
+    variance = difference_variance(one, other, paired=paired)
+    centre, half = mean_difference(one, other), half_width(np.asarray(variance.value), variance.freedom)
+    return centre - half, centre + half
+
+
+def find_p_value(one: np.ndarray, other: np.ndarray, *, paired: bool) -> float:
+    """Return the two-sided p-value of equal means, from figures (R,): that of the test behind `difference_interval`."""
+    variance = difference_variance(one, other, paired=paired)
+    distance, error = abs(float(mean_difference(one, other))), float(np.sqrt(variance.value))
+    if error == 0.0:
+        return 1.0 if distance == 0.0 else 0.0
+    return 2.0 * float(special.stdtr(variance.freedom, -distance / error))
+
+
+def mean_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the difference of two means (…); of equal figures exactly 0."""
+    base = one[..., :1]
+    return (one - base).mean(axis=-1) - (other - base).mean(axis=-1)
+
+
+@dataclass(frozen=True)
+class TwoWay:
+    """The parts of the variance of a table of scores, by replica and by example."""
+
+    replicas: float
+    """Variance of the replicas' means, with R − 1 degrees of freedom."""
+    examples: float
+    """Variance of the examples' means, with N − 1."""
+    rest: float
+    """Mean square of what is neither's, with (R − 1)(N − 1)."""
+    size: tuple[int, int]
+    """R and N."""
+
+
+def split_variance(table: np.ndarray) -> TwoWay:
+    """Split the variance of scores (R, N), R and N of 2 or more, as a two-way table of one entry per cell."""
+    replicas, examples = table.shape
+    table = table - table[0, 0]
+    by_replica, by_example = table.mean(axis=1), table.mean(axis=0)
+    of_replicas, of_examples = float(np.var(by_replica, ddof=1)), float(np.var(by_example, ddof=1))
+    squares = np.einsum("ij,ij->", table, table) - table.size * float(by_replica.mean()) ** 2
+    left = squares - of_replicas * (replicas - 1) * examples - of_examples * (examples - 1) * replicas
+    rest = max(0.0, float(left)) / ((replicas - 1) * (examples - 1))
+    return TwoWay(of_replicas, of_examples, rest, (replicas, examples))
+
+
+def crossed_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Variance:
+    """Return the variance of the difference of two means over new replicas and new examples.
+
+    V = s²_runs/R + s²_examples/N − s²_rest/(R·N), since both of the first hold the rest; at least the larger of them.
+
+    Args:
+        one: Scores (R, N), R and N of 2 or more.
+        other: Likewise, on the same examples.
+        paired: Whether replica r of both arms was trained with the same seeds.
+    """
+    examples = one.shape[1]
+    if paired:
+        parts = [split_variance(one - other)]
+        of_examples = parts[0].examples / examples
+    else:
+        parts = [split_variance(one), split_variance(other)]
+        between = one.mean(axis=0) - other.mean(axis=0)
+        of_examples = float(np.var(between - between[0], ddof=1)) / examples
+    of_replicas = [part.replicas / part.size[0] for part in parts]
+    of_rest = [part.rest / (part.size[0] * examples) for part in parts]
+    value = max(sum(of_replicas) + of_examples - sum(of_rest), sum(of_replicas), of_examples)
+    squares = of_examples**2 / (examples - 1)
+    squares += sum(v**2 / (part.size[0] - 1) for v, part in zip(of_replicas, parts, strict=True))
+    squares += sum(v**2 / ((part.size[0] - 1) * (examples - 1)) for v, part in zip(of_rest, parts, strict=True))
+    freedom = value**2 / squares if squares > 0 else min(part.size[0] for part in parts) - 1.0
+    return Variance(value, freedom)
+
+
+def looking_interval(differences: np.ndarray) -> Ends:
+    """Return an interval of the mean difference of pairs that may be looked at after every pair, as often as one likes.
+
+    With a probability of 95 % none of the intervals after 2, 3, 4, … pairs leaves the truth out, for normal
+    differences exactly. It is a mixture over effect sizes, normal with variance 1/MIXTURE; the scale is integrated out.
+
+    Args:
+        differences: float (…, R), in the order in which the pairs are counted, R of 2 or more.
+
+    Source: Lai (1976), "On confidence sequences"; Wang & Ramdas (2023), anytime-valid t-tests.
+    """
+    pairs = differences.shape[-1]
+    ratio = MIXTURE / (pairs + MIXTURE)
+    kept = ((2 * TAIL) ** 2 * ratio) ** (1.0 / pairs)
+    base = differences[..., :1]
+    centre = base[..., 0] + (differences - base).mean(axis=-1)
+    if kept <= ratio:  # so few pairs show nothing, even where their differences are equal
+        return np.full_like(centre, -np.inf), np.full_like(centre, np.inf)
+    half = np.sqrt((pairs - 1) * (1 - kept) / (kept - ratio) * mean_variance(differences))
+    return centre - half, centre + half
+
+
+@dataclass(frozen=True)
+class Superiority:
+    """Holds how often a replica of one arm beats one of the other, where equal figures count half."""
+
+    chance: np.ndarray
+    """(…)."""
+    ends: Ends
+    """95 %."""
+
+
+def measure_superiority(one: np.ndarray, other: np.ndarray) -> Superiority:
+    """Return P(one > other) + P(one = other)/2 over all pairs of replicas, with an interval on the scale of log odds.
+
+    Args:
+        one: Figures, float (…, R), R of 2 or more, the larger the better.
+        other: Likewise.
+
+    Source: Brunner & Munzel (2000) for the variance, with a floor of a quarter of one pair.
+    """
+    pairs = one.shape[-1] * other.shape[-1]
+    wins = (one[..., :, None] > other[..., None, :]) + 0.5 * (one[..., :, None] == other[..., None, :])
+    chance = wins.mean(axis=(-2, -1))
+    placements = np.stack([mean_variance(wins.mean(axis=-1)), mean_variance(wins.mean(axis=-2))])
+    variance = add_variances(placements, _count_freedoms(one, other))
+    value = np.maximum(variance.value, 0.25 / pairs)
+    inside = np.clip(chance, 0.5 / pairs, 1 - 0.5 / pairs)
+    half = half_width(value, variance.freedom) / (inside * (1 - inside))
+    odds = np.log(inside / (1 - inside))
+    low, high = special.expit(odds - half), special.expit(odds + half)
+    return Superiority(chance, (np.minimum(low, chance), np.maximum(high, chance)))
+
+
+def upper_sd(variance: Variance) -> float:
+    """Return the SD that is not exceeded with a probability of 1 − UPPER."""
+    return float(np.sqrt(variance.value * variance.freedom / special.chdtri(variance.freedom, 1 - UPPER)))
+
+
+def count_replicas(sd: float, margin: float, *, paired: bool) -> int:
+    """Return the replicas of each arm with which the half width of the difference's interval is at most the margin.
+
+    Args:
+        sd: Of the difference of one replica of each arm.
+        margin: Above 0.
+        paired: See `difference_interval`.
+    """
+
+    def is_enough(replicas: int) -> bool:
+        freedom = replicas - 1 if paired else 2 * (replicas - 1)
+        return float(half_width(np.asarray(sd**2 / replicas), freedom)) <= margin
+
+    high = 2
+    while not is_enough(high) and high < LARGEST:
+        high *= 2
+    low = max(2, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
+    return high
+
+
+def adjust_holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values (K,) that hold for all K comparisons at once, in the order given.
+
+    Source: Holm (1979).
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted

@@ -1,0 +1,213 @@
+"""How often the intervals of a comparison hold: `python -m tests.helpers.contrast_coverage [WORDS] [TRIALS]`.
+
+Prints the tables of docs/measures.md on differences of two arms; simpler intervals stand in front of the arrows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special, stats
+
+from engine.metrics.contrasts import (
+    Variance,
+    count_replicas,
+    crossed_variance,
+    difference_interval,
+    difference_variance,
+    looking_interval,
+    mean_difference,
+    measure_superiority,
+    upper_sd,
+)
+from engine.metrics.spread import half_width
+from tests.helpers.simulated_replicas import cover
+
+SEED, TRIALS = 30, 4000
+Rates = tuple[float, float]
+"""Percent of trials: with the simpler interval, and with ours."""
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Two arms of equal worth, whose replicas are right or wrong on the same examples.
+
+    Replica r of arm k is right on example i with the chance logistic(2 + 2·z_i + own·w_ik + quality·q_kr): z_i is the
+    example's difficulty, w_ik what the arm makes of it, q_kr the replica's quality, all standard normal; q of both arms
+    correlate by `shared` where replicas are paired.
+    """
+
+    own: float
+    quality: float
+    shared: float = 0.0
+    sizes: tuple[int, int] = (10, 10)
+    examples: int = 1000
+
+    def draw(self, rng: np.random.Generator, trials: int) -> Iterator[tuple[list[np.ndarray], float]]:
+        """Yield scores in percent, (R, N) of each arm, and the true difference on these very examples."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(30)
+        for _ in range(trials):
+            ease = 2.0 + 2.0 * rng.normal(size=self.examples)
+            both = rng.normal(size=max(self.sizes))
+            scores, worth = list[np.ndarray](), list[float]()
+            for size in self.sizes:
+                on_examples = ease + self.own * rng.normal(size=self.examples)
+                quality = np.sqrt(self.shared) * both[:size] + np.sqrt(1 - self.shared) * rng.normal(size=size)
+                chances = special.expit(on_examples + self.quality * quality[:, None])
+                scores.append(100.0 * (rng.random(chances.shape) < chances))
+                expected = special.expit(on_examples[:, None] + self.quality * nodes) @ weights / weights.sum()
+                worth.append(100.0 * float(expected.mean()))
+            yield scores, worth[0] - worth[1]
+
+
+def cover_examples(world: Rivals, trials: int, *, paired: bool = False) -> Rates:
+    """Cover the difference on new examples: with the interval of this test set, and with the one for new examples."""
+    hits = np.zeros(2)
+    for (one, other), _ in world.draw(np.random.default_rng(SEED), trials):
+        low, high = difference_interval(one.mean(axis=1), other.mean(axis=1), paired=paired)
+        variance = crossed_variance(one, other, paired=paired)
+        half = float(half_width(np.asarray(variance.value), variance.freedom))
+        centre = float(one.mean() - other.mean())
+        hits += np.array([low <= 0 <= high, abs(centre) <= half])
+    return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
+
+
+def cover_test_set(world: Rivals, trials: int, *, paired: bool = False) -> Rates:
+    """Cover the difference on this test set: with 1.96 standard errors, and with t of pairs or Welch's."""
+    hits = np.zeros(2)
+    for (one, other), truth in world.draw(np.random.default_rng(SEED), trials):
+        figures = one.mean(axis=1), other.mean(axis=1)
+        low, high = difference_interval(*figures, paired=paired)
+        half = 1.96 * np.sqrt(difference_variance(*figures, paired=paired).value)
+        hits += np.array([abs(mean_difference(*figures) - truth) <= half, low <= truth <= high])
+    return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
+
+
+def cover_superiority(chance: float, replicas: int, trials: int) -> Rates:
+    """Cover P(A > B) of normal figures: with a bootstrap of pairs of replicas, and on the scale of log odds."""
+    rng = np.random.default_rng(SEED)
+    shift = np.sqrt(2.0) * stats.norm.ppf(chance)
+    one, other = rng.normal(shift, size=(trials, replicas)), rng.normal(size=(trials, replicas))
+    low, high = measure_superiority(one, other).ends
+    few, hits = max(200, trials // 10), 0
+    for a, b in zip(one[:few], other[:few], strict=True):
+        drawn = rng.integers(replicas, size=(500, replicas))
+        ends = np.percentile((a[drawn] > b[drawn]).mean(axis=1), [2.5, 97.5])
+        hits += ends[0] <= chance <= ends[1]
+    return 100.0 * hits / few, cover((low, high), chance)
+
+
+LOOKS = 100
+ODD: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "rounded to half an SD": lambda rng, size: np.round(2 * rng.normal(size=size)) / 2,
+    "two arms, each skewed": lambda rng, size: rng.exponential(size=size) - rng.exponential(size=size),
+    "Student's t, 3": lambda rng, size: rng.standard_t(3, size=size),
+}
+
+
+def alarm_while_looking(world: str, looks: int, trials: int) -> Rates:
+    """Return how often a difference is declared that is not there, after any of so many pairs: plain t, and ours."""
+    differences = ODD[world](np.random.default_rng(SEED), (trials, looks))
+    alarms = np.zeros((2, trials), dtype=bool)
+    for pairs in range(2, looks + 1):
+        seen = differences[:, :pairs]
+        for number, (low, high) in enumerate(
+            (difference_interval(seen, 0 * seen, paired=True), looking_interval(seen))
+        ):
+            alarms[number] |= (low > 0) | (high < 0)
+    return 100.0 * float(alarms[0].mean()), 100.0 * float(alarms[1].mean())
+
+
+def reach_margin(pilot: int, trials: int) -> Rates:
+    """Return how often a plan from a pilot keeps its margin: with the pilot's SD as it is, and with its upper end.
+
+    The half width that counts is the one for the true SD.
+    """
+    rng, margin = np.random.default_rng(SEED), 0.4
+    needed = count_replicas(1.0, margin, paired=True)
+    kept = np.zeros(2)
+    for values in rng.normal(size=(trials, pilot)):
+        variance = float(np.var(values, ddof=1))
+        for number, sd in enumerate((variance**0.5, upper_sd(Variance(variance, pilot - 1.0)))):
+            kept[number] += count_replicas(sd, margin, paired=True) >= needed
+    return 100.0 * kept[0] / trials, 100.0 * kept[1] / trials
+
+
+Case = Callable[[int, int], Rates]
+"""Replicas and trials → rates."""
+
+
+def _rivals(cover_one: Callable[..., Rates], world: Rivals, *, paired: bool = False, beside: int | None = None) -> Case:
+    def case(replicas: int, trials: int) -> Rates:
+        sizes = (replicas, beside or replicas)
+        return cover_one(replace(world, sizes=sizes), max(200, trials // 4), paired=paired)
+
+    return case
+
+
+def _each_world(cover_one: Callable[..., Rates]) -> dict[str, Case]:
+    both = Rivals(own=1.0, quality=0.15)
+    return {
+        "quality and errors vary": _rivals(cover_one, both),
+        "errors alone": _rivals(cover_one, Rivals(own=1.0, quality=0.0)),
+        "quality alone": _rivals(cover_one, Rivals(own=0.0, quality=0.3)),
+        "300 examples": _rivals(cover_one, replace(both, examples=300)),
+        "beside 20 replicas": _rivals(cover_one, both, beside=20),
+        "paired, quality by seed": _rivals(cover_one, Rivals(own=1.0, quality=0.3, shared=0.9), paired=True),
+        "paired, quality alone": _rivals(cover_one, Rivals(own=0.0, quality=0.3, shared=0.5), paired=True),
+    }
+
+
+TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
+    "difference on this test set (1.96 standard errors → Welch's or paired t)": (
+        (3, 5, 10, 20),
+        _each_world(cover_test_set),
+    ),
+    "difference on new examples (the interval of this test set → replicas × examples)": (
+        (3, 5, 10, 20),
+        _each_world(cover_examples),
+    ),
+    "P(A > B) (bootstrap of pairs → log odds)": (
+        (3, 5, 10, 20, 29, 50),
+        {
+            f"true P {chance}": lambda replicas, trials, chance=chance: cover_superiority(chance, replicas, trials)
+            for chance in (0.5, 0.75, 0.9)
+        },
+    ),
+    "false alarms while looking after every pair, % (plain t → interval for looking)": (
+        (20, 50, 100),
+        {name: lambda looks, trials, name=name: alarm_while_looking(name, looks, trials) for name in ODD},
+    ),
+    "plans that keep their margin, % (the pilot's SD → its upper end)": ((5, 8, 10, 20), {"normal": reach_margin}),
+}
+"""Title → numbers of replicas, and what is covered by the name of the case."""
+
+
+def main() -> int:
+    """Print every table whose title holds one of the words on the command line, as Markdown."""
+    words = [word for word in sys.argv[1:] if not word.isdigit()]
+    trials = next((int(word) for word in sys.argv[1:] if word.isdigit()), TRIALS)
+    for title, (sizes, cases) in TABLES.items():
+        if words and not any(word in title for word in words):
+            continue
+        show([title, *(f"R = {size}" for size in sizes)])
+        show(["---", *("---:" for _ in sizes)])
+        for name, case in cases.items():
+            rates = [case(size, trials) for size in sizes]
+            show([name, *(f"{simple:.0f} → {ours:.1f}" for simple, ours in rates)])
+        sys.stdout.write("\n")
+    return 0
+
+
+def show(cells: Sequence[str]) -> None:
+    """Write one row of a table."""
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

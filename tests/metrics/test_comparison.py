@@ -1,0 +1,250 @@
+"""Two arms compared: against scipy, against formulas written out, and by simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from engine.metrics import compare_replicas
+from engine.metrics.comparison import Scores, compare_scores
+from engine.metrics.contrasts import (
+    adjust_holm,
+    count_replicas,
+    crossed_variance,
+    difference_interval,
+    find_p_value,
+    looking_interval,
+    measure_superiority,
+)
+from tests.helpers.contrast_coverage import (
+    ODD,
+    Rivals,
+    alarm_while_looking,
+    cover_examples,
+    cover_superiority,
+    cover_test_set,
+    reach_margin,
+)
+
+
+def draw_arms(replicas: tuple[int, int] = (4, 6), examples: int = 50, shift: float = 0.5) -> tuple[np.ndarray, ...]:
+    """Two arms' logits of three classes, and labels; the first knows more of them."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(3, size=examples)
+    hints = np.eye(3)[labels]
+    arms = [
+        rng.normal(size=(count, examples, 3)) + hint * hints
+        for count, hint in zip(replicas, (1 + shift, 1.0), strict=True)
+    ]
+    return arms[0].astype(np.float32), arms[1].astype(np.float32), labels
+
+
+def test_test_set_interval_is_welchs() -> None:
+    a, b, labels = draw_arms()
+    found = compare_replicas(a, b, labels, paired=False, margin=None)
+    figures = [100.0 * (arm.argmax(2) == labels).mean(axis=1) for arm in (a, b)]
+    welch = stats.ttest_ind(*figures, equal_var=False)
+    assert found.difference == pytest.approx(figures[0].mean() - figures[1].mean())
+    assert found.ci_test_set == pytest.approx(tuple(welch.confidence_interval(0.95)))
+    assert found.p_value == pytest.approx(welch.pvalue)
+    assert found.n == (4, 6)
+    assert found.means == pytest.approx([f.mean() for f in figures])
+    assert found.correlation is None
+
+
+def test_paired_interval_is_students() -> None:
+    a, b, labels = draw_arms((5, 5))
+    found = compare_replicas(a, b, labels, paired=True, margin=None, measure="cross-entropy")
+    figures = []
+    for arm in (a.astype(float), b.astype(float)):
+        logs = arm - np.log(np.exp(arm).sum(axis=2, keepdims=True))
+        figures.append(-logs[:, np.arange(50), labels].mean(axis=1))
+    pairs = stats.ttest_rel(*figures)
+    assert found.ci_test_set == pytest.approx(tuple(pairs.confidence_interval(0.95)))
+    assert found.p_value == pytest.approx(pairs.pvalue)
+    assert found.correlation == pytest.approx(np.corrcoef(*figures)[0, 1])
+    wins = np.mean([x < y for x in figures[0] for y in figures[1]])
+    assert found.p_better == pytest.approx(wins), "the smaller cross-entropy is the better one"
+
+
+def test_variance_on_new_examples_is_that_of_the_two_way_table() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(5, 30)), rng.normal(size=(7, 30))
+    table = a - b[:5]
+    replicas, examples = table.shape
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    rest = table - rows[:, None] - columns + table.mean()
+    residual = (rest**2).sum() / ((replicas - 1) * (examples - 1))
+    of_rows, of_columns = rows.var(ddof=1) / replicas, columns.var(ddof=1) / examples
+    expected = max(of_rows + of_columns - residual / (replicas * examples), of_rows, of_columns)
+    assert crossed_variance(a[:5], b[:5], paired=True).value == pytest.approx(expected)
+    between = (a.mean(axis=0) - b.mean(axis=0)).var(ddof=1) / examples
+    of_runs = a.mean(axis=1).var(ddof=1) / 5 + b.mean(axis=1).var(ddof=1) / 7
+    assert crossed_variance(a, b, paired=False).value >= max(between, of_runs)
+    assert crossed_variance(a, b, paired=False).value <= between + of_runs
+
+
+@pytest.mark.parametrize(("pairs", "width"), [(5, 3.78), (10, 1.22), (20, 0.77), (50, 0.47), (100, 0.33)])
+def test_interval_for_looking_has_the_width_of_its_formula(pairs: int, width: float) -> None:
+    """Half widths in SDs, from the formula evaluated elsewhere."""
+    values = np.random.default_rng(0).normal(size=pairs)
+    low, high = looking_interval(values / values.std(ddof=1))
+    assert (high - low) / 2 == pytest.approx(width, abs=0.006)
+
+
+def test_interval_for_looking_says_nothing_of_few_pairs() -> None:
+    for pairs in (2, 3, 4):
+        low, high = looking_interval(np.ones(pairs))
+        assert (low, high) == (-math.inf, math.inf)
+    assert looking_interval(np.ones(5)) == (1.0, 1.0)
+
+
+def test_superiority_counts_ties_half() -> None:
+    one, other = np.array([1.0, 2.0, 3.0, 3.0]), np.array([0.0, 2.0, 3.0])
+    wins = [(x > y) + 0.5 * (x == y) for x in one for y in other]
+    found = measure_superiority(one, other)
+    assert found.chance == pytest.approx(np.mean(wins))
+    statistic = stats.brunnermunzel(one, other).statistic
+    assert np.sign(statistic) == -np.sign(found.chance - 0.5)
+    assert found.ends[0] <= found.chance <= found.ends[1]
+    apart = measure_superiority(one + 10, other)
+    assert apart.chance == 1.0
+    assert apart.ends[0] < 1.0 <= apart.ends[1]
+
+
+def test_holm_is_that_of_its_definition() -> None:
+    p_values = np.array([0.04, 0.01, 0.03, 0.5])
+    assert adjust_holm(p_values) == pytest.approx([0.09, 0.04, 0.09, 0.5])
+    assert adjust_holm(np.array([])).shape == (0,)
+    assert adjust_holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(("sd", "margin"), [(1.0, 0.5), (0.4, 0.2), (3.0, 0.1), (0.0, 1.0)])
+def test_planned_replicas_are_the_fewest_that_keep_the_margin(sd: float, margin: float, *, paired: bool) -> None:
+    planned = count_replicas(sd, margin, paired=paired)
+
+    def half(replicas: int) -> float:
+        freedom = replicas - 1 if paired else 2 * (replicas - 1)
+        return stats.t.ppf(0.975, freedom) * sd / math.sqrt(replicas)
+
+    assert half(planned) <= margin * (1 + 1e-9)
+    assert planned == 2 or half(planned - 1) > margin
+
+
+def test_one_replica_gives_means_and_no_interval() -> None:
+    a, b, labels = draw_arms((1, 3))
+    found = compare_replicas(a, b, labels, paired=False, margin=1.0)
+    assert (found.ci_test_set, found.ci_new_examples, found.ci_looking, found.p_better_ci) == (None, None, None, None)
+    assert found.verdict == "undecided"
+    assert found.replicas_needed is None
+
+
+def test_equal_arms_differ_by_exactly_nothing() -> None:
+    a, _, labels = draw_arms((4, 4))
+    found = compare_replicas(a, a, labels, paired=True, margin=0.1)
+    assert found.difference == 0.0
+    assert found.ci_test_set == found.ci_new_examples == (0.0, 0.0)
+    assert found.p_value == 1.0
+    assert found.p_better == 0.5
+    assert found.verdict == "no difference that matters"
+    assert found.replicas_needed == 2
+
+
+def test_arms_without_spread_have_intervals_without_width() -> None:
+    a, b, labels = draw_arms((1, 1))
+    found = compare_replicas(np.repeat(a, 3, axis=0), np.repeat(b, 3, axis=0), labels, paired=False, margin=None)
+    assert found.ci_test_set == pytest.approx((found.difference, found.difference))
+    assert found.difference != 0.0
+    assert found.p_value == 0.0
+    assert found.ci_new_examples is not None
+    assert found.ci_new_examples[0] < found.difference < found.ci_new_examples[1], "other examples scatter all the same"
+    assert found.examples_share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "margin", "verdict"),
+    [
+        ([90.0, 90.1, 90.2, 89.9], [88.0, 88.1, 88.2, 87.9], 0.5, "real and worth having"),
+        ([90.0, 90.1, 90.2, 89.9], [88.0, 88.1, 88.2, 87.9], None, "real and worth having"),
+        ([90.0, 90.1, 90.2, 89.9], [88.0, 88.1, 88.2, 87.9], 5.0, "real, smaller than the margin"),
+        ([90.0, 90.1, 90.2, 89.9], [90.0, 90.1, 90.1, 90.0], 1.0, "no difference that matters"),
+        ([90.0, 90.1, 90.2, 89.9], [90.0, 90.1, 90.1, 90.0], 0.01, "undecided"),
+        ([90.0, 90.1, 90.2, 89.9], [90.0, 90.1, 90.1, 90.0], None, "undecided"),
+        ([88.0, 88.1, 88.2, 87.9], [90.0, 90.1, 90.2, 89.9], 0.5, "real and worth having"),
+    ],
+)
+def test_verdict_follows_its_rule(one: list[float], other: list[float], margin: float | None, verdict: str) -> None:
+    figures = np.array(one), np.array(other)
+    scores = Scores(np.empty((4, 0)), np.empty((4, 0)), figures, larger_is_better=True)
+    found = compare_scores(scores, paired=False, margin=margin, measure="score")
+    assert found.verdict == verdict
+    assert found.ci_new_examples is None
+    assert found.examples == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"margin": 0.0}, "margin 0.0, expected a number above 0"),
+        ({"margin": math.nan}, "margin nan"),
+        ({"paired": True}, "4 and 6 replicas"),
+        ({"measure": "f1"}, "measure 'f1', expected one of accuracy, cross-entropy"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(change: dict[str, object], said: str) -> None:
+    a, b, labels = draw_arms()
+    arguments: dict[str, object] = {"paired": False, "margin": None} | change
+    with pytest.raises(ValueError, match=said):
+        compare_replicas(a, b, labels, **arguments)  # pyright: ignore[reportArgumentType]
+
+
+def test_replica_that_is_no_number_is_named() -> None:
+    a, b, labels = draw_arms()
+    b[2, 7, 1] = np.nan
+    with pytest.raises(ValueError, match="not finite in replica 3"):
+        compare_replicas(a, b, labels, paired=False, margin=None)
+    with pytest.raises(ValueError, match="needs a replica"):
+        compare_replicas(a[:0], b[:2], labels, paired=False, margin=None)
+
+
+def test_p_value_and_interval_agree() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        one, other = rng.normal(0.8, 1, size=5), rng.normal(size=7)
+        low, high = difference_interval(one, other, paired=False)
+        assert (find_p_value(one, other, paired=False) < 0.05) == (not low <= 0 <= high)
+
+
+TOLERANCE = 3.5
+"""Percentage points, above three standard errors of 800 trials at 95 %."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paired", [False, True])
+def test_intervals_of_differences_cover(*, paired: bool) -> None:
+    world = Rivals(own=1.0, quality=0.3, shared=0.8 if paired else 0.0, sizes=(5, 5), examples=400)
+    few, ours = cover_examples(world, 800, paired=paired)
+    assert ours == pytest.approx(95.0, abs=TOLERANCE)
+    assert few < ours
+    assert cover_test_set(world, 800, paired=paired)[1] == pytest.approx(95.0, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(("chance", "replicas"), [(0.5, 10), (0.75, 10), (0.9, 20)])
+def test_chances_are_covered(chance: float, replicas: int) -> None:
+    assert 94.0 <= cover_superiority(chance, replicas, 1000)[1] <= 100.0
+
+
+@pytest.mark.parametrize("world", ODD)
+def test_looking_raises_few_false_alarms(world: str) -> None:
+    plain, ours = alarm_while_looking(world, 50, 500)
+    assert ours <= 5.0
+    assert plain > 15.0
+
+
+def test_plans_keep_their_margin_in_four_of_five_studies() -> None:
+    assert reach_margin(8, 500)[1] == pytest.approx(80.0, abs=6.0)
+    assert reach_margin(8, 50) == reach_margin(8, 50)
