@@ -137,6 +137,11 @@ def _column(epoch: float, scale: Scale, columns: int) -> int:
     return min(columns - 1, int((epoch - scale.first) / (scale.last - scale.first) * (columns - 1) + 0.5))
 
 
+def _list_epochs(scale: Scale, across: int) -> list[float]:
+    """List the epochs that so many dots stand for, from the left edge to the right one."""
+    return [scale.first + x / max(1, across - 1) * (scale.last - scale.first) for x in range(across)]
+
+
 def _interpolate(values: Sequence[float | None], epoch: float) -> float | None:
     """Return the value at a fractional epoch, between those of its two neighbours; None at a gap."""
     index = math.floor(epoch) - 1
@@ -212,12 +217,15 @@ def _draw_replicas(area: list[Row], curve: Curve, scale: Scale, glyphs: GlyphSet
     dots = len(area[0]) * across
     step = 1 + len(curve.replicas) * dots // REPLICA_DOTS
     found: dict[tuple[int, int], set[Dot]] = {}
+    epochs = _list_epochs(scale, dots)
+    taken: set[tuple[int, int | None]] = set()
     for number, values in enumerate(curve.replicas):
-        for x in range(number % step, dots, step):
-            epoch = scale.first + x / max(1, dots - 1) * (scale.last - scale.first)
-            y = scale.dot(_interpolate(values, epoch), len(area), down)
-            if y is not None and 0 <= y < len(area) * down:
-                found.setdefault((y // down, x // across), set()).add((y % down, x % across))
+        places = range(number % step, dots, step)
+        shown = [_interpolate(values, epochs[x]) for x in places]
+        taken.update(zip(places, scale.dots(shown, len(area), down), strict=True))
+    for x, y in taken:
+        if y is not None and 0 <= y < len(area) * down:
+            found.setdefault((y // down, x // across), set()).add((y % down, x % across))
     for (row, column), share in found.items():
         char = FAINT_ASCII if glyphs == "ascii" else _make_glyph(share, glyphs)
         area[row][column] = Cell(char, curve.colour, band=area[row][column].band)
@@ -251,9 +259,8 @@ def _trace(values: Sequence[float | None], scale: Scale, across: int, rows: int,
     found: list[tuple[int, int]] = []
     before: int | None = None
     was_below = False
-    for x in range(across):
-        value = _interpolate(values, scale.first + x / max(1, across - 1) * (scale.last - scale.first))
-        y = scale.dot(value, rows, down)
+    shown = [_interpolate(values, epoch) for epoch in _list_epochs(scale, across)]
+    for x, (value, y) in enumerate(zip(shown, scale.dots(shown, rows, down), strict=True)):
         if value is None or y is None:
             before = None
             continue

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from engine.study.curves_record import SpreadCurve
 from engine.study.epochs import EpochRecord
 from engine.study.series import ArmSeries
+from tests.helpers.effort import count_calls
 from tests.helpers.measures import make_curves
 from tui.text.format import ASCII, UNICODE, fit_name, mark_arm
-from tui.text.plot import LABEL_COLUMNS, MARK_COLUMNS, Cell, GlyphSet, draw_plot, to_text
+from tui.text.plot import LABEL_COLUMNS, MARK_COLUMNS, REPLICA_DOTS, Cell, GlyphSet, draw_plot, to_text
 from tui.text.scale import Scale, fit_scale
 from tui.text.series import Curve, make_curve
 
@@ -220,6 +221,14 @@ def test_many_replicas_take_no_more_dots_than_may_be_drawn() -> None:
     dots = sum((ord(c.char) - 0x2800).bit_count() for row in inside for c in row if c.colour is not None)
     assert dots <= 8000
     assert all(any(cell.colour is not None for cell in row) for row in inside)
+
+
+def test_many_replicas_take_few_calls() -> None:
+    replicas = [[50.0 + (number * epoch) % 7 for epoch in range(500)] for number in range(100)]
+    curve = Curve("a", 0, replicas[0], replicas=replicas)
+    scale = fit_scale([curve])
+    assert count_calls(lambda: draw_plot([curve], scale, 60, 20)) < 8 * REPLICA_DOTS
+    assert count_calls(lambda: fit_scale([curve])) < 5_000, "far fewer than there are values"
 
 
 def test_bands_are_shades_behind_the_line() -> None:

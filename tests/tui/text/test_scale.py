@@ -76,3 +76,26 @@ def test_scale_is_its_own_inverse_and_fits_flat_series() -> None:
     assert fit_scale([Curve("a", 0, [-1.0, 0.0])], log=True) is None
     assert "no epoch has ended yet" in to_text(draw_plot([], None, 60, 10))
     assert "no room" in to_text(draw_plot([], None, 20, 5))
+
+
+@pytest.mark.parametrize("below", ["", "0"])
+@pytest.mark.parametrize("log", [False, True])
+@given(
+    values=st.lists(st.none() | st.floats(-1e300, 1e300) | st.sampled_from([0.0, 0.5, 1.0, math.nan, math.inf])),
+    rows=st.integers(2, 50), down=st.sampled_from([1, 2, 4]),
+)  # fmt: skip
+def test_many_values_have_the_dots_that_each_has_alone(
+    log: bool, below: str, values: list[float | None], rows: int, down: int
+) -> None:
+    scale = Scale(1, 9, 0.5, 100.0, log, below)
+    assert scale.dots(values, rows, down) == [scale.dot(value, rows, down) for value in values]
+
+
+@given(
+    replicas=st.lists(st.lists(st.none() | st.floats(-100, 100) | st.just(math.nan), max_size=6), max_size=4),
+    log=st.booleans(), first=st.integers(1, 3),
+)  # fmt: skip
+def test_scale_holds_every_value_of_every_replica(replicas: list[list[float | None]], log: bool, first: int) -> None:
+    curve = Curve("a", 0, [1.0, 2.0], replicas=replicas)
+    alone = [Curve("a", 0, [1.0, 2.0]), *(Curve("b", 1, replica) for replica in replicas)]
+    assert fit_scale([curve], first=first, last=6, log=log) == fit_scale(alone, first=first, last=6, log=log)
