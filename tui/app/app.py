@@ -1,6 +1,6 @@
 """The app: which screens come and go, and what is done when one of them asks for it.
 
-The start screen is imported with the app, and each of the others when it is opened.
+The start screen is imported with the app; the others after it is shown, or when one is opened before that.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -50,6 +50,7 @@ from tui.app.settings import here as own_locations
 from tui.app.templates import begin_text, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
+from tui.app.upkeep import PERIOD_S, Upkeep
 
 if TYPE_CHECKING:
     from tui.app.document import Document
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from tui.app.screens.results import ResultsScreen
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
+HERE = Path(__file__).parent
 
 
 @dataclass
@@ -88,7 +90,11 @@ class NondetApp(App[None]):
     """Shows the screens, and acts on the messages that they post."""
 
     TITLE = "nondet-tui"
-    CSS_PATH = Path(__file__).parent / "app.tcss"  # for the tour too, which is elsewhere
+    # Whole paths, for the tour too, which is elsewhere. All at once: a screen with its own has everything parsed again.
+    CSS_PATH: ClassVar[str | PurePath | list[str | PurePath] | None] = [
+        HERE / "app.tcss",
+        HERE / "screens" / "results.tcss",
+    ]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {load_offers}
     COMMAND_PALETTE_DISPLAY = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -120,6 +126,7 @@ class NondetApp(App[None]):
         """
         super().__init__(ansi_color=(settings or Settings()).theme == "ansi" or None)
         self.opened, self.settings = opened, settings or Settings()
+        self.upkeep = Upkeep()
         self.tour_wanted = False
         """Whether the app was left for the tour."""
         self.locations = locations or own_locations()
@@ -142,6 +149,8 @@ class NondetApp(App[None]):
         if not self.is_headless:
             end_on_hangup()
             self.set_interval(2.0, end_without_terminal)
+            self.set_interval(PERIOD_S, self.upkeep.collect)
+            self.call_after_refresh(self.run_worker, self.upkeep.begin, thread=True)
         self.push_screen(StartScreen(self.options))
         if self.opened is not None:
             self.open_path(self.opened)
@@ -152,6 +161,12 @@ class NondetApp(App[None]):
             self.open_monitor(StudyPaths(path.resolve()))
         else:
             self.open_builder(path)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Remember when somebody was there last."""
+        if isinstance(event, events.InputEvent):
+            self.upkeep.touch()
+        await super().on_event(event)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show a notice while the terminal is too small; nothing that runs is stopped by that."""

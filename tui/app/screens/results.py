@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import ClassVar
@@ -86,7 +87,6 @@ class ResultsScreen(Screen[None]):
     """
 
     app = getters.app(app_class)
-    CSS_PATH = "results.tcss"
 
     measured: var[ShownMeasures | None] = var(None)
     fault: var[str | None] = var(None)
@@ -175,8 +175,9 @@ class ResultsScreen(Screen[None]):
         self.action_refresh()
         self.watch_page(self.page)
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Choose what stands where."""
+    async def on_resize(self, event: events.Resize) -> None:
+        """Choose what stands where, after whatever waits: the screen has just been drawn in one go."""
+        await asyncio.sleep(0)
         self.small, self.low = event.size.width < FRAMED_COLUMNS, event.size.height < LOW_ROWS
         self.wide = event.size.width >= WIDE_COLUMNS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -109,6 +110,10 @@ class RunsScreen(Screen[None]):
         self.query_one("#list").focus()
         self.look()
         self.set_interval(self.options.refresh_s, lambda: self.look() if self.app.screen is self else None)
+
+    async def on_resize(self) -> None:
+        """Let go first whatever waits: the screen has just been drawn in one go."""
+        await asyncio.sleep(0)
 
     def on_screen_resume(self) -> None:
         """Read at once where another screen was in front of this one."""
