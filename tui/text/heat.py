@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from tui.text.format import UNICODE, Symbols
 from tui.text.text_figures import HEAT, HEAT_ASCII, choose_step
@@ -25,11 +27,15 @@ class Heat:
     values: Square
     """By place."""
 
+    @cached_property
+    def ranked(self) -> Sequence[float]:
+        """The values of every two different replicas, the least first."""
+        return sorted(value for row, line in enumerate(self.values) for value in line[row + 1 :])
+
     @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value of two different replicas."""
-        found = [value for row, line in enumerate(self.values) for value in line[row + 1 :]]
-        return (min(found), max(found)) if found else (0.0, 0.0)
+        return (self.ranked[0], self.ranked[-1]) if self.ranked else (0.0, 0.0)
 
     def find(self, row: int, column: int) -> float:
         """Return the value at a row and a column of the picture."""
@@ -61,9 +67,8 @@ def describe_pair(heat: Heat, row: int, column: int) -> str:
     if one == other:
         return f"replica {heat.replicas[one]}, run {heat.runs[one]}: with itself"
     value = heat.find(row, column)
-    every = sorted(v for place, line in enumerate(heat.values) for v in line[place + 1 :])
-    below = sum(v < value for v in every)
+    below = bisect_left(heat.ranked, value)
     return (
         f"replicas {heat.replicas[one]} and {heat.replicas[other]}: {value:.3g} {heat.unit}, more than {below} of "
-        f"{len(every)} pairs; runs {heat.runs[one]} and {heat.runs[other]}"
+        f"{len(heat.ranked)} pairs; runs {heat.runs[one]} and {heat.runs[other]}"
     )

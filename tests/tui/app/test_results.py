@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.study.metrics_record import ArmMeasures
 from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
 from tui.app.screens import results_pairs
 from tui.app.screens.results import ResultsScreen
 from tui.app.screens.results_compare import Picker
+from tui.app.screens.results_data import ShownMeasures
 from tui.app.screens.results_panes import AnswerList, TabLine
 from tui.app.screens.results_table import MeasureTable
 from tui.app.screens.start import StartScreen
@@ -225,6 +227,20 @@ async def test_origin_names_versions_and_devices(make_app: Make, store: Path) ->
         await press(pilot, "9")
         assert "6 runs" in screen_text(app)
         assert "replicas with identical weights" in screen_text(app)
+
+
+@pytest.mark.parametrize("tab", ["8", "9"])
+async def test_figures_are_not_written_out_when_a_tab_is_opened(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch, tab: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        written: list[str] = []
+        for kind in (ShownMeasures, ArmMeasures):
+            monkeypatch.setattr(kind, "__repr__", lambda self: written.append(type(self).__name__) or "")
+        await press(pilot, tab)
+        assert not written, "a worker describes itself by its arguments unless it is described"
 
 
 async def test_pairs_have_a_cursor_that_names_them(

@@ -238,7 +238,7 @@ class ComparePage(Vertical):
             first, second = (self.candidates[int(key or 0)] for key in keys)
             self._read(first, second)
 
-    @work(thread=True, exclusive=True, group="pair")
+    @work(thread=True, exclusive=True, group="pair", description="read two arms")  # not with all of their figures
     def _read(self, first: Candidate, second: Candidate) -> None:
         """Read recipes and accuracies outside the event loop."""
         self.post_message(PairRead(read_contender(first), read_contender(second)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
 
 from engine.recipe import Recipe
 from engine.study.curves_record import ArmCurves
+from engine.study.instability import SpreadSeries, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
 from engine.study.paths import StudyPaths
@@ -42,6 +43,8 @@ class ShownMeasures:
     recipes: Mapping[str, Recipe]
     """Arm → the recipe of its first run, as far as it can be read."""
     answers: tuple[Answer, ...]
+    spreads: Mapping[str, Sequence[SpreadSeries]]
+    """The spread over time, of every figure that has one."""
 
     def sort_arms(self, order: str) -> list[ArmMeasures]:
         """Return the arms in the plan's order, by name, or by a measure, the largest first and those without last."""
@@ -103,6 +106,7 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
         empty=empty,
         recipes=recipes,
         answers=tuple(said),
+        spreads=select_spreads(found.curves),
     )
 
 

@@ -65,7 +65,8 @@ class OriginPane(LinesPane):
         if self.page == "provenance" and self.measured is not None and self.is_mounted:
             self._read(self.measured)
 
-    @work(thread=True, exclusive=True, group="origin")
+    # Described by hand: a worker's own description has its arguments in it, with every figure of every arm.
+    @work(thread=True, exclusive=True, group="origin", description="read where a study comes from")
     def _read(self, measured: ShownMeasures) -> None:
         """Read outside the event loop: there are two records of each run."""
         try:

@@ -95,6 +95,7 @@ class HeatPane(LinesPane):
         super().__init__(name_id="heat", classes="box", cursor=False)
         self.symbols = symbols
         self.border_title = "Pairs of replicas"
+        self._drawn: tuple[Heat | None, list[list[str]]] = (None, [])
 
     @property
     def scale(self) -> int:
@@ -131,16 +132,19 @@ class HeatPane(LinesPane):
         said = wrap_lines(describe_pair(self.heat, *at), max(20, width))[: HEAD_ROWS - 1]
         lines = [*said, *[Line(Text(""))] * (HEAD_ROWS - 1 - len(said))]
         lines.append(Line(Text(describe_scale(self.heat, self.symbols), "dim")))
-        style, scale = arm_style(self.number, self.app.theme), self.scale
-        for row, chars in enumerate(draw_heat(self.heat, self.symbols)):
+        plain, scale = Style(dim=False) + arm_style(self.number, self.app.theme), self.scale
+        if self._drawn[0] is not self.heat:
+            self._drawn = (self.heat, draw_heat(self.heat, self.symbols))
+        for row, chars in enumerate(self._drawn[1]):
             for part in range(scale):
                 number = "" if part else str(self.heat.replicas[self.heat.order[row]])
                 text = Text(f"{number:>{LABEL - 1}} ", "dim", no_wrap=True)
-                for column, char in enumerate(chars):
-                    if (row, column) == at:
-                        text.append(f"[{'':{2 * scale - 2}}]", Style(dim=False, bold=True, reverse=True))
-                    else:
-                        text.append(char * 2 * scale, Style(dim=False) + style)
+                cells = [char * 2 * scale for char in chars]
+                if row == at[0]:
+                    text.append("".join(cells[: at[1]]), plain)
+                    text.append(f"[{'':{2 * scale - 2}}]", Style(dim=False, bold=True, reverse=True))
+                    cells = cells[at[1] + 1 :]
+                text.append("".join(cells), plain)
                 lines.append(Line(text))
         return lines
 

@@ -11,7 +11,7 @@ from textual.reactive import var
 
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
-from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
+from engine.study.instability import SpreadSeries, describe_diverged
 from engine.study.metrics_record import ArmMeasures, group_onsets
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import ShownMeasures
@@ -42,7 +42,7 @@ def list_figures(measured: ShownMeasures) -> list[str]:
     """List the figures that a study has: measures against onset, then the SD of figures by epoch."""
     families = group_onsets(measured.arms)
     onsets = [column.measure.key for column in make_onset_columns(UNICODE, text=measured.text)] if families else []
-    return [*(ONSET + key for key in onsets), *select_spreads(measured.curves)]
+    return [*(ONSET + key for key in onsets), *measured.spreads]
 
 
 def make_figure(measured: ShownMeasures, figure: str, name_width: int, symbols: Symbols) -> tuple[Title, list[Curve]]:
@@ -53,7 +53,7 @@ def make_figure(measured: ShownMeasures, figure: str, name_width: int, symbols: 
         title = f"{column.title}, {column.unit}, by the first epoch in which replicas differ (figure 2)"
         return title, _draw_onsets(measured, column, name_width, symbols)
     places = {arm.name: number for number, arm in enumerate(measured.arms)}
-    series = select_spreads(measured.curves)[figure]
+    series = measured.spreads[figure]
     names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
     curves: list[Curve] = []
     for one, name in zip(series, names, strict=True):
@@ -160,7 +160,7 @@ class FigureNotes(LinesPane):
         if figure.startswith(ONSET):
             rows = list_onsets(self.measured.arms, self.symbols, bar=min(24, max(4, width // 5)))
             return [Line(Text(row)) for row in rows]
-        lines = self._list_spreads(select_spreads(self.measured.curves)[figure], places, width)
+        lines = self._list_spreads(self.measured.spreads[figure], places, width)
         notes = [printable(note) for note in describe_diverged(self.measured.curves)]
         notes += list_first_epochs(self.measured.curves, self.symbols)
         return [*lines, *(part for note in notes for part in wrap_lines(note, width))]

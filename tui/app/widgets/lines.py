@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events, getters
 from textual.binding import Binding, BindingType
@@ -103,6 +104,7 @@ class LinesView(ScrollView, can_focus=True):
         self.lines: list[Line] = []
         self.strips: dict[int, Strip] = {}
         self.row = 0
+        self.base = Style.null()
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Show other lines; the cursor stays on its key where that is still there. Equal lines draw nothing."""
@@ -146,17 +148,21 @@ class LinesView(ScrollView, can_focus=True):
             if line.key == key:
                 self._go(number, 1)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some rows; what lies below their styles is found once: all that is around has a part in it."""
+        self.base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw one row of the widget."""
         number = y + self.scroll_offset.y
         width = self.size.width
         if not 0 <= number < len(self.lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.base)
         strip = self.strips.get(number)
         if strip is None:
             strip = self.strips[number] = Strip(self._draw(self.lines[number].text))
         left = self.scroll_offset.x
-        base = self.rich_style
         shown = strip.crop(left, left + width).extend_cell_length(width)
         seen = self.scrollable_content_region.width
         if strip.cell_length > left + seen > left:
@@ -164,8 +170,8 @@ class LinesView(ScrollView, can_focus=True):
             shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
         if self.has_cursor and self.lines[number].key is not None and self.is_marked(number):
             cursor = self.get_component_rich_style("lines--cursor" if self.has_focus else "lines--resting")
-            return shown.apply_style(base + cursor)
-        return shown.apply_style(base)
+            return shown.apply_style(self.base + cursor)
+        return shown.apply_style(self.base)
 
     def is_marked(self, number: int) -> bool:
         """Tell whether the cursor is on a line."""

@@ -72,6 +72,7 @@ class PlotView(Widget):
         super().__init__(id=name_id, classes=classes)
         self.glyphs: GlyphSet = glyphs
         self._key: object = None
+        self._base = Style.null()
         self._strips: list[Strip] = []
         self._waits = False
         self._styles: dict[tuple[object, ...], Style | None] = {}
@@ -157,12 +158,17 @@ class PlotView(Widget):
             if old != new:
                 self.refresh(Region(0, y, width, 1))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return some rows; what lies below their styles is found once: all that is around has a part in it."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Return one row of the picture, which is drawn again where the size is another one."""
         self._draw()
         if not 0 <= y < len(self._strips):
-            return Strip.blank(self.size.width, self.rich_style)
-        return self._strips[y].apply_style(self.rich_style)
+            return Strip.blank(self.size.width, self._base)
+        return self._strips[y].apply_style(self._base)
 
     def _draw(self) -> None:
         """Draw the picture, unless it is the one that was drawn last."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events, getters
 from textual.app import ComposeResult
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 from textual.widgets._footer import FooterKey  # the framework names no public way to a key in a footer
@@ -40,6 +43,7 @@ class Keys(Footer):
         """Leave out the palette of actions, which the help names."""
         super().__init__(show_command_palette=False)
         self.width = 0
+        self.shown: list[tuple[str, str, bool]] = []
 
     def compose(self) -> ComposeResult:
         """Make the framework's own keys in their order, up to the first without room, and help beside them."""
@@ -51,6 +55,17 @@ class Keys(Footer):
                 break
             yield key
         yield help_key
+
+    def bindings_changed(self, screen: Screen[Any]) -> None:
+        """Make the keys anew where they are others: a widget for each takes time that is felt when a tab opens."""
+        shown = [
+            (binding.key, binding.description, enabled)
+            for _, binding, enabled, _ in screen.active_bindings.values()
+            if binding.show
+        ]
+        if shown != self.shown or not self.app.app_focus:
+            self.shown = shown
+            super().bindings_changed(screen)  # pyright: ignore[reportUnknownMemberType]
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose again where there is another width."""
