@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import app_answers
 import app_speed
 import cka
 import cost
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,
     "app_speed": app_speed.measure,
+    "app_answers": app_answers.measure,
     "scale": scale.measure,
     "small_resnet": small_resnet.measure,
     "cost": cost.measure,

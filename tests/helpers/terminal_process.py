@@ -35,15 +35,16 @@ class AppProcess:
         folder: Path,
         size: tuple[int, int] = (80, 24),
         below: Sequence[str] = (),
+        command: Sequence[str] = COMMAND,
         **environment: str,
     ) -> None:
-        """Start it, where wished below another command; `environment` adds to or replaces what a terminal sets."""
+        """Start it, where wished below another command or as another one; `environment` is added to what is set."""
         variables = BASE | {"HOME": str(folder), "NONDET_LEASES": str(folder / "leases")} | environment
         self.started = time.monotonic()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            whole = [*below, *COMMAND, *arguments]
+            whole = [*below, *command, *arguments]
             os.execve(whole[0], whole, variables)
         self.resize(*size)
         self.output = b""
