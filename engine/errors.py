@@ -8,6 +8,7 @@ from __future__ import annotations
 EXIT_OK = 0
 EXIT_RUNS_FAILED = 1
 EXIT_USAGE = 2
+EXIT_UNDECIDED = 3
 EXIT_INTERRUPTED = 130
 
 

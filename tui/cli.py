@@ -30,6 +30,8 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
                   [--format table|markdown|latex|csv|json|html]
        nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
                   [--out DIR] [--format table|html]
+       nondet-tui compare STUDY[:ARM] STUDY[:ARM] [--store DIR]
+                  [--measure M] [--margin X] [--json]
        nondet-tui tour [--no-mouse]
        nondet-tui keys
        nondet-tui locate
@@ -40,7 +42,7 @@ EPILOG = """\
 STUDY is a study's name in the store, or the path of its folder.
 The store is --store, else $NONDET_STORE, else ./studies.
 exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault,
-            130 interrupted"""
+            130 interrupted; of compare 0 told apart, 3 not told apart"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -204,6 +206,12 @@ def make_command_parser(name: str) -> Parser:
             metavar="STUDY[:ARM]",
             help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
         )
+    if name == "compare":
+        parser.add_argument("one", metavar="STUDY[:ARM]", help="A")
+        parser.add_argument("other", metavar="STUDY[:ARM]", help="B; without an arm that of A, or all of one name")
+        parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
+        parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
+        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
     if name in ("ls", "status"):
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
     if name == "help":
@@ -303,6 +311,20 @@ def run_report(options: argparse.Namespace) -> int:
     return report_study(find_study(options.study, store=options.store), kind=options.format, out=options.out)
 
 
+def run_compare(options: argparse.Namespace) -> int:
+    """Judge whether one arm is better than another; exit code 3 where they are not told apart."""
+    from tui.commands.compare import compare_studies
+
+    return compare_studies(
+        options.one,
+        options.other,
+        store=options.store,
+        measure=options.measure,
+        margin=options.margin,
+        as_json=options.json,
+    )
+
+
 def run_locate(options: argparse.Namespace) -> int:
     """Print where nondet-tui keeps its files, and what its settings are."""
     from engine.study.paths import find_store
@@ -362,6 +384,7 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": run_status,
     "cancel": run_cancel,
     "report": run_report,
+    "compare": run_compare,
     "tour": run_tour,
     "keys": run_keys,
     "locate": run_locate,

@@ -1,6 +1,7 @@
 """`python -P -m engine.metrics STUDY`: bring a study's metrics.json, curves.json and checked.json up to date.
 
 With the name of an arm behind STUDY nothing is written: how far every two of its replicas are apart is printed.
+`compare STUDY ARM STUDY ARM MEASURE MARGIN` prints how two arms compare; MEASURE and MARGIN may be empty.
 
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
@@ -23,10 +24,16 @@ COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 by spinning, would take processor time from them."""
 
 
+COMPARED = 7
+"""Arguments of a comparison."""
+
+
 def main() -> int:
-    """Measure the study, or the pairs of the arm, that are named on the command line."""
+    """Measure the study, the pairs of the arm, or the two arms that are named on the command line."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
-    if len(sys.argv) not in (2, 3):
+    arguments = sys.argv[1:]
+    compared = arguments[:1] == ["compare"] and len(arguments) == COMPARED
+    if not compared and len(arguments) not in (1, 2):
         print("usage: python -P -m engine.metrics STUDY [ARM]", file=sys.stderr)
         return EXIT_USAGE
     end_with_parent()
@@ -35,13 +42,21 @@ def main() -> int:
     from engine.metrics.renewal import measure  # noqa: PLC0415 - loads numpy
 
     try:
-        if len(sys.argv) == 3:
+        if compared:
+            from engine.metrics.arm_comparison import compare_arms  # noqa: PLC0415 - as the others
+
+            one, arm, other, other_arm, measured, margin = arguments[1:]
+            sides = (StudyPaths(Path(one)), arm), (StudyPaths(Path(other)), other_arm)
+            both = compare_arms(*sides, measured or None, float(margin) if margin else None)
+            sys.stdout.buffer.write(encode_record(both, compact=True))
+            return 0
+        if len(arguments) == 2:
             from engine.metrics.pair_matrix import measure_pairs  # noqa: PLC0415 - as the others
 
-            pairs = measure_pairs(StudyPaths(Path(sys.argv[1])), sys.argv[2])
+            pairs = measure_pairs(StudyPaths(Path(arguments[0])), arguments[1])
             sys.stdout.buffer.write(encode_record(pairs, compact=True))
             return 0
-        found = measure(StudyPaths(Path(sys.argv[1])), cache=find_cache(os.environ))
+        found = measure(StudyPaths(Path(arguments[0])), cache=find_cache(os.environ))
     except NondetError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -5,10 +5,12 @@ Shapes: R replicas of each arm, N examples, C classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.metrics.contrasts import (
     count_replicas,
@@ -26,16 +28,10 @@ from engine.metrics.logits import Logits
 from engine.metrics.measures import check_shapes
 from engine.metrics.outputs import ImageOutputs, find_losses
 from engine.metrics.spread import Ends, half_width
+from engine.study.comparison_record import Comparison, Verdict
 from engine.study.metrics_record import Interval
 
-Measured = Literal["accuracy", "cross-entropy"]
-
-Verdict = Literal[
-    "real and worth having",
-    "real, smaller than the margin",
-    "no difference that matters",
-    "undecided",
-]
+ImageMeasure = Literal["accuracy", "cross-entropy"]
 
 WORTH = 0.75
 """Without a margin, a difference is worth having where P(A > B) may be above this; Bouthillier et al. (2021)."""
@@ -53,47 +49,6 @@ class Scores:
     larger_is_better: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One measure of two arms, A less B; what too few replicas leave open is None."""
-
-    measure: str
-    n: tuple[int, int]
-    """Replicas of A and of B."""
-    examples: int
-    """Test examples; 0 where only one figure of each replica is known."""
-    means: tuple[float, float]
-    """Of A and of B: percent, or nats."""
-    paired: bool
-    """Whether replica r of both arms has the same seeds."""
-    margin: float | None
-    """The smallest difference worth having, in the measure's unit."""
-    difference: float
-    ci_test_set: Interval | None = None
-    """95 % for new replicas on this test set."""
-    ci_new_examples: Interval | None = None
-    """95 % for new replicas on new examples of the same kind."""
-    ci_looking: Interval | None = None
-    """95 % where one looks after every pair of replicas and stops when one likes; its ends may be infinite."""
-    p_value: float | None = None
-    """Two-sided, of a difference of 0 on this test set."""
-    p_better: float | None = None
-    """How often a replica of A is better than one of B; equal ones count half."""
-    p_better_ci: Interval | None = None
-    correlation: float | None = None
-    """Of both arms' figures by seed, where they are paired and both scatter."""
-    replicas_needed: int | None = None
-    """Replicas of each arm with which the half width on this test set keeps the margin in four of five studies."""
-    examples_share: float | None = None
-    """The share of the examples in the variance on new examples: near 1, more replicas would not narrow it."""
-    verdict: Verdict = "undecided"
-
-    @property
-    def is_told_apart(self) -> bool:
-        """Tell whether the interval on this test set leaves 0 out."""
-        return self.ci_test_set is not None and not self.ci_test_set[0] <= 0.0 <= self.ci_test_set[1]
-
-
 def compare_replicas(
     a: np.ndarray,
     b: np.ndarray,
@@ -101,7 +56,7 @@ def compare_replicas(
     *,
     paired: bool,
     margin: float | None,
-    measure: Measured = "accuracy",
+    measure: ImageMeasure = "accuracy",
 ) -> Comparison:
     """Compare two arms on one test set.
 
@@ -116,15 +71,15 @@ def compare_replicas(
     Raises:
         ValueError: If the shapes do not fit, the margin is not above 0, or logits are not finite.
     """
-    if measure not in get_args(Measured):
-        raise ValueError(f"measure {measure!r}, expected one of {', '.join(get_args(Measured))}")
+    if measure not in get_args(ImageMeasure):
+        raise ValueError(f"measure {measure!r}, expected one of {', '.join(get_args(ImageMeasure))}")
     scores = [score_replicas(arm, labels, measure) for arm in (a, b)]
     figures = scores[0].mean(axis=1), scores[1].mean(axis=1)
     both = Scores(scores[0], scores[1], figures, larger_is_better=measure == "accuracy")
     return compare_scores(both, paired=paired, margin=margin, measure=measure)
 
 
-def score_replicas(logits: np.ndarray, labels: np.ndarray, measure: Measured) -> np.ndarray:
+def score_replicas(logits: np.ndarray, labels: np.ndarray, measure: ImageMeasure) -> np.ndarray:
     """Return what each replica scores on each example, float64 (R, N): 100 where it is right, or its loss in nats.
 
     Raises:
@@ -191,8 +146,9 @@ def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measur
     return replace(found, verdict=judge(found))
 
 
-def _pack(ends: Ends) -> Interval:
-    return float(ends[0]), float(ends[1])
+def _pack(ends: Ends) -> Interval | None:
+    low, high = float(ends[0]), float(ends[1])
+    return (low, high) if math.isfinite(high - low) else None
 
 
 def _correlate(one: np.ndarray, other: np.ndarray) -> float | None:

@@ -233,15 +233,3 @@ def count_replicas(sd: float, margin: float, *, paired: bool) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
     return high
-
-
-def adjust_holm(p_values: np.ndarray) -> np.ndarray:
-    """Return p-values (K,) that hold for all K comparisons at once, in the order given.
-
-    Source: Holm (1979).
-    """
-    order = np.argsort(p_values, kind="stable")
-    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted

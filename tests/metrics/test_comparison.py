@@ -11,7 +11,6 @@ from scipy import stats
 from engine.metrics import compare_replicas
 from engine.metrics.comparison import Scores, compare_scores
 from engine.metrics.contrasts import (
-    adjust_holm,
     count_replicas,
     crossed_variance,
     difference_interval,
@@ -99,6 +98,9 @@ def test_interval_for_looking_says_nothing_of_few_pairs() -> None:
     for pairs in (2, 3, 4):
         low, high = looking_interval(np.ones(pairs))
         assert (low, high) == (-math.inf, math.inf)
+        few = np.ones(pairs), np.zeros(pairs)
+        scores = Scores(np.empty((pairs, 0)), np.empty((pairs, 0)), few, larger_is_better=True)
+        assert compare_scores(scores, paired=True, margin=None, measure="score").ci_looking is None
     assert looking_interval(np.ones(5)) == (1.0, 1.0)
 
 
@@ -113,13 +115,6 @@ def test_superiority_counts_ties_half() -> None:
     apart = measure_superiority(one + 10, other)
     assert apart.chance == 1.0
     assert apart.ends[0] < 1.0 <= apart.ends[1]
-
-
-def test_holm_is_that_of_its_definition() -> None:
-    p_values = np.array([0.04, 0.01, 0.03, 0.5])
-    assert adjust_holm(p_values) == pytest.approx([0.09, 0.04, 0.09, 0.5])
-    assert adjust_holm(np.array([])).shape == (0,)
-    assert adjust_holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
 @pytest.mark.parametrize("paired", [False, True])

@@ -1,13 +1,17 @@
-"""A study's measures, brought up to date by the process that measures; nothing is computed here."""
+"""Measures, pairs and comparisons, asked of the process that measures; nothing is computed here."""
 
 from __future__ import annotations
 
 import subprocess
+from typing import TypeVar
 
 from engine.dispatch.children import command
 from engine.errors import StudyError
 from engine.study.measured import MeasuredStudy, decode_measured
 from engine.study.paths import StudyPaths
+from engine.study.records import Record, decode_record
+
+R = TypeVar("R", bound=Record)
 
 
 def refresh_metrics(paths: StudyPaths) -> MeasuredStudy | None:
@@ -24,3 +28,16 @@ def refresh_metrics(paths: StudyPaths) -> MeasuredStudy | None:
         said = done.stderr.decode(errors="replace").strip()
         raise StudyError(said or f"measuring {paths.folder} ended with exit status {done.returncode}")
     return decode_measured(done.stdout) if done.stdout else None
+
+
+def ask(kind: type[R], *arguments: str) -> R:
+    """Return what the process answers that is asked for something of a study's arms.
+
+    Raises:
+        StudyError: If it cannot answer, with what it said.
+    """
+    done = subprocess.run(command("engine.metrics", *arguments), capture_output=True, cwd="/", check=False)
+    found = decode_record(done.stdout, kind) if done.returncode == 0 else done.stderr.decode(errors="replace")
+    if isinstance(found, str):
+        raise StudyError(found.strip() or f"comparing ended with exit status {done.returncode}")
+    return found

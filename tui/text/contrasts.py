@@ -167,15 +167,24 @@ def contrast_all(arms: Iterable[ArmMeasures], measure: Measure) -> list[Contrast
     return [one for one in found if one is not None]
 
 
+def adjust(chances: Sequence[float]) -> list[float]:
+    """Return p-values that hold for all comparisons at once, in the order given.
+
+    Source: Holm (1979).
+    """
+    order = sorted(range(len(chances)), key=lambda place: chances[place])
+    adjusted, highest = [1.0] * len(chances), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, chances[place] * (len(chances) - rank))
+        adjusted[place] = min(1.0, highest)
+    return adjusted
+
+
 def correct(contrasts: Sequence[Contrast]) -> list[Contrast]:
     """Return the contrasts that several comparisons at once do not explain, the surest first.
 
-    Source: Holm (1979). The chance of even one false one among those returned is 5 % at most.
+    The chance of even one false one among those returned is 5 % at most.
     """
-    ordered = sorted(contrasts, key=lambda one: one.chance)
-    sure: list[Contrast] = []
-    for place, one in enumerate(ordered):
-        if one.chance > (1 - CONFIDENCE) / (len(ordered) - place):
-            break
-        sure.append(one)
-    return sure
+    adjusted = adjust([one.chance for one in contrasts])
+    found = [one for one, chance in zip(contrasts, adjusted, strict=True) if chance <= 1 - CONFIDENCE]
+    return sorted(found, key=lambda one: one.chance)

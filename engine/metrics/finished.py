@@ -1,0 +1,60 @@
+"""The finished replicas of one arm that can be measured: none that is damaged, missing, or diverged to no numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import StudyError
+from engine.metrics.checked import read_basis
+from engine.metrics.replicas import (
+    Labels,
+    Predictions,
+    Replica,
+    ReplicaReader,
+    average_groups,
+    find_usable,
+    read_labels,
+)
+from engine.plan.records import PlannedArm
+from engine.protocol.faults import printable
+from engine.study.paths import StudyPaths
+from engine.study.study_plan import StudyPlan, read_plan
+
+
+@dataclass(frozen=True)
+class FinishedArm:
+    """One arm, and those of its replicas that have usable predictions."""
+
+    plan: StudyPlan
+    arm: PlannedArm
+    labels: Labels
+    replicas: tuple[Replica, ...]
+    numbers: tuple[int, ...]
+    """The number of each in the plan, from 1."""
+
+    @property
+    def predictions(self) -> list[Predictions]:
+        """The predictions of the replicas."""
+        return [one.predictions for one in self.replicas if one.predictions is not None]
+
+
+def read_finished(paths: StudyPaths, name: str) -> FinishedArm:
+    """Read which replicas of an arm can be used; their bytes are compared with their digests.
+
+    Raises:
+        StudyError: If there is no such arm, or the study's labels cannot be used.
+    """
+    plan, labels = read_plan(paths), read_labels(paths.labels)
+    arm = next((arm for arm in plan.arms if arm.name == name), None)
+    if arm is None or isinstance(labels, str):
+        raise StudyError(f"{paths.folder}: {labels if isinstance(labels, str) else f'no arm {printable(name)}'}")
+    reader = ReplicaReader(paths, labels, dict(read_basis(paths.checked).seen))
+    reader.look(arm.runs)
+    found = reader.check(arm.runs)
+    every = [found[run] for run in arm.runs]
+    replicas = average_groups(every, arm.group) if arm.group > 1 else [one for one in every if one is not None]
+    usable = find_usable(replicas)
+    places = {run: number for number, run in enumerate(arm.runs)}
+    firsts = [one.run.split("+")[0] for one in usable]
+    numbers = tuple(places.get(run, number * arm.group) // arm.group + 1 for number, run in enumerate(firsts))
+    return FinishedArm(plan, arm, labels, tuple(usable), numbers)

@@ -1,0 +1,85 @@
+"""Holds how two arms compare: the answer of a process that is asked for them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.study.metrics_record import Interval
+from engine.study.records import Record
+
+Measured = Literal["accuracy", "cross-entropy", "perplexity"]
+"""What arms are compared in."""
+
+UNITS: dict[str, str] = {"accuracy": "% points", "cross-entropy": "nats", "perplexity": ""}
+
+Verdict = Literal[
+    "real and worth having",
+    "real, smaller than the margin",
+    "no difference that matters",
+    "undecided",
+]
+
+
+class Comparison(Record, frozen=True, kw_only=True, tag=1):
+    """Holds one measure of two arms, A less B; what too few replicas leave open is None."""
+
+    measure: str
+    n: tuple[int, int]
+    """Replicas of A and of B."""
+    examples: int
+    """Test examples; 0 where only one figure of each replica is known."""
+    means: tuple[float, float]
+    """Of A and of B, in the measure's unit."""
+    paired: bool
+    """Whether replica r of both arms has the same seeds."""
+    margin: float | None
+    """The smallest difference worth having, in the measure's unit."""
+    difference: float
+    ci_test_set: Interval | None = None
+    """95 % for new replicas on this test set."""
+    ci_new_examples: Interval | None = None
+    """95 % for new replicas on new examples of the same kind."""
+    ci_looking: Interval | None = None
+    """95 % where one looks after every pair of replicas and stops when one likes; None of fewer than five pairs."""
+    p_value: float | None = None
+    """Two-sided, of a difference of 0 on this test set."""
+    p_better: float | None = None
+    """How often a replica of A is better than one of B; equal ones count half."""
+    p_better_ci: Interval | None = None
+    correlation: float | None = None
+    """Of both arms' figures by seed, where they are paired and both scatter."""
+    replicas_needed: int | None = None
+    """Replicas of each arm with which the half width on this test set keeps the margin in four of five studies."""
+    examples_share: float | None = None
+    """The share of the examples in the variance on new examples: near 1, more replicas would not narrow it."""
+    verdict: Verdict = "undecided"
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Tell whether the interval on this test set leaves 0 out."""
+        return self.ci_test_set is not None and not self.ci_test_set[0] <= 0.0 <= self.ci_test_set[1]
+
+
+class Disputes(Record, frozen=True, kw_only=True, tag=1):
+    """Holds how often replicas of two arms disagree, beside those of one; percent of examples, means over pairs."""
+
+    between: float
+    """Of one replica of each arm, with other seeds."""
+    within: tuple[float, float]
+    """Of two replicas of A, and of B."""
+    excess: float
+    """`between` less the mean of both arms' own."""
+    excess_ci: Interval | None = None
+    """95 %; None of fewer than three replicas."""
+
+
+class ArmsCompared(Record, frozen=True, kw_only=True, tag=1):
+    """Holds two arms of one or two studies beside each other."""
+
+    comparison: Comparison
+    disputes: Disputes | None = None
+    """None of language models, and where an arm has fewer than two replicas."""
+    left_out: tuple[int, int] = (0, 0)
+    """Replicas of A and of B that are damaged, missing, without a partner of the same seeds, or the same network."""
+    shared: int = 0
+    """Runs that are replicas of both arms, which are then not independent."""
