@@ -78,3 +78,12 @@ def find_colour(number: int, ground: Ground = "paper") -> str:
 def find_mark(number: int) -> Mark:
     """Return the mark of an arm by its place in the protocol, from 0."""
     return MARKS[number % len(MARKS)]
+
+
+HATCHES = ("", "////", "....", "xxxx", "----")
+"""Patterns of surfaces in matplotlib's words, where a mark has no place: of the first eight arms, of the next eight, …"""
+
+
+def find_hatch(number: int) -> str:
+    """Return the pattern of an arm's surfaces by its place in the protocol, from 0; with its colour it is the arm's."""
+    return HATCHES[number // len(COLOURS) % len(HATCHES)]

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from engine.catalog.arm_marks import find_colour, find_mark
+from engine.catalog.arm_marks import find_colour, find_hatch, find_mark
 from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
@@ -90,9 +90,8 @@ def draw_similarity(arms: Sequence[ArmMeasures]) -> Figure | None:
         heights = [layer.cka for layer in found if layer.cka is not None]
         reaches = [layer.estimate.reach or (0.0, 0.0) for layer in found if layer.cka is not None]
         at = [place + (number - (len(compared) - 1) / 2) * width for place in places]
-        axes.bar(
-            at, heights, width * 0.9, yerr=_turn(reaches), color=find_colour(number), label=name, error_kw={"lw": 0.8}
-        )
+        style: dict[str, Any] = {"color": find_colour(number), "hatch": find_hatch(number), "ec": "white", "lw": 0}
+        axes.bar(at, heights, width * 0.9, yerr=_turn(reaches), label=name, error_kw={"lw": 0.8}, **style)
     axes.set_xticks(range(len(layers)), layers, rotation=30 if len(layers) > 7 else 0)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("linear CKA, mean over pairs")

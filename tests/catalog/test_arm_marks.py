@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from rich.cells import cell_len
 from rich.style import Style
 
-from engine.catalog.arm_marks import COLOURS, MARKS, Ground, find_colour, find_mark
+from engine.catalog.arm_marks import COLOURS, HATCHES, MARKS, Ground, find_colour, find_hatch, find_mark
 from tui.text.format import ASCII, UNICODE, mark_arm
 
 ARMS = range(len(COLOURS) * len(MARKS))
@@ -18,6 +18,12 @@ ARMS = range(len(COLOURS) * len(MARKS))
 
 def test_as_many_arms_as_colours_times_marks_differ_in_one_of_them() -> None:
     assert len({(find_colour(number), find_mark(number)) for number in ARMS}) == len(ARMS) == 88
+
+
+def test_surfaces_of_forty_arms_differ_in_colour_or_pattern() -> None:
+    arms = range(len(COLOURS) * len(HATCHES))
+    assert len({(find_colour(number), find_hatch(number)) for number in arms}) == len(arms) == 40
+    assert {find_hatch(number) for number in range(len(COLOURS))} == {""}
 
 
 def test_first_arms_differ_in_both() -> None:

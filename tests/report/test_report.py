@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from pyarrow import parquet as pq
 
 from engine.catalog.arm_marks import find_colour
 from engine.errors import StudyError
 from engine.report import __main__ as command
-from engine.report.figures import draw_figures, draw_instability
+from engine.report.figures import draw_figures, draw_instability, draw_similarity
 from engine.report.parquet import convert_tables
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
@@ -70,6 +71,14 @@ def test_every_figure_is_drawn_in_every_format_and_the_same_again(paths: StudyPa
     text = (tmp_path / "one" / "figure1-cka.svg").read_text()
     assert "Conv1" in text
     assert "mathdefault" not in (tmp_path / "one" / "figure3-instability.svg").read_text()
+
+
+def test_bars_of_nine_arms_differ() -> None:
+    layers = [{"layer": "Conv1", "n": 3, "cka": 0.9, "cka_ci": [0.8, 1.0]}]
+    figure = draw_similarity([make_measures(name=f"arm {number}", cka=layers) for number in range(9)])
+    assert figure is not None
+    bars = [bar for bar in figure.axes[0].patches if isinstance(bar, Rectangle)]
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == len(bars) == 9
 
 
 def test_instability_has_every_spread_on_its_axis() -> None:
