@@ -81,7 +81,7 @@ def find_mark(number: int) -> Mark:
 
 
 HATCHES = ("", "////", "....", "xxxx", "----")
-"""Patterns of surfaces in matplotlib's words, where a mark has no place: of the first eight arms, of the next eight, …"""
+"""Patterns of surfaces in matplotlib's words, where a mark has no place: of the first eight arms, the next, …"""
 
 
 def find_hatch(number: int) -> str:
