@@ -1,4 +1,4 @@
-"""How two arms compare, in lines: the difference with its three intervals, what would narrow it, and the verdict."""
+"""Tells in lines how two arms compare: the difference with its three intervals, what would narrow it, the verdict."""
 
 from __future__ import annotations
 
