@@ -6,7 +6,7 @@ The start screen is imported with the app; the others after it is shown, or when
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
@@ -27,6 +28,7 @@ from engine.protocol.load import load_protocol, read_text
 from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
+from tui.app.ascii_filter import AsciiFilter
 from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
 from tui.app.key_help import list_keys
 from tui.app.messages import (
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 
 MIN_COLUMNS, MIN_ROWS = 60, 15
 HERE = Path(__file__).parent
+
+ASCII_FILTER = AsciiFilter()
 
 
 @dataclass
@@ -143,6 +147,16 @@ class NondetApp(App[None]):
         self.theme = choose_theme(self.settings.theme, few_colours=self.terminal.few_colours)
         if self.terminal.remote:
             self.animation_level = "none"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what every row passes before it is sent: it is spelled in ASCII where nothing else can be shown."""
+        filters = super().get_line_filters()
+        return [*filters, ASCII_FILTER] if self.options.glyphs == "ascii" else filters
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return what a key is called; in ASCII by its word, since arrows have no likeness there."""
+        shown = super().get_key_display(binding)
+        return shown if self.options.glyphs != "ascii" or shown.isascii() else binding.key.replace("ctrl+", "^")
 
     def on_mount(self) -> None:
         """Show the list, and on top of it what was asked for."""

@@ -28,9 +28,9 @@ def run_app(*, store: str | None, path: str | None, readonly: bool, mouse: bool)
     Raises:
         NondetError: If the terminal cannot show it, or the path is neither a protocol nor a study.
     """
-    refuse_obstacles()
     locations = own_locations()
     settings = read_settings(locations.config)
+    refuse_obstacles(settings)
     opened = None if path is None else find_opened(path, store)
     survive_stray_bytes()
     while True:
@@ -59,20 +59,22 @@ def run_tour(*, mouse: bool) -> int:
     Raises:
         NondetError: If the terminal cannot show it, or there is no room for its study.
     """
-    refuse_obstacles()
     locations = own_locations()
     settings = read_settings(locations.config)
+    refuse_obstacles(settings)
     survive_stray_bytes()
     return play(locations, replace(settings, mouse=mouse and settings.mouse))
 
 
-def refuse_obstacles() -> None:
-    """Refuse a terminal that cannot show the app.
+def refuse_obstacles(settings: Settings) -> None:
+    """Refuse a terminal that cannot show the app with the user's settings.
 
     Raises:
         NondetError: That says why, and what to use instead.
     """
-    obstacle = find_obstacle(os.environ, sys.stdout.encoding, interactive=sys.stdin.isatty() and sys.stdout.isatty())
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    encoding = (sys.__stderr__ or sys.stdout).encoding  # the framework draws on it
+    obstacle = find_obstacle(os.environ, encoding, interactive=interactive, glyphs=settings.glyphs)
     if obstacle is not None:
         raise NondetError(f"nondet-tui: {obstacle}")
 

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tui.commands.streams import asks_for_ascii
 from tui.text.plot import GlyphSet
 
 Environment = Mapping[str, str]
@@ -23,8 +24,17 @@ class Terminal:
     """16 or fewer: the terminal's own palette is used."""
 
 
-def find_obstacle(environment: Environment, encoding: str | None, *, interactive: bool) -> str | None:
-    """Say why the app cannot be shown here, and what can be done instead; None where it can."""
+def find_obstacle(
+    environment: Environment, encoding: str | None, *, interactive: bool, glyphs: str = "auto"
+) -> str | None:
+    """Say why the app cannot be shown here, and what can be done instead; None where it can.
+
+    Args:
+        environment: The variables.
+        encoding: That of the terminal.
+        interactive: Whether input and output are a terminal.
+        glyphs: The user's choice.
+    """
     instead = "`nondet-tui --batch PROTOCOL.toml` trains and `nondet-tui status STUDY` shows a study without it"
     if not interactive:
         return f"the app needs a terminal for input and output: {instead}"
@@ -35,10 +45,10 @@ def find_obstacle(environment: Environment, encoding: str | None, *, interactive
         utf8 = codecs.lookup(encoding or "ascii").name == "utf-8"
     except LookupError:
         utf8 = False
-    if not utf8:
+    if not utf8 and describe_terminal(environment, glyphs).glyphs != "ascii":
         return (
             f"the terminal's encoding is {encoding or 'unknown'}, and the app draws with UTF-8: set LC_ALL=C.UTF-8 (or "
-            f"another UTF-8 locale), or {instead}"
+            f'another UTF-8 locale), or glyphs = "ascii" in the settings, or {instead}'
         )
     return None
 
@@ -47,7 +57,7 @@ def describe_terminal(environment: Environment, glyphs: str = "auto") -> Termina
     """Find out what there is to know of a terminal; `glyphs` is the user's choice."""
     term = environment.get("TERM", "")
     # The Linux console has no braille in its fonts.
-    chosen: GlyphSet = "block" if term == "linux" else "braille"
+    chosen: GlyphSet = "ascii" if asks_for_ascii(environment) else "block" if term == "linux" else "braille"
     if glyphs in ("braille", "block", "ascii"):
         chosen = glyphs  # pyright: ignore[reportAssignmentType] - checked in the line before
     return Terminal(

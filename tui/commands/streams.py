@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from collections.abc import Mapping
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,22 @@ SPELLED = {
 }
 """What stands for a character where the output's encoding has not got it."""
 
+COERCED = "C.UTF-8"
+"""What Python itself puts into LC_CTYPE where the locale is C."""
+
+
+def asks_for_ascii(environment: Mapping[str, str]) -> bool:
+    """Tell whether the locale says that a terminal shows no UTF-8; one that nobody has set says nothing.
+
+    Python writes UTF-8 in the locale C too, and says so in LC_CTYPE.
+    """
+    ctype = environment.get("LC_CTYPE", "")
+    named = environment.get("LC_ALL") or ("" if ctype == COERCED else ctype) or environment.get("LANG") or COERCED
+    return "utf8" not in named.lower().replace("-", "")
+
 
 def prepare_streams() -> None:
-    """Open what was closed when the program started, and spell what an encoding cannot say.
+    """Open what was closed when the program started, and spell what an encoding or a terminal cannot show.
 
     A file that were opened in the place of a closed stream would be written into by whatever prints.
     """
@@ -36,9 +50,11 @@ def prepare_streams() -> None:
         raw = ForgetfulFile(2, "w", closefd=False)
         sys.stderr = TextIOWrapper(BufferedWriter(raw), encoding=sys.stderr.encoding, line_buffering=True)
     codecs.register_error("spelled", spell)
+    ascii_wanted = asks_for_ascii(os.environ)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="spelled")
+            encoding = "ascii" if ascii_wanted and stream.isatty() else None
+            stream.reconfigure(errors="spelled", encoding=encoding)
 
 
 class ForgetfulFile(FileIO):
@@ -61,8 +77,10 @@ def spell(error: UnicodeError) -> tuple[str, int]:
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
+    from tui.text.ascii_cells import DRAWN  # noqa: PLC0415 - few outputs need it
+
     rest = error.object[error.start : error.end]
-    return "".join(SPELLED.get(char) or _escape(char) for char in rest), error.end
+    return "".join(SPELLED.get(char) or DRAWN.get(char) or _escape(char) for char in rest), error.end
 
 
 def _escape(char: str) -> str:

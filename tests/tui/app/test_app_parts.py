@@ -258,6 +258,33 @@ def test_terminals_that_cannot_show_the_app_are_told_what_can_be_done(
         assert "--batch" in obstacle
 
 
+def test_terminal_without_utf8_shows_the_app_in_ascii_where_that_is_wanted() -> None:
+    latin = {"TERM": "xterm", "LC_ALL": "de_DE.ISO-8859-1"}
+    assert find_obstacle(latin, "iso8859-1", interactive=True) is None
+    assert find_obstacle(latin, "iso8859-1", interactive=True, glyphs="braille") is not None
+    assert find_obstacle({"TERM": "xterm"}, "ascii", interactive=True, glyphs="ascii") is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "glyphs"),
+    [
+        ({}, "braille"),
+        ({"LANG": "C"}, "ascii"),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "ascii"),  # what Python makes of it
+        ({"LC_CTYPE": "C.UTF-8"}, "braille"),
+        ({"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, "ascii"),
+        ({"LANG": "POSIX"}, "ascii"),
+        ({"LANG": "de_DE"}, "ascii"),
+        ({"LANG": "C", "LC_ALL": "C.utf8"}, "braille"),
+        ({"LANG": "C", "LC_CTYPE": "en_US.UTF-8"}, "braille"),
+        ({"LANG": "de_DE.UTF-8@euro", "LC_ALL": ""}, "braille"),
+    ],
+)
+def test_locale_without_utf8_asks_for_ascii(environment: dict[str, str], glyphs: str) -> None:
+    assert describe_terminal({"TERM": "xterm"} | environment).glyphs == glyphs
+    assert describe_terminal({"TERM": "xterm"} | environment, "block").glyphs == "block", "the user's word holds"
+
+
 def test_terminal_is_described_from_its_environment() -> None:
     plain = describe_terminal({"TERM": "xterm-256color"})
     assert (plain.glyphs, plain.remote, plain.tmux, plain.few_colours) == ("braille", False, False, False)

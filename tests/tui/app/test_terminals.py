@@ -89,6 +89,18 @@ def test_no_colour_and_few_colours_send_no_others(study: StudyPaths, tmp_path: P
         assert all(len(set(colour)) == 1 for colour in colours), "greys alone"
 
 
+def test_locale_c_is_sent_ascii_alone(study: StudyPaths, tmp_path: Path) -> None:
+    with AppProcess(str(study.folder), folder=tmp_path, LC_ALL="C") as app:
+        app.wait_for(b"18 runs")
+        app.send(b"?")
+        app.wait_for(b"Keys of this screen")
+        assert app.output.isascii()
+    with AppProcess("ls", folder=tmp_path, LC_ALL="C") as listing:
+        listing.wait_for(b"live")
+        listing.wait_for(lambda: listing.poll() is not None)
+        assert listing.output.isascii()
+
+
 def test_stray_mouse_bytes_do_not_end_it(study: StudyPaths, tmp_path: Path) -> None:
     """As after a tmux reattach: an X10 mouse report at column 150 holds a byte that is no UTF-8."""
     with AppProcess(str(study.folder), folder=tmp_path, size=(200, 50)) as app:
