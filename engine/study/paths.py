@@ -229,6 +229,11 @@ class StudyPaths:
         return self.folder / "checked.json"
 
     @property
+    def note(self) -> Path:
+        """The record of what a person says of the study, and of its tags."""
+        return self.folder / "note.json"
+
+    @property
     def cka(self) -> Path:
         """CKA of inner layers, all pairs of each arm's replicas."""
         return self.folder / "cka.json"

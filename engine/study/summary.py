@@ -11,8 +11,10 @@ from engine.errors import StudyError
 from engine.study.control import Control, read_control
 from engine.study.looks import Look, begin_look, end_look
 from engine.study.metrics_record import find_metrics
+from engine.study.notes import NOTHING, NoteRecord, read_note, take_note
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
+from engine.study.records import Damage
 from engine.study.run_state import Status, read_result, read_state
 from engine.study.study_plan import read_plan
 from engine.study.study_state import StudyState, derive_state
@@ -35,6 +37,13 @@ class StudySummary:
     """Why it cannot be read."""
     headline: tuple[str, float, float | None] | None = None
     """Name, accuracy SD or perplexity SD, and disagreement of the arm that varies most sources."""
+    note: NoteRecord | Damage = NOTHING
+    """What a person says of it."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the study; none where they cannot be read."""
+        return take_note(self.note).tags
 
 
 class StudySummaries:
@@ -98,6 +107,7 @@ class StudySummaries:
             failed=counts["failed"],
             changed=changed,
             headline=_headline(paths),
+            note=read_note(paths),
         )
 
 

@@ -21,6 +21,7 @@ from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
+from tui.text.notes import format_tags
 from tui.text.text_figures import draw_bar
 
 MAX_BYTES = 200_000
@@ -129,20 +130,22 @@ def describe_study(
     symbols: Symbols = UNICODE,
     width: int | None = None,
 ) -> Text:
-    """Describe a study in one line: state, name, progress, age, and its last result where that is seen whole."""
+    """Describe a study in one line: state, name, progress, age, tags, and its last result where that is seen whole."""
     row = Text(f"{symbols.states[summary.state]} {printable(summary.paths.name):{name_width}}  ")
+    tags = f"  {format_tags(summary.tags)}" if summary.tags else ""
     if summary.fault is not None:
         return row.append(f"{summary.state}: {printable(summary.fault)}")
     if summary.state in ("running", "paused", "stopping"):
         share = summary.done / max(1, summary.total)
         row.append(draw_bar(share, symbols, BAR_WIDTH)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")
-        return row if summary.state == "running" else row.append(f"  {summary.state}")
+        return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     if summary.state == "done":
         row.append(f"{summary.total} runs, {age} ago", "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
         row.append(f"{state}, {summary.done} of {summary.total} runs").append(f", {age} ago", "dim")
+    row.append(tags, "italic")
     if summary.headline is not None:
         name, spread, disagreement = summary.headline
         result = Text(f"   {printable(name)}: SD {format_number(spread, 2, symbols)}", "dim")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.study.notes import NoteRecord, take_note
+from engine.study.records import Damage
 from engine.study.run_state import Status
 from engine.study.study_plan import StudyPlan
 from engine.study.study_state import StudyState
@@ -45,6 +47,9 @@ class ListedStudy(msgspec.Struct, frozen=True, kw_only=True):
     headline: Headline | None
     fault: str | None
     """Why it cannot be read."""
+    note: str | None
+    """What a person says of it; None where that cannot be read."""
+    tags: tuple[str, ...]
 
 
 class ListedStore(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +135,9 @@ class ShownStudy(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[SlotRecord, ...]
     notes: tuple[str, ...]
     """What does not get on, and what is damaged."""
+    note: str | None
+    """What a person says of it; None where that cannot be read."""
+    tags: tuple[str, ...]
 
 
 def describe_store(root: Path, studies: Iterable[StudySummary]) -> ListedStore:
@@ -153,11 +161,23 @@ def _list_study(summary: StudySummary) -> ListedStudy:
         changed=changed,
         headline=headline,
         fault=summary.fault,
+        note=None if isinstance(summary.note, Damage) else summary.note.text,
+        tags=summary.tags,
     )
 
 
-def describe_study(folder: Path, plan: StudyPlan, snapshot: StudySnapshot, notes: Iterable[str]) -> ShownStudy:
-    """Describe a study as it stands."""
+def describe_study(
+    folder: Path, plan: StudyPlan, snapshot: StudySnapshot, notes: Iterable[str], note: NoteRecord | Damage
+) -> ShownStudy:
+    """Describe a study as it stands.
+
+    Args:
+        folder: Its folder.
+        plan: Its plan.
+        snapshot: How it stands.
+        notes: What does not get on, and what is damaged.
+        note: What a person says of it.
+    """
     total, done = len(snapshot.runs), snapshot.counts.get("done", 0)
     return ShownStudy(
         study=snapshot.study,
@@ -174,6 +194,8 @@ def describe_study(folder: Path, plan: StudyPlan, snapshot: StudySnapshot, notes
         ended=tuple(_find_ended(snapshot, folder)),
         slots=snapshot.slots,
         notes=tuple(notes),
+        note=None if isinstance(note, Damage) else note.text,
+        tags=take_note(note).tags,
     )
 
 

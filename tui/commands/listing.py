@@ -15,6 +15,7 @@ from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left, wait_
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable, show_path
 from engine.study.metrics_record import read_metrics
+from engine.study.notes import describe_damage, find_note, read_note
 from engine.study.paths import StudyPaths, find_store, find_store_fault, is_named, iterate_studies
 from engine.study.records import Damage, read_record
 from engine.study.summary import summarise_study
@@ -24,6 +25,7 @@ from tui.commands.described import describe_store, describe_study, print_json
 from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
+from tui.text.notes import format_tags, list_said
 
 KILL_TIMEOUT_S = 5.0
 """How long a process that was killed may take to be gone."""
@@ -54,10 +56,13 @@ def list_studies(store: str | None, *, as_json: bool = False) -> int:
         print_text(console, f"no studies in {root}: {hint}")
         return EXIT_OK
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in ("study", "state", "runs", "last change"):
+    rows = [_describe_study(paths, choose_symbols(console.encoding)) for paths in studies]
+    titles = ("study", "state", "runs", "last change", "tags")
+    shown = len(titles) if any(row[-1] for row in rows) else len(titles) - 1
+    for title in titles[:shown]:
         table.add_column(title, justify="right" if title == "runs" else "left", overflow="fold")
-    for paths in studies:
-        table.add_row(*map(Text, _describe_study(paths, choose_symbols(console.encoding))))
+    for row in rows:
+        table.add_row(*map(Text, row[:shown]))
     console.print(table)
     return EXIT_OK
 
@@ -71,13 +76,20 @@ def describe_no_store(root: Path) -> str:
     return f"{show_path(root)}: {problem}: {remedy}"
 
 
-def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str, str]:
+def _describe_study(paths: StudyPaths, symbols: Symbols) -> tuple[str, str, str, str, str]:
+    """Return the cells of a study: name, state, runs, age, and tags, which are empty where it has none."""
     summary = summarise_study(paths)
     name = printable(paths.name)
     if summary.fault is not None:
-        return name, printable(summary.fault), symbols.missing, symbols.missing
+        return name, printable(summary.fault), symbols.missing, symbols.missing, ""
     age = f"{format_seconds(max(0.0, time.time() - summary.changed))} ago"
-    return name, describe_state(summary.state, summary.failed, symbols), f"{summary.done}/{summary.total}", age
+    return (
+        name,
+        describe_state(summary.state, summary.failed, symbols),
+        f"{summary.done}/{summary.total}",
+        age,
+        format_tags(summary.tags),
+    )
 
 
 def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
@@ -88,11 +100,13 @@ def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
     if as_json:
         notes = [*find_obstacles(snapshot), *_damage_lines(paths, snapshot)]
         notes += [] if snapshot.failure is None else [printable(snapshot.failure)]
-        print_json(describe_study(paths.folder, view.plan, snapshot, notes))
+        print_json(describe_study(paths.folder, view.plan, snapshot, notes, read_note(paths)))
         return EXIT_RUNS_FAILED if failures else EXIT_OK
     console = results_console()
     symbols = choose_symbols(console.encoding)
     print_text(console, str(paths.folder))
+    for line in list_said(find_note(paths)):
+        print_text(console, line)
     print_text(console, format_summary(snapshot, symbols, named=False))
     console.print(draw_arms(snapshot, symbols, width=console.width))
     for line in (*_running_lines(snapshot), *find_obstacles(snapshot), *_damage_lines(paths, snapshot)):
@@ -138,7 +152,8 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     for writer, damage in found.items():
         if isinstance(damage, Damage):
             lines.append(str(damage) if damage.later else f"{damage}; it is written anew by the next {writer}")
-    return lines
+    note = read_note(paths)
+    return [*lines, describe_damage(note)] if isinstance(note, Damage) else lines
 
 
 def cancel_study(paths: StudyPaths) -> int:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from engine.protocol.faults import printable
 from engine.study.measured import MeasuredStudy
+from engine.study.notes import find_note
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
 from tui.text.answers.sentences import Found
@@ -16,6 +17,7 @@ from tui.text.answers.trust import answer_sharing
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.disputes import FEW_EXAMPLES, make_disputes_panels
 from tui.text.format import choose_symbols
+from tui.text.notes import list_said
 from tui.text.report import format_json
 from tui.text.tables import make_notes, make_panel
 from tui.text.text_figures import make_figure_panels
@@ -64,6 +66,8 @@ def print_results(paths: StudyPaths, measured: MeasuredStudy, *, as_json: bool) 
     notes = [*make_notes(metrics.arms, empty), *(answer.text for answer in sharing)]
     symbols = choose_symbols(console.encoding)
     study, arms = metrics.study, metrics.arms
+    for line in list_said(find_note(paths)):
+        print_text(console, line)
     console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
     if diagnostics is not None:

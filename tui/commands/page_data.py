@@ -11,6 +11,7 @@ from engine.errors import StudyError
 from engine.protocol.checks import is_table
 from engine.protocol.load import MAX_FILE_BYTES
 from engine.study.measured import MeasuredStudy
+from engine.study.notes import find_note
 from engine.study.opening import read_regular
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
@@ -19,6 +20,7 @@ from engine.study.run_state import find_result
 from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import StudyPlan, read_plan
 from tui.html.content import RunFacts, StudyData, TrainedWith
+from tui.text.notes import list_said
 
 
 def gather_page(paths: StudyPaths, measured: MeasuredStudy, damage: tuple[str, ...] = ()) -> StudyData:
@@ -42,6 +44,7 @@ def gather_page(paths: StudyPaths, measured: MeasuredStudy, damage: tuple[str, .
         question=find_description(protocol),
         damage=damage,
         recipes=read_arm_recipes(paths, plan.arms),
+        said=tuple(list_said(find_note(paths))),
     )
 
 

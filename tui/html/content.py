@@ -58,6 +58,8 @@ class StudyData:
     """What is said of damaged runs."""
     recipes: Mapping[str, Recipe] = field(default_factory=dict[str, Recipe])
     """Arm → the recipe of its first run, as far as it can be read."""
+    said: tuple[str, ...] = ()
+    """Lines of what a person says of the study: its tags, then the note."""
 
     @property
     def arms(self) -> tuple[ArmMeasures, ...]:

@@ -79,6 +79,7 @@ def make_study_page(data: StudyData) -> str:
         {
             "draw_share": draw_share,
             "question": data.question,
+            "said": "\n".join(data.said),
             "facts": list_facts(data),
             "answers": make_sentences(data),
             "measures": tabulate(data, LEGEND, make_columns(UNICODE, text=plan.text), reference=plan.reference),

@@ -110,3 +110,30 @@ def test_status_breaks_no_number_at_any_width(store: Path, width: int, symbols: 
         assert arm.spread is not None
         assert f"{arm.spread.mean:.2f}" in re.split(r"[\s,]+", shown)
     assert "least, mean, most and SD" in " ".join(shown.split()), "what the figures are"
+
+
+def test_note_and_tags_are_said_by_every_command(store: Path, capsys: Capture) -> None:
+    note = {"v": 1, "text": "<b>first</b>\nsecond \x1b[31mline", "tags": ["paper", "x"]}
+    (store / "kept" / "note.json").write_text(json.dumps(note))
+    [listed] = read(["ls", "--json", "--store", str(store)], capsys)["studies"]
+    shown = read(["status", "kept", "--json", "--store", str(store)], capsys)
+    assert (listed["note"], listed["tags"]) == (shown["note"], shown["tags"]) == (note["text"], note["tags"])
+    for command in (["ls"], ["status", "kept"], ["report", "kept"], ["report", "kept", "--format", "html"]):
+        assert cli.main([*command, "--store", str(store)]) == 0
+        said = capsys.readouterr().out
+        assert "#paper #x" in said, command
+        assert "\x1b[31m" not in said
+        if command != ["ls"]:
+            assert "second \\x1b[31mline" in said
+    assert "&lt;b&gt;first&lt;/b&gt;" in said
+
+
+def test_damaged_note_is_named_and_takes_nothing_with_it(store: Path, capsys: Capture) -> None:
+    (store / "kept" / "note.json").write_text("{")
+    [listed] = read(["ls", "--json", "--store", str(store)], capsys)["studies"]
+    shown = read(["status", "kept", "--json", "--store", str(store)], capsys)
+    assert (listed["note"], listed["tags"], listed["fault"], listed["state"]) == (None, [], None, "done")
+    assert (shown["note"], shown["tags"]) == (None, [])
+    assert any("note.json" in one for one in shown["notes"])
+    assert cli.main(["ls", "--store", str(store)]) == 0
+    assert "tags" not in capsys.readouterr().out, "where no study has any, there is no column"

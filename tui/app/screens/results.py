@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events, getters, work
@@ -20,12 +21,14 @@ from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.measured import read_measured
 from engine.study.metrics_record import ArmMeasures
+from engine.study.notes import NoteRecord
 from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import StudyPlan, read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Card, Prompt
+from tui.app.screens.note_edit import edit_note
 from tui.app.screens.results_compare import ComparePage
 from tui.app.screens.results_data import (
     NAME_ORDER,
@@ -129,6 +132,7 @@ class ResultsScreen(Screen[None]):
         Binding("p", "published", "Published"),
         Binding("f", "figure", "Figure"),
         Binding("m", "monitor", "Monitor"),
+        Binding("N", "note", "Note, tags"),
         Binding("L", "linear", "Log-y", show=False),
         Binding("Y", "copy('markdown')", "Copy the table", show=False),
         Binding("E", "explain_all", "Explain all measures", show=False),
@@ -309,6 +313,15 @@ class ResultsScreen(Screen[None]):
     def action_diagnose(self) -> None:
         """Show what a spread is made of in place of the measures, or these again."""
         self.diagnosed = not self.diagnosed
+
+    def action_note(self) -> None:
+        """Change tags and note of the study."""
+        edit_note(self.app, self.paths, self.options, self.take_note)
+
+    def take_note(self, note: NoteRecord) -> None:
+        """Show what was kept."""
+        if self.measured is not None:
+            self.measured = replace(self.measured, note=note)
 
     def action_figure(self) -> None:
         """Show the next figure over time."""

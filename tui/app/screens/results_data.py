@@ -12,7 +12,9 @@ from engine.study.curves_record import ArmCurves
 from engine.study.instability import SpreadSeries, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
+from engine.study.notes import NOTHING, NoteRecord, read_note
 from engine.study.paths import StudyPaths
+from engine.study.records import Damage
 from engine.study.run_records import read_arm_recipes
 from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import StudyPlan
@@ -45,6 +47,8 @@ class ShownMeasures:
     answers: tuple[Answer, ...]
     spreads: Mapping[str, Sequence[SpreadSeries]]
     """The spread over time, of every figure that has one."""
+    note: NoteRecord | Damage = NOTHING
+    """What a person says of it."""
 
     def sort_arms(self, order: str) -> list[ArmMeasures]:
         """Return the arms in the plan's order, by name, or by a measure, the largest first and those without last."""
@@ -107,6 +111,7 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
         recipes=recipes,
         answers=tuple(said),
         spreads=select_spreads(found.curves),
+        note=read_note(paths),
     )
 
 

@@ -11,13 +11,15 @@ from textual.message import Message
 from textual.reactive import var
 
 from engine.errors import NondetError
+from engine.study.notes import NoteRecord, describe_damage
 from engine.study.paths import StudyPaths
-from engine.study.records import find_record
+from engine.study.records import Damage, find_record
 from engine.study.run_records import AttemptRecord, ResultRecord
 from engine.study.study_plan import read_plan
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane
+from tui.text.notes import list_said
 from tui.text.provenance import Origin, describe_origin
 
 
@@ -78,13 +80,18 @@ class OriginPane(LinesPane):
         """Show what was read."""
         self.origin, self.fault = event.origin, event.fault
 
+    def _show_note(self, note: NoteRecord | Damage, width: int) -> list[Line]:
+        said = [describe_damage(note)] if isinstance(note, Damage) else list_said(note)
+        rows = [row for line in said for row in wrap_lines(line, max(20, width - 2)) or [Line(Text(""))]]
+        return [Line(Text("Note", "bold")), *(Line(Text(f"  {row.text.plain}")) for row in rows)] if rows else []
+
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per fact, below headings."""
         if self.fault:
             return wrap_lines(self.fault, width)
         if self.origin is None or self.measured is None or width < 1:
             return [Line(Text("reading …"))]
-        lines: list[Line] = []
+        lines = self._show_note(self.measured.note, width)
         for head, pairs in describe_origin(self.origin, self.measured.arms).items():
             lines += [Line(Text("")), Line(Text(head, "bold"))] if lines else [Line(Text(head, "bold"))]
             room = min(max(len(name) for name, _ in pairs), 34)

@@ -14,6 +14,7 @@ from textual.reactive import var
 from engine.catalog.measure_declaration import Measure
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
+from engine.study.notes import take_note
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import PLAN_ORDER, ShownMeasures
 from tui.app.sentences import paint_sentence
@@ -25,6 +26,7 @@ from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
+from tui.text.notes import format_tags
 from tui.text.readout import describe_arm, describe_figure
 from tui.text.tables import Column, arm_name, make_columns
 from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_crossed, list_similarity
@@ -94,7 +96,9 @@ class Heading(TextPane):
         done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
         shared = "" if self.measured.runs >= planned else f" from {self.measured.runs} runs"
         order = "" if self.sort == PLAN_ORDER else f"   by {self.sort.replace('_', ' ')}"
-        return f"   {done} of {planned} replicas{shared}{order}{going_on if self.measuring else ''}"
+        tags = format_tags(take_note(self.measured.note).tags)
+        shown = f"   {tags}" if tags else ""
+        return f"   {done} of {planned} replicas{shared}{order}{shown}{going_on if self.measuring else ''}"
 
 
 @dataclass
@@ -157,6 +161,9 @@ class AnswerList(BlocksPane):
     def redraw(self) -> None:
         """Show the sentences, and leave the rest of the page to the evidence where that stands below."""
         super().redraw()
+        said = "" if self.measured is None else take_note(self.measured.note).text.strip()
+        first = printable(said.partition("\n")[0])
+        self.border_subtitle = Text(shorten(first, max(20, self.size.width - 8), self.symbols)) if first else ""
         if self.measured is not None and not self.screen.has_class("-wide"):
             frame = 0 if self.screen.has_class("-small") else 2
             least = 8 if self.screen.has_class("-small") else 12

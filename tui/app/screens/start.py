@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.text import Text
 from textual import events, getters, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -31,14 +28,14 @@ from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt
-from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing, make_choices, make_preview
+from tui.app.screens.note_edit import edit_note
+from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing
+from tui.app.screens.start_panes import ChoiceList, Heading, PreviewPane
 from tui.app.settings import read_recent
 from tui.app.templates import find_templates, list_beginnings
-from tui.app.widgets.lines import Line, LinesView
+from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys, set_border_title
-from tui.text.format import UNICODE
 
 PERIOD_S = 2.0
 
@@ -59,67 +56,6 @@ class PreviewRead(Message):
 
     key: str
     preview: Preview
-
-
-class Heading(TextPane):
-    """Says in one line how much there is."""
-
-    SHOWS = ("listing",)
-    listing: var[Listing | None] = var(None)
-
-    def __init__(self, *, readonly: bool) -> None:
-        """Take whether nothing may be changed, which is said too."""
-        super().__init__(id="title", classes="title")
-        self.note = "   read only" if readonly else ""
-
-    def make_text(self) -> Text:
-        """Make the line from the last listing."""
-        if self.listing is None:
-            return Text(" nondet-tui   reading …")
-        studies, protocols = self.listing.studies, self.listing.protocols
-        running = sum(study.state == "running" for study in studies.values())
-        title = Text(" nondet-tui", style="bold", no_wrap=True)
-        title.append(f"   {count(len(studies), 'study', 'studies')}, {running} running")
-        title.append(f"   {count(len(protocols), 'protocol', 'protocols')}{self.note}")
-        room = self.size.width - title.cell_len - len("   store ")
-        return title.append(f"   store {cut_path(str(self.listing.store), room)}") if room > len("…/studies") else title
-
-
-class ChoiceList(LinesPane):
-    """Lists the studies, then the protocol files, that match a filter."""
-
-    SHOWS = ("listing", "needle", "folded")
-    listing: var[Listing | None] = var(None)
-    needle: var[str] = var("")
-    folded: var[frozenset[str]] = var(frozenset[str]())
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the lines from the last listing."""
-        return () if self.listing is None else make_choices(self.listing, self.needle, self.folded, width)
-
-
-class PreviewPane(LinesPane):
-    """Says what a protocol would train, or what a study has found."""
-
-    SHOWS = ("preview",)
-    preview: var[Preview | str | None] = var(None)
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the lines from what was read."""
-        return make_preview(self.preview, width, self.app.theme)
-
-
-def cut_path(path: str, width: int) -> str:
-    """Return a path as harmless text in so many columns; its end is what tells it from others."""
-    shown = printable(path)
-    while cell_len(shown) > width:
-        shown = UNICODE.ellipsis + shown[2:]
-    return shown
-
-
-def count(number: int, one: str, many: str) -> str:
-    """Return a number with the word that goes with it."""
-    return f"{number} {one if number == 1 else many}"
 
 
 class StartScreen(Screen[None]):
@@ -159,6 +95,7 @@ class StartScreen(Screen[None]):
             for n, (key, (what, _)) in enumerate(BEGINNINGS.items(), 1)
         ),
         Binding("q", "app.quit", "Quit"),
+        Binding("N", "note", "Note, tags"),
         Binding("y", "copy_path", "Copy path"),
     ]
 
@@ -175,7 +112,7 @@ class StartScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out heading, filter, list and keys."""
         yield Heading(readonly=self.options.readonly).data_bind(StartScreen.listing)
-        yield Input(placeholder="filter: name, state or description", id="filter")
+        yield Input(placeholder="filter: name, state, description or #tag", id="filter")
         with Horizontal():
             yield ChoiceList(name_id="list", classes="box").data_bind(
                 StartScreen.listing, StartScreen.needle, StartScreen.folded
@@ -383,6 +320,11 @@ class StartScreen(Screen[None]):
         left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
         self.notify(f"{paths.name}: {left}", markup=False)
         self.app.call_from_thread(self.read)
+
+    def action_note(self) -> None:
+        """Change tags and note of the study under the cursor."""
+        if (paths := self.chosen_study) is not None:
+            edit_note(self.app, paths, self.options, lambda note: self.read())
 
     def action_copy_path(self) -> None:
         """Copy the path of what is under the cursor."""

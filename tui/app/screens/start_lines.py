@@ -15,6 +15,8 @@ from textual.fuzzy import Matcher
 from engine.catalog.arm_marks import find_mark
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
+from engine.study.notes import NoteRecord, describe_damage
+from engine.study.records import Damage
 from engine.study.summary import StudySummary
 from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, describe_study
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
@@ -22,6 +24,7 @@ from tui.app.schemes import arm_style
 from tui.app.sentences import paint_sentence
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
+from tui.text.notes import list_said
 from tui.text.tables import Column, arm_name, head_columns
 from tui.text.whiskers import draw_interval, fit_axis
 
@@ -50,6 +53,14 @@ BEGINNINGS = {
     ),
 }
 """What is done → what it is called, and what is said of it; the digits from 1 do the same."""
+
+TAG_MARK = "#"
+"""Before what is looked for among tags."""
+
+NO_TAGS: Mapping[str, tuple[str, ...]] = {}
+
+NOTE_ROWS = 5
+"""Rows of a note that a preview shows."""
 
 SHOWN_ANSWERS = 3
 """Sentences that a preview says."""
@@ -103,7 +114,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
 
     Args:
         listing: What there is.
-        needle: Letters that a row must hold in this order; empty for all.
+        needle: Letters that a row must hold in this order, and beginnings of its tags behind #; empty for all.
         folded: The groups of which only the heading is shown, unless something is looked for.
         width: Columns of a line.
     """
@@ -112,7 +123,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     studies = {
         key: describe_study(s, name_width, listing.read_at, width=width - INDENT) for key, s in listing.studies.items()
     }
-    found_studies = _match(needle, studies)
+    found_studies = _match(needle, studies, {key: study.tags for key, study in listing.studies.items()})
     lines = [Line(Text("Studies", style="bold"))]
     if listing.fault is not None:
         lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
@@ -138,16 +149,24 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
         if hidden:
             head.append(f"  {len(found)}", style="dim")
         lines += [Line(Text("")), Line(head, FOLD + group), *([] if hidden else found)]
-    if not any(line.key in listing.protocols or (line.key or "").startswith(FOLD) for line in lines):
+    if not needle and not any(line.key in listing.protocols or (line.key or "").startswith(FOLD) for line in lines):
         lines += [Line(Text("")), Line(Text("No protocol; n begins a new one", style="dim"))]
     return lines
 
 
-def _match(needle: str, rows: Mapping[str, Text]) -> list[Line]:
-    """Return the rows that hold the needle's letters in their order."""
-    matcher = Matcher(needle) if needle else None
-    found = {key: row for key, row in rows.items() if matcher is None or matcher.match(row.plain) > 0}
-    return [Line(Text.assemble(" " * INDENT, row, no_wrap=True), key) for key, row in found.items()]
+def _match(needle: str, rows: Mapping[str, Text], tags: Mapping[str, tuple[str, ...]] = NO_TAGS) -> list[Line]:
+    """Return the rows that hold the needle's letters in their order, and whose tags begin as its words with a # do."""
+    words = needle.split()
+    wanted = [word.removeprefix(TAG_MARK).casefold() for word in words if word.startswith(TAG_MARK)]
+    letters = " ".join(word for word in words if not word.startswith(TAG_MARK))
+    matcher = Matcher(letters) if letters else None
+
+    def holds(key: str, row: Text) -> bool:
+        own = [tag.casefold() for tag in tags.get(key, ())]
+        tagged = all(any(tag.startswith(word) for tag in own) for word in wanted)
+        return tagged and (matcher is None or matcher.match(row.plain) > 0)
+
+    return [Line(Text.assemble(" " * INDENT, row, no_wrap=True), key) for key, row in rows.items() if holds(key, row)]
 
 
 # What is said of the thing under the cursor ------------------------------------------------------------------------
@@ -195,6 +214,7 @@ def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
     summary = preview.summary
     state = f"{describe_state(summary.state, summary.failed)}, {summary.done} of {summary.total} runs"
     lines = [*(wrap_lines(preview.question, width) if preview.question else ()), Line(Text(state, style="bold"))]
+    lines += _show_note(summary.note, width)
     if summary.fault is not None:
         return [*lines, *wrap_lines(summary.fault, width)]
     lines.append(Line(Text("")))
@@ -203,6 +223,16 @@ def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
     lines += _say_answers(preview, width, theme)
     columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
     return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
+
+
+def _show_note(note: NoteRecord | Damage, width: int) -> list[Line]:
+    """Show tags and note of a study, of a long note the beginning; or that they cannot be read."""
+    if isinstance(note, Damage):
+        return wrap_lines(f"{UNICODE.lost} {describe_damage(note)}", width, indent="  ")
+    lines = [line for said in list_said(note) for line in wrap_lines(said, width) or [Line(Text(""))]]
+    for line in lines:
+        line.text.stylize("italic")
+    return lines if len(lines) <= NOTE_ROWS else [*lines[:NOTE_ROWS], Line(Text(UNICODE.ellipsis))]
 
 
 def _say_answers(preview: StudyPreview, width: int, theme: str) -> list[Line]:

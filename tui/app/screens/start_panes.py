@@ -1,0 +1,77 @@
+"""The parts of the start screen: each is bound to what it shows of the screen's attributes, and draws that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.reactive import var
+
+from engine.protocol.faults import printable
+from tui.app.preview import Preview
+from tui.app.screens.start_lines import Listing, make_choices, make_preview
+from tui.app.widgets.lines import Line
+from tui.app.widgets.panes import LinesPane, TextPane
+from tui.text.format import UNICODE
+
+
+class Heading(TextPane):
+    """Says in one line how much there is."""
+
+    SHOWS = ("listing",)
+    listing: var[Listing | None] = var(None)
+
+    def __init__(self, *, readonly: bool) -> None:
+        """Take whether nothing may be changed, which is said too."""
+        super().__init__(id="title", classes="title")
+        self.note = "   read only" if readonly else ""
+
+    def make_text(self) -> Text:
+        """Make the line from the last listing."""
+        if self.listing is None:
+            return Text(" nondet-tui   reading …")
+        studies, protocols = self.listing.studies, self.listing.protocols
+        running = sum(study.state == "running" for study in studies.values())
+        title = Text(" nondet-tui", style="bold", no_wrap=True)
+        title.append(f"   {count(len(studies), 'study', 'studies')}, {running} running")
+        title.append(f"   {count(len(protocols), 'protocol', 'protocols')}{self.note}")
+        room = self.size.width - title.cell_len - len("   store ")
+        return title.append(f"   store {cut_path(str(self.listing.store), room)}") if room > len("…/studies") else title
+
+
+class ChoiceList(LinesPane):
+    """Lists the studies, then the protocol files, that match a filter."""
+
+    SHOWS = ("listing", "needle", "folded")
+    listing: var[Listing | None] = var(None)
+    needle: var[str] = var("")
+    folded: var[frozenset[str]] = var(frozenset[str]())
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from the last listing."""
+        return () if self.listing is None else make_choices(self.listing, self.needle, self.folded, width)
+
+
+class PreviewPane(LinesPane):
+    """Says what a protocol would train, or what a study has found."""
+
+    SHOWS = ("preview",)
+    preview: var[Preview | str | None] = var(None)
+
+    def make_lines(self, width: int) -> Sequence[Line]:
+        """Make the lines from what was read."""
+        return make_preview(self.preview, width, self.app.theme)
+
+
+def cut_path(path: str, width: int) -> str:
+    """Return a path as harmless text in so many columns; its end is what tells it from others."""
+    shown = printable(path)
+    while cell_len(shown) > width:
+        shown = UNICODE.ellipsis + shown[2:]
+    return shown
+
+
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with the word that goes with it."""
+    return f"{number} {one if number == 1 else many}"
