@@ -182,6 +182,28 @@ class PackRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommandRecipe:
+    """Holds what determines the result of a user's own program: not where it lies, nor which Python runs it."""
+
+    words: tuple[str, ...]
+    """Its command line, with placeholders."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that it gets, with placeholders, sorted by name."""
+    seeds: tuple[tuple[str, int], ...] = ()
+    """The seed of each source that a placeholder names, sorted by name."""
+    arguments: tuple[tuple[str, Scalar], ...] = ()
+    """The arm's own arguments, sorted by name."""
+    replica: int | None = None
+    """The number of the replica, where a placeholder asks for it."""
+    files_sha256: str | None = None
+    """Digest of the program's files; None where the protocol names none."""
+    kind: str = "logits"
+    """What the program leaves: logits, probabilities, classes or scores."""
+    predictions: str = "predictions.npy"
+    labels: str = "labels.npy"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training with every seed and setting fixed."""
 
@@ -205,6 +227,8 @@ class Recipe:
 
     pack: PackRecipe | None = None
     """None where the run is trained alone."""
+    command: CommandRecipe | None = None
+    """The user's own program; None where this program trains: data, model, settings and seeds say nothing beside it."""
 
     @property
     def id(self) -> str:

@@ -32,6 +32,8 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
                   [--out DIR] [--format table|html]
        nondet-tui compare STUDY[:ARM] STUDY[:ARM] [--store DIR]
                   [--measure M] [--margin X] [--json]
+       nondet-tui import STUDY ARM=PATH... [--labels FILE] [--store DIR]
+                  [--kind logits|probabilities|classes|scores]
        nondet-tui tour [--no-mouse]
        nondet-tui keys
        nondet-tui locate
@@ -212,6 +214,13 @@ def make_command_parser(name: str) -> Parser:
         parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
         parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name == "import":
+        from engine.protocol.command_section import KINDS
+
+        parser.add_argument("study", metavar="STUDY", help="name of the new study")
+        parser.add_argument("arms", metavar="ARM=PATH", nargs="+", help="an arm's name, and its file or folder of runs")
+        parser.add_argument("--labels", metavar="FILE", help="true classes (default: a labels file beside the runs)")
+        parser.add_argument("--kind", choices=KINDS, default="logits", help="what the files hold (default: logits)")
     if name in ("ls", "status"):
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
     if name == "help":
@@ -325,6 +334,13 @@ def run_compare(options: argparse.Namespace) -> int:
     )
 
 
+def run_import(options: argparse.Namespace) -> int:
+    """Make a study of predictions or scores that are there already."""
+    from tui.commands.importing import import_study
+
+    return import_study(options.study, options.arms, store=options.store, labels=options.labels, kind=options.kind)
+
+
 def run_locate(options: argparse.Namespace) -> int:
     """Print where nondet-tui keeps its files, and what its settings are."""
     from engine.study.paths import find_store
@@ -385,6 +401,7 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "cancel": run_cancel,
     "report": run_report,
     "compare": run_compare,
+    "import": run_import,
     "tour": run_tour,
     "keys": run_keys,
     "locate": run_locate,

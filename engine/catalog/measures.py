@@ -342,6 +342,7 @@ EPOCH_FIGURES: dict[str, str] = {
     "accuracy": "test accuracy, %",
     "cross-entropy": "test cross-entropy, nats",
     "perplexity": "test perplexity",
+    "reported": "the reported number",
 }
 """What an axis calls the figures of every epoch, by their names in `engine.study.series`."""
 

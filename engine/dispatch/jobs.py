@@ -58,6 +58,11 @@ def race_job(*, stall_s: float | None = None) -> Job:
     return Job("engine.training", ("race",), on_device=True, stall_s=stall_s)
 
 
+def selftest_job(paths: StudyPaths, session: str) -> Job:
+    """Return the process that runs a user's own program as its self-test wants; its own time-out ends what hangs."""
+    return Job("engine.training", ("selftest", str(paths.folder), "--session", session), on_device=True, stall_s=0.0)
+
+
 def similarity_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:
     """Return the process that compares the replicas' inner layers (CKA)."""
     arguments = ("similarity", str(paths.folder))

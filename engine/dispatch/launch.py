@@ -15,6 +15,7 @@ import msgspec
 from engine.catalog import presets
 from engine.dispatch.executors.registry import open_executor
 from engine.errors import StudyError
+from engine.plan.command_files import digest_command, find_command_folder, find_python
 from engine.plan.corpora import digest_corpus
 from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.records import Packings
@@ -30,6 +31,7 @@ from engine.study.records import Damage, read_record, write_record
 from engine.study.run_records import write_spec
 from engine.study.run_state import read_result
 from engine.study.study_plan import (
+    CommandSettings,
     DispatchSettings,
     GpuRecord,
     MeasuringSettings,
@@ -52,7 +54,8 @@ def plan_protocol(protocol: Protocol, packings: Packings = MappingProxyType({}))
         NondetError: Where a device is missing or the arms do not fit it.
     """
     device = open_executor(protocol.dispatch).device
-    return make_plan(protocol, device=device, digest=make_digest(protocol), packings=packings)
+    files = None if protocol.command is None else digest_command(protocol.command, protocol.file)
+    return make_plan(protocol, device=device, digest=make_digest(protocol), packings=packings, files_sha256=files)
 
 
 def make_digest(protocol: Protocol) -> Digest:
@@ -101,6 +104,8 @@ def prepare_study(protocol: Protocol, plan: Plan, *, store: str | None, chosen: 
     known = read_record(paths.plan, StudyPlan)
     if isinstance(known, Damage) and known.later:
         raise StudyError(f"{known}, or choose another --store")
+    if isinstance(known, StudyPlan) and known.origin is not None:
+        raise StudyError(f"{paths.folder}: was imported, so nothing is trained in it: choose another protocol.name")
     running = is_supervised(paths)
     if isinstance(known, StudyPlan) and _is_same(known, wanted, choices=not running):
         _write_missing_specs(paths, plan)
@@ -180,6 +185,25 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         ),
         reference=protocol.reference,
         provenance=_find_provenance(protocol),
+        command=_settle_command(protocol),
+    )
+
+
+def _settle_command(protocol: Protocol) -> CommandSettings | None:
+    """Return what plan.json says of a user's own program, with the folder and the interpreter as they are here."""
+    command = protocol.command
+    if command is None:
+        return None
+    folder = find_command_folder(command, protocol.file)
+    return CommandSettings(
+        folder=str(folder),
+        python=find_python(command, protocol.file),
+        epochs=command.epochs,
+        timeout_s=float(command.timeout_s),
+        resume=tuple(command.resume),
+        kind=command.kind,
+        titles=protocol.sources,
+        git_commit=_git_commit(folder),
     )
 
 
@@ -195,6 +219,7 @@ def make_study_plan(
     metrics: MeasuringSettings,
     reference: str | None,
     provenance: Provenance,
+    command: CommandSettings | None = None,
 ) -> StudyPlan:
     """Return what plan.json holds of a plan, with the settings and provenance that no recipe holds."""
     recipes = plan.recipes
@@ -214,10 +239,13 @@ def make_study_plan(
         provenance=provenance,
         arms=plan.arms,
         order=tuple(recipes),
-        epochs={run: recipe.train.epochs for run, recipe in recipes.items()},
+        epochs={run: recipe.train.epochs if command is None else command.epochs for run, recipe in recipes.items()},
         forks={run: (r.prefix.id, r.onset.epoch) for run, r in recipes.items() if r.onset is not None},
         reuses={run: r.trained.id for run, r in recipes.items() if r.trained.id in recipes and r.trained != r},
         packs={run: key[:PACK_KEY_LENGTH] for run, r in recipes.items() if (key := r.companions) is not None},
+        command=command,
+        selftest=plan.selftest,
+        kind="logits" if command is None else command.kind,
     )
 
 

@@ -78,6 +78,8 @@ def start_supervisor(paths: StudyPaths) -> None:
     Raises:
         StudyError: If the supervisor does not come up, with the end of its log; or another command keeps the study.
     """
+    if read_plan(paths).origin is not None:
+        raise StudyError(f"{paths.folder}: was imported: there is nothing in it that could be trained")
     with _hold(paths):
         _start(paths)
 

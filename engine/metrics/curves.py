@@ -104,6 +104,7 @@ def spread_by_epoch(
         test_accuracy=_spread([[record.test_accuracy for record in records] for records in ordered]),
         test_cross_entropy=_spread([[record.test_cross_entropy for record in records] for records in ordered]),
         test_perplexity=_spread([[record.test_perplexity for record in records] for records in ordered]),
+        reported=_spread([[record.reported for record in records] for records in ordered]),
         first_epochs=first_epochs,
         diverged=tuple(ends.values()),
     )
@@ -172,7 +173,10 @@ def compare_first_epochs(
         FirstEpoch(
             epoch=record.epoch,
             unmoved=record.test_accuracy,
-            moved=tuple(run[number].test_accuracy for run in moved if len(run) > number),
+            moved=tuple(
+                accuracy for run in moved if len(run) > number and (accuracy := run[number].test_accuracy) is not None
+            ),
         )
         for number, record in enumerate(plain)
+        if record.test_accuracy is not None
     )

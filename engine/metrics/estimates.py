@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,6 +76,30 @@ def measure_all(
         found.reasons |= reasons
     if n < 2:
         found.reasons |= dict.fromkeys(list_fields(of_several), ALONE)
+    return found
+
+
+def measure_some(
+    formulas: Formulas[Outputs, np.ndarray | Estimate],
+    outputs: Outputs,
+    n: int,
+    resampling: Resampling,
+    *,
+    keys: Collection[str],
+    reason: str,
+) -> Measured:
+    """Compute some of the measures of a group, with one reason for all others; see `measure_all`."""
+    found = measure_nothing(formulas.group, n, reason)
+    for measure in MEASURES[formulas.group]:
+        if measure.key not in keys:
+            continue
+        for name in measure.fields:
+            found.reasons.pop(name, None)
+        if n < 2 and measure.statistic != "mean":
+            found.reasons |= dict.fromkeys(measure.fields, ALONE)
+            continue
+        found.estimates[measure.key], reasons = _measure_one(measure, formulas.by_key[measure.key], outputs, resampling)
+        found.reasons |= reasons
     return found
 
 

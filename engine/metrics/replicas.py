@@ -259,7 +259,8 @@ def _find_misfit(shape: tuple[int, ...], dtype: np.dtype, result: ResultRecord, 
     examples = len(labels.values)
     words = dtype.names == TEXT_FIELDS and shape == (examples,)
     logits = len(shape) == 2 and shape[0] == examples and shape[1] > 0 and dtype == np.float32
-    if not words and not logits:
+    classes = shape == (examples,) and dtype == np.int32
+    if not words and not logits and not classes:
         return f"predictions.npy holds {dtype} {shape}, not float32 ({examples}, C)"
     return None
 
@@ -334,6 +335,8 @@ def is_finite(predictions: np.ndarray) -> bool:
     if predictions.dtype.names == TEXT_FIELDS:
         values = predictions["log_probability"]
         return values.dtype.kind == "f" and bool(np.isfinite(values).all())
+    if predictions.ndim == 1:  # classes, from 0
+        return predictions.dtype.kind == "i" and bool((predictions >= 0).all())
     return predictions.dtype.kind == "f" and are_logits(predictions)
 
 

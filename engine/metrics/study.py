@@ -19,6 +19,7 @@ from engine.metrics.crossed import measure_grid
 from engine.metrics.diagnostics import diagnose
 from engine.metrics.disputes import describe_disputes
 from engine.metrics.estimates import Measured, keep_finite, measure_nothing
+from engine.metrics.foreign import find_remarks, measure_classes, measure_scored_arm, measure_scores
 from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
 from engine.metrics.measures import measure_images
@@ -38,6 +39,8 @@ from engine.metrics.replicas import (
 from engine.plan.records import PlannedArm
 from engine.study.metrics_record import NOTHING, ArmMeasures, Disputes, Estimate, StudyMeasures
 from engine.study.paths import StudyPaths
+from engine.study.records import find_record
+from engine.study.selftest_record import SelfTestRecord
 from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import StudyPlan
 
@@ -54,6 +57,10 @@ def measure_study(
             from it.
         seen: Predictions that were compared with their digests before; extended here.
     """
+    remarks = find_remarks(plan, find_record(paths.selftest, SelfTestRecord))
+    if plan.kind == "scores":
+        scored = [measure_scored_arm(paths, plan, arm) for arm in plan.arms]
+        return StudyMeasures(study=plan.study, arms=tuple(_remark(arm, remarks) for arm in scored))
     labels = read_labels(paths.labels)
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
     reader = ReplicaReader(paths, labels, {} if seen is None else seen)
@@ -64,7 +71,10 @@ def measure_study(
         if entry is None or arm.crossed:
             found = _find_replicas(arm, reader.check(arm.runs))
             entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
-        entries.append(entry or measure_arm(arm, found, labels, bootstrap=plan.metrics.bootstrap, text=plan.text))
+        if entry is None:
+            entry = measure_arm(arm, found, labels, bootstrap=plan.metrics.bootstrap, text=plan.text)
+            entry = msgspec.structs.replace(entry, kind=plan.kind)
+        entries.append(_remark(entry, remarks))
     note_lost_labels(paths, reader.replicas, labels)
     finished = {run: replica.result for run, replica in reader.replicas.items() if replica and replica.result}
     compared = find_similarity(paths.cka)
@@ -76,10 +86,17 @@ def measure_study(
             crossed=measure_grid(arm, reader.replicas, labels),
             unisolated=arm.unisolated,
             cka=summarise_cka(compared, arm.name),
+            scores=measure_scores((finished.get(run) for run in entry.runs_used), bootstrap=plan.metrics.bootstrap),
         )
         for entry, arm in zip(entries, plan.arms, strict=True)
     )
     return StudyMeasures(study=plan.study, arms=arms)
+
+
+def _remark(arm: ArmMeasures, remarks: Mapping[str, str]) -> ArmMeasures:
+    """Return an arm with remarks that hold for all of them, without those that held before."""
+    own = {field: reason for field, reason in arm.reasons.items() if field not in ("kind", "floor")}
+    return msgspec.structs.replace(arm, reasons={**own, **remarks})
 
 
 def _find_replicas(arm: PlannedArm, replicas: Mapping[str, Replica | None]) -> list[Replica]:
@@ -103,6 +120,7 @@ def _reuse(
         and all(_is_complete(measure, earlier) for measure in earlier.measures)
         and earlier.diagnostics.keys() == {measure.key for measure in MEASURES["diagnostics"]}
         and earlier.text == plan.text
+        and earlier.kind == plan.kind
         and earlier.planned == len(arm.runs) // arm.group
         and earlier.vary == arm.vary
         and earlier.bootstrap == plan.metrics.bootstrap
@@ -129,6 +147,7 @@ def measure_arm(
     found = _measure(usable, labels, bootstrap, text=text, finished=bool(replicas))
     measured = found.measured
     digests = {replica.weights_sha256 for replica in usable}
+    weightless = len(usable) > 1 and None in digests and arm.group == 1
     return ArmMeasures(
         name=arm.name,
         vary=arm.vary,
@@ -147,6 +166,7 @@ def measure_arm(
         files_sha256=digest_files(replicas, labels),
         reasons=measured.reasons | _remarks(arm, replicas, usable),
         disputes=found.disputes,
+        identical_predictions=len({replica.sha256 for replica in usable}) == 1 if weightless else None,
     )
 
 
@@ -173,11 +193,14 @@ def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, tex
         return _Found(measure_nothing(group, len(parts), "replicas with different numbers of classes"))
     if text and parts[0].dtype.names is None:
         return _Found(measure_nothing(group, len(parts), "predictions.npy is not a language model's"))
-    classes = None if text else parts[0].shape[-1]
+    classes = None if text or len(parts[0].shape) == 1 else parts[0].shape[-1]
     if classes is not None and not (labels.values.min() >= 0 and labels.values.max() < classes):
         return _Found(measure_nothing(group, len(parts), "labels.npy does not fit the predictions"))
     disputes = None
-    if text:
+    if parts[0].dtype.kind == "i":
+        chosen = stack_predictions(parts)
+        found = measure_classes(chosen, labels.values, bootstrap=bootstrap)
+    elif text:
         stacked = stack_predictions(parts)
         chosen = stacked["argmax"]
         found = measure_text(chosen, stacked["log_probability"], labels.values, bootstrap=bootstrap)

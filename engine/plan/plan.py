@@ -5,13 +5,15 @@ The same protocol, device type and target digests always give the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from engine.catalog.sources import SOURCES, Circumstances
+from engine.plan.command_plan import CommandPlanner
 from engine.plan.packing import NOT_STACKED, Stacking, stack_arm
-from engine.plan.records import Packings, PlannedArm
+from engine.plan.records import Packings, PlannedArm, SelfTest
+from engine.protocol.command_section import Command
 from engine.protocol.definition import Arm, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value
 from engine.recipe import BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
@@ -31,6 +33,8 @@ class Plan:
     """How the runs of each arm are trained, by its name; of an ensemble, whose members are another arm's, nothing."""
     recipes: dict[str, Recipe]
     """The recipe of each run id, in the order of training: all arms' replica 1, then all arms' replica 2, …"""
+    selftest: SelfTest | None = None
+    """The runs that test a user's own program; they come first, and some may be of no arm."""
 
     @property
     def shared(self) -> dict[str, int]:
@@ -50,6 +54,7 @@ def make_plan(
     device: DeviceType,
     digest: Digest = lambda part: None,
     packings: Packings = MappingProxyType({}),
+    files_sha256: str | None = None,
 ) -> Plan:
     """Fix every seed of every run of a protocol.
 
@@ -58,10 +63,13 @@ def make_plan(
         device: The kind of device that all runs are trained on; part of each recipe.
         digest: Gives the SHA-256 of a user's target, or of a corpus.
         packings: What trying packs has shown; where it says nothing, `pack = "auto"` counts as 1.
+        files_sha256: The digest of the files of a user's own program.
 
     Raises:
         ProtocolError: Where arms cannot be trained on this kind of device, or vary nothing at all.
     """
+    if protocol.command is not None:
+        return _plan_command(protocol, protocol.command, device, files_sha256)
     lowlevel = _lowlevel_mode(protocol, device)
     trained = [arm for arm in protocol.arms if arm.ensemble is None]
     empty = {arm.name: _empty_sources(arm, device) for arm in trained}
@@ -90,10 +98,31 @@ def make_plan(
     )
 
 
-def number_replicas(arm: Arm) -> list[dict[str, int]]:
+def _plan_command(protocol: Protocol, command: Command, device: DeviceType, files_sha256: str | None) -> Plan:
+    planner = CommandPlanner(protocol=protocol, command=command, device=device, files_sha256=files_sha256)
+    trained = [arm for arm in protocol.arms if arm.ensemble is None]
+    recipes = {
+        arm.name: [
+            planner.make_recipe(arm, replica, numbers)
+            for replica, numbers in enumerate(number_replicas(arm, protocol.seeds), start=1)
+        ]
+        for arm in trained
+    }
+    selftest, first = planner.make_selftest(recipes)
+    return Plan(
+        study=protocol.name,
+        device=device,
+        arms=tuple(_plan_arm(arm, recipes, {}) for arm in protocol.arms),
+        stackings={arm.name: NOT_STACKED for arm in protocol.arms},
+        recipes={recipe.id: recipe for recipe in first} | _training_order(list(recipes.values())),
+        selftest=selftest,
+    )
+
+
+def number_replicas(arm: Arm, sources: Iterable[str] = tuple(SOURCES)) -> list[dict[str, int]]:
     """Return source → seed for every replica of an arm; a crossed arm has a replica for each pair of its two seeds."""
     if not arm.crossed:
-        return [dict.fromkeys(SOURCES, replica) for replica in range(1, arm.replicas + 1)]
+        return [dict.fromkeys(sources, replica) for replica in range(1, arm.replicas + 1)]
     (one, rows), (other, columns) = arm.crossed
     return [{one: i, other: j} for i in range(1, rows + 1) for j in range(1, columns + 1)]
 

@@ -29,6 +29,21 @@ class PlannedArm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why other sources than those that vary are not held, as a clause on its network; None where they are."""
 
 
+class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
+    """Names the runs that test a user's own program before all others."""
+
+    control: tuple[str, str]
+    """Two runs between which nothing varies."""
+    sources: dict[str, tuple[str, ...]]
+    """Source → a run and one or more others, which differ in its seed alone."""
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All of them, each once, in the order in which they are trained."""
+        pairs = (self.control, *self.sources.values())
+        return tuple(dict.fromkeys(run for pair in pairs for run in pair))
+
+
 class Leak(msgspec.Struct, frozen=True, kw_only=True):
     """Tells how sources of nondeterminism leak into each other in a network."""
 

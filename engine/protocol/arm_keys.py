@@ -21,6 +21,12 @@ ARM: dict[str, Key] = {
         "only where this arm differs from protocol.replicas",
         "Sets the number of this arm's replicas; protocol.replicas where it is left out.",
     ),
+    "arguments": Key(
+        checks.arguments,
+        None,
+        "of a [command] only, e.g. arguments = { lr = 0.3 } for {arm.lr}",
+        "Gives the values of this arm's placeholders {arm.KEY}.",
+    ),
     "onset": Key(
         checks.onset,
         0,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engine.protocol.command_section import Command
 from engine.protocol.sections import Bit, Dispatch, LowLevel, Metrics
-from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
+from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, Scalar, TrainRecipe
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Arm:
     evaluate: EvaluateRecipe | None = None
     streams: int | None = None
     """See `Recipe.streams`."""
+    arguments: tuple[tuple[str, Scalar], ...] = ()
+    """Values of the placeholders {arm.KEY} of a command, sorted by name."""
     allow_unisolated: bool = False
     """Whether it is trained even where sources leak into each other in its network."""
 
@@ -67,3 +70,7 @@ class Protocol:
     bit: Bit
     metrics: Metrics
     dispatch: Dispatch
+    command: Command | None = None
+    """The user's own program; None where this program trains."""
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    """Titles that [sources] gives, of the sources of a command."""

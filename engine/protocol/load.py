@@ -15,10 +15,17 @@ from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.checks import MAX_ARMS, is_list, is_table
+from engine.protocol.command_arms import (
+    Terms,
+    build_command_arm,
+    read_terms,
+    refuse_ensemble,
+    refuse_strays,
+    split_seeds,
+)
 from engine.protocol.data_section import Data
 from engine.protocol.definition import Arm, Ensemble, Protocol
-from engine.protocol.faults import Fault, ProtocolError, show_value, suggest
-from engine.protocol.keys import Key
+from engine.protocol.faults import Fault, ProtocolError, show_value
 from engine.protocol.overrides import apply_overrides
 from engine.protocol.rules import (
     MAX_FAULTS,
@@ -32,14 +39,13 @@ from engine.protocol.rules import (
     link_ensembles,
 )
 from engine.protocol.sections import SECTIONS, Dispatch, Evaluate, Model, Sections, Train, make_section
+from engine.protocol.tables import check_keys, find_unknown
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import EVALUATION_STREAMS, KEYED_DRAWS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
 MAX_FILE_BYTES = 500_000
 MAX_DIGITS = sys.get_int_max_str_digits()
 """Python reads no whole number that has more."""
-MAX_UNKNOWN = 20
-"""Unknown keys of one table that are reported one by one."""
 ARM_KEY = re.compile(r"arm\[(\d+)\]")
 Table = dict[str, Any]
 
@@ -102,14 +108,20 @@ def name_arms(faults: list[Fault], tables: Any) -> list[Fault]:
 
 
 def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], faults: list[Fault]) -> Protocol | None:
-    faults.extend(_unknown_keys("", document, [*SECTIONS, "arm"]))
+    faults.extend(find_unknown("", document, [*SECTIONS, "sources", "arm"]))
+    document, own_seeds = split_seeds(document)
     tables = {name: _check_section(name, document.get(name, {}), faults) for name in SECTIONS}
     sections = Sections(**{name: make_section(name, values) for name, values in tables.items()})
     name = sections.protocol.name
     if name is None and not any(fault.key == "protocol.name" for fault in faults):
         faults.append(Fault("protocol.name", "is missing", SECTIONS["protocol"]["name"].remedy))
     check_root(sections.data.root, faults)
-    arms = _build_arms(document.get("arm"), sections, find_protocol_folder(file), faults)
+    terms = None
+    if "command" in document:
+        terms = read_terms(document, sections.command, faults, base=sections.seeds, own=own_seeds, text=text)
+    else:
+        refuse_strays(document, faults)
+    arms = _build_arms(document.get("arm"), sections, terms, find_protocol_folder(file), faults)
     check_cka(sections, arms, faults)
     if faults or name is None:
         return None
@@ -123,7 +135,9 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         arms=arms,
         data_root=sections.data.root,
         trusted=tuple(sections.trust.modules),
-        seeds=sections.seeds,
+        seeds=sections.seeds if terms is None else terms.seeds,
+        command=None if terms is None else terms.command,
+        sources={} if terms is None else terms.titles,
         lowlevel=sections.lowlevel,
         bit=sections.bit,
         metrics=sections.metrics,
@@ -143,18 +157,6 @@ def find_protocol_folder(file: str) -> Path:
     return Path(file).resolve().parent
 
 
-def _unknown_keys(prefix: str, table: Table, valid: list[str]) -> list[Fault]:
-    unknown = [key for key in table if key not in valid]
-    faults = [
-        Fault(f"{prefix}{key}", "is not a known key", suggest(key, valid), show_value(table[key]))
-        for key in unknown[:MAX_UNKNOWN]
-    ]
-    if len(unknown) > MAX_UNKNOWN:
-        problem = f"holds {len(unknown) - MAX_UNKNOWN:,} more keys that are not known"
-        faults.append(Fault(prefix.rstrip(".") or "the file", problem, f"remove them; valid: {', '.join(valid)}"))
-    return faults
-
-
 def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
     """Return the section's values; a faulty one becomes its default, so that checking goes on."""
     keys = SECTIONS[name]
@@ -165,27 +167,13 @@ def _check_section(name: str, table: Any, faults: list[Fault]) -> Table:
         remedy = "leave it out: while bit does not vary, nothing is moved"
         faults.append(Fault("seeds.bit", "has no base seed", remedy, show_value(table["bit"])))
         table = {key: value for key, value in table.items() if key != "bit"}
-    faults.extend(_unknown_keys(f"{name}.", table, list(keys)))
-    return _check_keys(f"{name}.", table, keys, faults)
+    faults.extend(find_unknown(f"{name}.", table, list(keys)))
+    return check_keys(f"{name}.", table, keys, faults)
 
 
-def _check_keys(prefix: str, table: Table, keys: dict[str, Key], faults: list[Fault]) -> Table:
-    """Return a value for every key: the table's, or the default where it is left out or faulty."""
-    checked: Table = {}
-    for name, key in keys.items():
-        problem = key.check.find_problem(table[name]) if name in table else None
-        if problem is not None:
-            faults.append(Fault(f"{prefix}{name}", problem, _remedy(table[name], key), show_value(table[name])))
-        checked[name] = table[name] if name in table and problem is None else key.default
-    return checked
-
-
-def _remedy(value: Any, key: Key) -> str:
-    """Return the key's own remedy, or the nearest allowed word where one was mistyped."""
-    return suggest(value, key.check.names) if key.check.is_unknown_name(value) else key.remedy
-
-
-def _build_arms(tables: Any, sections: Sections, folder: Path, faults: list[Fault]) -> tuple[Arm, ...]:
+def _build_arms(
+    tables: Any, sections: Sections, terms: Terms | None, folder: Path, faults: list[Fault]
+) -> tuple[Arm, ...]:
     if not is_list(tables) or not tables or not all(is_table(table) for table in tables):
         remedy = 'write at least one [[arm]] with name = "…" and vary = ["init"]'
         shown = None if tables is None else show_value(tables)
@@ -200,7 +188,7 @@ def _build_arms(tables: Any, sections: Sections, folder: Path, faults: list[Faul
             problem = f"and those behind it were not checked, after {len(faults)} faults"
             faults.append(Fault(f"arm[{number}]", problem, "repair those that are named first"))
             return ()
-        arms += _build_arm(f"arm[{number}].", table, sections, faults)
+        arms += _build_arm(f"arm[{number}].", table, sections, terms, faults)
         if len(arms) > MAX_ARMS:
             problem = f"makes more than {MAX_ARMS:,} arms with those before it, every onset counted"
             faults.append(Fault(f"arm[{number}].onset", problem, SPLIT))
@@ -227,13 +215,19 @@ def _check_names(names: list[Any], arms: list[Arm], faults: list[Fault]) -> None
             faults.append(Fault(f"arm[{first[arm.name]}].name", problem, remedy, show_value(arm.name)))
 
 
-def _build_arm(prefix: str, table: Table, sections: Sections, faults: list[Fault]) -> tuple[Arm, ...]:
+def _build_arm(
+    prefix: str, table: Table, sections: Sections, terms: Terms | None, faults: list[Fault]
+) -> tuple[Arm, ...]:
     """Return the arms of one [[arm]] table: several where it lists onsets, none where it is faulty."""
     before = len(faults)
+    if terms is not None and "ensemble" in table:
+        refuse_ensemble(prefix, table, terms, faults)
     if "ensemble" in table:
         return _build_ensemble(prefix, table, sections, faults)
-    faults.extend(_unknown_keys(prefix, table, [*ARM, *ARM_OVERRIDES]))
-    own = _check_keys(prefix, table, ARM, faults)
+    if terms is not None:
+        return build_command_arm(prefix, table, terms, sections.protocol.replicas, faults)
+    faults.extend(find_unknown(prefix, table, [*ARM, *ARM_OVERRIDES]))
+    own = check_keys(prefix, table, ARM, faults)
     crossed: dict[str, int] = own["crossed"] or {}
     grid = tuple(crossed.items())
     for key in ("vary", "replicas", "onset") if "crossed" in table else ():
@@ -277,8 +271,8 @@ def _build_ensemble(prefix: str, table: Table, sections: Sections, faults: list[
             remedy = "leave it out: the members are trained as their own arm says"
             faults.append(Fault(f"{prefix}{key}", "has no meaning beside ensemble", remedy, show_value(table[key])))
     known = {key: value for key, value in table.items() if key not in (*ARM, *ARM_OVERRIDES) or key in valid}
-    faults.extend(_unknown_keys(prefix, known, list(valid)))
-    own = _check_keys(prefix, known, valid, faults)
+    faults.extend(find_unknown(prefix, known, list(valid)))
+    own = check_keys(prefix, known, valid, faults)
     if "name" not in table:
         faults.append(Fault(f"{prefix}name", "is missing", ARM["name"].remedy))
     if len(faults) > before or own["name"] is None:
@@ -323,8 +317,8 @@ def _check_override(prefix: str, section: str, table: Any, faults: list[Fault]) 
         problem = "cannot differ between the arms of one study, which share their test examples"
         remedy = f"set {section}.{key} for the whole protocol, or write a second protocol"
         faults.append(Fault(f"{prefix}.{key}", problem, remedy, show_value(table[key])))
-    faults.extend(_unknown_keys(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid)))
-    return {key: value for key, value in _check_keys(f"{prefix}.", table, valid, faults).items() if key in table}
+    faults.extend(find_unknown(f"{prefix}.", {k: v for k, v in table.items() if k not in fixed}, list(valid)))
+    return {key: value for key, value in check_keys(f"{prefix}.", table, valid, faults).items() if key in table}
 
 
 def _data_recipe(data: Data) -> DataRecipe:

@@ -13,6 +13,7 @@ from engine.catalog.executors import EXECUTORS
 from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
+from engine.protocol.command_section import Command
 from engine.protocol.data_section import Data
 from engine.protocol.keys import Key, declared, key
 from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS, EvaluateRecipe, TrainRecipe
@@ -333,6 +334,7 @@ class Sections:
     """All sections of a protocol file, by the names that they have in it."""
 
     protocol: SectionHeading
+    command: Command
     data: Data
     model: Model
     trust: Trust
@@ -348,6 +350,7 @@ class Sections:
 
 RECORDS: dict[str, type[Any]] = {
     "protocol": SectionHeading,
+    "command": Command,
     "data": Data,
     "model": Model,
     "trust": Trust,

@@ -14,7 +14,12 @@ from engine.study.records import MEGABYTE, Record, find_record
 Figures = tuple[float | None, ...]
 """One figure per epoch; None where no replica counts."""
 
-FIELDS = {"accuracy": "test_accuracy", "cross-entropy": "test_cross_entropy", "perplexity": "test_perplexity"}
+FIELDS = {
+    "accuracy": "test_accuracy",
+    "cross-entropy": "test_cross_entropy",
+    "perplexity": "test_perplexity",
+    "reported": "reported",
+}
 """What can be added up over replicas: a name in `EPOCH_FIGURES`, and the field of an epoch, or an arm, that it is."""
 
 
@@ -62,6 +67,8 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     test_cross_entropy: SpreadCurve | None = None
     """Nats."""
     test_perplexity: SpreadCurve | None = None
+    reported: SpreadCurve | None = None
+    """The number that a user's own program reports instead of an accuracy."""
     first_epochs: tuple[FirstEpoch, ...] | None
     """The comparison of the first epochs, for arms in which one bit varies; None for others."""
     diverged: tuple[int, ...] = ()
@@ -71,7 +78,7 @@ class ArmCurves(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Refuse epochs that are none, and figures that are of others."""
         if not all(before < epoch <= MAX_EPOCHS for before, epoch in pairwise((0, *self.epochs))):
             raise ValueError(f"epochs do not rise from 1 to {MAX_EPOCHS} at most")
-        spreads = (self.test_accuracy, self.test_cross_entropy, self.test_perplexity)
+        spreads = (self.test_accuracy, self.test_cross_entropy, self.test_perplexity, self.reported)
         if any(spread is not None and len(spread.n) != len(self.epochs) for spread in spreads):
             raise ValueError("figures are of other epochs")
 

@@ -31,19 +31,34 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
     """1 after the first pass over the training data."""
     train_loss: float | None
     """Nats, mean over the epoch's examples."""
-    test_accuracy: float
-    """Percent."""
+    test_accuracy: float | None
+    """Percent; None where a user's own program reports none."""
     test_cross_entropy: float | None
     """Nats."""
     test_perplexity: float | None = None
     """exp of the cross-entropy, for text; None for images."""
-    lr: float
-    """The learning rate of the epoch's last step."""
+    lr: float | None
+    """The learning rate of the epoch's last step; None where a user's own program reports none."""
     seconds: float
     """Training and evaluation together."""
 
+    scores: dict[str, float] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
+    """Other numbers that a user's own program reports, by name."""
     nonfinite: tuple[str, ...] = ()
     """Names of the figures that were not finite: their None is not the absence of a figure."""
+
+    @property
+    def reported_name(self) -> str | None:
+        """The name of the number that stands for an accuracy where a program reports none; None elsewhere."""
+        if self.test_accuracy is not None or self.is_text:
+            return None
+        return next(iter(self.scores), "loss")
+
+    @property
+    def reported(self) -> float | None:
+        """The number of that name: the first score, else the loss of training."""
+        name = self.reported_name
+        return None if name is None else self.scores.get(name, self.train_loss)
 
     @property
     def is_text(self) -> bool:

@@ -163,6 +163,26 @@ class Disputes(msgspec.Struct, frozen=True, kw_only=True):
     """The few on which most pairs of replicas disagree."""
 
 
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One number that a user's own program leaves, over an arm's replicas."""
+
+    n: int
+    """Replicas that have left it, as a finite number."""
+    mean: float
+    mean_ci: Interval | None
+    """95 %, Student's t; None below three replicas."""
+    sd: float | None
+    """R in the denominator; None below two replicas."""
+    sd_error: float | None
+    """SD of the SD over bootstrap resamples of the replicas."""
+    sd_ci: Interval | None
+    """95 %; None below three replicas."""
+
+
+SCORE_PREFIX = "scores."
+"""Begins the key of a score: scores.NAME.mean and scores.NAME.sd."""
+
+
 class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """One arm: its counts, its measures, and reasons for what is None."""
 
@@ -202,9 +222,22 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """The similarities of the layers in the order of the network; None where layers were not compared."""
     disputes: Disputes | None = None
     """None of language models, below two replicas, and where an earlier version measured."""
+    kind: str = "logits"
+    """What was measured: logits, probabilities, classes; or scores, where there are no predictions."""
+    identical_predictions: bool | None = None
+    """Whether all replicas predict the same to the bit; None where their weights say more, or there are not two."""
+    scores: dict[str, Score] = msgspec.field(default_factory=dict[str, Score])
+    """Numbers that a user's own program leaves, by name."""
 
     def find(self, key: str) -> Estimate:
-        """Return a measure or diagnostic by its key; nothing is in it where the arm has none."""
+        """Return a measure, diagnostic or score by its key; nothing is in it where the arm has none."""
+        if key.startswith(SCORE_PREFIX):
+            name, _, figure = key.removeprefix(SCORE_PREFIX).rpartition(".")
+            score = self.scores.get(name)
+            if score is None:
+                return NOTHING
+            mean = Estimate(score.mean, interval=score.mean_ci)
+            return mean if figure == "mean" else Estimate(score.sd, score.sd_error, score.sd_ci)
         return self.estimates.get(key) or self.diagnostics.get(key) or NOTHING
 
     @property

@@ -234,6 +234,11 @@ class StudyPaths:
         return self.folder / "note.json"
 
     @property
+    def selftest(self) -> Path:
+        """The outcome of the self-test of a user's own program."""
+        return self.folder / "selftest.json"
+
+    @property
     def cka(self) -> Path:
         """CKA of inner layers, all pairs of each arm's replicas."""
         return self.folder / "cka.json"

@@ -43,8 +43,8 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
     """Versions of what a run is trained with; None where it plays no part."""
 
     python: str
-    torch: str
-    numpy: str
+    torch: str | None
+    numpy: str | None
     cuda: str | None = None
     cudnn: int | None = None
 
@@ -65,6 +65,8 @@ class AttemptRecord(Record, frozen=True, kw_only=True, tag=1):
     """The variables that change how numbers are computed; None where one is not set."""
     job: str | None = None
     """The job of a scheduler that it is part of, and how often that was started again: "123.0"; None for none."""
+    packages: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
+    """Packages of the environment of a user's own program, with versions."""
 
 
 class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
@@ -116,22 +118,25 @@ class ResultRecord(Record, frozen=True, kw_only=True, tag=1):
     """Which attempt wrote it."""
     epochs: int
     """Epochs that were trained: fewer than planned where the run diverged."""
-    test_accuracy: float
-    """Percent."""
+    test_accuracy: float | None
+    """Percent; None of a user's own program that leaves no predictions."""
     test_cross_entropy: float | None
-    """Nats; None where it is not finite."""
+    """Nats; None where it is not finite, and where only classes are known."""
     test_perplexity: float | None = None
     """The perplexity of a language model; None for images, and where it is not finite."""
     diverged: bool
     diverged_epoch: int | None
     """The epoch whose loss or predictions were not finite."""
     bit: BitRecord | None
-    weights_sha256: str
+    weights_sha256: str | None
+    """None of a user's own program, whose weights are its own."""
     predictions_sha256: str
     labels_sha256: str
     seconds: float
     finished: str
     """Time with zone, ISO 8601."""
+    scores: dict[str, float] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
+    """Numbers that a user's own program leaves, by name; those that are not finite are left out."""
 
 
 class DamageRecord(Record, frozen=True, kw_only=True, tag=1):

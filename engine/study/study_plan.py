@@ -9,7 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from engine.errors import StoreForbiddenError, StudyError
-from engine.plan.records import PlannedArm
+from engine.plan.records import PlannedArm, SelfTest
 from engine.protocol.faults import show_path
 from engine.study.choices import Chosen
 from engine.study.opening import find_obstacle, is_there
@@ -79,6 +79,26 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[GpuRecord, ...]
 
 
+class CommandSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Says how a user's own program is run: what no recipe holds of it."""
+
+    folder: str
+    """Where it is started."""
+    python: str
+    """What {python} stands for."""
+    epochs: int
+    timeout_s: float
+    """0 is no limit."""
+    kind: str
+    """What it leaves: logits, probabilities, classes or scores."""
+    resume: tuple[str, ...] = ()
+    """Words that a later attempt gets, where one may go on."""
+    titles: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """What [sources] calls its sources."""
+    git_commit: str | None = None
+    """Of its folder, with "+changes" where files differ from it; None outside a checkout."""
+
+
 class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """plan.json: every run of a study, and the settings and provenance that no recipe holds."""
 
@@ -115,12 +135,22 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """Modules from elsewhere that the user's functions may be taken from."""
     packs: dict[str, str]
     """Run id → a key that runs share which may be trained at once; runs that are trained alone are not in it."""
+    command: CommandSettings | None = None
+    """The user's own program; None where this program trains."""
+    selftest: SelfTest | None = None
+    """The runs that test that program before all others."""
+    kind: str = "logits"
+    """What predictions are: logits, probabilities, classes; or scores, where there are none."""
+    origin: str | None = None
+    """import, of predictions that were there before; None of runs that this program has started."""
 
     def __post_init__(self) -> None:
         """Refuse a plan whose parts do not fit each other; see `engine.study.plan_check`."""
         check_runs(self.order, self.epochs, self.forks, self.reuses)
         check_arms(self.arms, self.order)
         check_bootstrap(self.metrics.bootstrap)
+        if self.selftest is not None and not set(self.order).issuperset(self.selftest.runs):
+            raise ValueError("the self-test has a run that is not planned")
 
     @property
     def work(self) -> str:

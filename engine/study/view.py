@@ -28,7 +28,7 @@ from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRe
 SETTLED = frozenset({"queued", "failed", "lost", "cancelled"})
 """States that last until an attempt begins or its end is recorded; every other one may change without a new file."""
 
-SPREAD_MEASURES = ("accuracy", "perplexity")
+SPREAD_MEASURES = ("accuracy", "perplexity", "reported")
 """What a spread may be of."""
 
 
@@ -68,7 +68,7 @@ class Spread:
     sd: float
     """ddof 0, as in the paper."""
     measure: str = "accuracy %"
-    """What is spread: accuracy %, or perplexity."""
+    """What is spread: accuracy %, perplexity, or the name of a number that a user's own program reports."""
     diverged: int = 0
     """How many of the `n` diverged, at this epoch or later."""
 
@@ -354,7 +354,8 @@ def measure_spread(runs: Iterable[RunView], series: ArmSeries) -> Spread | None:
         return None
     epoch = lengths[min(1, len(lengths) - 1)]
     text = bool(series.sums.get("perplexity")) or any(run.latest is not None and run.latest.is_text for run in runs)
-    found = series.at("perplexity" if text else "accuracy", epoch)
+    reported = next((run.latest.reported_name for run in runs if run.latest is not None), None)
+    found = series.at("perplexity" if text else "accuracy" if reported is None else "reported", epoch)
     if found is None:
         return None
     return Spread(
@@ -364,7 +365,7 @@ def measure_spread(runs: Iterable[RunView], series: ArmSeries) -> Spread | None:
         mean=found.mean,
         maximum=found.high,
         sd=found.sd,
-        measure="perplexity" if text else "accuracy %",
+        measure="perplexity" if text else reported or "accuracy %",
         diverged=sum(run.state.diverged and _counts_at(run, epoch, text=text) for run in runs),
     )
 

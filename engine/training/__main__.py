@@ -3,6 +3,8 @@
 The command line is `python -P -m engine.training` and one of
 
     worker STUDY --slot NAME [--lease KEY] --session ID   claims and trains runs of a study
+    selftest STUDY --session ID                           runs a user's own program as its self-test wants
+    import                                                reads a request, makes a study of predictions that are there
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
     race                                                  reads a request, starts rivals, answers how fast they were
@@ -47,7 +49,7 @@ LEASE_PERIOD_S = 0.5
 """How often a waiting worker tries to get its slot."""
 
 
-def main() -> int:
+def main() -> int:  # noqa: PLR0911 - a return for each of the processes
     """Run one of the processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
     arguments = make_parser().parse_args()
@@ -59,6 +61,14 @@ def main() -> int:
         if arguments.command == "worker":
             return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
         end_with_parent()
+        if arguments.command == "selftest":
+            from engine.training.commands.worker import work  # noqa: PLC0415 - only for such studies
+
+            return work(StudyPaths(arguments.study), slot="self-test", session=arguments.session, selftest_only=True)
+        if arguments.command == "import":
+            from engine.training.commands.importing import answer_request  # noqa: PLC0415 - loads numpy
+
+            return answer_request()
         if arguments.command == "similarity":
             from engine.training.similarity import measure_similarity  # noqa: PLC0415 - imports torch
 
@@ -103,9 +113,12 @@ def make_parser() -> argparse.ArgumentParser:
     worker.add_argument("--slot", required=True)
     worker.add_argument("--lease")
     worker.add_argument("--session", required=True)
+    selftest = commands.add_parser("selftest")
+    selftest.add_argument("study", type=Path)
+    selftest.add_argument("--session", required=True)
     similarity = commands.add_parser("similarity")
     similarity.add_argument("study", type=Path)
-    for name in ("probe", "race", "rival"):
+    for name in ("import", "probe", "race", "rival"):
         commands.add_parser(name)
     return parser
 
@@ -122,6 +135,10 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str
         if not has_work(paths, session):
             return 0
         time.sleep(LEASE_PERIOD_S)
+    if read_plan(paths).command is not None:
+        from engine.training.commands.worker import work as run_programs  # noqa: PLC0415 - only for such studies
+
+        return run_programs(paths, slot=slot, session=session)
     from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
 
     return work(paths, slot=slot, session=session)

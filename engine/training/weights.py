@@ -53,7 +53,7 @@ def read_weights(run: RunPaths, result: ResultRecord) -> dict[str, Tensor]:
         content = read_tensors(run.model, MODEL_MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{run.model}: cannot be read ({error.strerror})") from error
-    fault = compare_digest(run.model.name, content, result.weights_sha256)
+    fault = compare_digest(run.model.name, content, result.weights_sha256 or "")
     if fault is not None:
         note_damage(run, result, fault)
         raise StudyError(f"{run.model}: {fault}: run the same protocol again to train this run once more")

@@ -55,6 +55,9 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
     Raises:
         NondetError: If the protocol, its data or its models do not work.
     """
+    if protocol.command is not None:
+        notes = tuple(open_executor(protocol.dispatch).notes)
+        return Decided(plan=plan_protocol(protocol), facts=(), chosen=recall(protocol, store=store), notes=notes)
     chosen = choose_packings(protocol, recall(protocol, store=store))
     plan = plan_protocol(protocol, chosen.packings)
     facts = probe_plan(protocol, plan, timed=timed)

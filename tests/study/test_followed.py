@@ -31,6 +31,7 @@ def check_series(paths: StudyPaths, arm: ArmView, *, attempts: dict[str, int] | 
     for run in arm.runs:
         attempt = (attempts or {}).get(run.id, 1)
         for record in read_epochs(paths.run(run.id).attempt(attempt).epochs).records:
+            assert record.test_accuracy is not None
             by_epoch.setdefault(record.epoch, []).append(record.test_accuracy)
     for epoch, values in by_epoch.items():
         found = arm.series.at("accuracy", epoch)

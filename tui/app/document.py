@@ -114,6 +114,11 @@ class Document:
         return any(model in presets.LANGUAGE_MODELS for model in models)
 
     @property
+    def runs_command(self) -> bool:
+        """Tell whether the protocol runs a program of the user's own."""
+        return self._find("command") is not None
+
+    @property
     def arms(self) -> list[Any]:
         """The [[arm]] tables."""
         found = self._find("arm")

@@ -6,6 +6,7 @@ from engine.protocol.sections import SECTIONS
 
 _SECTIONS = {
     "Study": ("protocol",),
+    "Your own program": ("command",),
     "Data": ("data",),
     "Model": ("model", "trust"),
     "Training": ("train", "lowlevel", "bit"),
@@ -22,14 +23,21 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 REQUIRED = frozenset(
     {
-        "protocol.name", "protocol.replicas", "data.preset", "model.preset", "train.epochs", "train.batch_size",
-        "train.lr", "train.warmup_epochs",
+        "protocol.name", "protocol.replicas", "command.run", "command.files", "data.preset", "model.preset",
+        "train.epochs", "train.batch_size", "train.lr", "train.warmup_epochs",
     }
 )  # fmt: skip
 """Keys that are shown whether they are set or not: what somebody who begins has to decide."""
 
 TEXT_KEYS = frozenset({"train.bptt", "train.activation_reg", "train.slowness_reg", "train.select", "evaluate.streams"})
 """Keys that act on text models alone."""
+
+COMMAND_KEYS = frozenset(GROUPS["Your own program"])
+"""Keys that act on a program of one's own alone."""
+
+_REPLACED = (*(key for title in ("Data", "Model", "Training") for key in GROUPS[title]), *SECTIONS["evaluate"])
+TRAINING_KEYS = frozenset(key if "." in key else f"evaluate.{key}" for key in _REPLACED)
+"""Keys that such a program replaces."""
 
 _ALONE = frozenset(sections[0] for sections in _SECTIONS.values())
 

@@ -20,6 +20,7 @@ TITLES = {
     "onset": "onset",
     "crossed-sources": "crossed",
     "ensembles": "ensembles",
+    "own-command": "my own command",
 }
 """The templates in their order: name of the file → what a person calls it."""
 

@@ -32,6 +32,8 @@ from engine.study.looks import Pace
 from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
+from engine.study.records import find_record
+from engine.study.selftest_record import SelfTestRecord, describe_selftest
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
 from tui.commands.check import describe_choices, describe_code, note_batches
@@ -149,6 +151,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
             print_text(console, f"{paths.folder}: {total} runs, {done} of them already done")
             code = follow(study, console, symbols, begun=held.close)
         held.close()
+    tell_selftest(console, paths, plan)
     if code == EXIT_INTERRUPTED:
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
@@ -156,6 +159,14 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     if not shows_plan(measured.metrics, plan):
         raise StudyError(describe_other_plan(study))
     return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
+
+
+def tell_selftest(console: Console, paths: StudyPaths, plan: Plan) -> None:
+    """Print what the first runs have shown of a user's own program."""
+    test = None if plan.selftest is None else find_record(paths.selftest, SelfTestRecord)
+    if plan.selftest is not None and test is not None and test.runs == plan.selftest.runs:
+        for line in describe_selftest(test):
+            print_text(console, f"self-test: {printable(line)}")
 
 
 def has_smaller(packings: Packings, before: Packings) -> bool:

@@ -12,14 +12,21 @@ from rich.text import Text
 
 from engine.catalog.modules import find_file
 from engine.dispatch.launch import done_runs, find_folder, search_path
-from engine.errors import EXIT_OK
+from engine.dispatch.start import preparing
+from engine.errors import EXIT_OK, StudyError
+from engine.plan.command_files import find_uncovered
 from engine.plan.plan import Plan
+from engine.plan.records import SelfTest
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
 from engine.study.choices import Chosen
+from engine.study.run_state import read_result
+from engine.study.selftest_record import describe_selftest
+from engine.study.supervisor_record import is_supervised
 from engine.tuning.choice import decide
 from engine.tuning.probe import ProbeFacts
+from engine.tuning.selftest import run_selftest
 from tui.commands.output import print_text, results_console
 from tui.text.format import format_bytes, format_seconds
 
@@ -45,7 +52,9 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     done = done_runs(paths, plan)
     slots = decided.count_slots(protocol)
     print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder}")
-    console.print(_plan_table(plan, done))
+    console.print(_plan_table(plan, done, None if protocol.command is None else protocol.command.epochs))
+    if protocol.command is not None and plan.selftest is not None:
+        return check_program(protocol, plan, plan.selftest, console, store=store, slots=slots)
     for line in describe_facts(facts):
         print_text(console, line)
     for line in describe_cost(plan, facts, done, slots=slots, kind=plan.device):
@@ -57,11 +66,57 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     return EXIT_OK
 
 
+def check_program(
+    protocol: Protocol, plan: Plan, selftest: SelfTest, console: Console, *, store: str | None, slots: int
+) -> int:
+    """Run the self-test of a user's own program, and print what it has found and what the rest will take.
+
+    Raises:
+        NondetError: If it fails, or refuses the program.
+    """
+    paths = find_folder(protocol, store=store)
+    missing = [run for run in selftest.runs if read_result(paths.run(run)) is None]
+    if missing and not is_supervised(paths):
+        told = f"self-test: {len(missing)} runs of the program, which are kept in {paths.folder}"
+        print_text(Console(stderr=True, highlight=False), told)
+    if not is_supervised(paths):
+        with preparing(protocol, plan, store=store):
+            pass  # the study's folder is there now
+    test = run_selftest(protocol, paths, selftest)
+    for line in describe_selftest(test):
+        print_text(console, f"self-test: {printable(line)}")
+    done = done_runs(paths, plan)
+    results = [result for run in selftest.runs if (result := read_result(paths.run(run))) is not None]
+    seconds = sum(result.seconds for result in results) / max(1, len(results)) * (len(plan.recipes) - len(done)) / slots
+    for line in count_runs(plan, done):
+        print_text(console, line)
+    print_text(console, f"about {format_seconds(seconds)} on {slots} {plan.device} {'slot' if slots == 1 else 'slots'}")
+    for line in note_program(protocol):
+        print_text(console, f"note: {line}")
+    if test.refusal is not None:
+        raise StudyError(f"{paths.folder}: the self-test refuses the program: {test.refusal}")
+    return EXIT_OK
+
+
+def note_program(protocol: Protocol) -> list[str]:
+    """Say which files of a program could be edited without a new run."""
+    if protocol.command is None:
+        return []
+    names = find_uncovered(protocol.command, protocol.file)
+    if not names:
+        return []
+    shown = printable(", ".join(names))
+    return [f"command.files does not name {shown}: an edit would go unnoticed, and old results would be taken for new"]
+
+
 def describe_code(protocol: Protocol) -> list[str]:
     """Return a line that names the files of the user's that will be imported, none where there are none.
 
     It is written before that happens: the code of a module may take its time, or do anything.
     """
+    if protocol.command is not None:
+        words = printable(" ".join(protocol.command.run or ()))
+        return [f"runs your program: {words}"]
     arms = [arm for arm in protocol.arms if arm.ensemble is None]
     targets = dict.fromkeys(part.target for arm in arms for part in (arm.data, arm.model) if part.target is not None)
     files = dict.fromkeys(_name_code(target, search_path(protocol)) for target in targets)
@@ -76,7 +131,7 @@ def _name_code(target: str, folders: tuple[Path, ...]) -> str:
     return next((str(file.relative_to(folder)) for folder in folders if file.is_relative_to(folder)), str(file))
 
 
-def _plan_table(plan: Plan, done: set[str]) -> Table:
+def _plan_table(plan: Plan, done: set[str], epochs: int | None) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("arm", "varies", "runs", "shared", "done", "epochs"):
         table.add_column(title, justify="left" if title in ("arm", "varies") else "right", overflow="fold")
@@ -86,8 +141,8 @@ def _plan_table(plan: Plan, done: set[str]) -> Table:
         if arm.group > 1:
             varies = f"ensembles of {arm.group}, nothing to train"
         counts = (len(arm.runs), sum(r in shared for r in arm.runs), sum(r in done for r in arm.runs))
-        epochs = plan.recipes[arm.runs[0]].train.epochs
-        table.add_row(*map(Text, (printable(arm.name), varies, *map(str, counts), str(epochs))))
+        trained = epochs or plan.recipes[arm.runs[0]].train.epochs
+        table.add_row(*map(Text, (printable(arm.name), varies, *map(str, counts), str(trained))))
     return table
 
 
@@ -110,17 +165,21 @@ def describe_workload(fact: ProbeFacts) -> str:
 
 def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:
     """Return the lines that say how many runs there are, and how much time and disk the missing ones need."""
-    total, missing = len(plan.recipes), [run for run in plan.recipes if run not in done]
-    shared = plan.shared
-    most = max(shared.values(), default=0)
-    sharing = f", {len(shared)} shared by up to {most} arms" if shared else ""
     seconds = sum(estimate_run_s(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
     disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
     return [
-        f"{total} runs: {len(missing)} to train, {len(done)} already done{sharing}",
+        *count_runs(plan, done),
         f"about {format_seconds(seconds / slots)} on {slots} {kind} {'slot' if slots == 1 else 'slots'}, "
         f"about {format_bytes(disk)} on disk",
     ]
+
+
+def count_runs(plan: Plan, done: set[str]) -> list[str]:
+    """Return the line that says how many runs there are, are done, and are shared."""
+    total, shared = len(plan.recipes), plan.shared
+    missing = sum(run not in done for run in plan.recipes)
+    sharing = f", {len(shared)} shared by up to {max(shared.values())} arms" if shared else ""
+    return [f"{total} runs: {missing} to train, {len(done)} already done{sharing}"]
 
 
 def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:

@@ -10,6 +10,7 @@ from engine.protocol.faults import printable
 from engine.study.beats import LOST_S
 from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S
+from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
 from tui.text.tables import choose_head
@@ -210,12 +211,19 @@ def _name_figures(row: list[str]) -> list[str]:
 def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
     """Return run id → what happened and where the log is, for every run that ended without a result."""
     failures: dict[str, str] = {}
-    for arm in snapshot.arms:
-        for replica, run in enumerate(arm.runs, start=1):
-            if run.state.status in ("failed", "lost", "stale") and run.id not in failures:
-                attempt = f"{run.state.attempts:02d}"
-                log = f"{folder}/runs/{run.id}/attempts/{attempt}/log.txt" if run.state.attempts else "no attempt"
-                reason = printable(run.state.reason or "no reason recorded")
-                head = f"{printable(arm.name)}, replica {replica}: {run.state.status}"
-                failures[run.id] = f"{head}: {reason} (attempt {run.state.attempts}; {log})"
+    named = [(printable(arm.name), n, run) for arm in snapshot.arms for n, run in enumerate(arm.runs, start=1)]
+    known = {run.id for _, _, run in named}
+    named += [("self-test", 1, run) for run in snapshot.runs.values() if run.id not in known]
+    refused = False
+    for name, replica, run in named:
+        reason = printable(run.state.reason or "no reason recorded")
+        if run.state.status not in ("failed", "lost", "stale") or run.id in failures:
+            continue
+        if reason.startswith(REFUSED) and refused:  # one reason for all of them
+            continue
+        refused = refused or reason.startswith(REFUSED)
+        attempt = f"{run.state.attempts:02d}"
+        log = f"{folder}/runs/{run.id}/attempts/{attempt}/log.txt" if run.state.attempts else "no attempt"
+        head = f"{name}, replica {replica}: {run.state.status}"
+        failures[run.id] = f"{head}: {reason} (attempt {run.state.attempts}; {log})"
     return failures

@@ -15,9 +15,8 @@ from tui.text.diagnostics import make_diagnostics_columns, make_diagnostics_note
 from tui.text.disputes import NOTES, explain_absence, list_disputes, make_disputes_columns, make_disputes_rows
 from tui.text.tables import (
     NOT_ISOLATED,
-    are_text,
     arm_name,
-    make_columns,
+    choose_columns,
     make_interval_notes,
     make_notes,
     make_published_notes,
@@ -58,7 +57,7 @@ def list_numbers() -> tuple[str, ...]:
 
 def format_markdown(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
     """Write a table for a README or an issue, with the notes as a list."""
-    columns = make_columns(text=are_text(arms))
+    columns = choose_columns(arms)
     header = ["source", "n", *(escape_markdown(f"{column.title} ({column.unit})") for column in columns)]
     plain = make_rows(arms, reference=reference, indent="", wide=True)
     rows = [[escape_markdown(cell) for cell in row] for row in plain]
@@ -91,7 +90,7 @@ def _escape_markup(text: str) -> str:
 
 def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
     """Write a booktabs table."""
-    columns = make_columns(text=are_text(arms))
+    columns = choose_columns(arms)
     plain = make_rows(arms, reference=reference, indent="")
     heads = [f"{column.title} ({column.unit})" for column in columns]
     notes = [*make_notes(arms), *make_interval_notes(arms), *make_published_notes(plain)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,7 +17,7 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.catalog.published import PublishedRow, find_rows
 from engine.protocol.faults import printable
-from engine.study.metrics_record import ArmMeasures
+from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
 from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
 
@@ -85,6 +86,45 @@ def make_columns(symbols: Symbols = UNICODE, *, text: bool = False) -> tuple[Col
     return head_columns(list_columns("table", text=text), symbols)
 
 
+def choose_columns(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> tuple[Column, ...]:
+    """Return the columns of some arms' table: of what can be measured of their kind, then their scores."""
+    kinds = {arm.kind for arm in arms}
+    columns = make_columns(symbols, text=are_text(arms))
+    if kinds and kinds <= {"classes", "scores"}:
+        known = {key for arm in arms for key, found in arm.estimates.items() if found.value is not None}
+        columns = tuple(column for column in columns if column.measure.key in known)
+    names = dict.fromkeys(name for arm in arms for name in arm.scores)
+    return (*columns, *head_columns((one for name in names for one in declare_score(name)), symbols))
+
+
+def declare_score(name: str) -> tuple[Measure, Measure]:
+    """Return the mean and the SD of a score as measures."""
+    shared: dict[str, Any] = {"group": "images", "digits": 4, "formula": "", "latex": "", "source": ""}
+    key, title = f"{SCORE_PREFIX}{name}", printable(name)
+    mean = Measure(
+        key=f"{key}.mean",
+        statistic="mean",
+        interval="mean",
+        title=title,
+        short=title,
+        unit="mean",
+        meaning=f"Mean of {title} over replicas.",
+        **shared,
+    )
+    spread = Measure(
+        key=f"{key}.sd",
+        statistic="sd",
+        error="bootstrap",
+        interval="sd",
+        title=f"{title} SD",
+        short=f"{title} SD",
+        unit="SD",
+        meaning=f"SD of {title} over replicas.",
+        **shared,
+    )
+    return mean, spread
+
+
 def are_text(arms: Iterable[ArmMeasures]) -> bool:
     """Tell whether a study's arms are language models."""
     return any(arm.text for arm in arms)
@@ -117,7 +157,7 @@ def make_rows(
         indent: Before the names of published rows.
         wide: With the intervals of means and SDs.
     """
-    columns = make_columns(symbols, text=are_text(arms))
+    columns = choose_columns(arms, symbols)
     rows: list[list[str]] = []
     for arm in arms:
         rows.append([arm_name(arm), format_n(arm), *(column.format(arm, symbols, wide=wide) for column in columns)])
@@ -160,7 +200,7 @@ def make_published_notes(rows: list[list[str]]) -> list[str]:
 def make_interval_notes(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> list[str]:
     """List the 95 % intervals that stand in the table only where there is room, a line per column."""
     notes: list[str] = []
-    for column in make_columns(symbols, text=are_text(arms)):
+    for column in choose_columns(arms, symbols):
         if not column.has_optional_interval:
             continue
         found = [(arm, arm.find(column.measure.key)) for arm in arms]
@@ -192,6 +232,8 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         said: list[str] = []
         if not arm.vary and arm.ensemble_size == 1 and arm.identical_weights is not None:
             said.append(_control_verdict(arm))
+        elif not arm.vary and arm.ensemble_size == 1 and arm.identical_predictions is not None:
+            said.append(_repetition_verdict(arm))
         counted = {"damaged", "diverged"}
         said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
@@ -218,6 +260,12 @@ def _control_verdict(arm: ArmMeasures) -> str:
     if arm.identical_weights:
         return f"{arm.n} replicas with identical weights: what does not vary is held"
     return f"{arm.n} replicas with DIFFERENT weights: something varies that should not, so do not trust this study"
+
+
+def _repetition_verdict(arm: ArmMeasures) -> str:
+    if arm.identical_predictions:
+        return f"{arm.n} replicas with identical predictions: the program repeats itself to the bit"
+    return f"{arm.n} replicas with DIFFERENT predictions: the program does not repeat itself, and this is in every row"
 
 
 def stack(cell: str) -> str:
@@ -306,7 +354,7 @@ def make_panel(
     framed: bool = True,
 ) -> RenderableType:
     """Draw the table of a study in its panel, with the notes below it; without the frame where there is no room."""
-    columns = make_columns(symbols, text=are_text(arms))
+    columns = choose_columns(arms, symbols)
     legend = f" SD with R, {symbols.plus_minus} its SD over resamples   [ ] 95 % over replicas "
     title = f" {printable(study)}: diversity by source "
     room = width - PANEL_FRAME if framed else width

@@ -27,7 +27,7 @@ from tui.app.screens.builder_lines import (
 )
 from tui.app.screens.builder_plan import describe_warnings, fault_lines, plan_lines
 from tui.app.screens.judgement import Judgement, judge
-from tui.app.setting_groups import GROUPS, REQUIRED, TEXT_KEYS
+from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS
 from tui.app.widgets.lines import Line
 from tui.text.format import shorten_apart
 
@@ -154,11 +154,16 @@ def test_settings_show_what_is_set_or_has_to_be_and_the_others_on_demand() -> No
         "train.batch_size", "train.lr", "dispatch.devices",
     }  # fmt: skip
     more = {line.key for line in read_settings(everything=True) if line.key} - {MORE}
-    assert more == set(SETTINGS) - TEXT_KEYS, "those of text models act on nothing here"
+    assert more == set(SETTINGS) - TEXT_KEYS - COMMAND_KEYS, "those of text models and programs act on nothing here"
     hidden = next(line.text.plain for line in read_settings() if line.key == MORE)
     assert hidden == f"+ show {len(more - first)} settings at their defaults"
     text = TEXT.replace('"linear"', '"qrnn"').replace('"digits"', '"pydoc"')
-    assert {line.key for line in read_settings(text, everything=True) if line.key} - {MORE} == set(SETTINGS)
+    assert {line.key for line in read_settings(text, everything=True) if line.key} - {MORE} == set(
+        SETTINGS
+    ) - COMMAND_KEYS
+    command = '[command]\nrun = ["{python}", "train.py", "{seed}"]\n' + TEXT[TEXT.index("[[arm]]") :]
+    begun = {line.key for line in read_settings(command) if line.key} - {MORE}
+    assert begun == {"protocol.name", "protocol.replicas", "command.run", "command.files"}
     own = TEXT + '[[arm]]\nname = "t"\nvary = []\nmodel = { preset = "qrnn" }\n'
     assert "train.bptt" in {line.key for line in read_settings(own, everything=True)}
     written = TEXT.replace("epochs = 6", "epochs = 6\nbptt = 3")

@@ -21,7 +21,7 @@ from tui.app.document import Document, default_of, format_value, meaning_of
 from tui.app.estimate import Estimate
 from tui.app.schemes import arm_style
 from tui.app.screens.judgement import Judgement
-from tui.app.setting_groups import GROUPS, REQUIRED, TEXT_KEYS, shorten_key
+from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS, TRAINING_KEYS, shorten_key
 from tui.app.themes import THEMES
 from tui.app.widgets.lines import Line
 from tui.text.format import UNICODE, format_seconds, shorten, shorten_apart
@@ -274,7 +274,8 @@ def setting_lines(
         return everything or is_said(key)
 
     def is_said(key: str) -> bool:
-        return document.get(key) is not None or key in problems or key in REQUIRED
+        decided = key in REQUIRED and acts_on(document, key)
+        return document.get(key) is not None or key in problems or decided
 
     usable = [key for keys in GROUPS.values() for key in keys if is_said(key) or acts_on(document, key)]
     listed = [key for key in usable if is_listed(key)]
@@ -295,8 +296,10 @@ def setting_lines(
 
 
 def acts_on(document: Document, key: str) -> bool:
-    """Tell whether a setting can change anything: those of text models act on text alone."""
-    return key not in TEXT_KEYS or document.reads_text
+    """Tell whether a setting can change anything: those of text models act on text alone, a program's on programs."""
+    if document.runs_command:
+        return key not in TRAINING_KEYS
+    return key not in COMMAND_KEYS and (key not in TEXT_KEYS or document.reads_text)
 
 
 def show_value(document: Document, key: str) -> str:

@@ -95,7 +95,8 @@ def read_contender(candidate: Candidate) -> Contender:
         recipe = None  # figures are compared all the same
     results = [find_record(candidate.paths.run(run).result, ResultRecord) for run in contender.arm.runs_used]
     alone = contender.arm.ensemble_size == 1
-    accuracies = tuple(one.test_accuracy for one in results if one is not None) if alone else ()
+    known = [one.test_accuracy for one in results if one is not None]
+    accuracies = tuple(accuracy for accuracy in known if accuracy is not None) if alone else ()
     return Contender(contender.study, contender.arm, recipe, accuracies)
 
 

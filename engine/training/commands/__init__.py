@@ -1,0 +1,1 @@
+"""Runs of a user's own program: started, followed, ended, and what it leaves taken into the study."""
