@@ -18,8 +18,9 @@ from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, find_groups, mirror
 from engine.metrics.parallel import each_in_parallel
 
-BLOCK_VALUES = 2**19
-"""Numbers that one step of the pair loop touches: they have to fit the processor's cache."""
+BLOCK_VALUES = 2**21
+"""Numbers that one step of the pair loop touches: few enough for the processor's cache, and so many that threads do not
+wait for each other between steps."""
 
 KEPT_VALUES = 2**22
 """Numbers that the sums of blocks of examples hold until they are added up."""
@@ -27,7 +28,7 @@ KEPT_VALUES = 2**22
 LEAST_AT_ONCE = 2
 """Blocks that are summed at once, however many replicas there are."""
 
-DOUBTFUL_VALUES = 2**20
+DOUBTFUL_VALUES = 2**21
 """The same for the examples on which replicas do not all agree."""
 
 SINGLE_GAP = 120.0
@@ -63,8 +64,9 @@ def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndar
     replicas, examples, classes = logits.shape
     unanimous = find_unanimous(logits, predictions)
     doubtful = np.flatnonzero(~unanimous)
-    # Few large blocks: each is split once more by the number of its candidates.
-    size = max(1, DOUBTFUL_VALUES // (replicas * classes))
+    # Few large blocks of equal size: each is split once more by the number of its candidates.
+    blocks = max(1, -(-len(doubtful) * replicas * classes // DOUBTFUL_VALUES))
+    size = max(1, -(-len(doubtful) // blocks))
     correct, lock = np.zeros((replicas, replicas)), Lock()
 
     def count(start: int) -> None:
@@ -139,11 +141,12 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
     Returns:
         bool (B, C).
     """
-    leading = part.mean(axis=0).argmax(axis=1)
+    leading, places = part.mean(axis=0).argmax(axis=1), np.arange(part.shape[1])
     largest, second = np.full((2, *part.shape[1:]), -np.inf)
+    distance, smaller = np.empty((2, *part.shape[1:]))
     for replica in part:
-        distance = replica - np.take_along_axis(replica, leading[:, None], axis=1)
-        np.maximum(second, np.minimum(largest, distance), out=second)
+        np.subtract(replica, replica[places, leading][:, None], out=distance)
+        np.maximum(second, np.minimum(largest, distance, out=smaller), out=second)
         np.maximum(largest, distance, out=largest)
     # The tolerance is larger than what rounding can do to a distance.
     return largest + second >= -1e-9 * max(part.max(), -part.min())

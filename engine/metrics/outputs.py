@@ -183,7 +183,7 @@ def _find_losses(logits: Logits, labels: np.ndarray, replica: int, confidences: 
         part = logits.read(replica, rows).astype(np.float64)
         part -= find_largest(part)[:, None]
         wanted = part[np.arange(len(part)), labels[rows]]
-        sums = np.exp(part, out=part).sum(axis=1)
+        sums = np.einsum("ij->i", np.exp(part, out=part))  # of few classes, four times as fast as sum
         losses[rows] = np.log(sums) - wanted
         np.divide(1.0, sums, out=confidences[rows])
     return losses

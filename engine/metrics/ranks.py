@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -19,8 +21,12 @@ WORK_BYTES = 2**29
 SORTED_BYTES = 8
 """What sorting takes for one number: its bits and its place."""
 
-STEP_VALUES = 2**14
-"""Numbers that one step looks at: what it needs for them fits the processor's cache."""
+STEP_VALUES = 2**16
+"""Numbers that one step looks at: what it needs for them fits the processor's second cache. Smaller steps make threads
+wait for each other between them."""
+
+UPPER, LOWER = (1, 0) if sys.byteorder == "little" else (0, 1)
+"""Which half of a key holds a number's bits, and which its place."""
 
 LARGEST_SINGLE = 2**30
 """Of fewer numbers, int32 holds twice the ranks, and 32 bits their places."""
@@ -32,9 +38,16 @@ def rank_replicas(logits: Logits, chosen: Iterable[int]) -> np.ndarray:
     values = logits.shape[1] * logits.shape[2]
     ranks = np.empty((len(chosen), values), dtype=choose_type(values))
 
+    spaces: SimpleQueue[Workspace] = SimpleQueue()
+
     def rank(number: int) -> None:
         parts = (logits.read(chosen[number], rows).reshape(-1) for rows in logits.iterate_parts())
-        double_ranks(parts, out=ranks[number])
+        try:
+            space = spaces.get_nowait()
+        except Empty:
+            space = Workspace(values)
+        double_ranks(parts, out=ranks[number], space=space)
+        spaces.put(space)
 
     each_in_parallel(rank, range(len(chosen)), at_once=WORK_BYTES // (SORTED_BYTES * values))
     return ranks
@@ -45,14 +58,27 @@ def choose_type(count: int) -> np.dtype:
     return np.dtype(np.int32 if count < LARGEST_SINGLE else np.int64)
 
 
-def double_ranks(parts: Iterable[np.ndarray], out: np.ndarray) -> None:
+class Workspace:
+    """Memory for the ranks of so many numbers, used again: fresh memory costs more time than sorting."""
+
+    def __init__(self, count: int) -> None:
+        """Reserve it; nothing is touched before it is needed."""
+        self.keys = np.empty(count, dtype=np.uint64)
+        self.numbers = np.empty(STEP_VALUES, dtype=np.float32)
+        self.flips = np.empty(STEP_VALUES, dtype=np.int32)
+        self.wide = np.empty(STEP_VALUES, dtype=np.uint64)
+        self.places = np.arange(min(count, STEP_VALUES), dtype=np.uint32)
+
+
+def double_ranks(parts: Iterable[np.ndarray], out: np.ndarray, space: Workspace | None = None) -> None:
     """Compute twice the ranks of some numbers less their mean: whole numbers of sum zero, also where ties share one.
 
     Args:
         parts: The numbers, one after the other: floats of one type, no NaN.
         out: int, as long as all of them; written to.
+        space: For as many numbers; None reserves one.
     """
-    ordered = _sort_numbers(parts, len(out))
+    ordered = _sort_numbers(parts, len(out), space)
     for start, end in _iterate_runs(ordered):
         values = ordered.take_values(start, end)
         places = np.arange(2 * start + 1 - len(out), 2 * end + 1 - len(out), 2, dtype=out.dtype)
@@ -71,28 +97,36 @@ class Ordered:
     one the other way round.
     """
 
-    def __init__(self, parts: Iterable[np.ndarray], count: int) -> None:
-        """Sort float32 numbers, given one part after the other."""
-        self.count = count
-        self._keys = np.empty(count, dtype=np.uint64)
+    def __init__(self, parts: Iterable[np.ndarray], space: Workspace) -> None:
+        """Sort float32 numbers, given one part after the other, as many as the workspace is for."""
+        self.count = len(space.keys)
+        self._space = space
         end = 0
         for step in (part[at : at + STEP_VALUES] for part in parts for at in range(0, len(part), STEP_VALUES)):
             start, end = end, end + len(step)
-            bits = (step + np.float32(0.0)).view(np.int32)  # adding zero makes −0 equal to 0
-            flips = (bits >> 31).view(np.uint32) | np.uint32(0x80000000)
-            keys = self._keys[start:end]
-            keys[...] = bits.view(np.uint32) ^ flips
-            keys <<= np.uint64(32)
-            keys |= np.arange(start, end, dtype=np.uint64)
-        self._keys.sort()
+            self._fill(step, start)
+        space.keys.sort()
+
+    def _fill(self, step: np.ndarray, start: int) -> None:
+        """Make the keys of some numbers whose first place is `start`."""
+        space, count = self._space, len(step)
+        numbers, flips, keys = space.numbers[:count], space.flips[:count], space.keys[start : start + count]
+        np.add(step, np.float32(0.0), out=numbers)  # makes −0 equal to 0
+        np.right_shift(numbers.view(np.int32), 31, out=flips)
+        flips |= np.int32(-(2**31))
+        halves = keys.view(np.uint32).reshape(-1, 2)
+        np.bitwise_xor(flips.view(np.uint32), numbers.view(np.uint32), out=halves[:, UPPER])
+        np.add(space.places[:count], np.uint32(start), out=halves[:, LOWER])
 
     def take_values(self, start: int, end: int) -> np.ndarray:
         """Return numbers of the same order as some of the sorted ones."""
-        return self._keys[start:end] >> np.uint64(32)
+        return self._space.keys[start:end] >> np.uint64(32)
 
     def take_places(self, start: int, end: int) -> np.ndarray:
-        """Return the places that some of the sorted numbers came from."""
-        return (self._keys[start:end] & np.uint64(0xFFFFFFFF)).view(np.int64)
+        """Return the places that some of the sorted numbers came from, at most STEP_VALUES, until the next call."""
+        places = self._space.wide[: end - start]
+        np.bitwise_and(self._space.keys[start:end], np.uint64(0xFFFFFFFF), out=places)
+        return places.view(np.int64)
 
 
 class Argsorted:
@@ -113,13 +147,13 @@ class Argsorted:
         return self._places[start:end]
 
 
-def _sort_numbers(parts: Iterable[np.ndarray], count: int) -> Ordered | Argsorted:
+def _sort_numbers(parts: Iterable[np.ndarray], count: int, space: Workspace | None) -> Ordered | Argsorted:
     """Sort numbers that are given one part after the other, all of one type."""
     parts = iter(parts)
     first = next(parts)
     if first.dtype != np.float32 or count >= LARGEST_SINGLE:
         return Argsorted(np.concatenate([first, *parts]))
-    return Ordered(chain([first], parts), count)
+    return Ordered(chain([first], parts), Workspace(count) if space is None else space)
 
 
 def _iterate_runs(ordered: Ordered | Argsorted) -> Iterator[tuple[int, int]]:
