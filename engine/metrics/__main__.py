@@ -1,7 +1,8 @@
 """`python -P -m engine.metrics STUDY`: bring a study's metrics.json, curves.json and checked.json up to date.
 
 With the name of an arm behind STUDY nothing is written: how far every two of its replicas are apart is printed.
-`compare STUDY ARM STUDY ARM MEASURE MARGIN` prints how two arms compare; MEASURE and MARGIN may be empty.
+`compare STUDY ARM STUDY ARM MEASURE MARGIN` prints how two arms compare; MEASURE and MARGIN may be empty. `plan`, the
+same and POWER, prints how many replicas a difference of the margin needs; the second STUDY and ARM may be empty.
 
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
@@ -11,29 +12,42 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.measured import encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_with_parent
-from engine.study.records import encode_record
+from engine.study.records import Record, encode_record
 
 COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 """What the process sets before it loads numpy: its own threads share the work, and those of BLAS, which wait for more
 by spinning, would take processor time from them."""
 
 
-COMPARED = 7
-"""Arguments of a comparison."""
+QUESTIONS = {"compare": 7, "plan": 8}
+"""What can be asked of two arms, with the number of arguments."""
+
+
+def answer(asked: str, arguments: Sequence[str]) -> Record:
+    """Answer a question about two arms; see above."""
+    from engine.metrics.arm_comparison import compare_arms, plan_arms  # noqa: PLC0415 - loads numpy
+
+    study, arm, other, other_arm, measure, margin, *power = arguments
+    first = StudyPaths(Path(study)), arm
+    second = (StudyPaths(Path(other)), other_arm) if other else None
+    if asked == "plan" or second is None:
+        return plan_arms(first, second, measure or None, float(margin), float(power[0]))
+    return compare_arms(first, second, measure or None, float(margin) if margin else None)
 
 
 def main() -> int:
     """Measure the study, the pairs of the arm, or the two arms that are named on the command line."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends as at SIGTERM: a traceback would tell nobody anything
     arguments = sys.argv[1:]
-    compared = arguments[:1] == ["compare"] and len(arguments) == COMPARED
-    if not compared and len(arguments) not in (1, 2):
+    asked = arguments[0] if arguments[:1] and QUESTIONS.get(arguments[0]) == len(arguments) else None
+    if asked is None and len(arguments) not in (1, 2):
         print("usage: python -P -m engine.metrics STUDY [ARM]", file=sys.stderr)
         return EXIT_USAGE
     end_with_parent()
@@ -42,13 +56,8 @@ def main() -> int:
     from engine.metrics.renewal import measure  # noqa: PLC0415 - loads numpy
 
     try:
-        if compared:
-            from engine.metrics.arm_comparison import compare_arms  # noqa: PLC0415 - as the others
-
-            one, arm, other, other_arm, measured, margin = arguments[1:]
-            sides = (StudyPaths(Path(one)), arm), (StudyPaths(Path(other)), other_arm)
-            both = compare_arms(*sides, measured or None, float(margin) if margin else None)
-            sys.stdout.buffer.write(encode_record(both, compact=True))
+        if asked is not None:
+            sys.stdout.buffer.write(encode_record(answer(asked, arguments[1:]), compact=True))
             return 0
         if len(arguments) == 2:
             from engine.metrics.pair_matrix import measure_pairs  # noqa: PLC0415 - as the others

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from engine.errors import StudyError
 from engine.metrics.comparison import Scores, compare_scores
@@ -13,11 +14,12 @@ from engine.metrics.finished import FinishedArm, read_finished
 from engine.metrics.intervals import jackknife_variance
 from engine.metrics.outputs import ImageOutputs, find_losses
 from engine.metrics.pairs import Matrix, disagreement_matrix
+from engine.metrics.planning import plan_pilot
 from engine.metrics.replicas import open_logits, stack_predictions
 from engine.metrics.spread import FEWEST, Ends, half_width
 from engine.protocol.faults import printable
 from engine.recipe import Recipe
-from engine.study.comparison_record import ArmsCompared, Disputes
+from engine.study.comparison_record import ArmsCompared, Disputes, PowerPlan
 from engine.study.paths import StudyPaths
 from engine.study.run_records import read_recipe
 
@@ -43,10 +45,7 @@ def compare_arms(
     planned = [len(arm.arm.runs) // arm.arm.group for arm in arms]
     _refuse_misfits(arms)
     text = arms[0].plan.text
-    wanted = measure or SCORED[text][0]
-    if wanted not in SCORED[text]:
-        allowed = ", ".join(SCORED[text])
-        raise StudyError(f"--measure {printable(wanted)}: these networks are compared in one of {allowed}")
+    wanted = _choose_measure(arms[0], measure)
     paired = are_paired(arms, [first[0], second[0]])
     arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
     scores = _score_text(arms, wanted) if text else _score_images(arms, wanted)
@@ -57,6 +56,55 @@ def compare_arms(
     return ArmsCompared(comparison=comparison, disputes=disputes, left_out=(left_out[0], left_out[1]), shared=shared)
 
 
+def plan_arms(
+    first: tuple[StudyPaths, str],
+    second: tuple[StudyPaths, str] | None,
+    measure: str | None,
+    margin: float,
+    power: float,
+) -> PowerPlan:
+    """Plan how many replicas a difference of two arms needs, with the replicas that have finished as a pilot.
+
+    Args:
+        first: A study and the name of its arm.
+        second: Likewise; None where another arm is taken to scatter as the first does.
+        measure: One of SCORED; None for the first of them.
+        margin: The smallest difference worth having, above 0.
+        power: The probability with which it is to be found, between 0 and 1.
+
+    Raises:
+        StudyError: If the arms cannot be compared, or fewer than two replicas of one have finished.
+    """
+    sides = [first] if second is None else [first, second]
+    arms = [read_finished(*side) for side in sides]
+    _refuse_misfits(arms)
+    wanted = _choose_measure(arms[0], measure)
+    paired = len(arms) > 1 and are_paired(arms, [side[0] for side in sides])
+    arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
+    for arm in arms:
+        if len(arm.replicas) < 2:
+            why = "nothing varies in it" if not arm.arm.vary else "fewer than two of its replicas have finished"
+            name = f"{printable(arm.plan.study)}:{printable(arm.arm.name)}"
+            raise StudyError(f"{name}: shows no spread, since {why}: name an arm that was trained with other seeds")
+    score = _score_text if arms[0].plan.text else _score_images
+    one, other = score([arms[0], arms[-1]], wanted).figures
+    found = plan_pilot(one, other if len(arms) > 1 else None, paired=paired, margin=margin, power=power, measure=wanted)
+    return structs.replace(found, seconds=tuple(_average_seconds(arm) for arm in arms))
+
+
+def _average_seconds(arm: FinishedArm) -> float:
+    """Return what a replica took to train; of an ensemble all its members together are one, and count as none."""
+    return float(np.mean([one.result.seconds for one in arm.replicas if one.result is not None] or [0.0]))
+
+
+def _choose_measure(arm: FinishedArm, measure: str | None) -> str:
+    allowed = SCORED[arm.plan.text]
+    wanted = measure or allowed[0]
+    if wanted not in allowed:
+        raise StudyError(f"--measure {printable(wanted)}: these networks are compared in one of {', '.join(allowed)}")
+    return wanted
+
+
 def _refuse_misfits(arms: list[FinishedArm]) -> None:
     """Refuse arms that were tested on other examples, or of which no replica can be used.
 
@@ -64,20 +112,20 @@ def _refuse_misfits(arms: list[FinishedArm]) -> None:
         StudyError: That says which.
     """
     names = [f"{printable(arm.plan.study)}:{printable(arm.arm.name)}" for arm in arms]
-    if arms[0].plan.text != arms[1].plan.text:
-        raise StudyError(f"{names[0]} and {names[1]}: a language model is not compared with a network for images")
+    if arms[0].plan.text != arms[-1].plan.text:
+        raise StudyError(f"{names[0]} and {names[-1]}: a language model is not compared with a network for images")
     for name, arm in zip(names, arms, strict=True):
         if not arm.replicas:
             raise StudyError(f"{name}: has no finished replica that can be compared: train it first")
-    if arms[0].labels.sha256 != arms[1].labels.sha256:
+    if arms[0].labels.sha256 != arms[-1].labels.sha256:
         sizes = " and ".join(f"{len(arm.labels.values):,}" for arm in arms)
         raise StudyError(
-            f"{names[0]} and {names[1]}: were tested on other examples ({sizes} of them, with other labels): "
+            f"{names[0]} and {names[-1]}: were tested on other examples ({sizes} of them, with other labels): "
             "only arms with the same test set can be compared"
         )
     shapes = {part.shape for arm in arms for part in arm.predictions}
     if len(shapes) > 1:
-        raise StudyError(f"{names[0]} and {names[1]}: tell apart other numbers of classes, and cannot be compared")
+        raise StudyError(f"{names[0]} and {names[-1]}: tell apart other numbers of classes, and cannot be compared")
 
 
 def are_paired(arms: list[FinishedArm], studies: list[StudyPaths]) -> bool:

@@ -6,6 +6,7 @@ per example. tests/helpers/contrast_coverage.py simulates how often these interv
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,9 +226,16 @@ def count_replicas(sd: float, margin: float, *, paired: bool) -> int:
         freedom = replicas - 1 if paired else 2 * (replicas - 1)
         return float(half_width(np.asarray(sd**2 / replicas), freedom)) <= margin
 
+    return find_fewest(is_enough) or LARGEST
+
+
+def find_fewest(is_enough: Callable[[int], bool]) -> int | None:
+    """Return the fewest replicas that are enough, 2 or more; None where no number that anybody trains is."""
     high = 2
-    while not is_enough(high) and high < LARGEST:
+    while not is_enough(high):
         high *= 2
+        if high > LARGEST:
+            return None
     low = max(2, high // 2)
     while low < high:
         middle = (low + high) // 2

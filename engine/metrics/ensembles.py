@@ -141,9 +141,10 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
     Returns:
         bool (B, C).
     """
-    leading, places = part.mean(axis=0).argmax(axis=1), np.arange(part.shape[1])
-    largest, second = np.full((2, *part.shape[1:]), -np.inf)
-    distance, smaller = np.empty((2, *part.shape[1:]))
+    leading = part.mean(axis=0).argmax(axis=1)
+    places = np.arange(len(leading))
+    largest, second = (np.full(part.shape[1:], -np.inf) for _ in range(2))
+    distance, smaller = (np.empty(part.shape[1:]) for _ in range(2))
     for replica in part:
         np.subtract(replica, replica[places, leading][:, None], out=distance)
         np.maximum(second, np.minimum(largest, distance, out=smaller), out=second)

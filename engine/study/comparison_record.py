@@ -83,3 +83,31 @@ class ArmsCompared(Record, frozen=True, kw_only=True, tag=1):
     """Replicas of A and of B that are damaged, missing, without a partner of the same seeds, or the same network."""
     shared: int = 0
     """Runs that are replicas of both arms, which are then not independent."""
+
+
+class PowerPlan(Record, frozen=True, kw_only=True, tag=1):
+    """Holds how many replicas of each arm a difference needs, from what a pilot says of their SD."""
+
+    measure: str
+    margin: float
+    """The smallest difference worth having, in the measure's unit."""
+    power: float
+    """The probability with which it is to be found."""
+    n: tuple[int, ...]
+    """Replicas of the pilot, of one arm or two; none where the SD was given."""
+    paired: bool
+    """Whether replica r of both arms has the same seeds."""
+    sd: float
+    """Of the difference of one replica of each arm, as the pilot has it."""
+    sd_upper: float
+    """The SD that is planned with: it is not exceeded with a probability of 80 %."""
+    replicas: int | None
+    """Of each arm, so that a true difference of the margin is found with the power; None where no number is enough."""
+    replicas_equal: int | None
+    """So that equal arms are found to differ by no more than the margin."""
+    replicas_width: int
+    """So that the half width of the interval is the margin."""
+    curve: tuple[tuple[int, float], ...]
+    """Replicas of each arm, and the power with them."""
+    seconds: tuple[float, ...] = ()
+    """What one replica of each arm took to train in the pilot, mean; none where the SD was given."""

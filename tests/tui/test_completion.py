@@ -13,7 +13,20 @@ import pytest
 from tui import cli
 from tui.text.report import FORMATS
 
-COMMANDS = {"check", "ls", "status", "cancel", "report", "compare", "tour", "keys", "locate", "completion", "help"}
+COMMANDS = {
+    "check",
+    "ls",
+    "status",
+    "cancel",
+    "report",
+    "compare",
+    "plan",
+    "tour",
+    "keys",
+    "locate",
+    "completion",
+    "help",
+}
 
 Offer = Callable[[str], set[str]]
 

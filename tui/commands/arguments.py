@@ -1,0 +1,174 @@
+"""What may be typed behind `nondet-tui`: the options and arguments of every command.
+
+What a command needs to name its choices is imported when its own parser is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from engine.errors import NondetError
+from engine.protocol.faults import cut, printable, suggest
+
+USAGE = """\
+nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
+       nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]...
+                  [--replicas R] [--devices LIST] [--slots N] [--json]
+       nondet-tui check PROTOCOL.toml [the same options]
+       nondet-tui ls [--store DIR] [--json]
+       nondet-tui status STUDY [--store DIR] [--json]
+       nondet-tui cancel STUDY [--store DIR]
+       nondet-tui report STUDY [--store DIR] [--out DIR]
+                  [--format table|markdown|latex|csv|json|html]
+       nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
+                  [--out DIR] [--format table|html]
+       nondet-tui compare STUDY[:ARM] STUDY[:ARM] [--store DIR]
+                  [--measure M] [--margin X] [--json]
+       nondet-tui plan STUDY:ARM [STUDY:ARM] --margin X [--store DIR]
+                  [--power 0.8] [--measure M] [--json]
+       nondet-tui import STUDY ARM=PATH... [--labels FILE] [--store DIR]
+                  [--kind logits|probabilities|classes|scores]
+       nondet-tui tour [--no-mouse]
+       nondet-tui keys
+       nondet-tui locate
+       nondet-tui completion bash|zsh|fish
+       nondet-tui help [COMMAND]"""
+
+EPILOG = """\
+STUDY is a study's name in the store, or the path of its folder.
+The store is --store, else $NONDET_STORE, else ./studies.
+exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault,
+            130 interrupted; of compare 0 told apart, 3 not told apart"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with a way out of every error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is; exit code 2."""
+        raise NondetError(
+            f"nondet-tui: {cut(printable(message), 500)}\n`nondet-tui --help` shows the commands and their options"
+        )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a word that is none of the choices, and name the nearest one."""
+        if action.choices is not None and value not in action.choices:
+            problem = f"invalid choice '{value}': {suggest(str(value), map(str, action.choices))}"
+            raise argparse.ArgumentError(action, problem)
+
+
+class ShowVersion(argparse.Action):
+    """`--version`, which looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print the version and end the program."""
+        from importlib import metadata
+
+        sys.stdout.write(f"nondet-tui {metadata.version('nondet-tui')}\n")
+        parser.exit()
+
+
+def make_main_parser() -> Parser:
+    """Make the parser for the options of `nondet-tui` itself."""
+    parser = Parser(
+        prog="nondet-tui",
+        usage=USAGE,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures how different, and why, two trainings of one neural network end up.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show program's version number and exit")
+    parser.add_argument("path", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("--batch", metavar="PROTOCOL.toml", help="train what is missing; table on stdout")
+    parser.add_argument("--json", action="store_true", help="print metrics.json's content on stdout and nothing else")
+    parser.add_argument("--readonly", action="store_true", help="the app only shows: nothing is started or stopped")
+    add_no_mouse(parser)
+    add_store(parser)
+    add_overrides(parser)
+    return parser
+
+
+def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
+    """Make the parser for the arguments of one command.
+
+    Args:
+        name: The command.
+        commands: Command → what it does, in a sentence.
+    """
+    parser = Parser(prog=f"nondet-tui {name}", allow_abbrev=False, description=commands[name])
+    if name == "check":
+        parser.add_argument("protocol", metavar="PROTOCOL.toml")
+        add_overrides(parser)
+    elif name in ("status", "cancel", "report"):
+        parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
+    if name == "report":
+        from tui.text.report import FORMATS
+
+        parser.add_argument("--format", choices=("table", *FORMATS, "html"), default="table")
+        parser.add_argument(
+            "--out", metavar="DIR", help="write tables, figures and a page as files instead of printing"
+        )
+        parser.add_argument(
+            "--against",
+            metavar="STUDY[:ARM]",
+            help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
+        )
+    if name == "compare":
+        parser.add_argument("one", metavar="STUDY[:ARM]", help="A")
+        parser.add_argument("other", metavar="STUDY[:ARM]", help="B; without an arm that of A, or all of one name")
+        parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
+        parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
+        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name == "plan":
+        parser.add_argument("one", metavar="STUDY:ARM", help="the pilot")
+        parser.add_argument("other", metavar="STUDY:ARM", nargs="?", help="default: one that scatters as the first")
+        parser.add_argument("--margin", metavar="X", required=True, help="the difference that is to be found")
+        parser.add_argument("--power", metavar="P", default="0.8", help="how often it is to be found (default: 0.8)")
+        parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
+        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name == "import":
+        from engine.protocol.command_section import KINDS
+
+        parser.add_argument("study", metavar="STUDY", help="name of the new study")
+        parser.add_argument("arms", metavar="ARM=PATH", nargs="+", help="an arm's name, and its file or folder of runs")
+        parser.add_argument("--labels", metavar="FILE", help="true classes (default: a labels file beside the runs)")
+        parser.add_argument("--kind", choices=KINDS, default="logits", help="what the files hold (default: logits)")
+    if name in ("ls", "status"):
+        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name == "help":
+        parser.add_argument(
+            "command", metavar="COMMAND", nargs="?", choices=tuple(commands), help="default: all of them"
+        )
+    if name == "completion":
+        from tui.commands.completion import WRITERS
+
+        parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
+    if name == "tour":
+        add_no_mouse(parser)
+    if name not in ("tour", "keys", "completion", "help"):
+        add_store(parser)
+    return parser
+
+
+def add_no_mouse(parser: argparse.ArgumentParser) -> None:
+    """Add the option that leaves the mouse alone."""
+    parser.add_argument("--no-mouse", action="store_true", help="the app leaves the mouse to the terminal")
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the folder of the studies."""
+    parser.add_argument("--store", metavar="DIR", help="folder of the studies (default: $NONDET_STORE, else ./studies)")
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the options that override keys of the protocol."""
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="override a key, e.g. train.epochs=20"
+    )
+    parser.add_argument("--replicas", metavar="R", help="same as --set protocol.replicas=R")
+    parser.add_argument("--devices", metavar="LIST", help="auto, cpu, or a list such as cuda:0,cuda:1")
+    parser.add_argument("--slots", metavar="N", help="runs side by side on one device: auto or a number")

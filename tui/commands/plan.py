@@ -1,0 +1,92 @@
+"""`plan`: how many replicas would find a difference worth having, from what those at hand say of their spread."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import msgspec
+
+from engine.errors import EXIT_OK, NondetError, StudyError
+from engine.protocol.faults import cut, printable, suggest
+from engine.study.comparison_record import PowerPlan
+from engine.study.study_plan import read_plan
+from tui.commands.compare import read_margin
+from tui.commands.comparing import Side, find_side, pair_names
+from tui.commands.measuring import ask
+from tui.text.format import choose_symbols
+from tui.text.replica_plans import describe_plan
+
+LISTED = 8
+"""Arms that are named where none was."""
+
+
+def plan_replicas(
+    one: str, other: str | None, *, store: str | None, measure: str | None, margin: str, power: str, as_json: bool
+) -> int:
+    """Print how many replicas of each arm a difference needs.
+
+    Args:
+        one: STUDY:ARM, a pilot.
+        other: STUDY or STUDY:ARM that it is to be compared with; None for one that scatters as the first does.
+        store: The folder of all studies.
+        measure: What is compared; None for accuracy, or perplexity of language models.
+        margin: The smallest difference worth having, as it was typed.
+        power: The probability with which it is to be found, as it was typed.
+        as_json: Whether JSON is printed, and nothing else.
+
+    Raises:
+        NondetError: If there is no such arm, it shows no spread, or a number is none.
+    """
+    limit, wanted = read_margin(margin), read_power(power)
+    sides = [find_side(text, store=store) for text in (one, other) if text is not None]
+    if len(sides) > 1:
+        pairs = pair_names(*sides)
+        if len(pairs) != 1:
+            raise StudyError(f"{printable(one)}: name the arm that is planned for, STUDY:ARM")
+        arms: tuple[str, ...] = pairs[0]
+    else:
+        arms = (find_arm(sides[0]),)
+    words = [word for side, arm in zip(sides, arms, strict=True) for word in (str(side.paths.folder), arm)]
+    words += [""] * (4 - len(words))
+    found = ask(PowerPlan, "plan", *words, measure or "", repr(limit), repr(wanted))
+    names = [f"{read_plan(side.paths).study}: {arm}" for side, arm in zip(sides, arms, strict=True)]
+    if as_json:
+        content = {"v": 1, "arms": names, **msgspec.structs.asdict(found)}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n")
+    else:
+        sys.stdout.write("\n".join([*describe_plan(found, names, choose_symbols(sys.stdout.encoding)), ""]))
+    return EXIT_OK
+
+
+def find_arm(side: Side) -> str:
+    """Return the arm that is meant.
+
+    Raises:
+        StudyError: If none is named, or there is none of that name.
+    """
+    plan = read_plan(side.paths)
+    known = [arm.name for arm in plan.arms]
+    if side.arm is None:
+        some = ", ".join(f"'{printable(name)}'" for name in known[:LISTED])
+        rest = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+        raise StudyError(f"{printable(plan.study)}: name the arm that is the pilot, STUDY:ARM; it has {some}{rest}")
+    if side.arm not in known:
+        remedy = suggest(side.arm, map(printable, known))
+        raise StudyError(f"{printable(plan.study)}: has no arm '{printable(side.arm)}': {remedy}")
+    return side.arm
+
+
+def read_power(text: str) -> float:
+    """Return the power that was typed.
+
+    Raises:
+        NondetError: If it is no number between 0.05 and 1.
+    """
+    try:
+        power = float(text)
+    except ValueError:
+        power = math.nan
+    if not 0.05 < power < 1:
+        raise NondetError(f"--power {cut(printable(text), 60)}: a number between 0.05 and 1, such as --power 0.8")
+    return power

@@ -1,0 +1,58 @@
+"""Tells in lines how many replicas a difference needs, with a curve of power and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.protocol.faults import printable
+from engine.study.comparison_record import UNITS, PowerPlan
+from tui.text.answers.sentences import plural
+from tui.text.format import UNICODE, Symbols, format_number, format_seconds
+
+WIDTH, BAR = 30, 40
+
+
+def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNICODE) -> list[str]:
+    """Return the lines that tell what a pilot's spread asks for.
+
+    Args:
+        plan: What was found.
+        names: Of the arms of the pilot, one or two.
+        symbols: Characters that the stream can show.
+    """
+    unit = f" {UNITS.get(plan.measure, '')}".rstrip()
+    counts = " and ".join(str(n) for n in plan.n)
+    by_seed = ", paired by seed" if plan.paired else ""
+    lines = [
+        *(f"{'' if number else 'pilot':{WIDTH}}{printable(name)}" for number, name in enumerate(names)),
+        f"{'':{WIDTH}}n = {counts}{by_seed}",
+        f"{'SD of a difference':{WIDTH}}{format_number(plan.sd, 3)}{unit}",
+        f"{'SD that is planned with':{WIDTH}}{format_number(plan.sd_upper, 3)}{unit}, at most that in four of five studies",
+        "",
+        "replicas of each arm",
+        *_list_answers(plan, unit, symbols),
+    ]
+    if plan.seconds and max(plan.seconds) > 0 and plan.replicas is not None:
+        cost = plan.replicas * sum(plan.seconds) * (2 if len(plan.seconds) == 1 else 1)
+        lines.append(
+            f"{'time of training':{WIDTH}}{format_seconds(cost, symbols)} on the device of the pilot, one by one"
+        )
+    lines += ["", f"power: how often a true difference of {plan.margin:g}{unit} is found"]
+    for replicas, power in plan.curve:
+        bar = symbols.bar * round(BAR * power)
+        lines.append(f"{replicas:>6}  {100 * power:3.0f} %  {bar}")
+    return lines
+
+
+def _list_answers(plan: PowerPlan, unit: str, symbols: Symbols) -> list[str]:
+    size = f"{plan.margin:g}{unit}"
+    answers = [
+        (f"  to find {size}", plan.replicas, f"in {100 * plan.power:g} % of studies, if it is there"),
+        (f"  to know it to {symbols.plus_minus} {size}", plan.replicas_width, "half the width of the 95 % interval"),
+        ("  to show that it is less", plan.replicas_equal, f"in {100 * plan.power:g} % of studies, if there is none"),
+    ]
+    more = max(0, (plan.replicas or 0) - min(plan.n)) if plan.n else 0
+    lines = [f"{name:{WIDTH}}{'none' if count is None else count:>6}  {said}" for name, count, said in answers]
+    if more:
+        lines.append(f"{'':{WIDTH}}{'':6}  {plural(more, 'more replica')} of each than the pilot has")
+    return lines
