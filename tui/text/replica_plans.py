@@ -27,7 +27,7 @@ def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNIC
         *(f"{'' if number else 'pilot':{WIDTH}}{printable(name)}" for number, name in enumerate(names)),
         f"{'':{WIDTH}}n = {counts}{by_seed}",
         f"{'SD of a difference':{WIDTH}}{format_number(plan.sd, 3)}{unit}",
-        f"{'SD that is planned with':{WIDTH}}{format_number(plan.sd_upper, 3)}{unit}, at most that in four of five studies",
+        f"{'SD that is planned with':{WIDTH}}{format_number(plan.sd_upper, 3)}{unit}, at most that in 4 of 5 studies",
         "",
         "replicas of each arm",
         *_list_answers(plan, unit, symbols),
