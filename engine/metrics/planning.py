@@ -1,4 +1,4 @@
-"""How many replicas a question needs: the power of the test of two arms' difference, from a pilot's SD.
+"""Finds how many replicas a question needs: the power of the test of two arms' difference, from a pilot's SD.
 
 Power is for the true SD that is assumed; with the upper end of a pilot's SD, four plans of five keep what they promise.
 """
@@ -52,7 +52,7 @@ def find_equivalence_power(replicas: int, effect: float, *, paired: bool) -> flo
 def plan_pilot(
     one: np.ndarray, other: np.ndarray | None, *, paired: bool, margin: float, power: float, measure: str
 ) -> PowerPlan:
-    """Plan from a pilot's figures.
+    """Return a plan from a pilot's figures.
 
     Args:
         one: Figures of an arm's replicas, float64 (R,), R of 2 or more.
@@ -73,7 +73,7 @@ def plan_pilot(
 def plan_sd(
     sd: float, sd_upper: float, n: tuple[int, ...], *, paired: bool, margin: float, power: float, measure: str
 ) -> PowerPlan:
-    """Plan from an SD of the difference of one replica of each arm, `sd_upper` being the one that is planned with."""
+    """Return a plan from an SD of the difference of one replica of each arm, `sd_upper` being the one that is planned with."""
     effect = margin / sd_upper if sd_upper > 0 else np.inf
     curve: list[tuple[int, float]] = []
     for replicas in CURVE:

@@ -62,7 +62,7 @@ class Workspace:
     """Memory for the ranks of so many numbers, used again: fresh memory costs more time than sorting."""
 
     def __init__(self, count: int) -> None:
-        """Reserve it; nothing is touched before it is needed."""
+        """Make room; nothing is touched before it is needed."""
         self.keys = np.empty(count, dtype=np.uint64)
         self.numbers = np.empty(STEP_VALUES, dtype=np.float32)
         self.flips = np.empty(STEP_VALUES, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""What may be typed behind `nondet-tui`: the options and arguments of every command.
+"""Reads what is typed behind `nondet-tui`: the options and arguments of every command.
 
 What a command needs to name its choices is imported when its own parser is made.
 """
