@@ -73,7 +73,7 @@ def plan_pilot(
 def plan_sd(
     sd: float, sd_upper: float, n: tuple[int, ...], *, paired: bool, margin: float, power: float, measure: str
 ) -> PowerPlan:
-    """Return a plan from an SD of the difference of one replica of each arm, `sd_upper` being the one that is planned with."""
+    """Return a plan from an SD of the difference of one replica of each arm; `sd_upper` is planned with."""
     effect = margin / sd_upper if sd_upper > 0 else np.inf
     curve: list[tuple[int, float]] = []
     for replicas in CURVE:

@@ -21,6 +21,7 @@ COMMANDS = {
     "report",
     "compare",
     "plan",
+    "import",
     "tour",
     "keys",
     "locate",
