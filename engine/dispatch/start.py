@@ -22,13 +22,14 @@ from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.study.beats import LOST_S, Clock
 from engine.study.choices import NOTHING, Chosen
-from engine.study.control import request
+from engine.study.control import request, request_retry
 from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
 from engine.study.opening import read_tail
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_process
 from engine.study.study_plan import read_plan
 from engine.study.supervisor_record import watch_supervisor
+from engine.study.view import StudyView
 
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""
@@ -49,6 +50,7 @@ class PreparedStudy:
 
     def start(self) -> None:
         """Start the study's supervisor, or leave the work to the one that runs; see `start_supervisor`."""
+        request(self.paths, "resume")
         _start(self.paths)
 
 
@@ -81,6 +83,38 @@ def start_supervisor(paths: StudyPaths) -> None:
     if read_plan(paths).origin is not None:
         raise StudyError(f"{paths.folder}: was imported: there is nothing in it that could be trained")
     with _hold(paths):
+        request(paths, "resume")
+        _start(paths)
+
+
+def retry_run(paths: StudyPaths, run_id: str, *, seen: int) -> None:
+    """Try one run again whose attempts have failed, and keep all of them.
+
+    Where nothing trains the study, a supervisor is started for this run alone: others stay as they are until the study
+    is continued. Asked for twice, the run is tried once.
+
+    Args:
+        paths: The study.
+        run_id: The run.
+        seen: How many attempts it had when that was decided.
+
+    Raises:
+        StudyError: If the run is done, is being trained or was tried again meanwhile; or as in `start_supervisor`.
+    """
+    with _hold(paths):
+        snapshot = StudyView(paths, measures=()).refresh()
+        run, attempts = snapshot.runs.get(run_id), paths.run(run_id).list_attempts()
+        if run is None or not attempts or run.state.status in ("done", "running", "queued"):
+            state = "not in the plan" if run is None else run.state.status
+            raise StudyError(f"run {run_id} is {state}: only a run whose attempts have failed is tried again")
+        if len(attempts) != seen:
+            raise StudyError(f"run {run_id} was tried again meanwhile: there are {len(attempts)} attempts, not {seen}")
+        supervision = snapshot.supervision
+        if supervision.record is None or not supervision.alive or supervision.record.state != "running":
+            request(paths, "resume")
+            others = (one for one in snapshot.runs.values() if one.id != run_id)
+            request(paths, "cancel", runs=[one.id for one in others if one.state.status not in ("done", "running")])
+        request_retry(paths, run_id, attempt=attempts[-1].number)
         _start(paths)
 
 
@@ -126,12 +160,11 @@ def _wait_for(descriptor: int, paths: StudyPaths) -> None:
 
 
 def _start(paths: StudyPaths) -> None:
-    """Take back earlier requests to stop, and start the study's supervisor unless one runs.
+    """Start the study's supervisor unless one runs, after the requests that it is to obey were made.
 
     Raises:
         StudyError: If the supervisor does not come up; with the end of its log.
     """
-    request(paths, "resume")
     child: subprocess.Popen[bytes] | None = None
     clock = Clock(compares=False)
     started = time.monotonic()

@@ -303,10 +303,20 @@ def supervise(paths: StudyPaths) -> int:
     while True:
         state = _loop(supervisor)
         supervisor.write(state)
-        # Whoever takes a cancellation back relies on this look after the state was written; see start_supervisor.
-        if state != "cancelled" or read_control(paths).cancelled:
+        # Whoever takes a cancellation back, or asks for another attempt, relies on this look after the state was
+        # written; see start_supervisor.
+        if not is_asked_to_go_on(supervisor, state):
             return 0
         supervisor.write("running")
+
+
+def is_asked_to_go_on(supervisor: Supervisor, state: SupervisorState) -> bool:
+    """Tell whether there is something to train after all: a request may come while a study is being ended."""
+    if state == "cancelled":
+        return not read_control(supervisor.paths).cancelled
+    snapshot = supervisor.view.refresh()
+    again = (snapshot.runs[run] for run in snapshot.control.retried if run in snapshot.runs)
+    return state == "finished" and any(run.state.retriable for run in again)
 
 
 def _find_executor(view: StudyView) -> Executor:

@@ -1,4 +1,4 @@
-"""Requests to a running study: cancel, pause, resume, of the whole study or of single runs.
+"""Requests to a running study: cancel, pause, resume, of the whole study or of single runs; and to try a run again.
 
 Each request is a file of its own that is never changed; what holds is the fold over all of them in the order of
 their numbers. A request takes the number behind the highest that is there: no clock decides which one came last.
@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,6 +20,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import MEGABYTE, Record, create_record, find_record
 
 Verb = Literal["cancel", "pause", "resume"]
+AnyVerb = Literal["cancel", "pause", "resume", "retry"]
 NUMBERED = re.compile(r"([0-9]{1,40})\.json")
 """Names of requests."""
 
@@ -32,9 +33,11 @@ class RequestRecord(Record, frozen=True, kw_only=True, tag=1):
 
     max_bytes: ClassVar[int] = 4 * MEGABYTE
 
-    verb: Verb
+    verb: AnyVerb
     runs: tuple[str, ...] | None
     """The run ids that it is about; None for the whole study."""
+    attempt: int | None = None
+    """To retry: the latest attempt that was there. Once there is a later one, the request has been obeyed."""
     time: float = 0.0
     """Unix time; for people only."""
 
@@ -49,6 +52,8 @@ class Control:
     """No run is to be started or continued."""
     cancelled_runs: frozenset[str] = field(default_factory=frozenset[str])
     paused_runs: frozenset[str] = field(default_factory=frozenset[str])
+    retried: dict[str, int] = field(default_factory=dict[str, int])
+    """Run → its latest attempt when it was last asked to be tried again: that one and those before no longer count."""
 
     def stops(self, run_id: str) -> bool:
         """Tell whether this run is to end."""
@@ -67,8 +72,22 @@ def request(paths: StudyPaths, verb: Verb, *, runs: Iterable[str] | None = None)
         verb: resume takes back both cancel and pause.
         runs: The run ids that it is about; None for the whole study.
     """
+    _write(paths, RequestRecord(verb=verb, runs=None if runs is None else tuple(sorted(runs)), time=time.time()))
+
+
+def request_retry(paths: StudyPaths, run_id: str, *, attempt: int) -> None:
+    """Ask for a run to be tried again, whatever became of its attempts so far.
+
+    Args:
+        paths: The study.
+        run_id: The run.
+        attempt: The number of its latest attempt: however often this is asked for, it is tried again once.
+    """
+    _write(paths, RequestRecord(verb="retry", runs=(run_id,), attempt=attempt, time=time.time()))
+
+
+def _write(paths: StudyPaths, record: RequestRecord) -> None:
     make_folder(paths.control)
-    record = RequestRecord(verb=verb, runs=None if runs is None else tuple(sorted(runs)), time=time.time())
     number = max(_list_requests(paths), default=0) + 1
     while not create_record(paths.control / f"{number:08d}.json", record):
         number += 1
@@ -110,6 +129,8 @@ def _find_taken_back(paths: StudyPaths, found: list[tuple[str, RequestRecord]]) 
     resumed: set[str] = set()
     everything = False
     for name, record in reversed(found):
+        if record.verb == "retry":  # what it asks for is done by an attempt, not by a later request
+            continue
         if everything or (record.runs is not None and resumed.issuperset(record.runs)):
             names.add(name)
         elif record.verb == "resume" and _is_old(paths.control / name):
@@ -119,7 +140,7 @@ def _find_taken_back(paths: StudyPaths, found: list[tuple[str, RequestRecord]]) 
 
 
 def _find_repeated(found: list[tuple[str, RequestRecord]]) -> set[str]:
-    """Name the requests to cancel or pause what is cancelled or paused at that point already."""
+    """Name the requests to cancel, pause or retry what is cancelled, paused or retried at that point already."""
     control, names = Control(), set[str]()
     for name, record in found:
         after = apply(control, record)
@@ -170,13 +191,19 @@ def apply(control: Control, request: RequestRecord) -> Control:
     cancelled, paused = control.cancelled_runs, control.paused_runs
     if runs is None:
         if verb == "resume":
-            return Control()
-        return Control(control.cancelled or verb == "cancel", control.paused or verb == "pause", cancelled, paused)
+            return Control(retried=control.retried)
+        return replace(
+            control, cancelled=control.cancelled or verb == "cancel", paused=control.paused or verb == "pause"
+        )
     chosen = frozenset(runs)
+    if verb == "retry":
+        again = dict.fromkeys(runs, request.attempt or 0)
+        retried = control.retried | {run: max(number, control.retried.get(run, 0)) for run, number in again.items()}
+        return replace(control, cancelled_runs=cancelled - chosen, paused_runs=paused - chosen, retried=retried)
     if verb == "resume":
         cancelled, paused = cancelled - chosen, paused - chosen
     elif verb == "cancel":
         cancelled = cancelled | chosen
     else:
         paused = paused | chosen
-    return Control(control.cancelled, control.paused, cancelled, paused)
+    return replace(control, cancelled_runs=cancelled, paused_runs=paused)

@@ -119,7 +119,7 @@ def read_state(
         return _done(result, len(attempts))
     if state.status == "running" or stopped:
         return state if state.status == "running" else _stop(state)
-    return _with_retries(state, attempts, session)
+    return _with_retries(state, attempts, session, after=control.retried.get(run_id, 0))
 
 
 def _unattempted(found: Found, attempts: int, *, stopped: bool) -> RunState:
@@ -193,13 +193,13 @@ def _stop(state: RunState) -> RunState:
     return RunState(status=status, attempts=state.attempts, reason=state.reason)
 
 
-def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | None) -> RunState:
+def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | None, *, after: int) -> RunState:
     """Return a state that says whether this session may try the run: once, and again after infrastructure failures.
 
     An attempt that another session made, or that was cancelled on request, does not count: whoever starts the
-    study again wants what is missing.
+    study again wants what is missing. Nor do attempts up to number `after`, at which somebody asked for another one.
     """
-    own = [a for a in attempts if _read_session(a) == session]
+    own = [a for a in attempts if a.number > after and _read_session(a) == session]
     tries = sum(not _was_cancelled(attempt) for attempt in own)
     return replace(state, retriable=tries == 0 or (state.retriable and tries <= MAX_RETRIES))
 

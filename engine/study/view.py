@@ -252,7 +252,8 @@ class StudyView:
 
     def _read_state(self, run_id: str, control: Control, session: str | None) -> RunState | None:
         """Read the state of a run; None where it is what it was."""
-        key, look, known = (session, control.stops(run_id)), self._looks.get(run_id), self._latest.get(run_id)
+        asked = (control.stops(run_id), control.retried.get(run_id))
+        key, look, known = (session, *asked), self._looks.get(run_id), self._latest.get(run_id)
         if look is not None and look.still_holds(key):
             return None
         run = self.paths.run(run_id)

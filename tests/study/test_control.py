@@ -8,13 +8,14 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.study import control as module
-from engine.study.control import Control, ControlReader, Verb, find_obeyed, read_control, request
+from engine.study.control import Control, ControlReader, Verb, find_obeyed, read_control, request, request_retry
 from engine.study.paths import StudyPaths
 
 
@@ -87,8 +88,22 @@ def test_damaged_requests_count_for_nothing(study: StudyPaths) -> None:
     assert read_control(study) == Control(paused=True)
 
 
+def test_retry_holds_for_the_attempts_that_were_there(study: StudyPaths) -> None:
+    request(study, "cancel", runs=["a", "b"])
+    request(study, "pause", runs=["a"])
+    for _ in range(2):
+        request_retry(study, "a", attempt=2)
+    wanted = Control(cancelled_runs=frozenset("b"), retried={"a": 2})
+    assert read_control(study) == wanted
+    assert len(find_obeyed(study)) == 1, "once says as much as twice"
+    request_retry(study, "a", attempt=1)
+    assert read_control(study) == wanted, "a request that comes late asks for nothing"
+    request(study, "resume")
+    assert read_control(study) == Control(retried={"a": 2}), "only an attempt obeys it"
+
+
 REQUESTS = st.tuples(
-    st.sampled_from(["cancel", "pause", "resume"]),
+    st.sampled_from(["cancel", "pause", "resume", "retry"]),
     st.one_of(st.none(), st.frozensets(st.sampled_from("abc"), min_size=1)),
     st.booleans(),
 )
@@ -103,12 +118,15 @@ def age(paths: StudyPaths) -> None:
 
 @given(st.lists(REQUESTS, max_size=9), st.randoms(use_true_random=False))
 def test_clearing_any_part_of_what_is_obeyed_changes_nothing(
-    requests: list[tuple[Verb, frozenset[str] | None, bool]], order: random.Random
+    requests: list[tuple[Verb | Literal["retry"], frozenset[str] | None, bool]], order: random.Random
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = StudyPaths(Path(folder))
         for verb, runs, old in requests:
-            request(paths, verb, runs=runs)
+            if verb == "retry":
+                request_retry(paths, min(runs or "a"), attempt=len(runs or "") + 1)
+            else:
+                request(paths, verb, runs=runs)
             if old:
                 age(paths)
         before, reader = read_control(paths), ControlReader(paths)

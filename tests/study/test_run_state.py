@@ -229,3 +229,18 @@ def test_machine_of_the_same_name_that_started_at_another_time_may_be_another() 
     """Containers of one name on two machines: only outside of containers does another start mean that it is over."""
     owner = replace(current_owner(), boot_id="other")
     assert is_alive(replace(owner, pid_namespace="pid:[1]")) is None
+
+
+def test_run_that_somebody_wants_tried_again_is_tried_once_more(run: RunPaths) -> None:
+    for number in range(1, MAX_RETRIES + 3):
+        attempt(run, number, owner=dead_owner(), cause="fault")
+    last = MAX_RETRIES + 2
+    asked = Control(retried={"r": last})
+    assert not state(run).retriable
+    assert state(run, control=asked).retriable
+    assert not state(run, control=Control(retried={"r": last - 1})).retriable, "it has been tried since"
+    attempt(run, last + 1, owner=dead_owner())
+    assert state(run, control=asked).retriable, "a process that was killed is no answer"
+    write_record(run.attempt(last + 1).exit, make_exit(cause="fault"))
+    assert not state(run, control=asked).retriable
+    assert not state(run, control=replace(asked, cancelled=True)).retriable

@@ -9,11 +9,14 @@ import pytest
 
 from engine.recipe import RECIPE_VERSION, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import SpecRecord
+from tests.helpers.records import make_supervisor
 from tests.helpers.screens import SIZES, Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.run_facts import list_differences
+from tui.app.screens import runs
 from tui.app.screens.dialogs import Reader
 from tui.app.screens.runs import RunsScreen
 from tui.app.screens.runs_panes import RunPlot
@@ -101,6 +104,36 @@ async def test_finished_run_offers_nothing_that_cannot_be_done(make_app: Make, s
         await pilot.press("j", "enter")
         await settle(pilot)
         assert "it was not tried yet" in read_notices(app)
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+async def test_failed_run_is_tried_again_alone(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(runs, "retry_run", lambda paths, run, *, seen: asked.append((run, seen)))
+    paths = write_study(store / "s", replicas=5, done=2, failed=1)
+    write_record(paths.supervisor, make_supervisor(replace(current_owner(), start_ticks=1)))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("R")
+        assert isinstance(app.screen, RunsScreen), "a finished run is not trained again"
+        await pilot.press("j", "j", "j")
+        await settle(pilot)
+        assert "R Try again" in screen_text(app)
+        await pilot.press("R")
+        await settle(pilot)
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        assert "Try replica 4 again" in text
+        assert "It failed after 1 attempt, of which all files are kept." in text
+        assert "It alone is trained: 5 others that are not done stay as they are." in text
+        await pilot.press(answer)
+        await settle(pilot)
+        assert asked == ([(f"{0:08x}{3:08x}", 1)] if answer == "y" else [])
+        assert ("replica 4 is tried again" in read_notices(app)) == (answer == "y")
 
 
 @pytest.mark.slow

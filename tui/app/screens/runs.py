@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
 
+from engine.dispatch.start import retry_run
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb
@@ -24,7 +25,8 @@ from tui.app.follow import Follower, Picture
 from tui.app.options import Options, may_change
 from tui.app.run_facts import RunFacts, read_facts
 from tui.app.screens.choosing import Choose
-from tui.app.screens.dialogs import Reader
+from tui.app.screens.dialogs import Confirm, Reader
+from tui.app.screens.runs_lines import can_be_retried, describe_retry
 from tui.app.screens.runs_panes import RunDetails, RunList, RunPlot, RunsHeading
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
@@ -73,6 +75,7 @@ class RunsScreen(Screen[None]):
         Binding("0", "reset", "Whole plot", show=False),
         Binding("p", "pause", "Pause run"),
         Binding("x", "cancel", "Cancel run"),
+        Binding("R", "retry", "Try again"),
         Binding("a", "arm", "Whole arm"),
         Binding("slash", "search", "Search log", key_display="/"),
         Binding("tab", "app.focus_next", "Next pane", show=False),
@@ -184,7 +187,7 @@ class RunsScreen(Screen[None]):
         found = self.find_run()
         if action in ("pause", "cancel"):
             return found is not None and found[1].state.status not in ("done", "failed")
-        return True
+        return action != "retry" or (found is not None and can_be_retried(found[1]))
 
     def action_log(self) -> None:
         """Open the latest log of the run, at its end."""
@@ -251,6 +254,29 @@ class RunsScreen(Screen[None]):
     def action_cancel(self) -> None:
         """End the run."""
         self.ask_run("cancel", "stopping")
+
+    def action_retry(self) -> None:
+        """Say what trying the run again does, and ask."""
+        found = self.find_run()
+        if self.picture is None or found is None or not may_change(self, self.options):
+            return
+        number, run = found
+
+        def begin(yes: bool | None) -> None:
+            if yes:
+                self.retry(number, run.id, run.state.attempts)
+
+        self.app.push_screen(Confirm(describe_retry(number, run, self.picture.snapshot)), begin)
+
+    @work(thread=True, group="retry")
+    def retry(self, number: int, run: str, seen: int) -> None:
+        """Ask for another attempt, outside the event loop: a supervisor takes a moment to start."""
+        try:
+            retry_run(self.paths, run, seen=seen)
+        except NondetError as error:
+            self.notify(printable(str(error)), severity="error", markup=False, timeout=20)
+            return
+        self.notify(f"replica {number} is tried again")
 
     def action_arm(self) -> None:
         """Ask what to do with every run of the arm that has not ended."""

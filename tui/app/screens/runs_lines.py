@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from engine.protocol.faults import printable
-from engine.study.view import RunView
+from engine.study.view import RunView, StudySnapshot
 from tui.app.run_facts import RunFacts
 from tui.app.screens.monitor_lines import run_glyph
 from tui.app.widgets.lines import Line, wrap_lines
@@ -68,6 +68,34 @@ def fact_lines(number: int, run: RunView, facts: RunFacts | None, *, width: int,
     for row in facts.log:
         lines += wrap_lines(row, width, indent="  ") or [Line(Text(""))]
     return lines
+
+
+def can_be_retried(run: RunView) -> bool:
+    """Tell whether a run has attempts of which none ended well, and none goes on."""
+    return run.state.attempts > 0 and run.state.status not in ("done", "running", "queued")
+
+
+def describe_retry(number: int, run: RunView, snapshot: StudySnapshot) -> str:
+    """Say what happens where a run is tried again, and ask for it.
+
+    Args:
+        number: The replica's, from 1.
+        run: The run.
+        snapshot: Its study.
+    """
+    tries = "1 attempt" if run.state.attempts == 1 else f"{run.state.attempts} attempts"
+    lines = [f"Try replica {number} again, from its beginning or its last checkpoint?"]
+    state = "failed" if run.state.status == "failed" else f"is {run.state.status}"
+    lines.append(f"It {state} after {tries}, of which all files are kept.")
+    others = sum(one.state.status not in ("done", "running") for one in snapshot.runs.values()) - 1
+    if snapshot.supervised:
+        lines.append("The study is running: it begins when a slot is free.")
+        lines += ["The study is paused: it waits until it goes on."] if snapshot.control.paused else []
+    elif others:
+        lines.append(f"It alone is trained: {others} others that are not done stay as they are.")
+    else:
+        lines.append("It is the only one that is not done.")
+    return "\n".join(lines)
 
 
 def _list_recipe(number: int, facts: RunFacts, width: int) -> list[Line]:
