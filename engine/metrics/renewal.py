@@ -18,6 +18,7 @@ from engine.metrics.curves import measure_curves
 from engine.metrics.study import measure_study
 from engine.study.curves_record import StudyCurves
 from engine.study.measured import MeasuredStudy
+from engine.study.measuring_record import Teller
 from engine.study.metrics_record import StudyMeasures, read_metrics, write_metrics
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
@@ -48,11 +49,16 @@ def measure(paths: StudyPaths, *, cache: Path | None = None) -> MeasuredStudy | 
         NondetError: If the study's plan cannot be read, or a later version of the program has measured it.
     """
     plan, own = read_plan(paths), _read_known(paths)
-    copy = None if os.access(paths.folder, os.W_OK | os.X_OK) else find_copy(paths, cache)
+    writable = os.access(paths.folder, os.W_OK | os.X_OK)
+    copy = None if writable else find_copy(paths, cache)
     known = own if copy is None or not is_there(copy.metrics) else _read_known(copy)
     basis = Basis(digest_measures(), dict(known.basis.seen))
     previous = known.metrics if known.basis.measures == basis.measures else None
-    metrics = measure_study(paths, plan, previous=previous, seen=basis.seen)
+    teller = Teller(paths, silent=not writable)
+    try:
+        metrics = measure_study(paths, plan, previous=previous, seen=basis.seen, tell=teller.tell)
+    finally:
+        teller.end()
     now = _Known(metrics, measure_curves(paths, plan, known.curves), basis)
     try:
         _write_changes(paths, own, now)

@@ -5,7 +5,7 @@ Everything may be damaged; what is, is named in the arm's entry, and the rest is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -46,7 +46,12 @@ from engine.study.study_plan import StudyPlan
 
 
 def measure_study(
-    paths: StudyPaths, plan: StudyPlan, *, previous: StudyMeasures | None = None, seen: Seen | None = None
+    paths: StudyPaths,
+    plan: StudyPlan,
+    *,
+    previous: StudyMeasures | None = None,
+    seen: Seen | None = None,
+    tell: Callable[[int, int], object] = lambda done, total: None,
 ) -> StudyMeasures:
     """Return the content of metrics.json.
 
@@ -56,6 +61,7 @@ def measure_study(
         previous: An earlier content, made by the same formulas; entries of arms that have not changed since are taken
             from it.
         seen: Predictions that were compared with their digests before; extended here.
+        tell: Is told before an arm is measured how many are, and how many there are in all.
     """
     remarks = find_remarks(plan, find_record(paths.selftest, SelfTestRecord))
     if plan.kind == "scores":
@@ -72,6 +78,7 @@ def measure_study(
             found = _find_replicas(arm, reader.check(arm.runs))
             entry = _reuse(earlier.get(arm.name), found, arm, plan, digest_files(found, labels))
         if entry is None:
+            tell(len(entries), len(plan.arms))
             entry = measure_arm(arm, found, labels, bootstrap=plan.metrics.bootstrap, text=plan.text)
             entry = msgspec.structs.replace(entry, kind=plan.kind)
         entries.append(_remark(entry, remarks))

@@ -239,6 +239,11 @@ class StudyPaths:
         return self.folder / "selftest.json"
 
     @property
+    def measuring(self) -> Path:
+        """The sign of the process that measures the study, while there is one."""
+        return self.folder / "measuring.json"
+
+    @property
     def cka(self) -> Path:
         """CKA of inner layers, all pairs of each arm's replicas."""
         return self.folder / "cka.json"

@@ -7,16 +7,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import StudyError
 from engine.metrics import __main__ as process
-from engine.metrics import renewal
+from engine.metrics import renewal, study
 from engine.metrics.cache import MAX_STUDIES, find_cache, find_copy, make_copy
 from engine.metrics.renewal import measure
 from engine.study import files
 from engine.study.measured import decode_measured, encode_measured, read_measured
+from engine.study.measuring_record import describe_measuring
 from engine.study.paths import StudyPaths
 
 KEPT = Path(__file__).parents[1] / "study" / "kept"
@@ -49,6 +51,27 @@ def lock(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(Path, "open", lambda path, mode="r": os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT), mode))
     monkeypatch.setattr(os, "access", lambda path, mode: False if path == paths.folder else access(path, mode))
+
+
+def test_sign_of_measuring_is_there_meanwhile_alone(paths: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    measure_arm = study.measure_arm
+
+    def look(*arguments: Any, **settings: Any) -> object:
+        seen.append(describe_measuring(paths))
+        return measure_arm(*arguments, **settings)
+
+    monkeypatch.setattr(study, "measure_arm", look)
+    paths.metrics.unlink()
+    measure(paths, cache=None)
+    arms = len(read_measured(paths).metrics.arms)
+    assert seen[0] == f"0 of {arms} arms"
+    assert not paths.measuring.exists()
+    paths.metrics.unlink()
+    monkeypatch.setattr(study, "measure_arm", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        measure(paths, cache=None)
+    assert not paths.measuring.exists()
 
 
 @pytest.mark.parametrize("state", STALE)

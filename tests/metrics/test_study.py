@@ -15,11 +15,13 @@ from engine.metrics import __main__ as command
 from engine.metrics import diversity
 from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
+from engine.metrics.study import measure_study
 from engine.study.control import Control
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_state import read_state
+from engine.study.study_plan import read_plan
 from tests.helpers.arrays_study import ARMS, LABELS, LOGITS, measure, put, write_plan
 from tests.helpers.json_files import write_json
 from tests.helpers.records import make_arm
@@ -35,6 +37,15 @@ def test_entry_holds_the_measures_and_their_counts(paths: StudyPaths) -> None:
     assert (init.n, init.planned, init.finished) == (4, 4, 4)
     assert (control.find("disagreement").value, control.identical_weights) == (0.0, True)
     assert init.identical_weights is False
+
+
+def test_whoever_waits_is_told_how_many_arms_are_measured(paths: StudyPaths) -> None:
+    told: list[tuple[int, int]] = []
+    plan, seen = read_plan(paths), Seen()
+    first = measure_study(paths, plan, seen=seen, tell=lambda done, total: told.append((done, total)))
+    assert told == [(0, 2), (1, 2)]
+    measure_study(paths, plan, previous=first, seen=seen, tell=lambda done, total: told.append((done, total)))
+    assert len(told) == 2, "what is known is not measured again"
 
 
 def test_order_of_arms_and_replicas_is_the_plans(paths: StudyPaths) -> None:

@@ -13,6 +13,7 @@ from threading import Lock
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.curves_record import find_curves
+from engine.study.measuring_record import describe_measuring
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
@@ -52,6 +53,8 @@ class Picture:
     replicas: Mapping[str, tuple[Line, ...]] = field(default_factory=dict[str, tuple[Line, ...]])
     """A line per replica of that arm, by measure."""
     training: tuple[Training, ...] = ()
+    measuring: str | None = None
+    """How far measuring is, in words, while nothing else is left to do."""
 
     def find_arm(self, name: str | None) -> tuple[int, ArmView] | None:
         """Return an arm and its place in the protocol; None where there is none of this name."""
@@ -101,7 +104,9 @@ class Follower:
         arm = next((arm for arm in snapshot.arms if arm.name == focus), snapshot.arms[0] if snapshot.arms else None)
         replicas = {} if arm is None else self.replicas.read(arm.runs)
         name = None if arm is None else arm.name
-        return Picture(snapshot, series, self._read_metrics(), found, name, replicas, training)
+        ending = snapshot.finished and snapshot.supervised
+        measuring = describe_measuring(self.paths) if ending else None
+        return Picture(snapshot, series, self._read_metrics(), found, name, replicas, training, measuring)
 
     def _list_training(self, snapshot: StudySnapshot) -> tuple[Training, ...]:
         """List what each process trains of each arm, in the order of the slots; a run that arms share counts once."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.study.epochs import EpochRecord, append_epoch
+from engine.study.measuring_record import MeasuringRecord
 from engine.study.paths import StudyPaths
+from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.supervisor_record import SlotRecord
 from tests.helpers.large_store import GONE
@@ -205,6 +207,16 @@ async def test_now_names_slot_run_epoch_and_accuracy_and_how_busy_the_machine_is
         text = screen_text(app)
         assert "memory" not in text, "nothing runs: nothing changes on the screen"
         assert "─ Runs ─" in text
+
+
+async def test_end_of_a_study_says_how_far_measuring_is(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=3, running=0)
+    write_record(paths.measuring, MeasuringRecord(owner=current_owner(), done=1, total=3))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "9 of 9 runs" in screen_text(app).splitlines()[0]
+        assert "measuring 1 of 3 arms" in screen_text(app).splitlines()[0]
 
 
 async def test_sentence_below_says_what_can_be_told(make_app: Make, store: Path) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.study.measuring_record import MeasuringRecord
 from engine.study.metrics_record import ArmMeasures
+from engine.study.processes import current_owner
+from engine.study.records import write_record
 from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
@@ -165,6 +168,9 @@ async def test_earlier_measures_are_shown_while_new_ones_are_made(
         app.open_results(paths)
         await pilot.pause(0.5)
         assert "6 of 9 replicas   measuring …" in screen_text(app)
+        write_record(paths.measuring, MeasuringRecord(owner=current_owner(), done=1, total=3))
+        await pilot.pause(0.5)
+        assert "6 of 9 replicas   measuring 1 of 3 arms …" in screen_text(app)
         paths.metrics.unlink()
         await pilot.press("escape")
         app.open_results(paths)

@@ -75,6 +75,8 @@ class Heading(TextPane):
             parts.append(f"{sum(s.state == 'training' for s in slots)} of {len(slots)} slots")
         if done < total and snapshot.seconds_left is not None and snapshot.supervised and waiting is None:
             parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
+        if picture.measuring is not None:
+            parts.append(f"measuring {picture.measuring}")
         if self.held:
             parts.append("view held")
         if self.age_s > STALE_S:

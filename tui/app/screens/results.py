@@ -20,6 +20,7 @@ from engine.catalog.measure_declaration import Measure
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.measured import read_measured
+from engine.study.measuring_record import describe_measuring
 from engine.study.metrics_record import ArmMeasures
 from engine.study.notes import NoteRecord
 from engine.study.paths import StudyPaths, enter_path
@@ -35,6 +36,7 @@ from tui.app.screens.results_data import (
     PLAN_ORDER,
     MeasuringBegun,
     MeasuringFailed,
+    MeasuringWent,
     ShownMeasures,
     StudyMeasured,
     describe_waiting,
@@ -178,6 +180,7 @@ class ResultsScreen(Screen[None]):
         """Measure what is there."""
         self.action_refresh()
         self.watch_page(self.page)
+        self.set_interval(self.options.refresh_s, lambda: self._look_at_progress() if self.measuring else None)
 
     async def on_resize(self, event: events.Resize) -> None:
         """Choose what stands where, after whatever waits: the screen has just been drawn in one go."""
@@ -205,6 +208,15 @@ class ResultsScreen(Screen[None]):
             self.post_message(StudyMeasured(gather(self.paths, plan, found)))
         except NondetError as error:
             self.post_message(MeasuringFailed(str(error)))
+
+    @work(thread=True, exclusive=True, group="progress")
+    def _look_at_progress(self) -> None:
+        """Read how far measuring is."""
+        self.post_message(MeasuringWent(describe_measuring(self.paths) or ""))
+
+    def on_measuring_went(self, event: MeasuringWent) -> None:
+        """Show how far measuring is."""
+        self.progress = event.progress
 
     def _post_earlier(self, plan: StudyPlan) -> None:
         """Send what an earlier measurement left, if it left anything."""

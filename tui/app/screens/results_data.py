@@ -88,6 +88,13 @@ class MeasuringBegun(Message):
 
 
 @dataclass
+class MeasuringWent(Message):
+    """Brings how far measuring is, in words; empty where nobody says."""
+
+    progress: str
+
+
+@dataclass
 class MeasuringFailed(Message):
     """Brings why a study could not be measured."""
 
