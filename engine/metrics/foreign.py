@@ -98,12 +98,14 @@ def measure_scored_arm(paths: StudyPaths, plan: StudyPlan, arm: PlannedArm) -> A
     found = {run: find_result(paths.run(run)) for run in arm.runs}
     results = [one.result for one in found.values() if one.result is not None]
     usable = [result for result in results if not result.diverged]
-    damaged = {run: one.damage for run, one in found.items() if one.damage is not None}
+    damaged = [
+        f"replica {number}, run {run}: {found[run].damage}"
+        for number, run in enumerate(arm.runs, start=1)
+        if found[run].damage is not None
+    ]
     nothing = measure_nothing("images", len(usable), SCORES_ONLY if results else "no replica has finished")
     digests = {result.predictions_sha256 for result in usable}
-    reasons = nothing.reasons | (
-        {"damaged": "; ".join(f"run {r}: {why}" for r, why in damaged.items())} if damaged else {}
-    )
+    reasons = nothing.reasons | ({"damaged": "; ".join(damaged)} if damaged else {})
     diverged = sum(result.diverged for result in results)
     if diverged:
         reasons["diverged"] = f"{diverged} of the replicas left numbers that are not finite, and are left out"

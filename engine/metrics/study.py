@@ -232,7 +232,7 @@ def _remarks(arm: PlannedArm, replicas: list[Replica], usable: list[Replica]) ->
     remarks: dict[str, str] = {}
     damaged = [replica for replica in replicas if replica.fault is not None]
     if damaged:
-        remarks["damaged"] = "; ".join(f"run {replica.run}: {replica.fault}" for replica in damaged)
+        remarks["damaged"] = "; ".join(f"{_number_replicas(arm, [one])}, run {one.run}: {one.fault}" for one in damaged)
     diverged = [replica for replica in replicas if replica.diverged]
     left_out = [replica for replica in diverged if replica not in usable]
     if diverged:

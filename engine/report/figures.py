@@ -20,7 +20,7 @@ from engine.catalog.arm_marks import find_colour, find_hatch, find_mark
 from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
-from engine.study.files import explain_write_errors
+from engine.study.files import OUT, explain_write_errors
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
@@ -64,7 +64,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     written: list[Path] = []
     for suffix in FORMATS:
         target = stem.with_name(f"{stem.name}.{suffix}")
-        with explain_write_errors(target):
+        with explain_write_errors(target, place=OUT):
             figure.savefig(target, bbox_inches="tight", metadata=METADATA[suffix])
         written.append(target)
     return written

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyarrow import csv
 from pyarrow import parquet as pq
 
-from engine.study.files import explain_write_errors
+from engine.study.files import OUT, explain_write_errors
 from engine.study.opening import is_regular
 
 
@@ -18,7 +18,7 @@ def convert_tables(folder: Path) -> list[Path]:
         target = source.with_suffix(".parquet")
         options = csv.ConvertOptions(strings_can_be_null=False, null_values=[""])
         table = csv.read_csv(source, convert_options=options)
-        with explain_write_errors(target):
+        with explain_write_errors(target, place=OUT):
             pq.write_table(table, target)
         written.append(target)
     return written

@@ -30,6 +30,8 @@ PASSING = {
     errno.EBUSY,
 }
 """What a disk or a network mount says that may be well again a moment later."""
+STORE, OUT = "--store", "folder for it"
+"""What a person can choose another of: the folder of all studies, or that of a report."""
 RETRY_S = 10.0
 """How long a write is tried again after one of those."""
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -38,8 +40,13 @@ ROOM_BYTES = 1_000_000
 
 
 @contextlib.contextmanager
-def explain_write_errors(path: Path) -> Generator[None]:
-    """Turn the operating system's refusals to write into errors that name the remedy."""
+def explain_write_errors(path: Path, *, place: str = STORE) -> Generator[None]:
+    """Turn the operating system's refusals to write into errors that name the remedy.
+
+    Args:
+        path: What is written.
+        place: What a person can choose another of, so that it is written elsewhere.
+    """
     try:
         yield
     except OSError as error:
@@ -47,7 +54,7 @@ def explain_write_errors(path: Path) -> Generator[None]:
             remedy = "make room there and run the same command again: the study goes on where it was"
             raise StoreFullError(f"{path}: no room left on this file system ({error.strerror}): {remedy}") from error
         if error.errno in NOT_WRITABLE:
-            remedy = "check the folder's owner and mount, or choose another with --store"
+            remedy = f"check the folder's owner and mount, or choose another {place}"
             raise StoreForbiddenError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
         if error.errno in PASSING:
             remedy = "check the disk or the server and run the same command again: finished runs are kept"
@@ -61,7 +68,7 @@ def explain_write_errors(path: Path) -> Generator[None]:
                 f"{path}: is larger than the limit on the size of files that holds here: {remedy}"
             ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP):
-            raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another --store") from error
+            raise StudyError(f"{path}: cannot be written ({error.strerror}): choose another {place}") from error
         raise
 
 
@@ -113,27 +120,36 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, *, place: str = STORE) -> None:
     """Create a folder and its parents; fine where it exists.
+
+    Args:
+        path: The folder.
+        place: As in `explain_write_errors`.
 
     Raises:
         StudyError: Where that cannot be.
     """
     try:
-        with explain_write_errors(path):
+        with explain_write_errors(path, place=place):
             retry(lambda: path.mkdir(parents=True, exist_ok=True))
     except FileNotFoundError as error:  # not even its parents could be made, as below /proc
-        raise StudyError(f"{path}: no folder can be made there ({error.strerror}): choose another --store") from error
+        raise StudyError(f"{path}: no folder can be made there ({error.strerror}): choose another {place}") from error
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, place: str = STORE) -> None:
     """Replace a file as a whole: complete under a sibling name first, on the disk, then moved.
+
+    Args:
+        path: The file.
+        content: What it holds then.
+        place: As in `explain_write_errors`.
 
     Raises:
         StoreFullError: Where there is no room; the old file, if any, is untouched.
         StudyError: Where the folder cannot be written, or its file system fails.
     """
-    with explain_write_errors(path):
+    with explain_write_errors(path, place=place):
         retry(lambda: _replace(path, content))
 
 

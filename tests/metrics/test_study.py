@@ -118,7 +118,7 @@ def test_damaged_run_is_named_and_the_rest_measured(paths: StudyPaths, name: str
     damage(paths)
     control, init = measure(paths).arms
     assert (init.n, init.planned, init.damaged) == (3, 4, 1)
-    assert "run r1" in init.reasons["damaged"]
+    assert "replica 2, run r1: " in init.reasons["damaged"]
     assert said in init.reasons["damaged"]
     assert init.find("disagreement").value == diversity(LOGITS[[0, 2, 3]], LABELS).disagreement
     assert control.damaged == 0

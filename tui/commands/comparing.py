@@ -12,7 +12,7 @@ from rich.console import Console
 
 from engine.errors import EXIT_OK, StudyError
 from engine.protocol.faults import printable, suggest
-from engine.study.files import make_folder, write_bytes
+from engine.study.files import OUT, make_folder, write_bytes
 from engine.study.measured import read_measured
 from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import find_study, read_plan
@@ -86,8 +86,8 @@ def report_comparison(one: str, other: str, *, store: str | None, kind: str, out
         print_page(page)
         return EXIT_OK
     folder = enter_path(out)
-    make_folder(folder)
-    write_bytes(Path(folder) / "comparison.html", page.encode())
+    make_folder(folder, place=OUT)
+    write_bytes(Path(folder) / "comparison.html", page.encode(), place=OUT)
     print_text(console, f"1 file in {folder}: comparison.html")
     return EXIT_OK
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.dispatch.children import command
 from engine.errors import StudyError
 from engine.protocol.faults import printable
-from engine.study.files import make_folder, write_bytes
+from engine.study.files import OUT, make_folder, write_bytes
 from engine.study.measured import MeasuredStudy, encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
@@ -44,9 +44,9 @@ def export_study(paths: StudyPaths, folder: Path, measured: MeasuredStudy, damag
         "disputes.md": format_disputes_markdown(arms),
         "report.html": make_study_page(gather_page(paths, measured, damage)),
     }
-    make_folder(folder)
+    make_folder(folder, place=OUT)
     for name, text in texts.items():
-        write_bytes(folder / name, text.encode())
+        write_bytes(folder / name, text.encode(), place=OUT)
     arguments = command("engine.report", str(folder.resolve()))
     done = subprocess.run(arguments, input=encode_measured(measured), capture_output=True, cwd="/", check=False)
     if done.returncode != 0:

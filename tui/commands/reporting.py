@@ -55,7 +55,15 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     return EXIT_RUNS_FAILED
 
 
+REPLICA = "replica "
+"""Begins what the measures say of a damaged run."""
+
+
 def list_damaged(measured: MeasuredStudy) -> list[str]:
-    """Return what is said of each damaged run, once."""
-    said = [arm.reasons["damaged"] for arm in measured.metrics.arms if "damaged" in arm.reasons]
-    return list(dict.fromkeys(line for text in said for line in text.split("; run ")))
+    """Return what is said of each damaged run, by the first arm that it counts for."""
+    said: dict[str, str] = {}
+    for arm in measured.metrics.arms:
+        reason = arm.reasons.get("damaged")
+        for text in [] if reason is None else reason.removeprefix(REPLICA).split(f"; {REPLICA}"):
+            said.setdefault(text.partition(", ")[2] or text, f"{arm.name}, {REPLICA}{text}")
+    return list(said.values())

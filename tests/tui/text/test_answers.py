@@ -123,7 +123,7 @@ def test_two_replicas_have_shares_and_no_interval() -> None:
 
 
 def test_losses_and_leaks_are_warnings() -> None:
-    lost = arm("a", ["init"], planned=20, diverged=2, damaged=1, reasons={"damaged": "run x: torn"})
+    lost = arm("a", ["init"], planned=20, diverged=2, damaged=1, reasons={"damaged": "replica 3, run x: torn"})
     leaky = arm("b", ["bit"], unisolated="its network mixes examples")
     answers = say(CONTROL, lost, leaky)
     warnings = [one.text for one in answers if one.weight == "warning"]
@@ -132,7 +132,7 @@ def test_losses_and_leaks_are_warnings() -> None:
         "1 replica of a cannot be measured: files are damaged",
         "2 replicas of a diverged",
     ]
-    assert find(answers, "damaged").because == "run x: torn"
+    assert find(answers, "damaged").because == "a: replica 3, run x: torn"
     assert find(answers, "have finished").text.startswith("27 of 35 replicas")
 
 

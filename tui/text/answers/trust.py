@@ -59,7 +59,7 @@ def answer_losses(found: Found) -> list[Answer]:
             f"{plural(sum(arm.damaged for arm in damaged), 'replica')} of ", *join(damaged),
             " cannot be measured: files are damaged",
         )  # fmt: skip
-        because = "; ".join(printable(arm.reasons.get("damaged", "")) for arm in damaged)
+        because = "; ".join(f"{arm_name(arm)}: {printable(arm.reasons.get('damaged', ''))}" for arm in damaged)
         answers.append(Answer("warning", parts, because, "table", None, tuple(arm.name for arm in damaged)))
     lost = [arm for arm in found.arms if arm.diverged]
     if lost:
