@@ -9,17 +9,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.filter import LineFilter
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Static
 
 from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import NondetError
@@ -47,9 +44,10 @@ from tui.app.preview import describe_work, preview_protocol
 from tui.app.schemes import SCHEMES, choose_theme, name_theme, next_theme
 from tui.app.screens.dialogs import Confirm, Help
 from tui.app.screens.start import StartScreen
+from tui.app.screens.too_small import MIN_COLUMNS, MIN_ROWS, TooSmall
 from tui.app.settings import Locations, Settings, note_recent
 from tui.app.settings import here as own_locations
-from tui.app.templates import begin_text, is_template
+from tui.app.templates import begin_text, free_study_name, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
 from tui.app.upkeep import PERIOD_S, Upkeep
@@ -59,7 +57,6 @@ if TYPE_CHECKING:
     from tui.app.screens.monitor import MonitorScreen
     from tui.app.screens.results import ResultsScreen
 
-MIN_COLUMNS, MIN_ROWS = 60, 15
 HERE = Path(__file__).parent
 
 ASCII_FILTER = AsciiFilter()
@@ -414,19 +411,3 @@ class NondetApp(App[None]):
         if self._driver is not None:
             self._driver.write(sequence)
             self._driver.flush()
-
-
-def free_study_name(name: str, taken: set[str]) -> str:
-    """Return the name of a copy: numbered, and not that of a study that is there."""
-    number = 2
-    while f"{name}-{number}" in taken:
-        number += 1
-    return f"{name}-{number}"
-
-
-class TooSmall(Screen[None]):
-    """Stands in for screens that have no room."""
-
-    def compose(self) -> Any:
-        """Say what is needed, in as few words as fit."""
-        yield Static(Text(f"too small\nneeds {MIN_COLUMNS}x{MIN_ROWS}\nruns go on"), id="small")

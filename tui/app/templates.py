@@ -71,3 +71,11 @@ def begin_text(text: str, path: Path) -> str:
     lines = text.splitlines(keepends=True)
     first = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     return f"# Began as a copy of {path.name}.\n" + "".join(lines[first:])
+
+
+def free_study_name(name: str, taken: set[str]) -> str:
+    """Return the name of a copy: numbered, and not that of a study that is there."""
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"

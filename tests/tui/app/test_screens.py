@@ -18,13 +18,13 @@ from engine.study.files import make_folder
 from engine.tuning.choice import Decided
 from tests.helpers.screens import SIZES, Make, screen_text, settle
 from tests.helpers.studies import PROTOCOL, read_requests, write_study
-from tui.app.app import TooSmall
 from tui.app.palette import Offers
 from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.dialogs import Help, Reader
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.results import ResultsScreen
 from tui.app.screens.start import StartScreen
+from tui.app.screens.too_small import TooSmall
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.plotview import PlotView
 
