@@ -20,6 +20,7 @@ static: .venv/.installed
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# Tests of Slurm run where it is installed (Debian: slurmctld slurmd slurm-client munge) and are skipped elsewhere.
 test: static
 	$(BIN)/pytest -n 2 --dist worksteal
 

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, NondetError
 from engine.protocol.faults import find_near, show_path, suggest
@@ -119,7 +120,7 @@ def collect_overrides(options: argparse.Namespace) -> tuple[str, ...]:
         overrides.append(f"protocol.replicas={options.replicas}")
     if options.devices is not None:
         names = options.devices.split(",")
-        value = names[0] if names[0] in ("auto", "cpu") and len(names) == 1 else _toml_list(names)
+        value = names[0] if names[0] in ("auto", "cpu", "cuda") and len(names) == 1 else _toml_list(names)
         overrides.append(f"dispatch.devices={value}")
     if options.slots is not None:
         overrides.append(f"dispatch.slots_per_device={options.slots}")
@@ -159,6 +160,13 @@ def run_cancel(options: argparse.Namespace) -> int:
     from tui.commands.listing import cancel_study
 
     return cancel_study(find_study(options.study, store=options.store))
+
+
+def run_worker(options: argparse.Namespace) -> NoReturn:
+    """Train runs of a study here, beside those that others train, until none is left."""
+    from tui.commands.working import start_worker
+
+    start_worker(options.study, store=options.store, time_left=options.time_left)
 
 
 def run_report(options: argparse.Namespace) -> int:
@@ -269,6 +277,7 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ls": run_ls,
     "status": run_status,
     "cancel": run_cancel,
+    "worker": run_worker,
     "report": run_report,
     "compare": run_compare,
     "plan": run_plan,

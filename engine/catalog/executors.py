@@ -7,5 +7,6 @@ from __future__ import annotations
 
 EXECUTORS: dict[str, str] = {
     "local": "worker processes on this machine, one in each slot of its devices",
+    "slurm": "jobs of a Slurm cluster, one worker in each",
 }
 """Name in dispatch.executor → where the workers run."""

@@ -41,7 +41,7 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
     """Resolve the protocol's dispatch.devices.
 
     Args:
-        devices: "auto", "cpu" or CUDA device names, counted among the visible devices.
+        devices: "auto", "cpu", "cuda" or CUDA device names, counted among the visible devices.
         found: What `list_devices` found; looked up where not given.
 
     Returns:
@@ -56,7 +56,8 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
     if devices == "auto":
         free = tuple(name for name, gpu in zip(found.names, found.gpus, strict=True) if not gpu.users)
         return (free or found.names) if found.names and is_cuda_torch() else ("cpu",)
-    missing = [name for name in devices if name not in found.names]
+    wanted = (found.names or ("cuda",)) if devices == "cuda" else tuple(devices)
+    missing = [name for name in wanted if name not in found.names]
     if missing:
         there = ", ".join(found.names) or "none"
         shown = f" and {found.setting}" if found.variable is not None else ""
@@ -69,7 +70,7 @@ def choose_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None =
     if not is_cuda_torch():
         version = metadata.version("torch")
         raise NondetError(f"dispatch.devices: torch {version} has no CUDA: install a CUDA build, or use --devices cpu")
-    return tuple(devices)
+    return wanted
 
 
 def explain_devices(devices: tuple[str, ...] | str, *, found: DeviceList | None = None) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def _describe_users(devices: tuple[str, ...] | str, found: DeviceList) -> list[s
     return [
         f"{name}: {users} computes on it too: trainings take longer, and may lack memory"
         for name, users in used.items()
-        if devices == "auto" or name in devices
+        if devices in ("auto", "cuda") or name in devices
     ]
 
 

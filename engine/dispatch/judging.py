@@ -16,7 +16,7 @@ from engine.study.beats import BEAT_S, LOST_S, BeatRecord, Clock
 from engine.study.paths import AttemptPaths
 from engine.study.records import find_record
 from engine.study.run_records import AttemptRecord, declare_lost
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import StudySnapshot, StudyView, describe_silence
 
 LOG = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class Judge:
     clock: Clock = field(default_factory=Clock)
     claims: dict[AttemptPaths, AttemptRecord | None] = field(default_factory=dict[AttemptPaths, "AttemptRecord | None"])
     """Who makes each attempt that is watched; None where that cannot be read."""
+    stalled: set[AttemptPaths] = field(default_factory=set[AttemptPaths])
+    """Attempts whose ends were asked for."""
 
     def watch(self, snapshot: StudySnapshot, view: StudyView) -> dict[AttemptPaths, AttemptRecord]:
         """Return the attempts that run, and whose processes cannot be asked, with who makes them."""
@@ -47,6 +49,23 @@ class Judge:
             self.clock.seen.pop(attempt.beat, None)
         self.claims = watched
         return {attempt: record for attempt, record in watched.items() if record is not None}
+
+    def find_stalled(self, snapshot: StudySnapshot, view: StudyView) -> list[AttemptRecord]:
+        """Return who makes the watched attempts that stand still for longer than they may, each once."""
+        stalled: list[AttemptRecord] = []
+        for run in snapshot.runs.values():
+            state = run.state
+            if state.status != "running" or state.asked or state.silence is None:
+                continue
+            if not state.silence.exceeds(view.plan.dispatch.stall_s):
+                continue
+            for attempt in self.claims.keys() - self.stalled:
+                record = self.claims[attempt]
+                if attempt.run == view.paths.run(run.id) and record is not None:
+                    LOG.warning("run %s: is ended because it stood still: %s", run.id, describe_silence(run))
+                    self.stalled.add(attempt)
+                    stalled.append(record)
+        return stalled
 
     def forget(self) -> None:
         """Begin anew: while the store takes no signs of life, nobody gives any."""

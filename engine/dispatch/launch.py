@@ -9,6 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from engine.plan.plan import Digest, Plan, make_plan
 from engine.plan.records import Packings
 from engine.plan.source_files import digest_source
 from engine.protocol.definition import Protocol
+from engine.protocol.dispatch_section import Slurm
 from engine.protocol.load import MAX_FILE_BYTES, find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
@@ -37,6 +39,7 @@ from engine.study.study_plan import (
     MeasuringSettings,
     ProtocolOrigin,
     Provenance,
+    SlurmSettings,
     StudyPlan,
 )
 from engine.study.supervisor_record import is_supervised
@@ -177,6 +180,9 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             graphs=dispatch.graphs,
             chosen=chosen,
             stall_s=dispatch.allowed_stall_s,
+            workers=dispatch.workers,
+            slurm=_ask_slurm(dispatch.slurm),
+            require_same_device=dispatch.require_same_device,
         ),
         metrics=MeasuringSettings(
             cka=protocol.metrics.cka,
@@ -205,6 +211,11 @@ def _settle_command(protocol: Protocol) -> CommandSettings | None:
         titles=protocol.sources,
         git_commit=_git_commit(folder),
     )
+
+
+def _ask_slurm(slurm: Slurm) -> SlurmSettings:
+    values: dict[str, Any] = vars(slurm) | {"setup": tuple(slurm.setup), "extra": tuple(slurm.extra)}
+    return SlurmSettings(**values)
 
 
 def make_study_plan(

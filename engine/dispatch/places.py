@@ -67,4 +67,4 @@ class Place:
         if self.worker is None:
             return SlotRecord(self.name, "idle")
         seen = self.worker.describe()
-        return SlotRecord(self.name, seen.state, seen.message)
+        return SlotRecord(self.name, seen.state, seen.message, seen.host, seen.job)

@@ -168,6 +168,8 @@ class Supervisor:
             self.judge.forget()
             return
         watched = self.judge.watch(snapshot, self.view)
+        for record in self.judge.find_stalled(snapshot, self.view):
+            self.executor.end_attempt(record)
         self.judge.judge(self.executor.judge(watched) if watched else {})
 
     @property
@@ -204,9 +206,9 @@ class Supervisor:
                 self._record_end(place, status)
             if status == EXIT_STORE_FULL:
                 self.failure = describe_obstacle(self.paths.folder)
-            if snapshot.finished:
-                place.dismiss_waiting()
         claimable = sum(run.state.retriable for run in snapshot.runs.values())
+        for place in () if claimable else self.places:
+            place.dismiss_waiting()
         idle = [place for place in self.places if place.worker is None and not place.given_up]
         if self.failure is None and not snapshot.control.paused:
             self._fill(idle[:claimable], attempts)

@@ -16,6 +16,13 @@ from engine.recipe import MAX_EPOCHS, MAX_PACK, MAX_REPLICAS
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TARGET_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 MODULE_PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+WORD_PATTERN = re.compile(r"[A-Za-z0-9_.,:/=+*()@-]{0,200}")
+DURATION_PATTERN = re.compile(r"(\d{1,6}|\d{1,6}:\d\d(:\d\d)?|\d{1,4}-\d{1,2}(:\d\d){0,2})?")
+MEMORY_PATTERN = re.compile(r"(\d{1,9}[KMGT]?)?")
+OPTION_PATTERN = re.compile(r"(--[a-z][a-z0-9-]*|-[A-Za-z])(=?[^\s\"'\\#]*)")
+OWN_OPTIONS = ("job-name", "output", "error", "array", "ntasks", "nodes", "wrap", "parsable", "chdir", "wait", "input")
+"""What the program says to sbatch itself."""
+OWN_LETTERS = "JoeanNDWi"
 DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
@@ -27,6 +34,7 @@ MAX_MODULES = 100
 MAX_ARGUMENTS = 100
 MAX_ARGUMENT_TEXT = 4000
 """Arguments are part of every run's recipe, so that they are written and digested as often as there are runs."""
+MAX_LINES = 100
 MAX_NAME = 200
 """Characters of a module's name, with the function's."""
 MAX_RUNS = 50_000
@@ -158,10 +166,27 @@ def _is_source_list(value: Any) -> bool:
 
 
 def _are_devices(value: Any) -> bool:
-    if value in ("auto", "cpu"):
+    if value in ("auto", "cpu", "cuda"):
         return True
     listed = is_list(value) and bool(value) and all(isinstance(v, str) for v in value)
     return listed and differ(value) and all(DEVICE_PATTERN.fullmatch(v) for v in value)
+
+
+def _are_lines(value: Any) -> bool:
+    listed = is_list(value) and len(value) <= MAX_LINES and all(isinstance(line, str) for line in value)
+    return listed and all(len(line) <= MAX_ARGUMENT_TEXT and line.isprintable() for line in value)
+
+
+def _are_options(value: Any) -> bool:
+    return _are_lines(value) and all(_is_option(option) for option in value)
+
+
+def _is_option(option: str) -> bool:
+    found = OPTION_PATTERN.fullmatch(option)
+    if found is None or len(option) > MAX_NAME:
+        return False
+    name = found[1].lstrip("-")
+    return name not in OWN_OPTIONS and not (len(name) == 1 and name in OWN_LETTERS)
 
 
 def _are_arguments(value: Any) -> bool:
@@ -218,7 +243,24 @@ modules = allow(
     f'a list of at most {MAX_MODULES} different names of modules such as ["mypkg", "timm.models"]', _are_modules
 )
 source_list = allow(f"a list of different sources out of {', '.join(SOURCES)}; empty for a control", _is_source_list)
-devices = allow('"auto", "cpu" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
+devices = allow('"auto", "cpu", "cuda" or a list of different CUDA devices such as ["cuda:0", "cuda:1"]', _are_devices)
+word = allow(
+    "a word of at most 200 letters, digits and . _ , : / = + * ( ) @ -",
+    lambda value: isinstance(value, str) and bool(WORD_PATTERN.fullmatch(value)),
+)
+duration = allow(
+    'a time as Slurm writes it: "90" minutes, "HH:MM:SS" or "DAYS-HH:MM:SS"',
+    lambda value: isinstance(value, str) and bool(DURATION_PATTERN.fullmatch(value)),
+)
+memory = allow(
+    'a size such as "16G" or "4000M"', lambda value: isinstance(value, str) and bool(MEMORY_PATTERN.fullmatch(value))
+)
+lines = allow(f"a list of at most {MAX_LINES} lines", _are_lines)
+options = allow(
+    'a list of options such as "--constraint=h100", each one word, none of '
+    + ", ".join(f"--{name}" for name in OWN_OPTIONS),
+    _are_options,
+)
 slots = automatic(whole(1, MAX_SLOTS))
 pack = automatic(whole(1, MAX_PACK))
 arguments = allow(

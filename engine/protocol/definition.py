@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.protocol.command_section import Command
-from engine.protocol.sections import Bit, Dispatch, LowLevel, Metrics
+from engine.protocol.dispatch_section import Dispatching
+from engine.protocol.sections import Bit, LowLevel, Metrics
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, Scalar, TrainRecipe
 
 
@@ -69,7 +70,7 @@ class Protocol:
     lowlevel: LowLevel
     bit: Bit
     metrics: Metrics
-    dispatch: Dispatch
+    dispatch: Dispatching
     command: Command | None = None
     """The user's own program; None where this program trains."""
     sources: dict[str, str] = field(default_factory=dict[str, str])

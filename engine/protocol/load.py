@@ -25,6 +25,7 @@ from engine.protocol.command_arms import (
 )
 from engine.protocol.data_section import Data
 from engine.protocol.definition import Arm, Ensemble, Protocol
+from engine.protocol.dispatch_rules import check_dispatch, settle
 from engine.protocol.faults import Fault, ProtocolError, show_value
 from engine.protocol.overrides import apply_overrides
 from engine.protocol.rules import (
@@ -38,7 +39,7 @@ from engine.protocol.rules import (
     check_together,
     link_ensembles,
 )
-from engine.protocol.sections import SECTIONS, Dispatch, Evaluate, Model, Sections, Train, make_section
+from engine.protocol.sections import SECTIONS, Evaluate, Model, Sections, Train, make_section
 from engine.protocol.tables import check_keys, find_unknown
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import EVALUATION_STREAMS, KEYED_DRAWS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
@@ -123,6 +124,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         refuse_strays(document, faults)
     arms = _build_arms(document.get("arm"), sections, terms, find_protocol_folder(file), faults)
     check_cka(sections, arms, faults)
+    check_dispatch(sections, faults)
     if faults or name is None:
         return None
     return Protocol(
@@ -141,15 +143,8 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         lowlevel=sections.lowlevel,
         bit=sections.bit,
         metrics=sections.metrics,
-        dispatch=_settle(sections.dispatch),
+        dispatch=settle(sections),
     )
-
-
-def _settle(dispatch: Dispatch) -> Dispatch:
-    """Return the section with a list of devices that cannot change, and seconds with a fraction."""
-    devices = dispatch.devices if isinstance(dispatch.devices, str) else tuple(dispatch.devices)
-    stall_s = dispatch.stall_s if isinstance(dispatch.stall_s, str) else float(dispatch.stall_s)
-    return replace(dispatch, devices=devices, checkpoint_s=float(dispatch.checkpoint_s), stall_s=stall_s)
 
 
 def find_protocol_folder(file: str) -> Path:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from engine.catalog.executors import EXECUTORS
 from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.command_section import Command
 from engine.protocol.data_section import Data
+from engine.protocol.dispatch_section import Dispatch, Slurm
 from engine.protocol.keys import Key, declared, key
 from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS, EvaluateRecipe, TrainRecipe
 
@@ -265,71 +265,6 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dispatch:
-    """[dispatch]: where and how runs are trained; only packs, and how they compute, change a result."""
-
-    devices: tuple[str, ...] | str = key(
-        checks.devices, "auto", 'e.g. devices = ["cuda:0"]', "Chooses the devices that runs are trained on."
-    )
-    slots_per_device: int | str = key(
-        checks.slots,
-        "auto",
-        "runs side by side on one device; auto tries what is fastest",
-        "Sets how many workers train side by side on one device.",
-    )
-    pack: int | str = key(
-        checks.pack,
-        1,
-        "replicas that one slot trains at once; auto tries what is fastest",
-        "Sets how many replicas one worker trains at once, with their parameters stacked.",
-    )
-    memory_format: str = key(
-        choice(("auto", "contiguous", "channels-last")),
-        "auto",
-        "of convolutions; auto tries where pack does",
-        "Chooses how convolutions in packs lie in memory.",
-    )
-    compile: bool = key(
-        flag, False, "true has torch.compile make the kernels of packs", "Lets torch.compile make the kernels of packs."
-    )
-    graphs: bool = key(
-        flag,
-        True,
-        "false launches the kernels of a pack's step one by one on CUDA",
-        "Records a pack's step on CUDA once and replays it; changes no result.",
-    )
-    executor: str = key(
-        choice(EXECUTORS),
-        "local",
-        "; ".join(f"{name}: {meaning}" for name, meaning in EXECUTORS.items()),
-        "Chooses what starts the workers, and where.",
-    )
-    keep_weights: bool = key(
-        flag,
-        True,
-        "false keeps the digest of the final weights but not the file",
-        "Keeps the final weights of every run.",
-    )
-    checkpoint_s: float = key(
-        number(0, 1e9),
-        60.0,
-        "seconds between checkpoints; 0 is every epoch",
-        "Sets the seconds between two checkpoints of a run.",
-    )
-    stall_s: float | str = key(
-        checks.automatic(number(0, 1e9)),
-        "auto",
-        "seconds without a step; auto: 20 of its slowest steps, at least 600; an hour in the first epoch; 0: never",
-        "Ends a training that stands still for so long, and tries it again.",
-    )
-
-    @property
-    def allowed_stall_s(self) -> float | None:
-        """Return `stall_s` as a number; None where the training's own pace is to say."""
-        return None if isinstance(self.stall_s, str) else self.stall_s
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sections:
     """All sections of a protocol file, by the names that they have in it."""
 
@@ -346,6 +281,7 @@ class Sections:
     evaluate: Evaluate
     metrics: Metrics
     dispatch: Dispatch
+    slurm: Slurm
 
 
 RECORDS: dict[str, type[Any]] = {
@@ -360,6 +296,7 @@ RECORDS: dict[str, type[Any]] = {
     "evaluate": Evaluate,
     "metrics": Metrics,
     "dispatch": Dispatch,
+    "slurm": Slurm,
 }
 
 SEEDS: dict[str, Key] = {

@@ -263,6 +263,16 @@ class StudyPaths:
         return self.folder / "supervisor.json"
 
     @property
+    def jobs(self) -> Path:
+        """The folder of what jobs of a scheduler printed."""
+        return self.folder / "jobs"
+
+    @property
+    def device(self) -> Path:
+        """The record of the model of GPU or processor that all runs are trained on, where they have to be."""
+        return self.folder / "device.json"
+
+    @property
     def supervisors(self) -> Path:
         """Claims of supervisors, of which the one with the highest number holds."""
         return self.folder / "supervisors"

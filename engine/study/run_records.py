@@ -93,6 +93,12 @@ class LostRecord(Record, frozen=True, kw_only=True, tag=1):
     """One line for people."""
 
 
+class DeviceRecord(Record, frozen=True, kw_only=True, tag=1):
+    """device.json: the model of GPU or processor that a study's runs are trained on, where that has to be one."""
+
+    device: str
+
+
 class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The one weight that was moved before the training started, exactly."""
 

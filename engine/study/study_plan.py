@@ -30,6 +30,22 @@ class ProtocolOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """The KEY=VALUE texts that were applied on top of it."""
 
 
+class SlurmSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The settings that say what each job of Slurm asks for; empty where the cluster decides."""
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    time: str = ""
+    gres: str = ""
+    cpus: int = 1
+    mem: str = ""
+    setup: tuple[str, ...] = ()
+    """Lines of shell that run before the worker."""
+    extra: tuple[str, ...] = ()
+    """Further options for sbatch."""
+
+
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings that say where and how a study's runs are trained, and what was measured for those that are auto."""
 
@@ -44,6 +60,11 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     chosen: Chosen
     stall_s: float | None = None
     """Seconds for which a training may stand still before it is ended; 0 for no end, None for what its pace says."""
+    workers: int = 1
+    """Jobs of Slurm that train at once."""
+    slurm: SlurmSettings = SlurmSettings()
+    require_same_device: bool = False
+    """Whether all runs are trained on one model of GPU or processor."""
 
     def fill_in(self) -> DispatchSettings:
         """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""

@@ -23,6 +23,10 @@ class SlotRecord(msgspec.Struct, frozen=True):
     state: SlotState
     message: str | None = None
     """Whom it waits for, or why it was given up."""
+    host: str | None = None
+    """The machine of its worker, where that may be another than the supervisor's."""
+    job: str | None = None
+    """The number of its worker's job in a scheduler's queue."""
 
 
 class SupervisorRecord(Record, frozen=True, kw_only=True, tag=1):

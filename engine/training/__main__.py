@@ -2,7 +2,7 @@
 
 The command line is `python -P -m engine.training` and one of
 
-    worker STUDY --slot NAME [--lease KEY] --session ID   claims and trains runs of a study
+    worker STUDY --slot NAME [--lease KEY] --session ID [--time-left TIME]   claims and trains runs of a study
     selftest STUDY --session ID                           runs a user's own program as its self-test wants
     import                                                reads a request, makes a study of predictions that are there
     similarity STUDY                                      compares the replicas' inner layers
@@ -25,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine.dispatch.executors.slurm_script import parse_duration
 from engine.dispatch.leases import Lease, describe_holder
 from engine.errors import EXIT_USAGE, NondetError
 from engine.study.control import read_control
@@ -32,6 +33,7 @@ from engine.study.paths import StudyPaths
 from engine.study.processes import end_with_parent
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
+from engine.training.time_left import TimeLeft
 
 COMPUTE_ENVIRONMENT = {
     # Each run has one thread: for small networks more slots are faster, and rounding depends on the threads.
@@ -59,7 +61,10 @@ def main() -> int:  # noqa: PLR0911 - a return for each of the processes
     try:
         require_temporary_folder()
         if arguments.command == "worker":
-            return run_worker(StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session)
+            limit_s = parse_duration(arguments.time_left)
+            return run_worker(
+                StudyPaths(arguments.study), arguments.slot, arguments.lease, arguments.session, limit_s=limit_s
+            )
         end_with_parent()
         if arguments.command == "selftest":
             from engine.training.commands.worker import work  # noqa: PLC0415 - only for such studies
@@ -113,6 +118,7 @@ def make_parser() -> argparse.ArgumentParser:
     worker.add_argument("--slot", required=True)
     worker.add_argument("--lease")
     worker.add_argument("--session", required=True)
+    worker.add_argument("--time-left", default="")
     selftest = commands.add_parser("selftest")
     selftest.add_argument("study", type=Path)
     selftest.add_argument("--session", required=True)
@@ -123,12 +129,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str) -> int:
-    """Wait for the slot where it is leased, then train in it until nothing is left to claim.
+def run_worker(
+    paths: StudyPaths, slot: str, lease_key: str | None, session: str, *, limit_s: float | None = None
+) -> int:
+    """Wait for the slot where it is leased, then train in it until nothing is left to claim, or no time for it.
 
     Returns:
         The process's exit status.
     """
+    time_left = TimeLeft.begin(limit_s)
     lease = None if lease_key is None else Lease(lease_key)
     holder = describe_holder(paths)
     while lease is not None and not lease.acquire(holder):
@@ -141,7 +150,7 @@ def run_worker(paths: StudyPaths, slot: str, lease_key: str | None, session: str
         return run_programs(paths, slot=slot, session=session)
     from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
 
-    return work(paths, slot=slot, session=session)
+    return work(paths, slot=slot, session=session, time_left=time_left)
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -16,6 +17,8 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
+
+import torch
 
 from engine.dispatch.endings import record_ends, write_end
 from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
@@ -26,7 +29,8 @@ from engine.study.logs import BoundedLog
 from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
-from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
+from engine.study.records import create_record, find_record
+from engine.study.run_records import AttemptRecord, Cause, DeviceRecord, is_fenced, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
@@ -42,6 +46,7 @@ from engine.training.run_files import (
     write_labels,
 )
 from engine.training.stopping import CONTROL_PERIOD_S, Fenced, Requests, Stopped
+from engine.training.time_left import TimeLeft
 from engine.training.user_functions import check_unchanged, refuse_untrusted
 
 LOG = logging.getLogger(__name__)
@@ -50,18 +55,22 @@ MOST_STATUS = 255
 """The largest exit status of a process."""
 
 
-def work(paths: StudyPaths, *, slot: str, session: str) -> int:
-    """Train what can be claimed of a study, until there is nothing left or the end is asked for.
+def work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft) -> int:
+    """Train what can be claimed of a study, until there is nothing left, no time for it, or the end is asked for.
 
     Returns:
         The process's exit status.
+
+    Raises:
+        NondetError: If the study's device is not there.
     """
-    if read_plan(paths).own_process:
+    plan = read_plan(paths)
+    if plan.own_process:
         return train_apart(
-            lambda: _work(paths, slot=slot, session=session, once=True),
+            lambda: _work(paths, slot=slot, session=session, time_left=time_left, once=True),
             lambda pid, status: _record_copy(paths, session, pid, status),
         )
-    return _work(paths, slot=slot, session=session, once=False)
+    return _work(paths, slot=slot, session=session, time_left=time_left, once=False)
 
 
 def _record_copy(paths: StudyPaths, session: str, pid: int, status: int) -> bool:
@@ -76,8 +85,9 @@ def _record_copy(paths: StudyPaths, session: str, pid: int, status: int) -> bool
     return record_ends(paths, read_plan(paths).order, belongs, status) > 0
 
 
-def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
+def _work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft, once: bool) -> int:
     """Train what can be claimed, or only one run or pack; see `train_apart` for what is returned then."""
+    require_device(read_plan(paths).device)
     requests = Requests(paths)
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -90,7 +100,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     datasets: Datasets = {}
 
     def claim(wanted: Sequence[str] | None = None) -> Claimed | NotTaken:
-        return patiently(lambda: _claim(queue, requests, wanted, slot=slot))
+        return patiently(lambda: _claim(queue, requests, wanted, time_left, slot=slot))
 
     while not requests.terminated:
         try:
@@ -109,14 +119,50 @@ def _work(paths: StudyPaths, *, slot: str, session: str, once: bool) -> int:
     return 0
 
 
-def _claim(queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, *, slot: str) -> Claimed | NotTaken:
-    """Claim the next run of the plan as it stands now, or one of some of its runs."""
+def require_device(kind: str) -> None:
+    """Make sure that there is a device of the kind that the runs are planned for, before any run is claimed.
+
+    Raises:
+        NondetError: If there is none.
+    """
+    if kind == "cuda" and not torch.cuda.is_available():
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        raise NondetError(
+            f"the runs are planned for cuda, and torch finds no GPU on {socket.gethostname()} (CUDA_VISIBLE_DEVICES is "
+            f"{'not set' if seen is None else repr(seen)}): ask for one, as with slurm.gres, or check the driver there"
+        )
+
+
+def require_model(paths: StudyPaths, device: str) -> None:
+    """Make sure that a study is trained on one model of device: that of the first worker.
+
+    Raises:
+        NondetError: If this machine has another.
+    """
+    create_record(paths.device, DeviceRecord(device=device))
+    chosen = find_record(paths.device, DeviceRecord)
+    if chosen is not None and chosen.device != device:
+        raise NondetError(
+            f"{paths.folder}: is trained on {chosen.device}, and {socket.gethostname()} has {device}, which "
+            "dispatch.require_same_device rules out: ask for the same model, as with slurm.gres or slurm.extra"
+        )
+
+
+def _claim(
+    queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, time_left: TimeLeft, *, slot: str
+) -> Claimed | NotTaken:
+    """Claim the next run of the plan as it stands now, or one of some of its runs, that can end in time."""
     plan = read_plan(queue.paths)
     control = requests.look()
     if control.cancelled:
         return NotTaken.NOTHING_LEFT
+    record = describe_attempt(queue.session, slot)
+    if plan.dispatch.require_same_device:
+        require_model(queue.paths, record.device)
+    if wanted is None:
+        wanted = time_left.choose(queue.paths, plan)
     with explain_write_errors(queue.paths.runs):
-        taken = queue.claim_next(plan, control=control, record=describe_attempt(queue.session, slot), wanted=wanted)
+        taken = queue.claim_next(plan, control=control, record=record, wanted=wanted)
     return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 

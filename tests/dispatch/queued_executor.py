@@ -13,7 +13,7 @@ from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, Wor
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.visible import Gpu
 from engine.recipe import DeviceType
-from engine.study.paths import AttemptPaths
+from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.run_records import AttemptRecord
 
 FULL = "waiting: the partition is full"
@@ -85,6 +85,12 @@ class QueuedExecutor:
 
     def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
         return {}
+
+    def end_attempt(self, record: AttemptRecord) -> None:
+        pass
+
+    def describe_submission(self, paths: StudyPaths) -> str | None:
+        return None
 
     def start_job(self, job: Job) -> Queued:
         self.jobs.append(job.arguments[0] if job.on_device else job.module)

@@ -71,6 +71,12 @@ class Staff:
     def judge(self, attempts: Mapping[AttemptPaths, AttemptRecord]) -> Mapping[AttemptPaths, str]:
         return {}
 
+    def end_attempt(self, record: AttemptRecord) -> None:
+        pass
+
+    def describe_submission(self, paths: StudyPaths) -> str | None:
+        return None
+
     def start_job(self, job: Job) -> Scripted:
         return Scripted(status=0)
 

@@ -34,7 +34,7 @@ def test_listed_name_is_allowed_and_a_mistyped_one_is_told_apart(name: str) -> N
 
 def test_names_of_a_key_are_those_of_its_catalog() -> None:
     assert find_key("protocol.reference").check.names == list_tables()
-    assert find_key("dispatch.executor").check.names == ("local",)
+    assert find_key("dispatch.executor").check.names == ("local", "slurm")
     assert find_key("train.lr").check.names == ()
     assert set(SECTIONS["seeds"]) == {name for name, source in SOURCES.items() if source.has_base_seed}
 

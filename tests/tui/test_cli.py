@@ -54,7 +54,7 @@ WRONG = {
     "mistyped command with options": (["repotr", "x", "--format", "json"], "did you mean report?"),
     "mistyped choice": (["report", "x", "--format", "latx"], "did you mean latex?"),
     "help on nothing": (["help", "chekc"], "did you mean check?"),
-    "unknown command of a pipe": (["frobnicate"], "valid: check, ls, status, cancel, report"),
+    "unknown command of a pipe": (["frobnicate"], "valid: check, ls, status, cancel, worker, report"),
     "long word": (["n" * 5000], "which no path can have"),
     "long study": (["status", "n" * 5000], "which no path can have"),
     "long store": (["ls", "--store", "n" * 5000], "which no path can have"),

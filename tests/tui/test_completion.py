@@ -18,6 +18,7 @@ COMMANDS = {
     "ls",
     "status",
     "cancel",
+    "worker",
     "report",
     "compare",
     "plan",

@@ -132,7 +132,8 @@ class Follower:
             record = find_record(attempts[-1].attempt, AttemptRecord) if attempts else None
             if record is None:
                 return "?"
-            self._slots[key] = printable(record.slot)
+            where = record.slot if record.job is None else f"{record.slot} {record.owner.host}"
+            self._slots[key] = printable(where)
         return self._slots[key]
 
     def _read_metrics(self) -> dict[str, ArmMeasures]:

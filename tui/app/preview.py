@@ -27,6 +27,7 @@ from tui.app.listed_files import read_head
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
 from tui.text.format import UNICODE, format_seconds
+from tui.text.places import count_places
 
 
 @dataclass(frozen=True)
@@ -206,8 +207,7 @@ def describe_work(preview: ProtocolPreview) -> list[str]:
     if preview.left == 0:
         rows.append("nothing is left to train")
     else:
-        places = f"{len(preview.places)} {'slot' if len(preview.places) == 1 else 'slots'}"
-        where = f"on {places} ({', '.join(preview.places[:2])}{' …' if len(preview.places) > 2 else ''})"
+        where = f"on {count_places(preview.places)}"
         pace = "for how long is known once a run is done; t in the builder times an epoch"
         rows.append(f"{where}: " + (pace if preview.seconds is None else f"about {format_seconds(preview.seconds)}"))
     if preview.code:

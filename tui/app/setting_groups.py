@@ -11,7 +11,7 @@ _SECTIONS = {
     "Model": ("model", "trust"),
     "Training": ("train", "lowlevel", "bit"),
     "Seeds": ("seeds",),
-    "Dispatch: where and how it is trained": ("dispatch",),
+    "Dispatch: where and how it is trained": ("dispatch", "slurm"),
     "Measures": ("metrics", "evaluate"),
 }
 

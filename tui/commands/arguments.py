@@ -21,6 +21,7 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui ls [--store DIR] [--json]
        nondet-tui status STUDY [--store DIR] [--json]
        nondet-tui cancel STUDY [--store DIR]
+       nondet-tui worker STUDY [--store DIR] [--time-left TIME]
        nondet-tui report STUDY [--store DIR] [--out DIR]
                   [--format table|markdown|latex|csv|json|html]
        nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
@@ -103,7 +104,7 @@ def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
     if name == "check":
         parser.add_argument("protocol", metavar="PROTOCOL.toml")
         add_overrides(parser)
-    elif name in ("status", "cancel", "report"):
+    elif name in ("status", "cancel", "report", "worker"):
         parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
     if name == "report":
         from tui.text.report import FORMATS
@@ -137,6 +138,8 @@ def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
         parser.add_argument("arms", metavar="ARM=PATH", nargs="+", help="an arm's name, and its file or folder of runs")
         parser.add_argument("--labels", metavar="FILE", help="true classes (default: a labels file beside the runs)")
         parser.add_argument("--kind", choices=KINDS, default="logits", help="what the files hold (default: logits)")
+    if name == "worker":
+        parser.add_argument("--time-left", metavar="TIME", default="", help="until it has to end, e.g. 08:00:00")
     if name in ("ls", "status"):
         parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
     if name == "help":

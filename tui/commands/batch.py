@@ -41,6 +41,7 @@ from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_results, print_text
 from tui.commands.progress import describe_plainly, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
+from tui.text.places import list_reasons
 
 PERIOD_S = 0.25
 MAX_PERIOD_S = 2.0
@@ -269,7 +270,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
             live.update(picture, refresh=True)
         else:
             tell_plainly(viewer, snapshot)
-            tell_warnings(viewer, warn(viewer.paths))
+            tell_warnings(viewer, [*warn(viewer.paths), *list_reasons(snapshot.slots)])
         code = judge(viewer, snapshot)
         if code is not None:
             return code, snapshot

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.catalog.modules import find_file
+from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import done_runs, find_folder, search_path
 from engine.dispatch.start import preparing
 from engine.errors import EXIT_OK, StudyError
@@ -61,6 +62,9 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
         print_text(console, line)
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
+    submitted = open_executor(protocol.dispatch).describe_submission(paths)
+    if submitted is not None:
+        print_text(console, f"submitted for each of the {slots} workers, with sbatch:\n{submitted}")
     for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
         print_text(console, f"note: {line}")
     return EXIT_OK
@@ -110,7 +114,7 @@ def note_program(protocol: Protocol) -> list[str]:
 
 
 def describe_code(protocol: Protocol) -> list[str]:
-    """Return a line that names the files of the user's that will be imported, none where there are none.
+    """Return lines that name the files of the user's that will be imported, and the shell's lines of each job.
 
     It is written before that happens: the code of a module may take its time, or do anything.
     """
@@ -120,7 +124,10 @@ def describe_code(protocol: Protocol) -> list[str]:
     arms = [arm for arm in protocol.arms if arm.ensemble is None]
     targets = dict.fromkeys(part.target for arm in arms for part in (arm.data, arm.model) if part.target is not None)
     files = dict.fromkeys(_name_code(target, search_path(protocol)) for target in targets)
-    return [f"runs code of {printable(', '.join(files))}, imported now; Ctrl-C ends it"] if files else []
+    lines = [f"runs code of {printable(', '.join(files))}, imported now; Ctrl-C ends it"] if files else []
+    if protocol.dispatch.executor == "slurm" and protocol.dispatch.slurm.setup:
+        lines.append(f"runs on the cluster: {printable('; '.join(protocol.dispatch.slurm.setup))}")
+    return lines
 
 
 def _name_code(target: str, folders: tuple[Path, ...]) -> str:

@@ -26,6 +26,7 @@ from tui.commands.output import describe_repair, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 from tui.text.notes import format_tags, list_said
+from tui.text.places import list_places
 
 KILL_TIMEOUT_S = 5.0
 """How long a process that was killed may take to be gone."""
@@ -109,7 +110,12 @@ def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
         print_text(console, line)
     print_text(console, format_summary(snapshot, symbols, named=False))
     console.print(draw_arms(snapshot, symbols, width=console.width))
-    for line in (*_running_lines(snapshot), *find_obstacles(snapshot), *_damage_lines(paths, snapshot)):
+    for line in (
+        *list_places(snapshot.slots),
+        *_running_lines(snapshot),
+        *find_obstacles(snapshot),
+        *_damage_lines(paths, snapshot),
+    ):
         print_text(console, line)
     for text in failures.values():
         print_text(console, text)

@@ -13,6 +13,7 @@ from engine.study.run_state import STALE_AFTER_S
 from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
+from tui.text.places import list_waits
 from tui.text.tables import choose_head
 
 BAR_WIDTH = 18
@@ -103,7 +104,7 @@ def find_obstacles(snapshot: StudySnapshot) -> list[str]:
     supervisor = snapshot.supervision.obstacle
     note = None if snapshot.supervisor is None or not snapshot.supervised else snapshot.supervisor.note
     lines = [printable(text) for text in (supervisor, note) if text]
-    lines += [f"slot {slot.name}: {printable(slot.message)}" for slot in snapshot.slots if slot.message]
+    lines += list_waits(snapshot.slots)
     return lines + describe_silent_runs(snapshot)
 
 

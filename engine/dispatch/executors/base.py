@@ -19,6 +19,29 @@ from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.run_records import AttemptRecord
 
 
+class SlurmWanted(Protocol):
+    """Says what each job of Slurm asks for; empty where the cluster decides."""
+
+    @property
+    def partition(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def qos(self) -> str: ...
+    @property
+    def time(self) -> str: ...
+    @property
+    def gres(self) -> str: ...
+    @property
+    def cpus(self) -> int: ...
+    @property
+    def mem(self) -> str: ...
+    @property
+    def setup(self) -> Sequence[str]: ...
+    @property
+    def extra(self) -> Sequence[str]: ...
+
+
 class Wanted(Protocol):
     """Asks an executor, by its name, for workers on some devices: a protocol's dispatch does, and a study's plan."""
 
@@ -28,6 +51,10 @@ class Wanted(Protocol):
     def devices(self) -> tuple[str, ...] | str: ...
     @property
     def slots_per_device(self) -> int | str: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def slurm(self) -> SlurmWanted: ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +74,10 @@ class WorkerState:
     state: Literal["starting", "training", "waiting"]
     message: str | None = None
     """What it waits for, in words."""
+    host: str | None = None
+    """The machine that it runs on, where that is another; None where it is not known."""
+    job: str | None = None
+    """The number of its job in a queue."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +170,14 @@ class Executor(Protocol):
         Args:
             attempts: Those whose processes cannot be asked, with who makes them.
         """
+        ...
+
+    def end_attempt(self, record: AttemptRecord) -> None:
+        """End the worker that makes an attempt, and whose process cannot be asked, as far as that is possible."""
+        ...
+
+    def describe_submission(self, paths: StudyPaths) -> str | None:
+        """Return what would be submitted to a scheduler for each place of a study; None where nothing is."""
         ...
 
     def start_job(self, job: Job) -> WatchedJob:

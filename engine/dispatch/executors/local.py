@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from engine.dispatch.children import poll_group, start_detached, stop_group
@@ -28,7 +29,7 @@ from engine.dispatch.visible import Gpu
 from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
 from engine.study.beats import WORTH_TELLING_S
-from engine.study.paths import AttemptPaths
+from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.run_records import AttemptRecord
 
 MOST_SLOTS_PER_GPU = 8
@@ -38,6 +39,8 @@ LOG = logging.getLogger(__name__)
 
 PIPES_S = 3.0
 """How long the output of a job that has ended is waited for."""
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 MOST_TRIAL_S = 3600.0
 """How long a job that is waited for may take at most, unless the protocol lets trainings stand still for longer."""
@@ -110,6 +113,14 @@ class LocalJob:
     def obstacle(self) -> str | None:
         """Say how long the job has done nothing; None where that is not worth telling."""
         return self.watch.obstacle
+
+
+def start_here(job: Job, environment: Mapping[str, str] = NO_VARIABLES) -> LocalJob:
+    """Start a job on this machine, with some variables more than this process has."""
+    mark = make_mark()
+    variables = dict(os.environ) | dict(environment) | {VARIABLE: mark}
+    process = subprocess.Popen(job.command, stdin=subprocess.DEVNULL, cwd="/", env=variables, process_group=0)
+    return LocalJob(process, JobWatch(process.pid, job.stall_s, job.beat), mark)
 
 
 @dataclass(frozen=True)
@@ -200,12 +211,16 @@ class LocalExecutor:
         """Know nothing: processes of this machine are asked themselves."""
         return {}
 
+    def end_attempt(self, record: AttemptRecord) -> None:
+        """Do nothing: a process that cannot be asked is not this machine's."""
+
+    def describe_submission(self, paths: StudyPaths) -> str | None:
+        """Return None: nothing is submitted."""
+        return None
+
     def start_job(self, job: Job) -> LocalJob:
         """Start a job on the first device, or without one; no slot is leased for it."""
-        mark = make_mark()
-        environment = self._environment(job, mark)
-        process = subprocess.Popen(job.command, stdin=subprocess.DEVNULL, cwd="/", env=environment, process_group=0)
-        return LocalJob(process, JobWatch(process.pid, job.stall_s, job.beat), mark)
+        return start_here(job, self.slots[0].environment if job.on_device else {})
 
     def run_job(self, job: Job, text: str) -> JobOutput:
         """Run a job on the first device, or without one, to its end; no slot is leased for it."""

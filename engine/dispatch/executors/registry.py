@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from engine.dispatch.executors.base import Executor, Wanted
 from engine.dispatch.executors.local import open_local
+from engine.dispatch.executors.slurm import open_slurm
 
 OPENERS: dict[str, Callable[[Wanted], Executor]] = {
     "local": open_local,
+    "slurm": open_slurm,
 }
 """Name → what makes the executor of a protocol or of a study."""
 

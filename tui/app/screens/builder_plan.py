@@ -17,6 +17,7 @@ from tui.app.preview import ProtocolPreview
 from tui.app.screens.builder_lines import EMPTY, FAULT, warning_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, format_bytes, format_seconds
+from tui.text.places import count_places
 
 
 def title_text(document: Document, name: str, *, saved: str, state: tuple[str, str], place: str, width: int) -> Text:
@@ -108,8 +109,7 @@ def plan_lines(
     for text in warnings:
         lines += style_lines(text, width, warning_style(theme), indent="    ")
     if preview is not None:
-        places = f"{len(preview.places)} {'slot' if len(preview.places) == 1 else 'slots'}"
-        cost = [f"on {places} ({', '.join(preview.places[:4])}{' …' if len(preview.places) > 4 else ''})"]
+        cost = [f"on {count_places(preview.places, shown=4)}"]
         if estimate is not None and preview.left:
             cost.insert(0, f"{describe_time(estimate)}, {format_bytes(estimate.disk)} on disk")
         lines += style_lines(" · ".join((*cost, f"into {folder}")), width, "", indent="  ")

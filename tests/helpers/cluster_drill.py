@@ -1,0 +1,288 @@
+"""Disturbs studies on a simulated cluster, one at a time and in one way each, and counts what came of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.real_study import COMMAND, HEAD, Study, kill, protocol_text, stop_everything
+from tests.helpers.slurm_cluster import Cluster
+
+EPOCHS = 120
+PATIENCE_S = 240.0
+OFF_S = 3600
+"""By how much a wrong clock is wrong."""
+
+SHIFTED_CLOCK = f"import time\n_real = time.time\ntime.time = lambda: _real() + {OFF_S}\n"
+"""A module that Python imports at its start: clocks of processes cannot be told apart otherwise on one kernel."""
+
+SETTINGS = """\
+executor = "slurm"
+workers = 3
+[slurm]
+cpus = 4
+time = "30"
+"""
+
+
+@dataclass
+class Outcome:
+    """Holds what one drill left."""
+
+    drill: str
+    lost: int = 0
+    """Runs without a result."""
+    doubled: int = 0
+    """Runs that two attempts trained to their last epoch."""
+    mixed: int = 0
+    """Runs whose files are not those of an undisturbed study, or not of one attempt."""
+    noticed_s: float | None = None
+    """Seconds from the disturbance until the study knew of it."""
+    attempts: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Drill:
+    """A study on a cluster, and the commands that follow it."""
+
+    cluster: Cluster
+    folder: Path
+    viewers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def study(self) -> Study:
+        return Study(self.folder / "small.toml", self.folder / "store")
+
+    def write(self, extra: str = "") -> None:
+        self.folder.mkdir(parents=True)
+        head = HEAD.replace("slots_per_device = 2\n", "").replace("epochs = 6", f"epochs = {EPOCHS}")
+        self.study.file.write_text(protocol_text(head=head + SETTINGS + extra))
+
+    def start(self, *, host: str | None = None, shifted: bool = False) -> None:
+        """Follow the study from a machine of a name; its leases are its own, as those of a machine are."""
+        environment = dict(os.environ) | self.cluster.environment
+        environment["NONDET_LEASES"] = str(self.folder / f"leases-{host}")
+        if shifted:
+            (self.folder / "clock").mkdir()
+            (self.folder / "clock" / "sitecustomize.py").write_text(SHIFTED_CLOCK)
+            environment["PYTHONPATH"] = f"{self.folder / 'clock'}:{environment.get('PYTHONPATH', '')}"
+        named = ["unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host] if host else []
+        command = [*named, *COMMAND, "--batch", str(self.study.file), "--store", str(self.study.store)]
+        with (self.folder / f"batch-{len(self.viewers)}.txt").open("wb") as output:
+            started = subprocess.Popen(
+                command, stdout=output, stderr=output, start_new_session=True, env=environment, cwd="/"
+            )
+        self.viewers.append(started)
+
+    def attempts(self) -> dict[Path, dict[str, Any]]:
+        files = sorted(self.study.folder.glob("runs/*/attempts/[0-9]*/attempt.json"))
+        return {file.parent: json.loads(file.read_text()) for file in files}
+
+    def pick(self) -> tuple[Path, dict[str, Any]]:
+        """Wait for three workers at work; return an attempt of one of them that has begun to train."""
+
+        def find() -> tuple[Path, dict[str, Any]] | None:
+            made = self.attempts()
+            busy = [
+                one
+                for one in made.items()
+                if not (one[0].parents[1] / "result.json").exists() and (one[0] / "epochs.jsonl").exists()
+            ]
+            hosts = {record["owner"]["host"] for record in made.values()}
+            return busy[0] if busy and len(hosts) == 3 else None
+
+        return self.wait_for(find)
+
+    def wait_for(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            time.sleep(0.02)
+        raise TimeoutError(f"not seen within {timeout_s:.0f} s; see {self.folder}")
+
+    def notice(self, attempt: Path) -> float:
+        """Return the seconds until somebody knows that an attempt has ended."""
+        began = time.monotonic()
+        run = attempt.parents[1]
+        known = (attempt / "lost.json", attempt / "exit.json", run / "result.json")
+        self.wait_for(lambda: any(file.exists() for file in known))
+        return time.monotonic() - began
+
+    def finish(self, outcome: Outcome) -> None:
+        for viewer in self.viewers:
+            status = viewer.wait(PATIENCE_S)
+            if status:
+                outcome.notes.append(f"exit code {status}")
+
+    def close(self) -> None:
+        for viewer in self.viewers:
+            if viewer.poll() is None:
+                viewer.kill()
+                viewer.wait()
+        stop_everything(self.study)
+
+
+def kill_worker(drill: Drill, outcome: Outcome) -> None:
+    attempt, record = drill.pick()
+    kill([record["owner"]["pid"]])
+    outcome.noticed_s = drill.notice(attempt)
+
+
+def kill_supervisor(drill: Drill, outcome: Outcome) -> None:
+    drill.pick()
+    first = drill.study.supervisor()
+    kill([first])
+    began = time.monotonic()
+    drill.wait_for(lambda: drill.study.supervisor() not in (None, first))
+    outcome.noticed_s = time.monotonic() - began
+
+
+def kill_node(drill: Drill, outcome: Outcome) -> None:
+    """The process that trains is an orphan: nobody ends it until the node's daemon is back."""
+    attempt, record = drill.pick()
+    node = record["owner"]["host"]
+    drill.cluster.kill(f"slurmd-{node}")
+    outcome.noticed_s = drill.notice(attempt)
+    drill.cluster.start_node(node)
+
+
+def preempt(drill: Drill, outcome: Outcome) -> None:
+    attempt, record = drill.pick()
+    node = record["owner"]["host"]
+    script = f"#!/bin/bash\n#SBATCH -p urgent -w {node} -c 4 -o /dev/null\nsleep 3\n"
+    drill.cluster.run("sbatch", text=script)
+    outcome.noticed_s = drill.notice(attempt)
+
+
+def reach_limit(drill: Drill, outcome: Outcome) -> None:
+    attempt, record = drill.pick()
+    number = record["job"].partition(".")[0]
+    drill.cluster.run("scontrol", "update", f"JobId={number}", "TimeLimit=1")
+    outcome.noticed_s = drill.notice(attempt)
+
+
+def cancel_job(drill: Drill, outcome: Outcome) -> None:
+    attempt, record = drill.pick()
+    drill.cluster.run("scancel", record["job"].partition(".")[0])
+    outcome.noticed_s = drill.notice(attempt)
+
+
+def stop_controller(drill: Drill, outcome: Outcome) -> None:
+    drill.pick()
+    drill.cluster.kill("slurmctld")
+    time.sleep(20.0)
+    drill.cluster.start_controller()
+
+
+def close_store(drill: Drill, outcome: Outcome) -> None:
+    drill.pick()
+    store = str(drill.study.store)
+    subprocess.run(["mount", "--bind", store, store], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
+        time.sleep(10.0)
+        subprocess.run(["mount", "-o", "remount,rw,bind", store], check=True)
+        for viewer in drill.viewers:
+            viewer.wait(PATIENCE_S)
+    finally:
+        subprocess.run(["umount", "--lazy", store], check=True)
+
+
+def start_twice(drill: Drill, outcome: Outcome) -> None:
+    drill.start(host="login2")
+    claims = drill.wait_for(lambda: list(drill.study.folder.glob("supervisors/[0-9]*")))
+    drill.pick()
+    claims = list(drill.study.folder.glob("supervisors/[0-9]*"))
+    if len(claims) != 1:
+        outcome.notes.append(f"{len(claims)} supervisors")
+
+
+def do_nothing(drill: Drill, outcome: Outcome) -> None:
+    drill.pick()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to disturb a study, and how it is started for that."""
+
+    disturb: Callable[[Drill, Outcome], None]
+    host: str | None = None
+    shifted: bool = False
+
+
+KINDS = {
+    "kill a worker": Kind(kill_worker),
+    "kill the supervisor": Kind(kill_supervisor),
+    "kill a node's daemon": Kind(kill_node),
+    "preempt": Kind(preempt),
+    "time limit": Kind(reach_limit),
+    "scancel": Kind(cancel_job),
+    "controller down 20 s": Kind(stop_controller),
+    "store read-only 10 s": Kind(close_store),
+    "two login nodes": Kind(start_twice, host="login1"),
+    "clock off by an hour": Kind(do_nothing, host="login1", shifted=True),
+}
+
+
+def run_drill(name: str, cluster: Cluster, folder: Path, reference: dict[str, tuple[str, str]]) -> Outcome:
+    """Disturb one study in a way, wait for its end, and count."""
+    outcome, kind = Outcome(name), KINDS[name]
+    drill, began = Drill(cluster, folder), time.monotonic()
+    drill.write()
+    try:
+        drill.start(host=kind.host, shifted=kind.shifted)
+        kind.disturb(drill, outcome)
+        drill.finish(outcome)
+    except (TimeoutError, subprocess.SubprocessError) as error:
+        outcome.notes.append(str(error))
+    finally:
+        drill.close()
+    outcome.seconds = time.monotonic() - began
+    count(drill.study, reference, outcome)
+    return outcome
+
+
+def count(study: Study, reference: dict[str, tuple[str, str]], outcome: Outcome) -> None:
+    """Compare what a study left with an undisturbed one."""
+    outcome.attempts = sum(study.attempts().values())
+    for run, digests in reference.items():
+        folder = study.folder / "runs" / run
+        if not (folder / "result.json").exists():
+            outcome.lost += 1
+            continue
+        result = json.loads((folder / "result.json").read_text())
+        found = tuple(
+            hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("model.safetensors", "predictions.npy")
+        )
+        told = (result["weights_sha256"], result["predictions_sha256"])
+        outcome.mixed += not found == told == tuple(digests)
+        ends = [read_last_epoch(file) for file in folder.glob("attempts/[0-9]*/epochs.jsonl")]
+        outcome.doubled += sum(epoch == EPOCHS for epoch in ends) > 1
+
+
+def read_last_epoch(file: Path) -> int:
+    lines = file.read_text().splitlines()
+    return json.loads(lines[-1])["epoch"] if lines else 0
+
+
+@contextmanager
+def without_hangup() -> Generator[None]:
+    """Let the drill go on when its terminal goes."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

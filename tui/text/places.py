@@ -1,0 +1,50 @@
+"""Says in words where runs are trained: in slots of this machine, or in jobs of a cluster and on which machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.protocol.faults import printable
+from engine.study.supervisor_record import SlotRecord
+
+SHOWN = 3
+"""Places that are named one by one."""
+
+
+def count_places(names: Sequence[str], *, shown: int = 2) -> str:
+    """Say how many places an executor has, and the names of the first ones."""
+    if all(name.startswith("slurm:") for name in names):
+        return f"{len(names)} {'job' if len(names) == 1 else 'jobs'} of Slurm, waiting in its queue not counted"
+    places = f"{len(names)} {'slot' if len(names) == 1 else 'slots'}"
+    return f"{places} ({', '.join(names[:shown])}{' …' if len(names) > shown else ''})"
+
+
+def list_places(slots: Sequence[SlotRecord]) -> list[str]:
+    """Return a line for each place that has a job: its number, its machine and what it does."""
+    return [
+        f"{printable(slot.name)}: {slot.state}{f' on {printable(slot.host)}' if slot.host else ''}, "
+        f"job {printable(slot.job)}"
+        for slot in slots
+        if slot.job is not None
+    ]
+
+
+def list_reasons(slots: Sequence[SlotRecord]) -> list[str]:
+    """Return what places wait for, each reason once and without the places' names."""
+    return list(dict.fromkeys(printable(slot.message) for slot in slots if slot.message))
+
+
+def list_waits(slots: Sequence[SlotRecord]) -> list[str]:
+    """Return a line for each thing that places wait for, with their names."""
+    waits: dict[str, list[str]] = {}
+    for slot in slots:
+        if slot.message:
+            waits.setdefault(printable(slot.message), []).append(printable(slot.name))
+    return [f"{_name(names)}: {message}" for message, names in waits.items()]
+
+
+def _name(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"slot {names[0]}"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"slots {', '.join(names[:SHOWN])}{more}"
