@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special, stats
 
+from engine.metrics.arm_comparison import measure_disputes
 from engine.metrics.contrasts import (
     Variance,
     count_replicas,
@@ -83,6 +84,20 @@ def cover_test_set(world: Rivals, trials: int, *, paired: bool = False) -> Rates
         low, high = difference_interval(*figures, paired=paired)
         half = 1.96 * np.sqrt(difference_variance(*figures, paired=paired).value)
         hits += np.array([abs(mean_difference(*figures) - truth) <= half, low <= truth <= high])
+    return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
+
+
+def cover_excess(world: Rivals, trials: int, *, paired: bool = False) -> Rates:
+    """Cover what equal arms disagree on beyond their own, 0: with pairs as independent, and with the jackknife."""
+    hits = np.zeros(2)
+    for (one, other), _ in world.draw(np.random.default_rng(SEED), trials):
+        right = [(scores > 0).astype(int) for scores in (one, other)]
+        found = measure_disputes(right[0], right[1], 2, paired=paired)
+        assert found is not None
+        assert found.excess_ci is not None
+        apart = 100.0 * (right[0][:, None] != right[1][None]).mean(axis=2)
+        half = 1.96 * float(apart.std()) / np.sqrt(apart.size)
+        hits += np.array([abs(found.excess) <= half, found.excess_ci[0] <= 0 <= found.excess_ci[1]])
     return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
 
 
@@ -170,6 +185,15 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
     "difference on new examples (the interval of this test set → replicas × examples)": (
         (3, 5, 10, 20),
         _each_world(cover_examples),
+    ),
+    "disagreement beyond equal arms' own (pairs as independent → jackknife)": (
+        (3, 5, 10, 20),
+        {
+            "quality varies": _rivals(cover_excess, Rivals(own=0.0, quality=0.3)),
+            "quality varies much": _rivals(cover_excess, Rivals(own=0.0, quality=1.0)),
+            "beside 20 replicas": _rivals(cover_excess, Rivals(own=0.0, quality=0.3), beside=20),
+            "paired by seed": _rivals(cover_excess, Rivals(own=0.0, quality=0.3, shared=0.9), paired=True),
+        },
     ),
     "P(A > B) (bootstrap of pairs → log odds)": (
         (3, 5, 10, 20, 29, 50),
