@@ -61,8 +61,9 @@ class Estimate:
 
 
 def list_workloads(plan: Plan) -> list[Workload]:
-    """Return each workload of a plan once."""
-    return list(dict.fromkeys(find_workload(recipe) for recipe in plan.recipes.values()))
+    """Return each workload of a plan once; of a user's own program nothing is tried out but by its self-test."""
+    trained = [recipe for recipe in plan.recipes.values() if recipe.command is None]
+    return list(dict.fromkeys(find_workload(recipe) for recipe in trained))
 
 
 def find_workload(recipe: Recipe) -> Workload:
@@ -102,7 +103,8 @@ def estimate(plan: Plan, preview: ProtocolPreview, timing: Timing) -> Estimate |
 
 def may_time_unasked(protocol: Protocol, preview: ProtocolPreview) -> bool:
     """Tell whether timing runs nobody's code, downloads nothing and tries nothing out."""
-    return not preview.code and not preview.missing and not preview.own_data and protocol.dispatch.pack != "auto"
+    theirs = preview.code or preview.own_data or protocol.command is not None
+    return not theirs and not preview.missing and protocol.dispatch.pack != "auto"
 
 
 def time_plan(protocol: Protocol, plan: Plan, store: Path, *, choose: bool) -> Timing:

@@ -154,7 +154,8 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
     paths = find_folder(protocol, store=str(store))
     results = {run: result for run in plan.recipes if (result := read_result(paths.run(run))) is not None}
     pace_s = sum(result.seconds for result in results.values()) / len(results) if results else None
-    epochs = [recipe.train.epochs for recipe in plan.recipes.values()]
+    command = protocol.command
+    epochs = [recipe.train.epochs if command is None else command.epochs for recipe in plan.recipes.values()]
     left = len(plan.recipes) - len(results)
     return ProtocolPreview(
         protocol.name,
@@ -167,13 +168,16 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
         places=places,
         seconds=None if pace_s is None else pace_s * left / max(1, min(len(places), left)),
         missing=_find_missing(plan, protocol),
-        own_data=any(recipe.data.target is not None for recipe in plan.recipes.values()),
+        own_data=command is not None or any(recipe.data.target is not None for recipe in plan.recipes.values()),
         code=_name_code(plan),
     )
 
 
 def _name_workload(plan: Plan) -> str:
     """Name the networks and the data of a plan."""
+    programs = {" ".join(recipe.command.words) for recipe in plan.recipes.values() if recipe.command is not None}
+    if programs:
+        return printable(f"your program: {', '.join(programs)}")
     models, data = (
         list(dict.fromkeys(names))
         for names in (

@@ -15,7 +15,7 @@ from tui.html.curves import MOST_BANDS, draw_lines, list_means, list_onsets, lis
 from tui.html.forest import draw_forest, list_rows
 from tui.html.layers import MOST_ARMS, MOST_LAYERS, MOST_REPLICAS, draw_heat, list_shown_layers
 from tui.text.format import UNICODE, format_interval, format_number, format_seconds
-from tui.text.tables import arm_name, make_columns
+from tui.text.tables import arm_name, pick_columns
 from tui.text.text_figures import SIMILARITY_NOTES, make_onset_columns
 
 MOST_DRAWN = 40
@@ -75,7 +75,7 @@ def draw_forests(data: StudyData) -> Drawn:
     """Draw every measure of the table with its intervals."""
     arms = list(enumerate(data.arms))[:MOST_DRAWN]
     figures: list[Figure] = []
-    for column in make_columns(UNICODE, text=data.plan.text):
+    for column in pick_columns(data.arms, UNICODE):
         rows = list_rows(arms, column, data.plan.reference)
         if rows:
             zero, bounds = wants_zero(column.measure), column.measure.bounds

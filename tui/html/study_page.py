@@ -35,11 +35,11 @@ from tui.text.tables import (
     Column,
     arm_name,
     head_columns,
-    make_columns,
     make_notes,
     make_published_notes,
     make_rows,
     note_sharing,
+    pick_columns,
 )
 from tui.text.text_figures import CROSSED_NOTES, list_first_epochs
 
@@ -82,7 +82,7 @@ def make_study_page(data: StudyData) -> str:
             "said": "\n".join(data.said),
             "facts": list_facts(data),
             "answers": make_sentences(data),
-            "measures": tabulate(data, LEGEND, make_columns(UNICODE, text=plan.text), reference=plan.reference),
+            "measures": tabulate(data, LEGEND, pick_columns(data.arms, UNICODE), reference=plan.reference),
             "published": plan.reference is not None,
             "forests": forests,
             "spreads": spreads,

@@ -89,13 +89,18 @@ def _describe_training(origin: Origin) -> list[tuple[str, str]]:
     ]
 
 
-def _describe_control(arms: Iterable[ArmMeasures]) -> list[tuple[str, str]]:
+def _compare(arm: ArmMeasures) -> str:
+    """Say whether an arm's replicas are the same: by their weights, or by the predictions of a user's own program."""
+    if arm.identical_weights is None and arm.identical_predictions is not None:
+        return "identical predictions" if arm.identical_predictions else "DIFFERENT predictions"
     said = {True: "identical weights", False: "DIFFERENT weights", None: "weights that cannot be compared"}
-    return [
-        (arm_name(arm), f"{plural(arm.n, 'replica')} with {said[arm.identical_weights]}")
-        for arm in arms
-        if is_control(arm)
-    ] or [("control", "there is none")]
+    return said[arm.identical_weights]
+
+
+def _describe_control(arms: Iterable[ArmMeasures]) -> list[tuple[str, str]]:
+    return [(arm_name(arm), f"{plural(arm.n, 'replica')} with {_compare(arm)}") for arm in arms if is_control(arm)] or [
+        ("control", "there is none")
+    ]
 
 
 def _describe_data(origin: Origin) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from engine.protocol.checks import is_table
-from engine.recipe import Recipe
+from engine.recipe import CommandRecipe, Recipe
 from tui.text.format import MISSING
 
 COMPARED = ("data", "model", "train", "evaluate", "device")
@@ -15,11 +15,21 @@ COMPARED = ("data", "model", "train", "evaluate", "device")
 
 def list_settings(recipe: Recipe, parts: Sequence[str] = COMPARED) -> dict[str, object]:
     """Return the settings in some parts of a recipe by their names in the protocol, as "train.epochs"."""
+    if recipe.command is not None:
+        return _list_command(recipe.command) | {"device": recipe.device}
     content: dict[str, object] = asdict(recipe)
     found: dict[str, object] = {}
     for part in parts:
         found |= _flatten(part, content[part])
     return found
+
+
+def _list_command(command: CommandRecipe) -> dict[str, object]:
+    """Return the settings of a user's own program: its words, its environment, its files, and an arm's arguments."""
+    named = {f"arguments.{name}": value for name, value in command.arguments}
+    named |= {f"command.environment.{name}": value for name, value in command.environment}
+    digest = None if command.files_sha256 is None else command.files_sha256[:12]
+    return {"command.run": " ".join(command.words), "command.files": digest, "command.kind": command.kind, **named}
 
 
 def _flatten(name: str, value: object) -> dict[str, object]:

@@ -16,11 +16,11 @@ from tui.text.disputes import NOTES, explain_absence, list_disputes, make_disput
 from tui.text.tables import (
     NOT_ISOLATED,
     arm_name,
-    choose_columns,
     make_interval_notes,
     make_notes,
     make_published_notes,
     make_rows,
+    pick_columns,
 )
 
 Figure = float | list[float] | None
@@ -57,7 +57,7 @@ def list_numbers() -> tuple[str, ...]:
 
 def format_markdown(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
     """Write a table for a README or an issue, with the notes as a list."""
-    columns = choose_columns(arms)
+    columns = pick_columns(arms)
     header = ["source", "n", *(escape_markdown(f"{column.title} ({column.unit})") for column in columns)]
     plain = make_rows(arms, reference=reference, indent="", wide=True)
     rows = [[escape_markdown(cell) for cell in row] for row in plain]
@@ -90,7 +90,7 @@ def _escape_markup(text: str) -> str:
 
 def format_latex(study: str, arms: Sequence[ArmMeasures], reference: str | None = None) -> str:
     """Write a booktabs table."""
-    columns = choose_columns(arms)
+    columns = pick_columns(arms)
     plain = make_rows(arms, reference=reference, indent="")
     heads = [f"{column.title} ({column.unit})" for column in columns]
     notes = [*make_notes(arms), *make_interval_notes(arms), *make_published_notes(plain)]

@@ -86,7 +86,7 @@ def make_columns(symbols: Symbols = UNICODE, *, text: bool = False) -> tuple[Col
     return head_columns(list_columns("table", text=text), symbols)
 
 
-def choose_columns(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> tuple[Column, ...]:
+def pick_columns(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> tuple[Column, ...]:
     """Return the columns of some arms' table: of what can be measured of their kind, then their scores."""
     kinds = {arm.kind for arm in arms}
     columns = make_columns(symbols, text=are_text(arms))
@@ -157,7 +157,7 @@ def make_rows(
         indent: Before the names of published rows.
         wide: With the intervals of means and SDs.
     """
-    columns = choose_columns(arms, symbols)
+    columns = pick_columns(arms, symbols)
     rows: list[list[str]] = []
     for arm in arms:
         rows.append([arm_name(arm), format_n(arm), *(column.format(arm, symbols, wide=wide) for column in columns)])
@@ -200,7 +200,7 @@ def make_published_notes(rows: list[list[str]]) -> list[str]:
 def make_interval_notes(arms: Sequence[ArmMeasures], symbols: Symbols = UNICODE) -> list[str]:
     """List the 95 % intervals that stand in the table only where there is room, a line per column."""
     notes: list[str] = []
-    for column in choose_columns(arms, symbols):
+    for column in pick_columns(arms, symbols):
         if not column.has_optional_interval:
             continue
         found = [(arm, arm.find(column.measure.key)) for arm in arms]
@@ -354,7 +354,7 @@ def make_panel(
     framed: bool = True,
 ) -> RenderableType:
     """Draw the table of a study in its panel, with the notes below it; without the frame where there is no room."""
-    columns = choose_columns(arms, symbols)
+    columns = pick_columns(arms, symbols)
     legend = f" SD with R, {symbols.plus_minus} its SD over resamples   [ ] 95 % over replicas "
     title = f" {printable(study)}: diversity by source "
     room = width - PANEL_FRAME if framed else width

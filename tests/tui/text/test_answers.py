@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from engine.recipe import NO_SEEDS, DataRecipe, ModelRecipe, Recipe, TrainRecipe
+from engine.recipe import NO_SEEDS, CommandRecipe, DataRecipe, ModelRecipe, Recipe, TrainRecipe
 from engine.study.metrics_record import ArmMeasures
 from tests.helpers.measures import make_measures
 from tests.helpers.studies import HOSTILE
@@ -106,6 +106,25 @@ def test_broken_control_comes_first_and_an_exact_one_below_what_was_found() -> N
     assert broken[0].text == "Control is NOT exact: replicas without any source have different weights"
     assert "Do not trust" in broken[0].because
     assert find(say(arm("a", ["init"])), "There is no control").weight == "note"
+
+
+def test_program_that_does_not_repeat_itself_is_told_before_all_else() -> None:
+    same = make_measures(name="Same", vary=[], n=3, identical_predictions=True)
+    assert find(say(same, arm("a", ["init"])), "3 replicas have identical predictions").weight == "note"
+    floor = "not repeatable: two runs disagree on 3 %"
+    told = say(arm("a", ["init"], identical_predictions=False, reasons={"floor": floor}))
+    assert (told[0].weight, told[0].because) == ("warning", floor)
+    other = make_measures(name="Other", vary=[], n=3, identical_predictions=False)
+    assert say(other, arm("a", ["init"]))[0].weight == "warning"
+    assert not [one for one in say(arm("a", ["unknown"], identical_predictions=False)) if "control" in one.text]
+
+
+def test_arms_of_a_program_differ_by_their_arguments() -> None:
+    one, other = (
+        replace(RECIPE, command=CommandRecipe(words=("x", "{arm.lr}"), arguments=(("lr", rate),)))
+        for rate in (0.1, 0.3)
+    )
+    assert describe_differences(one, other) == ["arguments.lr 0.1 and 0.3"]
 
 
 def test_studies_without_a_spread_say_so() -> None:

@@ -260,3 +260,12 @@ def test_shared_runs_are_explained_where_there_are_any() -> None:
     arms = [entry(name="A", planned=12), entry(name="B", planned=3)]
     assert note_sharing(arms, 14) == ["15 replicas are 14 runs: arms share those that are the same"]
     assert note_sharing(arms, 15) == []
+
+
+def test_scores_are_columns_and_stand_alone_where_nothing_else_is_known() -> None:
+    score = {"n": 3, "mean": 0.5, "mean_ci": [0.4, 0.6], "sd": 0.05, "sd_error": 0.01, "sd_ci": [0.03, 0.2]}
+    (row,) = make_rows([make_measures(name="a", n=3, kind="scores", scores={"f1": score})], wide=True)
+    assert row == ["a", "3", "0.50 [0.40 0.60]", "0.050 ± 0.010 [0.030 0.200]"]
+    beside = FORMATS["markdown"]("study", [entry(scores={"f1": score})], None)
+    assert beside.splitlines()[0].startswith("| source | n | accuracy (%) |")
+    assert beside.splitlines()[0].endswith("| f1 (mean) | f1 SD (SD) |")

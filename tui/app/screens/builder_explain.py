@@ -109,7 +109,8 @@ def _explain_arm(
     elif planned and plan is not None:
         runs = [run for one in planned for run in one.runs]
         shared = sum(run in plan.shared for run in set(runs))
-        epochs = sorted({plan.recipes[run].train.epochs for run in runs})
+        told = document.get("command.epochs") or 1 if document.runs_command else None
+        epochs = sorted({told or plan.recipes[run].train.epochs for run in runs})
         said = f"{len(runs)} runs of {' or '.join(map(str, epochs))} epochs"
         said += f", {shared} shared with other arms" if shared else ""
         seconds = sum(estimate.by_arm.get(one.name, 0.0) for one in planned) if estimate is not None else 0.0

@@ -28,7 +28,7 @@ from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
 from tui.text.readout import describe_arm, describe_figure
-from tui.text.tables import Column, arm_name, make_columns
+from tui.text.tables import Column, arm_name, make_columns, pick_columns
 from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_crossed, list_similarity
 
 FRAMED_COLUMNS = 100
@@ -275,7 +275,7 @@ class Forest(LinesPane):
         """Make the plot for the room at hand."""
         if self.measured is None or width < 1:
             return []
-        columns = make_columns(self.symbols, text=self.measured.text)
+        columns = pick_columns(self.measured.arms, self.symbols)
         drawn = draw_forest(
             self.measured.number_arms(self.sort), columns, width, self.size.height, symbols=self.symbols,
             marks=list_marks(self.measured, self.symbols),

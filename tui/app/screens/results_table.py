@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from rich.style import Style
@@ -22,7 +23,7 @@ from tui.text.cells import CellRow, CellTable, make_cells
 from tui.text.diagnostics import make_diagnostics_columns
 from tui.text.disputes import make_disputes_columns
 from tui.text.format import Symbols, mark_arm
-from tui.text.tables import Column, make_columns
+from tui.text.tables import Column, pick_columns
 
 Kind = Literal["table", "diagnostics", "disputes"]
 """What the columns are."""
@@ -130,7 +131,7 @@ class MeasureTable(DataTable[Text]):
         # What stands below the table keeps its rows where there are enough of them.
         kept = LEAST_BELOW if rows < ROOMY_ROWS else 2 * LEAST_BELOW + len(measured.arms)
         self.table = make_cells(
-            measured.number_arms(self.order), choose_columns(kind, self.symbols, text=measured.text), self.symbols,
+            measured.number_arms(self.order), choose_columns(kind, self.symbols, measured.arms), self.symbols,
             width=self.size.width - 1, height=rows - kept, reference=reference,
         )  # fmt: skip
         self._fill(self.table)
@@ -225,8 +226,8 @@ class MeasureTable(DataTable[Text]):
         self.post_message(self.Explain())
 
 
-def choose_columns(kind: Kind, symbols: Symbols, *, text: bool) -> tuple[Column, ...]:
-    """Return the columns of a table; `text` for those of language models."""
+def choose_columns(kind: Kind, symbols: Symbols, arms: Sequence[ArmMeasures]) -> tuple[Column, ...]:
+    """Return the columns of a table of some arms."""
     if kind == "table":
-        return make_columns(symbols, text=text)
+        return pick_columns(arms, symbols)
     return make_diagnostics_columns(symbols) if kind == "diagnostics" else make_disputes_columns(symbols)

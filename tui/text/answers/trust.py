@@ -30,13 +30,30 @@ def answer_control(found: Found) -> list[Answer]:
         parts = (*join(right), f" is exact to the bit: {count} replicas have identical weights")
         because = f"{CONTROL} Here that is nothing: what does not vary is held."
         return [Answer("note", parts, because, "provenance", None, tuple(arm.name for arm in right))]
-    if controls:
-        return []
+    if controls or any(arm.identical_predictions is not None or "floor" in arm.reasons for arm in found.arms):
+        return _answer_repetition(found, controls)
     if not any(arm.n > 1 for arm in found.arms):
         return []
     parts = ("There is no control, so nothing shows that what does not vary is held",)
     because = "Add an arm with vary = [] and two replicas or more: they have to be the same to the bit."
     return [Answer("note", parts, because, "provenance")]
+
+
+def _answer_repetition(found: Found, controls: list[ArmMeasures]) -> list[Answer]:
+    """Say whether a user's own program repeats itself; of an import nobody knows what varies."""
+    floors = dict.fromkeys(printable(arm.reasons["floor"]) for arm in found.arms if "floor" in arm.reasons)
+    wrong = [arm for arm in controls if arm.identical_predictions is False]
+    if wrong and not floors:
+        floors = {f"{CONTROL} The program does not repeat itself.": None}
+    if floors:
+        parts: tuple[Part, ...] = ("Runs between which nothing varies differ: every figure here has that in it",)
+        return [Answer("warning", parts, "; ".join(floors), "provenance")]
+    same = [arm for arm in controls if arm.identical_predictions]
+    if not same:
+        return []
+    parts = (*join(same), f" is exact to the bit: {sum(arm.n for arm in same)} replicas have identical predictions")
+    because = f"{CONTROL} Here that is nothing: the program repeats itself."
+    return [Answer("note", parts, because, "provenance", None, tuple(arm.name for arm in same))]
 
 
 def answer_isolation(found: Found) -> list[Answer]:
