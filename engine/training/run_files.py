@@ -13,18 +13,18 @@ import numpy as np
 import torch
 
 from engine.recipe import DataRecipe, Recipe
-from engine.study.files import move_files, remove_file, write_aside, write_bytes
+from engine.study.files import write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import encode_record
-from engine.study.run_records import AttemptRecord, ResultRecord, Versions, is_fenced
+from engine.study.run_records import AttemptRecord, ResultRecord, Versions
 from engine.study.study_plan import StudyPlan
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
+from engine.training.fencing import write_run
 from engine.training.full_store import patiently
 from engine.training.loop import Outcome
-from engine.training.stopping import Fenced
 from engine.training.tasks.preparation import load
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -121,13 +121,10 @@ def labels_bytes(data: Dataset | Corpus) -> bytes:
 def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> None:
     """Write predictions and weights first, the result last: it alone says that the run is done.
 
-    They are written beside the attempt, and moved to the run one right after the other once it is certain that no
-    other process has been given the run: files of two attempts are never mixed.
-
     Raises:
         Fenced: If the run was taken from this process.
     """
-    run, folder = claimed.run, claimed.attempt.folder
+    run = claimed.run
     predictions = array_bytes(outcome.predictions)
     weights = weights_bytes(outcome.state)
     files = {run.predictions: predictions}
@@ -150,13 +147,4 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         finished=_now(),
     )
     files[run.result] = encode_record(result)
-    aside = [
-        (patiently(lambda path=path, content=content: write_aside(folder, path.name, content)), path)
-        for path, content in files.items()
-    ]
-    if is_fenced(claimed.attempt):
-        for written, _ in aside:
-            patiently(lambda written=written: remove_file(written))
-        raise Fenced
-    patiently(lambda: move_files(aside))
-    patiently(lambda: remove_file(run.damage))
+    write_run(claimed.attempt, files)

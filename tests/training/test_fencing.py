@@ -17,7 +17,7 @@ from engine.study.paths import AttemptPaths
 from engine.study.run_records import declare_lost
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
-from engine.training import cohort, run_files, worker
+from engine.training import cohort, fencing, worker
 from engine.training.run_files import Claimed, describe_attempt
 from engine.training.stopping import Requests
 
@@ -51,7 +51,7 @@ def test_run_that_is_taken_while_its_result_is_written_keeps_none_of_it(
     claimed: Claimed, monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:
     """All files are on the disk by then: what decides is the last look before they are moved to the run."""
-    write_aside, written = run_files.write_aside, []
+    write_aside, written = fencing.write_aside, []
 
     def write(folder: Path, name: str, content: bytes) -> Path:
         written.append(name)
@@ -59,7 +59,7 @@ def test_run_that_is_taken_while_its_result_is_written_keeps_none_of_it(
             LATE[late](claimed.attempt)
         return write_aside(folder, name, content)
 
-    monkeypatch.setattr(run_files, "write_aside", write)
+    monkeypatch.setattr(fencing, "write_aside", write)
     assert train(claimed) == EXIT_FENCED
     assert written == ["predictions.npy", "model.safetensors", "result.json"]
     left = {"attempts/01/attempt.json", "attempts/01/beat.json", "attempts/01/epochs.jsonl", "attempts/01/log.txt"}

@@ -13,16 +13,17 @@ import numpy as np
 
 from engine.errors import NondetError
 from engine.recipe import CommandRecipe
-from engine.study.files import create_file, remove_file, write_bytes
+from engine.study.files import create_file, write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, AttemptPaths, StudyPaths
-from engine.study.records import write_record
+from engine.study.records import encode_record
 from engine.study.run_records import ResultRecord
 from engine.study.run_state import read_result
 from engine.study.study_plan import StudyPlan
 from engine.training.commands.arrays import read_array
 from engine.training.commands.predictions import take_labels, take_predictions
 from engine.training.commands.reports import read_numbers
+from engine.training.fencing import write_run
 from engine.training.full_store import patiently
 
 RESULT = "result.json"
@@ -148,7 +149,6 @@ def _write(
     cross_entropy: float | None,
 ) -> None:
     run = finished.study.run(finished.run_id)
-    patiently(lambda: write_bytes(run.predictions, predictions))
     epochs = max(1, finished.epochs)
     result = ResultRecord(
         run=finished.run_id,
@@ -166,5 +166,4 @@ def _write(
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         scores={name: value for name, value in scores.items() if math.isfinite(value)},
     )
-    patiently(lambda: write_record(run.result, result))
-    patiently(lambda: remove_file(run.damage))
+    write_run(finished.attempt, {run.predictions: predictions, run.result: encode_record(result)})

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.dispatch.endings import write_end
-from engine.dispatch.jobs import EXIT_STORE_FULL
+from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.errors import NondetError, StoreUnavailableError
 from engine.recipe import CommandRecipe, Recipe
@@ -29,7 +29,7 @@ from engine.training.commands.settings import OUT, describe_attempt, make_enviro
 from engine.training.full_store import patiently
 from engine.training.isolation import adopt_orphans
 from engine.training.pulse import Pulse
-from engine.training.stopping import CONTROL_PERIOD_S, Requests
+from engine.training.stopping import CONTROL_PERIOD_S, Fenced, Requests
 
 LOG = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class CommandWorker:
 
         Raises:
             StoreUnavailableError: If the store took nothing for too long.
+            Fenced: If the run was taken from this process.
         """
         plan = read_plan(self.paths)
         attempt = taken.attempt
@@ -83,6 +84,7 @@ class CommandWorker:
         def end(outcome: Ending, cause: Cause, reason: str) -> None:
             patiently(lambda: write_exit(attempt, outcome, cause, reason))
 
+        self.requests.attempt = attempt
         with Pulse(lambda: [attempt.beat], ()) as self.requests.pulse:
             try:
                 recipe = patiently(lambda: read_recipe(self.paths.run(taken.run_id), taken.run_id))
@@ -99,11 +101,12 @@ class CommandWorker:
                 else:
                     lost = ended.status is None and not ended.timed_out and ended.reason.endswith("killed")
                     end("failed", "infrastructure" if lost else "fault", explain_end(ended, attempt.log))
-            except StoreUnavailableError:
+            except (StoreUnavailableError, Fenced):
                 raise
             except NondetError as error:
                 LOG.error("%s", error)
                 end("failed", "fault", str(error))
+        self.requests.attempt = None
 
     def _run(
         self, plan: StudyPlan, settings: CommandSettings, recipe: Recipe, command: CommandRecipe, taken: Taken
@@ -202,4 +205,7 @@ def work(paths: StudyPaths, *, slot: str, session: str, selftest_only: bool = Fa
     except StoreUnavailableError as error:
         LOG.error("%s", error)
         return EXIT_STORE_FULL
+    except Fenced:
+        LOG.error("a run was taken from this process, which was silent for too long")
+        return EXIT_FENCED
     return 0
