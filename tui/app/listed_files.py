@@ -46,7 +46,8 @@ GROUP_NOTES = {
 START = "quickstart"
 """The shipped protocol to start with."""
 
-BAR_WIDTH = 16
+BAR_WIDTH, SHORT_BAR, ROOM_BEHIND = 16, 8, 18
+"""Columns of a bar, of one where there is little room, and of what stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def describe_study(
         return row.append(f"{summary.state}: {printable(summary.fault)}")
     if summary.state in ("running", "paused", "stopping"):
         share = summary.done / max(1, summary.total)
-        row.append(draw_bar(share, symbols, BAR_WIDTH)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")
+        bar = BAR_WIDTH if width is None or width >= row.cell_len + BAR_WIDTH + ROOM_BEHIND else SHORT_BAR
+        row.append(draw_bar(share, symbols, bar)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")
         return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     if summary.state == "done":

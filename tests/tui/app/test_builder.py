@@ -50,7 +50,7 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
         arm_keys = ("space Toggle", "[ ] Source", "a Add arm")
         assert all(key in footer(app) for key in arm_keys[: 1 if size[0] < 100 else 3])
         await press(pilot, "tab")
-        for key in ("d", "1", "6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "e", "X"):
+        for key in ("d", "alt+1", "alt+6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "e", "X"):
             await press(pilot, key)
             assert screen_of(app).document.text() == before, key
         assert not any(key in footer(app) for key in (*arm_keys, "c Copy arm", "d Delete arm"))
@@ -61,7 +61,7 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
             assert focused is not None
             assert focused.id == pane
             assert focused.region.area > 0, "it is on the screen"
-            await press(pilot, "d", "a", "1")
+            await press(pilot, "d", "a", "alt+1")
             assert screen_of(app).document.text() == before, f"{pane} has no arms"
             assert "Open" not in footer(app), "and no line to open"
         await press(pilot, "tab", "d")
@@ -111,7 +111,7 @@ async def test_names_of_two_sources_stand_in_full(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        await press(pilot, "j", "1", "2")
+        await press(pilot, "j", "alt+1", "alt+2")
         rows = [row[3:].split("  ")[0] for row in screen_text(app).splitlines()[3:6]]
         assert rows == ["Parameter Initialization", "Parameter Initialization + Data shuffling", "Mine"]
 
@@ -131,7 +131,7 @@ async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: 
     ("keys", "arm"),
     [
         (("a", "u"), 0), (("j", "c", "u"), 1), (("j", "j", "d", "u"), 2), (("d", "u"), 0),
-        (("j", "d", "d", "u", "u"), 1), (("j", "1", "u"), 1), (("1", "j", "j", "u"), 2), (("d", "j", "u"), 2),
+        (("j", "d", "d", "u", "u"), 1), (("j", "alt+1", "u"), 1), (("alt+1", "j", "j", "u"), 2), (("d", "j", "u"), 2),
         (("a", "k", "u"), 2), (("u",), 0),
     ],
 )  # fmt: skip

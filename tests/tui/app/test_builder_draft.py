@@ -89,7 +89,7 @@ async def test_undo_and_redo_go_both_ways_with_the_cursor(make_app: Make, size: 
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
         first = screen_of(app).document.text()
-        await press(pilot, "j", "1", "d", "a", "2")
+        await press(pilot, "j", "alt+1", "d", "a", "alt+2")
         last, names = screen_of(app).document.text(), screen_of(app).document.names
         for _ in range(4):
             await press(pilot, "u")
@@ -182,7 +182,7 @@ async def test_run_refuses_with_words_while_data_are_missing(make_app: Make, tmp
 @pytest.mark.slow
 async def test_settings_are_filtered_and_shown_in_full(make_app: Make) -> None:
     app = open_builder(make_app)
-    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+    async with app.run_test(size=(120, 49), notifications=True) as pilot:
         await settle(pilot)
         await press(pilot, "slash")
         assert "momentum" not in screen_text(app), "the arms have no filter"
@@ -199,6 +199,16 @@ async def test_settings_are_filtered_and_shown_in_full(make_app: Make) -> None:
         await press(pilot, "escape", "escape")
         assert "momentum" in screen_text(app), "Esc shows them all again before it leaves"
         await press(pilot, "plus")
+        assert "momentum" not in screen_text(app)
+
+
+@pytest.mark.slow
+async def test_all_settings_are_listed_where_there_is_room_until_a_key_says_otherwise(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
+        await settle(pilot)
+        assert "momentum" in screen_text(app)
+        await press(pilot, "2", "plus")
         assert "momentum" not in screen_text(app)
 
 

@@ -92,7 +92,7 @@ async def test_onsets_ensembles_and_crossed_sources_are_asked_for(make_app: Make
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        await press(pilot, "a", "6", "o", *"0, 2, x")
+        await press(pilot, "a", "alt+6", "o", *"0, 2, x")
         assert "must be a whole number from 0, or up to" in " ".join(screen_text(app).replace("│", " ").split())
         await press(pilot, "ctrl+u", *"0, 2", "enter")
         assert list(screen_of(app).document.arms[3]["onset"]) == [0, 2], "commas are enough"
@@ -103,7 +103,7 @@ async def test_onsets_ensembles_and_crossed_sources_are_asked_for(make_app: Make
         await press(pilot, "enter")
         assert screen_of(app).document.arms[3]["crossed"] == {"init": 3, "shuffle": 4}
         assert screen_of(app).document.names[3] == "Parameter Initialization x Data shuffling"
-        await press(pilot, "1")
+        await press(pilot, "alt+1")
         assert "X changes that" in read_notices(app)
         await press(pilot, "e", "slash", *"mine", "enter", "ctrl+u", *"0")
         assert "must be a whole number from 1" in screen_text(app)
@@ -144,5 +144,5 @@ async def test_a_name_that_another_arm_has_is_refused(make_app: Make) -> None:
         await settle(pilot)
         await press(pilot, "enter", "ctrl+u", *"Mine")
         assert "another arm has this name" in screen_text(app)
-        await press(pilot, "enter", *"2026", "enter", "2")
+        await press(pilot, "enter", *"2026", "enter", "alt+2")
         assert screen_of(app).document.names[0] == "Mine2026", "a name that was typed stays"

@@ -60,7 +60,7 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
         await settle(pilot)
         assert isinstance(app.screen, BuilderScreen)
         assert "mine-2 (not saved)   valid, 3 runs" in screen_text(app)
-        await pilot.press("a", "6")
+        await pilot.press("a", "alt+6")
         await settle(pilot)
         assert [str(arm["name"]) for arm in app.screen.document.arms] == [
             "Parameter Initialization",

@@ -114,7 +114,7 @@ async def test_runs_that_are_done_are_counted_beside_the_event_loop_and_once_per
         await pilot.press("right_square_bracket", "left_square_bracket", "tab", "shift+tab")
         await settle(pilot)
         assert len(counted) == 1, "moving a cursor reads nothing"
-        await pilot.press("a", "6")
+        await pilot.press("a", "alt+6")
         await settle(pilot)
         assert len(counted) > 1
         assert threading.main_thread().name not in counted

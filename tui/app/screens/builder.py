@@ -17,22 +17,21 @@ from tui.app.document import Document, find_text_fault
 from tui.app.messages import CopyText
 from tui.app.options import Options
 from tui.app.screens.builder_forms import ask_arm_key, ask_crossed, ask_ensemble, ask_name, ask_own, ask_value
-from tui.app.screens.builder_keys import ARM_ACTIONS, GROUPS, KEYS, SETTING_ACTIONS
+from tui.app.screens.builder_keys import ARM_ACTIONS, GROUPS, KEYS, PANES, SETTING_ACTIONS
 from tui.app.screens.builder_lines import MORE
 from tui.app.screens.builder_panes import ArmTable, ExplainView, Heading, PlanView, SettingTable, SourceView
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.draft import DraftScreen
 from tui.app.screens.text_edit import TextEdit
 from tui.app.widgets.lines import LinesView
-from tui.app.widgets.titles import Keys
+from tui.app.widgets.titles import Keys, number_boxes
 
 NARROW_COLUMNS = 100
 """Below these, arms, settings and text share one place, as pages."""
-SHORT_ROWS, TALL_ROWS = 22, 34
-"""Below the first, the explanation is left out; from the second on, it shares its column with the text."""
-
-PANES = ("arms", "settings", "explain", "text", "plan")
-"""In the order in which tab goes through them."""
+SHORT_ROWS, TALL_ROWS, ROOMY_ROWS = 22, 34, 50
+"""Rows below which the explanation is left out, from which it shares its column with the text, and from which settings
+at their defaults are listed too.
+"""
 
 
 class BuilderScreen(DraftScreen):
@@ -50,6 +49,8 @@ class BuilderScreen(DraftScreen):
     """What settings are filtered for."""
     everything: var[bool] = var(False)
     """Whether settings at their defaults are listed."""
+    roomy: var[bool] = var(False)
+    """Whether there is room for most of them."""
     store: var[Path] = var(Path())
     readonly: var[bool] = var(False)
     small: var[bool] = var(False, toggle_class="-small")
@@ -99,6 +100,7 @@ class BuilderScreen(DraftScreen):
     def on_mount(self) -> None:
         """Begin at the arms, and have the text judged."""
         self.query_one("#filter", Input).display = False
+        number_boxes(self, PANES)
         self.query_one(ArmTable).focus()
         self.check()
 
@@ -109,6 +111,11 @@ class BuilderScreen(DraftScreen):
         width, height = self.size
         self.small = width < NARROW_COLUMNS
         self.short, self.tall = height < SHORT_ROWS, height >= TALL_ROWS and not self.small
+        self.roomy = height >= ROOMY_ROWS and not self.small
+
+    def watch_roomy(self, roomy: bool) -> None:
+        """List all settings where they fill the room that would be empty; + changes that."""
+        self.everything = roomy
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Bring what has the focus to the front, and explain what is under its cursor."""
@@ -129,6 +136,11 @@ class BuilderScreen(DraftScreen):
         panes = [pane for pane in PANES if pane != "explain" or not self.short]
         here = panes.index(focused) if focused in panes else panes.index(self.page)
         self.go_to(panes[(here + step) % len(panes)])
+
+    def action_pane_at(self, place: int) -> None:
+        """Go to a pane by its place among them; an explanation that has no room is passed over."""
+        if PANES[place] != "explain" or not self.short:
+            self.go_to(PANES[place])
 
     def go_to(self, pane: str) -> None:
         """Bring a pane to the front and give it the focus."""

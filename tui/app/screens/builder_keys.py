@@ -5,9 +5,13 @@ from __future__ import annotations
 from textual.binding import Binding
 
 from engine.catalog.sources import SOURCES
+from tui.app.widgets.titles import list_digits
+
+PANES = ("arms", "settings", "explain", "text", "plan")
+"""Ids of the boxes in the order of their digits, and of tab."""
 
 TOGGLES = tuple(
-    Binding(str(n), f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
+    Binding(f"alt+{n}", f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
     for n, (name, source) in enumerate(SOURCES.items(), start=1)
 )
 
@@ -36,6 +40,7 @@ KEYS = (
     Binding("e", "ensemble", "Ensembles of another arm's runs", show=False),
     Binding("X", "crossed", "Crossed sources", show=False),
     *TOGGLES,
+    *list_digits(len(PANES)),
     Binding("v", "view_text", "TOML"),
     Binding("t", "time", "Time it"),
     Binding("ctrl+o", "save_as", "Save as"),
@@ -69,6 +74,6 @@ GROUPS = {
     ),
     "Settings": ("change", "filter", "show_all"),
     "The protocol": ("undo", "redo", "time", "run", "save", "save_as", "view_text", "edit_text", "copy_toml", "leave"),
-    "Panes": ("pane",),
+    "Panes": ("pane", "pane_at"),
 }  # fmt: skip
 """Title → its actions, as help lists them; others follow."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from textual import events, getters, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import var
@@ -24,12 +24,13 @@ from tui.app.machine import Gauge, Machine
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
 from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Confirm
+from tui.app.screens.monitor_keys import GROUPS, KEYS, PANES
 from tui.app.screens.monitor_panes import ArmList, Heading, NowList, Readout, Verdict
 from tui.app.screens.monitor_plots import ArmPlot, MonitorPlot, SpreadPlot
 from tui.app.screens.runs import RunsScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.titles import Keys
+from tui.app.widgets.titles import Keys, number_boxes
 from tui.text.format import UNICODE, Symbols
 
 NARROW_COLUMNS, LOW_ROWS = 100, 30
@@ -105,29 +106,10 @@ class MonitorScreen(Screen[None]):
     page: var[Literal["arms", "runs"]] = var("arms")
     """Which of both is seen there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "back", "Back"),
-        Binding("r", "results", "Results"),
-        Binding("m", "measure", "Measure"),
-        Binding("s", "picture", "Spread/arm"),
-        Binding("z", "full", "Zoom in"),
-        Binding("tab", "page", "Next pane", show=False),
-        Binding("left_square_bracket", "cursor(-1)", "Epoch", key_display="[ ]"),
-        Binding("right_square_bracket", "cursor(1)", "Epoch on", show=False),
-        Binding("plus,equals_sign", "zoom(2)", "Epochs", key_display="+ -"),
-        Binding("minus", "zoom(0.5)", "More epochs", show=False),
-        Binding("asterisk", "zoom_values(2)", "Values", key_display="* _"),
-        Binding("underscore", "zoom_values(0.5)", "More values", show=False),
-        Binding("less_than_sign", "pan(-5)", "Pan left", show=False),
-        Binding("greater_than_sign", "pan(5)", "Pan right", show=False),
-        Binding("0", "reset", "Whole plot", show=False),
-        Binding("L", "log_scale", "Log axis"),
-        Binding("a", "arms", "Hide arm"),
-        Binding("space", "hold", "Hold view"),
-        Binding("p", "pause", "Pause study"),
-        Binding("x", "cancel", "Cancel study"),
-        Binding("C", "go_on", "Continue study", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+
+    KEY_GROUPS = GROUPS
+    """How help lists the keys."""
 
     def __init__(self, paths: StudyPaths, options: Options) -> None:
         """Take the study; nothing of it is read yet."""
@@ -159,6 +141,7 @@ class MonitorScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the study now, and again whenever the clock strikes."""
         self.query_one("#arms").focus()
+        number_boxes(self, PANES)
         plot = self.query_one(SpreadPlot)
         # Not by a message: the readout would be sent with the last epoch first, then with this one.
         self.watch(plot, "epoch", self.read_at_epoch)
@@ -359,6 +342,16 @@ class MonitorScreen(Screen[None]):
         """Bring the runs to the front, or the arms; where both are seen, only the focus moves."""
         self.page = "runs" if self.page == "arms" else "arms"
         self.query_one(f"#{self.page}").focus()
+
+    def action_pane_at(self, place: int) -> None:
+        """Go to a pane by its place among them: keys act on a picture, the cursor is in a list."""
+        pane = PANES[place]
+        plots: list[Plot] = [plot for plot in NAMES.values() if plot == pane]
+        if plots:
+            self.front = plots[0]
+        else:
+            self.full, self.page = False, "arms" if pane == "arms" else "runs"
+            self.query_one(f"#{pane}").focus()
 
     def action_results(self) -> None:
         """Show the measures so far."""

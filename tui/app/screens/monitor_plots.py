@@ -67,7 +67,7 @@ class MonitorPlot(PlotView):
 
     def set_titles(self, title: str, below: str) -> None:
         """Write into the frame, with a mark where keys act on this picture; what does not fit is left out."""
-        room = self.size.width - 4
+        room = self.size.width - 6  # corners, and the digit
         title = f"{self.symbols.folded} {title}" if self.active and title else title
         set_border_title(self, shorten(title, max(0, room), self.symbols))
         below = below if len(below) <= room else ""

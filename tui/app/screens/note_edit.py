@@ -61,6 +61,7 @@ class NoteEdit(ModalScreen[NoteRecord | None]):
 
     def on_mount(self) -> None:
         """Begin in the note."""
+        self.query_one("#tags", Input).border_title = "tags"
         self.query_one(TextArea).focus()
 
     @property

@@ -141,6 +141,13 @@ class ResultsScreen(Screen[None]):
         Binding("R", "refresh", "Measure again", show=False),
     ]
 
+    KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "Tabs": ("page", "pop_screen", "monitor"),
+        "What is shown": ("explain", "explain_all", "sort", "diagnose", "published", "figure", "linear", "refresh"),
+        "To keep": ("choose_copy", "copy", "export", "note"),
+    }
+    """How help lists the keys."""
+
     def __init__(self, paths: StudyPaths, options: Options) -> None:
         """Take the study; nothing of it is read yet."""
         super().__init__()

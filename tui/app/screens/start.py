@@ -35,9 +35,12 @@ from tui.app.settings import read_recent
 from tui.app.templates import find_templates, list_beginnings
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.titles import Keys, set_border_title
+from tui.app.widgets.titles import Keys, list_digits, number_boxes, set_border_title
 
 PERIOD_S = 2.0
+
+PANES = ("list", "preview")
+"""Ids of the boxes in the order of their digits."""
 
 WIDE = 100
 """Columns from which the list and what is said of a line stand side by side."""
@@ -94,10 +97,17 @@ class StartScreen(Screen[None]):
             Binding(str(n), f"begin('{key}')", what, show=False)
             for n, (key, (what, _)) in enumerate(BEGINNINGS.items(), 1)
         ),
+        *list_digits(len(PANES)),
         Binding("q", "app.quit", "Quit"),
         Binding("N", "note", "Note, tags"),
         Binding("y", "copy_path", "Copy path"),
     ]
+
+    KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "What is under the cursor": ("run", "results", "cancel", "delete", "note", "copy_path"),
+        "List and panes": ("new", "begin", "filter", "clear", "preview", "pane_at", "quit"),
+    }
+    """How help lists the keys."""
 
     def __init__(self, options: Options) -> None:
         """Keep the options of the app; nothing is read yet."""
@@ -159,6 +169,8 @@ class StartScreen(Screen[None]):
         """Show what was read."""
         first = self.listing is None
         self.reading, self.listing = False, event.listing
+        if self.studies:  # before, the digits stand for the ways to begin
+            number_boxes(self, PANES)
         if first and event.listing.recommended is not None:
             self.query_one(ChoiceList).move_to(event.listing.recommended)
         self.look_into(self.key)
@@ -255,8 +267,9 @@ class StartScreen(Screen[None]):
         self.app.push_screen(Choose("New protocol", list_beginnings(templates, self.protocols)), chosen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the ways to begin only where they stand in the list."""
-        return action != "begin" or (not self.studies and self.listing is not None and self.listing.start is not None)
+        """Let digits begin in a way where such stand in the list, and go to panes where these bear them."""
+        begins = not self.studies and self.listing is not None and self.listing.start is not None
+        return begins if action == "begin" else bool(self.studies) if action == "pane_at" else True
 
     def action_begin(self, key: str) -> None:
         """Begin in one of the ways that an empty store offers."""
@@ -336,6 +349,11 @@ class StartScreen(Screen[None]):
     def action_preview(self) -> None:
         """Show what is said of the line under the cursor, or the list again, where there is no room for both."""
         self.previewing = not self.previewing
+
+    def action_pane_at(self, place: int) -> None:
+        """Go to a pane by its place among them, also to one that is not seen yet."""
+        self.previewing = PANES[place] == "preview"
+        self.query_one(f"#{PANES[place]}").focus()
 
     def action_filter(self) -> None:
         """Ask for what is to be shown."""

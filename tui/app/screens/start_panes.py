@@ -43,6 +43,7 @@ class Heading(TextPane):
 class ChoiceList(LinesPane):
     """Lists the studies, then the protocol files, that match a filter."""
 
+    BORDER_TITLE = "Studies and protocols"
     SHOWS = ("listing", "needle", "folded")
     listing: var[Listing | None] = var(None)
     needle: var[str] = var("")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events, getters
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
@@ -78,7 +80,30 @@ def _measure(key: FooterKey) -> int:
     return cell_len(key.key_display) + cell_len(key.description) + KEY_FRAME
 
 
+NUMBERED = "numbered-"
+"""Before the digit of a box, a class of its widget."""
+
+
 def set_border_title(widget: Widget, title: str) -> None:
-    """Name a box; the same name again costs nothing."""
+    """Name a box, behind its digit where it has one; the same name again costs nothing."""
+    digit = next((name.removeprefix(NUMBERED) for name in widget.classes if name.startswith(NUMBERED)), "")
+    title = f"{digit} {title}".strip()
     if widget.border_title != title:
         widget.border_title = title
+
+
+def number_boxes(screen: Screen[Any], boxes: Sequence[str]) -> None:
+    """Give boxes, by their ids, the digits from 1, and show these before what they are named by now."""
+    for digit, name in enumerate(boxes, start=1):
+        box, mark = screen.query_one(f"#{name}"), f"{NUMBERED}{digit}"
+        if not box.has_class(mark):
+            box.add_class(mark)
+            set_border_title(box, str(box.border_title or ""))
+
+
+GO_TO_PANE = "Go to the pane with this digit"
+
+
+def list_digits(count: int) -> list[Binding]:
+    """Return the keys that go to the boxes of a screen: `pane_at`, with the place of the box from 0."""
+    return [Binding(str(place + 1), f"pane_at({place})", GO_TO_PANE, show=False) for place in range(count)]
