@@ -18,6 +18,22 @@ from engine.study.supervisor_record import SlotRecord
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
 
+SMALL = """
+[protocol]
+name = "small"
+replicas = 4
+[data]
+preset = "digits"
+[model]
+preset = "linear"
+[train]
+epochs = 6
+warmup_epochs = 1
+[dispatch]
+devices = "cpu"
+"""
+"""The beginning of a protocol that takes a moment; its last table is [dispatch], arms follow."""
+
 HOSTILE = "[red]all[/] \x1b[31mx"
 
 

@@ -9,6 +9,7 @@ import pytest
 from engine.catalog.sources import SOURCES
 from engine.protocol.faults import Fault
 from engine.protocol.load import parse_protocol
+from tests.helpers.studies import SMALL
 from tui.app.document import SETTINGS, Document
 from tui.app.estimate import Estimate
 from tui.app.preview import preview_plan
@@ -32,19 +33,9 @@ from tui.app.widgets.lines import Line
 from tui.text.format import shorten_apart
 
 THEME = "nondet-dark"
-TEXT = """
-[protocol]
-name = "small"
-replicas = 4
-[data]
-preset = "digits"
-[model]
-preset = "linear"
-[train]
-epochs = 6
-warmup_epochs = 1
-[dispatch]
-devices = "cpu"
+TEXT = (
+    SMALL
+    + """\
 [[arm]]
 name = "Control"
 vary = []
@@ -65,6 +56,7 @@ onset = [0, 2]
 name = "Pairs"
 ensemble = { of = "Cropped", size = 2 }
 """
+)
 
 
 @pytest.fixture

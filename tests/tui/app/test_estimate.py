@@ -9,23 +9,14 @@ import pytest
 
 from engine.plan.plan import Plan
 from engine.tuning.probe import ProbeFacts
+from tests.helpers.studies import SMALL
 from tui.app.estimate import Timing, estimate, find_workload, list_workloads, may_time_unasked, time_plan
 from tui.app.preview import preview_plan
 from tui.app.screens.judgement import Judgement, judge
 
-TEXT = """
-[protocol]
-name = "small"
-replicas = 4
-[data]
-preset = "digits"
-[model]
-preset = "linear"
-[train]
-epochs = 6
-warmup_epochs = 1
-[dispatch]
-devices = "cpu"
+TEXT = (
+    SMALL
+    + """\
 slots_per_device = 2
 [[arm]]
 name = "A"
@@ -35,6 +26,7 @@ name = "B"
 vary = ["bit"]
 model = { preset = "hidden-fc" }
 """
+)
 
 
 def read(text: str, folder: Path) -> tuple[Judgement, Plan]:

@@ -283,7 +283,7 @@ class MonitorScreen(Screen[None]):
             found = self.picture.measures
             self.measure = found[(found.index(self.measure) + 1) % len(found) if self.measure in found else 0]
 
-    def action_picture(self) -> None:
+    def action_other_picture(self) -> None:
         """Bring the other picture to the front: keys act on it, and where there is little room it is the one shown."""
         self.front = "arm" if self.front == "spread" else "spread"
 

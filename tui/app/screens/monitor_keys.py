@@ -13,7 +13,7 @@ KEYS = (
     Binding("escape,q", "back", "Back"),
     Binding("r", "results", "Results"),
     Binding("m", "measure", "Measure"),
-    Binding("s", "picture", "Spread/arm"),
+    Binding("s", "other_picture", "Spread/arm"),
     Binding("z", "full", "Zoom in"),
     Binding("tab", "page", "Next pane", show=False),
     *list_digits(len(PANES)),
@@ -35,7 +35,18 @@ KEYS = (
 )
 
 GROUPS = {
-    "Pictures": ("measure", "picture", "full", "log_scale", "cursor", "zoom", "zoom_values", "pan", "reset", "arms"),
+    "Pictures": (
+        "measure",
+        "other_picture",
+        "full",
+        "log_scale",
+        "cursor",
+        "zoom",
+        "zoom_values",
+        "pan",
+        "reset",
+        "arms",
+    ),
     "The study": ("hold", "results", "pause", "cancel", "go_on"),
     "Panes": ("page", "pane_at", "back"),
 }

@@ -34,6 +34,10 @@ MOST_NAMED = 3
 """Outliers that are named."""
 
 
+TITLE_FRAME = 8
+"""Columns of a title's frame, digit and mark."""
+
+
 class MonitorPlot(PlotView):
     """Draws what is bound to it, and tells when it is clicked; its frame shows whether keys act on it."""
 
@@ -67,7 +71,7 @@ class MonitorPlot(PlotView):
 
     def set_titles(self, title: str, below: str) -> None:
         """Write into the frame, with a mark where keys act on this picture; what does not fit is left out."""
-        room = self.size.width - 6  # corners, and the digit
+        room = self.size.width - TITLE_FRAME + 2
         title = f"{self.symbols.folded} {title}" if self.active and title else title
         set_border_title(self, shorten(title, max(0, room), self.symbols))
         below = below if len(below) <= room else ""
@@ -85,7 +89,8 @@ class SpreadPlot(MonitorPlot):
         place = None if picture is None else picture.find_arm(self.top)
         log = spans_decades(curves) if self.log_axis is None else self.log_axis
         what = f"SD of {EPOCH_FIGURES[self.measure]}, by epoch" + (" (log)" if log else "")
-        self.set_titles(f"Spread between replicas: {what}" if self.size.width >= 70 else what, "")
+        titles = (f"Spread between replicas: {what}", f"Spread: {what}", what)
+        self.set_titles(next((title for title in titles if len(title) <= self.size.width - TITLE_FRAME), what), "")
         with self.prevent_draws():
             self.decades, self.log_scale, self.from_zero = DECADES, log, True
             self.empty = NO_SPREAD if picture is not None and picture.measures else NOTHING_YET
