@@ -316,21 +316,22 @@ def _draw_labels(
     """Write the labels from the highest end of a curve down, as near to the ends as one label in a row allows.
 
     An end is where the curve leaves the part that is shown. The label of a curve without one, or with one that a
-    logarithm cannot show, goes to the bottom. Labels for which there is no row are left out, that of the arm in front
-    last of all.
+    logarithm cannot show, goes to the bottom. Labels for which there is no row are counted in the last one; that of
+    the arm in front is left out last of all.
     """
     ends = [(_find_end(curve, scale), curve) for curve in curves if curve.label]
     ordered = sorted(ends, key=lambda end: (-end[0], end[1].colour))
-    ordered = [
-        *ordered[: rows - 1],
-        *([end for end in ordered[rows - 1 :] if end[1].colour == top] or ordered[rows - 1 :]),
-    ]
-    ordered = ordered[:rows]
+    plane = rows - bool(scale.below)
+    if len(ordered) > rows:
+        rows -= 1
+        left = len(ordered) - rows
+        front = [end for end in ordered[rows:] if end[1].colour == top][:rows]
+        ordered = [*ordered[: rows - len(front)], *front]
+        _write(canvas[rows], start, f"+{left} more")
     wanted: list[int] = []
     for end, _ in ordered:
         shown = math.isfinite(end) and not scale.is_below(end)
-        plane = rows - bool(scale.below)
-        wanted.append(min(plane - 1, max(0, int(scale.row(end, plane)))) if shown else rows - 1)
+        wanted.append(min(plane, rows, max(1, int(scale.row(end, plane)) + 1)) - 1 if shown else rows - 1)
     for (_, curve), row in zip(ordered, place_apart(wanted, rows), strict=True):
         aside = top is not None and curve.colour != top
         for offset, char in enumerate(curve.label):

@@ -371,6 +371,16 @@ def test_labels_are_in_the_order_of_the_ends_and_none_could_be_nearer(ends: list
     assert sum((found[n] - w) ** 2 for n, w in zip(order, wanted, strict=True)) == least
 
 
+@pytest.mark.parametrize("top", [None, 0, 8])
+def test_labels_without_a_row_are_counted(top: int | None) -> None:
+    curves = [Curve(f"{n}", n, [50.0, 10.0 + n], label=f"arm {n} 0.5") for n in range(9)]
+    text = to_text(draw_plot(curves, fit_scale(curves), 60, 8, top=top))
+    shown = {curve.colour for curve in curves if curve.label in text}
+    assert len(shown) == 5, "six rows, of which the last one counts"
+    assert text.splitlines()[5].endswith(" +4 more")
+    assert shown == {8, 7, 6, 5, 0 if top == 0 else 4}, "the highest ends, and the arm in front in any case"
+
+
 def test_label_of_an_end_that_a_logarithm_cannot_show_is_at_the_bottom() -> None:
     curves = [Curve("a", 0, [8.0, 0.0, 0.0], label="zero"), Curve("b", 1, [4.0, 2.0, 1.0], label="one")]
     assert find_labels(curves, height=10, log=True) == {"zero": 7, "one": 6}
