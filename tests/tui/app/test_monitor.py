@@ -18,6 +18,7 @@ from tests.helpers.large_store import GONE
 from tests.helpers.records import make_supervisor
 from tests.helpers.screens import SIZES, Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_run, write_study
+from tui.app.machine import Gauge, Machine
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
 from tui.app.terminal import Terminal
@@ -207,6 +208,20 @@ async def test_now_names_slot_run_epoch_and_accuracy_and_how_busy_the_machine_is
         text = screen_text(app)
         assert "memory" not in text, "nothing runs: nothing changes on the screen"
         assert "─ Runs ─" in text
+
+
+async def test_histories_of_the_machine_begin_in_one_column(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = (("cpu", "2 cores"), ("memory", "8.0/32 GB"), ("gpu0", "11.2/80 GB 412 W"))
+    gauges = tuple(Gauge(name, 50.0, text, (10.0, 50.0)) for name, text in parts)
+    monkeypatch.setattr(Machine, "look", lambda machine: gauges)
+    app = make_app(opened=write_study(store / "s").folder)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await settle(pilot)
+        rows = [row for row in screen_text(app).splitlines() if " 50 %  " in row]
+        assert [row.partition(" 50 %  ")[2].split("  ")[0] for row in rows] == [text for _, text in parts]
+        assert len({row.index("▁") for row in rows}) == 1
 
 
 async def test_end_of_a_study_says_how_far_measuring_is(make_app: Make, store: Path) -> None:

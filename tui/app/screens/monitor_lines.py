@@ -211,7 +211,8 @@ def now_lines(
     for text in find_obstacles(picture.snapshot):
         lines += wrap_lines(text, width, indent="  ")
     if picture.snapshot.supervised:
-        lines += [_draw_gauge(gauge, width, symbols) for gauge in gauges]
+        texts = max((len(gauge.text) for gauge in gauges), default=0)
+        lines += [_draw_gauge(gauge, width, texts, symbols) for gauge in gauges]
     return [*lines, *_mark_runs(picture, width, theme, symbols)]
 
 
@@ -244,9 +245,16 @@ def _count_replicas(one: Training) -> str:
     return f"r{one.replicas[0]}" if len(one.replicas) == 1 else f"{len(one.replicas)} reps"
 
 
-def _draw_gauge(gauge: Gauge, width: int, symbols: Symbols) -> Line:
-    """Draw one part of the machine: how busy it is in percent, its history, what else there is to know."""
-    head = f"{gauge.name:6} {gauge.busy:>3.0f} %  {gauge.text}"
+def _draw_gauge(gauge: Gauge, width: int, texts: int, symbols: Symbols) -> Line:
+    """Draw one part of the machine: how busy it is in percent, what else there is to know, and its history.
+
+    Args:
+        gauge: What was read.
+        width: Columns of a line.
+        texts: Columns of the longest text of all parts: their histories begin in one column.
+        symbols: What can be shown.
+    """
+    head = f"{gauge.name:6} {gauge.busy:>3.0f} %  {gauge.text:{texts}}"
     spark = min(SPARK_WIDTH, width - len(head) - 2)
     drawn = draw_spark(gauge.history, spark, symbols, low=0.0, high=100.0) if spark > 2 else ""
     return Line(Text(f"{head}  {drawn}".rstrip(), no_wrap=True))
