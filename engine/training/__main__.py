@@ -147,7 +147,7 @@ def run_worker(
     if read_plan(paths).command is not None:
         from engine.training.commands.worker import work as run_programs  # noqa: PLC0415 - only for such studies
 
-        return run_programs(paths, slot=slot, session=session)
+        return run_programs(paths, slot=slot, session=session, time_left=time_left)
     from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
 
     return work(paths, slot=slot, session=session, time_left=time_left)

@@ -25,6 +25,7 @@ from engine.training.data.text import Corpus
 from engine.training.fencing import write_run
 from engine.training.full_store import patiently
 from engine.training.loop import Outcome
+from engine.training.scheduler import name_job
 from engine.training.tasks.preparation import load
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -73,12 +74,6 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         environment={name: os.environ.get(name) for name in NUMERIC_VARIABLES},
         job=name_job(),
     )
-
-
-def name_job() -> str | None:
-    """Return the job of Slurm that this process is part of, and how often that was started again; None for none."""
-    job = os.environ.get("SLURM_JOB_ID")
-    return None if job is None else f"{job}.{os.environ.get('SLURM_RESTART_COUNT', '0')}"
 
 
 def _now() -> str:

@@ -49,7 +49,7 @@ def judge(paths: StudyPaths, selftest: SelfTest | None, *, control: Control, ses
         if result is not None:
             results[run] = result
             continue
-        state = read_state(paths.run(run), control=control, session=session, run_id=run)
+        state = read_state(paths.run(run), control=control, session=session, run_id=run, deciding=True)
         if state.status == "running" or state.retriable:
             return Verdict(decided=False)
         reason = f"run {run} of the self-test failed ({state.reason or state.status})"

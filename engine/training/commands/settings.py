@@ -15,6 +15,7 @@ from engine.recipe import CommandRecipe, Recipe
 from engine.study.processes import current_owner
 from engine.study.run_records import AttemptRecord, Versions
 from engine.study.study_plan import CommandSettings, StudyPlan
+from engine.training.scheduler import name_job
 
 OUT = "out"
 """The folder in an attempt's that is the program's {out}."""
@@ -98,6 +99,7 @@ def describe_attempt(plan: StudyPlan, session: str, slot: str) -> AttemptRecord:
         cpu_capability=platform.machine(),
         environment={name: FIXED.get(name, os.environ.get(name)) for name in NOTED},
         packages=packages,
+        job=name_job(),
     )
 
 

@@ -18,7 +18,7 @@ from engine.recipe import CommandRecipe, Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import explain_write_errors, make_folder, write_bytes
 from engine.study.paths import StudyPaths
-from engine.study.run_records import AttemptRecord, Cause, read_recipe, write_exit
+from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.selftest_record import REFUSED
 from engine.study.study_plan import CommandSettings, StudyPlan, read_plan
@@ -30,6 +30,7 @@ from engine.training.full_store import patiently
 from engine.training.isolation import adopt_orphans
 from engine.training.pulse import Pulse
 from engine.training.stopping import CONTROL_PERIOD_S, Fenced, Requests
+from engine.training.time_left import TimeLeft
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class CommandWorker:
     requests: Requests
     queue: RunQueue
     record: AttemptRecord
+    time_left: TimeLeft
     selftest_only: bool = False
 
     def claim(self) -> Taken | NotTaken:
@@ -62,7 +64,8 @@ class CommandWorker:
         if self.selftest_only:
             return NotTaken.NOTHING_LEFT
         while True:
-            taken = self._claim(plan, None)
+            # A program cannot be cut and go on elsewhere: where time is short, nothing is started.
+            taken = self._claim(plan, None if self.time_left.choose(self.paths, plan) is None else ())
             if verdict.refusal is None or isinstance(taken, NotTaken):
                 return taken
             write_exit(taken.attempt, "failed", "fault", f"{REFUSED}{verdict.refusal}")
@@ -82,7 +85,8 @@ class CommandWorker:
         attempt = taken.attempt
 
         def end(outcome: Ending, cause: Cause, reason: str) -> None:
-            patiently(lambda: write_exit(attempt, outcome, cause, reason))
+            if not is_fenced(attempt):
+                patiently(lambda: write_exit(attempt, outcome, cause, reason))
 
         self.requests.attempt = attempt
         with Pulse(lambda: [attempt.beat], ()) as self.requests.pulse:
@@ -171,13 +175,16 @@ def explain_end(ended: Ended, log: Path) -> str:
     return f"the program ended with status {ended.status}{said}"
 
 
-def work(paths: StudyPaths, *, slot: str, session: str, selftest_only: bool = False) -> int:
+def work(
+    paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft | None = None, selftest_only: bool = False
+) -> int:
     """Run the program for what can be claimed of a study, until there is nothing left or the end is asked for.
 
     Args:
         paths: The study.
         slot: The place that attempts are shown with.
         session: The supervisor's session.
+        time_left: When this worker has to end; None where nobody limits it.
         selftest_only: Whether only the runs of the self-test are claimed.
 
     Returns:
@@ -191,8 +198,9 @@ def work(paths: StudyPaths, *, slot: str, session: str, selftest_only: bool = Fa
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end if selftest_only else signal.SIG_IGN)
     adopt_orphans()
+    limit = time_left or TimeLeft.begin(None)
     record = describe_attempt(read_plan(paths), session, slot)
-    worker = CommandWorker(paths, session, slot, requests, RunQueue(paths, session), record, selftest_only)
+    worker = CommandWorker(paths, session, slot, requests, RunQueue(paths, session), record, limit, selftest_only)
     try:
         while not requests.terminated:
             taken = patiently(worker.claim)

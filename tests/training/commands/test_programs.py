@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nondet_report
+from engine.dispatch.jobs import EXIT_FENCED
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.metrics import diversity
 from engine.metrics.study import measure_study
@@ -24,6 +25,7 @@ from engine.study.run_records import ExitRecord
 from engine.study.run_state import read_result
 from engine.study.selftest_record import SelfTestRecord
 from engine.study.study_plan import read_plan
+from tui.cli import main
 
 HELPER = Path(nondet_report.__file__)
 
@@ -235,3 +237,34 @@ def test_cancelled_program_is_ended_and_counts_as_cancelled(tmp_path: Path) -> N
     assert ended is not None
     assert (ended.outcome, ended.cause) == ("cancelled", "request")
     assert list_processes_of(paths) == []
+
+
+def test_run_that_was_taken_away_is_ended_and_nothing_is_written_of_it(tmp_path: Path) -> None:
+    paths = prepare(tmp_path, add_arm("hang"))
+    worker = start_worker(paths)
+    deadline = time.monotonic() + 60
+    while len(list_processes_of(paths)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run = paths.run(read_plan(paths).order[0])
+    run.attempt(2).folder.mkdir()  # as another worker claims it
+    assert worker.wait(timeout=60) == EXIT_FENCED
+    assert not run.attempt(1).exit.exists()
+    assert list_processes_of(paths) == []
+
+
+def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = prepare(tmp_path, add_arm("good", replicas=3))
+    command = ["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "self-test: nothing varied: two runs are the same to the bit" in out
+    assert "self-test: init ({seed.init}): another seed gives another result" in out
+    assert "4 runs: 1 to train, 3 already done" in out
+    assert main(command) == 0
+    assert [len(paths.run(run).list_attempts()) for run in read_plan(paths).order] == [1, 1, 1, 0]
+
+
+def test_check_refuses_a_program_that_ignores_its_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(tmp_path, add_arm("deaf", replicas=3))
+    assert main(["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]) == 2
+    assert "refuses the program: {seed.init} changes nothing" in capsys.readouterr().err
