@@ -186,23 +186,8 @@ def stop_controller(drill: Drill, outcome: Outcome) -> None:
     drill.cluster.start_controller()
 
 
-def close_store(drill: Drill, outcome: Outcome) -> None:
-    drill.pick()
-    store = str(drill.study.store)
-    subprocess.run(["mount", "--bind", store, store], check=True)
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
-        time.sleep(10.0)
-        subprocess.run(["mount", "-o", "remount,rw,bind", store], check=True)
-        for viewer in drill.viewers:
-            viewer.wait(PATIENCE_S)
-    finally:
-        subprocess.run(["umount", "--lazy", store], check=True)
-
-
 def start_twice(drill: Drill, outcome: Outcome) -> None:
     drill.start(host="login2")
-    claims = drill.wait_for(lambda: list(drill.study.folder.glob("supervisors/[0-9]*")))
     drill.pick()
     claims = list(drill.study.folder.glob("supervisors/[0-9]*"))
     if len(claims) != 1:
@@ -230,7 +215,6 @@ KINDS = {
     "time limit": Kind(reach_limit),
     "scancel": Kind(cancel_job),
     "controller down 20 s": Kind(stop_controller),
-    "store read-only 10 s": Kind(close_store),
     "two login nodes": Kind(start_twice, host="login1"),
     "clock off by an hour": Kind(do_nothing, host="login1", shifted=True),
 }
