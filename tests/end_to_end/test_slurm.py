@@ -100,7 +100,6 @@ def test_killed_worker_and_killed_supervisor_cost_nothing(study: Study, cluster:
         status, _, errors = finish(started, 120.0)
     assert status == 0, errors
     assert "starting it again" in errors
-    assert json.loads((killed / "lost.json").read_text())["reason"].startswith("process ")
     attempts = study.attempts()
     assert {run: tries for run, tries in attempts.items() if tries > 1} == {killed.parents[1].name: 2}
     assert len(study.digests()) == len(attempts)
