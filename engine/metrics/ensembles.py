@@ -71,8 +71,9 @@ def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndar
 
     def count(start: int) -> None:
         chosen = doubtful[start : start + size]
-        part = _lower_masks(logits.take_block(chosen).astype(np.float64))
-        _count_doubtful(part, labels[chosen], correct, lock)
+        part = np.empty((replicas, classes, len(chosen)))
+        part[...] = logits.take_block(chosen).transpose(0, 2, 1)  # long rows are worked on faster than short ones
+        _count_doubtful(_lower_masks(part), labels[chosen], correct, lock)
 
     each_in_parallel(count, range(0, len(doubtful), size))
     mirror(correct)
@@ -84,7 +85,7 @@ def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndar
 
 
 def _lower_masks(part: np.ndarray) -> np.ndarray:
-    """Replace −inf in a block, float64 (R, B, C), by a number that no mean with it can be the largest for."""
+    """Replace −inf in a block, float64 (R, C, B), by a number that no mean with it can be the largest for."""
     if part.min(initial=0.0) == -np.inf:
         masked = part == -np.inf
         part[masked] = -1.0 - 4.0 * np.abs(part[~masked]).max(initial=0.0)
@@ -114,19 +115,18 @@ def find_unanimous(logits: Logits, predictions: np.ndarray) -> np.ndarray:
 
 
 def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: Matrix, lock: Lock) -> None:
-    """Add the right answers of every pair on a block of logits, float64 (R, B, C), to `correct` above its diagonal."""
+    """Add the right answers of every pair on a block of logits, float64 (R, C, B), to `correct` above its diagonal."""
     candidates = find_candidates(part)
     places = np.arange(len(labels))
-    winnable = candidates[places, labels]  # elsewhere no pair is right
-    numbers = candidates.sum(axis=1)
+    winnable = candidates[labels, places]  # elsewhere no pair is right
+    numbers = candidates.sum(axis=0)
     with lock:
         correct += np.count_nonzero(winnable & (numbers == 1))
     for number in np.unique(numbers[winnable & (numbers > 1)]):
         chosen = np.flatnonzero(winnable & (numbers == number))
-        classes = np.argsort(~candidates[chosen], axis=1, kind="stable")[:, :number]
-        among = np.take_along_axis(part[:, chosen], classes[None], axis=2)
-        wanted = np.argmax(classes == labels[chosen, None], axis=1)
-        _count_among(among, wanted, correct, lock)
+        classes = np.argsort(~candidates[:, chosen], axis=0, kind="stable")[:number]
+        wanted = np.argmax(classes == labels[chosen], axis=0)
+        _count_among(part[:, classes, chosen], wanted, correct, lock)
 
 
 def find_candidates(part: np.ndarray) -> np.ndarray:
@@ -136,17 +136,17 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
     where it is largest, is not negative.
 
     Args:
-        part: float64 (R, B, C).
+        part: float64 (R, C, B).
 
     Returns:
-        bool (B, C).
+        bool (C, B).
     """
-    leading = part.mean(axis=0).argmax(axis=1)
+    leading = part.mean(axis=0).argmax(axis=0)
     places = np.arange(len(leading))
     largest, second = (np.full(part.shape[1:], -np.inf) for _ in range(2))
     distance, smaller = (np.empty(part.shape[1:]) for _ in range(2))
     for replica in part:
-        np.subtract(replica, replica[places, leading][:, None], out=distance)
+        np.subtract(replica, replica[leading, places], out=distance)
         np.maximum(second, np.minimum(largest, distance, out=smaller), out=second)
         np.maximum(largest, distance, out=largest)
     # The tolerance is larger than what rounding can do to a distance.
@@ -154,19 +154,19 @@ def find_candidates(part: np.ndarray) -> np.ndarray:
 
 
 def _count_among(among: np.ndarray, wanted: np.ndarray, correct: Matrix, lock: Lock) -> None:
-    """Count the right answers among candidate classes (R, B, M) for every pair, and add them to `correct`.
+    """Count the right answers among candidate classes (R, M, B) for every pair, and add them to `correct`.
 
     A pair is right where the true class has a larger sum of logits than each other candidate. Each such comparison is
     made between the distance of the two logits in one replica and the negated distance in the other.
     """
-    replicas, places = len(among), np.arange(len(wanted))
-    candidates: int = among.shape[2]
-    others = np.argsort(np.arange(candidates) == wanted[:, None], axis=1, kind="stable")[:, :-1]
-    rivals = np.take_along_axis(among, others[None], axis=2)
-    distances = np.ascontiguousarray((among[:, places, wanted][:, :, None] - rivals).transpose(2, 0, 1))
+    replicas, candidates, _ = among.shape
+    others = np.argsort(np.arange(candidates)[:, None] == wanted, axis=0, kind="stable")[:-1]
+    rivals = np.take_along_axis(among, others[None], axis=1)
+    true = np.take_along_axis(among, wanted[None, None], axis=1)
+    distances = np.ascontiguousarray((true - rivals).transpose(1, 0, 2))
     bounds = -distances
     # Where sums are equal, the lower class counts as predicted: against a higher class, an equal sum is enough.
-    behind = np.broadcast_to((others > wanted[:, None]).T[:, None, :], bounds.shape)
+    behind = np.broadcast_to((others > wanted)[:, None], bounds.shape)
     np.nextafter(bounds, -np.inf, out=bounds, where=behind)
     for i in range(replicas - 1):
         right = distances[0, i] > bounds[0, i + 1 :]

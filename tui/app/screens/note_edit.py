@@ -55,13 +55,14 @@ class NoteEdit(ModalScreen[NoteRecord | None]):
         """Lay out title, tags, note, and keys or fault."""
         with Vertical(classes="dialog tall"):
             yield Static(Text(f"Tags and note of {printable(self.study)}", style="bold"))
+            yield Static(Text("tags", style="dim"))
             yield Input(" ".join(self.note.tags), placeholder="tags, with spaces between them", id="tags")
+            yield Static(Text("note", style="dim"))
             yield TextArea(self.note.text, id="editor", show_line_numbers=False)
             yield Static(Text(printable(self.hint) or KEYS, style="bold red" if self.hint else "dim"), id="hint")
 
     def on_mount(self) -> None:
         """Begin in the note."""
-        self.query_one("#tags", Input).border_title = "tags"
         self.query_one(TextArea).focus()
 
     @property
