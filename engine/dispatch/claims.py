@@ -59,10 +59,10 @@ def claim_number(folder: Path, number: int, name: str, record: Record) -> bool:
         private.rename(claimed)
     except OSError:
         # A file server whose answer was lost is asked again, and then refuses what it has done before: what is there
-        # decides, not the answer.
+        # decides, not the answer. A private folder that is still there was not renamed.
         if not claimed.exists():
             raise
-        return find_record(claimed / name, type(record)) == record
+        return not private.exists() and find_record(claimed / name, type(record)) == record
     finally:
         shutil.rmtree(private, ignore_errors=True)
     return True

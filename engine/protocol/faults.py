@@ -15,7 +15,7 @@ SHOWN_KEY = 80
 SHOWN_FILE = 200
 SHOWN_SENTENCE = 1200
 """What is allowed and what to do may list many names; what a user wrote never makes them longer than this."""
-SHOWN_NAMES = 80
+SHOWN_NAMES = 120
 """Valid names that are listed, and compared with a mistyped one."""
 SHOWN_FAULTS = 20
 SHOWN_MESSAGE = 3_500

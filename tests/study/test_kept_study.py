@@ -50,6 +50,13 @@ def test_every_recipe_has_the_id_that_it_had(paths: StudyPaths) -> None:
         assert read_recipe(paths.run(run), run).id == run
 
 
+def without_nulls(content: Any) -> Any:
+    """Leave out what has no value: a later version has fields more, which an earlier file has not."""
+    if isinstance(content, dict):
+        return {key: without_nulls(value) for key, value in content.items() if value is not None}
+    return [without_nulls(one) for one in content] if isinstance(content, list) else content
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_records_say_what_their_files_say(paths: StudyPaths, name: str) -> None:
     files = list(paths.folder.rglob(name))
@@ -57,7 +64,7 @@ def test_records_say_what_their_files_say(paths: StudyPaths, name: str) -> None:
     for file in files:
         found = read_record(file, RECORDS[name])
         assert isinstance(found, RECORDS[name]), found
-        assert json.loads(encode_record(found)) == json.loads(file.read_text())
+        assert without_nulls(json.loads(encode_record(found))) == without_nulls(json.loads(file.read_text()))
 
 
 def test_measures_made_anew_are_those_that_were_written(paths: StudyPaths) -> None:

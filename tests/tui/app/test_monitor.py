@@ -207,7 +207,7 @@ async def test_now_names_slot_run_epoch_and_accuracy_and_how_busy_the_machine_is
         await settle(pilot)
         text = screen_text(app)
         assert "memory" not in text, "nothing runs: nothing changes on the screen"
-        assert "─ Runs ─" in text
+        assert " Runs ─" in text
 
 
 async def test_histories_of_the_machine_begin_in_one_column(

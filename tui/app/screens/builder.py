@@ -158,9 +158,10 @@ class BuilderScreen(DraftScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let the keys of a pane act, and be shown, while it has the focus."""
+        # The focus is asked for, not the panes: keys are shown before these are there, too.
         if action in ARM_ACTIONS:
-            return self.query_one(ArmTable).has_focus
-        return action not in SETTING_ACTIONS or self.query_one(SettingTable).has_focus
+            return isinstance(self.focused, ArmTable)
+        return action not in SETTING_ACTIONS or isinstance(self.focused, SettingTable)
 
     # Arms ----------------------------------------------------------------------------------------------------------
 
