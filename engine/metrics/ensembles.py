@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.metrics.formulas import UndefinedError
 from engine.metrics.logits import Logits, find_largest
-from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
+from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs, Predicted
 from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, find_groups, mirror
 from engine.metrics.parallel import each_in_parallel
 
@@ -44,7 +44,7 @@ DOUBLE_GAP = 1200.0
 """The same for float64."""
 
 
-def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndarray) -> Matrix:
+def ensemble_accuracies(logits: Logits, labels: np.ndarray, predicted: Predicted) -> Matrix:
     """Return the accuracy of the mean logits of two replicas.
 
     The mean is right where the label's sum is above the largest other sum; where they are equal, the lower
@@ -54,7 +54,7 @@ def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndar
     Args:
         logits: Of R replicas.
         labels: int64 (N,).
-        predictions: Predicted class of each replica, int (R, N).
+        predicted: What each replica predicts.
 
     Returns:
         Percent, float64 (R, R); the diagonal holds the replicas' own accuracies.
@@ -62,7 +62,9 @@ def ensemble_accuracies(logits: Logits, labels: np.ndarray, predictions: np.ndar
     Source: paper, section 3.1, equation 1.
     """
     replicas, examples, classes = logits.shape
-    unanimous = find_unanimous(logits, predictions)
+    predictions = predicted.classes
+    # One class has the largest logit in every replica, and no other has as large a one: their means agree with them.
+    unanimous = (predictions == predictions[0]).all(axis=0) & ~predicted.tied
     doubtful = np.flatnonzero(~unanimous)
     # Few large blocks of equal size: each is split once more by the number of its candidates.
     blocks = max(1, -(-len(doubtful) * replicas * classes // DOUBTFUL_VALUES))
@@ -90,28 +92,6 @@ def _lower_masks(part: np.ndarray) -> np.ndarray:
         masked = part == -np.inf
         part[masked] = -1.0 - 4.0 * np.abs(part[~masked]).max(initial=0.0)
     return part
-
-
-def find_unanimous(logits: Logits, predictions: np.ndarray) -> np.ndarray:
-    """Find the examples whose largest logit is the same class's in every replica, with no other as large; bool (N,).
-
-    Args:
-        logits: Of R replicas.
-        predictions: Predicted class, int (R, N).
-    """
-    unanimous = (predictions == predictions[0]).all(axis=0)
-    lock = Lock()
-
-    def look(replica: int) -> None:
-        for rows in logits.iterate_parts():
-            part, chosen = logits.read(replica, rows), predictions[replica, rows]
-            maxima = part == np.take_along_axis(part, chosen[:, None], axis=1)
-            if np.count_nonzero(maxima) > len(chosen):  # somewhere two classes share the largest logit
-                with lock:
-                    unanimous[rows] &= maxima.sum(axis=1) == 1
-
-    each_in_parallel(look, range(len(predictions)))
-    return unanimous
 
 
 def _count_doubtful(part: np.ndarray, labels: np.ndarray, correct: Matrix, lock: Lock) -> None:
@@ -160,7 +140,8 @@ def _count_among(among: np.ndarray, wanted: np.ndarray, correct: Matrix, lock: L
     made between the distance of the two logits in one replica and the negated distance in the other.
     """
     replicas, candidates, _ = among.shape
-    others = np.argsort(np.arange(candidates)[:, None] == wanted, axis=0, kind="stable")[:-1]
+    is_wanted: np.ndarray = np.arange(candidates)[:, None] == wanted
+    others = np.argsort(is_wanted, axis=0, kind="stable")[:-1]
     rivals = np.take_along_axis(among, others[None], axis=1)
     true = np.take_along_axis(among, wanted[None, None], axis=1)
     distances = np.ascontiguousarray((true - rivals).transpose(1, 0, 2))
@@ -268,7 +249,7 @@ def _sum_losses_plainly(part: np.ndarray, labels: np.ndarray, height: int) -> Ma
 @IMAGE_FORMULAS.computes("ensemble_delta")
 def measure_gains(outputs: ImageOutputs) -> Matrix:
     """Return the accuracy of each pair's mean logits minus the mean of its members' own, percentage points (R, R)."""
-    joint = ensemble_accuracies(outputs.logits, outputs.labels, outputs.predictions)
+    joint = ensemble_accuracies(outputs.logits, outputs.labels, outputs.predicted)
     return _subtract_members(joint, outputs.accuracies)
 
 

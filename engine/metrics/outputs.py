@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 
@@ -28,23 +29,30 @@ class Predicted:
     """Class of the largest logit, the lowest of several, int (R, N)."""
     sound: np.ndarray
     """Whether a replica's logits are numbers, or −inf where an example has another class; bool (R,)."""
+    tied: np.ndarray
+    """Whether two classes of an example share the largest logit of some replica, bool (N,)."""
 
 
 def predict(logits: Logits) -> Predicted:
     """Find the classes of the largest logits, and the replicas whose logits are none."""
     replicas, examples, _ = logits.shape
     classes, sound = np.empty((replicas, examples), dtype=np.intp), np.ones(replicas, dtype=bool)
+    tied, lock = np.zeros(examples, dtype=bool), Lock()
 
     def look(replica: int) -> None:
         for rows in logits.iterate_parts():
             part = logits.read(replica, rows)
             largest = find_largest(part)
-            classes[replica, rows] = (part == largest[:, None]).argmax(axis=1)
+            maxima = part == largest[:, None]
+            classes[replica, rows] = maxima.argmax(axis=1)
+            if np.count_nonzero(maxima) > len(part):
+                with lock:
+                    tied[rows] |= maxima.sum(axis=1) > 1
             # NaN is the largest of some numbers, and no class is predicted.
             sound[replica] &= np.isfinite(largest).all()
 
     each_in_parallel(look, range(replicas))
-    return Predicted(classes, sound)
+    return Predicted(classes, sound, tied)
 
 
 @dataclass(frozen=True)
