@@ -139,9 +139,8 @@ def _count_among(among: np.ndarray, wanted: np.ndarray, correct: Matrix, lock: L
     A pair is right where the true class has a larger sum of logits than each other candidate. Each such comparison is
     made between the distance of the two logits in one replica and the negated distance in the other.
     """
-    replicas, candidates, _ = among.shape
-    is_wanted: np.ndarray = np.arange(candidates)[:, None] == wanted
-    others = np.argsort(is_wanted, axis=0, kind="stable")[:-1]
+    replicas, candidates = len(among), int(among.shape[1])
+    others = np.argsort(np.arange(candidates)[:, None] == wanted, axis=0, kind="stable")[:-1]
     rivals = np.take_along_axis(among, others[None], axis=1)
     true = np.take_along_axis(among, wanted[None, None], axis=1)
     distances = np.ascontiguousarray((true - rivals).transpose(1, 0, 2))
