@@ -198,4 +198,5 @@ def steady(text: str, store: Path) -> str:
     text = re.sub(r"(folder +)/.*?(?=\n│? *planned as)", r"\1STORE", text, flags=re.DOTALL)  # a path over several rows
     text = re.sub(r"(machines +)\S+ *", r"\1HERE ", text)
     text = re.sub(r"/\S*pytest-\S*(?: [^\n│]*…)?", "STORE", text)
+    text = re.sub(r" {4,}STORE$", "   STORE", text, flags=re.MULTILINE)  # at the right edge, wherever it begins
     return re.sub(r" +\d+ s( ago| left)", r" N s\1", text)
