@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual._xterm_parser import XTermParser
 
 from tests.helpers.screens import screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
+from tui.app.screens.builder_keys import TOGGLES
 from tui.app.screens.monitor import MonitorScreen
 
 Make = Callable[..., NondetApp]
@@ -87,3 +90,11 @@ async def test_digits_go_to_the_panes_of_the_monitor_that_bear_them(
         await pilot.press("question_mark")
         await settle(pilot)
         assert "1 2 3 4" in screen_text(app) or size == SIZES[0], "the help of a small screen has to be scrolled"
+
+
+def test_digits_with_alt_are_known_however_a_terminal_sends_them() -> None:
+    """Most send Escape and the digit; the names are those that textual gives to what it reads."""
+    for number, binding in enumerate(TOGGLES, start=1):
+        for sequence in (f"\x1b{number}", f"\x1b[{48 + number};3u"):
+            (event,) = [one for one in XTermParser().feed(sequence) if isinstance(one, events.Key)]
+            assert event.key in binding.key.split(","), sequence

@@ -10,8 +10,26 @@ from tui.app.widgets.titles import list_digits
 PANES = ("arms", "settings", "explain", "text", "plan")
 """Ids of the boxes in the order of their digits, and of tab."""
 
+OPTION_CHARACTERS = (
+    "inverted_exclamation_mark",
+    "trade_mark_sign",
+    "pound_sign",
+    "cent_sign",
+    "infinity",
+    "section_sign",
+    "pilcrow_sign",
+)
+"""What alt with the digits from 1 is taken for where a terminal sends Escape before them, as most do: what a Mac's
+keyboard types with it."""
+
 TOGGLES = tuple(
-    Binding(f"alt+{n}", f"toggle_source({n - 1})", f"Toggle {name}: {source.meaning}", show=False)
+    Binding(
+        f"alt+{n},{OPTION_CHARACTERS[n - 1]}",
+        f"toggle_source({n - 1})",
+        f"Toggle {name}: {source.meaning}",
+        key_display=f"alt+{n}",
+        show=False,
+    )
     for n, (name, source) in enumerate(SOURCES.items(), start=1)
 )
 
