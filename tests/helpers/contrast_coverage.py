@@ -25,11 +25,10 @@ from engine.metrics.contrasts import (
     upper_sd,
 )
 from engine.metrics.spread import half_width
+from tests.helpers.coverage import Case, Rates, print_tables
 from tests.helpers.simulated_replicas import cover
 
-SEED, TRIALS = 30, 4000
-Rates = tuple[float, float]
-"""Percent of trials: with the simpler interval, and with ours."""
+SEED = 30
 
 
 @dataclass(frozen=True)
@@ -152,10 +151,6 @@ def reach_margin(pilot: int, trials: int) -> Rates:
     return 100.0 * kept[0] / trials, 100.0 * kept[1] / trials
 
 
-Case = Callable[[int, int], Rates]
-"""Replicas and trials → rates."""
-
-
 def _rivals(cover_one: Callable[..., Rates], world: Rivals, *, paired: bool = False, beside: int | None = None) -> Case:
     def case(replicas: int, trials: int) -> Rates:
         sizes = (replicas, beside or replicas)
@@ -212,25 +207,9 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
 
 
 def main() -> int:
-    """Print every table whose title holds one of the words on the command line, as Markdown."""
-    words = [word for word in sys.argv[1:] if not word.isdigit()]
-    trials = next((int(word) for word in sys.argv[1:] if word.isdigit()), TRIALS)
-    for title, (sizes, cases) in TABLES.items():
-        if words and not any(word in title for word in words):
-            continue
-        show([title, *(f"R = {size}" for size in sizes)])
-        show(["---", *("---:" for _ in sizes)])
-        for name, case in cases.items():
-            rates = [case(size, trials) for size in sizes]
-            show([name, *(f"{simple:.0f} → {ours:.1f}" for simple, ours in rates)])
-        sys.stdout.write("\n")
+    """Print the tables; see `tests.helpers.coverage.print_tables`."""
+    print_tables(TABLES, lambda _, trials: trials)
     return 0
-
-
-def show(cells: Sequence[str]) -> None:
-    """Write one row of a table."""
-    sys.stdout.write(f"| {' | '.join(cells)} |\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

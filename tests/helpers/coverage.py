@@ -341,18 +341,30 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
 
 def main() -> int:
     """Print every table whose title holds one of the words on the command line, as Markdown."""
+    print_tables(TABLES, lambda size, trials: trials if size <= MOST_OF_ALL_TRIALS else trials // 2)
+    return 0
+
+
+def print_tables(
+    tables: dict[str, tuple[Sequence[int], dict[str, Case]]], count_trials: Callable[[int, int], int]
+) -> None:
+    """Print tables as Markdown: those whose title holds one of the words on the command line.
+
+    Args:
+        tables: As `TABLES`.
+        count_trials: Replicas and the trials that were asked for → how many there are.
+    """
     words = [word for word in sys.argv[1:] if not word.isdigit()]
     trials = next((int(word) for word in sys.argv[1:] if word.isdigit()), TRIALS)
-    for title, (sizes, cases) in TABLES.items():
+    for title, (sizes, cases) in tables.items():
         if words and not any(word in title for word in words):
             continue
         show([title, *(f"R = {size}" for size in sizes)])
         show(["---", *("---:" for _ in sizes)])
         for name, case in cases.items():
-            rates = [case(size, trials if size <= MOST_OF_ALL_TRIALS else trials // 2) for size in sizes]
+            rates = [case(size, count_trials(size, trials)) for size in sizes]
             show([name, *(f"{simple:.0f} → {ours:.1f}" for simple, ours in rates)])
         sys.stdout.write("\n")
-    return 0
 
 
 def show(cells: Sequence[str]) -> None:
