@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from engine.errors import NondetError
@@ -101,60 +101,98 @@ def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
         commands: Command → what it does, in a sentence.
     """
     parser = Parser(prog=f"nondet-tui {name}", allow_abbrev=False, description=commands[name])
-    if name == "check":
-        parser.add_argument("protocol", metavar="PROTOCOL.toml")
-        add_overrides(parser)
-    elif name in ("status", "cancel", "report", "worker"):
-        parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
-    if name == "report":
-        from tui.text.report import FORMATS
-
-        parser.add_argument("--format", choices=("table", *FORMATS, "html"), default="table")
-        parser.add_argument(
-            "--out", metavar="DIR", help="write tables, figures and a page as files instead of printing"
-        )
-        parser.add_argument(
-            "--against",
-            metavar="STUDY[:ARM]",
-            help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
-        )
-    if name == "compare":
-        parser.add_argument("one", metavar="STUDY[:ARM]", help="A")
-        parser.add_argument("other", metavar="STUDY[:ARM]", help="B; without an arm that of A, or all of one name")
-        parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
-        parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
-        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
-    if name == "plan":
-        parser.add_argument("one", metavar="STUDY:ARM", help="the pilot")
-        parser.add_argument("other", metavar="STUDY:ARM", nargs="?", help="default: one that scatters as the first")
-        parser.add_argument("--margin", metavar="X", required=True, help="the difference that is to be found")
-        parser.add_argument("--power", metavar="P", default="0.8", help="how often it is to be found (default: 0.8)")
-        parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
-        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
-    if name == "import":
-        from engine.protocol.command_section import KINDS
-
-        parser.add_argument("study", metavar="STUDY", help="name of the new study")
-        parser.add_argument("arms", metavar="ARM=PATH", nargs="+", help="an arm's name, and its file or folder of runs")
-        parser.add_argument("--labels", metavar="FILE", help="true classes (default: a labels file beside the runs)")
-        parser.add_argument("--kind", choices=KINDS, default="logits", help="what the files hold (default: logits)")
-    if name == "worker":
-        parser.add_argument("--time-left", metavar="TIME", default="", help="until it has to end, e.g. 08:00:00")
-    if name in ("ls", "status"):
-        parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
+    if name in ADDERS:
+        ADDERS[name](parser)
     if name == "help":
         parser.add_argument(
             "command", metavar="COMMAND", nargs="?", choices=tuple(commands), help="default: all of them"
         )
-    if name == "completion":
-        from tui.commands.completion import WRITERS
-
-        parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
-    if name == "tour":
-        add_no_mouse(parser)
     if name not in ("tour", "keys", "completion", "help"):
         add_store(parser)
     return parser
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Add what `check` takes."""
+    parser.add_argument("protocol", metavar="PROTOCOL.toml")
+    add_overrides(parser)
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the study that a command is about."""
+    parser.add_argument("study", metavar="STUDY", help="name in the store, or path of the folder")
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """Add what `status` takes."""
+    add_study(parser)
+    add_json(parser)
+
+
+def add_worker(parser: argparse.ArgumentParser) -> None:
+    """Add what `worker` takes."""
+    add_study(parser)
+    parser.add_argument("--time-left", metavar="TIME", default="", help="until it has to end, e.g. 08:00:00")
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add what `report` takes."""
+    from tui.text.report import FORMATS
+
+    add_study(parser)
+    parser.add_argument("--format", choices=("table", *FORMATS, "html"), default="table")
+    parser.add_argument("--out", metavar="DIR", help="write tables, figures and a page as files instead of printing")
+    parser.add_argument(
+        "--against",
+        metavar="STUDY[:ARM]",
+        help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
+    )
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Add what `compare` takes."""
+    parser.add_argument("one", metavar="STUDY[:ARM]", help="A")
+    parser.add_argument("other", metavar="STUDY[:ARM]", help="B; without an arm that of A, or all of one name")
+    add_measure(parser)
+    parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
+    add_json(parser)
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Add what `plan` takes."""
+    parser.add_argument("one", metavar="STUDY:ARM", help="the pilot")
+    parser.add_argument("other", metavar="STUDY:ARM", nargs="?", help="default: one that scatters as the first")
+    parser.add_argument("--margin", metavar="X", required=True, help="the difference that is to be found")
+    parser.add_argument("--power", metavar="P", default="0.8", help="how often it is to be found (default: 0.8)")
+    add_measure(parser)
+    add_json(parser)
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """Add what `import` takes."""
+    from engine.protocol.command_section import KINDS
+
+    parser.add_argument("study", metavar="STUDY", help="name of the new study")
+    parser.add_argument("arms", metavar="ARM=PATH", nargs="+", help="an arm's name, and its file or folder of runs")
+    parser.add_argument("--labels", metavar="FILE", help="true classes (default: a labels file beside the runs)")
+    parser.add_argument("--kind", choices=KINDS, default="logits", help="what the files hold (default: logits)")
+
+
+def add_shell(parser: argparse.ArgumentParser) -> None:
+    """Add the shell that `completion` is for."""
+    from tui.commands.completion import WRITERS
+
+    parser.add_argument("shell", metavar="SHELL", choices=tuple(WRITERS), help=" or ".join(WRITERS))
+
+
+def add_measure(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what arms are compared in."""
+    parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option that prints JSON."""
+    parser.add_argument("--json", action="store_true", help="print the same as JSON (docs/commands.md)")
 
 
 def add_no_mouse(parser: argparse.ArgumentParser) -> None:
@@ -175,3 +213,19 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicas", metavar="R", help="same as --set protocol.replicas=R")
     parser.add_argument("--devices", metavar="LIST", help="auto, cpu, or a list such as cuda:0,cuda:1")
     parser.add_argument("--slots", metavar="N", help="runs side by side on one device: auto or a number")
+
+
+ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "check": add_check,
+    "ls": add_json,
+    "status": add_status,
+    "cancel": add_study,
+    "report": add_report,
+    "compare": add_compare,
+    "plan": add_plan,
+    "import": add_import,
+    "worker": add_worker,
+    "completion": add_shell,
+    "tour": add_no_mouse,
+}
+"""Command → what adds its arguments, for those that have any of their own."""
