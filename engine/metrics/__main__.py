@@ -1,8 +1,9 @@
 """`python -P -m engine.metrics STUDY`: bring a study's metrics.json, curves.json and checked.json up to date.
 
 With the name of an arm behind STUDY nothing is written: how far every two of its replicas are apart is printed.
-`compare STUDY ARM STUDY ARM MEASURE MARGIN` prints how two arms compare; MEASURE and MARGIN may be empty. `plan`, the
-same and POWER, prints how many replicas a difference of the margin needs; the second STUDY and ARM may be empty.
+`compare STUDY ARM STUDY ARM MEASURE MARGIN EVERY` prints how two arms compare; MEASURE and MARGIN may be empty, and
+any text as EVERY compares the other measures, too. `plan` with the first six and POWER prints how many replicas a
+difference of the margin needs; the second STUDY and ARM may be empty.
 
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
@@ -26,7 +27,7 @@ COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 by spinning, would take processor time from them."""
 
 
-QUESTIONS = {"compare": 7, "plan": 8}
+QUESTIONS = {"compare": 8, "plan": 8}
 """What can be asked of two arms, with the number of arguments."""
 
 
@@ -34,12 +35,12 @@ def answer(asked: str, arguments: Sequence[str]) -> Record:
     """Answer a question about two arms; see above."""
     from engine.metrics.arm_comparison import compare_arms, plan_arms  # noqa: PLC0415 - loads numpy
 
-    study, arm, other, other_arm, measure, margin, *power = arguments
+    study, arm, other, other_arm, measure, margin, last = arguments
     first = StudyPaths(Path(study)), arm
     second = (StudyPaths(Path(other)), other_arm) if other else None
     if asked == "plan" or second is None:
-        return plan_arms(first, second, measure or None, float(margin), float(power[0]))
-    return compare_arms(first, second, measure or None, float(margin) if margin else None)
+        return plan_arms(first, second, measure or None, float(margin), float(last))
+    return compare_arms(first, second, measure or None, float(margin) if margin else None, every=bool(last))
 
 
 def main() -> int:

@@ -8,35 +8,33 @@ import numpy as np
 from msgspec import structs
 
 from engine.errors import StudyError
-from engine.metrics.comparison import Scores, compare_scores
-from engine.metrics.contrasts import add_variances
+from engine.metrics.arm_disputes import measure_disputes
+from engine.metrics.arm_scores import ArmScores
+from engine.metrics.comparison import compare_scores
 from engine.metrics.finished import FinishedArm, read_finished
-from engine.metrics.intervals import jackknife_variance
-from engine.metrics.outputs import ImageOutputs, find_losses
-from engine.metrics.pairs import Matrix, disagreement_matrix
 from engine.metrics.planning import plan_pilot
-from engine.metrics.replicas import open_logits, stack_predictions
-from engine.metrics.spread import FEWEST, Ends, half_width
-from engine.protocol.faults import printable
 from engine.recipe import Recipe
-from engine.study.comparison_record import ArmsCompared, Disputes, PowerPlan
+from engine.study.comparison_record import ArmsCompared, PowerPlan
 from engine.study.paths import StudyPaths
 from engine.study.run_records import read_recipe
 
-SCORED = {False: ("accuracy", "cross-entropy"), True: ("perplexity", "cross-entropy")}
-"""What networks are compared in, by whether they are language models; the first where nobody said."""
-
 
 def compare_arms(
-    first: tuple[StudyPaths, str], second: tuple[StudyPaths, str], measure: str | None, margin: float | None
+    first: tuple[StudyPaths, str],
+    second: tuple[StudyPaths, str],
+    measure: str | None,
+    margin: float | None,
+    *,
+    every: bool = False,
 ) -> ArmsCompared:
     """Compare two arms; replicas of the same seeds are paired where every replica of the smaller arm has its partner.
 
     Args:
         first: A study and the name of its arm.
         second: Likewise.
-        measure: One of SCORED; None for the first of them.
+        measure: One that both arms have; None for the first of them.
         margin: The smallest difference worth having, in the measure's unit; above 0.
+        every: Whether all other measures of both are compared, too.
 
     Raises:
         StudyError: If the arms cannot be compared: no such arm, none finished, or other test examples.
@@ -44,16 +42,26 @@ def compare_arms(
     arms = [read_finished(*side) for side in (first, second)]
     planned = [len(arm.arm.runs) // arm.arm.group for arm in arms]
     _refuse_misfits(arms)
-    text = arms[0].plan.text
-    wanted = _choose_measure(arms[0], measure)
     paired = are_paired(arms, [first[0], second[0]])
     arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
-    scores = _score_text(arms, wanted) if text else _score_images(arms, wanted)
-    comparison = compare_scores(scores, paired=paired, margin=margin, measure=wanted)
+    scores = ArmScores(arms)
+    first_measure = scores.choose(measure)
+    others = [name for name in scores.list_known() if every and name != first_measure]
+    found = [
+        compare_scores(scores.score(name), paired=paired, margin=None if place else margin, measure=name)
+        for place, name in enumerate([first_measure, *others])
+    ]
     shared = len({one.run for one in arms[0].replicas} & {one.run for one in arms[1].replicas})
     left_out = tuple(count - len(arm.replicas) for count, arm in zip(planned, arms, strict=True))
-    disputes = None if text else measure_disputes(*_predict(arms), arms[0].predictions[0].shape[1], paired=paired)
-    return ArmsCompared(comparison=comparison, disputes=disputes, left_out=(left_out[0], left_out[1]), shared=shared)
+    classes = scores.predict()
+    disputes = None if classes is None else measure_disputes(*classes, scores.classes, paired=paired)
+    return ArmsCompared(
+        comparison=found[0],
+        others=tuple(found[1:]),
+        disputes=disputes,
+        left_out=(left_out[0], left_out[1]),
+        shared=shared,
+    )
 
 
 def plan_arms(
@@ -68,7 +76,7 @@ def plan_arms(
     Args:
         first: A study and the name of its arm.
         second: Likewise; None where another arm is taken to scatter as the first does.
-        measure: One of SCORED; None for the first of them.
+        measure: One that both arms have; None for the first of them.
         margin: The smallest difference worth having, above 0.
         power: The probability with which it is to be found, between 0 and 1.
 
@@ -78,16 +86,17 @@ def plan_arms(
     sides = [first] if second is None else [first, second]
     arms = [read_finished(*side) for side in sides]
     _refuse_misfits(arms)
-    wanted = _choose_measure(arms[0], measure)
     paired = len(arms) > 1 and are_paired(arms, [side[0] for side in sides])
     arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
     for arm in arms:
         if len(arm.replicas) < 2:
             why = "nothing varies in it" if not arm.arm.vary else "fewer than two of its replicas have finished"
-            name = f"{printable(arm.plan.study)}:{printable(arm.arm.name)}"
-            raise StudyError(f"{name}: shows no spread, since {why}: name an arm that was trained with other seeds")
-    score = _score_text if arms[0].plan.text else _score_images
-    one, other = score([arms[0], arms[-1]], wanted).figures
+            raise StudyError(
+                f"{arm.title}: shows no spread, since {why}: name an arm that was trained with other seeds"
+            )
+    scores = ArmScores([arms[0], arms[-1]])
+    wanted = scores.choose(measure)
+    one, other = scores.score(wanted).figures
     found = plan_pilot(one, other if len(arms) > 1 else None, paired=paired, margin=margin, power=power, measure=wanted)
     return structs.replace(found, seconds=tuple(_average_seconds(arm) for arm in arms))
 
@@ -97,35 +106,29 @@ def _average_seconds(arm: FinishedArm) -> float:
     return float(np.mean([one.result.seconds for one in arm.replicas if one.result is not None] or [0.0]))
 
 
-def _choose_measure(arm: FinishedArm, measure: str | None) -> str:
-    allowed = SCORED[arm.plan.text]
-    wanted = measure or allowed[0]
-    if wanted not in allowed:
-        raise StudyError(f"--measure {printable(wanted)}: these networks are compared in one of {', '.join(allowed)}")
-    return wanted
-
-
 def _refuse_misfits(arms: list[FinishedArm]) -> None:
     """Refuse arms that were tested on other examples, or of which no replica can be used.
 
     Raises:
         StudyError: That says which.
     """
-    names = [f"{printable(arm.plan.study)}:{printable(arm.arm.name)}" for arm in arms]
+    names = [arm.title for arm in arms]
+    both = f"{names[0]} and {names[-1]}"
     if arms[0].plan.text != arms[-1].plan.text:
-        raise StudyError(f"{names[0]} and {names[-1]}: a language model is not compared with a network for images")
+        raise StudyError(f"{both}: a language model is not compared with a network for images")
     for name, arm in zip(names, arms, strict=True):
         if not arm.replicas:
             raise StudyError(f"{name}: has no finished replica that can be compared: train it first")
-    if arms[0].labels.sha256 != arms[-1].labels.sha256:
-        sizes = " and ".join(f"{len(arm.labels.values):,}" for arm in arms)
+    one, other = arms[0].labels, arms[-1].labels
+    if one is not None and other is not None and one.sha256 != other.sha256:
+        sizes = " and ".join(f"{len(labels.values):,}" for labels in (one, other))
         raise StudyError(
-            f"{names[0]} and {names[-1]}: were tested on other examples ({sizes} of them, with other labels): "
+            f"{both}: were tested on other examples ({sizes} of them, with other labels): "
             "only arms with the same test set can be compared"
         )
-    shapes = {part.shape for arm in arms for part in arm.predictions}
+    shapes = {part.shape for arm in arms for part in arm.predictions if len(part.shape) > 1}
     if len(shapes) > 1:
-        raise StudyError(f"{names[0]} and {names[-1]}: tell apart other numbers of classes, and cannot be compared")
+        raise StudyError(f"{both}: tell apart other numbers of classes, and cannot be compared")
 
 
 def are_paired(arms: list[FinishedArm], studies: list[StudyPaths]) -> bool:
@@ -168,99 +171,3 @@ def _keep_partners(arms: list[FinishedArm]) -> list[FinishedArm]:
 def _keep_different(arm: FinishedArm) -> FinishedArm:
     """Keep one replica of an arm in which nothing varies: its others are the same network, and show no spread."""
     return arm if arm.arm.vary else replace(arm, replicas=arm.replicas[:1], numbers=arm.numbers[:1])
-
-
-def _score_images(arms: list[FinishedArm], measure: str) -> Scores:
-    tables: list[np.ndarray] = []
-    for arm in arms:
-        outputs = ImageOutputs(open_logits(arm.predictions), arm.labels.values.astype(np.int64))
-        if measure == "accuracy":
-            tables.append(np.where(outputs.right, 100.0, 0.0))
-        else:
-            tables.append(_refuse_infinite(find_losses(outputs.logits, outputs.labels), arm))
-    figures = tables[0].mean(axis=1), tables[1].mean(axis=1)
-    return Scores(tables[0], tables[1], figures, larger_is_better=measure == "accuracy")
-
-
-def _score_text(arms: list[FinishedArm], measure: str) -> Scores:
-    tables = [-stack_predictions(arm.predictions)["log_probability"].astype(np.float64) for arm in arms]
-    figures = tables[0].mean(axis=1), tables[1].mean(axis=1)
-    if measure == "perplexity":
-        # A word's score is what it adds to the perplexity to first order, so that scores average to the figures.
-        figures = np.exp(figures[0]), np.exp(figures[1])
-        tables = [
-            figure[:, None] * (1.0 + table - table.mean(axis=1, keepdims=True))
-            for figure, table in zip(figures, tables, strict=True)
-        ]
-    return Scores(tables[0], tables[1], figures, larger_is_better=False)
-
-
-def _refuse_infinite(losses: np.ndarray, arm: FinishedArm) -> np.ndarray:
-    if not np.isfinite(losses).all():
-        raise StudyError(
-            f"{printable(arm.plan.study)}:{printable(arm.arm.name)}: masks the true class of an example: its "
-            "cross-entropy is infinite; compare the accuracy"
-        )
-    return losses
-
-
-def _predict(arms: list[FinishedArm]) -> tuple[np.ndarray, np.ndarray]:
-    found = [ImageOutputs(open_logits(arm.predictions), arm.labels.values).predictions for arm in arms]
-    return found[0], found[1]
-
-
-def measure_disputes(one: np.ndarray, other: np.ndarray, classes: int, *, paired: bool) -> Disputes | None:
-    """Tell whether replicas of two arms disagree more often than replicas of one.
-
-    Pairs of the same seeds are left out, since no two replicas of one arm have the same ones.
-
-    Args:
-        one: Predicted classes (R, N).
-        other: Likewise, of the same examples.
-        classes: How many there are.
-        paired: Whether replica r of both has the same seeds.
-
-    Returns:
-        None where an arm has one replica.
-    """
-    sizes = len(one), len(other)
-    if min(sizes) < 2:
-        return None
-    matrix = disagreement_matrix(np.concatenate([one, other]), classes)
-    between, within = _average_blocks(matrix, sizes[0], paired=paired)
-    excess = between - sum(within) / 2
-    ends = _excess_interval(matrix, sizes, excess, paired=paired) if min(sizes) >= FEWEST else None
-    interval = None if ends is None else (float(ends[0]), float(ends[1]))
-    return Disputes(between=between, within=within, excess=excess, excess_ci=interval)
-
-
-def _average_blocks(matrix: Matrix, first: int, *, paired: bool) -> tuple[float, tuple[float, float]]:
-    """Return the mean of the pairs between the first so many and the others, and of the pairs within each."""
-    blocks = matrix[:first, :first], matrix[first:, first:]
-    within = [float(block.sum() - np.trace(block)) / (len(block) * (len(block) - 1)) for block in blocks]
-    across = matrix[:first, first:]
-    if paired:
-        return float(across.sum() - np.trace(across)) / (first * (first - 1)), (within[0], within[1])
-    return float(across.mean()), (within[0], within[1])
-
-
-def _excess_interval(matrix: Matrix, sizes: tuple[int, int], excess: float, *, paired: bool) -> Ends:
-    """Return the 95 % interval of the excess, from leaving out each replica, or each pair of equal seeds, in turn."""
-
-    def without(left_out: list[int], first: int) -> float:
-        kept = np.delete(np.delete(matrix, left_out, axis=0), left_out, axis=1)
-        between, within = _average_blocks(kept, first, paired=paired)
-        return between - sum(within) / 2
-
-    first, second = sizes
-    if paired:
-        parts = [[without([i, first + i], first - 1) for i in range(first)]]
-    else:
-        parts = [
-            [without([i], first - 1) for i in range(first)],
-            [without([first + i], first) for i in range(second)],
-        ]
-    variances = np.array([float(jackknife_variance(np.array(part))) for part in parts])
-    variance = add_variances(variances, np.array([len(part) - 1.0 for part in parts]))
-    half = half_width(np.asarray(variance.value), variance.freedom)
-    return np.asarray(excess - half), np.asarray(excess + half)

@@ -13,13 +13,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from engine.metrics.contrasts import (
+    Variance,
+    add_variances,
     count_replicas,
-    crossed_variance,
+    cross,
     difference_interval,
     difference_variance,
+    expect_best,
     find_p_value,
     looking_interval,
     mean_difference,
+    mean_variance,
     measure_superiority,
     replica_variance,
     upper_sd,
@@ -28,7 +32,7 @@ from engine.metrics.logits import Logits
 from engine.metrics.measures import check_shapes
 from engine.metrics.outputs import ImageOutputs, find_losses
 from engine.metrics.spread import Ends, half_width
-from engine.study.comparison_record import Comparison, Verdict
+from engine.study.comparison_record import Comparison, Narrowed, Verdict
 from engine.study.metrics_record import Interval
 
 ImageMeasure = Literal["accuracy", "cross-entropy"]
@@ -46,7 +50,8 @@ class Scores:
     other: np.ndarray
     figures: tuple[np.ndarray, np.ndarray]
     """One figure per replica of each arm, float64 (R,): the means over examples where there are any."""
-    larger_is_better: bool
+    larger_is_better: bool | None
+    """None where nobody says; then superiority is that of the larger."""
 
 
 def compare_replicas(
@@ -119,10 +124,12 @@ def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measur
         paired=paired,
         margin=margin,
         difference=float(mean_difference(one, other)),
+        figures=(tuple(map(float, one)), tuple(map(float, other))),
     )
     if min(found.n) < 2:
         return found
-    better = measure_superiority(*(figures if scores.larger_is_better else -figures for figures in (one, other)))
+    sign = -1 if scores.larger_is_better is False else 1
+    better = measure_superiority(sign * one, sign * other)
     pairs = min(found.n)
     found = replace(
         found,
@@ -133,17 +140,38 @@ def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measur
         p_better_ci=_pack(better.ends),
         correlation=_correlate(one, other) if paired else None,
         replicas_needed=None if margin is None else plan_replicas(one, other, margin, paired=paired),
+        narrowed=Narrowed(test_set=_halve(one, other, paired=paired)),
     )
+    if scores.larger_is_better is not None:
+        best = [sign * expect_best(sign * figures, pairs) for figures in (one, other)]
+        found = replace(found, best=(best[0], best[1]))
     if found.examples >= 2:
-        variance = crossed_variance(scores.one, scores.other, paired=paired)
+        crossed = cross(scores.one, scores.other, paired=paired)
+        variance = crossed.add_up()
         half = float(half_width(np.asarray(variance.value), variance.freedom))
+        widths = [float(half_width(np.asarray(value), variance.freedom)) for value in crossed.project()]
         runs = float(difference_variance(one, other, paired=paired).value)
         found = replace(
             found,
             ci_new_examples=(found.difference - half, found.difference + half),
             examples_share=max(0.0, 1.0 - runs / float(variance.value)) if variance.value > 0 else None,
+            narrowed=Narrowed(
+                test_set=_halve(one, other, paired=paired),
+                replicas=min(half, widths[0]),
+                examples=min(half, widths[1]),
+            ),
         )
     return replace(found, verdict=judge(found))
+
+
+def _halve(one: np.ndarray, other: np.ndarray, *, paired: bool) -> float:
+    """Return the half width on this test set with twice as many replicas of each arm."""
+    if paired:
+        variance = Variance(float(mean_variance(one - other)) / 2, 2.0 * len(one) - 1)
+    else:
+        parts = np.array([float(mean_variance(figures)) / 2 for figures in (one, other)])
+        variance = add_variances(parts, np.array([2.0 * len(one) - 1, 2.0 * len(other) - 1]))
+    return float(half_width(np.asarray(variance.value), variance.freedom))
 
 
 def _pack(ends: Ends) -> Interval | None:

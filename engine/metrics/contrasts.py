@@ -126,6 +126,63 @@ def split_variance(table: np.ndarray) -> TwoWay:
     return TwoWay(of_replicas, of_examples, rest, (replicas, examples))
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """The parts of the variance of a difference of two means over replicas and examples."""
+
+    parts: tuple[TwoWay, ...]
+    """Of the differences of pairs, or of each arm."""
+    between: float
+    """Variance of the difference of the examples' means."""
+    examples: int
+
+    @property
+    def of_replicas(self) -> list[float]:
+        """The variance that each part's replicas add."""
+        return [part.replicas / part.size[0] for part in self.parts]
+
+    @property
+    def of_examples(self) -> float:
+        """The variance that the examples add."""
+        return self.between / self.examples
+
+    @property
+    def of_rest(self) -> list[float]:
+        """The variance that each part's rest adds; those of replicas and of examples hold it, too."""
+        return [part.rest / (part.size[0] * self.examples) for part in self.parts]
+
+    def add_up(self) -> Variance:
+        """Return the variance over new replicas and new examples; see `crossed_variance`."""
+        of_replicas, of_examples, of_rest = self.of_replicas, self.of_examples, self.of_rest
+        value = max(sum(of_replicas) + of_examples - sum(of_rest), sum(of_replicas), of_examples)
+        squares = of_examples**2 / (self.examples - 1)
+        for replicas, rest, part in zip(of_replicas, of_rest, self.parts, strict=True):
+            freedom = part.size[0] - 1
+            squares += replicas**2 / freedom + rest**2 / (freedom * (self.examples - 1))
+        freedom = value**2 / squares if squares > 0 else min(part.size[0] for part in self.parts) - 1.0
+        return Variance(value, freedom)
+
+    def project(self) -> tuple[float, float]:
+        """Return the variance with twice as many replicas of each arm, and with twice as many examples.
+
+        V = σ²_replicas/R + σ²_examples/N + σ²_rest/(R·N), where what was estimated of the first two holds the rest.
+        """
+        rest = sum(self.of_rest)
+        examples = max(0.0, self.of_examples - rest)
+        replicas = max(0.0, sum(self.of_replicas) - rest)
+        return (replicas + rest) / 2 + examples, replicas + (examples + rest) / 2
+
+
+def cross(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Crossed:
+    """Split the variance of the difference of two means; see `crossed_variance`."""
+    if paired:
+        part = split_variance(one - other)
+        return Crossed((part,), part.examples, one.shape[1])
+    between = one.mean(axis=0) - other.mean(axis=0)
+    variance = float(np.var(between - between[0], ddof=1))
+    return Crossed((split_variance(one), split_variance(other)), variance, one.shape[1])
+
+
 def crossed_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Variance:
     """Return the variance of the difference of two means over new replicas and new examples.
 
@@ -136,22 +193,7 @@ def crossed_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Var
         other: Likewise, on the same examples.
         paired: Whether replica r of both arms was trained with the same seeds.
     """
-    examples = one.shape[1]
-    if paired:
-        parts = [split_variance(one - other)]
-        of_examples = parts[0].examples / examples
-    else:
-        parts = [split_variance(one), split_variance(other)]
-        between = one.mean(axis=0) - other.mean(axis=0)
-        of_examples = float(np.var(between - between[0], ddof=1)) / examples
-    of_replicas = [part.replicas / part.size[0] for part in parts]
-    of_rest = [part.rest / (part.size[0] * examples) for part in parts]
-    value = max(sum(of_replicas) + of_examples - sum(of_rest), sum(of_replicas), of_examples)
-    squares = of_examples**2 / (examples - 1)
-    squares += sum(v**2 / (part.size[0] - 1) for v, part in zip(of_replicas, parts, strict=True))
-    squares += sum(v**2 / ((part.size[0] - 1) * (examples - 1)) for v, part in zip(of_rest, parts, strict=True))
-    freedom = value**2 / squares if squares > 0 else min(part.size[0] for part in parts) - 1.0
-    return Variance(value, freedom)
+    return cross(one, other, paired=paired).add_up()
 
 
 def looking_interval(differences: np.ndarray) -> Ends:
@@ -206,6 +248,22 @@ def measure_superiority(one: np.ndarray, other: np.ndarray) -> Superiority:
     odds = np.log(inside / (1 - inside))
     low, high = special.expit(odds - half), special.expit(odds + half)
     return Superiority(chance, (np.minimum(low, chance), np.maximum(high, chance)))
+
+
+def expect_best(figures: np.ndarray, count: int) -> float:
+    """Return what the largest of some replicas is expected to be: the mean of it over all choices of so many.
+
+    Args:
+        figures: float (R,), the larger the better.
+        count: 1 … R; R gives the largest of them all.
+
+    Source: order statistics of draws without replacement; Picard (2021) shows what the best seed is worth.
+    """
+    ordered = np.sort(figures)
+    # Of all choices, count/R have the largest one; C(i − 1, count − 1) grows with i by i/(i − count + 1).
+    below = np.arange(len(figures) - 1, 0, -1)
+    shares = np.cumprod(np.concatenate([[count / len(figures)], np.maximum(0, below - count + 1) / below]))
+    return float(ordered[-1] - (shares * (ordered[-1] - ordered[::-1])).sum())
 
 
 def upper_sd(variance: Variance) -> float:

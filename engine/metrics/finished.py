@@ -18,6 +18,7 @@ from engine.metrics.replicas import (
 from engine.plan.records import PlannedArm
 from engine.protocol.faults import printable
 from engine.study.paths import StudyPaths
+from engine.study.run_state import find_result
 from engine.study.study_plan import StudyPlan, read_plan
 
 
@@ -27,10 +28,16 @@ class FinishedArm:
 
     plan: StudyPlan
     arm: PlannedArm
-    labels: Labels
+    labels: Labels | None
+    """None where runs left numbers by name alone."""
     replicas: tuple[Replica, ...]
     numbers: tuple[int, ...]
     """The number of each in the plan, from 1."""
+
+    @property
+    def title(self) -> str:
+        """Its name with that of its study, as harmless text."""
+        return f"{printable(self.plan.study)}:{printable(self.arm.name)}"
 
     @property
     def predictions(self) -> list[Predictions]:
@@ -44,10 +51,15 @@ def read_finished(paths: StudyPaths, name: str) -> FinishedArm:
     Raises:
         StudyError: If there is no such arm, or the study's labels cannot be used.
     """
-    plan, labels = read_plan(paths), read_labels(paths.labels)
+    plan = read_plan(paths)
     arm = next((arm for arm in plan.arms if arm.name == name), None)
-    if arm is None or isinstance(labels, str):
-        raise StudyError(f"{paths.folder}: {labels if isinstance(labels, str) else f'no arm {printable(name)}'}")
+    if arm is None:
+        raise StudyError(f"{paths.folder}: no arm {printable(name)}")
+    if plan.kind == "scores":
+        return _read_numbers(paths, plan, arm)
+    labels = read_labels(paths.labels)
+    if isinstance(labels, str):
+        raise StudyError(f"{paths.folder}: {labels}")
     reader = ReplicaReader(paths, labels, dict(read_basis(paths.checked).seen))
     reader.look(arm.runs)
     found = reader.check(arm.runs)
@@ -58,3 +70,11 @@ def read_finished(paths: StudyPaths, name: str) -> FinishedArm:
     firsts = [one.run.split("+")[0] for one in usable]
     numbers = tuple(places.get(run, number * arm.group) // arm.group + 1 for number, run in enumerate(firsts))
     return FinishedArm(plan, arm, labels, tuple(usable), numbers)
+
+
+def _read_numbers(paths: StudyPaths, plan: StudyPlan, arm: PlannedArm) -> FinishedArm:
+    """Read the replicas of an arm that left numbers by name and no predictions."""
+    results = {number: find_result(paths.run(run)).result for number, run in enumerate(arm.runs, start=1)}
+    usable = {number: one for number, one in results.items() if one is not None and not one.diverged}
+    replicas = tuple(Replica(one.run, result=one) for one in usable.values())
+    return FinishedArm(plan, arm, None, replicas, tuple(usable))

@@ -7,10 +7,8 @@ from typing import Literal
 from engine.study.metrics_record import Interval
 from engine.study.records import Record
 
-Measured = Literal["accuracy", "cross-entropy", "perplexity"]
-"""What arms are compared in."""
-
 UNITS: dict[str, str] = {"accuracy": "% points", "cross-entropy": "nats", "perplexity": ""}
+"""Of a difference, by measure; scores have none that is known."""
 
 Verdict = Literal[
     "real and worth having",
@@ -18,6 +16,17 @@ Verdict = Literal[
     "no difference that matters",
     "undecided",
 ]
+
+
+class Narrowed(Record, frozen=True, kw_only=True, tag=1):
+    """Holds half the widths that intervals of a difference would have, as far as the replicas at hand tell."""
+
+    test_set: float
+    """On this test set, with twice as many replicas of each arm."""
+    replicas: float | None = None
+    """On new examples, with twice as many replicas; None where only one figure of each replica is known."""
+    examples: float | None = None
+    """On new examples, with twice as many test examples."""
 
 
 class Comparison(Record, frozen=True, kw_only=True, tag=1):
@@ -53,6 +62,22 @@ class Comparison(Record, frozen=True, kw_only=True, tag=1):
     examples_share: float | None = None
     """The share of the examples in the variance on new examples: near 1, more replicas would not narrow it."""
     verdict: Verdict = "undecided"
+    narrowed: Narrowed | None = None
+    """None of fewer than two replicas."""
+    best: tuple[float, float] | None = None
+    """What the best of as many replicas as both arms have is expected to be, of A and of B; None of scores."""
+    figures: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    """Of each replica of A and of B."""
+
+    @property
+    def is_number(self) -> bool:
+        """Tell whether it is a number by name, of which nobody knows a unit, nor whether more of it is better."""
+        return self.examples == 0
+
+    @property
+    def unit(self) -> str:
+        """The unit of a difference; nothing where there is none, or none is known."""
+        return "" if self.is_number else UNITS.get(self.measure, "")
 
     @property
     def is_told_apart(self) -> bool:
@@ -77,6 +102,8 @@ class ArmsCompared(Record, frozen=True, kw_only=True, tag=1):
     """Holds two arms of one or two studies beside each other."""
 
     comparison: Comparison
+    others: tuple[Comparison, ...] = ()
+    """Those in the other measures that both have, where these were asked for."""
     disputes: Disputes | None = None
     """None of language models, and where an arm has fewer than two replicas."""
     left_out: tuple[int, int] = (0, 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special, stats
 
-from engine.metrics.arm_comparison import measure_disputes
+from engine.metrics.arm_disputes import measure_disputes
 from engine.metrics.contrasts import (
     Variance,
     count_replicas,

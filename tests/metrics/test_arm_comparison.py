@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from engine.errors import StudyError
 from engine.metrics import compare_replicas
-from engine.metrics.arm_comparison import compare_arms, measure_disputes
+from engine.metrics.arm_comparison import compare_arms
+from engine.metrics.arm_disputes import measure_disputes
+from engine.metrics.comparison import Scores, compare_scores
 from engine.study.comparison_record import ArmsCompared
+from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
-from engine.study.records import decode_record, encode_record
+from engine.study.records import decode_record, encode_record, write_record
+from engine.study.study_plan import read_plan
 from tests.helpers.arrays_study import put, write_compared_study
+from tests.helpers.records import make_result
 
 RNG = np.random.default_rng(8)
 LABELS = RNG.integers(4, size=80)
@@ -58,6 +64,77 @@ def test_replicas_of_an_arm_in_which_nothing_varies_are_one(paths: StudyPaths) -
     assert found.left_out == (1, 0)
 
 
+def test_every_measure_is_compared_where_it_is_asked_for(paths: StudyPaths) -> None:
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, 0.5, every=True)
+    [other] = found.others
+    alone = compare_arms((paths, "Baseline"), (paths, "New"), "cross-entropy", None)
+    assert (found.comparison.measure, other) == ("accuracy", alone.comparison), "a margin has the unit of one measure"
+    assert compare_arms((paths, "Baseline"), (paths, "New"), "accuracy", 0.5).others == ()
+    first = compare_arms((paths, "Baseline"), (paths, "New"), "cross-entropy", None, every=True)
+    assert [first.comparison.measure, *(one.measure for one in first.others)] == ["cross-entropy", "accuracy"]
+
+
+def rename_kind(paths: StudyPaths, kind: str) -> None:
+    write_record(paths.plan, structs.replace(read_plan(paths), kind=kind))
+
+
+def test_classes_alone_are_compared_in_accuracy(paths: StudyPaths) -> None:
+    logits = compare_arms((paths, "Baseline"), (paths, "New"), None, None)
+    for run in read_plan(paths).order:
+        if paths.run(run).predictions.exists():
+            put(paths, run, np.load(paths.run(run).predictions).argmax(axis=1).astype(np.int32))
+    rename_kind(paths, "classes")
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, None, every=True)
+    assert found == logits, "disagreement included, and nothing is said of cross-entropy"
+
+
+def test_classes_are_compared_with_logits(paths: StudyPaths, tmp_path: Path) -> None:
+    other = write_compared_study(tmp_path / "other", LOGITS[[1, 0, 2, 3]].argmax(axis=-1).astype(np.int32), LABELS)
+    rename_kind(other, "classes")
+    found = compare_arms((paths, "Baseline"), (other, "Baseline"), None, None)
+    assert found.comparison == compare_replicas(LOGITS[0], LOGITS[1], LABELS, paired=True, margin=None)
+
+
+def test_numbers_by_name_are_compared_without_predictions(paths: StudyPaths) -> None:
+    rng = np.random.default_rng(1)
+    plan = read_plan(paths)
+    values: dict[str, dict[str, float]] = {run: {"f1": rng.normal(), "accuracy": rng.normal()} for run in plan.order}
+    for run, scores in values.items():
+        record = make_result(run=run, scores=scores)
+        make_folder(paths.run(run).folder)
+        write_record(paths.run(run).result, record)
+        paths.run(run).predictions.write_bytes(b"")
+    paths.labels.unlink()
+    rename_kind(paths, "scores")
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, 0.1, every=True)
+    assert [found.comparison.measure, *(one.measure for one in found.others)] == ["f1", "accuracy"]
+    one, other = (np.array([values[run]["f1"] for run in arm.runs]) for arm in plan.arms[:2])
+    figures = Scores(np.empty((5, 0)), np.empty((5, 0)), (one, other), larger_is_better=None)
+    assert found.comparison == compare_scores(figures, paired=True, margin=0.1, measure="f1")
+    assert found.comparison.p_better == np.mean(one[:, None] > other)
+    assert (found.comparison.unit, found.others[0].unit, found.comparison.best) == ("", "", None)
+    assert found.disputes is None
+    with pytest.raises(StudyError, match="--measure f2: these arms are compared in one of f1, accuracy"):
+        compare_arms((paths, "Baseline"), (paths, "New"), "f2", None)
+    write_record(paths.run(plan.arms[0].runs[1]).result, make_result(run=plan.arms[0].runs[1], scores={"f1": 0.5}))
+    assert compare_arms((paths, "Baseline"), (paths, "New"), None, None, every=True).others == (), "not of all replicas"
+    write_record(paths.run(plan.arms[1].runs[0]).result, make_result(run=plan.arms[1].runs[0], scores={"auc": 0.5}))
+    with pytest.raises(StudyError, match="have no measure in common"):
+        compare_arms((paths, "Baseline"), (paths, "New"), None, None)
+    diverged = make_result(run=plan.arms[1].runs[0], scores={"f1": 0.5}, diverged=True)
+    write_record(paths.run(plan.arms[1].runs[0]).result, diverged)
+    assert compare_arms((paths, "Baseline"), (paths, "New"), None, None).left_out == (1, 1)
+
+
+def test_numbers_beside_predictions_are_compared_too(paths: StudyPaths) -> None:
+    for number, run in enumerate(read_plan(paths).order):
+        if paths.run(run).predictions.exists():
+            put(paths, run, np.load(paths.run(run).predictions), scores={"f1": float(number)})
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, None, every=True)
+    assert [one.measure for one in found.others] == ["cross-entropy", "f1"]
+    assert found.others[1].examples == 0
+
+
 def test_other_test_examples_are_refused(paths: StudyPaths, tmp_path: Path) -> None:
     other = write_compared_study(tmp_path / "other", LOGITS, (LABELS + 1) % 4)
     with pytest.raises(StudyError, match=r"compared:Baseline and compared:Baseline: were tested on other examples"):
@@ -67,7 +144,7 @@ def test_other_test_examples_are_refused(paths: StudyPaths, tmp_path: Path) -> N
 def test_what_cannot_be_compared_says_why(paths: StudyPaths) -> None:
     with pytest.raises(StudyError, match="no arm Unknown"):
         compare_arms((paths, "Baseline"), (paths, "Unknown"), None, None)
-    with pytest.raises(StudyError, match="--measure f1: these networks are compared in one of accuracy"):
+    with pytest.raises(StudyError, match="--measure f1: these arms are compared in one of accuracy"):
         compare_arms((paths, "Baseline"), (paths, "New"), "f1", None)
     for result in paths.folder.glob("runs/*/result.json"):
         result.unlink()

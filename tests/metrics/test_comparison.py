@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from engine.metrics import compare_replicas
 from engine.metrics.comparison import Scores, compare_scores
 from engine.metrics.contrasts import (
     count_replicas,
+    cross,
     crossed_variance,
     difference_interval,
+    expect_best,
     find_p_value,
     looking_interval,
     measure_superiority,
@@ -84,6 +87,71 @@ def test_variance_on_new_examples_is_that_of_the_two_way_table() -> None:
     of_runs = a.mean(axis=1).var(ddof=1) / 5 + b.mean(axis=1).var(ddof=1) / 7
     assert crossed_variance(a, b, paired=False).value >= max(between, of_runs)
     assert crossed_variance(a, b, paired=False).value <= between + of_runs
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_projected_variance_is_that_of_the_components(*, paired: bool) -> None:
+    """Of a table that is repeated, replicas or examples count twice: its variance is known without any projection."""
+    rng = np.random.default_rng(7)
+    replicas, examples = 6, 40
+    a = rng.normal(size=(replicas, 1)) + rng.normal(size=examples) + 0.5 * rng.normal(size=(replicas, examples))
+    b = rng.normal(size=(replicas, examples))
+    crossed = cross(a, b, paired=paired)
+    parts = [a - b] if paired else [a, b]
+    rest = sum(part.rest for part in crossed.parts)
+    of_runs = sum(part.mean(axis=1).var(ddof=1) for part in parts)
+    runs = of_runs - rest / examples
+    own = (a.mean(axis=0) - b.mean(axis=0)).var(ddof=1) - rest / replicas
+
+    def expect(r: int, n: int) -> float:
+        return runs / r + own / n + rest / (r * n)
+
+    assert min(runs, own) > 0
+    assert crossed.add_up().value == pytest.approx(expect(replicas, examples))
+    assert crossed.project() == pytest.approx((expect(2 * replicas, examples), expect(replicas, 2 * examples)))
+
+
+def test_more_replicas_and_examples_narrow_the_intervals() -> None:
+    a, b, labels = draw_arms((5, 5))
+    found = compare_replicas(a, b, labels, paired=True, margin=None)
+    differences = np.subtract(*found.figures)
+    assert found.narrowed is not None
+    expected = stats.t.ppf(0.975, 9) * differences.std(ddof=1) / math.sqrt(10)
+    assert found.narrowed.test_set == pytest.approx(expected)
+    apart = compare_replicas(a, b, labels, paired=False, margin=None)
+    assert apart.narrowed is not None
+    again = stats.ttest_ind(*(np.array(f) for f in apart.figures), equal_var=False)
+    assert apart.narrowed.test_set < (again.confidence_interval(0.95).high - again.confidence_interval(0.95).low) / 2
+    for one in (found, apart):
+        assert one.ci_new_examples is not None
+        assert one.narrowed is not None
+        now = (one.ci_new_examples[1] - one.ci_new_examples[0]) / 2
+        assert one.narrowed.replicas is not None
+        assert one.narrowed.examples is not None
+        assert 0 < one.narrowed.replicas <= now
+        assert 0 < one.narrowed.examples <= now
+
+
+def test_expected_best_is_the_mean_over_all_choices() -> None:
+    figures = np.array([3.0, 1.0, 2.0, 5.0, 2.0])
+    for count in range(1, 6):
+        every = [max(chosen) for chosen in combinations(figures, count)]
+        assert expect_best(figures, count) == pytest.approx(np.mean(every))
+    assert expect_best(np.full(3, 0.1), 2) == 0.1
+    many = np.random.default_rng(0).normal(size=3000)
+    assert expect_best(many, 3000) == many.max()
+    assert many.mean() < expect_best(many, 1500) < many.max()
+
+
+def test_best_seed_is_the_best_in_its_measure() -> None:
+    a, b, labels = draw_arms((4, 6))
+    found = compare_replicas(a, b, labels, paired=False, margin=None)
+    assert found.best is not None
+    assert found.best[0] == max(found.figures[0]), "four of four"
+    assert found.means[1] < found.best[1] < max(found.figures[1]), "four of six"
+    losses = compare_replicas(a, b, labels, paired=False, margin=None, measure="cross-entropy")
+    assert losses.best is not None
+    assert losses.best[0] == min(losses.figures[0])
 
 
 @pytest.mark.parametrize(("pairs", "width"), [(5, 3.78), (10, 1.22), (20, 0.77), (50, 0.47), (100, 0.33)])

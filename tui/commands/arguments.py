@@ -187,7 +187,9 @@ def add_shell(parser: argparse.ArgumentParser) -> None:
 
 def add_measure(parser: argparse.ArgumentParser) -> None:
     """Add the option that says what arms are compared in."""
-    parser.add_argument("--measure", metavar="M", help="accuracy, cross-entropy, or perplexity of language models")
+    parser.add_argument(
+        "--measure", metavar="M", help="accuracy, cross-entropy, perplexity, a number by name; of compare: all"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.protocol.faults import printable
-from engine.study.comparison_record import UNITS, ArmsCompared, Comparison, Verdict
+from engine.study.comparison_record import ArmsCompared, Comparison, Verdict
 from engine.study.metrics_record import Interval
 from tui.text.answers.sentences import plural
 from tui.text.contrasts import adjust
@@ -38,26 +38,43 @@ class Pair:
     found: ArmsCompared
     settings: tuple[str, ...] = ()
     """In what the two recipes differ."""
+    trained: tuple[str, ...] = ()
+    """In what they were trained with otherwise: devices, versions, packs."""
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All measures that were compared, the one that the verdict is about first."""
+        return (self.found.comparison, *self.found.others)
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One of the three intervals of a difference."""
+
+    name: str
+    ends: Interval | None
+    said: str
+    """What it rests on, or what limits it."""
 
 
 def describe_pair(pair: Pair, symbols: Symbols = UNICODE) -> list[str]:
     """Return the lines that tell how two arms compare."""
     found = pair.found.comparison
-    places = _count_places(found)
-    unit = f" {UNITS[found.measure]}".rstrip()
+    places = count_places(found)
+    measure = printable(found.measure)
     lines = [
-        f"{letter}  {printable(name)}   n = {n}, {found.measure} {mean:.{places}f}{_percent(found)}"
+        f"{letter}  {printable(name)}   n = {n}, {measure} {mean:.{places}f}{percent(found)}"
         for letter, name, n, mean in zip("AB", pair.names, found.n, found.means, strict=True)
     ]
-    lines += ["", f"{'A - B':{WIDTH}}{found.difference:+.{places}f}{unit}"]
-    lines += _describe_intervals(found, places)
-    if found.p_better is not None and found.p_better_ci is not None:
-        low, high = found.p_better_ci
-        lines.append(f"{'P(A better than B)':{WIDTH}}{found.p_better:.2f} [{low:.2f} {high:.2f}]")
-    if found.margin is not None and found.replicas_needed is not None:
-        width = f"for {symbols.plus_minus} {found.margin:g}{unit}"
-        lines.append(f"{width:{WIDTH}}{plural(found.replicas_needed, 'replica')} of each arm")
-    return [*lines, "", *_name("verdict", [found.verdict, *_explain(found)]), *_list_notes(pair)]
+    lines += ["", f"{'A - B':{WIDTH}}{found.difference:+.{places}f}{unit_of(found)}"]
+    for row in list_intervals(found):
+        lines.append(f"{f'  {row.name}':{WIDTH}}{show_ends(row.ends, places):20}{row.said}".rstrip())
+    for name, said in (*list_chances(found), *list_narrowing(found, symbols)):
+        lines += _name(name, [said])
+    lines += ["", *_name("verdict", [found.verdict, *explain(found)])]
+    for name, sentences in list_notes(pair):
+        lines += _name(name, sentences)
+    return lines
 
 
 def _name(name: str, lines: Sequence[str]) -> list[str]:
@@ -66,33 +83,39 @@ def _name(name: str, lines: Sequence[str]) -> list[str]:
     return [f"{name if not number else '':{WIDTH}}{line}" for number, line in enumerate(folded)]
 
 
-def _describe_intervals(found: Comparison, places: int) -> list[str]:
+def unit_of(found: Comparison) -> str:
+    """Return the unit of a difference with a space in front; nothing where there is none."""
+    return f" {found.unit}".rstrip()
+
+
+def list_intervals(found: Comparison) -> list[IntervalRow]:
+    """Return the three intervals that there are, each with what it promises as its name."""
     rows = [
-        ("  this test set", found.ci_test_set, _tell_pairing(found)),
-        ("  new examples too", found.ci_new_examples, _tell_limit(found)),
-        ("  while looking", found.ci_looking, "may be looked at after every pair of replicas"),
+        IntervalRow("this test set", found.ci_test_set, _tell_pairing(found)),
+        IntervalRow("new examples too", found.ci_new_examples, _tell_limit(found)),
+        IntervalRow("while looking", found.ci_looking, "may be looked at after every pair of replicas"),
     ]
-    return [
-        f"{name:{WIDTH}}{_show(ends, places):20}{said}".rstrip()
-        for name, ends, said in rows
-        if ends is not None or name.strip() == "this test set"
-    ]
+    return [row for row in rows if row.ends is not None or row is rows[0]]
 
 
-def _show(ends: Interval | None, places: int) -> str:
+def show_ends(ends: Interval | None, places: int) -> str:
+    """Return an interval with a mark where it leaves 0 out; what it takes where there is none."""
     if ends is None:
         return "needs two replicas of each arm"
     mark = "" if ends[0] <= 0.0 <= ends[1] else " *"
     return f"[{ends[0]:+.{places}f} {ends[1]:+.{places}f}]{mark}"
 
 
-def _count_places(found: Comparison) -> int:
+def count_places(found: Comparison) -> int:
+    """Return the decimals that a comparison's figures are worth."""
     half = 0.0 if found.ci_test_set is None else (found.ci_test_set[1] - found.ci_test_set[0]) / 2
     return max(2, min(digits_for(half or abs(found.difference)), 6))
 
 
-def _percent(found: Comparison) -> str:
-    return {"accuracy": " %", "cross-entropy": " nats"}.get(found.measure, "")
+def percent(found: Comparison) -> str:
+    """Return the unit of a mean, with a space in front."""
+    known = {"accuracy": " %", "cross-entropy": " nats"}
+    return "" if found.is_number else known.get(found.measure, "")
 
 
 def _tell_pairing(found: Comparison) -> str:
@@ -115,7 +138,49 @@ def _tell_limit(found: Comparison) -> str:
     return f"{100 * share:.0f} % of the variance comes from the {found.examples:,} test examples"
 
 
-def _explain(found: Comparison) -> list[str]:
+def list_chances(found: Comparison) -> list[tuple[str, str]]:
+    """Return how often a replica of A beats one of B, and what the best of several seeds would seem to show."""
+    said: list[tuple[str, str]] = []
+    if found.p_better is not None and found.p_better_ci is not None:
+        low, high = found.p_better_ci
+        name = "P(A above B)" if found.is_number else "P(A better than B)"
+        said.append((name, f"{found.p_better:.2f} [{low:.2f} {high:.2f}]"))
+    if found.best is not None:
+        places, (one, other) = count_places(found), found.best
+        above = [f"{best - mean:+.{places}f}" for best, mean in zip(found.best, found.means, strict=True)]
+        figures = f"{one:.{places}f} of A, {other:.{places}f} of B"
+        said.append((f"best of {min(found.n)} seeds", f"{figures}: {' and '.join(above)} by choice alone"))
+    return said
+
+
+def list_narrowing(found: Comparison, symbols: Symbols = UNICODE) -> list[tuple[str, str]]:
+    """Say how many replicas the margin takes, and what more replicas and examples would make of the intervals."""
+    said: list[tuple[str, str]] = []
+    places, wide = count_places(found), symbols.plus_minus
+    if found.margin is not None and found.replicas_needed is not None:
+        more = max(0, found.replicas_needed - min(found.n))
+        have = f"{more} more than there are" if more else "which there are"
+        needed = f"{plural(found.replicas_needed, 'replica')} of each arm"
+        said.append((f"for {wide} {found.margin:g}{unit_of(found)}", f"{needed}, {have}"))
+    narrowed = found.narrowed
+    if narrowed is None or found.ci_test_set is None:
+        return said
+    own = f"{wide} {narrowed.test_set:.{places}f}, now {_halve(found.ci_test_set):.{places}f}"
+    if narrowed.replicas is None or narrowed.examples is None or found.ci_new_examples is None:
+        return [*said, ("twice the replicas", own)]
+    now = f"now {_halve(found.ci_new_examples):.{places}f}"
+    return [
+        *said,
+        ("twice the replicas", f"{own}; on new examples {wide} {narrowed.replicas:.{places}f}, {now}"),
+        ("twice the examples", f"on new examples {wide} {narrowed.examples:.{places}f}, {now}"),
+    ]
+
+
+def _halve(ends: Interval) -> float:
+    return (ends[1] - ends[0]) / 2
+
+
+def explain(found: Comparison) -> list[str]:
     """Return sentences that say why the verdict is what it is."""
     if found.ci_test_set is None:
         return ["One replica shows no spread."]
@@ -124,7 +189,7 @@ def _explain(found: Comparison) -> list[str]:
         said = ["The interval on this test set holds 0. --margin X says what difference would matter."]
     if found.verdict == "undecided" and found.replicas_needed is not None:
         more = max(0, found.replicas_needed - min(found.n))
-        unit = f"{found.margin:g} {UNITS[found.measure]}".rstrip()
+        unit = f"{found.margin:g}{unit_of(found)}"
         said += [f"{plural(more, 'more replica')} of each arm would tell {unit} apart."] if more else []
     if found.is_told_apart and found.ci_new_examples is not None and _holds(found.ci_new_examples, 0.0):
         said.append("It is not shown for new examples of the same kind.")
@@ -135,51 +200,77 @@ def _holds(ends: Interval, value: float) -> bool:
     return ends[0] <= value <= ends[1]
 
 
-def _list_notes(pair: Pair) -> list[str]:
-    found, notes = pair.found, list[str]()
+def list_notes(pair: Pair) -> list[tuple[str, list[str]]]:
+    """Return what a reader has to know beside the difference, each under a name."""
+    found, notes = pair.found, list[tuple[str, list[str]]]()
     if found.disputes is not None:
         own = found.disputes
         ends = "" if own.excess_ci is None else f" [{own.excess_ci[0]:+.2f} {own.excess_ci[1]:+.2f}]"
-        notes += _name(
-            "disagreement",
-            [
-                f"{own.between:.2f} % between A and B, {own.within[0]:.2f} within A, {own.within[1]:.2f} within B",
-                f"{own.excess:+.2f}{ends} beyond their own",
-            ],
-        )
+        between = f"{own.between:.2f} % between A and B, {own.within[0]:.2f} within A, {own.within[1]:.2f} within B"
+        notes.append(("disagreement", [between, f"{own.excess:+.2f}{ends} beyond their own"]))
     if pair.settings:
         many = len(pair.settings)
         cause = [f"{many} settings differ, so no one of them is shown to be the cause."] if many > 1 else []
-        notes += _name("settings", [*pair.settings, *cause])
+        notes.append(("settings", [*pair.settings, *cause]))
+    if pair.trained:
+        notes.append(("trained with", [*pair.trained, "The two were not trained alike, which may be the cause, too."]))
     if found.shared:
         is_one = found.shared == 1
         said = f"{plural(found.shared, 'run')} {'is a replica' if is_one else 'are replicas'} of both arms"
-        notes += _name("shared", [f"{said}, which the intervals do not know"])
+        notes.append(("shared", [f"{said}, which the intervals do not know"]))
     if any(found.left_out):
         said = (
             f"{found.left_out[0]} of A, {found.left_out[1]} of B: missing, damaged, diverged, without a partner of "
             "the same seeds, or the same network once more"
         )
-        notes += _name("left out", [said])
+        notes.append(("left out", [said]))
     return notes
 
 
-def list_pairs(pairs: Sequence[Pair], symbols: Symbols = UNICODE) -> list[str]:
+@dataclass(frozen=True)
+class Told:
+    """One measure of one pair, with its p-value for all comparisons at once."""
+
+    pair: Pair
+    found: Comparison
+    chance: float
+
+
+def list_comparisons(pairs: Sequence[Pair]) -> list[Told]:
+    """Return every measure of every pair, with p-values that hold for all of them at once (Holm)."""
+    every = [(pair, found) for pair in pairs for found in pair.comparisons]
+    adjusted = adjust([1.0 if found.p_value is None else found.p_value for _, found in every])
+    return [Told(pair, found, chance) for (pair, found), chance in zip(every, adjusted, strict=True)]
+
+
+def say_count(count: int) -> str:
+    """Say for how many comparisons at once the p-values hold."""
+    return f"corrected for {plural(count, 'comparison')} at once (Holm)"
+
+
+def list_pairs(pairs: Sequence[Pair]) -> list[str]:
     """Return a line for each of several comparisons, whose p-values hold for all of them at once."""
-    adjusted = adjust([1.0 if one.found.comparison.p_value is None else one.found.comparison.p_value for one in pairs])
-    width = max((len(printable(one.names[0])) + len(printable(one.names[1])) + 3 for one in pairs), default=0)
+    told = list_comparisons(pairs)
+    heads = [_head(one, len(pairs)) for one in told]
+    width = max(map(len, heads), default=0)
     lines: list[str] = []
-    for one, chance in zip(pairs, adjusted, strict=True):
-        found = one.found.comparison
-        names = " - ".join(map(printable, one.names))
-        ends = _show(found.ci_test_set, _count_places(found)).removesuffix(" *")
-        lines.append(
-            f"{names:{width}}  {found.difference:+.{_count_places(found)}f} {ends:18} p {chance:.3f}  {found.verdict}"
-        )
-    unit = UNITS[pairs[0].found.comparison.measure] if pairs else ""
-    lines.append("")
-    lines.append(
-        f"A - B in {unit or 'perplexity'}, 95 % on this test set; p: of no difference, corrected for "
-        f"{plural(len(pairs), 'comparison')} at once (Holm)"
-    )
-    return lines
+    for one, head in zip(told, heads, strict=True):
+        found, places = one.found, count_places(one.found)
+        ends = show_ends(found.ci_test_set, places).removesuffix(" *")
+        chance = show_chance(one.chance)
+        lines.append(f"{head:{width}}  {found.difference:+.{places}f} {ends:18} {chance}  {found.verdict}")
+    measures = dict.fromkeys(one.found for one in told if one.pair is told[0].pair)
+    units = ", ".join(found.unit or printable(found.measure) for found in measures)
+    return [*lines, "", f"A - B in {units}, 95 % on this test set; p: of no difference, {say_count(len(told))}"]
+
+
+def _head(told: Told, pairs: int) -> str:
+    """Name a comparison by what tells it from the others: its arms, its measure, or both."""
+    names = " - ".join(map(printable, told.pair.names)) if pairs > 1 else ""
+    measure = printable(told.found.measure) if told.pair.found.others else ""
+    return f"{names}: {measure}" if names and measure else names or measure
+
+
+def show_chance(chance: float) -> str:
+    """Return a p-value."""
+    return "p < 0.001" if chance < 0.001 else f"p = {chance:.3f}"

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.study.files import make_folder
+from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.run_records import Versions
+from engine.study.study_plan import read_plan
+from tests.helpers import arrays_study
 from tests.helpers.arrays_study import write_compared_study
+from tests.helpers.records import make_attempt
 from tui.cli import main
 
 RNG = np.random.default_rng(8)
@@ -57,7 +65,8 @@ def test_json_has_every_field(store: Path, capsys: pytest.CaptureFixture[str]) -
     fields = {
         "a", "b", "measure", "n", "examples", "means", "paired", "margin", "difference", "ci_test_set",
         "ci_new_examples", "ci_looking", "p_value", "p_better", "p_better_ci", "correlation", "replicas_needed",
-        "examples_share", "verdict", "disagreement", "left_out", "shared", "settings",
+        "examples_share", "verdict", "narrowed", "best", "figures", "p_holm", "unit", "disagreement", "left_out",
+        "shared", "settings", "trained_with",
     }  # fmt: skip
     assert set(one) == fields
     assert (one["a"], one["ci_test_set"], one["verdict"]) == ("compared: New", None, "undecided")
@@ -69,8 +78,78 @@ def test_arms_of_one_name_in_two_studies_are_judged_at_once(
     write_compared_study(tmp_path / "store" / "again", LOGITS[[1, 0, 2, 3]], LABELS)
     assert compare(store, "compared", "again") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if " p 0." in line or " p 1." in line]) == 4
+    assert len([line for line in lines if " p = " in line or " p < " in line]) == 4
     assert "corrected for 4 comparisons at once (Holm)" in lines[-1]
+
+
+def test_all_measures_are_judged_at_once(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("compared:New", "compared:Baseline", "--measure", "all")
+    assert compare(store, *words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if " p = " in line or " p < " in line] == ["accuracy", "cross-entropy"]
+    assert "A - B in % points, nats" in lines[-1]
+    assert "corrected for 2 comparisons at once (Holm)" in lines[-1]
+    assert compare(store, *words, "--json") == 0
+    one, other = json.loads(capsys.readouterr().out)["comparisons"]
+    assert (one["measure"], one["unit"], other["measure"], other["unit"]) == (
+        "accuracy", "% points", "cross-entropy", "nats"
+    )  # fmt: skip
+    chances = sorted([one["p_value"], other["p_value"]])
+    assert sorted([one["p_holm"], other["p_holm"]]) == [
+        pytest.approx(2 * chances[0]),
+        pytest.approx(max(2 * chances[0], chances[1])),
+    ]
+
+
+def test_what_would_narrow_it_and_what_seeds_can_do_is_said(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare(store, "compared:New", "compared:Baseline", "--json")
+    found = json.loads(capsys.readouterr().out)["comparisons"][0]
+    compare(store, "compared:New", "compared:Baseline", "--margin", "1")
+    lines = capsys.readouterr().out.splitlines()
+    [best] = [line for line in lines if line.startswith("best of 5 seeds")]
+    assert f"{found['best'][0]:.2f}" in best
+    assert best.endswith(" by choice alone")
+    assert any(line.startswith(f"twice the replicas    ± {found['narrowed']['test_set']:.2f}") for line in lines)
+    assert any(line.startswith("twice the examples    on new examples ±") for line in lines)
+
+
+def record_attempts(store: Path, arm: str, **changes: Any) -> None:
+    paths = StudyPaths(store / "compared")
+    for run in next(one.runs for one in read_plan(paths).arms if one.name == arm):
+        attempt = paths.run(run).attempt(1)
+        make_folder(attempt.folder)
+        write_record(attempt.attempt, make_attempt(**changes))
+
+
+def test_other_devices_and_versions_are_named(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    newer = Versions(python="3", torch="2.13", numpy="2")
+    record_attempts(store, "Baseline", device="NVIDIA A100")
+    record_attempts(store, "New", device="NVIDIA H100", versions=newer, environment={"TF32": "1"})
+    compare(store, "compared:New", "compared:Baseline", "--json")
+    found = json.loads(capsys.readouterr().out)["comparisons"][0]
+    assert found["trained_with"] == [
+        "device NVIDIA H100 and NVIDIA A100", "torch 2.13 and 2", "TF32 1 and –",
+    ]  # fmt: skip
+    compare(store, "compared:New", "compared:Baseline")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "trained with device NVIDIA H100 and NVIDIA A100 torch 2.13 and 2" in out
+    assert "The two were not trained alike, which may be the cause, too." in out
+    record_attempts(store, "New", device="NVIDIA A100")
+    compare(store, "compared:New", "compared:Baseline", "--json")
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["trained_with"] == []
+
+
+def test_several_settings_that_differ_are_said_to_be_several(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = arrays_study.COMPARED.replace("epochs = 4", "epochs = 6\nbatch_size = 64").replace("lr = 0.1", "lr = 0.2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays_study, "COMPARED", text)
+        write_compared_study(tmp_path / "store" / "again", LOGITS, LABELS)
+    compare(store, "compared:New", "again:New")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "train.epochs 4 and 6" in out
+    assert "3 settings differ, so no one of them is shown to be the cause." in out
 
 
 @pytest.mark.parametrize(
