@@ -1,6 +1,7 @@
 """Stops a study whatever state it is in: by a request where one can be written, by signals where not.
 
-Only processes whose identity holds are signalled: host, boot, pid namespace, number and start.
+Workers see a request, and a supervisor ends those that wait. Where there is none, jobs that wait in a scheduler's queue
+are ended here. Only processes whose identity holds are signalled: host, boot, pid namespace, number and start.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import fcntl
 import os
 import time
 
-from engine.errors import StudyError
+from engine.dispatch.executors.registry import ENDERS
+from engine.errors import NondetError, StudyError
 from engine.study.control import request
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, end_process, is_alive, is_stopped
@@ -46,6 +48,31 @@ def ask_to_stop(paths: StudyPaths, snapshot: StudySnapshot) -> str | None:
         if is_stopped(owner):
             end_process(owner)
     return None
+
+
+def may_be_queued(executor: str, snapshot: StudySnapshot) -> bool:
+    """Tell whether workers of a study may be waiting in a queue while nobody looks after them.
+
+    A study that was asked to stop has them as well, as long as it is not complete.
+    """
+    return executor in ENDERS and not snapshot.supervised and snapshot.counts.get("done", 0) < len(snapshot.runs)
+
+
+def end_queued(paths: StudyPaths, executor: str, *, begun: bool = False) -> str | None:
+    """End the workers of a study that wait in a queue, after its supervisor has ended.
+
+    Args:
+        paths: The study, which was asked to stop.
+        executor: The one that its plan names.
+        begun: Whether those are ended too that have started, and did not end on request.
+
+    Returns:
+        What was ended, or why that was not possible, in words; None where there is nothing to say.
+    """
+    try:
+        return ENDERS[executor](paths, begun=begun) if executor in ENDERS else None
+    except NondetError as error:
+        return f"{error}; jobs of this study that wait in a queue end as soon as they start"
 
 
 def list_processes(snapshot: StudySnapshot) -> list[Owner]:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.dispatch.executors import slurm, slurm_queue
+from engine.dispatch.executors import slurm_queue
 from engine.dispatch.executors.base import WorkerRequest
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.executors.slurm import GONE, SlurmExecutor, name_jobs
-from engine.dispatch.executors.slurm_queue import MOST_CALLS, PERIOD_S, Answer, JobQueue, clean_environment, parse_jobs
+from engine.dispatch.executors.slurm_queue import MOST_CALLS, PERIOD_S, clean_environment, parse_jobs
 from engine.dispatch.executors.slurm_script import parse_duration, write_run, write_script
 from engine.dispatch.executors.slurm_words import explain_refusal, explain_wait, is_passing, is_refusal
 from engine.errors import NondetError
@@ -27,50 +25,14 @@ from engine.protocol.load import parse_protocol
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import SlurmSettings
 from tests.helpers.records import make_attempt
+from tests.helpers.slurm_answers import Controller, answer_for_slurm
 
 ON_SLURM = ('dispatch.executor="slurm"', 'dispatch.devices="cuda"', "dispatch.workers=2")
 
 
-@dataclass
-class Controller:
-    """Answers as sbatch, squeue and scancel do."""
-
-    jobs: dict[str, str] = field(default_factory=dict)
-    """Number → what squeue says behind it: state, reason, node, restarts, exit code."""
-    away: str | None = None
-    refusal: str | None = None
-    asked: list[list[str]] = field(default_factory=list)
-
-    def ask(self, arguments: Sequence[str], *, text: str = "") -> Answer:
-        self.asked.append(list(arguments))
-        if self.away is not None:
-            return Answer(1, "", f"slurm_load_jobs error: {self.away}\n")
-        if arguments[0] == "sbatch":
-            if self.refusal is not None:
-                return Answer(1, "", self.refusal)
-            number = str(len(self.jobs) + 1)
-            self.jobs[number] = "PENDING|Priority||0|0"
-            return Answer(0, f"{number};cluster\n", "")
-        if arguments[0] == "scancel":
-            self.jobs[arguments[-1]] = "CANCELLED|None||0|0"
-        return Answer(0, "".join(f"{number}|{rest}|\n" for number, rest in self.jobs.items()), "")
-
-    def count(self, program: str) -> int:
-        return sum(arguments[0] == program for arguments in self.asked)
-
-
 @pytest.fixture
 def controller(monkeypatch: pytest.MonkeyPatch) -> Controller:
-    made = Controller()
-    monkeypatch.setattr(slurm, "ask", made.ask)
-    monkeypatch.setattr(slurm_queue, "ask", made.ask)
-
-    def look(queue: JobQueue) -> None:
-        if queue.is_due(time.monotonic()):
-            queue.ask_now()
-
-    monkeypatch.setattr(JobQueue, "look", look)
-    return made
+    return answer_for_slurm(monkeypatch)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -70,6 +68,7 @@ def following(study: Study, *options: str) -> Generator[subprocess.Popen[str]]:
         yield started
     finally:
         kill([started.pid])
+        started.communicate()
 
 
 def read_attempts(study: Study) -> dict[Path, dict[str, Any]]:
@@ -123,12 +122,14 @@ def test_refused_request_is_a_fault_of_its_key(study: Study, setting: str, said:
     assert said in " ".join(done.stderr.split())
 
 
-def test_job_that_will_never_start_says_so_and_is_cancelled(study: Study, cluster: Cluster) -> None:
-    with following(study, "--set", 'slurm.time="5:00:00"') as started:
+def test_jobs_that_will_never_start_say_so_and_are_cancelled_without_a_supervisor(
+    study: Study, cluster: Cluster
+) -> None:
+    with following(study, "--set", 'slurm.time="5:00:00"'):
         said = "will never start: slurm.time is over the partition's limit"
         wait_for(lambda: said in study.run_command("status", str(study.folder)).stdout)
-        assert {job[1] for job in cluster.list_jobs()} == {"PENDING"}
-        os.killpg(started.pid, signal.SIGINT)
-        status, _, errors = finish(started)
-    assert (status, said in errors) == (130, True)
+    assert {job[1] for job in cluster.list_jobs()} == {"PENDING"}
+    kill([study.supervisor()])
+    done = study.run_command("cancel", str(study.folder))
+    assert (done.returncode, "3 jobs that waited in Slurm's queue are cancelled" in done.stderr) == (0, True)
     assert cluster.list_jobs() == []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from textual.app import App
 from textual.widget import Widget
 
+from engine.dispatch.cancel import end_queued, may_be_queued
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb, request
 from engine.study.paths import StudyPaths
+from engine.study.view import StudyView
 
 
 def ask(
@@ -31,3 +34,27 @@ def ask(
         asking.notify(printable(str(error)), severity="error", markup=False, timeout=20)
     else:
         asking.notify(said, markup=False)
+
+
+def ask_to_stop(asking: Widget | App[None], paths: StudyPaths, said: str) -> None:
+    """Ask a study to stop; end what waits in a scheduler's queue where no supervisor does that.
+
+    Args:
+        asking: The screen or app that asks.
+        paths: The study.
+        said: What the person is told.
+    """
+    ask(asking, paths, "cancel", said)
+    asking.run_worker(partial(_end_queued, asking, paths), thread=True, group="stop")
+
+
+def _end_queued(asking: Widget | App[None], paths: StudyPaths) -> None:
+    """End it outside of the event loop: a scheduler may take its time."""
+    try:
+        view = StudyView(paths, measures=())
+        executor, snapshot = view.plan.dispatch.executor, view.refresh()
+    except NondetError:  # the study cannot be read, which its screen says
+        return
+    told = end_queued(paths, executor) if may_be_queued(executor, snapshot) else None
+    if told is not None:
+        asking.notify(printable(told), markup=False, timeout=20)

@@ -19,7 +19,7 @@ from types import FrameType
 from rich.console import Console
 from rich.live import Live
 
-from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left
+from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, end_queued, kill_left
 from engine.dispatch.launch import done_runs, find_folder
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
@@ -64,6 +64,8 @@ class Viewer:
     """How often Ctrl-C was pressed."""
     stop_sent: bool = False
     stop_sent_at: float = 0.0
+    killed: bool = False
+    """Whether something of the study was ended by force."""
     left_running: bool = False
     restarts: int = 0
     told: set[str] = field(default_factory=set[str])
@@ -273,9 +275,12 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
             tell_warnings(viewer, [*warn(viewer.paths), *list_reasons(snapshot.slots)])
         code = judge(viewer, snapshot)
         if code is not None:
+            if viewer.killed:  # a supervisor that could not end what waits in a scheduler's queue
+                said = end_queued(viewer.paths, view.plan.dispatch.executor, begun=True)
+                tell_warnings(viewer, [] if said is None else [printable(said)])
             return code, snapshot
         if viewer.stop_sent and time.monotonic() - viewer.stop_sent_at > STOP_TIMEOUT_S:
-            kill_left(snapshot)
+            viewer.killed = kill_left(snapshot) or viewer.killed
         if snapshot.supervision.hung and not viewer.stop_sent:
             viewer.tell(f"{snapshot.supervision.obstacle}")
             viewer.start(viewer.paths)

@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, kill_left, wait_while_starting
+from engine.dispatch.cancel import (
+    STOP_TIMEOUT_S,
+    ask_to_stop,
+    end_queued,
+    kill_left,
+    may_be_queued,
+    wait_while_starting,
+)
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable, show_path
 from engine.study.metrics_record import read_metrics
@@ -175,24 +182,31 @@ def cancel_study(paths: StudyPaths) -> int:
     said = read_record(paths.supervisor, SupervisorRecord)
     if isinstance(said, Damage) and said.withheld:
         raise StudyError(f"{said}, so nobody can tell whether it runs: check the folder's owner and mount")
-    if not _is_active(snapshot):
+    executor = view.plan.dispatch.executor
+    if not _is_active(snapshot) and not may_be_queued(executor, snapshot):
         print_text(console, f"{paths.folder}: is not running, nothing to cancel")
         return EXIT_OK
     refusal = ask_to_stop(paths, snapshot)
     if refusal is not None:
         print_text(console, f"{printable(refusal)}; its processes are asked to end by signal instead")
+    if not snapshot.supervised:
+        _tell_queued(console, paths, executor, begun=False)
     killed = False
     for patience_s in (STOP_TIMEOUT_S, KILL_TIMEOUT_S):
         deadline = time.monotonic() + patience_s
         while _is_active(snapshot := view.refresh()) and time.monotonic() < deadline:
             time.sleep(STOP_PERIOD_S)
         if not _is_active(snapshot):
+            if killed:
+                _tell_queued(console, paths, executor, begun=True)
             done, forced = snapshot.counts.get("done", 0), "; what did not end was ended by force" if killed else ""
             print_text(
                 console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept{forced}"
             )
             return EXIT_OK
         killed = kill_left(snapshot) or killed
+        if not snapshot.supervised:
+            _tell_queued(console, paths, executor, begun=True)
     running = snapshot.counts.get("running", 0)
     rest = f"{running} runs still end" if running else "what is done is still being measured"
     for line in find_obstacles(snapshot):
@@ -200,6 +214,13 @@ def cancel_study(paths: StudyPaths) -> int:
     shown = f"`nondet-tui status {paths.folder}` shows when"
     print_text(console, f"{paths.folder}: asked to stop, {rest}; {shown}")
     return EXIT_OK
+
+
+def _tell_queued(console: Console, paths: StudyPaths, executor: str, *, begun: bool) -> None:
+    """End what waits in a scheduler's queue while no supervisor does, and say so; see `end_queued`."""
+    said = end_queued(paths, executor, begun=begun)
+    if said is not None:
+        print_text(console, f"{paths.folder}: {printable(said)}")
 
 
 def _is_active(snapshot: StudySnapshot) -> bool:

@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.study.epochs import EpochRecord, append_epoch
@@ -13,10 +14,12 @@ from engine.study.measuring_record import MeasuringRecord
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
+from engine.study.study_plan import read_plan
 from engine.study.supervisor_record import SlotRecord
 from tests.helpers.large_store import GONE
 from tests.helpers.records import make_supervisor
 from tests.helpers.screens import SIZES, Make, read_notices, screen_text, settle
+from tests.helpers.slurm_answers import answer_for_slurm
 from tests.helpers.studies import write_run, write_study
 from tui.app.machine import Gauge, Machine
 from tui.app.screens.monitor import MonitorScreen
@@ -177,6 +180,26 @@ async def test_finished_study_has_nothing_to_pause_or_cancel_and_says_so(make_ap
         assert read_notices(app).splitlines() == [
             "the study has ended: nothing is left to pause", "the study has ended: nothing is left to cancel",
         ]  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_cancelling_ends_what_waits_in_a_queue_where_no_supervisor_does(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write_study(store / "s", done=1, running=0)
+    paths.supervisor.unlink()
+    plan = read_plan(paths)
+    dispatch = msgspec.structs.replace(plan.dispatch, executor="slurm")
+    write_record(paths.plan, msgspec.structs.replace(plan, dispatch=dispatch))
+    controller = answer_for_slurm(monkeypatch)
+    controller.jobs = {"7": "PENDING|Resources||0|0"}
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("x", "y")
+        await settle(pilot)
+        assert "1 job that waited in Slurm's queue is cancelled" in read_notices(app)
+    assert controller.jobs["7"].startswith("CANCELLED")
 
 
 @pytest.mark.slow

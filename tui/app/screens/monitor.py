@@ -18,7 +18,7 @@ from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb
 from engine.study.paths import StudyPaths
-from tui.app.asking import ask
+from tui.app.asking import ask, ask_to_stop
 from tui.app.follow import Follower, Picture
 from tui.app.machine import Gauge, Machine
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
@@ -373,7 +373,7 @@ class MonitorScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                ask(self, self.paths, "cancel", "stopping; finished runs are kept, C continues")
+                ask_to_stop(self, self.paths, "stopping; finished runs are kept, C continues")
 
         self.app.push_screen(Confirm(f"Stop {printable(self.paths.name)}? Finished runs are kept."), stop)
 

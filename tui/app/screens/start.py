@@ -21,7 +21,7 @@ from engine.protocol.faults import printable
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
-from tui.app.asking import ask
+from tui.app.asking import ask_to_stop
 from tui.app.listed_files import GROUP_NOTES, ProtocolFile, find_protocols
 from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, PlayTour, RunProtocol
 from tui.app.options import Options, may_change
@@ -299,7 +299,7 @@ class StartScreen(Screen[None]):
 
         def stop(yes: bool | None) -> None:
             if yes:
-                ask(self, paths, "cancel", "stopping; finished runs are kept")
+                ask_to_stop(self, paths, "stopping; finished runs are kept")
 
         self.app.push_screen(Confirm(f"Stop {printable(paths.name)}? Finished runs are kept."), stop)
 
