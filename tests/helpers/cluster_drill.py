@@ -11,14 +11,20 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.equal_numbers import CLAIMS, claim_side_by_side
 from tests.helpers.real_study import COMMAND, HEAD, Study, kill, protocol_text, stop_everything
 from tests.helpers.slurm_cluster import Cluster
 
-EPOCHS = 120
+EPOCHS = 60
 PATIENCE_S = 240.0
+AWAY_S = 20.0
+"""How long Slurm's controller is away."""
+CLOSED_S = 10.0
+"""How long the store takes no writes."""
 OFF_S = 3600
 """By how much a wrong clock is wrong."""
 
@@ -64,10 +70,10 @@ class Drill:
     def study(self) -> Study:
         return Study(self.folder / "small.toml", self.folder / "store")
 
-    def write(self, extra: str = "") -> None:
+    def write(self) -> None:
         self.folder.mkdir(parents=True)
         head = HEAD.replace("slots_per_device = 2\n", "").replace("epochs = 6", f"epochs = {EPOCHS}")
-        self.study.file.write_text(protocol_text(head=head + SETTINGS + extra))
+        self.study.file.write_text(protocol_text("Control", "Init", head=head + SETTINGS))
 
     def start(self, *, host: str | None = None, shifted: bool = False) -> None:
         """Follow the study from a machine of a name; its leases are its own, as those of a machine are."""
@@ -111,6 +117,10 @@ class Drill:
                 return value
             time.sleep(0.02)
         raise TimeoutError(f"not seen within {timeout_s:.0f} s; see {self.folder}")
+
+    def read_supervisor(self) -> str:
+        """Return what the supervisor says of its places."""
+        return json.dumps(self.study.read("supervisor.json"))
 
     def notice(self, attempt: Path) -> float:
         """Return the seconds until somebody knows that an attempt has ended."""
@@ -158,6 +168,21 @@ def kill_node(drill: Drill, outcome: Outcome) -> None:
     drill.cluster.start_node(node)
 
 
+def lose_node(drill: Drill, outcome: Outcome) -> None:
+    """The orphan is halted until its run was given to another worker, and goes on then: it has to write nothing."""
+    attempt, record = drill.pick()
+    node = record["owner"]["host"]
+    halt(record)
+    drill.cluster.kill(f"slurmd-{node}")
+    outcome.noticed_s = drill.notice(attempt)
+    if not (attempt / "lost.json").exists():
+        outcome.notes.append("not given up")
+    again = attempt.parent / "02"
+    drill.wait_for((again / "epochs.jsonl").exists)
+    halt(record, go_on=True)
+    drill.cluster.start_node(node)
+
+
 def preempt(drill: Drill, outcome: Outcome) -> None:
     attempt, record = drill.pick()
     node = record["owner"]["host"]
@@ -167,23 +192,53 @@ def preempt(drill: Drill, outcome: Outcome) -> None:
 
 
 def reach_limit(drill: Drill, outcome: Outcome) -> None:
+    """A worker is halted so that its run cannot end first; Slurm lets it go on as it asks it to end."""
     attempt, record = drill.pick()
-    number = record["job"].partition(".")[0]
-    drill.cluster.run("scontrol", "update", f"JobId={number}", "TimeLimit=1")
+    halt(record)
+    end = datetime.now() + timedelta(seconds=2)
+    drill.cluster.run("scontrol", "update", f"JobId={job_of(record)}", f"EndTime={end:%Y-%m-%dT%H:%M:%S}")
+    time.sleep(2.0)
     outcome.noticed_s = drill.notice(attempt)
+
+
+def halt(record: dict[str, Any], *, go_on: bool = False) -> None:
+    os.kill(record["owner"]["pid"], signal.SIGCONT if go_on else signal.SIGSTOP)
+
+
+def job_of(record: dict[str, Any]) -> str:
+    return record["job"].partition(".")[0]
 
 
 def cancel_job(drill: Drill, outcome: Outcome) -> None:
     attempt, record = drill.pick()
-    drill.cluster.run("scancel", record["job"].partition(".")[0])
+    drill.cluster.run("scancel", job_of(record))
     outcome.noticed_s = drill.notice(attempt)
 
 
 def stop_controller(drill: Drill, outcome: Outcome) -> None:
     drill.pick()
+    began = time.monotonic()
     drill.cluster.kill("slurmctld")
-    time.sleep(20.0)
-    drill.cluster.start_controller()
+    try:
+        drill.wait_for(lambda: "does not answer" in drill.read_supervisor(), AWAY_S)
+        outcome.noticed_s = time.monotonic() - began
+        time.sleep(max(0.0, AWAY_S - outcome.noticed_s))
+    finally:
+        drill.cluster.start_controller()
+
+
+def close_store(drill: Drill, outcome: Outcome) -> None:
+    """Lay a read-only mount over the store: a remount would be refused for the logs that workers keep open."""
+    attempt, _ = drill.pick()
+    began, store = time.monotonic(), str(drill.study.store)
+    subprocess.run(["mount", "--bind", store, store], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
+        drill.wait_for(lambda: "waiting for it" in (attempt / "log.txt").read_text(), CLOSED_S)
+        outcome.noticed_s = time.monotonic() - began
+        time.sleep(max(0.0, CLOSED_S - outcome.noticed_s))
+    finally:
+        subprocess.run(["umount", "--lazy", store], check=True)
 
 
 def start_twice(drill: Drill, outcome: Outcome) -> None:
@@ -211,13 +266,18 @@ KINDS = {
     "kill a worker": Kind(kill_worker),
     "kill the supervisor": Kind(kill_supervisor),
     "kill a node's daemon": Kind(kill_node),
+    "a lost node's worker goes on": Kind(lose_node),
     "preempt": Kind(preempt),
     "time limit": Kind(reach_limit),
     "scancel": Kind(cancel_job),
     "controller down 20 s": Kind(stop_controller),
+    "store read-only for 10 s": Kind(close_store),
     "two login nodes": Kind(start_twice, host="login1"),
     "clock off by an hour": Kind(do_nothing, host="login1", shifted=True),
 }
+
+EQUAL_NUMBERS = "equal process numbers"
+"""A drill that needs no cluster; see `run_equal_numbers`."""
 
 
 def run_drill(name: str, cluster: Cluster, folder: Path, reference: dict[str, tuple[str, str]]) -> Outcome:
@@ -235,6 +295,22 @@ def run_drill(name: str, cluster: Cluster, folder: Path, reference: dict[str, tu
         drill.close()
     outcome.seconds = time.monotonic() - began
     count(drill.study, reference, outcome)
+    return outcome
+
+
+def run_equal_numbers(folder: Path) -> Outcome:
+    """Let two processes of one number, in containers of their own, make the same claims at the same moments."""
+    outcome, began = Outcome(EQUAL_NUMBERS), time.monotonic()
+    won = claim_side_by_side(folder)
+    outcome.seconds, outcome.attempts = time.monotonic() - began, sum(map(len, won))
+    outcome.doubled = len(won[0] & won[1])
+    outcome.lost = CLAIMS - len(won[0] | won[1])
+    outcome.mixed = sum(
+        json.loads((folder / f"{number:04}" / "attempts" / "01" / "attempt.json").read_text())["slot"] != str(side)
+        for side, own in enumerate(won)
+        for number in own
+    )
+    outcome.notes.append(f"{len(won[0])} and {len(won[1])}")
     return outcome
 
 
