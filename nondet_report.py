@@ -34,6 +34,11 @@ def seed(source="seed", default=1):
     return int(os.environ.get(name, default))
 
 
+def checkpoint():
+    """Return where a checkpoint is looked for: write it under another name, and rename it, so that it is never half."""
+    return out() / "checkpoint"
+
+
 def replica(default=1):
     """Return the number of this replica, for messages: a result must not depend on it."""
     return int(os.environ.get("NONDET_REPLICA", default))

@@ -201,6 +201,8 @@ class CommandRecipe:
     """What the program leaves: logits, probabilities, classes or scores."""
     predictions: str = "predictions.npy"
     labels: str = "labels.npy"
+    resume: tuple[str, ...] | None = None
+    """The words with which it is to go on after it was cut on purpose: of the run alone that tests this; else None."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,17 @@ class CommandPlanner:
                 varied = [self._make(arm, self.protocol.seeds | {source: seed}, (source,)) for seed in tried]
                 runs += [held, *varied]
                 sources[source] = (held.id, *(recipe.id for recipe in varied))
-        return SelfTest(control=(base.id, again.id), sources=sources), runs
+        resumed = self._make_resumed(base)
+        if resumed is not None:
+            runs.append(resumed)
+        control_ids = (base.id, again.id)
+        return SelfTest(control=control_ids, sources=sources, resumed=resumed.id if resumed else None), runs
+
+    def _make_resumed(self, base: Recipe) -> Recipe | None:
+        """Return the control as a run that is cut and goes on; None where the program has no words for that."""
+        if not self.command.resume or base.command is None:
+            return None
+        return replace(base, repeat=None, command=replace(base.command, resume=tuple(self.command.resume)))
 
     def _make(
         self, arm: Arm, seeds: dict[str, int], varying: tuple[str, ...], *, repeat: int | None = None, replica: int = 1

@@ -29,19 +29,22 @@ class PlannedArm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why other sources than those that vary are not held, as a clause on its network; None where they are."""
 
 
-class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
+class SelfTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Names the runs that test a user's own program before all others."""
 
     control: tuple[str, str]
     """Two runs between which nothing varies."""
     sources: dict[str, tuple[str, ...]]
     """Source → a run and one or more others, which differ in its seed alone."""
+    resumed: str | None = None
+    """The control once more, cut in the middle, to go on from its checkpoint; None where the program cannot."""
 
     @property
     def runs(self) -> tuple[str, ...]:
         """All of them, each once, in the order in which they are trained."""
         pairs = (self.control, *self.sources.values())
-        return tuple(dict.fromkeys(run for pair in pairs for run in pair))
+        last = () if self.resumed is None else (self.resumed,)
+        return tuple(dict.fromkeys([*(run for pair in pairs for run in pair), *last]))
 
 
 class Leak(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,9 @@ from engine.recipe import DataRecipe, ModelRecipe, Scalar, TrainRecipe
 REPLACED = ("data", "model", "trust", "train", "lowlevel", "bit", "evaluate")
 """Sections that say how this program trains."""
 
+RESUMING = ("python", "out", EVERYTHING, CHECKPOINT)
+"""The placeholders that words to go on with may hold, beside seeds."""
+
 COMMAND_ARM = ("name", "vary", "replicas", "crossed", "arguments")
 """The keys of an arm that trains."""
 
@@ -181,9 +184,9 @@ def _check_resume(command: Command, known: tuple[str, ...], faults: list[Fault])
         problem = "names no {checkpoint}, so the program would not know what to go on from"
         faults.append(Fault("command.resume", problem, 'e.g. ["--resume", "{checkpoint}"]', show_value(command.resume)))
     for placeholder in placed:
-        if placeholder not in PLAIN and name_source(placeholder) not in known:
+        if placeholder not in RESUMING and name_source(placeholder) not in known:
             problem = f"holds {{{placeholder}}}, which is no placeholder here"
-            faults.append(Fault("command.resume", problem, suggest(placeholder, PLAIN), show_value(command.resume)))
+            faults.append(Fault("command.resume", problem, suggest(placeholder, RESUMING), show_value(command.resume)))
 
 
 def build_command_arm(prefix: str, table: Table, terms: Terms, replicas: int, faults: list[Fault]) -> tuple[Arm, ...]:

@@ -109,8 +109,8 @@ class Command:
         allow(f"a list of at most {MAX_WORDS} words", _are_words),
         [],
         'e.g. resume = ["--resume", "{checkpoint}"], where {out}/checkpoint is what your program goes on from',
-        "Lists words that let the program go on from a checkpoint; not used as long as nothing has proved that this is "
-        "bit-identical: a run that is tried again starts from its beginning, and its log says so.",
+        "Lists words that are added where a run that was cut goes on from a checkpoint. The self-test kills a run and "
+        "lets it go on: only where that is the same to the bit, others do; else they start from their beginning.",
     )
     timeout_s: float = key(
         number(0, 1e9), 0.0, "seconds; 0 is no limit", "Ends a run that takes longer, with all that it started."

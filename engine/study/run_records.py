@@ -116,6 +116,15 @@ class BitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """|new − old|."""
 
 
+class Resumption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Says from whose checkpoint a user's own program went on, or why it did not."""
+
+    attempt: int
+    """The attempt that left the checkpoint; a run that was cut on purpose names its own."""
+    fault: str = ""
+    """Why it was trained from its beginning after all; empty where it went on."""
+
+
 class ResultRecord(Record, frozen=True, kw_only=True, tag=1):
     """result.json: written last, it alone means that the run is done."""
 
@@ -143,6 +152,8 @@ class ResultRecord(Record, frozen=True, kw_only=True, tag=1):
     """Time with zone, ISO 8601."""
     scores: dict[str, float] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
     """Numbers that a user's own program leaves, by name; those that are not finite are left out."""
+    resumption: Resumption | None = None
+    """None where a user's own program was trained from its beginning, and nothing else was tried."""
 
 
 class DamageRecord(Record, frozen=True, kw_only=True, tag=1):

@@ -32,6 +32,14 @@ class SourceTest(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the predictions, the base seed's first."""
 
 
+class ResumeTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tells whether a run that was killed and went on from its checkpoint is the same to the bit."""
+
+    identical: bool
+    reason: str = ""
+    """Why that is not proved; empty where it is."""
+
+
 class SelfTestRecord(Record, frozen=True, kw_only=True, tag=1):
     """The outcome of a self-test."""
 
@@ -43,6 +51,8 @@ class SelfTestRecord(Record, frozen=True, kw_only=True, tag=1):
     """SHA-256 of their predictions."""
     floor: Floor
     sources: tuple[SourceTest, ...]
+    resume: ResumeTest | None = None
+    """None where the program has no words to go on with."""
 
     @property
     def refusal(self) -> str | None:
@@ -67,7 +77,16 @@ def describe_selftest(test: SelfTestRecord) -> list[str]:
     for one in test.sources:
         if one.differs:
             lines.append(f"{one.source} ({one.argument}): another seed gives another result")
+    if test.resume is not None:
+        lines.append(describe_resume(test.resume))
     return lines if test.refusal is None else [*lines, f"refused: {test.refusal}"]
+
+
+def describe_resume(test: ResumeTest) -> str:
+    """Say whether runs that are cut go on from their checkpoints."""
+    if test.identical:
+        return "resume: a run that was killed and went on from its checkpoint is the same to the bit: cut runs go on"
+    return f"resume: not used, so a run that is cut starts from its beginning: {test.reason}"
 
 
 def describe_floor(test: SelfTestRecord) -> str:

@@ -32,8 +32,33 @@ def train(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, order:
         loss = nn.functional.cross_entropy(network(inputs[batch]), labels[batch])
         loss.backward()  # pyright: ignore[reportUnknownMemberType]
         optimiser.step()  # pyright: ignore[reportUnknownMemberType]
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return sum(losses) / len(losses)
+
+
+def predict(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the logits, without dropout."""
+    network.eval()
+    with torch.no_grad():
+        return network(inputs)
+
+
+def save(epoch: int, network: nn.Module, order: torch.Generator) -> None:
+    """Keep all that the next epochs depend on: weights, and both random generators; SGD as it is here has no state."""
+    state = {"epoch": epoch, "network": network.state_dict()}
+    state |= {"order": order.get_state(), "random": torch.get_rng_state()}
+    written = report.out() / "checkpoint.new"
+    torch.save(state, written)  # pyright: ignore[reportUnknownMemberType]
+    written.replace(report.checkpoint())  # complete, or not there
+
+
+def restore(file: str, network: nn.Module, order: torch.Generator) -> int:
+    """Go on from what `save` has kept; return the epoch that it was kept after."""
+    state = torch.load(file, weights_only=True)  # pyright: ignore[reportUnknownMemberType]
+    network.load_state_dict(state["network"])
+    order.set_state(state["order"])
+    torch.set_rng_state(state["random"])
+    return state["epoch"]
 
 
 def main() -> None:
@@ -42,6 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the initial weights and of dropout")
     parser.add_argument("--data-seed", type=int, default=1, help="of the order of the training examples")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--resume", help="a checkpoint to go on from")
     options = parser.parse_args()
     torch.use_deterministic_algorithms(report.deterministic())
     torch.manual_seed(options.seed)
@@ -49,15 +75,15 @@ def main() -> None:
     digits = load_digits()
     inputs = torch.tensor(digits.data, dtype=torch.float32) / 16
     labels = torch.tensor(digits.target)
-    network, logits = make_network(), torch.empty(0)
-    for _ in range(options.epochs):
+    network = make_network()
+    trained = restore(options.resume, network, order) if options.resume else 0
+    for epoch in range(trained + 1, options.epochs + 1):
         loss = train(network, inputs[:TRAINED], labels[:TRAINED], order)
-        network.eval()  # dropout is off where the test set is predicted
-        with torch.no_grad():
-            logits = network(inputs[TRAINED:])
-        right = (logits.argmax(dim=1) == labels[TRAINED:]).float()
-        report.epoch(accuracy=100 * float(right.mean()), loss=loss)
-    report.done(predictions=logits, labels=labels[TRAINED:])
+        right = (predict(network, inputs[TRAINED:]).argmax(dim=1) == labels[TRAINED:]).float()
+        report.epoch(epoch, accuracy=100 * float(right.mean()), loss=loss)
+        if report.active():
+            save(epoch, network, order)
+    report.done(predictions=predict(network, inputs[TRAINED:]), labels=labels[TRAINED:])
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ GRACE_S = 10.0
 
 PERIOD_S = 0.05
 
-END, HALT, GO_ON = b"t", b"s", b"c"
-"""Requests: to end the program, to halt it, to let it go on."""
+END, HALT, GO_ON, CUT = b"t", b"s", b"c", b"k"
+"""Requests: to end the program, to halt it, to let it go on, to kill it without warning."""
 
 
 def main() -> int:
@@ -96,6 +96,8 @@ def _follow(program: subprocess.Popen[bytes]) -> int | None:
             deadline = time.monotonic() + GRACE_S
             _signal(program, signal.SIGTERM)
             _signal(program, signal.SIGCONT)
+        elif request == CUT:
+            _signal(program, signal.SIGKILL)
         elif request in (HALT, GO_ON):
             _signal(program, signal.SIGSTOP if request == HALT else signal.SIGCONT)
 

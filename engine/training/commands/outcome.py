@@ -17,7 +17,7 @@ from engine.study.files import create_file, write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, AttemptPaths, StudyPaths
 from engine.study.records import encode_record
-from engine.study.run_records import ResultRecord
+from engine.study.run_records import ResultRecord, Resumption
 from engine.study.run_state import read_result
 from engine.study.study_plan import StudyPlan
 from engine.training.commands.arrays import read_array
@@ -46,6 +46,7 @@ class Finished:
     epochs: int
     """Epochs that were reported."""
     seconds: float
+    resumption: Resumption | None = None
 
 
 def take_outcome(finished: Finished, recipe: CommandRecipe) -> None:
@@ -165,5 +166,6 @@ def _write(
         seconds=finished.seconds,
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         scores={name: value for name, value in scores.items() if math.isfinite(value)},
+        resumption=finished.resumption,
     )
     write_run(finished.attempt, {run.predictions: predictions, run.result: encode_record(result)})

@@ -18,7 +18,7 @@ from engine.study.files import explain_write_errors
 from engine.study.logs import LOG_BYTES, BoundedLog
 from engine.study.opening import open_to_append, read_tail
 from engine.study.processes import Usage, read_group_usage
-from engine.training.commands.keeper import END, GO_ON, HALT
+from engine.training.commands.keeper import CUT, END, GO_ON, HALT
 from engine.training.commands.reports import Reports
 from engine.training.isolation import kill_children
 
@@ -50,6 +50,8 @@ class Asked:
 
     end: bool = False
     halt: bool = False
+    cut: bool = False
+    """Whether it is to be killed without warning, as a test of what it does then."""
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Program:
     usage: Usage = field(default_factory=Usage)
     looked: float = -1e9
     size: int = -1
+    look_s: float = LOOK_S
 
     def follow(self, look: Callable[[], Asked], timeout_s: float) -> Ended:
         """Wait for the program's end.
@@ -91,6 +94,8 @@ class Program:
                 self.halted = wanted.halt
                 self._tell(HALT if wanted.halt else GO_ON)
             timed_out = timed_out or (0 < timeout_s <= spent_s and not asked)
+            if wanted.cut:
+                self._tell(CUT)
             if (wanted.end or timed_out) and not asked:
                 asked = True
                 self._tell(END)
@@ -122,11 +127,11 @@ class Program:
         """Wait a moment for what the keeper says, and take it."""
         assert self.keeper.stdout is not None, "it is a pipe"
         descriptor = self.keeper.stdout.fileno()
-        if select.select([descriptor], [], [], LOOK_S)[0]:
+        if select.select([descriptor], [], [], self.look_s)[0]:
             content = os.read(descriptor, 4096)
             self.said += content
             if not content:
-                time.sleep(LOOK_S)  # its end: the keeper is about to be gone
+                time.sleep(self.look_s)  # its end: the keeper is about to be gone
         if self.pid is None and self.said.startswith(b"pid ") and b"\n" in self.said:
             self.pid = int(self.said[4 : self.said.index(b"\n")])
 
@@ -160,9 +165,10 @@ def start_program(
     folder: str,
     environment: Mapping[str, str],
     log: Path,
-    out: Path,
+    reports: Reports,
     on_epoch: Callable[[EpochRecord], None],
     move: Callable[[], None],
+    look_s: float = LOOK_S,
 ) -> Program:
     """Start a program through its keeper.
 
@@ -171,9 +177,10 @@ def start_program(
         folder: Where it is started.
         environment: All of its environment.
         log: Takes what it prints.
-        out: Its {out}.
+        reports: Reads what it says in its {out}.
         on_epoch: Called with every epoch that it reports.
         move: Called when it has done something.
+        look_s: How often it is looked at.
     """
     with explain_write_errors(log):
         descriptor = open_to_append(log)
@@ -191,7 +198,7 @@ def start_program(
     assert keeper.stdin is not None, "it is a pipe"
     with contextlib.suppress(BrokenPipeError):  # it was killed at once: following it says so
         keeper.stdin.write(json.dumps(dict(environment)).encode() + b"\n")
-    return Program(keeper, log, Reports(out), on_epoch, move)
+    return Program(keeper, log, reports, on_epoch, move, look_s=look_s)
 
 
 def _parse_end(said: bytes) -> tuple[int | None, str]:

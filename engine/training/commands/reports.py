@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +46,8 @@ class Reports:
 
     folder: Path
     """The program's {out}."""
+    earlier: Sequence[EpochRecord] | None = None
+    """The epochs before the checkpoint that it goes on from, and perhaps later ones; None from its beginning."""
     offset: int = 0
     epochs: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -66,9 +68,23 @@ class Reports:
         records: list[EpochRecord] = []
         for line in content[:end].splitlines():
             numbers = read_numbers(line)
-            if numbers and self.epochs < MAX_EPOCHS:
+            if numbers and self.epochs < MAX_EPOCHS and self._is_placed(line, records):
                 records.append(self._make_record(numbers))
         return records
+
+    def _is_placed(self, line: bytes, records: list[EpochRecord]) -> bool:
+        """Tell whether it is known which epoch a line is about, and put the epochs before it in front.
+
+        A program that went on has to number its epochs: nobody else knows where its checkpoint was.
+        """
+        if self.earlier is None:
+            return True
+        number = json.loads(line).get("epoch")
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= len(self.earlier) + 1:
+            return False
+        records.extend(self.earlier[: number - 1])
+        self.epochs, self.earlier = number - 1, None
+        return True
 
     def _make_record(self, numbers: Mapping[str, float]) -> EpochRecord:
         self.epochs += 1

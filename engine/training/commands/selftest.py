@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from engine.catalog.placeholders import name_argument
@@ -15,7 +16,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import find_record, write_record
 from engine.study.run_records import ResultRecord, read_recipe
 from engine.study.run_state import read_result, read_state
-from engine.study.selftest_record import Floor, SelfTestRecord, SourceTest
+from engine.study.selftest_record import Floor, ResumeTest, SelfTestRecord, SourceTest
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def judge(paths: StudyPaths, selftest: SelfTest | None, *, control: Control, ses
         return NOT_NEEDED
     known = find_record(paths.selftest, SelfTestRecord)
     results: dict[str, ResultRecord] = {}
+    unresumed = ""
     for run in selftest.runs:
         result = read_result(paths.run(run))
         if result is not None:
@@ -52,9 +54,13 @@ def judge(paths: StudyPaths, selftest: SelfTest | None, *, control: Control, ses
         state = read_state(paths.run(run), control=control, session=session, run_id=run, deciding=True)
         if state.status == "running" or state.retriable:
             return Verdict(decided=False)
+        if run == selftest.resumed:
+            unresumed = state.reason or state.status
+            continue
         reason = f"run {run} of the self-test failed ({state.reason or state.status})"
         return Verdict(decided=True, refusal=reason)
     found = compare_runs(paths, selftest, results)
+    found = msgspec.structs.replace(found, resume=_compare_resumed(found, selftest, results, unresumed))
     if found != known:
         write_record(paths.selftest, found)
     refusal = found.refusal
@@ -80,6 +86,26 @@ def compare_runs(paths: StudyPaths, selftest: SelfTest, results: dict[str, Resul
         floor=_measure_floor(paths, one, other),
         sources=tuple(tests),
     )
+
+
+def _compare_resumed(
+    found: SelfTestRecord, selftest: SelfTest, results: dict[str, ResultRecord], unresumed: str
+) -> ResumeTest | None:
+    """Tell whether the run that was cut went on to the control's predictions; `unresumed` is how it failed."""
+    if selftest.resumed is None:
+        return None
+    result = results.get(selftest.resumed)
+    if result is None:
+        return ResumeTest(identical=False, reason=f"the run that was cut failed ({unresumed})")
+    if result.resumption is None or result.resumption.fault:
+        return ResumeTest(identical=False, reason=result.resumption.fault if result.resumption else "it was not cut")
+    if not found.repeats:
+        return ResumeTest(identical=False, reason="the program does not repeat itself, so that nothing can prove it")
+    if result.predictions_sha256 == found.digests[0]:
+        return ResumeTest(identical=True)
+    digests = f"SHA-256 {result.predictions_sha256[:12]}… instead of {found.digests[0][:12]}…"
+    hint = "a checkpoint holds the state of random generators, optimiser, schedule and data order too"
+    return ResumeTest(identical=False, reason=f"the run that went on gives other predictions ({digests}): {hint}")
 
 
 def _measure_floor(paths: StudyPaths, one: ResultRecord, other: ResultRecord) -> Floor:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.catalog.placeholders import EVERYTHING, SEED_PREFIX, fill_in
+from engine.catalog.placeholders import CHECKPOINT, EVERYTHING, SEED_PREFIX, fill_in
 from engine.recipe import CommandRecipe, Recipe
 from engine.study.processes import current_owner
 from engine.study.run_records import AttemptRecord, Versions
@@ -38,10 +38,15 @@ LIST_PACKAGES = (
 )
 
 
-def make_words(recipe: CommandRecipe, settings: CommandSettings, out: Path) -> list[str]:
-    """Return the words of the command line."""
+def make_words(
+    recipe: CommandRecipe, settings: CommandSettings, out: Path, checkpoint: Path | None = None
+) -> list[str]:
+    """Return the words of the command line; with a checkpoint, also those that let the program go on from it."""
     values = make_values(recipe, settings, out)
-    return [fill_in(word, values) for word in recipe.words]
+    words = [fill_in(word, values) for word in recipe.words]
+    if checkpoint is None:
+        return words
+    return words + [fill_in(word, values | {CHECKPOINT: str(checkpoint)}) for word in settings.resume]
 
 
 def make_values(recipe: CommandRecipe, settings: CommandSettings, out: Path) -> dict[str, str]:

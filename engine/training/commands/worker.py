@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -15,15 +16,18 @@ from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.errors import NondetError, StoreUnavailableError
 from engine.recipe import CommandRecipe, Recipe
-from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.files import explain_write_errors, make_folder, write_bytes
-from engine.study.paths import StudyPaths
-from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
+from engine.study.epochs import EpochRecord, append_epoch, read_epochs
+from engine.study.files import explain_write_errors, make_folder, remove_file
+from engine.study.opening import open_to_append
+from engine.study.paths import AttemptPaths, StudyPaths
+from engine.study.run_records import AttemptRecord, Cause, Resumption, is_fenced, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.selftest_record import REFUSED
 from engine.study.study_plan import CommandSettings, StudyPlan, read_plan
 from engine.training.commands.outcome import Finished, take_outcome
-from engine.training.commands.program import Asked, Ended, Program, read_last_line, start_program
+from engine.training.commands.program import LOOK_S, Asked, Ended, Program, read_last_line, start_program
+from engine.training.commands.reports import Reports
+from engine.training.commands.resuming import Cut, Point, clear_out, find_checkpoint, find_point
 from engine.training.commands.selftest import judge
 from engine.training.commands.settings import OUT, describe_attempt, make_environment, make_words, number_replica
 from engine.training.full_store import patiently
@@ -33,6 +37,35 @@ from engine.training.stopping import CONTROL_PERIOD_S, Fenced, Requests
 from engine.training.time_left import TimeLeft
 
 LOG = logging.getLogger(__name__)
+
+
+CUT_LOOK_S = 0.02
+"""How often a program is looked at that is to be cut at its first checkpoint: it may be a quick one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One claimed run, with what its program is started by."""
+
+    plan: StudyPlan
+    settings: CommandSettings
+    recipe: Recipe
+    command: CommandRecipe
+    run_id: str
+    attempt: AttemptPaths
+
+    @property
+    def out(self) -> Path:
+        return self.attempt.folder / OUT
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of the program: an attempt has two where it was cut, or did not go on from a checkpoint."""
+
+    ended: Ended
+    epochs: int
+    seconds: float
 
 
 @dataclass
@@ -83,45 +116,94 @@ class CommandWorker:
         """
         plan = read_plan(self.paths)
         attempt = taken.attempt
-
-        def end(outcome: Ending, cause: Cause, reason: str) -> None:
-            if not is_fenced(attempt):
-                patiently(lambda: write_exit(attempt, outcome, cause, reason))
-
         self.requests.attempt = attempt
         with Pulse(lambda: [attempt.beat], ()) as self.requests.pulse:
             try:
                 recipe = patiently(lambda: read_recipe(self.paths.run(taken.run_id), taken.run_id))
                 if plan.command is None or recipe.command is None:
                     raise NondetError(f"{self.paths.run(taken.run_id).spec}: is no command's: run the protocol again")
-                ended, finished = self._run(plan, plan.command, recipe, recipe.command, taken)
-                if ended.asked:
-                    end("cancelled", "request", "stopped on request")
-                elif ended.status == 0 and not ended.timed_out:
-                    take_outcome(finished, recipe.command)
-                elif ended.status is not None and ended.status < 0 and not ended.timed_out:
-                    reason = explain_end(ended, attempt.log)
-                    write_end(self.paths.run(taken.run_id), attempt, reason, ended.status)
-                else:
-                    lost = ended.status is None and not ended.timed_out and ended.reason.endswith("killed")
-                    end("failed", "infrastructure" if lost else "fault", explain_end(ended, attempt.log))
+                self._train(Job(plan, plan.command, recipe, recipe.command, taken.run_id, attempt))
             except (StoreUnavailableError, Fenced):
                 raise
             except NondetError as error:
                 LOG.error("%s", error)
-                end("failed", "fault", str(error))
+                _end(attempt, "failed", "fault", str(error))
         self.requests.attempt = None
 
-    def _run(
-        self, plan: StudyPlan, settings: CommandSettings, recipe: Recipe, command: CommandRecipe, taken: Taken
-    ) -> tuple[Ended, Finished]:
-        attempt, out = taken.attempt, taken.attempt.folder / OUT
-        make_folder(out)
-        words = make_words(command, settings, out)
-        if settings.resume and attempt.number > 1:
-            note = b"nondet-tui: from its beginning, as nothing proves that going on is bit-identical\n"
-            patiently(lambda: write_bytes(attempt.log, note))
-        replica = number_replica(plan, taken.run_id)
+    def _train(self, job: Job) -> None:
+        """Go on from a checkpoint where that is proved, else from the beginning; the latter too if going on fails."""
+        resumption: Resumption | None = None
+        point: Point | str | None = None
+        if job.command.resume is not None:
+            point, resumption = self._cut(job)
+            if point is None and resumption is None:
+                return
+        elif job.settings.resume and job.attempt.number > 1:
+            point = find_point(self.paths, job.plan.selftest, job.attempt)
+            if isinstance(point, str):
+                _note(job, f"from its beginning, as {point}")
+        if isinstance(point, Point):
+            resumption = Resumption(attempt=point.attempt)
+            _note(job, f"goes on from the checkpoint of attempt {point.attempt}")
+            fault = self._finish(job, self._run(job, point=point), resumption)
+            if fault is None:
+                return
+            _note(job, f"from its beginning, as it did not go on from a checkpoint: {fault}")
+            _begin_again(job)
+            resumption = Resumption(attempt=point.attempt, fault=f"the program did not go on from it: {fault}")
+        fault = self._finish(job, self._run(job), resumption)
+        if fault is not None:
+            _end(job.attempt, "failed", "fault", fault)
+
+    def _cut(self, job: Job) -> tuple[Point | None, Resumption | None]:
+        """Kill the program once it has a checkpoint, as a test, and return what it goes on from.
+
+        Returns:
+            What it goes on from, and None; or None, and why it could not be tested: it has to begin again. Both are
+            None where the run has ended, one way or the other.
+        """
+        cut = Cut(job.out)
+        part = self._run(job, cut=cut)
+        if not (cut.done and part.ended.status == -signal.SIGKILL and not part.ended.timed_out):
+            untested = Resumption(attempt=job.attempt.number, fault=cut.explain())
+            fault = self._finish(job, part, untested)
+            if fault is not None:
+                _end(job.attempt, "failed", "fault", fault)
+            return None, None
+        epochs = read_epochs(job.attempt.epochs).records
+        aside = _begin_again(job)
+        checkpoint = find_checkpoint(aside)
+        if checkpoint is None:
+            return None, Resumption(attempt=job.attempt.number, fault="its checkpoint was being replaced")
+        return Point(job.attempt.number, checkpoint, epochs), None
+
+    def _finish(self, job: Job, part: Part, resumption: Resumption | None) -> str | None:
+        """Take what a program has left, or record why there is nothing; return what was wrong if that was its fault."""
+        ended = part.ended
+        if ended.asked:
+            _end(job.attempt, "cancelled", "request", "stopped on request")
+        elif ended.status == 0 and not ended.timed_out:
+            finished = Finished(
+                self.paths, job.plan, job.run_id, job.attempt, job.out, part.epochs, part.seconds, resumption
+            )
+            try:
+                take_outcome(finished, job.command)
+            except (StoreUnavailableError, Fenced):
+                raise
+            except NondetError as error:
+                return str(error)
+        elif ended.status is not None and ended.status < 0 and not ended.timed_out:
+            write_end(job.attempt.run, job.attempt, explain_end(ended, job.attempt.log), ended.status)
+        elif ended.status is None and not ended.timed_out and ended.reason.endswith("killed"):
+            _end(job.attempt, "failed", "infrastructure", explain_end(ended, job.attempt.log))
+        else:
+            return explain_end(ended, job.attempt.log)
+        return None
+
+    def _run(self, job: Job, *, point: Point | None = None, cut: Cut | None = None) -> Part:
+        """Run the program once, from a point or from its beginning; `cut` may kill it on the way."""
+        attempt = job.attempt
+        make_folder(job.out)
 
         def on_epoch(record: EpochRecord) -> None:
             patiently(lambda: append_epoch(attempt.epochs, record))
@@ -134,26 +216,57 @@ class CommandWorker:
 
         def look() -> Asked:
             control = self.requests.look()
-            end = self.requests.terminated or control.stops(taken.run_id)
-            return Asked(end=end, halt=control.holds(taken.run_id) and not end)
+            end = self.requests.terminated or control.stops(job.run_id)
+            return Asked(
+                end=end,
+                halt=control.holds(job.run_id) and not end,
+                cut=cut is not None and not end and cut.is_due(),
+            )
 
         started = time.monotonic()
         program: Program = start_program(
-            words,
-            folder=settings.folder,
-            environment=make_environment(recipe, command, settings, out, replica),
+            make_words(job.command, job.settings, job.out, None if point is None else point.checkpoint),
+            folder=job.settings.folder,
+            environment=make_environment(
+                job.recipe, job.command, job.settings, job.out, number_replica(job.plan, job.run_id)
+            ),
             log=attempt.log,
-            out=out,
+            reports=Reports(job.out, None if point is None else point.epochs),
             on_epoch=on_epoch,
             move=move,
+            look_s=LOOK_S if cut is None else CUT_LOOK_S,
         )
         try:
-            ended = program.follow(look, settings.timeout_s)
+            ended = program.follow(look, job.settings.timeout_s)
         finally:
             program.close()
-        seconds = time.monotonic() - started
-        epochs = program.reports.epochs
-        return ended, Finished(self.paths, plan, taken.run_id, attempt, out, epochs, seconds)
+        return Part(ended, program.reports.epochs, time.monotonic() - started)
+
+
+def _end(attempt: AttemptPaths, outcome: Ending, cause: Cause, reason: str) -> None:
+    if not is_fenced(attempt):
+        patiently(lambda: write_exit(attempt, outcome, cause, reason))
+
+
+def _note(job: Job, text: str) -> None:
+    """Add a line of ours to what the program prints."""
+
+    def write() -> None:
+        with explain_write_errors(job.attempt.log):
+            descriptor = open_to_append(job.attempt.log)
+            try:
+                os.write(descriptor, f"nondet-tui: {text}\n".encode(errors="replace"))
+            finally:
+                os.close(descriptor)
+
+    patiently(write)
+
+
+def _begin_again(job: Job) -> Path:
+    """Put aside what a part of an attempt has left, which begins again; return where it is now."""
+    aside = patiently(lambda: clear_out(job.attempt))
+    patiently(lambda: remove_file(job.attempt.epochs))
+    return aside
 
 
 def explain_end(ended: Ended, log: Path) -> str:

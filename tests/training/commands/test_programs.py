@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,19 +10,24 @@ import pytest
 
 import nondet_report
 from engine.dispatch.jobs import EXIT_FENCED
-from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.metrics import diversity
 from engine.metrics.study import measure_study
-from engine.protocol.load import load_protocol
 from engine.study.control import request
 from engine.study.epochs import read_epochs
-from engine.study.paths import StudyPaths
-from engine.study.processes import PROC, list_pids
 from engine.study.records import find_record
 from engine.study.run_records import ExitRecord
 from engine.study.run_state import read_result
 from engine.study.selftest_record import SelfTestRecord
 from engine.study.study_plan import read_plan
+from tests.helpers.own_programs import (
+    add_arm,
+    find_arm,
+    list_processes_of,
+    prepare,
+    read_reason,
+    run_worker,
+    start_worker,
+)
 from tui.cli import main
 
 HELPER = Path(nondet_report.__file__)
@@ -68,68 +71,13 @@ if mode == "half":
         file.truncate(200)
 """
 
-PROTOCOL = """
-[protocol]
-name = "own"
-replicas = 3
-[command]
-run = ["{python}", "-S", "program.py", "{arm.mode}", "{seed.init}", "{out}"]
-files = ["program.py"]
-[dispatch]
-devices = "cpu"
-slots_per_device = 1
-"""
-
-
-def add_arm(mode: str, *, vary: str = '["init"]', replicas: int = 1) -> str:
-    return f'[[arm]]\nname = "{mode}"\nvary = {vary}\nreplicas = {replicas}\narguments = {{ mode = "{mode}" }}\n'
-
-
-def prepare(tmp_path: Path, arms: str, *, settings: str = "") -> StudyPaths:
-    (tmp_path / "program.py").write_text(PROGRAM.replace("HELPER", repr(str(HELPER.parent))))
-    file = tmp_path / "own.toml"
-    file.write_text(PROTOCOL.replace("[dispatch]", f"{settings}\n[dispatch]") + arms)
-    protocol = load_protocol(file)
-    return prepare_study(protocol, plan_protocol(protocol), store=str(tmp_path / "store"))
-
-
-def start_worker(paths: StudyPaths) -> subprocess.Popen[bytes]:
-    arguments = ["worker", str(paths.folder), "--slot", "cpu:0", "--session", "s"]
-    return subprocess.Popen([sys.executable, "-P", "-m", "engine.training", *arguments], start_new_session=True)
-
-
-def run_worker(paths: StudyPaths) -> None:
-    assert start_worker(paths).wait(timeout=100) == 0
-
-
-def find_arm(paths: StudyPaths, name: str) -> list[str]:
-    return list(next(arm.runs for arm in read_plan(paths).arms if arm.name == name))
-
-
-def read_reason(paths: StudyPaths, name: str) -> str:
-    run = paths.run(find_arm(paths, name)[-1])
-    ended = find_record(run.list_attempts()[-1].exit, ExitRecord)
-    assert read_result(run) is None
-    assert ended is not None
-    return ended.reason
-
-
-def list_processes_of(paths: StudyPaths) -> list[int]:
-    """Return the processes that hold the study's folder in their words."""
-    found: list[int] = []
-    for pid in list_pids():
-        try:
-            words = (PROC / str(pid) / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(paths.runs).encode() in words:
-            found.append(pid)
-    return found
+SCRIPT = PROGRAM.replace("HELPER", repr(str(HELPER.parent)))
 
 
 def test_predictions_are_measured_as_the_arrays_that_the_program_wrote(tmp_path: Path) -> None:
     paths = prepare(
         tmp_path,
+        SCRIPT,
         add_arm("good", replicas=3) + add_arm("good", vary="[]", replicas=2).replace('me = "good', 'me = "Control'),
     )
     run_worker(paths)
@@ -157,7 +105,7 @@ def test_predictions_are_measured_as_the_arrays_that_the_program_wrote(tmp_path:
 def test_user_reads_what_is_wrong_with_a_program(tmp_path: Path) -> None:
     modes = ("status", "killed", "silent", "shuffled", "half", "flat", "nan", "chatter", "forks")
     paths = prepare(
-        tmp_path, add_arm("good", vary="[]", replicas=2) + "".join(add_arm(mode, vary="[]") for mode in modes)
+        tmp_path, SCRIPT, add_arm("good", vary="[]", replicas=2) + "".join(add_arm(mode, vary="[]") for mode in modes)
     )
     run_worker(paths)
     assert "ended with status 3; its last line: CUDA is not what it was" in read_reason(paths, "status")
@@ -176,7 +124,7 @@ def test_user_reads_what_is_wrong_with_a_program(tmp_path: Path) -> None:
 
 
 def test_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    paths = prepare(tmp_path, add_arm("hang"), settings="timeout_s = 3")
+    paths = prepare(tmp_path, SCRIPT, add_arm("hang"), settings="timeout_s = 3")
     run_worker(paths)
     ended = find_record(paths.run(read_plan(paths).order[0]).attempt(1).exit, ExitRecord)
     assert ended is not None
@@ -192,7 +140,7 @@ def test_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path:
     ],
 )
 def test_program_that_its_first_runs_refuse_is_not_run_again(tmp_path: Path, mode: str, begun: int, told: str) -> None:
-    paths = prepare(tmp_path, add_arm(mode, replicas=5))
+    paths = prepare(tmp_path, SCRIPT, add_arm(mode, replicas=5))
     run_worker(paths)
     assert told in read_reason(paths, mode)
     logs = [attempt.log for run in read_plan(paths).order for attempt in paths.run(run).list_attempts()]
@@ -200,7 +148,7 @@ def test_program_that_its_first_runs_refuse_is_not_run_again(tmp_path: Path, mod
 
 
 def test_program_that_takes_the_time_as_seed_has_a_floor_under_every_row(tmp_path: Path) -> None:
-    paths = prepare(tmp_path, add_arm("clock", replicas=3))
+    paths = prepare(tmp_path, SCRIPT, add_arm("clock", replicas=3))
     run_worker(paths)
     test = find_record(paths.selftest, SelfTestRecord)
     assert test is not None
@@ -211,7 +159,7 @@ def test_program_that_takes_the_time_as_seed_has_a_floor_under_every_row(tmp_pat
 
 
 def test_no_process_of_the_program_outlives_a_killed_worker(tmp_path: Path) -> None:
-    paths = prepare(tmp_path, add_arm("hang"))
+    paths = prepare(tmp_path, SCRIPT, add_arm("hang"))
     worker = start_worker(paths)
     deadline = time.monotonic() + 60
     while len(list_processes_of(paths)) < 3 and time.monotonic() < deadline:  # keeper, program, what it started
@@ -226,7 +174,7 @@ def test_no_process_of_the_program_outlives_a_killed_worker(tmp_path: Path) -> N
 
 
 def test_cancelled_program_is_ended_and_counts_as_cancelled(tmp_path: Path) -> None:
-    paths = prepare(tmp_path, add_arm("hang"))
+    paths = prepare(tmp_path, SCRIPT, add_arm("hang"))
     worker = start_worker(paths)
     deadline = time.monotonic() + 60
     while len(list_processes_of(paths)) < 3 and time.monotonic() < deadline:
@@ -240,7 +188,7 @@ def test_cancelled_program_is_ended_and_counts_as_cancelled(tmp_path: Path) -> N
 
 
 def test_run_that_was_taken_away_is_ended_and_nothing_is_written_of_it(tmp_path: Path) -> None:
-    paths = prepare(tmp_path, add_arm("hang"))
+    paths = prepare(tmp_path, SCRIPT, add_arm("hang"))
     worker = start_worker(paths)
     deadline = time.monotonic() + 60
     while len(list_processes_of(paths)) < 3 and time.monotonic() < deadline:
@@ -253,7 +201,7 @@ def test_run_that_was_taken_away_is_ended_and_nothing_is_written_of_it(tmp_path:
 
 
 def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = prepare(tmp_path, add_arm("good", replicas=3))
+    paths = prepare(tmp_path, SCRIPT, add_arm("good", replicas=3))
     command = ["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]
     assert main(command) == 0
     out = capsys.readouterr().out
@@ -265,6 +213,6 @@ def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys
 
 
 def test_check_refuses_a_program_that_ignores_its_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prepare(tmp_path, add_arm("deaf", replicas=3))
+    prepare(tmp_path, SCRIPT, add_arm("deaf", replicas=3))
     assert main(["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]) == 2
     assert "refuses the program: {seed.init} changes nothing" in capsys.readouterr().err

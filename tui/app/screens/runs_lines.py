@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from engine.protocol.faults import printable
+from engine.study.run_records import Resumption
 from engine.study.view import RunView, StudySnapshot
 from tui.app.run_facts import RunFacts
 from tui.app.screens.monitor_lines import run_glyph
@@ -59,6 +60,8 @@ def fact_lines(number: int, run: RunView, facts: RunFacts | None, *, width: int,
     lines = [*wrap_lines(head, width), *wrap_lines(f"run {run.id}", width)]
     if state.reason:
         lines += [Line(Text(part.text.plain, "bold")) for part in wrap_lines(state.reason, width)]
+    if result is not None and result.resumption is not None:
+        lines += wrap_lines(describe_resumption(result.resumption), width)
     if facts is None or facts.run != run.id:
         return [*lines, Line(Text(f"reading {symbols.ellipsis}", "dim"))]
     if facts.shared:
@@ -68,6 +71,13 @@ def fact_lines(number: int, run: RunView, facts: RunFacts | None, *, width: int,
     for row in facts.log:
         lines += wrap_lines(row, width, indent="  ") or [Line(Text(""))]
     return lines
+
+
+def describe_resumption(resumption: Resumption) -> str:
+    """Say from whose checkpoint a user's own program went on, or why it did not."""
+    if resumption.fault:
+        return printable(f"trained from its beginning: {resumption.fault}")
+    return f"went on from the checkpoint of attempt {resumption.attempt}, which changes no bit (self-test)"
 
 
 def can_be_retried(run: RunView) -> bool:
