@@ -105,7 +105,11 @@ def refuse_unknown(word: str, store: str | None) -> None:
 
 def open_app(options: argparse.Namespace) -> int:
     """Show the interactive app; Textual is loaded here and nowhere else."""
-    meant = [f"--{name}" for name in ("json", "set", "replicas", "devices", "slots") if getattr(options, name)]
+    meant = [
+        f"--{name}"
+        for name in ("json", "set", "replicas", "devices", "slots", "until", "margin")
+        if getattr(options, name)
+    ]
     if meant:
         raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
     from tui.app.start_up import run_app
@@ -124,6 +128,10 @@ def collect_overrides(options: argparse.Namespace) -> tuple[str, ...]:
         overrides.append(f"dispatch.devices={value}")
     if options.slots is not None:
         overrides.append(f"dispatch.slots_per_device={options.slots}")
+    for name in ("until", "margin"):
+        value = getattr(options, name)
+        if value is not None:
+            overrides.append(f"compare.{name}={value}")
     return tuple(overrides)
 
 

@@ -26,6 +26,7 @@ from engine.protocol.dispatch_section import Slurm
 from engine.protocol.load import MAX_FILE_BYTES, find_protocol_folder
 from engine.recipe import DataRecipe, ModelRecipe
 from engine.study.choices import NOTHING, Chosen
+from engine.study.decision_record import CompareSettings, cut_arms, read_decision
 from engine.study.files import explain_write_errors, make_folder, write_bytes
 from engine.study.opening import is_regular, open_regular, read_exactly
 from engine.study.paths import StudyPaths, find_store
@@ -192,7 +193,13 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
         reference=protocol.reference,
         provenance=_find_provenance(protocol),
         command=_settle_command(protocol),
+        compare=settle_comparison(protocol),
     )
+
+
+def settle_comparison(protocol: Protocol) -> CompareSettings | None:
+    """Return what plan.json says of the two arms that are compared; None where the protocol names none."""
+    return None if protocol.compare is None else CompareSettings(**vars(protocol.compare))
 
 
 def _settle_command(protocol: Protocol) -> CommandSettings | None:
@@ -231,6 +238,7 @@ def make_study_plan(
     reference: str | None,
     provenance: Provenance,
     command: CommandSettings | None = None,
+    compare: CompareSettings | None = None,
 ) -> StudyPlan:
     """Return what plan.json holds of a plan, with the settings and provenance that no recipe holds."""
     recipes = plan.recipes
@@ -255,6 +263,7 @@ def make_study_plan(
         reuses={run: r.trained.id for run, r in recipes.items() if r.trained.id in recipes and r.trained != r},
         packs={run: key[:PACK_KEY_LENGTH] for run, r in recipes.items() if (key := r.companions) is not None},
         command=command,
+        compare=compare,
         selftest=plan.selftest,
         kind="logits" if command is None else command.kind,
     )
@@ -293,3 +302,11 @@ def _git_commit(folder: Path) -> str | None:
 def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
     """Return the plan's runs that the study folder already holds the complete results of."""
     return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}
+
+
+def find_missing(paths: StudyPaths, plan: Plan, settings: CompareSettings | None) -> frozenset[str]:
+    """Return the plan's runs that are still to be trained: of a comparison that is decided, those that count."""
+    decision = read_decision(paths, plan.arms, settings)
+    kept = {run for arm in cut_arms(plan.arms, decision) for run in arm.runs}
+    dropped = {run for arm in plan.arms for run in arm.runs} - kept
+    return frozenset(plan.recipes) - dropped - done_runs(paths, plan)

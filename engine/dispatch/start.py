@@ -27,7 +27,7 @@ from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make
 from engine.study.opening import read_tail
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_process
-from engine.study.study_plan import read_plan
+from engine.study.study_plan import read_plan, read_whole_plan
 from engine.study.supervisor_record import watch_supervisor
 from engine.study.view import StudyView
 
@@ -71,7 +71,7 @@ def preparing(
     """
     with _hold(find_folder(protocol, store=store)):
         paths = prepare_study(protocol, plan, store=store, chosen=chosen)
-        yield PreparedStudy(paths, frozenset(done_runs(paths, plan)), read_plan(paths).work)
+        yield PreparedStudy(paths, frozenset(done_runs(paths, plan)), read_whole_plan(paths).work)
 
 
 def start_supervisor(paths: StudyPaths) -> None:

@@ -6,16 +6,15 @@ per example. tests/helpers/contrast_coverage.py simulates how often these interv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from engine.metrics.spread import TAIL, Ends, half_width
-
-MIXTURE = 1.0
-"""Effect sizes that the interval for looking is best for: normal with the variance 1 / MIXTURE, in SDs."""
+from engine.metrics.spread import Ends, half_width
+from engine.study.deciding import find_factor
 
 UPPER = 0.2
 """An SD is planned with at the upper end of its one-sided interval of 1 − UPPER: pilots show too small ones half the
@@ -199,22 +198,17 @@ def crossed_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Var
 def looking_interval(differences: np.ndarray) -> Ends:
     """Return an interval of the mean difference of pairs that may be looked at after every pair, as often as one likes.
 
-    With a probability of 95 % none of the intervals after 2, 3, 4, … pairs leaves the truth out, for normal
-    differences exactly. It is a mixture over effect sizes, normal with variance 1/MIXTURE; the scale is integrated out.
+    See `engine.study.deciding.find_factor`.
 
     Args:
         differences: float (…, R), in the order in which the pairs are counted, R of 2 or more.
-
-    Source: Lai (1976), "On confidence sequences"; Wang & Ramdas (2023), anytime-valid t-tests.
     """
-    pairs = differences.shape[-1]
-    ratio = MIXTURE / (pairs + MIXTURE)
-    kept = ((2 * TAIL) ** 2 * ratio) ** (1.0 / pairs)
+    factor = find_factor(differences.shape[-1])
     base = differences[..., :1]
     centre = base[..., 0] + (differences - base).mean(axis=-1)
-    if kept <= ratio:  # so few pairs show nothing, even where their differences are equal
+    if math.isinf(factor):  # so few pairs show nothing, even where their differences are equal
         return np.full_like(centre, -np.inf), np.full_like(centre, np.inf)
-    half = np.sqrt((pairs - 1) * (1 - kept) / (kept - ratio) * mean_variance(differences))
+    half = factor * np.sqrt(mean_variance(differences))
     return centre - half, centre + half
 
 

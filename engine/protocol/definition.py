@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.protocol.command_section import Command
+from engine.protocol.compare_section import Comparing
 from engine.protocol.dispatch_section import Dispatching
 from engine.protocol.sections import Bit, LowLevel, Metrics
 from engine.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, Scalar, TrainRecipe
@@ -75,3 +76,5 @@ class Protocol:
     """The user's own program; None where this program trains."""
     sources: dict[str, str] = field(default_factory=dict[str, str])
     """Titles that [sources] gives, of the sources of a command."""
+    compare: Comparing | None = None
+    """Which two arms are compared; None where the file does not say."""

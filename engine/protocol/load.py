@@ -23,6 +23,7 @@ from engine.protocol.command_arms import (
     refuse_strays,
     split_seeds,
 )
+from engine.protocol.compare_rules import settle_comparison
 from engine.protocol.data_section import Data
 from engine.protocol.definition import Arm, Ensemble, Protocol
 from engine.protocol.dispatch_rules import check_dispatch, settle
@@ -125,6 +126,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
     arms = _build_arms(document.get("arm"), sections, terms, find_protocol_folder(file), faults)
     check_cka(sections, arms, faults)
     check_dispatch(sections, faults)
+    comparing = settle_comparison(document, sections, arms, faults)
     if faults or name is None:
         return None
     return Protocol(
@@ -144,6 +146,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         bit=sections.bit,
         metrics=sections.metrics,
         dispatch=settle(sections),
+        compare=comparing,
     )
 
 

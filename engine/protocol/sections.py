@@ -13,6 +13,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol import checks
 from engine.protocol.checks import choice, flag, number, text, whole
 from engine.protocol.command_section import Command
+from engine.protocol.compare_section import Compare
 from engine.protocol.data_section import Data
 from engine.protocol.dispatch_section import Dispatch, Slurm
 from engine.protocol.keys import Key, declared, key
@@ -280,6 +281,7 @@ class Sections:
     bit: Bit
     evaluate: Evaluate
     metrics: Metrics
+    compare: Compare
     dispatch: Dispatch
     slurm: Slurm
 
@@ -295,6 +297,7 @@ RECORDS: dict[str, type[Any]] = {
     "bit": Bit,
     "evaluate": Evaluate,
     "metrics": Metrics,
+    "compare": Compare,
     "dispatch": Dispatch,
     "slurm": Slurm,
 }

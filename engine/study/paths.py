@@ -244,6 +244,11 @@ class StudyPaths:
         return self.folder / "measuring.json"
 
     @property
+    def decision(self) -> Path:
+        """After how many pairs of replicas the study's two arms were told apart."""
+        return self.folder / "decision.json"
+
+    @property
     def cka(self) -> Path:
         """CKA of inner layers, all pairs of each arm's replicas."""
         return self.folder / "cka.json"

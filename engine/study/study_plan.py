@@ -12,6 +12,7 @@ from engine.errors import StoreForbiddenError, StudyError
 from engine.plan.records import PlannedArm, SelfTest
 from engine.protocol.faults import show_path
 from engine.study.choices import Chosen
+from engine.study.decision_record import CompareSettings, DecisionRecord, cut_arms, read_decision
 from engine.study.opening import find_obstacle, is_there
 from engine.study.paths import StudyPaths, enter_path, find_store
 from engine.study.plan_check import check_arms, check_bootstrap, check_runs
@@ -164,6 +165,8 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
     """What predictions are: logits, probabilities, classes; or scores, where there are none."""
     origin: str | None = None
     """import, of predictions that were there before; None of runs that this program has started."""
+    compare: CompareSettings | None = None
+    """The two arms that are compared; None where nobody asked for that."""
 
     def __post_init__(self) -> None:
         """Refuse a plan whose parts do not fit each other; see `engine.study.plan_check`."""
@@ -184,9 +187,38 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
         lasting = {key: value for key, value in content.items() if key not in VOLATILE}
         return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
+    def cut(self, decision: DecisionRecord | None) -> StudyPlan:
+        """Return the plan with the replicas that count, and the runs that these need."""
+        if decision is None:
+            return self
+        arms = cut_arms(self.arms, decision)
+        needed = {run for arm in arms for run in arm.runs}
+        needed.update(() if self.selftest is None else self.selftest.runs)
+        dropped = {run for arm in self.arms for run in arm.runs} - needed
+        return msgspec.structs.replace(
+            self,
+            arms=arms,
+            order=tuple(run for run in self.order if run not in dropped),
+            epochs={run: epochs for run, epochs in self.epochs.items() if run not in dropped},
+            forks={run: fork for run, fork in self.forks.items() if run not in dropped},
+            reuses={run: twin for run, twin in self.reuses.items() if dropped.isdisjoint((run, twin))},
+            packs={run: key for run, key in self.packs.items() if run not in dropped},
+        )
+
 
 def read_plan(paths: StudyPaths) -> StudyPlan:
-    """Read a study's plan.
+    """Read a study's plan as it holds now: where its comparison is decided, with the replicas that count alone.
+
+    Raises:
+        StoreForbiddenError: If the file system does not let the plan be read now.
+        StudyError: If the folder is no study or its plan is damaged or of another version.
+    """
+    whole = read_whole_plan(paths)
+    return whole.cut(read_decision(paths, whole.arms, whole.compare))
+
+
+def read_whole_plan(paths: StudyPaths) -> StudyPlan:
+    """Read a study's plan as it was written, with the most replicas that there may be.
 
     Raises:
         StoreForbiddenError: If the file system does not let the plan be read now.

@@ -15,13 +15,15 @@ from pathlib import Path
 from engine.plan.records import PlannedArm
 from engine.study.control import Control, ControlReader
 from engine.study.curves_record import ArmCurves
+from engine.study.decision_record import CompareSettings, DecisionRecord
 from engine.study.epochs import EpochRecord
 from engine.study.followed import Curves
+from engine.study.followed_plan import FollowedPlan
 from engine.study.looks import Look, Pace, begin_look, end_look
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState, Status, read_state
 from engine.study.series import ArmSeries
-from engine.study.study_plan import StudyPlan, read_plan
+from engine.study.study_plan import StudyPlan
 from engine.study.study_state import StudyState, derive_state
 from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord, watch_supervisor
 
@@ -113,6 +115,10 @@ class StudySnapshot:
     """Estimate until the last run is done; None without a finished run or epoch to judge by."""
     supervision: Supervision = field(default_factory=lambda: Supervision(None))
     """How that was found out."""
+    compare: CompareSettings | None = None
+    """The two arms that the study compares; None where it compares none."""
+    decision: DecisionRecord | None = None
+    """What was decided of them, so that these arms hold only the replicas that count; None where nothing is yet."""
 
     @property
     def slots(self) -> tuple[SlotRecord, ...]:
@@ -173,9 +179,8 @@ class StudyView:
             deciding: Whether what is trained next follows from what is seen; see `read_state`.
         """
         self.paths, self.deciding = paths, deciding
-        self.plan: StudyPlan = read_plan(paths)
         self.pace = Pace()
-        self._plan_stamp = _stamp(paths)
+        self.followed = FollowedPlan(paths)
         self._read_control = ControlReader(paths)
         self._curves = Curves(paths, measures, known or {})
         self._begun: StudyPlan | None = None
@@ -188,6 +193,11 @@ class StudyView:
         self._arms: dict[str, ArmView] = {}
         self._totals: _Totals | None = None
 
+    @property
+    def plan(self) -> StudyPlan:
+        """The study's plan as it holds now, with the replicas that count."""
+        return self.followed.now
+
     def refresh(self) -> StudySnapshot:
         """Read what is new.
 
@@ -195,9 +205,7 @@ class StudyView:
             StudyError: If the plan has gone or is damaged.
         """
         self.pace.begin()
-        stamp = _stamp(self.paths)
-        if stamp is not None and stamp != self._plan_stamp:
-            self.plan, self._plan_stamp = read_plan(self.paths), stamp
+        self.followed.renew()
         control = self._read_control()
         supervision = watch_supervisor(self.paths)
         supervisor = supervision.record
@@ -214,6 +222,8 @@ class StudyView:
             supervisor=supervisor,
             supervised=supervision.alive,
             supervision=supervision,
+            compare=self.plan.compare,
+            decision=self.followed.decision,
             seconds_left=None if totals.slot_seconds is None else totals.slot_seconds / (slots or 1),
         )
         self.pace.end()
@@ -322,17 +332,6 @@ def describe_silence(run: RunView) -> str:
     trained = run.trained if silence.beat is None else silence.beat.epochs  # a supervisor reads no epochs
     words = [f"no sign for {silence.still_s:.0f} s", f"epoch {trained + 1}"]
     return ", ".join(words + ([] if silence.place is None else [silence.place]))
-
-
-def _stamp(paths: StudyPaths) -> tuple[int, int] | None:
-    """Return what changes with the plan; None where it cannot be looked at, which says nothing about it."""
-    try:
-        status = paths.plan.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return (0, 0)
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_ino)
 
 
 def _count(runs: Iterable[RunView]) -> dict[Status, int]:

@@ -13,6 +13,7 @@ _SECTIONS = {
     "Seeds": ("seeds",),
     "Dispatch: where and how it is trained": ("dispatch", "slurm"),
     "Measures": ("metrics", "evaluate"),
+    "Comparison": ("compare",),
 }
 
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -17,6 +17,7 @@ USAGE = """\
 nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui --batch PROTOCOL.toml [--store DIR] [--set KEY=VALUE]...
                   [--replicas R] [--devices LIST] [--slots N] [--json]
+                  [--until decided] [--margin X]
        nondet-tui check PROTOCOL.toml [the same options]
        nondet-tui ls [--store DIR] [--json]
        nondet-tui status STUDY [--store DIR] [--json]
@@ -215,6 +216,10 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicas", metavar="R", help="same as --set protocol.replicas=R")
     parser.add_argument("--devices", metavar="LIST", help="auto, cpu, or a list such as cuda:0,cuda:1")
     parser.add_argument("--slots", metavar="N", help="runs side by side on one device: auto or a number")
+    parser.add_argument(
+        "--until", metavar="decided", help="train replicas in pairs until two arms are told apart: compare.until"
+    )
+    parser.add_argument("--margin", metavar="X", help="the smallest difference worth having: compare.margin")
 
 
 ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {

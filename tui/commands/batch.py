@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +20,22 @@ from rich.console import Console
 from rich.live import Live
 
 from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, end_queued, kill_left
-from engine.dispatch.launch import done_runs, find_folder
+from engine.dispatch.launch import done_runs, find_folder, find_missing, settle_comparison
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.plan.plan import Plan
-from engine.plan.records import Packings
+from engine.plan.records import Packings, PlannedArm
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
+from engine.study.decision_record import cut_arms, read_decision
 from engine.study.looks import Pace
 from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.selftest_record import SelfTestRecord, describe_selftest
+from engine.study.study_plan import read_plan
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
 from tui.commands.check import describe_choices, describe_code, note_batches
@@ -137,7 +139,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     """
     chosen = recall(protocol, store=store)
     plan = plan_known(protocol, chosen, store=store)
-    if len(done_runs(find_folder(protocol, store=store), plan)) < len(plan.recipes):
+    if find_missing(find_folder(protocol, store=store), plan, settle_comparison(protocol)):
         for line in describe_code(protocol):
             print_text(console, line)
         decided = decide(protocol, store=store, timed=False)
@@ -146,7 +148,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     symbols = choose_symbols(console.encoding)
     with ExitStack() as held:
         study = held.enter_context(preparing(protocol, plan, store=store, chosen=chosen))
-        paths, done, total = study.paths, len(study.done), len(plan.recipes)
+        paths, order = study.paths, read_plan(study.paths).order
+        done, total = len(study.done.intersection(order)), len(order)
         if done == total and (paths.cka.exists() or not protocol.metrics.cka):
             print_text(console, f"{paths.folder}: all {total} runs are already done")
             code = EXIT_OK
@@ -159,7 +162,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
     measured = refresh_metrics(paths) or read_measured(paths)
-    if not shows_plan(measured.metrics, plan):
+    arms = cut_arms(plan.arms, read_decision(paths, plan.arms, settle_comparison(protocol)))
+    if not shows_plan(measured.metrics, arms):
         raise StudyError(describe_other_plan(study))
     return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
 
@@ -177,14 +181,14 @@ def has_smaller(packings: Packings, before: Packings) -> bool:
     return any(kind in before and packing.size < before[kind].size for kind, packing in packings.items())
 
 
-def shows_plan(metrics: StudyMeasures, plan: Plan) -> bool:
+def shows_plan(metrics: StudyMeasures, arms: Sequence[PlannedArm]) -> bool:
     """Tell whether measures are a plan's: of its arms, over its runs, whose ids stand for every setting."""
-    if [arm.name for arm in metrics.arms] != [arm.name for arm in plan.arms]:
+    if [arm.name for arm in metrics.arms] != [arm.name for arm in arms]:
         return False
     used = [{run for part in arm.runs_used for run in part.split("+")} for arm in metrics.arms]
     return all(
         measured.planned == len(arm.runs) // arm.group and runs <= set(arm.runs)
-        for measured, arm, runs in zip(metrics.arms, plan.arms, used, strict=True)
+        for measured, arm, runs in zip(metrics.arms, arms, used, strict=True)
     )
 
 
@@ -263,7 +267,7 @@ def _watch(viewer: Viewer, live: Live | None) -> tuple[int, StudySnapshot]:
     while True:
         pace.begin()
         snapshot = view.refresh()
-        if view.plan.work != viewer.study.work:
+        if view.followed.whole.work != viewer.study.work:
             raise StudyError(describe_other_plan(viewer.study))
         react_to_interrupts(viewer, snapshot)
         tell_failures(viewer, snapshot)

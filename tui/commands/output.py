@@ -12,11 +12,13 @@ from engine.study.measured import MeasuredStudy
 from engine.study.notes import find_note
 from engine.study.paths import StudyPaths
 from engine.study.study_plan import read_plan
+from engine.study.view import StudyView
 from tui.text.answers.sentences import Found
 from tui.text.answers.trust import answer_sharing
+from tui.text.decisions import describe_comparison
 from tui.text.diagnostics import make_diagnostics_panel
 from tui.text.disputes import FEW_EXAMPLES, make_disputes_panels
-from tui.text.format import choose_symbols
+from tui.text.format import Symbols, choose_symbols
 from tui.text.notes import list_said
 from tui.text.report import format_json
 from tui.text.tables import make_notes, make_panel
@@ -66,7 +68,7 @@ def print_results(paths: StudyPaths, measured: MeasuredStudy, *, as_json: bool) 
     notes = [*make_notes(metrics.arms, empty), *(answer.text for answer in sharing)]
     symbols = choose_symbols(console.encoding)
     study, arms = metrics.study, metrics.arms
-    for line in list_said(find_note(paths)):
+    for line in (*list_said(find_note(paths)), *_list_decided(paths, symbols)):
         print_text(console, line)
     console.print(make_panel(study, arms, notes, symbols, width=console.width, reference=plan.reference))
     diagnostics = make_diagnostics_panel(study, arms, symbols, width=console.width, reference=plan.reference)
@@ -77,6 +79,14 @@ def print_results(paths: StudyPaths, measured: MeasuredStudy, *, as_json: bool) 
             console.print(panel)
     for panel in make_figure_panels(study, arms, measured.curves, symbols, width=console.width):
         console.print(panel)
+
+
+def _list_decided(paths: StudyPaths, symbols: Symbols) -> list[str]:
+    """Say how the comparison ended of a study that trains until it is decided."""
+    compare = read_plan(paths).compare
+    if compare is None or not compare.until_decided:
+        return []
+    return describe_comparison(StudyView(paths, measures=()).refresh(), symbols)
 
 
 def describe_repair(paths: StudyPaths, damaged: int) -> str:

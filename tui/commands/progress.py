@@ -12,6 +12,7 @@ from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S
 from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
+from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
 from tui.text.places import list_waits
 from tui.text.tables import choose_head
@@ -149,13 +150,16 @@ def render(
     measure = next((arm.spread.measure for arm in snapshot.arms if arm.spread), "accuracy %")
     explained = f"; {symbols.diverged} diverged: loss or predictions not finite" if snapshot.diverged else ""
     key = Text(f"{measure}: min / mean / max over replicas{explained}", style="dim", no_wrap=True, overflow=cut)
-    notes = [Text(line) for line in find_obstacles(snapshot) + warnings]
+    compared = describe_comparison(snapshot, symbols)
+    notes = [Text(line) for line in compared + find_obstacles(snapshot) + warnings]
     return Group(head, table, key, *notes)
 
 
 def describe_line(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:
     """Return plain lines about a study and each of its arms, for an output that is no terminal."""
-    return "\n".join([format_summary(snapshot, symbols), *(describe_arm(arm, symbols) for arm in snapshot.arms)])
+    arms = (describe_arm(arm, symbols) for arm in snapshot.arms)
+    compared = (f"  {line}" for line in describe_comparison(snapshot, symbols))
+    return "\n".join([format_summary(snapshot, symbols), *arms, *compared])
 
 
 def describe_plainly(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> str:

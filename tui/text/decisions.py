@@ -1,0 +1,83 @@
+"""Says how far the comparison of a study's two arms is while pairs of their replicas are trained, and how it ended."""
+
+from __future__ import annotations
+
+import math
+
+from engine.protocol.faults import printable
+from engine.study.comparison_record import UNITS
+from engine.study.deciding import Round, find_first_end, find_pairs_needed, find_rounds
+from engine.study.decision_record import CompareSettings
+from engine.study.paired import Pairs, count_pairs
+from engine.study.view import StudySnapshot
+from tui.text.answers.sentences import plural
+from tui.text.format import UNICODE, Symbols, digits_for
+
+
+def list_rounds(snapshot: StudySnapshot) -> list[Round]:
+    """Return the rounds of a study that trains until its comparison is decided; none of other studies."""
+    settings = snapshot.compare
+    if settings is None or not settings.until_decided:
+        return []
+    return find_rounds(count_pairs(snapshot.arms, settings).differences)
+
+
+def describe_comparison(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> list[str]:
+    """Return the lines that say how far the comparison is, or how it ended; none of a study that has none."""
+    settings = snapshot.compare
+    if settings is None or not settings.until_decided:
+        return []
+    pairs = count_pairs(snapshot.arms, settings)
+    rounds = find_rounds(pairs.differences)
+    left_out = pairs.passed - len(pairs.numbers)
+    found = find_first_end(rounds, settings.margin)
+    latest = found or (rounds[-1] if rounds else None)
+    lines = [_tell_state(pairs, latest, settings, decided=found is not None)]
+    if latest is not None and math.isfinite(latest.half):
+        lines.append(f"{name_difference(settings)}: {show_round(latest, settings, symbols)}")
+    if found is None and latest is not None:
+        lines += _tell_rest(latest, pairs, settings, symbols)
+    if left_out:
+        what = "pair does" if left_out == 1 else "pairs do"
+        lines.append(f"{left_out} {what} not count: a run of it failed or diverged")
+    return lines
+
+
+def _tell_state(pairs: Pairs, latest: Round | None, settings: CompareSettings, *, decided: bool) -> str:
+    if latest is not None and decided:
+        after = f"decided after {plural(latest.pairs, 'pair')}"
+        if latest.find_end(settings.margin) == "a difference":
+            return f"{after}: {printable(settings.a)} and {printable(settings.b)} differ in {settings.measure}"
+        return f"{after}: no difference in {settings.measure} that matters, all within the margin"
+    if pairs.passed == pairs.planned:
+        return f"undecided after all {plural(pairs.planned, 'pair')} of replicas"
+    return f"undecided after {plural(pairs.passed, 'pair')} of replicas, {pairs.planned} at most"
+
+
+def _tell_rest(latest: Round, pairs: Pairs, settings: CompareSettings, symbols: Symbols) -> list[str]:
+    """Say how many pairs would settle it at the scatter so far, where that can be said."""
+    if not math.isfinite(latest.half):
+        return ["the first pairs cannot decide anything yet"]
+    goals = [abs(latest.difference)] + ([] if settings.margin is None else [settings.margin])
+    if latest.sd == 0.0 or max(goals) == 0.0:
+        return []
+    needed = find_pairs_needed(latest.sd, max(goals))
+    if needed is None or needed <= pairs.passed:
+        return []
+    beyond = f", more than the {pairs.planned} that the protocol allows" if needed > pairs.planned else ""
+    return [f"at this scatter about {needed} pairs would decide it{beyond}"]
+
+
+def name_difference(settings: CompareSettings) -> str:
+    """Name what the rounds are the difference of."""
+    return f"{printable(settings.a)} less {printable(settings.b)}"
+
+
+def show_round(found: Round, settings: CompareSettings, symbols: Symbols = UNICODE) -> str:
+    """Return a difference with its interval, its unit and the margin."""
+    low, high = found.ends
+    places = max(2, min(digits_for(found.half or abs(found.difference)), 6))
+    unit = f" {UNITS.get(settings.measure, '')}".rstrip()
+    margin = "" if settings.margin is None else f", margin {symbols.plus_minus} {settings.margin:g}"
+    said = f"{found.difference:+.{places}f} [{low:+.{places}f} {high:+.{places}f}]{unit}{margin}"
+    return f"{said}; it may be looked at after every pair"
