@@ -48,7 +48,13 @@ def compare_arms(
     first_measure = scores.choose(measure)
     others = [name for name in scores.list_known() if every and name != first_measure]
     found = [
-        compare_scores(scores.score(name), paired=paired, margin=None if place else margin, measure=name)
+        compare_scores(
+            scores.score(name),
+            paired=paired,
+            margin=None if place else margin,
+            measure=name,
+            sequential=_is_sequential(arms, name),
+        )
         for place, name in enumerate([first_measure, *others])
     ]
     shared = len({one.run for one in arms[0].replicas} & {one.run for one in arms[1].replicas})
@@ -99,6 +105,14 @@ def plan_arms(
     one, other = scores.score(wanted).figures
     found = plan_pilot(one, other if len(arms) > 1 else None, paired=paired, margin=margin, power=power, measure=wanted)
     return structs.replace(found, seconds=tuple(_average_seconds(arm) for arm in arms))
+
+
+def _is_sequential(arms: list[FinishedArm], measure: str) -> bool:
+    """Tell whether the arms' replicas were trained until the difference in this measure was decided."""
+    settings = arms[0].plan.compare
+    if settings is None or not settings.until_decided or arms[0].plan != arms[1].plan:
+        return False
+    return {settings.a, settings.b} == {arm.arm.name for arm in arms} and settings.measure == measure
 
 
 def _average_seconds(arm: FinishedArm) -> float:

@@ -105,8 +105,10 @@ def score_replicas(logits: np.ndarray, labels: np.ndarray, measure: ImageMeasure
     return losses
 
 
-def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measure: str) -> Comparison:
-    """Compare two arms by what they scored; see `compare_replicas`.
+def compare_scores(
+    scores: Scores, *, paired: bool, margin: float | None, measure: str, sequential: bool = False
+) -> Comparison:
+    """Compare two arms by what they scored; see `compare_replicas` and, for `sequential`, `Comparison`.
 
     Raises:
         ValueError: If the margin is not above 0, or paired arms differ in their number of replicas.
@@ -123,6 +125,7 @@ def compare_scores(scores: Scores, *, paired: bool, margin: float | None, measur
         means=(float(one.mean()), float(other.mean())),
         paired=paired,
         margin=margin,
+        sequential=sequential,
         difference=float(mean_difference(one, other)),
         figures=(tuple(map(float, one)), tuple(map(float, other))),
     )
@@ -199,15 +202,17 @@ def plan_replicas(one: np.ndarray, other: np.ndarray, margin: float, *, paired: 
 
 
 def judge(found: Comparison) -> Verdict:
-    """Say in words what the interval on this test set allows to say; see docs/is-it-real.md.
+    """Say in words what the interval that judges allows to say; see docs/is-it-real.md.
+
+    That is the one on this test set, or, where replicas were trained until it was decided, the one while looking.
 
     A difference is real where the interval leaves 0 out. A real one is worth having where it is at least the margin, or
     without a margin where one arm may beat the other in more than three of four pairs. Where 0 is inside, there is no
     difference that matters if the whole interval lies within the margin.
     """
-    if found.ci_test_set is None or found.p_better is None or found.p_better_ci is None:
+    if found.judging is None or found.p_better is None or found.p_better_ci is None:
         return "undecided"
-    low, high = found.ci_test_set
+    low, high = found.judging
     if not low <= 0.0 <= high:
         if found.margin is not None:
             is_worth = abs(found.difference) >= found.margin

@@ -61,6 +61,8 @@ class Comparison(Record, frozen=True, kw_only=True, tag=1):
     """Replicas of each arm with which the half width on this test set keeps the margin in four of five studies."""
     examples_share: float | None = None
     """The share of the examples in the variance on new examples: near 1, more replicas would not narrow it."""
+    sequential: bool = False
+    """Whether the replicas were trained until this was decided, so that the interval while looking judges."""
     verdict: Verdict = "undecided"
     narrowed: Narrowed | None = None
     """None of fewer than two replicas."""
@@ -80,9 +82,14 @@ class Comparison(Record, frozen=True, kw_only=True, tag=1):
         return "" if self.is_number else UNITS.get(self.measure, "")
 
     @property
+    def judging(self) -> Interval | None:
+        """The interval that the verdict is by; None where there are too few replicas for one."""
+        return self.ci_looking if self.sequential else self.ci_test_set
+
+    @property
     def is_told_apart(self) -> bool:
-        """Tell whether the interval on this test set leaves 0 out."""
-        return self.ci_test_set is not None and not self.ci_test_set[0] <= 0.0 <= self.ci_test_set[1]
+        """Tell whether the interval that judges leaves 0 out."""
+        return self.judging is not None and not self.judging[0] <= 0.0 <= self.judging[1]
 
 
 class Disputes(Record, frozen=True, kw_only=True, tag=1):

@@ -95,6 +95,7 @@ def find_pairs_needed(sd: float, width: float) -> int | None:
     Returns:
         None where that would take more pairs than anybody trains.
     """
+
     def holds(pairs: int) -> bool:
         factor = find_factor(pairs)
         return math.isfinite(factor) and factor * sd <= width * math.sqrt(pairs)

@@ -1,6 +1,6 @@
 """How often the intervals of a comparison hold: `python -m tests.helpers.contrast_coverage [WORDS] [TRIALS]`.
 
-Prints the tables of docs/measures.md on differences of two arms; simpler intervals stand in front of the arrows.
+Prints the tables of docs/is-it-real.md on differences of two arms; simpler intervals stand in front of the arrows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from engine.metrics.contrasts import (
     upper_sd,
 )
 from engine.metrics.spread import half_width
+from engine.study.deciding import Round, find_first_end, find_rounds
 from tests.helpers.coverage import Case, Rates, print_tables
 from tests.helpers.simulated_replicas import cover
 
@@ -136,6 +137,25 @@ def alarm_while_looking(world: str, looks: int, trials: int) -> Rates:
     return 100.0 * float(alarms[0].mean()), 100.0 * float(alarms[1].mean())
 
 
+def count_until_decided(effect: float, most: int, trials: int) -> Rates:
+    """Return after how many pairs half of the studies are decided, and four of five; `most` where that takes more."""
+    ends = [_end(effect, None, most, trial) for trial in range(trials)]
+    pairs = np.array([most if one is None else one.pairs for one in ends])
+    return float(np.quantile(pairs, 0.5, method="higher")), float(np.quantile(pairs, 0.8, method="higher"))
+
+
+def end_equal_arms(margin: float, most: int, trials: int) -> Rates:
+    """Return how often equal arms end with a difference, and with no difference that matters, in percent."""
+    ends = [_end(0.0, margin, most, trial) for trial in range(trials)]
+    found = [None if one is None else one.find_end(margin) for one in ends]
+    return 100 * found.count("a difference") / trials, 100 * found.count("no difference that matters") / trials
+
+
+def _end(effect: float, margin: float | None, most: int, trial: int) -> Round | None:
+    differences = np.random.default_rng((SEED, trial)).normal(effect, 1.0, size=most)
+    return find_first_end(find_rounds(differences.tolist()), margin)
+
+
 def reach_margin(pilot: int, trials: int) -> Rates:
     """Return how often a plan from a pilot keeps its margin: with the pilot's SD as it is, and with its upper end.
 
@@ -200,6 +220,22 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
     "false alarms while looking after every pair, % (plain t → interval for looking)": (
         (20, 50, 100),
         {name: lambda looks, trials, name=name: alarm_while_looking(name, looks, trials) for name in ODD},
+    ),
+    "pairs until decided (of half the studies → of four in five)": (
+        (200,),
+        {
+            f"true difference of {effect:g} SD": lambda most, trials, effect=effect: count_until_decided(
+                effect, most, trials
+            )
+            for effect in (0.3, 0.5, 0.8, 1.2, 2.0)
+        },
+    ),
+    "how equal arms end, % (told apart → no difference that matters)": (
+        (20, 50, 100, 200),
+        {
+            f"margin of {margin:g} SD": lambda most, trials, margin=margin: end_equal_arms(margin, most, trials)
+            for margin in (0.5, 1.0)
+        },
     ),
     "plans that keep their margin, % (the pilot's SD → its upper end)": ((5, 8, 10, 20), {"normal": reach_margin}),
 }

@@ -25,9 +25,11 @@ from tests.helpers.contrast_coverage import (
     ODD,
     Rivals,
     alarm_while_looking,
+    count_until_decided,
     cover_examples,
     cover_superiority,
     cover_test_set,
+    end_equal_arms,
     reach_margin,
 )
 
@@ -250,6 +252,28 @@ def test_verdict_follows_its_rule(one: list[float], other: list[float], margin: 
 
 
 @pytest.mark.parametrize(
+    ("shift", "margin", "alone", "sequential"),
+    [
+        (1.0, 0.5, "real and worth having", "undecided"),
+        (9.0, 0.5, "real and worth having", "real and worth having"),
+        (9.0, 20.0, "real, smaller than the margin", "real, smaller than the margin"),
+        (0.0, 1.0, "no difference that matters", "undecided"),
+        (0.0, 9.0, "no difference that matters", "no difference that matters"),
+    ],
+)
+def test_who_stopped_when_it_was_decided_is_judged_by_the_wider_interval(
+    shift: float, margin: float, alone: str, sequential: str
+) -> None:
+    one = np.array([90.0, 90.5, 89.5, 91.0, 89.0, 90.0])
+    scores = Scores(np.empty((6, 0)), np.empty((6, 0)), (one + shift, np.full(6, 90.0)), larger_is_better=True)
+    verdicts = [
+        compare_scores(scores, paired=True, margin=margin, measure="score", sequential=stopped).verdict
+        for stopped in (False, True)
+    ]
+    assert verdicts == [alone, sequential]
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"margin": 0.0}, "margin 0.0, expected a number above 0"),
@@ -306,6 +330,19 @@ def test_looking_raises_few_false_alarms(world: str) -> None:
     plain, ours = alarm_while_looking(world, 50, 500)
     assert ours <= 5.0
     assert plain > 15.0
+
+
+@pytest.mark.parametrize(("effect", "half", "most"), [(0.5, 37, 62), (0.8, 16, 26), (1.2, 10, 14), (2.0, 7, 8)])
+def test_pairs_until_decided_are_those_of_the_rule(effect: float, half: int, most: int) -> None:
+    found = count_until_decided(effect, 150, 400)
+    assert found == pytest.approx((half, most), rel=0.2)
+    assert count_until_decided(effect, 150, 20) == count_until_decided(effect, 150, 20)
+
+
+def test_equal_arms_end_as_equal() -> None:
+    told_apart, equal = end_equal_arms(0.5, 100, 400)
+    assert told_apart <= 5.0
+    assert equal >= 90.0
 
 
 def test_plans_keep_their_margin_in_four_of_five_studies() -> None:

@@ -23,10 +23,10 @@ FOLDED = 58
 """Columns of what is said behind them."""
 
 SENTENCES: dict[Verdict, str] = {
-    "real and worth having": "The interval on this test set leaves 0 out, and the difference is large enough",
-    "real, smaller than the margin": "The interval on this test set leaves 0 out, and the difference is too small",
-    "no difference that matters": "The whole interval on this test set lies within the margin",
-    "undecided": "The interval on this test set holds 0 and more than the margin allows",
+    "real and worth having": "The interval {where} leaves 0 out, and the difference is large enough",
+    "real, smaller than the margin": "The interval {where} leaves 0 out, and the difference is too small",
+    "no difference that matters": "The whole interval {where} lies within the margin",
+    "undecided": "The interval {where} holds 0 and more than the margin allows",
 }
 
 
@@ -184,10 +184,13 @@ def explain(found: Comparison) -> list[str]:
     """Return sentences that say why the verdict is what it is."""
     if found.ci_test_set is None:
         return ["One replica shows no spread."]
-    said = [f"{SENTENCES[found.verdict]}."]
+    where = "while looking" if found.sequential else "on this test set"
+    said = [f"{SENTENCES[found.verdict].format(where=where)}."]
+    if found.sequential:
+        said = ["The replicas were trained until this was decided.", *said]
     if found.verdict == "undecided" and found.margin is None:
-        said = ["The interval on this test set holds 0. --margin X says what difference would matter."]
-    if found.verdict == "undecided" and found.replicas_needed is not None:
+        said = [f"The interval {where} holds 0. --margin X says what difference would matter."]
+    if found.verdict == "undecided" and found.replicas_needed is not None and not found.sequential:
         more = max(0, found.replicas_needed - min(found.n))
         unit = f"{found.margin:g}{unit_of(found)}"
         said += [f"{plural(more, 'more replica')} of each arm would tell {unit} apart."] if more else []
