@@ -86,7 +86,7 @@ def find_first_end(rounds: Iterable[Round], margin: float | None) -> Round | Non
 
 
 def find_pairs_needed(sd: float, width: float) -> int | None:
-    """Return after how many pairs the half width of the interval is at most a width.
+    """Count the pairs after which the half width of the interval is at most a width.
 
     Args:
         sd: Of the differences of pairs.

@@ -159,10 +159,10 @@ def test_measures_of_another_plan_are_not_taken_for_ones_own(protocol_text: str)
         found = [make_measures(name=a.name, planned=len(a.runs), runs_used=a.runs[:used]) for a in of.arms[:arms]]
         return StudyMeasures(study="tiny", arms=tuple(found))
 
-    assert batch.shows_plan(measured(plan, 2), plan)
-    assert batch.shows_plan(measured(plan, 0), plan)
-    assert not batch.shows_plan(measured(other, 2), plan)
-    assert not batch.shows_plan(measured(plan, 2, arms=1), plan)
+    assert batch.shows_plan(measured(plan, 2), plan.arms)
+    assert batch.shows_plan(measured(plan, 0), plan.arms)
+    assert not batch.shows_plan(measured(other, 2), plan.arms)
+    assert not batch.shows_plan(measured(plan, 2, arms=1), plan.arms)
 
 
 def test_plain_output_says_who_holds_the_slots_and_what_stands_still(viewer: Viewer) -> None:
