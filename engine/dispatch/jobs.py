@@ -27,6 +27,8 @@ class Job:
     """Seconds for which it may do nothing before it is ended; 0 for no end, None for what is usual."""
     beat: Path | None = None
     """Where it gives signs of life itself; None where what it uses of the machine is the only one."""
+    leased: bool = False
+    """Whether it trains as a worker does, and so waits for a slot of its own."""
 
     @property
     def command(self) -> list[str]:
@@ -60,7 +62,8 @@ def race_job(*, stall_s: float | None = None) -> Job:
 
 def selftest_job(paths: StudyPaths, session: str) -> Job:
     """Return the process that runs a user's own program as its self-test wants; its own time-out ends what hangs."""
-    return Job("engine.training", ("selftest", str(paths.folder), "--session", session), on_device=True, stall_s=0.0)
+    arguments = ("selftest", str(paths.folder), "--session", session)
+    return Job("engine.training", arguments, on_device=True, stall_s=0.0, leased=True)
 
 
 def similarity_job(paths: StudyPaths, *, stall_s: float | None = None) -> Job:

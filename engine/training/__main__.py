@@ -3,7 +3,7 @@
 The command line is `python -P -m engine.training` and one of
 
     worker STUDY --slot NAME [--lease KEY] --session ID [--time-left TIME]   claims and trains runs of a study
-    selftest STUDY --session ID                           runs a user's own program as its self-test wants
+    selftest STUDY [--lease KEY] --session ID             runs a user's own program as its self-test wants
     import                                                reads a request, makes a study of predictions that are there
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
@@ -23,6 +23,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.dispatch.executors.slurm_script import parse_duration
@@ -69,7 +70,9 @@ def main() -> int:  # noqa: PLR0911 - a return for each of the processes
         if arguments.command == "selftest":
             from engine.training.commands.worker import work  # noqa: PLC0415 - only for such studies
 
-            return work(StudyPaths(arguments.study), slot="self-test", session=arguments.session, selftest_only=True)
+            paths = StudyPaths(arguments.study)
+            wait_for_slot(paths, arguments.lease, lambda: True)
+            return work(paths, slot="self-test", session=arguments.session, selftest_only=True)
         if arguments.command == "import":
             from engine.training.commands.importing import answer_request  # noqa: PLC0415 - loads numpy
 
@@ -122,6 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
     selftest = commands.add_parser("selftest")
     selftest.add_argument("study", type=Path)
     selftest.add_argument("--session", required=True)
+    selftest.add_argument("--lease")
     similarity = commands.add_parser("similarity")
     similarity.add_argument("study", type=Path)
     for name in ("import", "probe", "race", "rival"):
@@ -138,12 +142,8 @@ def run_worker(
         The process's exit status.
     """
     time_left = TimeLeft.begin(limit_s)
-    lease = None if lease_key is None else Lease(lease_key)
-    holder = describe_holder(paths)
-    while lease is not None and not lease.acquire(holder):
-        if not has_work(paths, session):
-            return 0
-        time.sleep(LEASE_PERIOD_S)
+    if not wait_for_slot(paths, lease_key, lambda: has_work(paths, session)):
+        return 0
     if read_plan(paths).command is not None:
         from engine.training.commands.worker import work as run_programs  # noqa: PLC0415 - only for such studies
 
@@ -151,6 +151,16 @@ def run_worker(
     from engine.training.worker import work  # noqa: PLC0415 - imports torch, which only a worker with a slot pays for
 
     return work(paths, slot=slot, session=session, time_left=time_left)
+
+
+def wait_for_slot(paths: StudyPaths, lease_key: str | None, is_wanted: Callable[[], bool]) -> bool:
+    """Wait for the slot where it is leased, which is this process's to its end; False where it is wanted no more."""
+    lease, holder = None if lease_key is None else Lease(lease_key), describe_holder(paths)
+    while lease is not None and not lease.acquire(holder):
+        if not is_wanted():
+            return False
+        time.sleep(LEASE_PERIOD_S)
+    return True
 
 
 def has_work(paths: StudyPaths, session: str) -> bool:

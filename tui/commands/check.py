@@ -79,14 +79,14 @@ def check_program(
         NondetError: If it fails, or refuses the program.
     """
     paths = find_folder(protocol, store=store)
+    told = Console(stderr=True, highlight=False)
     missing = [run for run in selftest.runs if read_result(paths.run(run)) is None]
     if missing and not is_supervised(paths):
-        told = f"self-test: {len(missing)} runs of the program, which are kept in {paths.folder}"
-        print_text(Console(stderr=True, highlight=False), told)
+        print_text(told, f"self-test: {len(missing)} runs of the program, which are kept in {paths.folder}")
     if not is_supervised(paths):
         with preparing(protocol, plan, store=store):
             pass  # the study's folder is there now
-    test = run_selftest(protocol, paths, selftest)
+    test = run_selftest(protocol, paths, selftest, tell=lambda text: print_text(told, f"self-test: {text}"))
     for line in describe_selftest(test):
         print_text(console, f"self-test: {printable(line)}")
     done = done_runs(paths, plan)

@@ -67,7 +67,7 @@ def attend(process: subprocess.Popen[str], watch: JobWatch, text: str) -> JobOut
                 # Something that left the group keeps the pipes open: what was said so far is all.
                 return JobOutput(process.returncode, _decode(waiting.output), f"{_decode(waiting.stderr)}\n{reason}")
             silent_s, taken_s = watch.look(), time.monotonic() - started
-        if taken_s >= told_s:
+        if taken_s >= told_s and watch.stall_s != 0:
             LOG.warning("trying out data and models for %.0f s so far, without a sign for %.0f s", taken_s, silent_s)
             told_s *= 2
         most_s = max(MOST_TRIAL_S, watch.stall_s or 0.0) if watch.stall_s != 0 else float("inf")
@@ -223,15 +223,16 @@ class LocalExecutor:
         return start_here(job, self.slots[0].environment if job.on_device else {})
 
     def run_job(self, job: Job, text: str) -> JobOutput:
-        """Run a job on the first device, or without one, to its end; no slot is leased for it."""
+        """Run a job on the first device, or without one, to its end; one that trains as a worker does leases a slot."""
         mark = make_mark()
+        slot = self._choose_slot() if job.leased else self.slots[0]
         process = subprocess.Popen(
-            job.command,
+            [*job.command, "--lease", slot.key] if job.leased else job.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self._environment(job, mark),
+            env=dict(os.environ) | (slot.environment if job.on_device else {}) | {VARIABLE: mark},
             cwd="/",
             process_group=0,
         )
@@ -241,8 +242,14 @@ class LocalExecutor:
             stop_group(process, at_once=True)
             end_leftovers(mark)
 
-    def _environment(self, job: Job, mark: str) -> dict[str, str]:
-        return dict(os.environ) | (self.slots[0].environment if job.on_device else {}) | {VARIABLE: mark}
+    def _choose_slot(self) -> Slot:
+        """Return a slot that nobody holds; the first one, with a word on who holds it, where there is none."""
+        holders = [Lease(slot.key).read_holder() for slot in self.slots]
+        if None in holders:
+            return self.slots[holders.index(None)]
+        held = ", ".join(sorted({holder.study or "nobody knows whom" for holder in holders if holder is not None}))
+        LOG.warning("all %d slots of this machine are held, by %s: waiting for one", len(holders), held)
+        return self.slots[0]
 
 
 def open_local(wanted: Wanted) -> LocalExecutor:

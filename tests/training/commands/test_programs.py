@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 import nondet_report
+from engine.dispatch.devices import make_slots
 from engine.dispatch.jobs import EXIT_FENCED
+from engine.dispatch.leases import Holder, Lease
 from engine.metrics import diversity
 from engine.metrics.study import measure_study
+from engine.protocol.load import load_protocol
 from engine.study.control import request
 from engine.study.epochs import read_epochs
 from engine.study.records import find_record
@@ -19,6 +23,7 @@ from engine.study.run_records import ExitRecord
 from engine.study.run_state import read_result
 from engine.study.selftest_record import SelfTestRecord
 from engine.study.study_plan import read_plan
+from engine.tuning.selftest import run_selftest
 from tests.helpers.own_programs import (
     add_arm,
     find_arm,
@@ -210,6 +215,28 @@ def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys
     assert "4 runs: 1 to train, 3 already done" in out
     assert main(command) == 0
     assert [len(paths.run(run).list_attempts()) for run in read_plan(paths).order] == [1, 1, 1, 0]
+
+
+def test_self_test_waits_for_a_slot_and_holds_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = prepare(tmp_path, SCRIPT, add_arm("good"))
+    protocol, selftest = load_protocol(tmp_path / "own.toml"), read_plan(paths).selftest
+    slot = make_slots(("cpu",), 1)[0].key
+    assert selftest is not None
+    held, holders = Lease(slot), list[Holder | None]()
+    assert held.acquire(Holder(study="other", pid=1))
+
+    def release(record: logging.LogRecord) -> bool:
+        held.release()
+        return "all 1 slots of this machine are held, by other" in record.getMessage()
+
+    logger = logging.getLogger("engine.dispatch.executors.local")
+    logger.addFilter(release)
+    try:
+        run_selftest(protocol, paths, selftest, tell=lambda _: holders.append(Lease(slot).read_holder()))
+    finally:
+        logger.removeFilter(release)
+    assert len(caplog.records) == 1
+    assert {holder.study for holder in holders if holder is not None} == {"own"}
 
 
 def test_check_refuses_a_program_that_ignores_its_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,15 @@ from tui.app.document import (
     name_sources,
     parse_value,
 )
-from tui.app.listed_files import describe_protocol, describe_study, find_protocols, read_head, shipped_folder
+from tui.app.listed_files import (
+    GROUP_NOTES,
+    GROUPS,
+    describe_protocol,
+    describe_study,
+    find_protocols,
+    read_head,
+    shipped_folder,
+)
 from tui.app.settings import Settings, find_locations, note_recent, read_recent, read_settings
 from tui.app.terminal import describe_terminal, find_obstacle
 from tui.text.compare import compare_arms, format_differences
@@ -402,3 +410,9 @@ def test_list_of_protocols_passes_over_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "link.toml").symlink_to("good.toml")
     listed = [entry.path.name for entry in find_protocols(tmp_path, []) if entry.group == "yours"]
     assert listed == ["good.toml"]
+
+
+def test_programs_of_ones_own_are_a_group_of_the_list(tmp_path: Path) -> None:
+    groups = {found.path.name: found.group for found in find_protocols(tmp_path, [])}
+    assert groups["pytorch.toml"] == groups["scikit-learn.toml"] == "own"
+    assert set(groups.values()) <= GROUPS.keys() == GROUP_NOTES.keys()

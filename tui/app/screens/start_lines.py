@@ -49,7 +49,7 @@ BEGINNINGS = {
     ),
     "new": (
         "begin a protocol of your own",
-        "A template to change: the sources of your network, A against B, one bit.",
+        "A template to change: the sources of your network, A against B, one bit, your own training program.",
     ),
 }
 """What is done → what it is called, and what is said of it; the digits from 1 do the same."""
