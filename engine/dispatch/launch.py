@@ -304,9 +304,8 @@ def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
     return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}
 
 
-def find_missing(paths: StudyPaths, plan: Plan, settings: CompareSettings | None) -> frozenset[str]:
-    """Return the plan's runs that are still to be trained: of a comparison that is decided, those that count."""
-    decision = read_decision(paths, plan.arms, settings)
-    kept = {run for arm in cut_arms(plan.arms, decision) for run in arm.runs}
+def list_counted(paths: StudyPaths, plan: Plan, settings: CompareSettings | None) -> tuple[str, ...]:
+    """Return the plan's runs, in training order; of a comparison that is decided only those that count."""
+    kept = {run for arm in cut_arms(plan.arms, read_decision(paths, plan.arms, settings)) for run in arm.runs}
     dropped = {run for arm in plan.arms for run in arm.runs} - kept
-    return frozenset(plan.recipes) - dropped - done_runs(paths, plan)
+    return tuple(run for run in plan.recipes if run not in dropped)

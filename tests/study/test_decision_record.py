@@ -18,7 +18,7 @@ from engine.study.records import write_record
 from engine.study.study_plan import StudyPlan, read_plan, read_whole_plan
 from engine.study.view import StudyView
 from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study
-from tui.text.decisions import describe_comparison
+from tui.text.decisions import describe_comparison, list_levels, make_rounds_curve
 from tui.text.format import ASCII
 
 SETTINGS = CompareSettings(a="A", b="B", measure="accuracy", margin=0.5, until_decided=True)
@@ -111,7 +111,7 @@ def test_decision_cuts_the_plan_for_every_reader(paths: StudyPaths) -> None:
     assert not look(paths), "decided once"
     text = "\n".join(describe_comparison(StudyView(paths, measures=()).refresh(), ASCII))
     assert "decided after 5 pairs: A and B differ in accuracy" in text
-    assert "A less B: +2.20 [+1.60 +2.80] % points, margin +- 0.5" in text
+    assert "A less B, while looking: +2.20 [+1.60 +2.80] % points, margin +- 0.5" in text
 
 
 def test_end_does_not_depend_on_what_is_trained_beyond_it(paths: StudyPaths) -> None:
@@ -184,3 +184,19 @@ def test_undecided_says_how_many_pairs_it_may_take(paths: StudyPaths) -> None:
     text = "\n".join(describe_comparison(StudyView(paths, measures=()).refresh(), ASCII))
     assert "undecided after all 8 pairs of replicas" in text
     assert "at this scatter about 51 pairs would decide it, more than the 8 that the protocol allows" in text
+
+
+def test_picture_shows_the_interval_closing_by_pairs(paths: StudyPaths) -> None:
+    assert make_rounds_curve(StudyView(paths, measures=()).refresh()) is None
+    for replica in range(7):
+        finish(paths, "A", replica, 90.0 + (-1) ** replica)
+        finish(paths, "B", replica, 90.0)
+    snapshot = StudyView(paths, measures=()).refresh()
+    curve = make_rounds_curve(snapshot)
+    assert curve is not None
+    assert curve.middle == pytest.approx((1.0, 0.0, 1 / 3, 0.0, 0.2, 0.0, 1 / 7))
+    assert curve.outer[:4] == (None,) * 4, "of four pairs no interval says anything"
+    widths = [end[1] - end[0] for end in curve.outer[4:] if end is not None]
+    assert len(widths) == 3
+    assert widths == sorted(widths, reverse=True)
+    assert list_levels(snapshot) == (-0.5, 0.0, 0.5)

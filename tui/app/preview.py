@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.dispatch.executors.registry import open_executor
-from engine.dispatch.launch import data_root, find_folder
+from engine.dispatch.launch import data_root, find_folder, list_counted, settle_comparison
 from engine.errors import NondetError
 from engine.plan.data_presence import MissingData, find_missing
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError, printable
 from engine.protocol.load import load_protocol
+from engine.study.decision_record import read_decision
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_records import read_arm_recipes
@@ -116,7 +117,8 @@ def _find_answers(paths: StudyPaths, arms: tuple[ArmMeasures, ...]) -> tuple[Ans
         return ()
     empty = {arm.name: arm.empty for arm in plan.arms}
     recipes = read_arm_recipes(paths, plan.arms)
-    return tuple(list_answers(Found(arms, recipes, empty, plan.reference, len(plan.order))))
+    decision = read_decision(paths, plan.arms, plan.compare)
+    return tuple(list_answers(Found(arms, recipes, empty, plan.reference, len(plan.order), decision)))
 
 
 def preview_protocol(path: Path, *, name: str, description: str, store: Path) -> ProtocolPreview:
@@ -152,17 +154,18 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
     """
     places = tuple(open_executor(protocol.dispatch).places)
     paths = find_folder(protocol, store=str(store))
-    results = {run: result for run in plan.recipes if (result := read_result(paths.run(run))) is not None}
+    counted = list_counted(paths, plan, settle_comparison(protocol))
+    results = {run: result for run in counted if (result := read_result(paths.run(run))) is not None}
     pace_s = sum(result.seconds for result in results.values()) / len(results) if results else None
     command = protocol.command
     epochs = [recipe.train.epochs if command is None else command.epochs for recipe in plan.recipes.values()]
-    left = len(plan.recipes) - len(results)
+    left = len(counted) - len(results)
     return ProtocolPreview(
         protocol.name,
         protocol.description,
         arms=tuple(ArmPreview(arm.name, tuple(arm.vary), len(arm.runs), arm.group) for arm in plan.arms),
         workload=_name_workload(plan),
-        runs=len(plan.recipes),
+        runs=len(counted),
         epochs=(min(epochs), max(epochs)),
         finished=frozenset(results),
         places=places,

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, end_queued, kill_left
-from engine.dispatch.launch import done_runs, find_folder, find_missing, settle_comparison
+from engine.dispatch.launch import done_runs, find_folder, list_counted, settle_comparison
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.plan.plan import Plan
@@ -139,7 +139,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     """
     chosen = recall(protocol, store=store)
     plan = plan_known(protocol, chosen, store=store)
-    if find_missing(find_folder(protocol, store=store), plan, settle_comparison(protocol)):
+    folder = find_folder(protocol, store=store)
+    if not done_runs(folder, plan).issuperset(list_counted(folder, plan, settle_comparison(protocol))):
         for line in describe_code(protocol):
             print_text(console, line)
         decided = decide(protocol, store=store, timed=False)

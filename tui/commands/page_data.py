@@ -10,6 +10,7 @@ import tomli
 from engine.errors import StudyError
 from engine.protocol.checks import is_table
 from engine.protocol.load import MAX_FILE_BYTES
+from engine.study.decision_record import read_decision
 from engine.study.measured import MeasuredStudy
 from engine.study.notes import find_note
 from engine.study.opening import read_regular
@@ -45,6 +46,7 @@ def gather_page(paths: StudyPaths, measured: MeasuredStudy, damage: tuple[str, .
         damage=damage,
         recipes=read_arm_recipes(paths, plan.arms),
         said=tuple(list_said(find_note(paths))),
+        decision=read_decision(paths, plan.arms, plan.compare),
     )
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from engine.catalog.measure_declaration import describe_uncertainty
 from engine.catalog.published import find_rows
 from engine.recipe import Recipe
+from engine.study.decision_record import DecisionRecord
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
 from engine.study.similarity_record import ArmSimilarity
@@ -60,6 +61,8 @@ class StudyData:
     """Arm → the recipe of its first run, as far as it can be read."""
     said: tuple[str, ...] = ()
     """Lines of what a person says of the study: its tags, then the note."""
+    decision: DecisionRecord | None = None
+    """How the comparison of two arms ended that the study trained for."""
 
     @property
     def arms(self) -> tuple[ArmMeasures, ...]:

@@ -12,14 +12,36 @@ from engine.study.paired import Pairs, count_pairs
 from engine.study.view import StudySnapshot
 from tui.text.answers.sentences import plural
 from tui.text.format import UNICODE, Symbols, digits_for
+from tui.text.series import Curve
 
 
-def list_rounds(snapshot: StudySnapshot) -> list[Round]:
-    """Return the rounds of a study that trains until its comparison is decided; none of other studies."""
+def make_rounds_curve(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> Curve | None:
+    """Make the curve of the difference by pairs, with the interval that closes around it; None where no pair counts.
+
+    Of the first four pairs no interval says anything.
+    """
     settings = snapshot.compare
     if settings is None or not settings.until_decided:
-        return []
-    return find_rounds(count_pairs(snapshot.arms, settings).differences)
+        return None
+    differences = count_pairs(snapshot.arms, settings).differences
+    if not differences:
+        return None
+    rounds = find_rounds(differences)
+    middle = (differences[0], *(one.difference for one in rounds))
+    outer = (None, *(one.ends if math.isfinite(one.half) else None for one in rounds))
+    place = next((number for number, arm in enumerate(snapshot.arms) if arm.name == settings.a), 0)
+    half = rounds[-1].half if rounds else math.inf
+    places = min(4, max(2, digits_for(half))) if 0 < half < math.inf else 2
+    label = f"{middle[-1]:+.{places}f}" + (f" {symbols.plus_minus}{half:.{places}f}" if half < math.inf else "")
+    return Curve(settings.a, place, middle, outer=outer, label=label)
+
+
+def list_levels(snapshot: StudySnapshot) -> tuple[float, ...]:
+    """List what the interval is judged by: 0, and the margin to both sides where there is one."""
+    settings = snapshot.compare
+    if settings is None:
+        return ()
+    return (0.0,) if settings.margin is None else (-settings.margin, 0.0, settings.margin)
 
 
 def describe_comparison(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> list[str]:
@@ -34,7 +56,8 @@ def describe_comparison(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> 
     latest = found or (rounds[-1] if rounds else None)
     lines = [_tell_state(pairs, latest, settings, decided=found is not None)]
     if latest is not None and math.isfinite(latest.half):
-        lines.append(f"{name_difference(settings)}: {show_round(latest, settings, symbols)}")
+        shown = show_difference(latest.difference, latest.ends, settings, symbols)
+        lines.append(f"{name_difference(settings)}, while looking: {shown}")
     if found is None and latest is not None:
         lines += _tell_rest(latest, pairs, settings, symbols)
     if left_out:
@@ -73,11 +96,12 @@ def name_difference(settings: CompareSettings) -> str:
     return f"{printable(settings.a)} less {printable(settings.b)}"
 
 
-def show_round(found: Round, settings: CompareSettings, symbols: Symbols = UNICODE) -> str:
+def show_difference(
+    difference: float, ends: tuple[float, float], settings: CompareSettings, symbols: Symbols = UNICODE
+) -> str:
     """Return a difference with its interval, its unit and the margin."""
-    low, high = found.ends
-    places = max(2, min(digits_for(found.half or abs(found.difference)), 6))
+    low, high = ends
+    places = max(2, min(digits_for((high - low) / 2 or abs(difference)), 6))
     unit = f" {UNITS.get(settings.measure, '')}".rstrip()
     margin = "" if settings.margin is None else f", margin {symbols.plus_minus} {settings.margin:g}"
-    said = f"{found.difference:+.{places}f} [{low:+.{places}f} {high:+.{places}f}]{unit}{margin}"
-    return f"{said}; it may be looked at after every pair"
+    return f"{difference:+.{places}f} [{low:+.{places}f} {high:+.{places}f}]{unit}{margin}"

@@ -54,6 +54,7 @@ MIN_COLUMNS = 6
 """Columns between the axis and the labels at least."""
 
 CURSOR = {"braille": "┊", "block": "┊", "ascii": "|"}
+LEVEL = {"braille": "┄", "block": "┄", "ascii": "-"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def draw_plot(
     marks: bool = False,
     top: int | None = None,
     empty: str = NOTHING_YET,
+    levels: Sequence[float] = (),
+    step: str = "epoch",
 ) -> list[Row]:
     """Draw curves, axes and the labels of the curves' ends as `height` rows of `width` cells.
 
@@ -100,6 +103,8 @@ def draw_plot(
         marks: Put the marks of the arms on their lines here and there.
         top: The arm in front of the others; None where all are alike.
         empty: The message where there is nothing to draw.
+        levels: Values that lines are drawn at from edge to edge, below those of the curves.
+        step: What the places on the x-axis are called.
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return _message("no room for a plot", width, height)
@@ -109,13 +114,13 @@ def draw_plot(
     columns, rows = width - LABEL_COLUMNS - 2 - label_width, height - 2
     if columns < MIN_COLUMNS:
         return _message("no room for a plot", width, height)
-    area = _draw_area(curves, scale, columns, rows, glyphs, marks=marks, top=top)
+    area = _draw_area(curves, scale, columns, rows, glyphs, marks=marks, top=top, levels=levels)
     if cursor is not None and scale.first <= cursor <= scale.last:
         _draw_cursor(area, _column(cursor, scale, columns), glyphs)
     canvas = [[BLANK] * width for _ in range(height)]
     for number, row in enumerate(area):
         canvas[number][LABEL_COLUMNS + 1 : LABEL_COLUMNS + 1 + columns] = row
-    _draw_axes(canvas, scale, columns, rows, glyphs)
+    _draw_axes(canvas, scale, columns, rows, glyphs, step=step)
     _draw_labels(canvas, curves, scale, LABEL_COLUMNS + 2 + columns, rows, top=top)
     return canvas
 
@@ -163,12 +168,18 @@ def _draw_area(
     *,
     marks: bool,
     top: int | None,
+    levels: Sequence[float],
 ) -> list[Row]:
     area: list[Row] = [[BLANK] * columns for _ in range(rows)]
     for level, shade in enumerate(SHADES[glyphs], start=1):
         for curve in curves:
             band = curve.outer if level == 1 else curve.inner
             _draw_band(area, band, Cell(shade, curve.colour, band=level), scale)
+    for value in levels:
+        row = scale.dot(value, rows, 1)
+        if row is not None and 0 <= row < rows:
+            # Inside a band the line has the band's colour, so that the band is not torn.
+            area[row] = [Cell(LEVEL[glyphs], cell.colour, strong=bool(cell.band), band=cell.band) for cell in area[row]]
     for curve in curves:
         _draw_replicas(area, curve, scale, glyphs)
     _draw_lines(area, curves, scale, glyphs, marks=marks, top=top)
@@ -279,7 +290,7 @@ def _draw_cursor(area: list[Row], column: int, glyphs: GlyphSet) -> None:
             row[column] = Cell(CURSOR[glyphs])
 
 
-def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs: GlyphSet) -> None:
+def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs: GlyphSet, *, step: str) -> None:
     line, tick, corner, across, down = AXIS[glyphs]
     for row in range(rows):
         canvas[row][LABEL_COLUMNS] = Cell(line)
@@ -306,8 +317,8 @@ def _draw_axes(canvas: list[Row], scale: Scale, columns: int, rows: int, glyphs:
         if start >= free:
             _write(canvas[rows + 1], start, text)
             free = start + len(text) + 1
-    if free + 6 <= len(bottom):
-        _write(canvas[rows + 1], max(free, LABEL_COLUMNS + 1 + columns - 5), "epoch")
+    if free + len(step) + 1 <= len(bottom):
+        _write(canvas[rows + 1], max(free, LABEL_COLUMNS + 1 + columns - len(step)), step)
 
 
 def _draw_labels(

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.study.decision_record import CompareSettings
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.measuring_record import MeasuringRecord
 from engine.study.paths import StudyPaths
@@ -23,7 +24,7 @@ from tests.helpers.slurm_answers import answer_for_slurm
 from tests.helpers.studies import write_run, write_study
 from tui.app.machine import Gauge, Machine
 from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
+from tui.app.screens.monitor_plots import ArmPlot, RoundsPlot, SpreadPlot, choose_plots
 from tui.app.terminal import Terminal
 from tui.app.widgets.lines import LinesView
 
@@ -283,3 +284,45 @@ async def test_terminal_of_ascii_is_sent_nothing_else(make_app: Make, store: Pat
             line.text.plain for name in ("arms", "runs") for line in app.screen.query_one(f"#{name}", LinesView).lines
         ]
         assert [row for row in lists if not row.isascii()] == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "alone", "decides", "seen"),
+    [
+        (80, True, True, {"rounds"}),
+        (120, False, True, {"rounds", "spread"}),
+        (200, False, True, {"rounds", "spread", "arm"}),
+        (120, False, False, {"spread", "arm"}),
+    ],
+)
+def test_pictures_are_those_that_there_is_room_for(columns: int, seen: set[str], *, alone: bool, decides: bool) -> None:
+    front = "rounds" if decides else "spread"
+    assert choose_plots(front, columns, alone=alone, decides=decides) == seen
+
+
+async def test_study_that_trains_until_decided_shows_the_difference_first(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", arms={"A": ["init"], "B": ["init"]}, replicas=9, done=6, running=0)
+    settings = CompareSettings(a="A", b="B", measure="accuracy", margin=0.1, until_decided=True)
+    write_record(paths.plan, msgspec.structs.replace(read_plan(paths), compare=settings))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        rounds = app.screen.query_one(RoundsPlot)
+        assert (rounds.display, rounds.active, len(rounds.curves[0].middle)) == (True, True, 6)
+        assert "A less B: accuracy" in screen_text(app)
+        assert "undecided after 6 pairs of replicas, 9 at most" in screen_text(app)
+        await pilot.press("s", "s")
+        await settle(pilot)
+        assert app.screen.query_one(ArmPlot).display
+        await pilot.press("5")
+        await settle(pilot)
+        assert rounds.active
+
+
+async def test_digit_of_the_difference_says_why_there_is_none(make_app: Make, store: Path) -> None:
+    app = make_app(opened=write_study(store / "s").folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("5")
+        await settle(pilot)
+        assert "does not train until two arms are told apart" in read_notices(app)

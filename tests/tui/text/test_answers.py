@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from engine.recipe import NO_SEEDS, CommandRecipe, DataRecipe, ModelRecipe, Recipe, TrainRecipe
+from engine.study.decision_record import CompareSettings, DecisionRecord
 from engine.study.metrics_record import ArmMeasures
 from tests.helpers.measures import make_measures
 from tests.helpers.studies import HOSTILE
+from tui.text.answers.decided import answer_decision
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, ArmName, Found, brief, show_estimate
 from tui.text.recipes import describe_differences
@@ -242,3 +246,26 @@ def test_crossed_design_says_how_much_is_interaction() -> None:
     assert said.text == wanted
     missing = {"sources": ["init", "shuffle"], "levels": [4, 4], "reason": "3 of 16 runs are missing"}
     assert not [one for one in say(CONTROL, arm("Grid", ["init"], crossed=missing)) if "interaction" in one.text]
+
+
+DECISION = DecisionRecord(
+    settings=CompareSettings(a="one", b="other", measure="accuracy", margin=0.2, until_decided=True),
+    runs_sha256="0",
+    pairs=10,
+    counted=9,
+    difference=0.438,
+    interval=(0.016, 0.86),
+    end="a difference",
+)
+
+
+def test_what_was_decided_comes_first() -> None:
+    arms = [make_measures(name=name, vary=["init"], planned=10, finished=10, n=10) for name in ("one", "other")]
+    said = list_answers(Found(arms, decision=DECISION))
+    assert said[0].text == (
+        "one and other differ in accuracy after 9 pairs of replicas: +0.44 [+0.02 +0.86] % points, margin ± 0.2"
+    )
+    alike = msgspec.structs.replace(DECISION, difference=0.0, interval=(-0.1, 0.1), end="no difference that matters")
+    text = list_answers(Found(arms, decision=alike))[0].text
+    assert text.startswith("one and other show no difference that matters in accuracy after 9 pairs")
+    assert not answer_decision(Found(arms[:1], decision=DECISION)), "an arm that is not there is not spoken of"

@@ -26,7 +26,15 @@ from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.monitor_keys import GROUPS, KEYS, PANES
 from tui.app.screens.monitor_panes import ArmList, Heading, NowList, Readout, Verdict
-from tui.app.screens.monitor_plots import ArmPlot, MonitorPlot, SpreadPlot
+from tui.app.screens.monitor_plots import (
+    NAMES,
+    ArmPlot,
+    MonitorPlot,
+    Plot,
+    RoundsPlot,
+    SpreadPlot,
+    choose_plots,
+)
 from tui.app.screens.runs import RunsScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
@@ -41,9 +49,6 @@ LEAST_GAUGES = 2
 
 LEAST_ROWS, FRAME_ROWS = 6, 2
 """Rows of the lists at least, and of their frame."""
-
-Plot = Literal["spread", "arm"]
-NAMES: dict[type[MonitorPlot], Plot] = {SpreadPlot: "spread", ArmPlot: "arm"}
 
 
 @dataclass
@@ -131,6 +136,7 @@ class MonitorScreen(Screen[None]):
                 yield plot(self.options.glyphs, name_id=NAMES[plot], classes="box").data_bind(
                     cls.picture, cls.measure, cls.hidden, cls.top, log_axis=log, epoch_read=cls.cursor
                 )
+            yield RoundsPlot(self.options.glyphs, name_id="rounds", classes="box").data_bind(cls.picture)
         yield Readout(id="readout").data_bind(cls.picture, cls.measure, cls.top, cls.epoch, cls.symbols)
         with Horizontal(id="below"):
             yield ArmList(name_id="arms", classes="box").data_bind(cls.picture, cls.fault, cls.hidden, cls.symbols)
@@ -155,12 +161,15 @@ class MonitorScreen(Screen[None]):
         """Find out whether there is room for pictures, and for arms and runs, beside each other."""
         self.small = self.size.width < NARROW_COLUMNS or self.size.height < LOW_ROWS
         self.narrow = self.size.width < NARROW_COLUMNS
-
         self.share_height()
+        self.place_pictures()
 
-    def watch_picture(self) -> None:
-        """Give the lists the rows that they need, as far as there is room."""
+    def watch_picture(self, before: Picture | None, _: Picture | None) -> None:
+        """Give the lists the rows that they need, as far as there is room; begin with what the study asks."""
         self.share_height()
+        if before is None and self.decides:
+            self.front = "rounds"
+        self.place_pictures()
 
     def share_height(self) -> None:
         """Leave to the pictures the rows that the lists do not fill."""
@@ -185,11 +194,27 @@ class MonitorScreen(Screen[None]):
         self.set_class(page == "runs", "-runs")
         self.share_height()
 
+    @property
+    def decides(self) -> bool:
+        """Whether the study trains pairs of replicas until the difference of two arms is decided."""
+        compare = None if self.picture is None else self.picture.snapshot.compare
+        return compare is not None and compare.until_decided
+
     def watch_front(self) -> None:
         """Show which picture keys act on."""
-        self.set_class(self.front == "arm", "-arm")
         for plot in self.query(MonitorPlot):
             plot.active = plot.id == self.front
+        self.place_pictures()
+
+    def watch_full(self) -> None:
+        """Show one picture, or those that there is room for."""
+        self.place_pictures()
+
+    def place_pictures(self) -> None:
+        """Show the pictures that there is room for, the one in front among them."""
+        seen = choose_plots(self.front, self.size.width, alone=self.narrow or self.full, decides=self.decides)
+        for plot in self.query(MonitorPlot):
+            plot.display = plot.id in seen
 
     # Reading -------------------------------------------------------------------------------------------------------
 
@@ -285,7 +310,8 @@ class MonitorScreen(Screen[None]):
 
     def action_other_picture(self) -> None:
         """Bring the other picture to the front: keys act on it, and where there is little room it is the one shown."""
-        self.front = "arm" if self.front == "spread" else "spread"
+        pictures: list[Plot] = ["spread", "arm", *(["rounds"] if self.decides else [])]
+        self.front = pictures[(pictures.index(self.front) + 1) % len(pictures)]
 
     def action_full(self) -> None:
         """Give the picture that keys act on the whole screen, or its place again."""
@@ -302,6 +328,8 @@ class MonitorScreen(Screen[None]):
         """Make the axis of the picture logarithmic, or linear again."""
         if self.front == "spread":
             self.log_spread = not self.query_one(SpreadPlot).log_scale
+        elif self.front == "rounds":
+            self.notify("differences have a linear axis: they may be below 0")
         else:
             self.log_arm = not self.query_one(ArmPlot).log_scale
 
@@ -346,6 +374,9 @@ class MonitorScreen(Screen[None]):
     def action_pane_at(self, place: int) -> None:
         """Go to a pane by its place among them: keys act on a picture, the cursor is in a list."""
         pane = PANES[place]
+        if pane == "rounds" and not self.decides:
+            self.notify("this study does not train until two arms are told apart")
+            return
         plots: list[Plot] = [plot for plot in NAMES.values() if plot == pane]
         if plots:
             self.front = plots[0]

@@ -6,14 +6,14 @@ from textual.binding import Binding
 
 from tui.app.widgets.titles import list_digits
 
-PANES = ("spread", "arm", "arms", "runs")
-"""Ids of the boxes in the order of their digits."""
+PANES = ("spread", "arm", "arms", "runs", "rounds")
+"""Ids of the boxes in the order of their digits; the last is there where a study compares two arms."""
 
 KEYS = (
     Binding("escape,q", "back", "Back"),
     Binding("r", "results", "Results"),
     Binding("m", "measure", "Measure"),
-    Binding("s", "other_picture", "Spread/arm"),
+    Binding("s", "other_picture", "Other picture"),
     Binding("z", "full", "Zoom in"),
     Binding("tab", "page", "Next pane", show=False),
     *list_digits(len(PANES)),

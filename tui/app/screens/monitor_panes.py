@@ -17,6 +17,7 @@ from tui.app.screens.monitor_lines import arm_lines, describe_epoch, now_lines
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
+from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm
 from tui.text.verdict import make_verdicts
 
@@ -134,6 +135,9 @@ class Verdict(TextPane):
         place = None if self.picture is None else self.picture.find_arm(self.top)
         if self.picture is None or place is None:
             return Text()
+        compared = describe_comparison(self.picture.snapshot, self.symbols)
+        if compared:
+            return Text("\n".join(f" {line}" for line in compared[:VERDICT_ROWS]), no_wrap=True, overflow="ellipsis")
         names = [arm.name for arm in self.picture.snapshot.arms]
         texts = make_verdicts(names, self.picture.metrics, place[0], self.symbols)
         rows = [textwrap.wrap(text, max(20, self.size.width - 2), break_on_hyphens=False) for text in texts]

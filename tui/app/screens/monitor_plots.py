@@ -1,15 +1,16 @@
-"""The two pictures of the monitor: the spread of every arm by epoch, and one arm alone with all of its replicas."""
+"""The pictures of the monitor: the spread of every arm by epoch, one arm alone, and the difference of two by pairs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import events
 from textual.reactive import var
 
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
+from engine.study.comparison_record import UNITS
 from engine.study.replica_curves import find_outliers
 from engine.study.series import ArmSeries
 from tui.app.follow import Picture
@@ -17,6 +18,7 @@ from tui.app.screens.monitor_lines import MARK_WIDTH, longest_name, name_arms
 from tui.app.widgets.panes import redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
+from tui.text.decisions import list_levels, make_rounds_curve, name_difference
 from tui.text.format import ASCII, MISSING, UNICODE, Symbols, mark_arm, shorten
 from tui.text.plot import NOTHING_YET, SHADES
 from tui.text.scale import spans_decades
@@ -151,3 +153,60 @@ class ArmPlot(MonitorPlot):
         if self.epoch_read is None:
             return line[-1] if line else None
         return line[self.epoch_read - 1] if self.epoch_read <= len(line) else None
+
+
+NO_PAIR = "no pair of replicas is through yet"
+
+
+class RoundsPlot(MonitorPlot):
+    """Draws how the interval of two arms' difference closes while pairs of their replicas are trained."""
+
+    SHOWS: ClassVar[tuple[str, ...]] = ("picture", "active")
+    step = "pair"
+
+    def redraw(self) -> None:
+        """Make the title and the curve as they are now."""
+        snapshot = None if self.picture is None else self.picture.snapshot
+        settings = None if snapshot is None else snapshot.compare
+        if snapshot is None or settings is None:
+            self.set_titles("", "")
+            self.curves = ()
+            return
+        unit = UNITS.get(settings.measure, "")
+        what = f"{settings.measure}{f', {unit}' if unit else ''}"
+        name = name_difference(settings)
+        titles = (f"{name}: {what}, by pair", f"{name}: {what}", f"{name}: {settings.measure}", what)
+        margin = "" if settings.margin is None else f", margin {self.symbols.plus_minus}{settings.margin:g}"
+        room = self.size.width - TITLE_FRAME
+        below = next((text for text in (f"mean, interval; lines: 0{margin}", f"0{margin}") if len(text) <= room), "")
+        self.set_titles(next((title for title in titles if len(title) <= room), what), below)
+        curve = make_rounds_curve(snapshot, self.symbols)
+        with self.prevent_draws():
+            self.empty, self.levels = NO_PAIR, list_levels(snapshot)
+            self.curves = () if curve is None else (curve,)
+
+
+ALL_COLUMNS = 160
+"""From here on all three pictures stand beside each other."""
+
+Plot = Literal["spread", "arm", "rounds"]
+NAMES: dict[type[MonitorPlot], Plot] = {SpreadPlot: "spread", ArmPlot: "arm", RoundsPlot: "rounds"}
+"""Picture → its name on the screen."""
+
+
+def choose_plots(front: Plot, columns: int, *, alone: bool, decides: bool) -> set[Plot]:
+    """Return the pictures that are seen.
+
+    Args:
+        front: The one that keys act on, which is among them.
+        columns: Of the screen.
+        alone: Whether there is room for one only.
+        decides: Whether the study trains pairs until the difference of two arms is decided.
+    """
+    if alone:
+        return {front}
+    if not decides:
+        return {"spread", "arm"}
+    if columns >= ALL_COLUMNS:
+        return {"spread", "arm", "rounds"}
+    return {"rounds", "arm" if front == "arm" else "spread"}

@@ -9,6 +9,7 @@ from textual.message import Message
 
 from engine.recipe import Recipe
 from engine.study.curves_record import ArmCurves
+from engine.study.decision_record import read_decision
 from engine.study.instability import SpreadSeries, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
@@ -106,7 +107,8 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
     recipes = read_arm_recipes(paths, plan.arms)
     empty = {arm.name: arm.empty for arm in plan.arms}
     arms, runs = found.metrics.arms, len(plan.order)
-    said = list_answers(Found(arms, recipes, empty, plan.reference, runs))
+    decision = read_decision(paths, plan.arms, plan.compare)
+    said = list_answers(Found(arms, recipes, empty, plan.reference, runs, decision))
     return ShownMeasures(
         study=found.metrics.study,
         arms=arms,

@@ -38,7 +38,7 @@ class PlotView(Widget):
     app = getters.app(app_class)
 
     DRAWS: ClassVar[tuple[str, ...]] = (
-        "curves", "log_scale", "decades", "first", "last", "cursor", "zoom_y", "front", "empty", "from_zero"
+        "curves", "log_scale", "decades", "first", "last", "cursor", "zoom_y", "front", "empty", "from_zero", "levels"
     )  # fmt: skip
     """What the picture depends on, beside its size and the theme."""
 
@@ -56,6 +56,10 @@ class PlotView(Widget):
     """How many times larger values are shown, around those of the curve in front."""
     front: var[int | None] = var(None)
     """The arm whose curve stands in front of the others."""
+    levels: var[tuple[float, ...]] = var(())
+    """Values that lines are drawn at from edge to edge; they are inside of what is shown."""
+    step: str = "epoch"
+    """What the places on the x-axis are called."""
     empty: var[str] = var(NOTHING_YET)
     """What is said where there is nothing to draw."""
     epoch: var[int] = var(2)
@@ -185,6 +189,8 @@ class PlotView(Widget):
                 marks=True,
                 top=self.front,
                 empty=self.empty,
+                levels=self.levels,
+                step=self.step,
             )
             self._strips = [self._to_strip(row) for row in rows]
             self._key = key
@@ -192,8 +198,9 @@ class PlotView(Widget):
     def _fit(self) -> Scale | None:
         """Return the part of the plane that is shown."""
         last = self.last or None
+        lines = [Curve("", 0, [value] * self.first) for value in self.levels] if self.curves else []
         scale = fit_scale(
-            self.curves,
+            [*self.curves, *lines],
             first=self.first,
             last=last,
             log=self.log_scale,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.study.metrics_record import group_onsets
-from tui.text.answers import spread, trust
+from tui.text.answers import decided, spread, trust
 from tui.text.answers.sentences import Answer, Found
 
 MOST_ARMS = 100
@@ -24,6 +24,7 @@ def list_answers(found: Found) -> list[Answer]:
     families = list(group_onsets(found.arms).items())
     answers = [
         *trust.answer_alone(found),
+        *decided.answer_decision(found),
         *(by_settings if compares else ()),
         *spread.answer_disagreement(found),
         *spread.answer_separation(found, "disagreement"),

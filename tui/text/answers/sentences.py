@@ -9,6 +9,7 @@ from typing import Literal
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import find_measure
 from engine.recipe import Recipe
+from engine.study.decision_record import DecisionRecord
 from engine.study.metrics_record import ArmMeasures, Estimate, Interval
 from tui.text.format import UNICODE, Symbols, format_interval, format_number
 from tui.text.recipes import group_by_settings
@@ -67,6 +68,8 @@ class Found:
     """The published table that the protocol names."""
     runs: int = 0
     """Planned runs."""
+    decision: DecisionRecord | None = None
+    """How the comparison of two arms ended that the study trained for."""
     symbols: Symbols = UNICODE
 
     @property
