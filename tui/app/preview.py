@@ -118,7 +118,7 @@ def _find_answers(paths: StudyPaths, arms: tuple[ArmMeasures, ...]) -> tuple[Ans
     empty = {arm.name: arm.empty for arm in plan.arms}
     recipes = read_arm_recipes(paths, plan.arms)
     decision = read_decision(paths, plan.arms, plan.compare)
-    return tuple(list_answers(Found(arms, recipes, empty, plan.reference, len(plan.order), decision)))
+    return tuple(list_answers(Found(arms, recipes, empty, plan.reference, len(plan.order), decision, plan.compare)))
 
 
 def preview_protocol(path: Path, *, name: str, description: str, store: Path) -> ProtocolPreview:

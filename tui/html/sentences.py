@@ -39,7 +39,7 @@ def make_sentences(data: StudyData) -> list[Sentence]:
     """Return what a study says, the most important first."""
     plan = data.plan
     empty = {arm.name: arm.empty for arm in plan.arms}
-    found = Found(data.arms, data.recipes, empty, plan.reference, len(plan.order), data.decision)
+    found = Found(data.arms, data.recipes, empty, plan.reference, len(plan.order), data.decision, plan.compare)
     numbers = {arm_name(arm): data.numbers[arm.name] for arm in data.arms}
     return [
         Sentence(

@@ -269,3 +269,13 @@ def test_what_was_decided_comes_first() -> None:
     text = list_answers(Found(arms, decision=alike))[0].text
     assert text.startswith("one and other show no difference that matters in accuracy after 9 pairs")
     assert not answer_decision(Found(arms[:1], decision=DECISION)), "an arm that is not there is not spoken of"
+
+
+def test_no_ordinary_interval_is_said_of_arms_that_stopped_when_they_were_decided() -> None:
+    recipes = {"one": RECIPE, "other": replace(RECIPE, train=TrainRecipe(epochs=24, batch_size=50))}
+    arms = [arm(name, ["init"], accuracy_mean=mean, accuracy_mean_ci=[mean - 0.2, mean + 0.2]) for name, mean in
+            (("one", 96.0), ("other", 95.0))]  # fmt: skip
+    alone = [answer.text for answer in list_answers(Found(arms, recipes))]
+    assert any("has a higher accuracy than" in text for text in alone)
+    stopped = [answer.text for answer in list_answers(Found(arms, recipes, compare=DECISION.settings))]
+    assert not any("has a higher accuracy than" in text for text in stopped)

@@ -196,7 +196,7 @@ class MonitorScreen(Screen[None]):
 
     @property
     def decides(self) -> bool:
-        """Whether the study trains pairs of replicas until the difference of two arms is decided."""
+        """Tell whether the study trains pairs of replicas until the difference of two arms is decided."""
         compare = None if self.picture is None else self.picture.snapshot.compare
         return compare is not None and compare.until_decided
 

@@ -108,7 +108,7 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
     empty = {arm.name: arm.empty for arm in plan.arms}
     arms, runs = found.metrics.arms, len(plan.order)
     decision = read_decision(paths, plan.arms, plan.compare)
-    said = list_answers(Found(arms, recipes, empty, plan.reference, runs, decision))
+    said = list_answers(Found(arms, recipes, empty, plan.reference, runs, decision, plan.compare))
     return ShownMeasures(
         study=found.metrics.study,
         arms=arms,

@@ -9,7 +9,7 @@ from typing import Literal
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import find_measure
 from engine.recipe import Recipe
-from engine.study.decision_record import DecisionRecord
+from engine.study.decision_record import CompareSettings, DecisionRecord
 from engine.study.metrics_record import ArmMeasures, Estimate, Interval
 from tui.text.format import UNICODE, Symbols, format_interval, format_number
 from tui.text.recipes import group_by_settings
@@ -70,12 +70,19 @@ class Found:
     """Planned runs."""
     decision: DecisionRecord | None = None
     """How the comparison of two arms ended that the study trained for."""
+    compare: CompareSettings | None = None
+    """Which arms that comparison is of, decided or not."""
     symbols: Symbols = UNICODE
 
     @property
     def is_text(self) -> bool:
         """Tell whether the arms are language models."""
         return any(arm.text for arm in self.arms)
+
+    def stops(self, one: ArmMeasures, other: ArmMeasures) -> bool:
+        """Tell whether the difference of two arms decided when training ended: ordinary intervals fail there."""
+        compare = self.compare
+        return compare is not None and compare.until_decided and {compare.a, compare.b} == {one.name, other.name}
 
     def find(self, key: str) -> Measure:
         """Return a measure of these arms' networks."""

@@ -237,7 +237,7 @@ def answer_settings(found: Found) -> list[Answer]:
     measure = found.find(key)
     for place, group in enumerate(groups):
         for later in groups[place + 1 :]:
-            pairs = [(a, b) for a in group for b in later if a.vary == b.vary and a.vary]
+            pairs = [(a, b) for a in group for b in later if a.vary == b.vary and a.vary and not found.stops(a, b)]
             found_pairs = [one for a, b in pairs if (one := contrast(a, b, measure)) is not None]
             if found_pairs:
                 answers.append(_compare_settings(found_pairs[0], found))
