@@ -206,8 +206,21 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def run_plan(options: argparse.Namespace) -> int:
     """Tell how many replicas would find a difference worth having."""
-    from tui.commands.plan import plan_replicas
+    from tui.commands.plan import check_ways, plan_replicas
+    from tui.commands.plan_numbers import plan_ratio, plan_spread
 
+    way = check_ways(options)
+    if way == "ratio":
+        return plan_ratio(options.ratio, power=options.power, as_json=options.json)
+    if way != "pilot":
+        return plan_spread(
+            options.table,
+            options.sd,
+            measure=options.measure,
+            margin=options.margin,
+            power=options.power,
+            as_json=options.json,
+        )
     return plan_replicas(
         options.one,
         options.other,

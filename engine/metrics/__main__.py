@@ -3,7 +3,8 @@
 With the name of an arm behind STUDY nothing is written: how far every two of its replicas are apart is printed.
 `compare STUDY ARM STUDY ARM MEASURE MARGIN EVERY` prints how two arms compare; MEASURE and MARGIN may be empty, and
 any text as EVERY compares the other measures, too. `plan` with the first six and POWER prints how many replicas a
-difference of the margin needs; the second STUDY and ARM may be empty.
+difference of the margin needs; the second STUDY and ARM may be empty. `spread SD REPLICAS MEASURE MARGIN POWER` prints
+the same from an SD of so many replicas, which may be empty; `ratio RATIO POWER`, how many tell two SDs apart.
 
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
@@ -27,12 +28,14 @@ COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 by spinning, would take processor time from them."""
 
 
-QUESTIONS = {"compare": 8, "plan": 8}
-"""What can be asked of two arms, with the number of arguments."""
+QUESTIONS = {"compare": 8, "plan": 8, "spread": 6, "ratio": 3}
+"""What can be asked, with the number of words."""
 
 
 def answer(asked: str, arguments: Sequence[str]) -> Record:
-    """Answer a question about two arms; see above."""
+    """Answer a question; see above."""
+    if asked in ("spread", "ratio"):
+        return answer_without_study(asked, arguments)
     from engine.metrics.arm_comparison import compare_arms, plan_arms  # noqa: PLC0415 - loads numpy
 
     study, arm, other, other_arm, measure, margin, last = arguments
@@ -41,6 +44,17 @@ def answer(asked: str, arguments: Sequence[str]) -> Record:
     if asked == "plan" or second is None:
         return plan_arms(first, second, measure or None, float(margin), float(last))
     return compare_arms(first, second, measure or None, float(margin) if margin else None, every=bool(last))
+
+
+def answer_without_study(asked: str, arguments: Sequence[str]) -> Record:
+    """Answer a question about numbers alone; see above."""
+    from engine.metrics.planning import plan_ratio, plan_spread  # noqa: PLC0415 - loads numpy
+
+    if asked == "ratio":
+        return plan_ratio(float(arguments[0]), float(arguments[1]))
+    spread, replicas, measure, margin, power = arguments
+    known = int(replicas) if replicas else None
+    return plan_spread(float(spread), known, margin=float(margin), power=float(power), measure=measure)
 
 
 def main() -> int:

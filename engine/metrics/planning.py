@@ -10,7 +10,7 @@ from scipy import special
 
 from engine.metrics.contrasts import Variance, count_replicas, find_fewest, replica_variance, upper_sd
 from engine.metrics.spread import TAIL
-from engine.study.comparison_record import PowerPlan
+from engine.study.comparison_record import PowerPlan, RatioPlan
 
 CURVE = (2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
 """Replicas of each arm that the curve of power is drawn at, as far as it goes."""
@@ -68,6 +68,54 @@ def plan_pilot(
     counts = (len(one),) if other is None else (len(one), len(other))
     sds = float(np.sqrt(variance.value)), upper_sd(variance)
     return plan_sd(*sds, counts, paired=paired, margin=margin, power=power, measure=measure)
+
+
+def plan_spread(spread: float, replicas: int | None, *, margin: float, power: float, measure: str) -> PowerPlan:
+    """Return a plan from the SD of one arm's figures, where another arm scatters as much and no seeds are shared.
+
+    Args:
+        spread: SD with the number of replicas as its denominator, as tables print it; 0 or more.
+        replicas: Of which it was estimated, 2 or more; None takes it for the true one.
+        margin: The smallest difference worth having, above 0.
+        power: The probability with which it is to be found, between 0 and 1.
+        measure: The name of the figures.
+    """
+    if replicas is None:
+        sd = sd_upper = spread * float(np.sqrt(2.0))
+    else:
+        variance = Variance(2.0 * spread**2 * replicas / (replicas - 1), replicas - 1.0)
+        sd, sd_upper = float(np.sqrt(variance.value)), upper_sd(variance)
+    counts = () if replicas is None else (replicas,)
+    return plan_sd(sd, sd_upper, counts, paired=False, margin=margin, power=power, measure=measure)
+
+
+def find_ratio_power(replicas: int, ratio: float) -> float:
+    """Return the probability that an F test of 5 % tells two SDs apart.
+
+    Args:
+        replicas: Of each arm, 2 or more, with normal figures.
+        ratio: The true ratio of the larger SD to the smaller, 1 or more.
+    """
+    freedom = replicas - 1
+    critical = float(special.fdtri(freedom, freedom, 1 - TAIL))
+    above = float(special.fdtrc(freedom, freedom, critical / ratio**2))
+    return above + float(special.fdtr(freedom, freedom, 1.0 / critical / ratio**2))
+
+
+def plan_ratio(ratio: float, power: float) -> RatioPlan:
+    """Return how many replicas tell two SDs of such a ratio apart.
+
+    Args:
+        ratio: Above 1.
+        power: The probability with which that is to happen, between 0 and 1.
+    """
+    curve: list[tuple[int, float]] = []
+    for replicas in CURVE:
+        curve.append((replicas, find_ratio_power(replicas, ratio)))
+        if curve[-1][1] >= ENOUGH:
+            break
+    found = find_fewest(lambda replicas: find_ratio_power(replicas, ratio) >= power)
+    return RatioPlan(ratio=ratio, power=power, replicas=found, curve=tuple(curve))
 
 
 def plan_sd(

@@ -145,3 +145,16 @@ class PowerPlan(Record, frozen=True, kw_only=True, tag=1):
     """Replicas of each arm, and the power with them."""
     seconds: tuple[float, ...] = ()
     """What one replica of each arm took to train in the pilot, mean; none where the SD was given."""
+
+
+class RatioPlan(Record, frozen=True, kw_only=True, tag=1):
+    """Holds how many replicas of each arm tell two SDs apart."""
+
+    ratio: float
+    """Of the larger SD to the smaller."""
+    power: float
+    """The probability with which they are to be told apart."""
+    replicas: int | None
+    """Of each arm, with normal figures and a test of 5 %; None where no number is enough."""
+    curve: tuple[tuple[int, float], ...]
+    """Replicas of each arm, and the power with them."""

@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from engine.metrics.contrasts import difference_interval
-from engine.metrics.planning import find_equivalence_power, find_power, plan_pilot, plan_sd
+from engine.metrics.diagnostics import detectable_sd_ratio
+from engine.metrics.planning import (
+    find_equivalence_power,
+    find_power,
+    find_ratio_power,
+    plan_pilot,
+    plan_ratio,
+    plan_sd,
+    plan_spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,37 @@ def test_margin_that_no_number_finds_has_none() -> None:
     found = plan_sd(1e6, 1e6, (), paired=True, margin=0.001, power=0.8, measure="accuracy")
     assert found.replicas is None
     assert found.replicas_equal is None
+
+
+def test_known_sd_is_planned_with_as_it_is() -> None:
+    plan = plan_spread(1.0, None, margin=0.5, power=0.8, measure="accuracy")
+    assert (plan.replicas, plan.n, plan.sd) == (64, (), plan.sd_upper)
+
+
+def test_published_sds_are_planned_with_at_their_upper_end() -> None:
+    rng = np.random.default_rng(4)
+    figures = rng.normal(size=20)
+    plan = plan_spread(float(figures.std()), 20, margin=0.5, power=0.8, measure="accuracy")
+    pilot = plan_pilot(figures, None, paired=False, margin=0.5, power=0.8, measure="accuracy")
+    assert plan == pilot, "the same as from the replicas themselves"
+
+
+@pytest.mark.parametrize(("replicas", "ratio"), [(3, 2.0), (10, 1.5), (10, 1.0), (50, 1.5)])
+def test_power_for_two_sds_is_that_of_the_f_test(replicas: int, ratio: float) -> None:
+    rng = np.random.default_rng(9)
+    one, other = ratio * rng.normal(size=(20_000, replicas)), rng.normal(size=(20_000, replicas))
+    quotients = one.var(axis=1, ddof=1) / other.var(axis=1, ddof=1)
+    tails = 2 * np.minimum(
+        stats.f.cdf(quotients, replicas - 1, replicas - 1), stats.f.sf(quotients, replicas - 1, replicas - 1)
+    )
+    assert find_ratio_power(replicas, ratio) == pytest.approx((tails < 0.05).mean(), abs=0.012)
+
+
+def test_replicas_for_two_sds_are_the_fewest() -> None:
+    plan = plan_ratio(1.5, 0.8)
+    assert plan.replicas == 50
+    assert find_ratio_power(49, 1.5) < 0.8 <= find_ratio_power(50, 1.5)
+    assert [power for _, power in plan.curve] == sorted(power for _, power in plan.curve)
+    assert plan_ratio(1.0000001, 0.8).replicas is None, "no number that anybody trains"
+    for replicas in (20, 50, 200):
+        assert plan_ratio(detectable_sd_ratio(replicas), 0.8).replicas == pytest.approx(replicas, rel=0.05)

@@ -31,6 +31,9 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
                   [--measure M] [--margin X] [--json]
        nondet-tui plan STUDY:ARM [STUDY:ARM] --margin X [--store DIR]
                   [--power 0.8] [--measure M] [--json]
+       nondet-tui plan --from TABLE:ROW | --sd SD --margin X
+                  [--power 0.8] [--measure M] [--json]
+       nondet-tui plan --ratio Q [--power 0.8] [--json]
        nondet-tui import STUDY ARM=PATH... [--labels FILE] [--store DIR]
                   [--kind logits|probabilities|classes|scores]
        nondet-tui tour [--no-mouse]
@@ -161,9 +164,12 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """Add what `plan` takes."""
-    parser.add_argument("one", metavar="STUDY:ARM", help="the pilot")
+    parser.add_argument("one", metavar="STUDY:ARM", nargs="?", help="the pilot")
     parser.add_argument("other", metavar="STUDY:ARM", nargs="?", help="default: one that scatters as the first")
-    parser.add_argument("--margin", metavar="X", required=True, help="the difference that is to be found")
+    parser.add_argument("--margin", metavar="X", help="the difference that is to be found")
+    parser.add_argument("--from", dest="table", metavar="TABLE:ROW", help="a published SD in place of a pilot's")
+    parser.add_argument("--sd", metavar="SD", help="an arm's true SD in place of a pilot")
+    parser.add_argument("--ratio", metavar="Q", help="tell two SDs apart, the larger Q times the smaller")
     parser.add_argument("--power", metavar="P", default="0.8", help="how often it is to be found (default: 0.8)")
     add_measure(parser)
     add_json(parser)

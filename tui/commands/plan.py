@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +19,9 @@ from tui.commands.comparing import Side, find_side, pair_names
 from tui.commands.measuring import ask
 from tui.text.format import choose_symbols
 from tui.text.replica_plans import describe_plan
+
+Way = Literal["pilot", "table", "sd", "ratio"]
+"""What a plan is made from."""
 
 LISTED = 8
 """Arms that are named where none was."""
@@ -51,12 +57,45 @@ def plan_replicas(
     words += [""] * (4 - len(words))
     found = ask(PowerPlan, "plan", *words, measure or "", repr(limit), repr(wanted))
     names = [f"{read_plan(side.paths).study}: {arm}" for side, arm in zip(sides, arms, strict=True)]
+    print_plan(found, names, as_json=as_json)
+    return EXIT_OK
+
+
+def check_ways(options: argparse.Namespace) -> Way:
+    """Return what the plan is made from: a pilot, a published table, an SD, or a ratio of two SDs.
+
+    Raises:
+        NondetError: If there are two of them or none, or the margin is missing.
+    """
+    given: list[tuple[Way, str | None]] = [
+        ("pilot", options.one),
+        ("table", options.table),
+        ("sd", options.sd),
+        ("ratio", options.ratio),
+    ]
+    found: list[Way] = [way for way, value in given if value is not None]
+    if len(found) != 1:
+        raise NondetError(
+            "nondet-tui plan: name one of a pilot (STUDY:ARM), --from TABLE:ROW, --sd SD or --ratio Q to plan from"
+        )
+    if found[0] == "ratio" and options.margin is not None:
+        raise NondetError("nondet-tui plan: --ratio has no margin: it is itself what is to be told apart")
+    if found[0] != "ratio" and options.margin is None:
+        raise NondetError("nondet-tui plan: --margin X is missing: the difference that is to be found")
+    return found[0]
+
+
+def print_plan(found: PowerPlan, names: Sequence[str], *, as_json: bool) -> None:
+    """Print a plan with the names of what it was made from."""
     if as_json:
-        content = {"v": 1, "arms": names, **msgspec.structs.asdict(found)}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n")
+        print_json({"arms": list(names), **msgspec.structs.asdict(found)})
     else:
         sys.stdout.write("\n".join([*describe_plan(found, names, choose_symbols(sys.stdout.encoding)), ""]))
-    return EXIT_OK
+
+
+def print_json(content: Mapping[str, object]) -> None:
+    """Print fields as JSON of format 1."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode({"v": 1, **content}), indent=1).decode() + "\n")
 
 
 def find_arm(side: Side) -> str:

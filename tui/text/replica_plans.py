@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.protocol.faults import printable
-from engine.study.comparison_record import UNITS, PowerPlan
+from engine.study.comparison_record import UNITS, PowerPlan, RatioPlan
 from tui.text.answers.sentences import plural
 from tui.text.format import UNICODE, Symbols, format_number, format_seconds
 
@@ -22,12 +22,13 @@ def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNIC
     """
     unit = f" {UNITS.get(plan.measure, '')}".rstrip()
     counts = " and ".join(str(n) for n in plan.n)
+    planned, upper = "SD that is planned with", format_number(plan.sd_upper, 3)
     by_seed = ", paired by seed" if plan.paired else ""
     lines = [
         *(f"{'' if number else 'pilot':{WIDTH}}{printable(name)}" for number, name in enumerate(names)),
-        f"{'':{WIDTH}}n = {counts}{by_seed}",
+        *([f"{'':{WIDTH}}n = {counts}{by_seed}"] if plan.n else []),
         f"{'SD of a difference':{WIDTH}}{format_number(plan.sd, 3)}{unit}",
-        f"{'SD that is planned with':{WIDTH}}{format_number(plan.sd_upper, 3)}{unit}, at most that in 4 of 5 studies",
+        *([f"{planned:{WIDTH}}{upper}{unit}, at most that in 4 of 5 studies"] if plan.n else []),
         "",
         "replicas of each arm",
         *_list_answers(plan, unit, symbols),
@@ -37,11 +38,25 @@ def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNIC
         lines.append(
             f"{'time of training':{WIDTH}}{format_seconds(cost, symbols)} on the device of the pilot, one by one"
         )
-    lines += ["", f"power: how often a true difference of {plan.margin:g}{unit} is found"]
-    for replicas, power in plan.curve:
-        bar = symbols.bar * round(BAR * power)
-        lines.append(f"{replicas:>6}  {100 * power:3.0f} %  {bar}")
-    return lines
+    return [*lines, "", f"power: how often a true difference of {plan.margin:g}{unit} is found", *_draw(plan, symbols)]
+
+
+def describe_ratio(plan: RatioPlan, symbols: Symbols = UNICODE) -> list[str]:
+    """Return the lines that tell how many replicas tell two SDs apart."""
+    count = "none" if plan.replicas is None else str(plan.replicas)
+    return [
+        "replicas of each arm",
+        f"{f'  to tell SDs of 1 and {plan.ratio:g} apart':{WIDTH}}{count:>6}  in {100 * plan.power:g} % of studies",
+        f"{'':{WIDTH}}{'':6}  F test of 5 %, for figures that scatter normally",
+        "",
+        f"power: how often SDs of 1 and {plan.ratio:g} are told apart",
+        *_draw(plan, symbols),
+    ]
+
+
+def _draw(plan: PowerPlan | RatioPlan, symbols: Symbols) -> list[str]:
+    """Draw the curve of power as a bar for each number of replicas."""
+    return [f"{count:>6}  {100 * power:3.0f} %  {symbols.bar * round(BAR * power)}" for count, power in plan.curve]
 
 
 def _list_answers(plan: PowerPlan, unit: str, symbols: Symbols) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.catalog.published import find_rows
 from tests.helpers.arrays_study import write_compared_study
 from tui.cli import main
 
@@ -73,3 +74,47 @@ def test_what_cannot_be_planned_is_refused(
 def test_margin_is_asked_for(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(store, "compared:New") == 2
     assert "--margin" in capsys.readouterr().err
+
+
+def test_published_row_stands_for_a_pilot(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--from", "table1:parameter initialization", "--margin", "0.1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    row = find_rows("table1", "Parameter Initialization")[0]
+    assert (found["arms"], found["n"]) == (["table1: Parameter Initialization (published)"], [row.replicas])
+    assert found["sd"] == pytest.approx(row.figures["accuracy_sd"] * (2 * row.replicas / (row.replicas - 1)) ** 0.5)
+    assert main(["plan", "--from", "table2:Parameter Initialization", "--margin", "0.1"]) == 0
+    assert "a true difference of 0.1 is found" in capsys.readouterr().out
+
+
+def test_number_or_ratio_needs_no_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--sd", "1", "--margin", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "an SD that is taken for the true one" in out
+    assert "to find 0.5 % points            64" in out
+    assert main(["plan", "--ratio", "1.5"]) == 0
+    assert "to tell SDs of 1 and 1.5 apart    50" in capsys.readouterr().out
+    assert main(["plan", "--ratio", "1.5", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"v", "ratio", "power", "replicas", "curve"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name one of a pilot (STUDY:ARM), --from TABLE:ROW, --sd SD or --ratio Q"),
+        (["--sd", "1", "--ratio", "2"], "name one of a pilot"),
+        (["--sd", "1"], "--margin X is missing"),
+        (["--ratio", "2", "--margin", "1"], "--ratio has no margin"),
+        (["--sd", "nan", "--margin", "1"], "--sd nan: a number above 0"),
+        (["--sd", "inf", "--margin", "1"], "--sd inf: a number above 0"),
+        (["--ratio", "1"], "--ratio 1: a number above 1"),
+        (["--sd", "1", "--margin", "1", "--measure", "f1"], "--measure f1: one of accuracy"),
+        (["--from", "tabel1:x", "--margin", "1"], "did you mean table1?"),
+        (["--from", "table1", "--margin", "1"], 'name a row, as --from "table1:Parameter Initialization"'),
+        (["--from", "table2:Parameter Initialization", "--margin", "1", "--measure", "accuracy"], "is published of"),
+    ],
+)
+def test_ways_to_plan_without_a_study_say_what_is_wrong(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *words]) == 2
+    assert said in capsys.readouterr().err
