@@ -32,6 +32,7 @@ from tui.app.messages import (
     ContinueStudy,
     CopyText,
     OpenBuilder,
+    OpenComparison,
     OpenMonitor,
     OpenResults,
     ProtocolSaved,
@@ -196,11 +197,13 @@ class NondetApp(App[None]):
 
         self._open(paths, MonitorScreen(paths, self.options))
 
-    def open_results(self, paths: StudyPaths) -> None:
-        """Show a study's measures."""
+    def open_results(self, paths: StudyPaths, comparison: OpenComparison | None = None) -> None:
+        """Show a study's measures; of a comparison, the tab of two arms."""
         from tui.app.screens.results import ResultsScreen
 
         self._open(paths, ResultsScreen(paths, self.options))
+        if comparison is not None and isinstance(self.screen, ResultsScreen):
+            self.screen.open_comparison(comparison.against)
 
     def _open(self, paths: StudyPaths, new: MonitorScreen | ResultsScreen) -> None:
         """Return to the study's screen of this type where one is open already; otherwise push the new screen."""
@@ -249,6 +252,10 @@ class NondetApp(App[None]):
     def on_open_results(self, event: OpenResults) -> None:
         """Show a study's measures."""
         self.open_results(event.paths)
+
+    def on_open_comparison(self, event: OpenComparison) -> None:
+        """Compare two arms."""
+        self.open_results(event.paths, event)
 
     def on_open_builder(self, event: OpenBuilder) -> None:
         """Open a protocol to be changed."""

@@ -25,6 +25,15 @@ class OpenResults(Message):
 
 
 @dataclass
+class OpenComparison(Message):
+    """Asks whether an arm of a study is better than another one."""
+
+    paths: StudyPaths
+    against: StudyPaths | None = None
+    """The study of the other arm; None for the same."""
+
+
+@dataclass
 class OpenBuilder(Message):
     """Asks for the screen that changes a protocol."""
 

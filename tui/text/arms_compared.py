@@ -180,8 +180,28 @@ def _halve(ends: Interval) -> float:
     return (ends[1] - ends[0]) / 2
 
 
-def explain(found: Comparison) -> list[str]:
-    """Return sentences that say why the verdict is what it is."""
+def say_headline(found: Comparison, symbols: Symbols = UNICODE) -> str:
+    """Say the verdict in a sentence."""
+    size = f"{abs(found.difference):.{count_places(found)}f}{unit_of(found)}"
+    if found.is_number:
+        first, word = ("A", "above") if found.difference > 0 else ("B", "above")
+    else:
+        first, word = "A" if (found.difference > 0) == (found.measure == "accuracy") else "B", "better than"
+    apart = f"{first} is {word} {'B' if first == 'A' else 'A'} by {size}"
+    match found.verdict:
+        case "real and worth having":
+            return f"Real and worth having: {apart}"
+        case "real, smaller than the margin":
+            return f"Real, smaller than the margin: {apart}"
+        case "no difference that matters":
+            margin = f"{symbols.plus_minus} {found.margin:g}{unit_of(found)}"
+            return f"No difference that matters: A - B lies within {margin}"
+        case "undecided":
+            return "Undecided: A and B are not told apart"
+
+
+def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
+    """Return sentences that say why the verdict is what it is; `ask` is what takes a margin."""
     if found.ci_test_set is None:
         return ["One replica shows no spread."]
     where = "while looking" if found.sequential else "on this test set"
@@ -189,7 +209,7 @@ def explain(found: Comparison) -> list[str]:
     if found.sequential:
         said = ["The replicas were trained until this was decided.", *said]
     if found.verdict == "undecided" and found.margin is None:
-        said = [f"The interval {where} holds 0. --margin X says what difference would matter."]
+        said = [f"The interval {where} holds 0. {ask} says what difference would matter."]
     if found.verdict == "undecided" and found.replicas_needed is not None and not found.sequential:
         more = max(0, found.replicas_needed - min(found.n))
         unit = f"{found.margin:g}{unit_of(found)}"

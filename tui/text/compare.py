@@ -1,4 +1,7 @@
-"""Two arms side by side: what differs between them, with intervals."""
+"""Two arms side by side: how much each scatters and how alike its replicas are, with intervals of what differs.
+
+Means are left out: `engine.metrics` compares them replica by replica.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from engine.catalog.measure_declaration import CONFIDENCE
 from engine.study.metrics_record import ArmMeasures, Interval
 from tui.text.differences import divide, find_side, subtract, unbias
 from tui.text.format import UNICODE, Symbols, format_number
-from tui.text.tables import make_columns
+from tui.text.tables import Column, make_columns
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class Difference:
 
 
 def compare_arms(one: ArmMeasures, other: ArmMeasures, symbols: Symbols = UNICODE) -> list[Difference]:
-    """Return the differences of two arms in every measure of the table, first less second, and the ratios of SDs.
+    """Return the differences of two arms in the measures of the table that are no means, and the ratios of SDs.
 
     Arms are taken as independent. An arm that shares runs or seeds with the other makes these intervals wider than
     they need be, not narrower, where the two correlate positively.
     """
     found: list[Difference] = []
-    for column in make_columns(symbols, text=one.text and other.text):
+    for column in pick_compared(one, other, symbols):
         estimates = [arm.find(column.measure.key) for arm in (one, other)]
         a, b = (estimate.value for estimate in estimates)
         first, second = (find_side(estimate, arm.n) for estimate, arm in zip(estimates, (one, other), strict=True))
@@ -54,6 +57,12 @@ def compare_arms(one: ArmMeasures, other: ArmMeasures, symbols: Symbols = UNICOD
             interval = None if first is None or second is None else subtract(first, second)
         found.append(Difference(f"{column.title}, {column.unit}", a, b, is_ratio, difference, interval))
     return found
+
+
+def pick_compared(one: ArmMeasures, other: ArmMeasures, symbols: Symbols = UNICODE) -> list[Column]:
+    """Return the columns of the table that two arms are compared in: those that are no means."""
+    columns = make_columns(symbols, text=one.text and other.text)
+    return [column for column in columns if column.measure.statistic != "mean"]
 
 
 def format_differences(differences: list[Difference], symbols: Symbols = UNICODE) -> list[str]:

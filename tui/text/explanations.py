@@ -20,6 +20,39 @@ LETTERS = (
 )
 
 
+COMPARISON = {
+    "this test set": "Where the mean difference of ever more replicas would end on these very examples. Student's t of "
+    "the differences where replica r of both arms was trained with the same seeds, else Welch's.",
+    "new examples too": "Where it would end on other test examples of the same kind as well: the variance of replicas "
+    "and that of examples, less what both hold.",
+    "while looking": "For whoever looks after every pair of replicas and stops when the answer is there: it holds at "
+    "all looks together, is wider, and says nothing before the fifth pair.",
+    "P(A better than B)": "How often a replica of A beats one of B; equal ones count half.",
+    "margin": "The smallest difference that would matter to you. With it the verdict can say that a difference is too "
+    "small, or that there is none that matters, and how many replicas would tell.",
+    "best of R seeds": "What the best of R trainings is expected to be: above the mean by choice alone, and no promise "
+    "for the next training (Picard, 2021).",
+    "twice the replicas": "Half the widths of the intervals with twice as many replicas, and twice as many test "
+    "examples, as far as the variances at hand tell.",
+    "p": "Of a difference as large as this, or larger, where there is none; for all listed measures at once (Holm).",
+    "disagreement": "On how many examples a replica of A and one of B, of other seeds, predict different classes; "
+    "beyond their own is what is above the mean of both arms' own disagreement.",
+    "verdict": "Real where the interval on this test set leaves 0 out; worth having where the difference is at least "
+    "the margin, or without one where one arm may win more than three of four times.",
+}
+"""What stands in a comparison of two arms → what it is."""
+
+
+def explain_comparison() -> RenderableType:
+    """Explain what stands in a comparison of two arms."""
+    table = Table.grid(padding=(0, 2, 1, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, said in COMPARISON.items():
+        table.add_row(name, Text(said))
+    return table
+
+
 def group_shown_measures(*, text: bool) -> dict[str, tuple[Measure, ...]]:
     """Return every measure that results of images or language models show, once, by where they show it."""
     table = list_columns("table", text=text)

@@ -147,7 +147,7 @@ class _Frame:
             lines.append(ForestLine((head, *cells), arm.name))
             below = self._draw_below(arm, columns, axes)
             lines += [*below, *[ForestLine(())] * (self.rows - 1 - len(below))]
-        bottoms = [_draw_axis(axis, self.axis_room, self.symbols) for axis in axes]
+        bottoms = [draw_axis(axis, self.axis_room, self.symbols) for axis in axes]
         for line in range(2):
             parts = [Piece(self._pad(bottom[line])) for bottom in bottoms]
             lines.append(ForestLine((Piece(" " * self.name), *parts)))
@@ -205,8 +205,8 @@ def _read_published(row: PublishedRow, column: Column) -> Estimate:
     return Estimate(value, interval=None if value is None or not error else (value - 2 * error, value + 2 * error))
 
 
-def _draw_axis(axis: Axis | None, room: int, symbols: Symbols) -> tuple[str, str]:
-    """Draw an axis and its numbers, as many as stand apart."""
+def draw_axis(axis: Axis | None, room: int, symbols: Symbols) -> tuple[str, str]:
+    """Draw an axis and its numbers, as many as stand apart; nothing where there is none."""
     if axis is None:
         return "", ""
     corner, tick, line = symbols.axis

@@ -311,7 +311,8 @@ def entry(**changes: Any) -> ArmMeasures:
 def test_differences_have_intervals_and_marks() -> None:
     smaller = entry(accuracy_sd=0.2, accuracy_sd_ci=[0.15, 0.31], disagreement=2.9, disagreement_ci=[2.7, 3.1])
     found = {d.title.partition(",")[0]: d for d in compare_arms(entry(), smaller)}
-    spread, disagreement, accuracy = found["accuracy SD"], found["disagreement"], found["accuracy"]
+    spread, disagreement = found["accuracy SD"], found["disagreement"]
+    assert "accuracy" not in found, "means are compared replica by replica"
     assert spread.is_ratio
     assert spread.difference == pytest.approx(2.5)
     assert spread.interval is not None
@@ -321,7 +322,6 @@ def test_differences_have_intervals_and_marks() -> None:
     half = 0.2 * 2**0.5 * float(stats.t.ppf(0.975, 38) / stats.t.ppf(0.975, 19))
     assert disagreement.interval == pytest.approx((0.1 - half, 0.1 + half))
     assert not disagreement.is_seen
-    assert accuracy.interval == pytest.approx((-half, half))
     assert found["correlation"].difference is None
     lines = format_differences(compare_arms(entry(), smaller))
     line = next(line for line in lines if "accuracy SD" in line)
@@ -337,12 +337,12 @@ def test_arm_without_spread_has_no_ratio() -> None:
     assert format_differences([spread])[1].split()[-6:] == ["0.500", "0", "no", "spread", "in", "one"]
 
 
-@pytest.mark.parametrize(("known", "chance"), [({}, "3 measures compared at once"), ({"accuracy_mean": None}, "2 ")])
+@pytest.mark.parametrize(("known", "chance"), [({}, "2 measures compared at once"), ({"accuracy_sd": None}, "1 ")])
 def test_footnote_counts_the_measures_that_were_compared(known: dict[str, Any], chance: str) -> None:
-    """Accuracy, its SD and disagreement have intervals here: 1 − 0.95³ = 14 %, and 1 − 0.95² = 10 % of two."""
+    """Accuracy SD and disagreement have intervals here: 1 − 0.95² = 10 %, and 5 % of one."""
     note = format_differences(compare_arms(entry(**known), entry(**known)))[-1]
     assert chance in note
-    assert ("10 %" if known else "14 %") in note
+    assert ("about 5 %" if known else "10 %") in note
 
 
 def test_protocols_are_found_once_and_faulty_ones_are_listed(tmp_path: Path) -> None:

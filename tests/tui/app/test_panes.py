@@ -119,7 +119,7 @@ async def test_start_counts_in_words_and_names_the_store_without_detours(make_ap
     [
         ("tui.app.screens.dialogs.read_quietly", ("enter", "enter", "enter")),
         ("tui.app.screens.results_compare.list_candidates", ("r", "c")),
-        ("tui.app.screens.results_compare.read_contender", ("r", "c")),
+        ("tui.app.screens.compare_data.compare_pair", ("r", "c")),
         ("tui.app.screens.results_origin.read_origin", ("r", "9")),
         ("tui.app.screens.draft.judge", ("escape", "j", "j", "enter")),
     ],
@@ -130,7 +130,9 @@ async def test_files_are_read_beside_the_event_loop(
     module, _, name = read.rpartition(".")
     original = getattr(importlib.import_module(module), name)
     threads: list[threading.Thread] = []
-    monkeypatch.setattr(read, lambda *given: threads.append(threading.current_thread()) or original(*given))
+    monkeypatch.setattr(
+        read, lambda *given, **named: threads.append(threading.current_thread()) or original(*given, **named)
+    )
     app = make_app(opened=write_study(store / "s").folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -15,6 +15,7 @@ from engine.tuning.choice import Decided
 from tests.helpers.screens import screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
+from tui.app.screens.start import StartScreen
 
 Make = Callable[..., NondetApp]
 
@@ -54,8 +55,33 @@ async def test_comparison_takes_four_keys_at_most(make_app: Make, store: Path) -
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settle(pilot)
-        assert await walk(pilot, "t 8 j") <= 4
+        assert await walk(pilot, "c") <= 4
+        assert "Real and worth having: A is better than B by 0.60 % points" in screen_text(app)
+        await walk(pilot, "escape t")
+        assert await walk(pilot, "c tab j") <= 3, "from the results too, with another arm"
         shown = screen_text(app)
-        assert "What differs" in shown
-        assert "not told apart" in shown
-        assert "±" not in shown.splitlines()[0]
+        assert "Is A better than B?" in shown
+        assert "├" in shown, "as a picture"
+
+
+async def test_two_studies_are_compared_in_four_keys(make_app: Make, store: Path) -> None:
+    for name in ("alpha", "beta"):
+        write_study(store / name, done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        start = app.screen
+        assert isinstance(start, StartScreen)
+        marked, other = [study.paths.name for study in start.studies.values()]
+        assert await walk(pilot, "space j c") <= 4
+        shown = screen_text(app)
+        assert shown.splitlines()[0].split()[0] == marked, "the first is the one that was marked"
+        names = [
+            next(line for line in shown.splitlines() if line[1:3] == f"{letter} ").partition(study)[0].split()[2:]
+            for letter, study in (("A", f"{marked}, n = "), ("B", f"{other}, n = "))
+        ]
+        assert names[0] == names[1] != [], "arms of one name"
+        await walk(pilot, "escape")
+        assert sum(line.startswith("│> ") for line in screen_text(app).splitlines()) == 1
+        await walk(pilot, "k space")
+        assert "│> " not in screen_text(app), "marked again, it is not"

@@ -67,7 +67,7 @@ def test_page_holds_every_difference_and_marks_those_that_are_seen(kept: StudyDa
     assert [next(cells).text for cells in seen] == [d.title for d in found if d.is_seen]
     assert next(page.find_all("h1")).text.replace("\n", " ") == "●Init beside ▲Late shuffling"
     assert "train.lr 1 and 2" in [one.text for one in page.find_all("li")]
-    assert len(list(page.find_all("svg", marked="picture"))) == len(found) + 4
+    assert len(list(page.find_all("svg", marked="picture"))) == len(found) + 5, "means have a picture too"
 
 
 def test_arms_of_one_name_are_paired_and_counted(kept: StudyData) -> None:

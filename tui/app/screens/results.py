@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual import events, getters, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.reactive import var
 from textual.screen import Screen
@@ -42,11 +42,11 @@ from tui.app.screens.results_data import (
     describe_waiting,
     gather,
 )
+from tui.app.screens.results_keys import COMPARISON_COPIES, COPIES, GROUPS, KEYS, WHERE
 from tui.app.screens.results_origin import OriginPane
 from tui.app.screens.results_pairs import PairsPage
 from tui.app.screens.results_panes import (
     FRAMED_COLUMNS,
-    TABS,
     AnswerList,
     CellReadout,
     Evidence,
@@ -64,7 +64,7 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
-from tui.text.explanations import explain_measure, list_measures, make_explanations
+from tui.text.explanations import explain_comparison, explain_measure, list_measures, make_explanations
 from tui.text.report import FORMATS
 
 WIDE_COLUMNS = 170
@@ -72,16 +72,6 @@ WIDE_COLUMNS = 170
 
 LOW_ROWS = 34
 """Rows below which a page has one picture."""
-
-COPIES = {
-    "cell": "the figure under the cursor",
-    "row": "its row, in cells with tabs between them",
-    "markdown": "the table as Markdown",
-    "latex": "the table as LaTeX",
-    "csv": "every number of every arm as CSV",
-    "json": "metrics.json",
-}
-"""What can be copied."""
 
 
 class ResultsScreen(Screen[None]):
@@ -116,42 +106,29 @@ class ResultsScreen(Screen[None]):
     """The first figure over time that is shown."""
     linear: var[bool] = var(False)
     """Whether figures over time have no logarithmic axis."""
+    against: var[StudyPaths | None] = var(None)
+    """The study whose arm is compared with one of this one; None where both are of this one."""
     diagnosed: var[bool] = var(False)
     """Whether the table shows what a spread is made of instead of the measures."""
     small: var[bool] = var(False, toggle_class="-small")
     low: var[bool] = var(False, toggle_class="-low")
     wide: var[bool] = var(False, toggle_class="-wide")
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "app.pop_screen", "Back"),
-        *(Binding(str(n), f"page('{tab.page}')", tab.title, show=False) for n, tab in enumerate(TABS, start=1)),
-        Binding("e", "explain", "Explain"),
-        Binding("y", "choose_copy", "Copy"),
-        Binding("x", "export", "Export"),
-        Binding("s", "sort", "Sort"),
-        Binding("c", "page('compare')", "Compare"),
-        Binding("d", "diagnose", "Diagnostics"),
-        Binding("p", "published", "Published"),
-        Binding("f", "figure", "Figure"),
-        Binding("m", "monitor", "Monitor"),
-        Binding("N", "note", "Note, tags"),
-        Binding("L", "linear", "Log-y", show=False),
-        Binding("Y", "copy('markdown')", "Copy the table", show=False),
-        Binding("E", "explain_all", "Explain all measures", show=False),
-        Binding("R", "refresh", "Measure again", show=False),
-    ]
-
-    KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "Tabs": ("page", "pop_screen", "monitor"),
-        "What is shown": ("explain", "explain_all", "sort", "diagnose", "published", "figure", "linear", "refresh"),
-        "To keep": ("choose_copy", "copy", "export", "note"),
-    }
-    """How help lists the keys."""
+    BINDINGS: ClassVar[list[BindingType]] = list(KEYS)
+    KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = GROUPS
 
     def __init__(self, paths: StudyPaths, options: Options) -> None:
         """Take the study; nothing of it is read yet."""
         super().__init__()
         self.paths, self.options = paths, options
+
+    def open_comparison(self, against: StudyPaths | None) -> None:
+        """Show the tab that compares two arms: of this study, or one of it and one of another study."""
+        if self.is_mounted:
+            self.against, self.page = against, "compare"
+        else:
+            self.set_reactive(ResultsScreen.against, against)
+            self.set_reactive(ResultsScreen.page, "compare")
 
     def compose(self) -> ComposeResult:
         """Lay out heading, tabs, their pages and keys."""
@@ -179,7 +156,7 @@ class ResultsScreen(Screen[None]):
             with Vertical(id="examplespage"):
                 yield MeasureTable(symbols, "disputes", name_id="disputestable").data_bind(cls.measured, order=cls.sort)
                 yield Examples(symbols).data_bind(cls.measured, cls.sort)
-            yield ComparePage(self.paths, self.options.store, symbols).data_bind(cls.measured)
+            yield ComparePage(self.paths, self.options).data_bind(cls.measured, cls.page, cls.against)
             yield OriginPane(self.paths).data_bind(cls.measured, cls.page)
         yield Keys()
 
@@ -311,12 +288,7 @@ class ResultsScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer keys on the tabs where they do something."""
-        pages = {
-            "diagnose": ("table",), "figure": ("time",), "linear": ("time",),
-            "published": ("answer", "table", "intervals"),
-            "sort": ("table", "intervals", "layers", "examples"),
-        }  # fmt: skip
-        return action not in pages or self.page in pages[action]
+        return action not in WHERE or self.page in WHERE[action]
 
     def action_published(self) -> None:
         """Show published figures beside the measured ones, or leave them out."""
@@ -351,7 +323,10 @@ class ResultsScreen(Screen[None]):
         self.linear = not self.linear
 
     def action_explain(self) -> None:
-        """Explain the measure that the cursor is on; all of them where it is on none."""
+        """Explain the measure that the cursor is on, or what stands on the tab; all measures where it is on none."""
+        if self.page == "compare":
+            self.app.push_screen(Card([explain_comparison()]))
+            return
         measure = self.measure
         if self.page == "answer" and self.measured is not None and self.measured.answers:
             key = self.measured.answers[min(self.answer, len(self.measured.answers) - 1)].measure
@@ -372,14 +347,18 @@ class ResultsScreen(Screen[None]):
             if kind is not None:
                 self.action_copy(kind)
 
-        self.app.push_screen(Choose("Copy", list(COPIES.items())), chosen)
+        compared = COMPARISON_COPIES if self.page == "compare" else {}
+        self.app.push_screen(Choose("Copy", list((compared | COPIES).items())), chosen)
 
     def action_copy(self, kind: str) -> None:
         """Copy the figure or the row under the cursor, or the table."""
         if self.measured is None:
             return
         table = self.query_one("#measures", MeasureTable)
-        if kind == "cell":
+        if kind in COMPARISON_COPIES:
+            lines, command = self.query_one(ComparePage).describe() or ("", "")
+            text = lines if kind == "comparison" else command
+        elif kind == "cell":
             text = table.find_cell()
         elif kind == "row":
             row = table.find_row()

@@ -1,10 +1,12 @@
-"""The tab that sets two arms against each other: of one study or of two, found by letters in order."""
+"""The tab that says whether one arm is better than another: of one study or of two, found by letters in order.
+
+Another process compares them; while it does, the page says so, and only the latest question is asked after it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -13,91 +15,37 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.fuzzy import Matcher
-from textual.message import Message
 from textual.reactive import var
 from textual.widgets import Input
 
-from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.study.metrics_record import find_metrics
-from engine.study.paths import StudyPaths, iterate_studies
-from engine.study.records import find_record
-from engine.study.run_records import ResultRecord, read_recipe
-from engine.study.study_plan import read_plan
+from engine.study.comparison_record import Comparison
+from engine.study.paths import StudyPaths
+from tui.app.options import Options
 from tui.app.schemes import arm_style
+from tui.app.screens.compare_data import (
+    Candidate,
+    CandidatesListed,
+    Question,
+    QuestionAnswered,
+    Shown,
+    answer,
+    begin_margin,
+    list_candidates,
+    step_margin,
+)
+from tui.app.screens.compare_lines import make_comparison
+from tui.app.screens.dialogs import Prompt
 from tui.app.screens.results_data import ShownMeasures
-from tui.app.widgets.lines import Line, LinesView, wrap_lines
+from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane
+from tui.app.widgets.titles import set_border_title
+from tui.text.arms_compared import describe_pair, unit_of
 from tui.text.format import Symbols, mark_arm
 from tui.text.tables import arm_name
-from tui.text.versus import LEAST_PICTURE, Contender, Row, compare_measures, describe_versus
 
-TITLE, VALUE, FIGURES, VERDICT = 22, 18, 28, 19
-"""Columns of a measure's name, of a figure, of a difference with its interval, and of what is said of it."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An arm that can be compared."""
-
-    paths: StudyPaths
-    number: int
-    """Its place in its study's plan."""
-    contender: Contender
-
-    @property
-    def label(self) -> str:
-        """The name in the lists."""
-        return f"{arm_name(self.contender.arm)}  {printable(self.paths.name)}, n = {self.contender.arm.n}"
-
-
-@dataclass
-class CandidatesListed(Message):
-    """Brings the measured arms of all studies, those of the study that is open first."""
-
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass
-class PairRead(Message):
-    """Brings two arms with the recipes and the accuracies of their replicas."""
-
-    first: Contender
-    second: Contender
-
-
-def list_candidates(first: StudyPaths, store: Path) -> tuple[Candidate, ...]:
-    """Return every arm of a store with two measured replicas or more, those of one study first.
-
-    Args:
-        first: The study that comes first; it need not be in the store.
-        store: Folder of all studies.
-    """
-    folders = [first, *(paths for paths in iterate_studies(store) if paths.folder != first.folder)]
-    found: list[Candidate] = []
-    for paths in folders:
-        metrics = find_metrics(paths.metrics)
-        for number, arm in enumerate(() if metrics is None else metrics.arms):
-            if arm.n > 1:
-                found.append(Candidate(paths, number, Contender(paths.name, arm)))
-    return tuple(found)
-
-
-def read_contender(candidate: Candidate) -> Contender:
-    """Read an arm's recipe and the accuracies of its replicas, as far as they can be read."""
-    contender, recipe = candidate.contender, None
-    try:
-        plan = read_plan(candidate.paths)
-        runs = next((arm.runs for arm in plan.arms if arm.name == contender.arm.name), ())
-        recipe = read_recipe(candidate.paths.run(runs[0]), runs[0]) if runs else None
-    except NondetError:
-        recipe = None  # figures are compared all the same
-    results = [find_record(candidate.paths.run(run).result, ResultRecord) for run in contender.arm.runs_used]
-    alone = contender.arm.ensemble_size == 1
-    known = [one.test_accuracy for one in results if one is not None]
-    accuracies = tuple(accuracy for accuracy in known if accuracy is not None) if alone else ()
-    return Contender(contender.study, contender.arm, recipe, accuracies)
+ASKED = "Is A better than B?"
 
 
 class Picker(LinesPane):
@@ -119,96 +67,90 @@ class Picker(LinesPane):
         scores = {n: matcher.match(one.label) if matcher else 1.0 for n, one in enumerate(self.candidates)}
         places = sorted((n for n, score in scores.items() if score > 0), key=lambda n: -scores[n])
         lines: list[Line] = []
-        for place in places:
-            one = self.candidates[place]
+        for one in (self.candidates[place] for place in places):
             text = Text(f"{mark_arm(one.number, self.symbols)} ", arm_style(one.number, self.app.theme), no_wrap=True)
-            text.append(arm_name(one.contender.arm))
-            text.append(one.label[len(arm_name(one.contender.arm)) :], "not bold dim")
-            lines.append(Line(text, str(place)))
+            text.append(arm_name(one.arm))
+            text.append(one.label[len(arm_name(one.arm)) :], "not bold dim")
+            lines.append(Line(text, one.key))
         return lines or [Line(Text(f"no arm like {self.needle}" if self.needle else "no measured arm", "dim"))]
 
 
 class Verdict(LinesPane):
-    """Shows what differs between two arms."""
+    """Says whether one arm is better, and shows what that rests on."""
 
-    SHOWS = ("pair",)
-    pair: var[PairRead | None] = var(None)
+    SHOWS = ("shown", "comparing")
+    shown: var[Shown | None] = var(None)
+    comparing: var[bool] = var(False)
 
     def __init__(self, symbols: Symbols) -> None:
         """Take what can be shown."""
-        super().__init__(name_id="verdict", classes="box", cursor=False)
+        super().__init__(name_id="judged", classes="box", cursor=False)
         self.symbols = symbols
-        self.border_title = "What differs"
 
     def make_lines(self, width: int) -> Sequence[Line]:
-        """Make a row per measure, then what a reader has to know."""
-        if self.pair is None or width < 1:
-            return wrap_lines("Choose two arms: the cursor of each list is the choice.", max(width, 1))
-        one, other = self.pair.first, self.pair.second
-        rest = width - TITLE - 2 * VALUE - FIGURES - VERDICT - 5
-        wide = rest >= LEAST_PICTURE
-        rows = compare_measures(one, other, rest if wide else width - FIGURES - VERDICT - 4, self.symbols)
-        lines = [_draw_wide(row) for row in rows] if wide else [line for row in rows for line in _draw_narrow(row)]
-        if wide:
-            heads = f"{'':{TITLE}} {'first':>{VALUE}} {'second':>{VALUE}} {'difference or ratio':>{FIGURES}}"
-            lines = [Line(Text(heads, "bold")), *lines]
-        said = describe_versus(one, other, rows)
-        return [*lines, Line(Text("")), *(part for text in said for part in wrap_lines(text, width, indent="  "))]
-
-
-def _draw_wide(row: Row) -> Line:
-    """Return a measure in one line."""
-    figures = f"{row.title:{TITLE}} {row.one:>{VALUE}} {row.other:>{VALUE}} {row.difference:>{FIGURES}} "
-    style = "bold" if row.is_seen else ""
-    return Line(
-        Text.assemble((figures, style), (row.picture, style), (f" {row.verdict}", style or "dim"), no_wrap=True)
-    )
-
-
-def _draw_narrow(row: Row) -> list[Line]:
-    """Return a measure in two lines."""
-    style = "bold" if row.is_seen else ""
-    second = f"  {row.picture} {row.difference:{FIGURES}} {row.verdict}"
-    return [Line(Text(f"{row.title}: {row.one} and {row.other}", style)), Line(Text(second, style, no_wrap=True))]
+        """Make the verdict, the intervals and the rest."""
+        set_border_title(self, f"{ASKED} comparing {self.symbols.ellipsis}" if self.comparing else ASKED)
+        return make_comparison(self.shown, width, self.app.theme, self.symbols)
 
 
 class ComparePage(Vertical):
-    """Lets two arms be chosen, and shows what differs between them."""
+    """Lets two arms be chosen, and says whether one is better than the other."""
 
     app = getters.app(app_class)
 
     measured: var[ShownMeasures | None] = var(None)
+    page: var[str] = var("")
+    against: var[StudyPaths | None] = var(None)
+    """The study whose arm the second list begins at; None for this one."""
     candidates: var[tuple[Candidate, ...]] = var(())
-    pair: var[PairRead | None] = var(None)
+    shown: var[Shown | None] = var(None)
+    comparing: var[bool] = var(False)
+    measure: var[str | None] = var(None)
+    """What the verdict is about; None for the first that both have."""
+    margin: var[float | None] = var(None)
+    """The smallest difference worth having, in its unit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("tab", "app.focus_next", "Next list"),
+        Binding("w", "margin", "Worth having"),
+        Binding("plus,equals_sign", "step(True)", "Margin", key_display="+ -"),
+        Binding("minus", "step(False)", "Smaller margin", show=False),
+        Binding("n", "measure", "Next measure"),
+        Binding("S", "swap", "Swap A and B", show=False),
     ]
 
-    def __init__(self, paths: StudyPaths, store: Path, symbols: Symbols) -> None:
-        """Take the study that comes first, the folder of all studies, and what can be shown."""
+    def __init__(self, paths: StudyPaths, options: Options) -> None:
+        """Take the study that comes first, and the app's options."""
         super().__init__(id="comparepage")
-        self.paths, self.store, self.symbols = paths, store, symbols
+        self.paths, self.store, self.symbols = paths, options.store, options.symbols
         self.filtered = 0
+        self.known: dict[tuple[object, ...], Shown] = {}
+        """Answers by the key of their question."""
 
     def compose(self) -> ComposeResult:
         """Lay out filter, lists and result."""
         cls = ComparePage
         yield Input(placeholder="letters of an arm or a study", id="armfilter")
         with Horizontal(id="pickers"):
-            yield Picker(self.symbols, "First", name_id="first").data_bind(cls.candidates)
-            yield Picker(self.symbols, "Second", name_id="second").data_bind(cls.candidates)
-        yield Verdict(self.symbols).data_bind(cls.pair)
+            yield Picker(self.symbols, "A", name_id="first").data_bind(cls.candidates)
+            yield Picker(self.symbols, "B", name_id="second").data_bind(cls.candidates)
+        yield Verdict(self.symbols).data_bind(cls.shown, cls.comparing)
 
     def on_mount(self) -> None:
         """Hide the filter until it is asked for."""
         self.query_one("#armfilter", Input).display = False
 
+    # Two arms --------------------------------------------------------------------------------------------------
+
     def watch_measured(self) -> None:
         """List the arms again, since one may have more replicas."""
         if self.measured is not None:
             self._list()
+
+    def watch_page(self) -> None:
+        """Compare when the tab is opened."""
+        self.compare()
 
     @work(thread=True, exclusive=True, group="candidates")
     def _list(self) -> None:
@@ -219,34 +161,134 @@ class ComparePage(Vertical):
         """Show the arms; at first those are chosen that the study's first sentence is about."""
         first = not self.candidates
         self.candidates = event.candidates
-        if first and event.candidates and self.measured is not None:
-            names = [one.contender.arm.name for one in event.candidates]
-            wanted = [name for answer in self.measured.answers[:1] for name in answer.arms if name in names]
-            for picker, place in zip(self.query(Picker), (0, 1), strict=True):
-                chosen = names.index(wanted[place]) if place < len(wanted) else min(place, len(names) - 1)
-                picker.move_to(str(chosen))
+        if first:
+            self.choose_first()
         self.compare()
+
+    def watch_against(self) -> None:
+        """Begin with an arm of this study, and one of another."""
+        self.choose_first()
+        self.compare()
+
+    def choose_first(self) -> None:
+        """Choose the arms that the study's first sentence is about, or one of each study, of one name if there is."""
+        own = [one for one in self.candidates if one.paths.folder == self.paths.folder]
+        if not own or self.measured is None:
+            return
+        said = [name for answer in self.measured.answers[:1] for name in answer.arms]
+        wanted = [one for name in said for one in own if one.arm.name == name]
+        a = wanted[0] if wanted else own[0]
+        others = [one for one in own if one is not a] or [one for one in self.candidates if one is not a] or own
+        b = wanted[1] if len(wanted) > 1 else others[0]
+        if self.against is not None:
+            there = [one for one in self.candidates if one.paths.folder == self.against.folder] or [b]
+            b = next((one for one in there if one.arm.name == a.arm.name), there[0])
+        for name, one in (("#first", a), ("#second", b)):
+            self.query_one(name, Picker).move_to(one.key)
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Compare what the cursors are on now."""
         event.stop()
         self.compare()
 
+    @property
+    def question(self) -> Question | None:
+        """The question that is asked now; None before two arms are chosen."""
+        places = {one.key: one for one in self.candidates}
+        found = [places.get(picker.key or "") for picker in self.query(Picker)]
+        first, second = found if len(found) == 2 else (None, None)
+        return None if first is None or second is None else Question(first, second, self.measure, self.margin)
+
     def compare(self) -> None:
-        """Compare the two arms under the cursors, once more of them is read."""
-        keys = [picker.key for picker in self.query(Picker)]
-        if None not in keys:
-            first, second = (self.candidates[int(key or 0)] for key in keys)
-            self._read(first, second)
+        """Show the answer for the two arms under the cursors; have it looked for where it is not known."""
+        question = self.question
+        if question is None or self.page != "compare":
+            return
+        known = self.known.get(question.key)
+        if known is not None:
+            self.shown = known
+            return
+        if self.shown is None or self.shown.question.arms != question.arms or self.shown.fault:
+            self.shown = Shown(question)
+        if not self.comparing:
+            self.comparing = True
+            self._ask(question)
 
-    @work(thread=True, exclusive=True, group="pair", description="read two arms")  # not with all of their figures
-    def _read(self, first: Candidate, second: Candidate) -> None:
-        """Read recipes and accuracies outside the event loop."""
-        self.post_message(PairRead(read_contender(first), read_contender(second)))
+    @work(thread=True, group="pair", description="compare two arms")  # not with all of their figures
+    def _ask(self, question: Question) -> None:
+        """Compare two arms in a process of its own."""
+        self.post_message(QuestionAnswered(answer(question)))
 
-    def on_pair_read(self, event: PairRead) -> None:
-        """Show what differs."""
-        self.pair = event
+    def on_question_answered(self, event: QuestionAnswered) -> None:
+        """Keep the answer; show it, or ask what is wanted by now."""
+        self.comparing = False
+        self.known[event.shown.question.key] = event.shown
+        self.compare()
+
+    # What would matter -----------------------------------------------------------------------------------------
+
+    @property
+    def found(self) -> Comparison | None:
+        """The comparison that is shown."""
+        return None if self.shown is None or self.shown.pair is None else self.shown.pair.found.comparison
+
+    def action_step(self, up: bool) -> None:
+        """Take the next margin, larger or smaller; the first is about as large as half the interval."""
+        found = self.found
+        if found is None or found.ci_test_set is None:
+            return
+        half = (found.ci_test_set[1] - found.ci_test_set[0]) / 2
+        self.margin = begin_margin(half) if self.margin is None else step_margin(self.margin, up=up)
+        self.compare()
+
+    def action_margin(self) -> None:
+        """Ask for the smallest difference worth having."""
+        found = self.found
+        unit = "" if found is None else f", in{unit_of(found) or ' the unit of ' + printable(found.measure)}"
+
+        def check(text: str) -> str | None:
+            return None if not text.strip() or read_margin(text) is not None else "a number above 0; nothing for none"
+
+        def take(text: str | None) -> None:
+            if text is not None:
+                self.margin = read_margin(text)
+                self.compare()
+
+        value = "" if self.margin is None else f"{self.margin:g}"
+        self.app.push_screen(
+            Prompt(f"The smallest difference worth having{unit}", value, hint="nothing for none", check=check), take
+        )
+
+    def action_measure(self) -> None:
+        """Judge the next measure that both arms have; a margin has another unit, and is forgotten."""
+        if self.shown is None or self.shown.pair is None:
+            return
+        others = self.shown.pair.found.others
+        if not others:
+            self.notify("these arms have no other measure")
+            return
+        self.measure, self.margin = others[0].measure, None
+        self.compare()
+
+    def action_swap(self) -> None:
+        """Let A and B change places."""
+        first, second = self.query_one("#first", Picker), self.query_one("#second", Picker)
+        keys = first.key, second.key
+        first.move_to(keys[1] or "")
+        second.move_to(keys[0] or "")
+
+    def describe(self) -> tuple[str, str] | None:
+        """Return the comparison as `nondet-tui compare` prints it, and that command; None where there is none."""
+        if self.shown is None or self.shown.pair is None:
+            return None
+        pair, question = self.shown.pair, self.shown.question
+        sides = " ".join(
+            "'" + f"{one.paths.folder}:{one.arm.name}".replace("'", "'\\''") + "'"
+            for one in (question.first, question.second)
+        )
+        measure = "" if question.measure is None else f" --measure '{question.measure}'"
+        margin = "" if question.margin is None else f" --margin {question.margin:g}"
+        return "\n".join(describe_pair(pair)), f"nondet-tui compare {sides}{measure}{margin}"
 
     # The filter ----------------------------------------------------------------------------------------------------
 
@@ -281,3 +323,12 @@ class ComparePage(Vertical):
         field = self.query_one("#armfilter", Input)
         field.display = False
         self._find_picker().focus()
+
+
+def read_margin(text: str) -> float | None:
+    """Return the margin that was typed; None where it is no number above 0."""
+    try:
+        margin = float(text)
+    except ValueError:
+        return None
+    return margin if math.isfinite(margin) and margin > 0 else None

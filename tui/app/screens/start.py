@@ -23,7 +23,16 @@ from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.asking import ask_to_stop
 from tui.app.listed_files import GROUP_NOTES, ProtocolFile, find_protocols
-from tui.app.messages import ContinueStudy, CopyText, OpenBuilder, OpenMonitor, OpenResults, PlayTour, RunProtocol
+from tui.app.messages import (
+    ContinueStudy,
+    CopyText,
+    OpenBuilder,
+    OpenComparison,
+    OpenMonitor,
+    OpenResults,
+    PlayTour,
+    RunProtocol,
+)
 from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.screens.choosing import Choose
@@ -76,6 +85,8 @@ class StartScreen(Screen[None]):
     """What is filtered for."""
     folded: var[frozenset[str]] = var(frozenset[str]())
     """Groups of protocols of which only the heading is shown."""
+    marked: var[str] = var("")
+    """Key of the study that another one is to be compared with; empty for none."""
     preview: var[Preview | str | None] = var(None)
     """What is said of the line under the cursor; None while that is being read."""
     small: var[bool] = var(False, toggle_class="-small")
@@ -87,6 +98,8 @@ class StartScreen(Screen[None]):
         Binding("n", "new", "New"),
         Binding("r", "run", "Run"),
         Binding("t", "results", "Results"),
+        Binding("c", "compare", "Is B better?"),
+        Binding("space", "mark", "Mark for c", show=False),
         Binding("C", "run", "Continue", show=False),
         Binding("x", "cancel", "Cancel"),
         Binding("d", "delete", "Delete"),
@@ -104,7 +117,7 @@ class StartScreen(Screen[None]):
     ]
 
     KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "What is under the cursor": ("run", "results", "cancel", "delete", "note", "copy_path"),
+        "What is under the cursor": ("run", "results", "compare", "mark", "cancel", "delete", "note", "copy_path"),
         "List and panes": ("new", "begin", "filter", "clear", "preview", "pane_at", "quit"),
     }
     """How help lists the keys."""
@@ -125,7 +138,7 @@ class StartScreen(Screen[None]):
         yield Input(placeholder="filter: name, state, description or #tag", id="filter")
         with Horizontal():
             yield ChoiceList(name_id="list", classes="box").data_bind(
-                StartScreen.listing, StartScreen.needle, StartScreen.folded
+                StartScreen.listing, StartScreen.needle, StartScreen.folded, StartScreen.marked
             )
             yield PreviewPane(name_id="preview", classes="box", cursor=False).data_bind(StartScreen.preview)
         yield Keys()
@@ -291,6 +304,23 @@ class StartScreen(Screen[None]):
         """Show the measures of the study under the cursor."""
         if (paths := self.chosen_study) is not None:
             self.post_message(OpenResults(paths))
+
+    def action_mark(self) -> None:
+        """Mark the study under the cursor, so that another one is compared with it; take the mark away again."""
+        if (paths := self.chosen_study) is not None:
+            self.marked = "" if self.marked == self.key else self.key
+            if self.marked:
+                self.notify(f"marked: c on another study compares it with {printable(paths.name)}", markup=False)
+
+    def action_compare(self) -> None:
+        """Compare two arms of the study under the cursor, or one of it and one of the study that is marked."""
+        if (paths := self.chosen_study) is None:
+            return
+        marked = self.studies.get(self.marked)
+        if marked is None or marked.paths.folder == paths.folder:
+            self.post_message(OpenComparison(paths))
+        else:
+            self.post_message(OpenComparison(marked.paths, against=paths))
 
     def action_cancel(self) -> None:
         """Stop the study under the cursor."""

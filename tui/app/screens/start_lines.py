@@ -74,6 +74,9 @@ SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
 NAME_WIDTH, LEAST_NAME = 28, 14
 """Columns of a name at most, and what it keeps where there is little room."""
 
+MARKED = "> "
+"""Before the study that another one is to be compared with."""
+
 INDENT = 2
 """Columns before what a group holds."""
 
@@ -109,7 +112,7 @@ class Listing:
         return next((key for key, protocol in self.protocols.items() if protocol.group == "start"), None)
 
 
-def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: int) -> list[Line]:
+def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: int, *, marked: str = "") -> list[Line]:
     """List the studies, then the groups of protocols, as far as they match what is looked for.
 
     Args:
@@ -117,6 +120,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
         needle: Letters that a row must hold in this order, and beginnings of its tags behind #; empty for all.
         folded: The groups of which only the heading is shown, unless something is looked for.
         width: Columns of a line.
+        marked: The key of the study that is marked; empty for none.
     """
     names = [s.paths.name for s in listing.studies.values()] + [p.name for p in listing.protocols.values()]
     name_width = min(NAME_WIDTH, max(map(len, names), default=0))
@@ -124,6 +128,9 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
         key: describe_study(s, name_width, listing.read_at, width=width - INDENT) for key, s in listing.studies.items()
     }
     found_studies = _match(needle, studies, {key: study.tags for key, study in listing.studies.items()})
+    for line in found_studies:
+        if line.key == marked:
+            line.text.plain = f"{MARKED}{line.text.plain[INDENT:]}"
     lines = [Line(Text("Studies", style="bold"))]
     if listing.fault is not None:
         lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
@@ -273,6 +280,6 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
             row.append(" ")
         lines.append(Line(row))
     notes = [f"{printable(arm.name)}: not isolated: {printable(arm.unisolated)}" for arm in arms if arm.unisolated]
-    said = "t shows all measures, Enter the runs"
+    said = "t shows all measures, c compares arms, Enter the runs"
     said = said if bar < LEAST_BAR else f"lines are 95 % intervals; {said}"
     return [*lines, Line(Text("")), *(line for note in (*notes, said) for line in wrap_lines(note, width, indent="  "))]

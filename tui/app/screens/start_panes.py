@@ -44,14 +44,19 @@ class ChoiceList(LinesPane):
     """Lists the studies, then the protocol files, that match a filter."""
 
     BORDER_TITLE = "Studies and protocols"
-    SHOWS = ("listing", "needle", "folded")
+    SHOWS = ("listing", "needle", "folded", "marked")
     listing: var[Listing | None] = var(None)
     needle: var[str] = var("")
     folded: var[frozenset[str]] = var(frozenset[str]())
+    marked: var[str] = var("")
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the last listing."""
-        return () if self.listing is None else make_choices(self.listing, self.needle, self.folded, width)
+        return (
+            ()
+            if self.listing is None
+            else make_choices(self.listing, self.needle, self.folded, width, marked=self.marked)
+        )
 
 
 class PreviewPane(LinesPane):
