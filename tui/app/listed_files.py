@@ -29,6 +29,7 @@ MAX_BYTES = 200_000
 GROUPS = {
     "start": "Start here",
     "yours": "Your protocols",
+    "compare": "Is B better than A? Trained in pairs until that is decided",
     "own": "Your own training: any program that takes a seed",
     "minutes": "Papers in minutes: small networks, data that come along",
     "full": "Papers at full size: downloaded data, GPUs",
@@ -38,6 +39,8 @@ GROUPS = {
 GROUP_NOTES = {
     "start": "A small study that shows what the program measures, from beginning to end.",
     "yours": "The protocols that were opened lately, and those in ./protocols and in this folder.",
+    "compare": "A real difference, one that is too small to matter, and none at all: each trains pairs of replicas "
+    'until its question is answered. Begin with the template "A against B" for a question of your own.',
     "own": "Scripts that know nothing of this program, with a protocol for each: begin with one, or with the template "
     '"my own command". A self-test says first whether a script repeats itself, and whether its seeds do something.',
     "minutes": "Every table and figure of Summers & Dinneen, and a few studies beside it, with small networks on data "
@@ -80,6 +83,7 @@ def find_protocols(folder: Path, recent: Iterable[Path]) -> list[ProtocolFile]:
     candidates: list[tuple[Path, str]] = []
     if shipped is not None:
         candidates += [(path, _group_shipped(path)) for path in sorted(shipped.glob("*.toml"))]
+        candidates += [(path, "compare") for path in sorted(shipped.glob("compare/*.toml"))]
         candidates += [(path, "own") for path in sorted(shipped.glob("own/*.toml"))]
         candidates += [(path, "minutes") for path in sorted(shipped.glob("small/*.toml"))]
     candidates += [(path, "yours") for path in recent]

@@ -58,7 +58,7 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
         return check_program(protocol, plan, plan.selftest, console, store=store, slots=slots)
     for line in describe_facts(facts):
         print_text(console, line)
-    for line in describe_cost(plan, facts, done, slots=slots, kind=plan.device):
+    for line in (*describe_comparing(protocol), *describe_cost(plan, facts, done, slots=slots, kind=plan.device)):
         print_text(console, line)
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
@@ -92,7 +92,7 @@ def check_program(
     done = done_runs(paths, plan)
     results = [result for run in selftest.runs if (result := read_result(paths.run(run))) is not None]
     seconds = sum(result.seconds for result in results) / max(1, len(results)) * (len(plan.recipes) - len(done)) / slots
-    for line in count_runs(plan, done):
+    for line in (*describe_comparing(protocol), *count_runs(plan, done)):
         print_text(console, line)
     print_text(console, f"about {format_seconds(seconds)} on {slots} {plan.device} {'slot' if slots == 1 else 'slots'}")
     for line in note_program(protocol):
@@ -168,6 +168,16 @@ def describe_workload(fact: ProbeFacts) -> str:
         return f"{head} {fact.test_examples:,} test words, vocabulary of {fact.classes:,}, {speed}"
     shape = "x".join(map(str, fact.input_shape))
     return f"{head} {fact.test_examples:,} test examples of shape {shape}, {fact.classes} classes, {speed}"
+
+
+def describe_comparing(protocol: Protocol) -> list[str]:
+    """Return the line that says until when pairs of replicas are trained; none where all are trained."""
+    compare = protocol.compare
+    if compare is None or not compare.until_decided:
+        return []
+    margin = "" if compare.margin is None else f" or found equal within {compare.margin:g}"
+    names = f"{printable(compare.a)} and {printable(compare.b)}"
+    return [f"in pairs, until {names} are told apart in {compare.measure}{margin}; what follows is the most"]
 
 
 def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:

@@ -414,5 +414,6 @@ def test_list_of_protocols_passes_over_what_is_no_file(tmp_path: Path) -> None:
 
 def test_programs_of_ones_own_are_a_group_of_the_list(tmp_path: Path) -> None:
     groups = {found.path.name: found.group for found in find_protocols(tmp_path, [])}
+    assert groups["digits-epochs.toml"] == groups["mnist1d-bit.toml"] == "compare"
     assert groups["pytorch.toml"] == groups["scikit-learn.toml"] == "own"
     assert set(groups.values()) <= GROUPS.keys() == GROUP_NOTES.keys()

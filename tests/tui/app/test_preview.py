@@ -196,3 +196,11 @@ def test_study_says_its_first_sentences_before_the_figures(tmp_path: Path) -> No
     damaged = preview_study(summarise_study(paths))
     assert isinstance(damaged, StudyPreview)
     assert damaged.answers == ()
+
+
+def test_protocol_that_ends_when_it_is_decided_says_its_most(own: Path, tmp_path: Path) -> None:
+    text = OWN.replace("vary = []", 'vary = ["shuffle"]')
+    own.write_text(text + '[compare]\nuntil = "decided"\n')
+    said = " ".join(read_rows(preview_protocol(own, name="own", description="", store=tmp_path / "store")))
+    assert "at most 6 runs of 4 epochs" in said
+    assert "in pairs, until Control and Init are told apart" in said

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tui.commands.check import note_batches
+from engine.protocol.load import parse_protocol
+from tui.commands.check import describe_comparing, note_batches
 
 
 def say(batch_size: int, examples: int, shape: tuple[int, ...] = (8, 8)) -> list[str]:
@@ -24,3 +25,13 @@ def test_minibatch_larger_than_the_training_set_is_said_once() -> None:
 @pytest.mark.parametrize(("batch_size", "shape"), [(1000, (8, 8)), (50, (8, 8)), (5000, ())])
 def test_minibatch_that_fits_or_is_of_words_is_not(batch_size: int, shape: tuple[int, ...]) -> None:
     assert say(batch_size, 1000, shape) == []
+
+
+def test_comparison_that_ends_early_is_said_with_its_most(protocol_text: str) -> None:
+    text = protocol_text + '[[arm]]\nname = "Shuffle"\nvary = ["shuffle"]\n'
+    assert describe_comparing(parse_protocol(text, file="p.toml")) == []
+    deciding = parse_protocol(text, file="p.toml", overrides=("compare.until=decided", "compare.margin=0.5"))
+    [line] = describe_comparing(deciding)
+    assert (
+        "until Init and Shuffle are told apart in accuracy or found equal within 0.5; what follows is the most" in line
+    )
