@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from engine.dispatch.visible import VARIABLE, DeviceList, list_visible
 from engine.errors import NondetError
@@ -29,6 +31,27 @@ def list_devices() -> DeviceList:
     from engine.dispatch.nvml import take_inventory  # noqa: PLC0415 - imports NVML's bindings
 
     return list_visible(take_inventory(), os.environ)
+
+
+def name_device(kind: str) -> str:
+    """Return the model of the device that a process of this machine computes on, without torch.
+
+    Args:
+        kind: Of the device: cuda or cpu.
+    """
+    if kind != "cuda":
+        return name_processor()
+    gpus = list_devices().gpus
+    return gpus[0].name if gpus else os.environ.get(VARIABLE, "")
+
+
+def name_processor() -> str:
+    """Return the model of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
 
 
 def is_cuda_torch() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -38,6 +38,7 @@ class NotTaken(Enum):
     """Says why no run was claimed."""
 
     WAIT = "what is left goes on from something that another process is training"
+    NOT_ALLOWED = "what is left is not allowed to this process"
     NOTHING_LEFT = "nothing is left to claim"
 
 
@@ -52,7 +53,13 @@ class RunQueue:
     """Runs known to be done, which are not looked at again."""
 
     def claim_next(
-        self, plan: Planned, *, control: Control, record: AttemptRecord, wanted: Sequence[str] | None = None
+        self,
+        plan: Planned,
+        *,
+        control: Control,
+        record: AttemptRecord,
+        wanted: Sequence[str] | None = None,
+        allows: Callable[[str], bool] = lambda run: True,
     ) -> Taken | NotTaken:
         """Claim the first run that this session may train.
 
@@ -61,8 +68,9 @@ class RunQueue:
             control: Requests that hold.
             record: What attempt.json is to hold.
             wanted: The runs that may be claimed, in order; all of the plan where not given.
+            allows: Is asked last whether this process may train a run that nothing else stands against.
         """
-        waiting = False
+        waiting = refused = False
         busy = self._find_busy_beginnings(plan, control)
         for run_id in plan.order if wanted is None else wanted:
             if not self._may_train(run_id, control):
@@ -70,11 +78,16 @@ class RunQueue:
             if self._must_wait(run_id, plan, control, busy):
                 waiting = True
                 continue
+            if not allows(run_id):
+                refused = True
+                continue
             attempts = self.paths.run(run_id).list_attempts()
             attempt = claim(self.paths.run(run_id), attempts[-1].number + 1 if attempts else 1, record)
             if attempt is not None:
                 return Taken(run_id, attempt)
-        return NotTaken.WAIT if waiting else NotTaken.NOTHING_LEFT
+        if waiting:
+            return NotTaken.WAIT
+        return NotTaken.NOT_ALLOWED if refused else NotTaken.NOTHING_LEFT
 
     def _read_state(self, run_id: str, control: Control) -> RunState:
         run = self.paths.run(run_id)

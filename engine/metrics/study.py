@@ -16,6 +16,7 @@ from engine.catalog.measures import MEASURES
 from engine.metrics.checked import Seen
 from engine.metrics.conditioning import find_condition_numbers
 from engine.metrics.crossed import measure_grid
+from engine.metrics.devices import count_devices
 from engine.metrics.diagnostics import diagnose
 from engine.metrics.disputes import describe_disputes
 from engine.metrics.estimates import Measured, keep_finite, measure_nothing
@@ -65,7 +66,10 @@ def measure_study(
     """
     remarks = find_remarks(plan, find_record(paths.selftest, SelfTestRecord))
     if plan.kind == "scores":
-        scored = [measure_scored_arm(paths, plan, arm) for arm in plan.arms]
+        scored = [
+            msgspec.structs.replace(measure_scored_arm(paths, plan, arm), devices=count_devices(paths, arm.runs))
+            for arm in plan.arms
+        ]
         return StudyMeasures(study=plan.study, arms=tuple(_remark(arm, remarks) for arm in scored))
     labels = read_labels(paths.labels)
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
@@ -94,6 +98,7 @@ def measure_study(
             unisolated=arm.unisolated,
             cka=summarise_cka(compared, arm.name),
             scores=measure_scores((finished.get(run) for run in entry.runs_used), bootstrap=plan.metrics.bootstrap),
+            devices=entry.devices or count_devices(paths, arm.runs, finished),
         )
         for entry, arm in zip(entries, plan.arms, strict=True)
     )

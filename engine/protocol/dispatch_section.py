@@ -66,7 +66,8 @@ class Dispatch:
         flag,
         False,
         "true where a cluster has several models, which round differently",
-        "Trains all runs of a study on one model of GPU, or of processor: that of the first worker.",
+        "Trains all runs of an arm, and of arms that share runs with it, on one model of GPU, or of processor: that of "
+        "the first worker.",
     )
     keep_weights: bool = key(
         flag,

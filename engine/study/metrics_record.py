@@ -228,6 +228,8 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all replicas predict the same to the bit; None where their weights say more, or there are not two."""
     scores: dict[str, Score] = msgspec.field(default_factory=dict[str, Score])
     """Numbers that a user's own program leaves, by name."""
+    devices: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """The models of device that its runs were trained on, each with their number; empty where nobody recorded them."""
 
     def find(self, key: str) -> Estimate:
         """Return a measure, diagnostic or score by its key; nothing is in it where the arm has none."""

@@ -126,6 +126,11 @@ class RunPaths:
         return self.folder / "result.json"
 
     @property
+    def device(self) -> Path:
+        """The record of the model of device that it and those tied to it are trained on; see `one_model`."""
+        return self.folder / "device.json"
+
+    @property
     def damage(self) -> Path:
         """The record of what was found wrong with the files of a result; see `DamageRecord`."""
         return self.folder / "damage.json"
@@ -274,7 +279,7 @@ class StudyPaths:
 
     @property
     def device(self) -> Path:
-        """The record of the model of GPU or processor that all runs are trained on, where they have to be."""
+        """The record of the model of device that all runs are trained on: earlier versions kept it here."""
         return self.folder / "device.json"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -68,6 +69,11 @@ class AttemptRecord(Record, frozen=True, kw_only=True, tag=1):
     packages: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
     """Packages of the environment of a user's own program, with versions."""
 
+    @property
+    def model(self) -> str | None:
+        """The model of GPU or processor; None where an earlier version wrote which GPUs a program saw instead."""
+        return None if re.fullmatch(r"[\d,]*|(GPU|MIG)-.*", self.device) else self.device
+
 
 class ExitRecord(Record, frozen=True, kw_only=True, tag=1):
     """exit.json: why an attempt ended without a result."""
@@ -94,7 +100,7 @@ class LostRecord(Record, frozen=True, kw_only=True, tag=1):
 
 
 class DeviceRecord(Record, frozen=True, kw_only=True, tag=1):
-    """device.json: the model of GPU or processor that a study's runs are trained on, where that has to be one."""
+    """device.json: the model of GPU or processor that a run and those tied to it are trained on; see `one_model`."""
 
     device: str
 

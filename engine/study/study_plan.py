@@ -65,7 +65,7 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """Jobs of Slurm that train at once."""
     slurm: SlurmSettings = SlurmSettings()
     require_same_device: bool = False
-    """Whether all runs are trained on one model of GPU or processor."""
+    """Whether all runs of an arm are trained on one model of GPU or processor."""
 
     def fill_in(self) -> DispatchSettings:
         """Return the settings with what was chosen in the place of what the protocol leaves to a measurement."""

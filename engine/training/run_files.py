@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engine.dispatch.devices import name_processor
 from engine.recipe import DataRecipe, Recipe
 from engine.study.files import write_bytes
 from engine.study.opening import read_regular
@@ -62,7 +63,7 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         session=session,
         slot=slot,
         started=_now(),
-        device=torch.cuda.get_device_name(0) if cuda else _cpu_name(),
+        device=torch.cuda.get_device_name(0) if cuda else name_processor(),
         versions=Versions(
             python=platform.python_version(),
             torch=str(torch.__version__),
@@ -78,14 +79,6 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
 
 
 def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:

@@ -22,6 +22,7 @@ import torch
 
 from engine.dispatch.endings import record_ends, write_end
 from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
+from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreUnavailableError, summarise_error
 from engine.study.files import explain_write_errors, remove_file
@@ -29,8 +30,7 @@ from engine.study.logs import BoundedLog
 from engine.study.opening import open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
-from engine.study.records import create_record, find_record
-from engine.study.run_records import AttemptRecord, Cause, DeviceRecord, is_fenced, read_recipe, write_exit
+from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
@@ -110,7 +110,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft, on
             return EXIT_STORE_FULL
         if claimed is NotTaken.NOTHING_LEFT:
             return EXIT_NOTHING_LEFT if once else 0
-        if claimed is NotTaken.WAIT:
+        if not isinstance(claimed, Claimed):
             time.sleep(CONTROL_PERIOD_S)
             continue
         status = _train_claimed(claimed, requests, datasets, claim)
@@ -133,36 +133,22 @@ def require_device(kind: str) -> None:
         )
 
 
-def require_model(paths: StudyPaths, device: str) -> None:
-    """Make sure that a study is trained on one model of device: that of the first worker.
-
-    Raises:
-        NondetError: If this machine has another.
-    """
-    create_record(paths.device, DeviceRecord(device=device))
-    chosen = find_record(paths.device, DeviceRecord)
-    if chosen is not None and chosen.device != device:
-        raise NondetError(
-            f"{paths.folder}: is trained on {chosen.device}, and {socket.gethostname()} has {device}, which "
-            "dispatch.require_same_device rules out: ask for the same model, as with slurm.gres or slurm.extra"
-        )
-
-
 def _claim(
     queue: RunQueue, requests: Requests, wanted: Sequence[str] | None, time_left: TimeLeft, *, slot: str
 ) -> Claimed | NotTaken:
-    """Claim the next run of the plan as it stands now, or one of some of its runs, that can end in time."""
+    """Claim the next run of the plan as it stands now, or one of some of its runs, that can end in time.
+
+    Raises:
+        NondetError: If what is left has to be trained on another model of device.
+    """
     plan = read_plan(queue.paths)
     control = requests.look()
     if control.cancelled:
         return NotTaken.NOTHING_LEFT
     record = describe_attempt(queue.session, slot)
-    if plan.dispatch.require_same_device:
-        require_model(queue.paths, record.device)
-    if wanted is None:
-        wanted = time_left.choose(queue.paths, plan)
+    runs = time_left.choose(queue.paths, plan) if wanted is None else wanted
     with explain_write_errors(queue.paths.runs):
-        taken = queue.claim_next(plan, control=control, record=record, wanted=wanted)
+        taken = claim_on_model(queue, plan, control=control, record=record, wanted=runs, alone=wanted is None)
     return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 

@@ -17,7 +17,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.training.time_left import RESERVE, TimeLeft, may_be_cut
-from engine.training.worker import require_device, require_model
+from engine.training.worker import require_device
 from tests.helpers.records import make_result
 
 LONGEST_S = 100.0
@@ -74,11 +74,3 @@ def test_run_for_a_gpu_is_claimed_by_no_machine_without_one(monkeypatch: pytest.
     require_device("cpu")
     with pytest.raises(NondetError, match="torch finds no GPU on"):
         require_device("cuda")
-
-
-def test_study_stays_on_the_model_of_its_first_worker(tmp_path: Path) -> None:
-    paths = StudyPaths(tmp_path)
-    require_model(paths, "NVIDIA A100")
-    require_model(paths, "NVIDIA A100")
-    with pytest.raises(NondetError, match=r"is trained on NVIDIA A100, and .* has NVIDIA H100"):
-        require_model(paths, "NVIDIA H100")

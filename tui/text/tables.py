@@ -218,6 +218,16 @@ NOT_ISOLATED = "NOT ISOLATED, which the protocol allows"
 """Begins the note on an arm in which other sources change along with those that vary."""
 
 
+MIXED = "they round differently, so a part of the spread may be theirs"
+"""Ends the note on an arm whose runs were trained on several models of device."""
+
+
+def describe_devices(devices: Mapping[str, int]) -> str:
+    """Say which models of device some runs were trained on, each with the number of runs."""
+    counted = ", ".join(f"{printable(name)} ({count})" for name, count in devices.items())
+    return f"trained on {len(devices)} models of device, {counted}"
+
+
 def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
     """Make notes of what a reader has to know beside the numbers: controls, losses, reasons.
 
@@ -239,6 +249,8 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
         if arm.unisolated is not None:
             said.append(f"{NOT_ISOLATED}: {printable(arm.unisolated)}")
+        if len(arm.devices) > 1:
+            said.append(f"{describe_devices(arm.devices)}: {MIXED}")
         said += [printable(reason) for reason in (empty or {}).get(arm.name, {}).values()]
         for one in said:
             notes.setdefault(one, []).append(arm_name(arm))

@@ -13,6 +13,7 @@ from engine.study.metrics_record import ArmMeasures, Interval
 from tui.text.contrasts import count_more
 from tui.text.differences import Side, divide, find_side, unbias
 from tui.text.format import UNICODE, Symbols, mark_arm
+from tui.text.tables import MIXED, describe_devices
 
 RATIO = 1.3
 """The ratio of two SDs whose number of replicas is named: smaller ones matter little beside their errors."""
@@ -81,12 +82,25 @@ def make_verdicts(
 ) -> list[str]:
     """Say what can be told of an arm's spread by now, in texts from the longest to the shortest.
 
+    What puts that in doubt comes first: runs on several models of device.
+
     Args:
         names: The arms in the order of the protocol.
         metrics: Their measures, as far as there are any.
         number: The place of the arm that it is about.
         symbols: What can be shown.
     """
+    texts = _tell_apart(names, metrics, number, symbols)
+    arm = metrics.get(names[number])
+    if arm is None or len(arm.devices) < 2:
+        return texts
+    called = _call(number, names[number], symbols)
+    doubts = (f"{called}: {describe_devices(arm.devices)}: {MIXED}", f"{called} mixes models of device")
+    return [f"{doubt}. {text}" for doubt in doubts for text in texts] + [doubts[1]]
+
+
+def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number: int, symbols: Symbols) -> list[str]:
+    """Say whether an arm's spread can be told apart from the others'; see `make_verdicts`."""
     measured = [metrics.get(name) for name in names]
     text = any(arm is not None and arm.text for arm in measured)
     measure = next(one for one in list_columns("monitor", text=text) if one.statistic == "sd")

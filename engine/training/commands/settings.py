@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog.placeholders import CHECKPOINT, EVERYTHING, SEED_PREFIX, fill_in
+from engine.dispatch.devices import name_device
 from engine.recipe import CommandRecipe, Recipe
 from engine.study.processes import current_owner
 from engine.study.run_records import AttemptRecord, Versions
@@ -95,7 +96,7 @@ def describe_attempt(plan: StudyPlan, session: str, slot: str) -> AttemptRecord:
         session=session,
         slot=slot,
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        device=os.environ.get("CUDA_VISIBLE_DEVICES") or platform.processor() or "CPU",
+        device=name_device(plan.device),
         versions=Versions(
             python=found.get("python", platform.python_version()),
             torch=packages.get("torch"),

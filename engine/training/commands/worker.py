@@ -13,6 +13,7 @@ from types import FrameType
 
 from engine.dispatch.endings import write_end
 from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
+from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.errors import NondetError, StoreUnavailableError
 from engine.recipe import CommandRecipe, Recipe
@@ -85,27 +86,32 @@ class CommandWorker:
         """Claim the next run: those of the self-test first, and the others once it has not refused them.
 
         Runs of a refused program are claimed too, and end at once with the reason.
+
+        Raises:
+            NondetError: If what is left has to be trained on another model of device.
         """
         plan = read_plan(self.paths)
         control = self.requests.look()
         if control.cancelled:
             return NotTaken.NOTHING_LEFT
         verdict = judge(self.paths, plan.selftest, control=control, session=self.session)
-        if not verdict.decided and plan.selftest is not None:
-            taken = self._claim(plan, plan.selftest.runs)
+        # A program cannot be cut and go on elsewhere: where time is short, nothing is started.
+        hurried = self.time_left.choose(self.paths, plan) is not None
+        if not verdict.decided and plan.selftest is not None and not hurried:
+            taken = self._claim(plan, plan.selftest.runs, alone=False)
             return NotTaken.WAIT if taken is NotTaken.NOTHING_LEFT else taken
-        if self.selftest_only:
+        if self.selftest_only or hurried:
             return NotTaken.NOTHING_LEFT
         while True:
-            # A program cannot be cut and go on elsewhere: where time is short, nothing is started.
-            taken = self._claim(plan, None if self.time_left.choose(self.paths, plan) is None else ())
+            taken = self._claim(plan, None)
             if verdict.refusal is None or isinstance(taken, NotTaken):
                 return taken
             write_exit(taken.attempt, "failed", "fault", f"{REFUSED}{verdict.refusal}")
 
-    def _claim(self, plan: StudyPlan, wanted: Sequence[str] | None) -> Taken | NotTaken:
+    def _claim(self, plan: StudyPlan, wanted: Sequence[str] | None, *, alone: bool = True) -> Taken | NotTaken:
+        control = self.requests.look()
         with explain_write_errors(self.paths.runs):
-            return self.queue.claim_next(plan, control=self.requests.look(), record=self.record, wanted=wanted)
+            return claim_on_model(self.queue, plan, control=control, record=self.record, wanted=wanted, alone=alone)
 
     def train(self, taken: Taken) -> None:
         """Run the program for one claimed run, and record how that ended.

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
+import msgspec
 import torch
 
+from engine.dispatch.one_model import claim_on_model
+from engine.dispatch.queue import RunQueue, Taken
+from engine.errors import NondetError
 from engine.recipe import EvaluateRecipe, PackRecipe
+from engine.study.control import Control
+from engine.study.paths import StudyPaths
+from engine.study.records import write_record
+from engine.study.study_plan import read_plan
 from engine.training import similarity
 from engine.training.evaluation import ImageEvaluation
 from engine.training.loop import train_runs
 from engine.training.random.seeding import set_kernels
+from engine.training.run_files import describe_attempt
 from engine.training.stacked.step import make_recorder
 from engine.training.tasks.images import evaluate_weights, prepare
 from engine.training.tasks.preparation import prepare_pack
@@ -27,6 +38,7 @@ from engine.tuning.messages import (
     Refusal,
     Surroundings,
 )
+from tests.helpers.large_store import Size, write_large_study
 from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CUDA
@@ -131,6 +143,34 @@ def check_waits() -> None:
     assert count_waits(shared=False) <= 10.0
 
 
+def claim_on(model: str, paths: StudyPaths) -> str | None:
+    """Have a worker on a GPU of a model claim a run; return which, or why none."""
+    with pretend_cuda(), patch.object(torch.cuda, "get_device_name", lambda *_: model):
+        record = describe_attempt("session", "cuda:0/0")
+    try:
+        taken = claim_on_model(RunQueue(paths, "session"), read_plan(paths), control=Control(), record=record)
+    except NondetError as error:
+        return str(error)
+    return taken.run_id if isinstance(taken, Taken) else None
+
+
+def check_models() -> None:
+    """Workers on two models of GPU share a study by arms, and end where the other's are left."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_large_study(Path(folder) / "study", Size(arms=2, replicas=2, done=0))
+        plan = read_plan(paths)
+        dispatch = msgspec.structs.replace(plan.dispatch, require_same_device=True)
+        write_record(paths.plan, msgspec.structs.replace(plan, dispatch=dispatch))
+        (first, second), (third, fourth) = (arm.runs for arm in plan.arms)
+        order = [claim_on(model, paths) for model in ("A100", "H100", "H100")]
+        assert order == [first, third, fourth], order
+        said = claim_on("H100", paths)
+        assert said is not None
+        assert "what is left of it is kept for A100" in said, said
+        assert claim_on("A100", paths) == second
+        assert claim_on("A100", paths) is None
+
+
 def check_refused(wrong: Callable[[torch.Tensor], object], *, recording: bool) -> None:
     """What CUDA would not do is refused here."""
     with pretend_cuda():
@@ -154,6 +194,7 @@ REST: Checks = {
     "probe": check_probe,
     "memory": check_memory,
     "waits": check_waits,
+    "workers on two models": check_models,
     "two devices in a sum": lambda: check_refused(lambda x: x + torch.ones(3), recording=False),
     "two devices in a selection": lambda: check_refused(
         lambda x: x[:2].index_select(0, torch.arange(2)), recording=False

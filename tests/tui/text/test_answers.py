@@ -16,6 +16,7 @@ from tui.text.answers.decided import answer_decision
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, ArmName, Found, brief, show_estimate
 from tui.text.recipes import describe_differences
+from tui.text.tables import make_notes
 
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"), model=ModelRecipe(preset="resnet6"), train=TrainRecipe(epochs=12, batch_size=50),
@@ -157,6 +158,19 @@ def test_losses_and_leaks_are_warnings() -> None:
     ]
     assert find(answers, "damaged").because == "a: replica 3, run x: torn"
     assert find(answers, "have finished").text.startswith("27 of 35 replicas")
+
+
+def test_mixed_devices_are_named_before_all_else_and_so_are_arms_on_different_ones() -> None:
+    mixed = arm("Init", ["init"], devices={"H100": 8, "A100": 4})
+    first = say(CONTROL, mixed, arm("Shuffle", ["shuffle"], devices={"H100": 12}))[0]
+    assert (first.weight, first.text, first.arms) == ("warning", "Init mixes models of device", ("Init",))
+    assert "Init was trained on 2 models of device, H100 (8), A100 (4): they round differently" in first.because
+    assert "Init: trained on 2 models of device, H100 (8), A100 (4)" in "\n".join(make_notes([mixed]))
+    apart = say(arm("Init", ["init"], devices={"A100": 12}), arm("Shuffle", ["shuffle"], devices={"H100": 12}))
+    said = find(apart, "different models of device")
+    assert (said.weight, said.because) == ("warning", "A100: Init; H100: Shuffle.")
+    alike = [arm("Init", ["init"], devices={"A100": 12}), arm("Shuffle", ["shuffle"], devices={"A100": 12})]
+    assert not [answer for answer in say(*alike) if "models of device" in answer.text]
 
 
 def test_source_that_changes_no_prediction_is_not_said_to_change_nothing() -> None:

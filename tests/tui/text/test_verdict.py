@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -87,6 +88,14 @@ def test_sentence_names_the_nearest_arm_with_ratio_interval_and_replicas() -> No
 def test_sentence_says_what_there_is_to_say(number: int, said: str) -> None:
     metrics = METRICS | {"Late": make_arm("Late", 0.5, None, n=2)}
     assert make_verdicts([*NAMES, "Late", "None"], metrics, number)[0].startswith(said)
+
+
+def test_sentence_begins_with_mixed_devices() -> None:
+    metrics = METRICS | {"Init": msgspec.structs.replace(METRICS["Init"], devices={"H100": 8, "A100": 4})}
+    full, *_, shortest = make_verdicts(NAMES, metrics, 1)
+    assert full.startswith("▲ Init: trained on 2 models of device, H100 (8), A100 (4): they round differently")
+    assert "▲ Init cannot be told apart from ■ Shuffle yet" in full
+    assert shortest == "▲ Init mixes models of device"
 
 
 def test_arm_alone_is_compared_with_nothing() -> None:

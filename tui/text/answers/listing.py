@@ -38,6 +38,7 @@ def list_answers(found: Found) -> list[Answer]:
         *trust.answer_published(found),
         *trust.answer_control(found),
         *trust.answer_isolation(found),
+        *trust.answer_devices(found),
         *trust.answer_losses(found),
         *trust.answer_sharing(found),
     ]

@@ -6,7 +6,7 @@ from engine.catalog.published import find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import Answer, Found, Part, join, plural
-from tui.text.tables import OUTSIDE, arm_name, format_published, make_columns
+from tui.text.tables import MIXED, OUTSIDE, arm_name, describe_devices, format_published, make_columns
 
 CONTROL = "What a control's replicas differ in is what varies although it should not."
 
@@ -65,6 +65,25 @@ def answer_isolation(found: Found) -> list[Answer]:
     parts = (*join(leaky), " does not isolate its sources" if len(leaky) == 1 else " do not isolate their sources")
     because = f"The protocol allows it: {'; '.join(reasons)}. What these arms show is not of their sources alone."
     return [Answer("warning", parts, because, "table", None, tuple(arm.name for arm in leaky))]
+
+
+def answer_devices(found: Found) -> list[Answer]:
+    """Name the arms whose runs were trained on several models of device, or on others than another arm's."""
+    mixed = [arm for arm in found.arms if len(arm.devices) > 1]
+    if mixed:
+        parts: tuple[Part, ...] = (*join(mixed), " mixes" if len(mixed) == 1 else " mix", " models of device")
+        told = "; ".join(f"{arm_name(arm)} was {describe_devices(arm.devices)}" for arm in mixed)
+        because = f"{told}: {MIXED}. dispatch.require_same_device = true keeps an arm on one model."
+        return [Answer("warning", parts, because, "provenance", None, tuple(arm.name for arm in mixed))]
+    models: dict[str, list[str]] = {}
+    for arm in found.arms:
+        for model in arm.devices:
+            models.setdefault(model, []).append(arm_name(arm))
+    if len(models) < 2:
+        return []
+    because = "; ".join(f"{printable(model)}: {', '.join(names)}" for model, names in models.items())
+    parts = ("Arms were trained on different models of device, so what they differ in may be due to these",)
+    return [Answer("warning", parts, f"{because}.", "provenance")]
 
 
 def answer_losses(found: Found) -> list[Answer]:
