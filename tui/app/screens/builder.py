@@ -15,11 +15,12 @@ from textual.widgets import Input
 from engine.catalog.sources import SOURCES
 from tui.app.document import Document, find_text_fault
 from tui.app.messages import CopyText
-from tui.app.options import Options
+from tui.app.options import Options, may_change
 from tui.app.screens.builder_forms import ask_arm_key, ask_crossed, ask_ensemble, ask_name, ask_own, ask_value
 from tui.app.screens.builder_keys import ARM_ACTIONS, GROUPS, KEYS, PANES, SETTING_ACTIONS
 from tui.app.screens.builder_lines import MORE
 from tui.app.screens.builder_panes import ArmTable, ExplainView, Heading, PlanView, SettingTable, SourceView
+from tui.app.screens.builder_program import Asking, SelfTestScreen, describe_selftest_question
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.draft import DraftScreen
 from tui.app.screens.text_edit import TextEdit
@@ -161,6 +162,8 @@ class BuilderScreen(DraftScreen):
         # The focus is asked for, not the panes: keys are shown before these are there, too.
         if action in ARM_ACTIONS:
             return isinstance(self.focused, ArmTable)
+        if action == "program":
+            return self.document.runs_command
         return action not in SETTING_ACTIONS or isinstance(self.focused, SettingTable)
 
     # Arms ----------------------------------------------------------------------------------------------------------
@@ -294,6 +297,29 @@ class BuilderScreen(DraftScreen):
         field.value, field.display = "", False
         self.go_to("settings")
         return True
+
+    # A program of one's own -----------------------------------------------------------------------------------------
+
+    def action_program(self) -> None:
+        """Ask for the command that trains once, and find seeds in it."""
+        Asking(self.app, self.document, self.path, self.fresh, self.changed).ask_words()
+
+    def action_time(self) -> None:
+        """Train for about a second per workload, and estimate; of a program of one's own, run the self-test."""
+        protocol, plan = self.judgement.protocol, self.judgement.plan
+        if not self.document.runs_command:
+            super().action_time()
+        elif self.is_valid and protocol is not None and plan is not None and may_change(self, self.options):
+            if self.fresh or self.text != self.saved:
+                self.notify("save it first (ctrl+s): its folder is seen from the file", severity="warning")
+                return
+            question = describe_selftest_question(protocol, plan)
+
+            def run(yes: bool | None) -> None:
+                if yes:
+                    self.app.push_screen(SelfTestScreen(protocol, plan, self.options.store))
+
+            self.app.push_screen(Confirm(question), run)
 
     # The whole -----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ TOGGLES = tuple(
 KEYS = (
     Binding("space", "switch", "Toggle"),
     Binding("a", "add", "Add arm"),
+    Binding("p", "program", "Your program"),
     Binding("ctrl+r", "run", "Run"),
     Binding("ctrl+s", "save", "Save"),
     Binding("u", "undo", "Undo"),
@@ -91,7 +92,9 @@ GROUPS = {
         "rename", "add", "copy", "delete", "replicas", "onset", "override", "crossed", "ensemble",
     ),
     "Settings": ("change", "filter", "show_all"),
-    "The protocol": ("undo", "redo", "time", "run", "save", "save_as", "view_text", "edit_text", "copy_toml", "leave"),
+    "The protocol": (
+        "program", "undo", "redo", "time", "run", "save", "save_as", "view_text", "edit_text", "copy_toml", "leave",
+    ),
     "Panes": ("pane", "pane_at"),
 }  # fmt: skip
 """Title → its actions, as help lists them; others follow."""
