@@ -28,9 +28,9 @@ class Pairs:
 def count_pairs(arms: Iterable[ArmView], settings: CompareSettings) -> Pairs:
     """Return the pairs that count, in the order of their numbers.
 
-    A pair is through when nothing of it will be trained any more; one that failed, or that diverged, has no figure. A
-    pair that is behind one that is not through does not count yet: fast trainings would count more often than slow
-    ones.
+    A pair is through when nothing of it will be trained any more. One that failed or diverged has no figure. A run that
+    both arms share is no pair: arms that differ in their sources alone share that of the base seeds. A pair behind one
+    that is not through does not count yet: fast trainings would count more often than slow ones.
     """
     named = {arm.name: arm.runs for arm in arms}
     one, other = named.get(settings.a, ()), named.get(settings.b, ())
@@ -42,7 +42,7 @@ def count_pairs(arms: Iterable[ArmView], settings: CompareSettings) -> Pairs:
             break
         passed += 1
         figures = find_figure(a.state.result, settings.measure), find_figure(b.state.result, settings.measure)
-        if figures[0] is not None and figures[1] is not None:
+        if figures[0] is not None and figures[1] is not None and a.id != b.id:
             numbers.append(passed)
             differences.append(figures[0] - figures[1])
     return Pairs(tuple(numbers), tuple(differences), passed, min(len(one), len(other)))

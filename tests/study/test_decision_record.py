@@ -97,6 +97,17 @@ def test_pair_without_a_figure_is_passed_over(paths: StudyPaths) -> None:
     assert count_pairs(arms, SETTINGS) == Pairs((1, 4), (2.0, 2.0), 4, 8)
 
 
+def test_run_that_both_arms_share_is_no_pair(paths: StudyPaths) -> None:
+    plan = make_plan()
+    shared = (name_run("A", 0), *plan.arms[1].runs[1:])
+    arms = (plan.arms[0], msgspec.structs.replace(plan.arms[1], runs=shared), plan.arms[2])
+    write_record(paths.plan, msgspec.structs.replace(plan, arms=arms))
+    for replica in range(2):
+        finish(paths, "A", replica, 91.0)
+        finish(paths, "B", replica, 90.0)
+    assert count(paths) == Pairs((2,), (1.0,), 2, 8)
+
+
 def test_decision_cuts_the_plan_for_every_reader(paths: StudyPaths) -> None:
     for replica in range(6):
         finish(paths, "A", replica, 92.0 + 0.1 * replica)

@@ -62,7 +62,7 @@ def describe_comparison(snapshot: StudySnapshot, symbols: Symbols = UNICODE) -> 
         lines += _tell_rest(latest, pairs, settings, symbols)
     if left_out:
         what = "pair does" if left_out == 1 else "pairs do"
-        lines.append(f"{left_out} {what} not count: a run of it failed or diverged")
+        lines.append(f"{left_out} {what} not count: a run failed or diverged, or both arms share it")
     return lines
 
 
