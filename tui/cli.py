@@ -183,7 +183,17 @@ def run_report(options: argparse.Namespace) -> int:
         from tui.commands.comparing import report_comparison
 
         kind = "html" if options.out is not None and options.format == "table" else options.format
-        return report_comparison(options.study, options.against, store=options.store, kind=kind, out=options.out)
+        return report_comparison(
+            options.study,
+            options.against,
+            store=options.store,
+            kind=kind,
+            out=options.out,
+            measure=options.measure,
+            margin=options.margin,
+        )
+    if options.measure is not None or options.margin is not None:
+        raise NondetError("nondet-tui: --measure and --margin: go with --against, which compares two arms")
     from engine.study.study_plan import find_study
     from tui.commands.reporting import report_study
 

@@ -26,7 +26,8 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui report STUDY [--store DIR] [--out DIR]
                   [--format table|markdown|latex|csv|json|html]
        nondet-tui report STUDY[:ARM] --against STUDY[:ARM] [--store DIR]
-                  [--out DIR] [--format table|html]
+                  [--out DIR] [--format table|markdown|html]
+                  [--measure M] [--margin X]
        nondet-tui compare STUDY[:ARM] STUDY[:ARM] [--store DIR]
                   [--measure M] [--margin X] [--json]
        nondet-tui plan STUDY:ARM [STUDY:ARM] --margin X [--store DIR]
@@ -149,8 +150,10 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="STUDY[:ARM]",
-        help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then (table, html)",
+        help="compare with another arm, or the arms of another study; STUDY may be STUDY:ARM then",
     )
+    add_measure(parser)
+    add_margin(parser)
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +161,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("one", metavar="STUDY[:ARM]", help="A")
     parser.add_argument("other", metavar="STUDY[:ARM]", help="B; without an arm that of A, or all of one name")
     add_measure(parser)
-    parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
+    add_margin(parser)
     add_json(parser)
 
 
@@ -197,6 +200,11 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measure", metavar="M", help="accuracy, cross-entropy, perplexity, a number by name; of compare: all"
     )
+
+
+def add_margin(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what difference would matter."""
+    parser.add_argument("--margin", metavar="X", help="the smallest difference worth having, in the measure's unit")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from engine.errors import EXIT_OK, StudyError
-from engine.protocol.faults import printable, suggest
+from engine.errors import EXIT_OK, NondetError, StudyError
+from engine.protocol.faults import cut, printable, suggest
 from engine.study.files import OUT, make_folder, write_bytes
 from engine.study.measured import read_measured
 from engine.study.paths import StudyPaths, enter_path
@@ -20,13 +21,16 @@ from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_page, print_text
 from tui.commands.page_data import gather_page
 from tui.commands.reporting import list_damaged
+from tui.commands.two_arms import compare_pair
 from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
 from tui.html.content import StudyData
+from tui.text.arms_compared import Pair, describe_pair, list_comparisons, list_pairs
 from tui.text.compare import compare_arms, format_differences
+from tui.text.comparison_markdown import format_comparison_markdown
 from tui.text.format import choose_symbols
 from tui.text.recipes import describe_differences
 
-FORMATS = ("table", "html")
+FORMATS = ("table", "markdown", "html")
 """What two arms can be shown as."""
 
 
@@ -55,7 +59,16 @@ def find_side(text: str, *, store: str | None) -> Side:
     return Side(find_study(studies[0], store=store), None)
 
 
-def report_comparison(one: str, other: str, *, store: str | None, kind: str, out: str | None) -> int:
+def report_comparison(
+    one: str,
+    other: str,
+    *,
+    store: str | None,
+    kind: str,
+    out: str | None,
+    measure: str | None = None,
+    margin: str | None = None,
+) -> int:
     """Bring both studies' measures up to date and compare them.
 
     Args:
@@ -63,33 +76,76 @@ def report_comparison(one: str, other: str, *, store: str | None, kind: str, out
         other: Likewise; without an arm it is that of the first.
         store: The folder of all studies.
         kind: One of FORMATS.
-        out: A folder for comparison.html; None prints.
+        out: A folder for the files; None prints.
+        measure: What the verdict is about; None for the first that both arms have.
+        margin: The smallest difference worth having, as it was typed.
 
     Raises:
         StudyError: If there is no such study or arm, or this cannot be shown so.
     """
     if kind not in FORMATS:
         raise StudyError(f"--format {kind}: two arms are shown as one of {', '.join(FORMATS)}")
+    limit = read_margin(margin)
     first, second = (find_side(text, store=store) for text in (one, other))
     names = pair_names(first, second)
-    sides = [_gather(first.paths)]
-    sides.append(sides[0] if second.paths.folder == first.paths.folder else _gather(second.paths))
-    measured = [{arm.name: arm for arm in side.arms} for side in sides]
-    pairs = tuple(ComparedPair(measured[0][one], measured[1][other]) for one, other in names)
-    console = Console(stderr=True, highlight=False)
-    if kind == "table" and out is None:
-        print_comparison(pairs, sides)
-        return EXIT_OK
-    settings = tuple(line for pair in pairs for line in compare_settings(pair, *sides))
-    page = make_comparison_page(Comparison(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings))))
-    if out is None:
-        print_page(page)
-        return EXIT_OK
-    folder = enter_path(out)
-    make_folder(folder, place=OUT)
-    write_bytes(Path(folder) / "comparison.html", page.encode(), place=OUT)
-    print_text(console, f"1 file in {folder}: comparison.html")
+    comparison = gather_comparison(first.paths, second.paths, names, measure, limit)
+    if out is not None:
+        written = write_comparison(comparison, enter_path(out))
+        print_text(Console(stderr=True, highlight=False), f"{len(written)} files in {out}: {', '.join(written)}")
+    elif kind == "html":
+        print_page(make_comparison_page(comparison))
+    elif kind == "markdown":
+        sys.stdout.write(format_comparison_markdown([pair.judged for pair in comparison.pairs]))
+    else:
+        print_comparison(comparison)
     return EXIT_OK
+
+
+def gather_comparison(
+    first: StudyPaths, second: StudyPaths, names: Sequence[tuple[str, str]], measure: str | None, margin: float | None
+) -> Comparison:
+    """Gather everything that is said of two sides, their measures up to date; why two arms cannot be judged is kept.
+
+    Args:
+        first: A study.
+        second: Another one, or the same.
+        names: The arms that are compared.
+        measure: What verdicts are about; None for the first that both arms have.
+        margin: The smallest difference worth having.
+    """
+    sides = [_gather(first)]
+    sides.append(sides[0] if second.folder == first.folder else _gather(second))
+    measured = [{arm.name: arm for arm in side.arms} for side in sides]
+    pairs = tuple(
+        ComparedPair(measured[0][a], measured[1][b], _judge((first, a), (second, b), measure, margin)) for a, b in names
+    )
+    settings = tuple(line for pair in pairs for line in compare_settings(pair, *sides))
+    return Comparison(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings)))
+
+
+def _judge(
+    first: tuple[StudyPaths, str], second: tuple[StudyPaths, str], measure: str | None, margin: float | None
+) -> Pair | str:
+    try:
+        return compare_pair(first, second, measure, margin, every=True)
+    except StudyError as error:
+        return str(error)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
+    """Write a comparison as a page and as text into a folder; return the names of the files.
+
+    Raises:
+        StudyError: If the folder cannot be written.
+    """
+    texts = {
+        "comparison.html": make_comparison_page(comparison),
+        "comparison.md": format_comparison_markdown([pair.judged for pair in comparison.pairs]),
+    }
+    make_folder(folder, place=OUT)
+    for name, text in texts.items():
+        write_bytes(folder / name, text.encode(), place=OUT)
+    return list(texts)
 
 
 def _gather(paths: StudyPaths) -> StudyData:
@@ -130,18 +186,34 @@ def compare_settings(pair: ComparedPair, first: StudyData, second: StudyData) ->
     return describe_differences(*recipes)
 
 
-def print_comparison(pairs: Sequence[ComparedPair], sides: Sequence[StudyData]) -> None:
-    """Print the differences of every pair as text."""
+def print_comparison(comparison: Comparison) -> None:
+    """Print how the arms of every pair compare, then how much each scatters, as text."""
     symbols = choose_symbols(sys.stdout.encoding)
-    for pair in pairs:
-        names = [
-            f"{printable(d.plan.study)}: {printable(a.name)}"
-            for d, a in zip(sides, (pair.one, pair.other), strict=True)
-        ]
-        lines = [
-            f"first   {names[0]}",
-            f"second  {names[1]}",
-            "",
-            *format_differences(compare_arms(pair.one, pair.other, symbols), symbols),
-        ]
-        sys.stdout.write("\n".join([*lines, "", ""]))
+    told: list[Pair] = []
+    for pair in comparison.pairs:
+        judged = pair.judged
+        told += [] if isinstance(judged, str) else [judged]
+        lines = [printable(judged)] if isinstance(judged, str) else describe_pair(judged, symbols)
+        spreads = format_differences(compare_arms(pair.one, pair.other, symbols), symbols)
+        sys.stdout.write("\n".join([*lines, "", *spreads, "", ""]))
+    if len(list_comparisons(told)) > 1:
+        sys.stdout.write("\n".join([*list_pairs(told), ""]))
+
+
+def read_margin(text: str | None) -> float | None:
+    """Return the margin that was typed.
+
+    Raises:
+        NondetError: If it is no number above 0.
+    """
+    if text is None:
+        return None
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = math.nan
+    if not (math.isfinite(margin) and margin > 0):
+        raise NondetError(
+            f"--margin {cut(printable(text), 60)}: a number above 0 in the measure's unit, such as --margin 0.2"
+        )
+    return margin

@@ -14,8 +14,7 @@ from engine.errors import EXIT_OK, NondetError, StudyError
 from engine.protocol.faults import cut, printable, suggest
 from engine.study.comparison_record import PowerPlan
 from engine.study.study_plan import read_plan
-from tui.commands.compare import read_margin
-from tui.commands.comparing import Side, find_side, pair_names
+from tui.commands.comparing import Side, find_side, pair_names, read_margin
 from tui.commands.measuring import ask
 from tui.text.format import choose_symbols
 from tui.text.replica_plans import describe_plan

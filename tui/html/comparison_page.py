@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 
 import msgspec
+from markupsafe import Markup
 
 from engine.protocol.faults import printable
 from engine.study.instability import select_spreads
 from engine.study.metrics_record import ArmMeasures
 from tui.html.content import Fact, Figure, StudyData
+from tui.html.difference import draw_difference
 from tui.html.forest import draw_forest, list_rows
 from tui.html.page import list_contents, render_page
 from tui.html.sections import Drawn, draw_figure, list_facts, name_left_out, wants_zero
-from tui.html.sentences import Sentence
+from tui.html.sentences import Part, Sentence
 from tui.html.study_page import (
     cut_protocol,
     describe_command,
@@ -22,6 +24,23 @@ from tui.html.study_page import (
     list_notes,
     list_provenance,
     name_file,
+)
+from tui.text.arms_compared import (
+    Pair,
+    Told,
+    count_places,
+    explain,
+    list_chances,
+    list_comparisons,
+    list_intervals,
+    list_narrowing,
+    list_remarks,
+    percent,
+    say_count,
+    say_headline,
+    show_chance,
+    show_ends,
+    unit_of,
 )
 from tui.text.compare import Difference, compare_arms, explain_differences, format_difference
 from tui.text.format import UNICODE, format_number
@@ -37,6 +56,8 @@ class ComparedPair:
 
     one: ArmMeasures
     other: ArmMeasures
+    judged: Pair | str
+    """How they compare, or why they cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,31 @@ class PairRows:
 
 
 @dataclass(frozen=True)
+class MeasureRow:
+    """One measure of two arms, judged: as text."""
+
+    measure: str
+    means: tuple[str, str]
+    difference: str
+    interval: str
+    chance: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Holds how two arms compare."""
+
+    name: str
+    """Of the pair, where there are several."""
+    fault: str = ""
+    """Why they cannot be compared."""
+    picture: Markup | None = None
+    facts: tuple[Fact, ...] = ()
+    rows: tuple[MeasureRow, ...] = ()
+
+
+@dataclass(frozen=True)
 class SideShown:
     """The parts that are said of one side alone."""
 
@@ -112,7 +158,8 @@ def make_comparison_page(comparison: Comparison) -> str:
     contents = list_contents(
         (
             ("answer", "Answer", True),
-            ("differences", "Differences", True),
+            ("difference", "Is A better?", True),
+            ("differences", "Spread and likeness", True),
             ("intervals", "Intervals", bool(forests.figures)),
             ("time", "Over time", bool(spreads.figures)),
             ("settings", "Settings", True),
@@ -129,7 +176,14 @@ def make_comparison_page(comparison: Comparison) -> str:
             "labels": comparison.labels,
             "subject": comparison.subject,
             "questions": questions,
-            "answers": say_differences(comparison, found),
+            "answers": say_verdicts(comparison),
+            "judged": show_judged(comparison),
+            "margined": any(
+                pair.judged.found.comparison.margin for pair in comparison.pairs if isinstance(pair.judged, Pair)
+            ),
+            "counted": say_count(
+                sum(len(pair.judged.comparisons) for pair in comparison.pairs if isinstance(pair.judged, Pair))
+            ),
             "pairs": [
                 PairRows(arm_name(pair.one) if len(comparison.pairs) > 1 else "", tuple(map(_show_row, rows)))
                 for pair, rows in zip(comparison.pairs, found, strict=True)
@@ -151,32 +205,68 @@ def _show_row(one: Difference) -> DifferenceRow:
     return DifferenceRow(one.title, first, second, format_difference(one), one.is_seen)
 
 
-def say_differences(comparison: Comparison, found: Sequence[Sequence[Difference]]) -> list[Sentence]:
-    """Say in how many measures the sides are told apart, and in which."""
-    one, other = comparison.labels
+LETTERS = re.compile(r"\b([AB])\b")
+"""Where a headline names an arm."""
+
+
+def say_verdicts(comparison: Comparison) -> list[Sentence]:
+    """Say of every pair whether one is better, in the words of the verdict."""
+    places = dict(zip("AB", enumerate(comparison.labels), strict=True))
     sentences: list[Sentence] = []
-    for pair, rows in zip(comparison.pairs, found, strict=True):
-        compared, seen = [row for row in rows if row.interval is not None], [row for row in rows if row.is_seen]
+    for pair in comparison.pairs:
         of = f"{arm_name(pair.one)}: " if len(comparison.pairs) > 1 else ""
-        if not compared:
-            said = "nothing can be compared, since intervals take three replicas of each"
-            sentences.append(Sentence("note", ((f"{of}{said}", None),)))
+        if isinstance(pair.judged, str):
+            sentences.append(Sentence("note", ((f"{of}not compared: {printable(pair.judged)}", None),)))
             continue
-        head = ((of, None), (one, 0), (" and ", None), (other, 1))
-        if seen:
-            told = f" are told apart in {len(seen)} of {len(compared)} measures: {_name(seen)}"
-        else:
-            told = f" are not told apart in any of {len(compared)} measures, which does not say that they are alike"
-        because = "; ".join(f"{row.title}: {format_difference(row)}" for row in seen)
-        sentences.append(Sentence("finding", (*head, (told, None)), because))
+        found = pair.judged.found.comparison
+        parts: list[Part] = [(of, None)] if of else []
+        for text in LETTERS.split(f"{say_headline(found)} ({printable(found.measure)})"):
+            number, label = places.get(text, (None, text))
+            parts.append((label, number))
+        sentences.append(Sentence("finding", tuple(parts), " ".join(explain(found)), "difference"))
     if not sentences:
         sentences.append(Sentence("note", (("The two studies have no arm of one name.", None),)))
     return sentences
 
 
-def _name(rows: Sequence[Difference]) -> str:
-    """Return the names of measures without their units."""
-    return ", ".join(row.title.partition(",")[0] for row in rows)
+def show_judged(comparison: Comparison) -> list[Judged]:
+    """Show how the arms of every pair compare: a picture, facts, and all measures with p-values for all at once."""
+    several = len(comparison.pairs) > 1
+    pairs = [pair.judged for pair in comparison.pairs if isinstance(pair.judged, Pair)]
+    told = list_comparisons(pairs)
+    shown: list[Judged] = []
+    for place, pair in enumerate(comparison.pairs):
+        name = arm_name(pair.one) if several else ""
+        if isinstance(pair.judged, str):
+            shown.append(Judged(name, fault=printable(pair.judged)))
+            continue
+        found = pair.judged.found.comparison
+        title = f"A − B, {printable(found.measure)}{f', {found.unit}' if found.unit else ''}"
+        said = [(row.name, row.said) for row in list_intervals(found) if row.said]
+        said += [*list_chances(found), *list_narrowing(found)]
+        said += [(head, "; ".join(lines)) for head, lines in list_remarks(pair.judged)]
+        shown.append(
+            Judged(
+                name,
+                picture=draw_difference(found, title) if place < MOST_PAIRS else None,
+                facts=tuple(Fact(head, printable(text)) for head, text in said),
+                rows=tuple(_show_measure(one) for one in told if one.pair is pair.judged),
+            )
+        )
+    return shown
+
+
+def _show_measure(told: Told) -> MeasureRow:
+    found, places = told.found, count_places(told.found)
+    means = tuple(f"{mean:.{places}f}{percent(found)}" for mean in found.means)
+    return MeasureRow(
+        printable(found.measure),
+        (means[0], means[1]),
+        f"{found.difference:+.{places}f}{unit_of(found)}",
+        show_ends(found.ci_test_set, places).removesuffix(" *"),
+        show_chance(told.chance),
+        found.verdict,
+    )
 
 
 def _alternate(comparison: Comparison) -> list[tuple[int, ArmMeasures]]:

@@ -72,7 +72,7 @@ def describe_pair(pair: Pair, symbols: Symbols = UNICODE) -> list[str]:
     for name, said in (*list_chances(found), *list_narrowing(found, symbols)):
         lines += _name(name, [said])
     lines += ["", *_name("verdict", [found.verdict, *explain(found)])]
-    for name, sentences in list_notes(pair):
+    for name, sentences in list_remarks(pair):
         lines += _name(name, sentences)
     return lines
 
@@ -223,7 +223,7 @@ def _holds(ends: Interval, value: float) -> bool:
     return ends[0] <= value <= ends[1]
 
 
-def list_notes(pair: Pair) -> list[tuple[str, list[str]]]:
+def list_remarks(pair: Pair) -> list[tuple[str, list[str]]]:
     """Return what a reader has to know beside the difference, each under a name."""
     found, notes = pair.found, list[tuple[str, list[str]]]()
     if found.disputes is not None:

@@ -70,7 +70,7 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-NUMERIC_BRACKETS = re.compile(r"(?<!\])\[-?[0-9][-+0-9.e ]*\](?![\[(:])")
+NUMERIC_BRACKETS = re.compile(r"(?<!\])\[[-+]?[0-9][-+0-9.e ]*\](?![\[(:])")
 """An interval: brackets around numbers, which no link follows, are shown as they are."""
 
 

@@ -337,6 +337,20 @@ async def test_what_stands_in_a_comparison_is_explained(make_app: Make, store: P
             assert name in screen_text(app)
 
 
+async def test_comparison_is_exported_as_page_and_markdown(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.commands.comparing.refresh_metrics", lambda paths: None)
+    monkeypatch.setattr("tui.commands.comparing.compare_pair", compare_data.compare_pair)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_results(pilot, app, store)
+        await press(pilot, "c", "x", "enter")
+        folder = screen.paths.folder / "comparison"
+        assert sorted(path.name for path in folder.iterdir()) == ["comparison.html", "comparison.md"]
+        assert (folder / "comparison.md").read_text().startswith("**Real and worth having")
+
+
 async def test_comparison_and_its_command_are_copied(make_app: Make, store: Path) -> None:
     app = make_app()
     copied: list[str] = []

@@ -296,7 +296,7 @@ def test_forged_figures_end_no_page(tmp_path: Path, value: float) -> None:
     text = make_study_page(data)
     read(text)
     assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', text)
-    pair = ComparedPair(data.arms[1], data.arms[2])
+    pair = ComparedPair(data.arms[1], data.arms[2], "of another test set")
     read(make_comparison_page(Comparison(data, data, (pair,))))
 
 

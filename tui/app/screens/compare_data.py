@@ -12,7 +12,8 @@ from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, iterate_studies
-from tui.commands.compare import compare_pair
+from tui.commands.comparing import gather_comparison, write_comparison
+from tui.commands.two_arms import compare_pair
 from tui.text.arms_compared import Pair
 from tui.text.tables import arm_name
 
@@ -115,6 +116,19 @@ def answer(question: Question) -> Shown:
     except NondetError as error:
         return Shown(question, fault=str(error))
     return Shown(question, pair)
+
+
+def export_comparison(question: Question, folder: Path) -> list[str]:
+    """Write how two arms compare as files, and return their names.
+
+    Raises:
+        NondetError: If the studies cannot be measured, or the folder cannot be written.
+    """
+    first, second = question.first, question.second
+    names = [(first.arm.name, second.arm.name)]
+    return write_comparison(
+        gather_comparison(first.paths, second.paths, names, question.measure, question.margin), folder
+    )
 
 
 def step_margin(margin: float, *, up: bool) -> float:

@@ -21,7 +21,7 @@ from tui.text.arms_compared import (
     list_comparisons,
     list_intervals,
     list_narrowing,
-    list_notes,
+    list_remarks,
     percent,
     say_count,
     say_headline,
@@ -120,7 +120,7 @@ def _name_arms(
 
 def _say_notes(pair: Pair, width: int) -> Iterator[Line]:
     """Say in what the arms differ beside their figures, and which replicas were not compared."""
-    for name, said in list_notes(pair):
+    for name, said in list_remarks(pair):
         if name != "disagreement":  # which has a picture
             yield from _name(name, ["; ".join(said)], width)
 

@@ -28,6 +28,7 @@ from engine.study.study_plan import StudyPlan, read_plan
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
 from tui.app.screens.choosing import Choose
+from tui.app.screens.compare_data import Question, export_comparison
 from tui.app.screens.dialogs import Card, Prompt
 from tui.app.screens.note_edit import edit_note
 from tui.app.screens.results_compare import ComparePage
@@ -369,22 +370,27 @@ class ResultsScreen(Screen[None]):
         self.post_message(CopyText(text, f"{self.paths.name}.{SUFFIXES.get(kind, 'txt')}"))
 
     def action_export(self) -> None:
-        """Write everything that `report --out` writes into a folder."""
+        """Write everything that `report --out` writes into a folder; of a comparison, that of `report --against`."""
+        question = self.query_one(ComparePage).question if self.page == "compare" else None
 
         def write(folder: str | None) -> None:
             if folder:
-                self.notify("writing tables and figures …")
-                self.export(folder)
+                self.notify("writing …")
+                self.export(folder, question)
 
-        default = str(self.paths.folder / "report")
-        self.app.push_screen(Prompt("Export into folder", default, hint="tables, figures and Parquet"), write)
+        default = str(self.paths.folder / ("report" if question is None else "comparison"))
+        hint = "tables, figures and Parquet" if question is None else "the comparison as a page and as Markdown"
+        self.app.push_screen(Prompt("Export into folder", default, hint=hint), write)
 
-    @work(thread=True, exclusive=True, group="export")
-    def export(self, typed: str) -> None:
+    @work(thread=True, exclusive=True, group="export", description="export")  # not with all figures of a question
+    def export(self, typed: str, question: Question | None = None) -> None:
         """Draw and write, outside the event loop."""
         try:
             folder = enter_path(typed)
-            names = export_study(self.paths, folder, refresh_metrics(self.paths) or read_measured(self.paths))
+            if question is None:
+                names = export_study(self.paths, folder, refresh_metrics(self.paths) or read_measured(self.paths))
+            else:
+                names = export_comparison(question, folder)
         except NondetError as error:
             self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
             return
