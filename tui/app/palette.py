@@ -51,12 +51,19 @@ class Offers(Provider):
             yield Offer(f"Theme: {name}", "changes the colours, and keeps them", self._run(f"app.take_theme('{name}')"))
 
     def iterate_actions(self) -> Iterator[Offer]:
-        """Yield the actions of the screen below the palette, with their keys."""
-        for active in self.screen.active_bindings.values():
-            binding, node = active.binding, active.node
-            if binding.description and active.enabled and not binding.system:
-                key = binding.key_display or self.app.get_key_display(binding)
-                yield Offer(binding.description, f"key {key}", self._run(binding.action, node))
+        """Yield the actions of the screen below the palette with their keys, those at its foot first."""
+        keys: dict[str, list[str]] = {}
+        acts: dict[str, Callable[[], Any]] = {}
+        active = [one for one in self.screen.active_bindings.values() if one.enabled and not one.binding.system]
+        for one in sorted(active, key=lambda one: not one.binding.show):
+            binding = one.binding
+            if binding.description:
+                keys.setdefault(binding.description, []).append(
+                    binding.key_display or self.app.get_key_display(binding)
+                )
+                acts.setdefault(binding.description, self._run(binding.action, one.node))
+        for what, act in acts.items():
+            yield Offer(what, f"key {' '.join(keys[what])}", act)
 
     def _iterate_places(self) -> Iterator[Offer]:
         """Yield the studies and the protocols that the start screen lists."""

@@ -14,10 +14,12 @@ from tests.helpers.screens import settle
 from tests.helpers.studies import write_study
 from tui.app.app import NondetApp
 from tui.app.keeping import keep_setting
+from tui.app.palette import Offers
 from tui.app.schemes import SCHEMES
 from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.results import ResultsScreen
+from tui.app.screens.start_panes import ChoiceList
 from tui.app.settings import Settings, read_settings
 
 Make = Callable[..., NondetApp]
@@ -70,3 +72,27 @@ def test_setting_that_cannot_be_kept_says_which_file(tmp_path: Path) -> None:
     with pytest.raises(NondetError, match=r"config\.toml: theme = light is not kept"):
         keep_setting("theme", "light", tmp_path / "config.toml")
     assert (tmp_path / "config.toml").read_text() == "theme = [\n"
+
+
+async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_once(make_app: Make) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        offers = list(Offers(app.screen).iterate_actions())
+        texts = [offer.text for offer in offers]
+        assert texts[0] == "Open"
+        assert texts.index("New") < texts.index("Down")
+        assert len(texts) == len(set(texts))
+        assert "key ↓ j" in {offer.help for offer in offers}
+
+
+async def test_enter_in_the_filter_of_home_goes_to_the_first_match(make_app: Make, store: Path) -> None:
+    write_study(store / "alpha")
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("slash", *"mine", "enter")
+        await settle(pilot)
+        choices = app.screen.query_one(ChoiceList)
+        assert choices.has_focus
+        assert (choices.key or "").endswith("mine.toml"), "and not to the heading above it"
