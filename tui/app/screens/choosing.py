@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -18,6 +19,10 @@ from tui.app.widgets.lines import Line, LinesView
 
 NAME_COLUMNS = 20
 """What stands in the first columns of a line names it: letters found there count double."""
+
+
+FRAME_ROWS = 7
+"""Rows of the dialog beside its lines: frame, title, filter and keys."""
 
 
 class Choose(ModalScreen[str | None]):
@@ -46,7 +51,7 @@ class Choose(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out title, filter and lines."""
-        with Vertical(classes="dialog tall"):
+        with Vertical(classes="dialog"):
             yield Static(Text(self.heading, style="bold"))
             yield Filter()
             if self.head:
@@ -62,6 +67,11 @@ class Choose(ModalScreen[str | None]):
         if self.chosen is not None:
             view.move_to(self.chosen)
         view.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make the list as high as its lines, where there is room."""
+        room = event.size.height * 4 // 5 - FRAME_ROWS - bool(self.head)
+        self.query_one(LinesView).styles.height = max(1, min(len(self.choices), room))
 
     def show(self, needle: str) -> None:
         """Show all lines with their headings, or those that hold some letters in their order, the best match first."""
