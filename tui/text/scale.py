@@ -143,7 +143,9 @@ def fit_scale(
             low, below = min(value for value in above if value >= cut), f"<{cut:g}"
     elif from_zero:
         low = min(low, 0.0)
-    if low == high:
+    if low == high == 0.0 and from_zero:
+        high = 1.0  # sizes have no room below 0
+    elif low == high:
         margin = abs(low) * 0.05 or 1.0
         low, high = (low / 1.2, high * 1.2) if log else (low - margin, high + margin)
     return Scale(first, last, low, high, log, below)

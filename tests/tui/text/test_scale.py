@@ -45,6 +45,7 @@ def test_log_axis_that_reaches_less_far_names_what_lies_below() -> None:
 def test_linear_axis_of_sizes_begins_at_zero() -> None:
     curves = [Curve("a", 0, [0.5, 0.6])]
     assert fit_scale(curves, from_zero=True) == Scale(1, 2, 0.0, 0.6)
+    assert fit_scale([Curve("a", 0, (0.0, 0.0))], from_zero=True) == Scale(1, 2, 0.0, 1.0), "none below 0"
     assert fit_scale(curves, from_zero=True, log=True) == Scale(1, 2, 0.5, 0.6, log=True)
 
 
