@@ -19,6 +19,7 @@ from engine.study.study_plan import read_plan
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane
+from tui.text.format import shorten
 from tui.text.notes import list_said
 from tui.text.provenance import Origin, describe_origin
 
@@ -94,9 +95,9 @@ class OriginPane(LinesPane):
         lines = self._show_note(self.measured.note, width)
         for head, pairs in describe_origin(self.origin, self.measured.arms).items():
             lines += [Line(Text("")), Line(Text(head, "bold"))] if lines else [Line(Text(head, "bold"))]
-            room = min(max(len(name) for name, _ in pairs), 34)
+            room = min(max(len(name) for name, _ in pairs), max(34, width // 2))
             for name, said in pairs:
                 first, *rest = wrap_lines(said, max(20, width - room - 4)) or [Line(Text(""))]
-                lines.append(Line(Text.assemble((f"  {name[:room]:{room}}  ", "dim"), first.text)))
+                lines.append(Line(Text.assemble((f"  {shorten(name, room):{room}}  ", "dim"), first.text)))
                 lines += [Line(Text(f"{'':{room + 4}}{line.text.plain}")) for line in rest]
         return lines
