@@ -31,6 +31,7 @@ from tui.app.key_help import list_keys
 from tui.app.messages import (
     ContinueStudy,
     CopyText,
+    ExplainWanted,
     OpenBuilder,
     OpenComparison,
     OpenMonitor,
@@ -43,7 +44,7 @@ from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal
 from tui.app.preview import describe_work, preview_protocol
 from tui.app.schemes import SCHEMES, choose_theme, name_theme, next_theme
-from tui.app.screens.dialogs import Confirm, Help
+from tui.app.screens.dialogs import Card, Confirm, Help
 from tui.app.screens.start import StartScreen
 from tui.app.screens.too_small import MIN_COLUMNS, MIN_ROWS, TooSmall
 from tui.app.settings import Locations, Settings, note_recent
@@ -283,6 +284,10 @@ class NondetApp(App[None]):
     def on_copy_text(self, event: CopyText) -> None:
         """Copy a text."""
         self.copy(event.text, event.name)
+
+    def on_explain_wanted(self, event: ExplainWanted) -> None:
+        """Explain something on a card."""
+        self.push_screen(Card(event.parts))
 
     def on_protocol_saved(self, event: ProtocolSaved) -> None:
         """Remember the protocol among the recent ones."""

@@ -31,7 +31,7 @@ GROUPS = {
     "yours": "Your protocols",
     "compare": "Is B better than A? Trained in pairs until that is decided",
     "own": "Your own training: any program that takes a seed",
-    "minutes": "Papers in minutes: small networks, data that come along",
+    "minutes": "Papers in minutes: small networks, no download",
     "full": "Papers at full size: downloaded data, GPUs",
 }
 """Group of a protocol file → what stands above those of it, in the order of the screen."""
@@ -154,15 +154,17 @@ def describe_study(
         row.append(f"{summary.total} runs, {age} ago", "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
-        row.append(f"{state}, {summary.done} of {summary.total} runs").append(f", {age} ago", "dim")
+        row.append(f"{state}, {summary.done} of {summary.total} runs")
+        told = f", {age} ago"
+        row.append(told if width is None or row.cell_len + len(told) <= width else "", "dim")
     row.append(tags, "italic")
     if summary.headline is not None:
         name, spread, disagreement = summary.headline
-        result = Text(f"   {printable(name)}: SD {format_number(spread, 2, symbols)}", "dim")
-        if disagreement is not None:
-            result.append(f"  disagree {format_number(disagreement, 2, symbols)} %", "dim")
-        if width is None or row.cell_len + result.cell_len <= width:
-            row.append_text(result)
+        told = f"SD {format_number(spread, 2, symbols)}"
+        told += "" if disagreement is None else f"  disagree {format_number(disagreement, 2, symbols)} %"
+        room = None if width is None else width - row.cell_len
+        shown = (text for text in (f"   {printable(name)}: {told}", f"   {told}") if room is None or len(text) <= room)
+        row.append(next(shown, ""), "dim")
     return row
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import RenderableType
 from textual.message import Message
 
 from engine.study.paths import StudyPaths
@@ -70,6 +72,14 @@ class CopyText(Message):
     text: str
     name: str
     """Name of the file that it is saved as where it is too long for the terminal."""
+
+
+@dataclass
+class ExplainWanted(Message):
+    """Asks for something to be explained."""
+
+    parts: Sequence[RenderableType]
+    """What is said of it."""
 
 
 @dataclass

@@ -5,7 +5,7 @@ It is read in a thread; nothing of a protocol is run for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.dispatch.executors.registry import open_executor
@@ -16,8 +16,10 @@ from engine.plan.plan import Plan
 from engine.protocol.compare_section import Comparing
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError, printable
-from engine.protocol.load import load_protocol
+from engine.protocol.load import load_protocol, read_text
+from engine.study.curves_record import find_curves
 from engine.study.decision_record import read_decision
+from engine.study.instability import SpreadSeries, select_spreads
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_records import read_arm_recipes
@@ -30,6 +32,9 @@ from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
 from tui.text.format import UNICODE, format_seconds
 from tui.text.places import count_places
+
+FIRST_FIGURES = ("accuracy", "perplexity")
+"""The figures whose spread is drawn first, where a study has them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class ProtocolPreview:
     """Functions of the user's that training runs."""
     faults: tuple[str, ...] = ()
     """Why nothing could be trained."""
+    text: str = ""
+    """What its file says."""
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -97,6 +104,10 @@ class StudyPreview:
     """The description of its protocol."""
     answers: tuple[Answer, ...] = ()
     """What it says, the most important first."""
+    spread: tuple[SpreadSeries, ...] = ()
+    """The SD over replicas of the first of its figures, by epoch."""
+    figure: str = ""
+    """The name of that figure, a key of EPOCH_FIGURES."""
 
 
 Preview = ProtocolPreview | StudyPreview
@@ -109,7 +120,12 @@ def preview_study(summary: StudySummary) -> StudyPreview:
     question = "" if head is None else head.description
     if metrics is None or summary.fault is not None:
         return StudyPreview(summary, question=question)
-    return StudyPreview(summary, metrics.arms, question, answers=_find_answers(summary.paths, metrics.arms))
+    spreads = select_spreads(find_curves(summary.paths.curves))
+    figure = next((one for one in FIRST_FIGURES if one in spreads), next(iter(spreads), ""))
+    return StudyPreview(
+        summary, metrics.arms, question, answers=_find_answers(summary.paths, metrics.arms),
+        spread=tuple(spreads.get(figure, ())), figure=figure,
+    )  # fmt: skip
 
 
 def _find_answers(paths: StudyPaths, arms: tuple[ArmMeasures, ...]) -> tuple[Answer, ...]:
@@ -136,12 +152,20 @@ def preview_protocol(path: Path, *, name: str, description: str, store: Path) ->
     try:
         protocol = load_protocol(path)
         plan = plan_known(protocol, recall(protocol, store=str(store)), store=str(store))
-        return preview_plan(protocol, plan, store)
+        return replace(preview_plan(protocol, plan, store), text=_read_text(path))
     except ProtocolError as error:
         faults = tuple(line for fault in error.faults for line in fault.format().splitlines())
-        return ProtocolPreview(name, description, faults=faults)
+        return ProtocolPreview(name, description, faults=faults, text=_read_text(path))
     except NondetError as error:
         return ProtocolPreview(name, description, faults=tuple(str(error).splitlines()))
+
+
+def _read_text(path: Path) -> str:
+    """Return what a file says; nothing where it cannot be read, which the faults say."""
+    try:
+        return read_text(path)
+    except (OSError, NondetError):
+        return ""
 
 
 def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview:

@@ -1,18 +1,26 @@
-"""The measures explained as text: what each is, its formula and source, and what stands beside its value."""
+"""What is seen explained as text: measures and sources by their declarations; words, marks and pictures of screens.
+
+A key names what a piece of text is about. Whoever draws a text gives it the style of its key, so that the explanation
+is found from the place on the screen as well as from the thing itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.style import Style
 from rich.table import Table
-from rich.text import Text
+from rich.text import Span, Text
 
 from engine.catalog.measure_declaration import Measure, describe_uncertainty
 from engine.catalog.measures import DIAGNOSTICS_PANEL, DISPUTES_PANEL, MEASURES, list_columns
+from engine.catalog.sources import SOURCES
+from tui.text.screen_words import WORDS, Explanation
 
 LETTERS = (
     "In formulas R is the number of replicas, r and s are two of them, N is the number of test examples or words and "
@@ -90,7 +98,7 @@ def make_explanations(*, text: bool, framed: bool) -> list[RenderableType]:
 
 
 def _draw_group(title: str, measures: Sequence[Measure], *, framed: bool) -> RenderableType:
-    blocks = Group(*_join([explain_measure(measure) for measure in measures]))
+    blocks = Group(*draw_apart(explain_measure(measure) for measure in measures))
     if framed:
         return Panel(blocks, title=Text(f" {title} "), title_align="left", box=box.ROUNDED)
     return Group(Text(""), Text(title, style="bold"), Text(""), blocks)
@@ -102,20 +110,86 @@ def _join(blocks: Iterable[RenderableType]) -> list[RenderableType]:
     return parts[1:]
 
 
-def explain_measure(measure: Measure) -> RenderableType:
+def explain_measure(measure: Measure) -> Explanation:
     """Explain a measure: title and unit, what it means, its formula, its interval, its source and its fields."""
-    rows = {
-        "formula": measure.formula,
-        "interval": describe_uncertainty(measure) or "none is given.",
-        "source": measure.source,
-        "in files": ", ".join(measure.fields),
-    }
+    narrow = f"in narrow tables: {measure.short}" if measure.short != measure.title else ""
+    rows = (
+        ("formula", measure.formula),
+        ("interval", describe_uncertainty(measure) or "none is given."),
+        ("source", measure.source),
+        ("in files", ", ".join(measure.fields)),
+    )
+    return Explanation(measure.title, measure.meaning, aside=(measure.unit, narrow), rows=rows)
+
+
+def explain_source(name: str) -> Explanation:
+    """Explain a source of nondeterminism: what differs between replicas where it varies, and what holds otherwise."""
+    source = SOURCES[name]
+    return Explanation(f"{name}: {source.title}", rows=(("varies", source.meaning), ("held", source.held)))
+
+
+# Keys --------------------------------------------------------------------------------------------------------------
+
+META = "explained"
+"""Under this name a style holds the key of what a text is about."""
+
+
+def name_measure(measure: Measure) -> str:
+    """Return the key of a measure."""
+    return f"measure:{measure.group}:{measure.key}"
+
+
+@cache
+def style_key(key: str) -> Style:
+    """Return a style without any looks that says what a text is about."""
+    return Style(meta={META: key})
+
+
+def read_key(style: Style | str) -> str | None:
+    """Return the key that a style holds."""
+    key = style.meta.get(META) if isinstance(style, Style) else None
+    return key if isinstance(key, str) else None
+
+
+def _begin(span: Span) -> int:
+    return span.start
+
+
+def list_keys(text: Text) -> list[str]:
+    """List the keys of the parts of a text, in their order."""
+    found = [read_key(style) for style in (text.style, *(span.style for span in sorted(text.spans, key=_begin)))]
+    return [key for key in found if key is not None]
+
+
+def find_explanation(key: str) -> Explanation | None:
+    """Return the explanation behind a key: of a measure, a source, or a word or mark of a screen."""
+    kind, _, name = key.partition(":")
+    if kind == "source":
+        return explain_source(name)
+    if kind != "measure":
+        return WORDS.get(key)
+    group, _, name = name.partition(":")
+    measure = next((one for one in MEASURES[group] if one.key == name), None)  # pyright: ignore[reportArgumentType]
+    return None if measure is None else explain_measure(measure)
+
+
+# Drawing -----------------------------------------------------------------------------------------------------------
+
+
+def draw_explanation(explanation: Explanation) -> RenderableType:
+    """Draw an explanation: its head, what is said, and rows of labels and texts."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, said in rows.items():
+    for label, said in explanation.rows:
         table.add_row(label, Text(said))
-    head = Text.assemble((measure.title, "bold"), "  ", (measure.unit, "dim"))
-    if measure.short != measure.title:
-        head.append(f"  in narrow tables: {measure.short}", "dim")
-    return Group(head, Padding(Text(measure.meaning), (0, 0, 0, 2)), Padding(table, (0, 0, 0, 2)))
+    head = Text(explanation.title, "bold")
+    for aside in filter(None, explanation.aside):
+        head.append(f"  {aside}", "not bold dim")
+    said = [Padding(Text(explanation.said), (0, 0, 0, 2))] if explanation.said else []
+    return Group(head, *said, *([Padding(table, (0, 0, 0, 2))] if explanation.rows else []))
+
+
+def draw_apart(explanations: Iterable[Explanation]) -> list[RenderableType]:
+    """Draw explanations with an empty line between them."""
+    return _join(draw_explanation(one) for one in explanations)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from engine.catalog.measure_declaration import Measure
 from engine.catalog.published import PublishedRow, find_rows
 from engine.study.metrics_record import ArmMeasures, Estimate
 from tui.text.answers.sentences import show_estimate
@@ -41,6 +42,8 @@ class Piece:
     """Whose colour it has; None for what belongs to no arm."""
     strong: bool = False
     """Whether it is in the foreground: titles and values."""
+    measure: Measure | None = None
+    """What it is about; None for what is about no measure."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,16 @@ class _Frame:
     def draw_band(self, arms: Arms, columns: Sequence[Column]) -> list[ForestLine]:
         """Draw the columns of one band: titles, a block per arm, the axes."""
         axes = [self._fit(arms, column) for column in columns]
-        titles = [Piece(self._pad(_title(column, self.room)), strong=True) for column in columns]
+        titles = [Piece(self._pad(_title(c, self.room)), strong=True, measure=c.measure) for c in columns]
         lines = [ForestLine((Piece(" " * self.name), *titles))]
         for number, arm in arms:
             mark = self.marks[number % len(self.marks)] if self.marks else self.symbols.dot
             room = self.name - 2
             head = Piece(f"{mark} {shorten(arm_name(arm), room, self.symbols):{room}}", number, strong=True)
-            cells = [Piece(self._draw(arm, c, axis, mark), number) for c, axis in zip(columns, axes, strict=True)]
+            cells = [
+                Piece(self._draw(arm, c, axis, mark), number, measure=c.measure)
+                for c, axis in zip(columns, axes, strict=True)
+            ]
             lines.append(ForestLine((head, *cells), arm.name))
             below = self._draw_below(arm, columns, axes)
             lines += [*below, *[ForestLine(())] * (self.rows - 1 - len(below))]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.protocol.faults import printable
+from engine.study.instability import SpreadSeries
 from engine.study.series import ArmSeries, Sum
-from tui.text.format import MISSING
+from tui.text.format import MISSING, Symbols, mark_arm, shorten_apart
 
 
 @dataclass(frozen=True)
@@ -98,3 +100,30 @@ def _make_label(
     else:
         text = MISSING if known or last.n > 1 else "n=1"
     return f"{text} ~{total}" if total else text
+
+
+def make_spread_curves(
+    series: Sequence[SpreadSeries], name_width: int, symbols: Symbols, *, places: Mapping[str, int] | None = None
+) -> list[Curve]:
+    """Make a curve per arm of the SD that was measured over its finished replicas, labelled by its mark and name.
+
+    Args:
+        series: The arms.
+        name_width: Columns of a name.
+        symbols: What can be shown.
+        places: Arm → its place in the plan, where that is not its place among those that were measured; an arm that
+            is not there is left out.
+    """
+    names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
+    curves: list[Curve] = []
+    for one, name in zip(series, names, strict=True):
+        number = one.number if places is None else places.get(one.arm.name)
+        if number is not None:
+            curves.append(Curve(one.arm.name, number, _by_epoch(one), label=f"{mark_arm(number, symbols)} {name}"))
+    return curves
+
+
+def _by_epoch(series: SpreadSeries) -> tuple[float | None, ...]:
+    """Return the SD of every epoch from 1 on; None where there is none."""
+    known = dict(zip(series.epochs, series.sd, strict=True))
+    return tuple(known.get(epoch) for epoch in range(1, series.epochs[-1] + 1))

@@ -25,7 +25,7 @@ from tui.text.format import (
 )
 from tui.text.plot import GlyphSet, draw_plot, to_text
 from tui.text.scale import fit_scale
-from tui.text.series import Curve
+from tui.text.series import make_spread_curves
 from tui.text.tables import Column, arm_name, head_columns
 
 BAR_WIDTH = 24
@@ -132,10 +132,7 @@ def list_spread(
         width: Columns in all.
     """
     names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
-    curves = [
-        Curve(one.arm.name, one.number, _by_epoch(one), label=f"{mark_arm(one.number, symbols)} {name}")
-        for one, name in zip(series, names, strict=True)
-    ]
+    curves = make_spread_curves(series, name_width, symbols)
     glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
     scale = fit_scale(curves, log=True)
     lines = [f"SD over replicas of {EPOCH_FIGURES[figure]}, by epoch"]
@@ -149,12 +146,6 @@ def list_spread(
         room = width - FRAME - len(sds) - 3
         lines += [f"{sds}   {middle}"] if len(middle) <= room else [sds, f"  {'':{name_width}}  {middle}"]
     return lines
-
-
-def _by_epoch(series: SpreadSeries) -> list[float | None]:
-    """Return the SD of every epoch from 1 on; None where there is none."""
-    known = dict(zip(series.epochs, series.sd, strict=True))
-    return [known.get(epoch) for epoch in range(1, series.epochs[-1] + 1)]
 
 
 def format_apart(low: float, high: float) -> tuple[str, str]:

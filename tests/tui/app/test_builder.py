@@ -50,7 +50,7 @@ async def test_keys_of_the_arms_act_only_while_these_have_the_focus(make_app: Ma
         arm_keys = ("space Toggle", "[ ] Source", "a Add arm")
         assert all(key in footer(app) for key in arm_keys[: 1 if size[0] < 100 else 3])
         await press(pilot, "tab")
-        for key in ("d", "alt+1", "alt+6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "e", "X"):
+        for key in ("d", "alt+1", "alt+6", "a", "c", "space", "right_square_bracket", "R", "T", "o", "A", "X"):
             await press(pilot, key)
             assert screen_of(app).document.text() == before, key
         assert not any(key in footer(app) for key in (*arm_keys, "c Copy arm", "d Delete arm"))

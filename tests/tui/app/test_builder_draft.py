@@ -110,7 +110,7 @@ async def test_question_that_is_left_changes_nothing_and_a_same_answer_is_no_ste
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
         before = screen_of(app).document.text()
-        for key in ("T", "M", "D", "E", "X", "o", "e", "R", "enter"):
+        for key in ("T", "M", "D", "E", "X", "o", "A", "R", "enter"):
             await press(pilot, key)
             assert isinstance(app.screen, Choose | Prompt), key
             await press(pilot, "escape")

@@ -105,12 +105,12 @@ async def test_onsets_ensembles_and_crossed_sources_are_asked_for(make_app: Make
         assert screen_of(app).document.names[3] == "Parameter Initialization x Data shuffling"
         await press(pilot, "alt+1")
         assert "X changes that" in read_notices(app)
-        await press(pilot, "e", "slash", *"mine", "enter", "ctrl+u", *"0")
+        await press(pilot, "A", "slash", *"mine", "enter", "ctrl+u", *"0")
         assert "must be a whole number from 1" in screen_text(app)
         await press(pilot, "backspace", *"2", "enter")
         assert screen_of(app).document.arms[3]["ensemble"] == {"of": "Mine", "size": 2}
         assert "crossed" not in screen_of(app).document.arms[3]
-        await press(pilot, "e", "k", "k", "k", "k", "enter")
+        await press(pilot, "A", "k", "k", "k", "k", "enter")
         assert list(screen_of(app).document.arms[3]["vary"]) == [], "it is an arm that is trained again"
         text = screen_of(app).document.text()
     assert ARM["vary"].check.accepts([])

@@ -21,6 +21,7 @@ from tui.app.screens.builder_lines import (
     ON,
     Cell,
     arm_lines,
+    find_best,
     find_cell,
     find_empty,
     lay_out_arms,
@@ -278,3 +279,10 @@ def test_text_and_own_code_are_named_before_they_are_timed(tmp_path: Path) -> No
     preview = preview_plan(judged.protocol, judged.plan, tmp_path)
     assert "! runs your code: nets:make" in describe_warnings(judged.plan, preview)
     assert parse_protocol(text, file=str(tmp_path / "own.toml")).arms[0].model.target == "nets:make"
+
+
+@pytest.mark.parametrize(("needle", "best"), [("optim", "train.optimizer"), ("epochs", "train.epochs")])
+def test_filter_finds_a_name_before_what_settings_do(needle: str, best: str) -> None:
+    keys = ["protocol.replicas", "train.warmup_epochs", "train.epochs", "train.optimizer", "data.preset"]
+    assert find_best(keys, needle) == best
+    assert find_best([], needle) is None

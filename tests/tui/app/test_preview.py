@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from engine.study.curves_record import StudyCurves
+from engine.study.records import write_record
+from engine.study.study_plan import read_plan
 from engine.study.summary import summarise_study
-from tests.helpers.measures import make_measures
+from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
 from tui.app.screens.start_lines import SHOWN_ANSWERS, make_preview
+from tui.app.screens.start_pictures import LEAST_ROWS
+from tui.text.plot import GlyphSet
 
 THEME = "nondet-dark"
 OWN = """
@@ -204,3 +209,40 @@ def test_protocol_that_ends_when_it_is_decided_says_its_most(own: Path, tmp_path
     said = " ".join(read_rows(preview_protocol(own, name="own", description="", store=tmp_path / "store")))
     assert "at most 5 runs of 4 epochs" in said, "the first replicas share their run"
     assert "in pairs, until Control and Init are told apart" in said
+
+
+def test_room_below_a_study_shows_its_spread_by_epoch(tmp_path: Path) -> None:
+    paths = write_study(tmp_path / "done", done=3, running=0)
+    arms = tuple(
+        make_curves(arm.name, accuracy=make_spread((9.0, 4.0, 0.5)), test_cross_entropy=make_spread((1.0, 1.0, 1.0)))
+        for arm in read_plan(paths).arms
+    )
+    write_record(paths.curves, StudyCurves(study="done", arms=arms))
+    found = preview_study(summarise_study(paths))
+    assert found.figure == "accuracy"
+
+    def read(height: int, glyphs: GlyphSet = "braille") -> list[str]:
+        return [line.text.plain for line in make_preview(found, 80, THEME, height=height, glyphs=glyphs)]
+
+    bare = read(0)
+    assert not any("by epoch" in row for row in bare)
+    tall = read(40)
+    assert len(tall) <= 40
+    assert "SD of test accuracy, %, by epoch" in "\n".join(tall[len(bare) :])
+    assert any("▲ Parameter" in row for row in tall[len(bare) :]), "a line has its arm's mark"
+    assert read(len(bare) + LEAST_ROWS) == bare, "no room for a picture and the row above it"
+    assert any("⠀" < char <= "⣿" for char in "".join(tall))
+    assert not any("⠀" < char <= "⣿" for char in "".join(read(40, "ascii")))
+
+
+def test_file_of_a_protocol_stands_below_what_it_takes(own: Path, tmp_path: Path) -> None:
+    rows = read_rows(preview_protocol(own, name="own", description="", store=tmp_path))
+    assert rows[rows.index("its file") + 1 :] == OWN.splitlines()
+
+
+def test_names_of_arms_are_whole_where_there_is_room(own: Path, tmp_path: Path) -> None:
+    long = "an arm whose name is far longer than others"
+    own.write_text(OWN.replace('"Init"', f'"{long}"'))
+    found = preview_protocol(own, name="own", description="", store=tmp_path)
+    assert any(long in row for row in read_rows(found, 90)[:8])
+    assert not any(long in row for row in read_rows(found, 50)[:8])

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from engine.catalog.measures import DIAGNOSTICS_PANEL, MEASURES, Measure, find_measure, list_columns
-from tui.text.explanations import explain_measure, group_shown_measures, make_explanations
+from tui.text.explanations import draw_explanation, explain_measure, group_shown_measures, make_explanations
 
 
 def read(parts: list[RenderableType], width: int) -> list[str]:
@@ -53,4 +53,4 @@ def test_explanation_says_everything_that_is_declared(text: bool, width: int) ->
     ],
 )
 def test_explanation_says_what_stands_beside_the_value(measure: Measure, said: str) -> None:
-    assert said in join_words(read([explain_measure(measure)], 100))
+    assert said in join_words(read([draw_explanation(explain_measure(measure))], 100))

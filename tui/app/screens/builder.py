@@ -18,7 +18,7 @@ from tui.app.messages import CopyText
 from tui.app.options import Options, may_change
 from tui.app.screens.builder_forms import ask_arm_key, ask_crossed, ask_ensemble, ask_name, ask_own, ask_value
 from tui.app.screens.builder_keys import ARM_ACTIONS, GROUPS, KEYS, PANES, SETTING_ACTIONS
-from tui.app.screens.builder_lines import MORE
+from tui.app.screens.builder_lines import MORE, find_best
 from tui.app.screens.builder_panes import ArmTable, ExplainView, Heading, PlanView, SettingTable, SourceView
 from tui.app.screens.builder_program import Asking, SelfTestScreen, describe_selftest_question
 from tui.app.screens.dialogs import Confirm
@@ -194,7 +194,7 @@ class BuilderScreen(DraftScreen):
             self.notify("no arm is chosen: a adds one", severity="warning")
             return
         table = self.document.arms[self.arm]
-        for key, what, how in (("ensemble", "makes ensembles", "e"), ("crossed", "crosses two sources", "X")):
+        for key, what, how in (("ensemble", "makes ensembles", "A"), ("crossed", "crosses two sources", "X")):
             if key in table:
                 self.notify(f"this arm {what}, which says what varies: {how} changes that", severity="warning")
                 return
@@ -286,8 +286,12 @@ class BuilderScreen(DraftScreen):
         self.needle = event.value.strip()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go to the settings, which stay filtered."""
+        """Go to the settings, which stay filtered, to the one that matches best."""
         self.go_to("settings")
+        view = self.query_one(SettingTable)
+        best = find_best([line.key for line in view.lines if line.key is not None], self.needle)
+        if best is not None:
+            view.move_to(best)
 
     def clear_filter(self) -> bool:
         """Show all settings again; return whether they were filtered."""

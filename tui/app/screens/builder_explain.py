@@ -24,6 +24,7 @@ from tui.app.document import (
 from tui.app.estimate import Estimate
 from tui.app.screens.builder_lines import EMPTY, FAULT, OFF, ON, Emptiness, find_planned, list_sources, warning_style
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.explanations import explain_source as explain_bare
 from tui.text.format import UNICODE, format_seconds
 
 LABEL_WIDTH = 9
@@ -62,8 +63,7 @@ def explain_source(
         theme: The framework's name of the theme.
         brief: Whether there is room for a few lines alone.
     """
-    facts = SOURCES[source]
-    lines = say("varies", facts.meaning, width) + say("held", facts.held, width)
+    lines = [line for label, said in explain_bare(source).rows for line in say(label, said, width)]
     if number is None or number >= len(document.arms):
         return lines
     arm, name = document.arms[number], document.names[number]

@@ -56,7 +56,7 @@ KEYS = (
     Binding("E", "override('evaluate')", "Arm's own evaluation", show=False),
     Binding("o", "onset", "Onset of arm", show=False),
     Binding("R", "replicas", "Replicas of arm", show=False),
-    Binding("e", "ensemble", "Ensembles of another arm's runs", show=False),
+    Binding("A", "ensemble", "Ensembles of another arm's runs", show=False),
     Binding("X", "crossed", "Crossed sources", show=False),
     *TOGGLES,
     *list_digits(len(PANES)),

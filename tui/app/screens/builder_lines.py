@@ -24,9 +24,15 @@ from tui.app.screens.judgement import Judgement
 from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS, TRAINING_KEYS, shorten_key
 from tui.app.themes import THEMES
 from tui.app.widgets.lines import Line
+from tui.text.explanations import style_key
 from tui.text.format import UNICODE, format_seconds, shorten, shorten_apart
 
 ON, OFF, EMPTY = "■", "·", "–"
+
+REVERSE = Style(bold=True, reverse=True)
+
+CELL, SETTING = "cell", "setting"
+"""Begin the keys by which the sources of an arm, and settings, are explained."""
 FAULT = "bold red"
 
 RUNS_WIDTH, BAR_WIDTH, TIME_WIDTH = 6, 8, 12
@@ -123,9 +129,9 @@ def arm_lines(
     names = [printable(str(arm.get("name", "?"))) for arm in document.arms]
     layout = lay_out_arms(names, width, timed=estimate is not None)
     head = Text(f"  {'arm':{layout.name}}", style="dim", no_wrap=True)
-    for number, (source, room) in enumerate(zip(SOURCES.values(), layout.cells, strict=True)):
-        short = source.short[: room - 1]
-        head.append(" ").append(f"{short:^{room - 1}}", "bold reverse" if number == cell.source else "")
+    for number, ((name, source), room) in enumerate(zip(SOURCES.items(), layout.cells, strict=True)):
+        short, about = source.short[: room - 1], style_key(f"source:{name}")
+        head.append(" ").append(f"{short:^{room - 1}}", about + REVERSE if number == cell.source else about)
     head.append(f"{'runs':>{RUNS_WIDTH}}").append("  time" if layout.bar or layout.time else "")
     lines = [Line(head)]
     shown = shorten_apart(names, layout.name)
@@ -140,7 +146,10 @@ def arm_lines(
         else:
             row.append(f"{find_mark(first).char} ", arm_style(first, theme))
         row.append(f"{shown[number]:{layout.name}}")
-        nothing, here = _find_reasons(document.names[number], empty), cell.source if number == cell.arm else None
+        nothing, here = (
+            _find_reasons(document.names[number], empty),
+            Cell(number, cell.source if number == cell.arm else -1),
+        )
         row.append_text(_draw_marks(list_sources(arm), nothing, here, layout, theme))
         row.append(_count_runs(planned, arm), "" if plan is not None else "dim")
         if layout.bar and estimate is not None:
@@ -157,17 +166,16 @@ def arm_lines(
     return lines
 
 
-def _draw_marks(
-    vary: Sequence[str], nothing: Mapping[str, str], here: int | None, layout: ArmLayout, theme: str
-) -> Text:
-    """Draw a mark per source: whether it varies, holds, or would change nothing; the cursor's stands in brackets."""
+def _draw_marks(vary: Sequence[str], nothing: Mapping[str, str], here: Cell, layout: ArmLayout, theme: str) -> Text:
+    """Draw a mark per source: whether it varies, holds, or would change nothing; brackets are the cursor."""
     row = Text()
     for place, (source, room) in enumerate(zip(SOURCES, layout.cells, strict=True)):
         mark = EMPTY if source in nothing else ON if source in vary else OFF
-        style: str | Style = "bold" if mark == ON or place == here else "dim"
+        style = Style(bold=True) if mark == ON or place == here.source else Style(dim=True)
         if mark == EMPTY and source in vary:
             style = warning_style(theme)
-        row.append(" ").append(f"{f'[{mark}]' if place == here else mark:^{room - 1}}", style)
+        style += style_key(f"{CELL}:{here.arm}:{source}")
+        row.append(" ").append(f"{f'[{mark}]' if place == here.source else mark:^{room - 1}}", style)
     return row
 
 
@@ -295,6 +303,16 @@ def setting_lines(
     return lines
 
 
+def find_best(keys: Sequence[str], needle: str) -> str | None:
+    """Return the setting in whose name some letters are found best, else in what it does; None without any."""
+    matcher = Matcher(needle)
+
+    def rate(key: str) -> float:
+        return max(2 * matcher.match(shorten_key(key)), matcher.match(f"{key} {meaning_of(key)}"))
+
+    return max(keys, key=rate, default=None)
+
+
 def acts_on(document: Document, key: str) -> bool:
     """Tell whether a setting can change anything: those of text models act on text alone, a program's on programs."""
     if document.runs_command:
@@ -311,7 +329,7 @@ def show_value(document: Document, key: str) -> str:
 
 def _show_setting(document: Document, key: str, fault: Fault | None, columns: int, width: int) -> Text:
     shown = show_value(document, key)
-    row = Text(f"  {shorten_key(key):{columns - 2}}", no_wrap=True)
+    row = Text(f"  {shorten_key(key):{columns - 2}}", style_key(f"{SETTING}:{key}"), no_wrap=True)
     if fault is not None:
         return row.append(f"{shown}  ", "bold").append(f"{UNICODE.failed} {printable(fault.problem)}", FAULT)
     room = max(1, width - columns)

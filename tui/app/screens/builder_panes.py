@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import var
+from textual.widget import Widget
 
 from engine.catalog.sources import SOURCES
 from engine.protocol.faults import printable
@@ -19,7 +21,9 @@ from tui.app.estimate import Estimate, Timing
 from tui.app.preview import ProtocolPreview
 from tui.app.screens.builder_explain import explain_setting, explain_source
 from tui.app.screens.builder_lines import (
+    CELL,
     MORE,
+    SETTING,
     Cell,
     arm_lines,
     find_cell,
@@ -36,9 +40,18 @@ from tui.app.screens.builder_plan import (
     title_text,
 )
 from tui.app.screens.judgement import Judgement
+from tui.app.source_text import style_source
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
+from tui.text.explanations import explain_source as explain_bare
+
+CARD_WIDTH = 58
+"""Columns of an explanation on a card or beside the mouse, where the terminal is as narrow as can be, too."""
+
+ABOUT_MORE = (
+    "Enter shows every setting, also those at their default; / finds one by letters of its name or of what it does."
+)
 
 BRIEF_ROWS = 8
 """Rows below which an explanation leaves out what stands elsewhere."""
@@ -118,6 +131,14 @@ class ArmTable(LinesPane):
             estimate=self.estimate, width=width, theme=self.app.theme,
         )  # fmt: skip
 
+    def list_explained(self) -> list[str]:
+        """List the source that the switch is at."""
+        return [f"{CELL}:{self.key or ''}:{list(SOURCES)[self.column]}"]
+
+    def draw_explained(self, keys: Sequence[str]) -> list[RenderableType]:
+        """Draw what is said of sources, here or in general."""
+        return draw_on_screen(self, keys)
+
     def action_rename(self) -> None:
         """Ask what the arm is called."""
         self.action_choose()
@@ -157,6 +178,14 @@ class SettingTable(LinesPane):
             self.document, self.judgement.faults, needle=self.needle, everything=self.everything, width=width
         )
 
+    def list_explained(self) -> list[str]:
+        """List the setting under the cursor."""
+        return [f"{SETTING}:{self.key or MORE}"]
+
+    def draw_explained(self, keys: Sequence[str]) -> list[RenderableType]:
+        """Draw what is said of settings."""
+        return draw_on_screen(self, keys)
+
     def action_change(self) -> None:
         """Ask for the setting's value."""
         self.action_choose()
@@ -177,26 +206,48 @@ class ExplainView(LinesPane):
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the protocol as it stands."""
+        key = self.list_explained()[0]
+        set_border_title(self, self.name_explained(key))
+        return self.explain(key, width=width, brief=self.size.height < BRIEF_ROWS)
+
+    def list_explained(self) -> list[str]:
+        """List what stands here."""
+        if self.subject == MORE or "." in self.subject:
+            return [f"{SETTING}:{self.subject}"]
+        return [f"{CELL}:{self.subject}:{list(SOURCES)[self.column]}"]
+
+    def name_explained(self, key: str) -> str:
+        """Return what heads an explanation."""
+        name = key.rpartition(":")[2]
+        return explain_bare(name).title if name in SOURCES else "More settings" if name == MORE else name
+
+    def explain(self, key: str, *, width: int, brief: bool) -> list[Line]:
+        """Explain a source in an arm, or a setting, by its key."""
         plan, faults = self.judgement.plan, self.judgement.faults
-        if self.subject == MORE:
-            set_border_title(self, "More settings")
-            return wrap_lines(
-                "Enter shows every setting, also those at their default; / finds one by letters of its name or "
-                "of what it does.",
-                width,
-            )
-        if "." in self.subject:
-            set_border_title(self, self.subject)
+        kind, _, name = key.partition(":")
+        if name == MORE:
+            return wrap_lines(ABOUT_MORE, width)
+        if kind == SETTING:
             done = 0 if self.preview is None else self.preview.done
-            brief = self.size.height < BRIEF_ROWS
-            return explain_setting(self.document, self.subject, plan, faults, done=done, width=width, brief=brief)
-        source = list(SOURCES)[self.column]
-        set_border_title(self, f"{source}: {SOURCES[source].title}")
-        number = int(self.subject) if self.subject else None
+            return explain_setting(self.document, name, plan, faults, done=done, width=width, brief=brief)
+        arm, _, source = name.rpartition(":")
         return explain_source(
-            self.document, number, source, plan, faults, empty=find_empty(self.judgement), estimate=self.estimate,
-            width=width, theme=self.app.theme, brief=self.size.height < BRIEF_ROWS,
+            self.document, int(arm) if arm else None, source, plan, faults, empty=find_empty(self.judgement),
+            estimate=self.estimate, width=width, theme=self.app.theme, brief=brief,
         )  # fmt: skip
+
+    def draw_explained(self, keys: Sequence[str]) -> list[RenderableType]:
+        """Draw what would stand here of some keys, all of it."""
+        parts: list[RenderableType] = []
+        for key in keys:
+            head = Text(self.name_explained(key), "bold")
+            parts += [head, *(line.text for line in self.explain(key, width=CARD_WIDTH, brief=False))]
+        return parts
+
+
+def draw_on_screen(widget: Widget, keys: Sequence[str]) -> list[RenderableType]:
+    """Draw explanations as the pane beside a widget of the same screen would show them."""
+    return widget.screen.query_one(ExplainView).draw_explained(keys)
 
 
 class PlanView(LinesPane):
@@ -266,13 +317,3 @@ class SourceView(LinesPane):
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per line of the text; what begins a part of it is bold, what explains it dim."""
         return [Line(style_source(row)) for row in self.text.splitlines()]
-
-
-def style_source(row: str) -> Text:
-    """Return a line of TOML with its headings and comments told apart."""
-    text = Text(printable(row), no_wrap=True)
-    if row.lstrip().startswith("#"):
-        text.stylize("dim")
-    elif row.lstrip().startswith("["):
-        text.stylize("bold")
-    return text

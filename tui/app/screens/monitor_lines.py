@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 
 from rich.text import Text
 
@@ -16,6 +17,7 @@ from tui.app.machine import Gauge
 from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.commands.progress import count_lost, find_obstacles, format_bar
+from tui.text.explanations import name_measure, style_key
 from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten, shorten_apart
 from tui.text.series import has_spread
 from tui.text.sparks import draw_spark
@@ -61,11 +63,11 @@ def longest_name(picture: Picture) -> int:
     return MARK_WIDTH + max((len(printable(arm.name)) for arm in picture.snapshot.arms), default=0)
 
 
-def run_glyph(status: str, symbols: Symbols, *, diverged: bool = False) -> str:
-    """Return the state of a run as one character."""
-    if diverged:
-        return symbols.diverged
-    glyphs = {"done": symbols.done, "running": symbols.running, "failed": symbols.failed}
+def run_glyph(status: str, symbols: Symbols) -> str:
+    """Return the state of a run as one character; "diverged" is one, too."""
+    glyphs = {
+        "done": symbols.done, "running": symbols.running, "failed": symbols.failed, "diverged": symbols.diverged,
+    }  # fmt: skip
     return glyphs.get(status, symbols.lost if status in ("lost", "stale") else symbols.queued)
 
 
@@ -100,9 +102,14 @@ def arm_lines(
     left = room + 1 + bar + bool(bar) + wide + 1
     extra = extra[: max(0, (width - left - cell * len(drawn)) // EXTRA_WIDTH)]
     axes = [fit_axis(_find(one, measure) for one in found) for measure in drawn]
-    heads = "".join(f"{_head(measure, cell - 2):{cell}}" for measure in drawn)
-    heads += "".join(f"{_head(measure, EXTRA_WIDTH - 1):>{EXTRA_WIDTH}}" for measure in extra)
-    lines = [Line(Text(f"{'arm':{room}} {'runs':>{left - room - 2}} {heads}".rstrip(), style="dim"))]
+    head = Text(f"{'arm':{room}} ", "dim", no_wrap=True).append(f"{'runs':>{left - room - 2}}", style_key("runs"))
+    for number, measure in enumerate((*drawn, *extra)):
+        is_drawn = number < len(drawn)
+        title = _head(measure, (cell - 1 if is_drawn else EXTRA_WIDTH) - 1)
+        padded = f"{title:{cell}}" if is_drawn else f"{title:>{EXTRA_WIDTH}}"
+        head.append("" if number else " ").append(padded, style_key(name_measure(measure)))
+    head.rstrip()
+    lines = [Line(head)]
     for number, (arm, name) in enumerate(zip(arms, name_arms(picture, room, symbols), strict=True)):
         style = arm_style(number, theme)
         row = Text(no_wrap=True).append(f"{name:{room}}", style)
@@ -156,7 +163,7 @@ def _share_room(longest: int, counts: int, *, drawn: int, extra: int, width: int
     """
     least, most = WHISKER_WIDTHS
     lefts = {bar: width - (1 + bar + bool(bar) + counts + 1) - drawn * (FIGURE_WIDTH + 1) for bar in BAR_WIDTHS}
-    needed = min(longest, 2 * NAME_WIDTH) + drawn * least
+    needed = min(longest, 3 * NAME_WIDTH) + drawn * least
     bar, left = next(((bar, left) for bar, left in lefts.items() if left >= needed), (0, lefts[0]))
     room = max(NAME_WIDTH, min(longest, left - drawn * least))
     whisker = (left - room) // drawn
@@ -268,11 +275,13 @@ def _mark_runs(picture: Picture, width: int, theme: str, symbols: Symbols) -> li
     room = max(1, width - head - len(" "))
     heads = name_arms(picture, head, symbols)
     for number, arm in enumerate(picture.snapshot.arms):
-        glyphs = "".join(run_glyph(run.state.status, symbols, diverged=run.state.diverged) for run in arm.runs)
-        rows = [glyphs[i : i + room] for i in range(0, len(glyphs), room)] or [""]
-        for place, part in enumerate(rows):
-            row = Text.assemble((f"{heads[number] if place == 0 else '':{head}} ", arm_style(number, theme)), part)
-            lines.append(Line(row, arm.name if place == 0 else None))
+        states = ["diverged" if run.state.diverged else run.state.status for run in arm.runs]
+        for first in range(0, max(1, len(states)), room):
+            row = Text(f"{heads[number] if not first else '':{head}} ", no_wrap=True)
+            row.stylize(arm_style(number, theme))
+            for state, many in groupby(states[first : first + room]):
+                row.append(run_glyph(state, symbols) * len(list(many)), style_key(f"run:{state}"))
+            lines.append(Line(row, None if first else arm.name))
     return lines
 
 

@@ -14,6 +14,7 @@ from tui.app.follow import Picture
 from tui.app.machine import Gauge
 from tui.app.schemes import arm_style
 from tui.app.screens.monitor_lines import arm_lines, describe_epoch, now_lines
+from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
@@ -152,11 +153,17 @@ class Verdict(TextPane):
 class ArmList(LinesPane):
     """Lists the arms with their measures so far; Enter on one opens its runs."""
 
+    FRAME = "interval"
+
     SHOWS = ("picture", "fault", "hidden", "symbols")
     picture: var[Picture | None] = var(None)
     fault: var[str | None] = var(None)
     hidden: var[frozenset[str]] = var(frozenset())
     symbols: var[Symbols] = var(UNICODE)
+
+    def list_explained(self) -> list[str]:
+        """List what its lines are about, then the pictures above, which have no cursor."""
+        return [*super().list_explained(), SpreadPlot.FRAME, ArmPlot.FRAME]
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per arm; or say why there is nothing to list."""

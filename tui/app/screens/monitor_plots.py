@@ -32,6 +32,8 @@ DECADES = 4
 
 NO_SPREAD = "a spread needs two replicas at the same epoch"
 
+NOT_READ = "nothing was read of this study yet"
+
 MOST_NAMED = 3
 """Outliers that are named."""
 
@@ -84,6 +86,8 @@ class MonitorPlot(PlotView):
 class SpreadPlot(MonitorPlot):
     """Draws the SD over replicas of every arm that is not hidden, the arm under the cursor in front."""
 
+    FRAME = "spread"
+
     def redraw(self) -> None:
         """Make the title and the curves as they are now."""
         picture = self.picture
@@ -95,7 +99,7 @@ class SpreadPlot(MonitorPlot):
         self.set_titles(next((title for title in titles if len(title) <= self.size.width - TITLE_FRAME), what), "")
         with self.prevent_draws():
             self.decades, self.log_scale, self.from_zero = DECADES, log, True
-            self.empty = NO_SPREAD if picture is not None and picture.measures else NOTHING_YET
+            self.empty = NOT_READ if picture is None else NO_SPREAD if picture.measures else NOTHING_YET
             self.front = None if place is None else place[0]
             self.curves = curves
 
@@ -115,13 +119,15 @@ class SpreadPlot(MonitorPlot):
 class ArmPlot(MonitorPlot):
     """Draws the arm under the cursor alone: mean, bands, every replica as a faint line, and outliers by name."""
 
+    FRAME = "one arm"
+
     def redraw(self) -> None:
         """Make the title and the curves as they are now."""
         picture = self.picture
         place = None if picture is None else picture.find_arm(self.top)
         if picture is None or place is None:
             self.set_titles("", "")
-            self.curves = ()
+            self.empty, self.curves = NOT_READ, ()
             return
         number, arm = place
         name = f"{mark_arm(number, self.symbols)} {printable(arm.name)}"
@@ -135,7 +141,7 @@ class ArmPlot(MonitorPlot):
             f"mean {self.symbols.bar_rest} bands {shades}{self.symbols.plus_minus}SD, least to most",
         )
         with self.prevent_draws():
-            self.log_scale, self.front = log, None
+            self.log_scale, self.front, self.empty = log, None, NOTHING_YET
             self.curves = tuple(self._make_curves(picture, number, picture.series[arm.name], arm.diverged_epochs))
 
     def _make_curves(self, picture: Picture, number: int, series: ArmSeries, ends: dict[int, int]) -> list[Curve]:

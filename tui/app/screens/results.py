@@ -65,7 +65,7 @@ from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
-from tui.text.explanations import explain_comparison, explain_measure, list_measures, make_explanations
+from tui.text.explanations import explain_comparison, make_explanations
 from tui.text.report import FORMATS
 
 WIDE_COLUMNS = 170
@@ -281,10 +281,6 @@ class ResultsScreen(Screen[None]):
         """Take the order of a column; a second click on its title puts the plan's order back."""
         self.sort = PLAN_ORDER if self.sort == event.order else event.order
 
-    def on_measure_table_explain(self, event: MeasureTable.Explain) -> None:
-        """Explain the measure under the cursor."""
-        self.action_explain()
-
     # What keys do --------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -324,18 +320,11 @@ class ResultsScreen(Screen[None]):
         self.linear = not self.linear
 
     def action_explain(self) -> None:
-        """Explain the measure that the cursor is on, or what stands on the tab; all measures where it is on none."""
+        """Explain what stands on the tab, where nothing under the cursor is explained: on most all measures."""
         if self.page == "compare":
             self.app.push_screen(Card([explain_comparison()]))
-            return
-        measure = self.measure
-        if self.page == "answer" and self.measured is not None and self.measured.answers:
-            key = self.measured.answers[min(self.answer, len(self.measured.answers) - 1)].measure
-            measure = next((one for one in list_measures(text=self.text) if one.key == key), None)
-        if measure is None or self.page not in ("answer", "table", "examples"):
-            self.action_explain_all()
         else:
-            self.app.push_screen(Card([explain_measure(measure)]))
+            self.action_explain_all()
 
     def action_explain_all(self) -> None:
         """Explain every measure."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events, work
@@ -36,6 +37,9 @@ MOST_ROWS = 4
 LABEL = 5
 """Columns of a replica's number before its row."""
 
+LEAST_ARMS, MOST_ARMS = 20, 48
+"""Columns of the list of arms, its frame included."""
+
 HEAD_ROWS = 3
 """Rows above the square."""
 
@@ -65,6 +69,8 @@ class ArmChoice(LinesPane):
         """Make a line per arm."""
         if self.measured is None:
             return []
+        longest = max((cell_len(arm_name(arm)) for arm in self.measured.arms), default=0)
+        self.styles.width = "1fr" if self.screen.has_class("-small") else max(LEAST_ARMS, min(MOST_ARMS, longest + 5))
         return [
             Line(Text(f"{mark_arm(n, self.symbols)} {arm_name(arm)}", arm_style(n, self.app.theme)), arm.name)
             for n, arm in self.measured.number_arms()
@@ -74,6 +80,8 @@ class ArmChoice(LinesPane):
 
 class HeatPane(LinesPane):
     """Shows the square, with a cursor on one pair."""
+
+    FRAME = "pairs"
 
     SHOWS = ("heat", "fault", "row_at", "column_at", "number")
     heat: var[Heat | None] = var(None)

@@ -24,6 +24,7 @@ from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
 from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
+from tui.text.explanations import list_measures, name_measure, style_key
 from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
@@ -185,6 +186,9 @@ class AnswerList(BlocksPane):
                 text.stylize("bold")
             if answer.weight == "note":
                 text.stylize("dim")
+            measure = find_measure(answer.measure, text=self.measured.text)
+            if measure is not None:
+                text.stylize(style_key(name_measure(measure)))
             for row, part in enumerate(text.wrap(self.app.console, max(20, width - 2))):
                 head = BULLETS[answer.weight] if not row else "  "
                 lines.append(Line(Text.assemble(head, part), str(place)))
@@ -237,6 +241,11 @@ def find_column(key: str | None, *, text: bool, symbols: Symbols) -> Column | No
     return next((column for column in make_columns(symbols, text=text) if column.measure.key == key), None)
 
 
+def find_measure(key: str | None, *, text: bool) -> Measure | None:
+    """Return a measure that results show by its key; None where it is none."""
+    return next((measure for measure in list_measures(text=text) if measure.key == key), None)
+
+
 def list_marks(measured: ShownMeasures, symbols: Symbols) -> list[str]:
     """List the marks of all arms by their places in the plan."""
     return [mark_arm(number, symbols) for number in range(len(measured.arms))]
@@ -252,12 +261,14 @@ def paint_forest(line: ForestLine, theme: str, strong: set[str] | None = None) -
                 style += Style(underline=True)
         else:
             style = Style(bold=True) if piece.strong else Style(dim=True)
-        text.append(piece.text, style)
+        text.append(piece.text, style if piece.measure is None else style + style_key(name_measure(piece.measure)))
     return Line(text, line.arm)
 
 
 class Forest(LinesPane):
     """Draws every measure of every arm with its interval."""
+
+    FRAME = "interval"
 
     SHOWS = ("measured", "sort", "published")
     measured: var[ShownMeasures | None] = var(None)
@@ -351,6 +362,8 @@ NO_LAYERS = (
 
 class Layers(LinesPane):
     """Shows how alike the inner layers of replicas are: figure 1 of the paper."""
+
+    FRAME = "layers"
 
     SHOWS = ("measured", "sort")
     measured: var[ShownMeasures | None] = var(None)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from rich.style import Style
 from rich.text import Text
-from textual import events, getters
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.message import Message
@@ -18,10 +18,11 @@ from engine.catalog.measure_declaration import Measure
 from engine.study.metrics_record import ArmMeasures
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import NAME_ORDER, PLAN_ORDER, ShownMeasures
-from tui.app.widgets.owner import app_class
+from tui.app.widgets.explained import EXPLAIN, Explained
 from tui.text.cells import CellRow, CellTable, make_cells
 from tui.text.diagnostics import make_diagnostics_columns
 from tui.text.disputes import make_disputes_columns
+from tui.text.explanations import name_measure
 from tui.text.format import Symbols, mark_arm
 from tui.text.tables import Column, pick_columns
 
@@ -44,10 +45,9 @@ ROOMY_ROWS, LEAST_BELOW = 34, 7
 DIM = Style(dim=True)
 
 
-class MeasureTable(DataTable[Text]):
+# The framework's own classes do not agree about names of arguments.
+class MeasureTable(DataTable[Text], Explained):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Shows measures as a table; its cursor is on one figure of one arm, which it tells."""
-
-    app = getters.app(app_class)
 
     measured: var[ShownMeasures | None] = var(None)
     order: var[str] = var(PLAN_ORDER)
@@ -56,6 +56,7 @@ class MeasureTable(DataTable[Text]):
     diagnosed: var[bool] = var(False)
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        EXPLAIN,
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
         Binding("h", "cursor_left", "Left", show=False),
@@ -79,9 +80,6 @@ class MeasureTable(DataTable[Text]):
             """Take the order."""
             super().__init__()
             self.order = order
-
-    class Explain(Message):
-        """Tells that Enter was pressed on a figure, or that it was clicked again."""
 
     def __init__(self, symbols: Symbols, kind: Kind, *, name_id: str) -> None:
         """Begin without rows.
@@ -221,9 +219,26 @@ class MeasureTable(DataTable[Text]):
         self.post_message(self.SortWanted(event.column_key.value or PLAN_ORDER))
 
     def on_data_table_cell_selected(self, event: DataTable.CellSelected) -> None:
-        """Ask for an explanation."""
+        """Explain the figure on which Enter was pressed, or that was clicked again."""
         event.stop()
-        self.post_message(self.Explain())
+        self.action_explain()
+
+    # What is explained ---------------------------------------------------------------------------------------------
+
+    def name_column(self, column: int) -> list[str]:
+        """Return the key of what a column holds."""
+        if self.table is None or column < 2:
+            return [("arm", "replicas")[column]] if column >= 0 else []
+        return [name_measure(self.table.columns[column - 2].measure)]
+
+    def list_explained(self) -> list[str]:
+        """List what the column under the cursor holds."""
+        return self.name_column(self.cursor_column)
+
+    def find_pointed(self, event: events.MouseMove) -> str | None:
+        """Return what the column under the mouse holds."""
+        column = event.style.meta.get("column", -1)
+        return next(iter(self.name_column(column)), None)
 
 
 def choose_columns(kind: Kind, symbols: Symbols, arms: Sequence[ArmMeasures]) -> tuple[Column, ...]:

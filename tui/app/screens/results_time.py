@@ -21,14 +21,14 @@ from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import ASCII, UNICODE, Symbols, mark_arm, shorten_apart
 from tui.text.plot import GlyphSet
-from tui.text.series import Curve
+from tui.text.series import Curve, make_spread_curves
 from tui.text.tables import Column
 from tui.text.text_figures import format_apart, list_first_epochs, list_onsets, make_onset_columns
 
 LEGEND_SHARE = 4
 """Names have one part in so many of a plot's columns."""
 
-LONGEST_NAME = 34
+LONGEST_NAME = 40
 
 NONE_YET = "Figures over time need two finished replicas of an arm."
 
@@ -53,20 +53,8 @@ def make_figure(measured: ShownMeasures, figure: str, name_width: int, symbols: 
         title = f"{column.title}, {column.unit}, by the first epoch in which replicas differ (figure 2)"
         return title, _draw_onsets(measured, column, name_width, symbols)
     places = {arm.name: number for number, arm in enumerate(measured.arms)}
-    series = measured.spreads[figure]
-    names = shorten_apart([printable(one.arm.name) for one in series], name_width, symbols)
-    curves: list[Curve] = []
-    for one, name in zip(series, names, strict=True):
-        number = places.get(one.arm.name)
-        if number is not None:
-            curves.append(Curve(one.arm.name, number, by_epoch(one), label=f"{mark_arm(number, symbols)} {name}"))
+    curves = make_spread_curves(measured.spreads[figure], name_width, symbols, places=places)
     return f"SD over replicas of {EPOCH_FIGURES[figure]} (figure 3)", curves
-
-
-def by_epoch(series: SpreadSeries) -> tuple[float | None, ...]:
-    """Return the SD of every epoch from 1 on; None where there is none."""
-    known = dict(zip(series.epochs, series.sd, strict=True))
-    return tuple(known.get(epoch) for epoch in range(1, series.epochs[-1] + 1))
 
 
 def _draw_onsets(measured: ShownMeasures, column: Column, name_width: int, symbols: Symbols) -> list[Curve]:
@@ -99,6 +87,8 @@ def join_onsets(family: Sequence[ArmMeasures], key: str) -> tuple[float | None, 
 
 class FigurePlot(PlotView):
     """Draws one of the study's figures over time."""
+
+    FRAME = "figures"
 
     SHOWS = ("measured", "figure", "linear")
     measured: var[ShownMeasures | None] = var(None)
@@ -137,6 +127,8 @@ class FigurePlot(PlotView):
 
 class FigureNotes(LinesPane):
     """Lists the figures that the plots show, as numbers."""
+
+    FRAME = "figures"
 
     SHOWS = ("measured", "figure")
     measured: var[ShownMeasures | None] = var(None)

@@ -12,12 +12,13 @@ from engine.study.view import RunView, StudySnapshot
 from tui.app.run_facts import RunFacts
 from tui.app.screens.monitor_lines import run_glyph
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.explanations import style_key
 from tui.text.format import UNICODE, Symbols, format_number, format_seconds
 
 
 def describe_run(number: int, run: RunView, symbols: Symbols = UNICODE) -> str:
     """Describe a run in one line: its number, state, epoch and accuracy."""
-    glyph = run_glyph(run.state.status, symbols, diverged=run.state.diverged)
+    glyph = run_glyph(_name_state(run), symbols)
     result = run.state.result
     accuracy = run.latest.test_accuracy if run.latest else None if result is None else result.test_accuracy
     at = f"{_count_epochs(run)}/{run.planned_epochs}"
@@ -34,11 +35,15 @@ def _count_epochs(run: RunView) -> int:
     return run.diverged_epoch or run.planned_epochs
 
 
+def _make_line(number: int, run: RunView, symbols: Symbols) -> Line:
+    return Line(Text(describe_run(number, run, symbols), style_key(f"run:{_name_state(run)}")), run.id)
+
+
 def run_lines(runs: Sequence[RunView], symbols: Symbols = UNICODE) -> list[Line]:
     """Make a line per run of an arm."""
     head = f"{'':4} {'':1} {'state':9} {'epoch':>8} {'acc %':>6}"
     lines = [Line(Text(head, "dim", no_wrap=True))]
-    return [*lines, *(Line(Text(describe_run(n, run, symbols)), run.id) for n, run in enumerate(runs, start=1))]
+    return [*lines, *(_make_line(n, run, symbols) for n, run in enumerate(runs, start=1))]
 
 
 def fact_lines(number: int, run: RunView, facts: RunFacts | None, *, width: int, symbols: Symbols) -> list[Line]:

@@ -101,9 +101,9 @@ class StartScreen(Screen[None]):
         Binding("c", "compare", "Is B better?"),
         Binding("space", "mark", "Mark for c", show=False),
         Binding("C", "run", "Continue", show=False),
+        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("x", "cancel", "Cancel"),
         Binding("d", "delete", "Delete"),
-        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("v", "preview", "Preview"),
         *(
@@ -126,7 +126,7 @@ class StartScreen(Screen[None]):
         """Keep the options of the app; nothing is read yet."""
         super().__init__()
         self.options = options
-        self.reading = False
+        self.reading, self.again = False, False
         self.shown: tuple[str, StudySummary | None] | None = None
         """What the preview is of: the key of its line, and what was known of it then."""
         self._summaries = StudySummaries()
@@ -140,7 +140,7 @@ class StartScreen(Screen[None]):
             yield ChoiceList(name_id="list", classes="box").data_bind(
                 StartScreen.listing, StartScreen.needle, StartScreen.folded, StartScreen.marked
             )
-            yield PreviewPane(name_id="preview", classes="box", cursor=False).data_bind(StartScreen.preview)
+            yield PreviewPane(self.options.glyphs).data_bind(StartScreen.preview)
         yield Keys()
 
     def on_mount(self) -> None:
@@ -148,7 +148,7 @@ class StartScreen(Screen[None]):
         self.query_one("#filter", Input).display = False
         self.query_one(ChoiceList).focus()
         self.read()
-        self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self else None)
+        self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self and not self.reading else None)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show both panes where there is room."""
@@ -159,10 +159,12 @@ class StartScreen(Screen[None]):
         self.read()
 
     def read(self) -> None:
-        """Start to read protocols and studies in the background, unless that is going on."""
-        if not self.reading:
-            self.reading = True
-            self._read()
+        """Start to read protocols and studies in the background; once more where that is going on already."""
+        if self.reading:
+            self.again = True
+            return
+        self.reading, self.again = True, False
+        self._read()
 
     @work(thread=True, group="read")
     def _read(self) -> None:
@@ -187,6 +189,8 @@ class StartScreen(Screen[None]):
         if first and event.listing.recommended is not None:
             self.query_one(ChoiceList).move_to(event.listing.recommended)
         self.look_into(self.key)
+        if self.again:  # something was changed meanwhile, which may not have been read
+            self.read()
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Look into what is under the cursor now."""
@@ -402,5 +406,9 @@ class StartScreen(Screen[None]):
         self.needle = event.value.strip()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go back to the list, which stays filtered."""
-        self.query_one(ChoiceList).focus()
+        """Go back to the list, which stays filtered, to the first line that matches."""
+        choices = self.query_one(ChoiceList)
+        choices.focus()
+        if (choices.key or "").startswith(FOLD):
+            found = (line.key for line in choices.lines if line.key is not None and not line.key.startswith(FOLD))
+            choices.move_to(next(found, choices.key or ""))

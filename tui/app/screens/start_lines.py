@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 from textual.fuzzy import Matcher
 
@@ -18,13 +19,17 @@ from engine.study.metrics_record import ArmMeasures
 from engine.study.notes import NoteRecord, describe_damage
 from engine.study.records import Damage
 from engine.study.summary import StudySummary
-from tui.app.listed_files import GROUPS, ProtocolFile, describe_protocol, describe_study
+from tui.app.listed_files import GROUP_NOTES, GROUPS, ProtocolFile, describe_protocol, describe_study
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
 from tui.app.schemes import arm_style
+from tui.app.screens.start_pictures import draw_spread, show_file
 from tui.app.sentences import paint_sentence
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.explanations import find_explanation, name_measure, style_key
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
 from tui.text.notes import list_said
+from tui.text.plot import GlyphSet
+from tui.text.screen_words import Explanation
 from tui.text.tables import Column, arm_name, head_columns
 from tui.text.whiskers import draw_interval, fit_axis
 
@@ -54,16 +59,29 @@ BEGINNINGS = {
 }
 """What is done → what it is called, and what is said of it; the digits from 1 do the same."""
 
+LINE = "line:"
+"""Before the key of a line, the key by which it is explained."""
+
+LACKS = {
+    "download": "its files are not here yet, and training downloads them first",
+    "missing": "its files are not here, and nobody downloads them: the preview says where they have to be",
+}
+"""How data are lacking → what that means."""
+
 TAG_MARK = "#"
 """Before what is looked for among tags."""
+
+BOLD = Style(bold=True)
 
 NO_TAGS: Mapping[str, tuple[str, ...]] = {}
 
 NOTE_ROWS = 5
 """Rows of a note that a preview shows."""
 
-SHOWN_ANSWERS = 3
-"""Sentences that a preview says."""
+SHOWN_ANSWERS, TOLD_ANSWERS, TALL_ROWS = 3, 6, 44
+"""Sentences that a preview says, those of a tall one, and from how many rows on it is tall."""
+
+RULE = Text("its file", style="bold")
 
 PLAIN = Console(width=80, file=io.StringIO(), legacy_windows=False)
 """What wraps texts asks for a console; nothing is printed on it."""
@@ -77,14 +95,18 @@ NAME_WIDTH, LEAST_NAME = 28, 14
 MARKED = "> "
 """Before the study that another one is to be compared with."""
 
+RUNS_WIDTH = 10
+"""Columns of an arm's mark, of its number of runs and of the blanks around them."""
+
 INDENT = 2
 """Columns before what a group holds."""
 
 LEAST_WIDTH = 40
 """Columns that a preview is laid out for at least; what does not fit is cut."""
 
-COUNT_WIDTH, CELL_WIDTH, LEAST_BAR, GOOD_BAR = 4, 7, 5, 9
-"""Columns of a count, of a value, of an interval that is worth drawing, and of one before names are cut."""
+COUNT_WIDTH, CELL_WIDTH, LEAST_BAR, FAIR_BAR, GOOD_BAR = 4, 7, 5, 7, 9
+"""Columns of a count, of a value, of an interval that is worth drawing, of one for which no name is cut that would be
+whole otherwise, and of one where names are cut anyway."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +157,11 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     if listing.fault is not None:
         lines += wrap_lines(f"{UNICODE.failed} {printable(listing.fault)}", width)
     elif not listing.studies:
-        welcome = WELCOME if listing.start is None else RECOMMENDED
+        welcome = WELCOME if listing.start is None or needle else RECOMMENDED
         lines += [Line(Text(f"  {row.text}", style="dim")) for row in wrap_lines(welcome, width - 2)]
         if listing.start is not None and not needle:
             lines += [
-                Line(Text.assemble(f"  {digit}  ", (title, ""), style="bold", no_wrap=True), DO + key)
+                Line(Text(f"  {digit}  {title}", style_key(LINE + DO + key) + BOLD, no_wrap=True), DO + key)
                 for digit, (key, (title, _)) in enumerate(BEGINNINGS.items(), start=1)
             ]
     elif not found_studies:
@@ -152,7 +174,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
             continue
         hidden = group in folded and not needle
         mark = UNICODE.folded if hidden else UNICODE.unfolded
-        head = Text(f"{mark} {title}", style="bold")
+        head = Text(f"{mark} {title}", style_key(LINE + FOLD + group) + BOLD)
         if hidden:
             head.append(f"  {len(found)}", style="dim")
         lines += [Line(Text("")), Line(head, FOLD + group), *([] if hidden else found)]
@@ -173,19 +195,45 @@ def _match(needle: str, rows: Mapping[str, Text], tags: Mapping[str, tuple[str, 
         tagged = all(any(tag.startswith(word) for tag in own) for word in wanted)
         return tagged and (matcher is None or matcher.match(row.plain) > 0)
 
-    return [Line(Text.assemble(" " * INDENT, row, no_wrap=True), key) for key, row in rows.items() if holds(key, row)]
+    return [
+        Line(Text.assemble(" " * INDENT, row, style=style_key(LINE + key), no_wrap=True), key)
+        for key, row in rows.items()
+        if holds(key, row)
+    ]
+
+
+def explain_line(listing: Listing, key: str) -> Explanation | None:
+    """Explain a line of the list: the state of a study, what a protocol is about and lacks, or what a group holds."""
+    if (study := listing.studies.get(key)) is not None:
+        return find_explanation(f"state:{study.state}")
+    if key in (FOLD + group for group in GROUPS):
+        group = key.removeprefix(FOLD)
+        return Explanation(GROUPS[group], GROUP_NOTES[group])
+    if (way := BEGINNINGS.get(key.removeprefix(DO))) is not None:
+        return Explanation(*way)
+    if (protocol := listing.protocols.get(key)) is None:
+        return None
+    rows = [("cannot be trained", printable(protocol.fault))] if protocol.fault is not None else []
+    if protocol.lacks is not None:
+        rows.append(("data", f"{printable(protocol.lacks)}: {LACKS[protocol.lacks.rpartition(' ')[2]]}"))
+    rows.append(("file", printable(str(protocol.path))))
+    return Explanation(protocol.name, protocol.description or "without a description", rows=tuple(rows))
 
 
 # What is said of the thing under the cursor ------------------------------------------------------------------------
 
 
-def make_preview(preview: Preview | str | None, width: int, theme: str) -> list[Line]:
+def make_preview(
+    preview: Preview | str | None, width: int, theme: str, *, height: int = 0, glyphs: GlyphSet = "braille"
+) -> list[Line]:
     """Say what a protocol would train, or what a study has found.
 
     Args:
         preview: What was read; a text as it is; None while it is being read.
         width: Columns at hand.
         theme: The framework's name of the theme.
+        height: Rows at hand; what the text leaves of them has a picture.
+        glyphs: What lines of a picture are made of.
     """
     width = max(width, LEAST_WIDTH)  # a pane that is hidden has none
     if preview is None:
@@ -193,8 +241,11 @@ def make_preview(preview: Preview | str | None, width: int, theme: str) -> list[
     if isinstance(preview, str):
         return wrap_lines(preview, width)
     if isinstance(preview, StudyPreview):
-        return _show_study(preview, width, theme)
-    return _show_protocol(preview, width, theme)
+        lines = _show_study(preview, width, theme, most=SHOWN_ANSWERS if height < TALL_ROWS else TOLD_ANSWERS)
+        picture = draw_spread(preview, width, height - len(lines) - 1, theme, glyphs)
+        return [*lines, *([Line(Text(""))] if picture else []), *picture]
+    file = show_file(preview.text)
+    return [*_show_protocol(preview, width, theme), *([Line(Text("")), Line(RULE)] if file else []), *file]
 
 
 def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Line]:
@@ -203,11 +254,13 @@ def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Lin
         said = [line for fault in preview.faults for line in wrap_lines(fault, width, indent="    ")]
         return [*lines, Line(Text("")), Line(Text(f"{UNICODE.failed} cannot be trained", style="bold red")), *said]
     lines += [Line(Text("")), *wrap_lines(preview.workload, width), Line(Text(""))]
-    name_width = min(NAME_WIDTH, max(len(arm.name) for arm in preview.arms))
-    for number, arm in enumerate(preview.arms):
-        varies = " + ".join(arm.vary) or "nothing: a control"
-        if arm.group > 1:
-            varies = f"ensembles of {arm.group}: nothing to train"
+    varied = [
+        f"ensembles of {arm.group}: nothing to train" if arm.group > 1 else " + ".join(arm.vary) or "nothing: a control"
+        for arm in preview.arms
+    ]
+    left = width - RUNS_WIDTH - max(map(len, varied))
+    name_width = min(max(NAME_WIDTH, left), max(cell_len(printable(arm.name)) for arm in preview.arms))
+    for number, (arm, varies) in enumerate(zip(preview.arms, varied, strict=True)):
         row = Text(no_wrap=True).append(f"{find_mark(number).char} ", arm_style(number, theme))
         row.append(f"{fit_name(printable(arm.name), name_width):{name_width}}  {arm.runs:>4}  ").append(varies, "dim")
         lines.append(Line(row))
@@ -217,17 +270,19 @@ def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Lin
     return lines
 
 
-def _show_study(preview: StudyPreview, width: int, theme: str) -> list[Line]:
+def _show_study(preview: StudyPreview, width: int, theme: str, *, most: int) -> list[Line]:
     summary = preview.summary
-    state = f"{describe_state(summary.state, summary.failed)}, {summary.done} of {summary.total} runs"
-    lines = [*(wrap_lines(preview.question, width) if preview.question else ()), Line(Text(state, style="bold"))]
+    state = describe_state(summary.state, summary.failed)
+    state += f", {summary.done} of {summary.total} runs" if summary.fault is None else ""
+    stated = Line(Text(state, style_key(f"state:{summary.state}") + BOLD))
+    lines = [*(wrap_lines(preview.question, width) if preview.question else ()), stated]
     lines += _show_note(summary.note, width)
     if summary.fault is not None:
         return [*lines, *wrap_lines(summary.fault, width)]
     lines.append(Line(Text("")))
     if all(arm.n == 0 for arm in preview.arms):
         return [*lines, *wrap_lines("nothing is measured yet: an arm needs a finished run", width)]
-    lines += _say_answers(preview, width, theme)
+    lines += _say_answers(preview, width, theme, most)
     columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
     return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
 
@@ -242,12 +297,12 @@ def _show_note(note: NoteRecord | Damage, width: int) -> list[Line]:
     return lines if len(lines) <= NOTE_ROWS else [*lines[:NOTE_ROWS], Line(Text(UNICODE.ellipsis))]
 
 
-def _say_answers(preview: StudyPreview, width: int, theme: str) -> list[Line]:
+def _say_answers(preview: StudyPreview, width: int, theme: str, most: int) -> list[Line]:
     """Say the first of what a study says, the most important in bold."""
     numbers = {arm_name(arm): number for number, arm in enumerate(preview.arms)}
     lines: list[Line] = []
     said = [answer for answer in preview.answers if answer.weight != "note"]
-    for place, answer in enumerate(said[:SHOWN_ANSWERS]):
+    for place, answer in enumerate(said[:most]):
         text = paint_sentence(answer, numbers, theme, UNICODE)
         text.stylize("" if place else "bold")
         lines += [Line(part) for part in text.wrap(PLAIN, width)]
@@ -256,15 +311,19 @@ def _say_answers(preview: StudyPreview, width: int, theme: str) -> list[Line]:
 
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
     """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
-    fixed = COUNT_WIDTH + 3 + len(columns) * (CELL_WIDTH + GOOD_BAR + 1)
-    name_width = min(max(cell_len(printable(arm.name)) for arm in arms), max(LEAST_NAME, width - fixed))
+    longest = max(cell_len(printable(arm.name)) for arm in arms)
+    rooms = [width - COUNT_WIDTH - 3 - len(columns) * (CELL_WIDTH + least + 1) for least in (GOOD_BAR, FAIR_BAR)]
+    name_width = longest if longest <= rooms[1] else max(LEAST_NAME, rooms[0])
     names = shorten_apart([printable(arm.name) for arm in arms], name_width)
     left = name_width + COUNT_WIDTH + 3
     cell = (width - left) // len(columns)
     bar = cell - CELL_WIDTH - 1
     axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
-    heads = (shorten(f"{column.short}, {column.unit}", cell - 1) for column in columns)
-    lines = [Line(Text(f"{'n':>{left - 1}} " + "".join(f"{head:{cell}}" for head in heads), "bold", no_wrap=True))]
+    head = Text(f"{'n':>{left - 1}} ", "bold", no_wrap=True)
+    for column in columns:
+        title = shorten(f"{column.short}, {column.unit}", cell - 1)
+        head.append(f"{title:{cell}}", style_key(name_measure(column.measure)))
+    lines = [Line(head)]
     for number, (arm, name) in enumerate(zip(arms, names, strict=True)):
         style = arm_style(number, theme)
         row = (

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.cells import cell_len
+from rich.console import RenderableType
 from rich.text import Text
 from textual.reactive import var
 
 from engine.protocol.faults import printable
 from tui.app.preview import Preview
-from tui.app.screens.start_lines import Listing, make_choices, make_preview
+from tui.app.screens.start_lines import LINE, Listing, explain_line, make_choices, make_preview
 from tui.app.widgets.lines import Line
 from tui.app.widgets.panes import LinesPane, TextPane
+from tui.text.explanations import draw_apart
 from tui.text.format import UNICODE
+from tui.text.plot import GlyphSet
 
 
 class Heading(TextPane):
@@ -58,6 +61,17 @@ class ChoiceList(LinesPane):
             else make_choices(self.listing, self.needle, self.folded, width, marked=self.marked)
         )
 
+    def list_explained(self) -> list[str]:
+        """List the line under the cursor."""
+        return [] if self.key is None else [LINE + self.key]
+
+    def draw_explained(self, keys: Sequence[str]) -> list[RenderableType]:
+        """Draw what is said of lines."""
+        if self.listing is None:
+            return []
+        found = [explain_line(self.listing, key.removeprefix(LINE)) for key in keys]
+        return draw_apart(one for one in found if one is not None)
+
 
 class PreviewPane(LinesPane):
     """Says what a protocol would train, or what a study has found."""
@@ -65,9 +79,14 @@ class PreviewPane(LinesPane):
     SHOWS = ("preview",)
     preview: var[Preview | str | None] = var(None)
 
+    def __init__(self, glyphs: GlyphSet) -> None:
+        """Take what lines of a picture are made of."""
+        super().__init__(name_id="preview", classes="box", cursor=False)
+        self.glyphs: GlyphSet = glyphs
+
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from what was read."""
-        return make_preview(self.preview, width, self.app.theme)
+        return make_preview(self.preview, width, self.app.theme, height=self.size.height, glyphs=self.glyphs)
 
 
 def cut_path(path: str, width: int) -> str:

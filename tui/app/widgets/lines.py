@@ -207,7 +207,7 @@ class LinesView(ScrollView, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to open a line only where there is a cursor to say which."""
-        return self.has_cursor or action != "choose"
+        return self.has_cursor if action == "choose" else super().check_action(action, parameters)
 
     def _moves(self) -> bool:
         return self.has_cursor and any(line.key is not None for line in self.lines)

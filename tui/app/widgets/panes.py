@@ -7,10 +7,13 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.binding import BindingType
 
+from tui.app.widgets.explained import EXPLAIN, Explained
 from tui.app.widgets.lines import Line, LinesView
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import TextLine
+from tui.text.explanations import list_keys
 
 
 def redraw_on_change(widget: TextLine | LinesView | PlotView, names: Sequence[str], redraw: Callable[[], None]) -> None:
@@ -45,11 +48,17 @@ class TextPane(TextLine):
         raise NotImplementedError
 
 
-class LinesPane(LinesView):
+# The framework's own classes do not agree about names of arguments.
+class LinesPane(LinesView, Explained):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Shows lines that are made of bound attributes and of the width at hand."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [EXPLAIN]
 
     SHOWS: ClassVar[tuple[str, ...]] = ()
     """The attributes that the lines depend on."""
+
+    explains = False
+    """Whether its lines are about something that can be explained."""
 
     def on_mount(self) -> None:
         """Show the lines, and follow what they depend on."""
@@ -59,12 +68,23 @@ class LinesPane(LinesView):
         """Lay the lines out for another width."""
         self.redraw()
 
+    def list_explained(self) -> list[str]:
+        """List the keys of the line under the cursor, then of those that belong to no other, then of the whole."""
+        chosen = [line for line in self.lines if line.key is not None and line.key == self.key and self.has_cursor]
+        others = [line for line in self.lines if line.key is None]
+        keys = [key for line in (*chosen, *others) for key in list_keys(line.text)]
+        return list(dict.fromkeys([*keys, *super().list_explained()]))
+
     def redraw(self) -> None:
         """Show the lines as they are now."""
         lines = self.make_lines(self.size.width)
         if len(lines) > self.size.height:  # a scrollbar will stand beside them
             lines = self.make_lines(self.size.width - self.styles.scrollbar_size_vertical)
         self.set_lines(lines)
+        explains = bool(self.list_explained())
+        if explains != self.explains:
+            self.explains = explains
+            self.refresh_bindings()
 
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the bound attributes.

@@ -12,9 +12,9 @@ from textual import getters
 from textual.geometry import Region
 from textual.reactive import var
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.app.schemes import arm_style, is_tinted, mix_arm_colour
+from tui.app.widgets.explained import Explained
 from tui.app.widgets.owner import app_class
 from tui.text.plot import NOTHING_YET, Cell, GlyphSet, Row, draw_plot
 from tui.text.scale import Scale, fit_scale
@@ -29,7 +29,7 @@ FAINT_SHARE, ASIDE_SHARE = 0.62, 0.72
 MAX_ZOOM = 1024.0
 
 
-class PlotView(Widget):
+class PlotView(Explained):
     """Shows curves on a plane that can be zoomed, moved and read off.
 
     Every attribute below that changes has the plot drawn anew, of which the terminal is sent the rows that differ.
