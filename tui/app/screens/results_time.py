@@ -158,7 +158,8 @@ class FigureNotes(LinesPane):
         return [*lines, *(part for note in notes for part in wrap_lines(note, width))]
 
     def _list_spreads(self, series: Sequence[SpreadSeries], places: Mapping[str, int], width: int) -> list[Line]:
-        room = max(12, min(LONGEST_NAME, width // 3))
+        longest = max((len(printable(one.arm.name)) for one in series), default=0)
+        room = max(12, min(LONGEST_NAME, longest, width // 3))
         names = shorten_apart([printable(one.arm.name) for one in series], room, self.symbols)
         head = f"{'':2}{'SD by epoch':{room}}  {'first':>8}  {'most':>8}  {'last':>8}"
         lines = [Line(Text(f"{head}  middle 95 % of the last epoch", style="bold"))]
