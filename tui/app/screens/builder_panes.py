@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,6 +42,7 @@ from tui.app.screens.builder_plan import (
 )
 from tui.app.screens.judgement import Judgement
 from tui.app.source_text import style_source
+from tui.app.widgets.explained import EXPLAIN
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
@@ -100,6 +102,7 @@ class ArmTable(LinesPane):
     BORDER_TITLE = "Arms: which sources vary"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "rename", "Rename"),
+        replace(EXPLAIN, show=False),  # what it says stands beside the arms, and the foot has little room
         Binding("left,h", "screen.column(-1)", "Source", show=False),
         Binding("right,l", "screen.column(1)", "Next source", show=False),
     ]
