@@ -26,7 +26,7 @@ from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.ascii_filter import AsciiFilter
-from tui.app.clipboard import copy_with_tmux, encode_notice, encode_osc52, save_copy
+from tui.app.clipboard import copy, encode_notice
 from tui.app.key_help import list_keys
 from tui.app.messages import (
     ContinueStudy,
@@ -407,16 +407,8 @@ class NondetApp(App[None]):
 
     def copy(self, text: str, name: str) -> None:
         """Copy a text: through tmux, else through the terminal, else into a file that is named."""
-        if self.terminal.tmux and copy_with_tmux(text):
-            self.notify(f"copied {len(text)} characters through tmux")
-            return
-        sequence = encode_osc52(text)
-        if sequence is not None:
-            self.write_sequence(sequence)
-            self.notify(f"copied {len(text)} characters")
-            return
-        path = save_copy(text, self.locations.copies, name)
-        self.notify(f"too long to copy through the terminal: saved as {path}", markup=False, timeout=15)
+        said = copy(text, tmux=self.terminal.tmux, send=self.write_sequence, beside=self.locations.copies / name)
+        self.notify(said, markup=False, timeout=15)
 
     def write_sequence(self, sequence: str) -> None:
         """Send a control sequence to the terminal."""

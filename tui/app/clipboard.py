@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 LIMIT_BYTES = 4096
@@ -35,9 +36,21 @@ def copy_with_tmux(text: str) -> bool:
     return done.returncode == 0
 
 
-def save_copy(text: str, folder: Path, name: str) -> Path:
-    """Save a text that is too long for the terminal; return its file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_text(text)
-    return path
+def copy(text: str, *, tmux: bool, send: Callable[[str], None], beside: Path) -> str:
+    """Copy a text: through tmux, else through the terminal, else into a file; return what is told of it.
+
+    Args:
+        text: The text.
+        tmux: Whether tmux is in between.
+        send: Sends a sequence to the terminal.
+        beside: The file that a text becomes which is too long for the terminal.
+    """
+    if tmux and copy_with_tmux(text):
+        return f"copied {len(text)} characters through tmux"
+    sequence = encode_osc52(text)
+    if sequence is not None:
+        send(sequence)
+        return f"copied {len(text)} characters"
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text(text)
+    return f"too long to copy through the terminal: saved as {beside}"

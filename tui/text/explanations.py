@@ -1,4 +1,4 @@
-"""What is seen explained as text: measures and sources by their declarations; words, marks and pictures of screens.
+"""Explains as text what is seen: measures and sources by their declarations; words, marks and pictures of screens.
 
 A key names what a piece of text is about. Whoever draws a text gives it the style of its key, so that the explanation
 is found from the place on the screen as well as from the thing itself.

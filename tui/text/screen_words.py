@@ -1,4 +1,4 @@
-"""What words, marks and pictures of the screens mean: those that are no measure and no source of nondeterminism."""
+"""Says what words, marks and pictures of the screens mean: those that are no measure and no source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.text.text_figures import SIMILARITY_NOTES
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said of one thing."""
+    """Holds what is said of one thing."""
 
     title: str
     said: str = ""

@@ -1,4 +1,4 @@
-"""What fills the rest of a preview where there is room: the spread of a study by epoch, the file of a protocol."""
+"""Fills the rest of a preview where there is room: the spread of a study by epoch, the file of a protocol."""
 
 from __future__ import annotations
 
