@@ -19,6 +19,7 @@ import metrics_memory
 import metrics_speed
 import pack_validity
 import packs
+import queued_runs
 import recurrence
 import scale
 import small_resnet
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "app_speed": app_speed.measure,
     "app_answers": app_answers.measure,
     "scale": scale.measure,
+    "queued_runs": queued_runs.measure,
     "small_resnet": small_resnet.measure,
     "cost": cost.measure,
     "pack_validity": pack_validity.measure,

@@ -57,6 +57,7 @@ def main() -> int:
         undisturbed = Drill(cluster, root / "undisturbed")
         undisturbed.write()
         undisturbed.start()
+        print(f"from sbatch to the first claim: {undisturbed.measure_first_claim():.1f} s", flush=True)
         do_nothing(undisturbed, Outcome("undisturbed"))
         undisturbed.finish(Outcome("undisturbed"))
         reference = undisturbed.study.digests()

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from engine.dispatch.executors.slurm import name_jobs
+from engine.study.paths import StudyPaths
 from tests.helpers.equal_numbers import CLAIMS, claim_side_by_side
 from tests.helpers.real_study import COMMAND, HEAD, Study, kill, protocol_text, stop_everything
 from tests.helpers.slurm_cluster import Cluster
@@ -129,6 +131,15 @@ class Drill:
         known = (attempt / "lost.json", attempt / "exit.json", run / "result.json")
         self.wait_for(lambda: any(file.exists() for file in known))
         return time.monotonic() - began
+
+    def measure_first_claim(self) -> float:
+        """Return the seconds from the first job in the queue to the first claim of a run."""
+        self.wait_for(
+            lambda: any(job[2] == name_jobs(StudyPaths(self.study.folder)) for job in self.cluster.list_jobs())
+        )
+        submitted = time.monotonic()
+        self.wait_for(self.attempts)
+        return time.monotonic() - submitted
 
     def finish(self, outcome: Outcome) -> None:
         for viewer in self.viewers:

@@ -41,7 +41,7 @@ def write_large_study(folder: Path, size: Size) -> StudyPaths:
     paths = StudyPaths(folder)
     paths.control.mkdir(parents=True)
     labels = np.random.default_rng(0).integers(CLASSES, size=EXAMPLES)
-    labels_sha256 = _write(paths.labels, _to_bytes(labels))
+    labels_sha256 = _write(paths.labels, to_bytes(labels))
     arms = [make_arm(f"Arm {arm}", [name_run(arm, k) for k in range(size.replicas)]) for arm in range(size.arms)]
     lengths = dict.fromkeys((run for arm in arms for run in arm.runs), size.epochs)
     _write(paths.plan, encode_record(make_study(arms, study=folder.name, epochs=lengths)))
@@ -67,7 +67,7 @@ def write_large_study(folder: Path, size: Size) -> StudyPaths:
                 result = make_result(
                     run=run_id,
                     epochs=size.epochs,
-                    predictions_sha256=_write(run.predictions, _to_bytes(logits)),
+                    predictions_sha256=_write(run.predictions, to_bytes(logits)),
                     weights_sha256=run_id,
                     labels_sha256=labels_sha256,
                 )
@@ -114,7 +114,7 @@ def make_logits(labels: np.ndarray, *, seed: int) -> np.ndarray:
     return 3 * np.eye(CLASSES, dtype=np.float32)[labels] + noise
 
 
-def _to_bytes(array: np.ndarray) -> bytes:
+def to_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
