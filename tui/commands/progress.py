@@ -14,7 +14,7 @@ from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
-from tui.text.places import list_waits
+from tui.text.places import count_training, list_waits
 from tui.text.tables import choose_head
 
 BAR_WIDTH = 18
@@ -94,7 +94,7 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE, *, named
     parts = [printable(snapshot.study)] if named else []
     parts += [state, f"{done} of {total} runs"]
     if snapshot.supervised and snapshot.slots:
-        parts.append(f"{sum(slot.state == 'training' for slot in snapshot.slots)} of {len(snapshot.slots)} slots")
+        parts.append(count_training(snapshot.slots))
     if done < total and snapshot.seconds_left is not None:
         parts.append(f"about {format_seconds(snapshot.seconds_left, symbols)} left")
     return "  ".join(parts)

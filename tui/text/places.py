@@ -11,9 +11,20 @@ SHOWN = 3
 """Places that are named one by one."""
 
 
+def are_jobs(names: Sequence[str]) -> bool:
+    """Tell whether places are jobs of a cluster and not slots of this machine."""
+    return bool(names) and all(name.startswith("slurm:") for name in names)
+
+
+def count_training(slots: Sequence[SlotRecord]) -> str:
+    """Say how many of a study's places train."""
+    what = "jobs" if are_jobs([slot.name for slot in slots]) else "slots"
+    return f"{sum(slot.state == 'training' for slot in slots)} of {len(slots)} {what}"
+
+
 def count_places(names: Sequence[str], *, shown: int = 2) -> str:
     """Say how many places an executor has, and the names of the first ones."""
-    if all(name.startswith("slurm:") for name in names):
+    if are_jobs(names):
         return f"{len(names)} {'job' if len(names) == 1 else 'jobs'} of Slurm, waiting in its queue not counted"
     places = f"{len(names)} {'slot' if len(names) == 1 else 'slots'}"
     return f"{places} ({', '.join(names[:shown])}{' …' if len(names) > shown else ''})"
@@ -44,7 +55,8 @@ def list_waits(slots: Sequence[SlotRecord]) -> list[str]:
 
 
 def _name(names: Sequence[str]) -> str:
+    what = "job" if are_jobs(names) else "slot"
     if len(names) == 1:
-        return f"slot {names[0]}"
+        return f"{what} {names[0]}"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"slots {', '.join(names[:SHOWN])}{more}"
+    return f"{what}s {', '.join(names[:SHOWN])}{more}"

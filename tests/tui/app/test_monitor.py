@@ -183,6 +183,26 @@ async def test_finished_study_has_nothing_to_pause_or_cancel_and_says_so(make_ap
         ]  # fmt: skip
 
 
+async def test_jobs_of_a_cluster_are_shown_with_their_machines_in_the_place_of_this_one(
+    make_app: Make, store: Path
+) -> None:
+    paths = write_study(store / "s", done=1, running=0)
+    never = "will never start: slurm.time is over the partition's limit"
+    set_slots(
+        paths,
+        SlotRecord("slurm:0", "training", host="node-07", job="4711"),
+        SlotRecord("slurm:1", "waiting", never, job="4712"),
+    )
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        shown = screen_text(app)
+        assert "1 of 2 jobs" in shown.splitlines()[0]
+        assert "slurm:0: training on node-07, job 4711" in " ".join(re.sub(r"[│\s]+", " ", shown).split())
+        assert "job slurm:1: will never start" in shown
+        assert "cores" not in shown
+
+
 @pytest.mark.slow
 async def test_cancelling_ends_what_waits_in_a_queue_where_no_supervisor_does(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ from tui.app.widgets.lines import Line, wrap_lines
 from tui.commands.progress import count_lost, find_obstacles, format_bar
 from tui.text.explanations import name_measure, style_key
 from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten, shorten_apart
+from tui.text.places import are_jobs, list_places
 from tui.text.series import has_spread
 from tui.text.sparks import draw_spark
 from tui.text.whiskers import draw_interval, fit_axis
@@ -207,6 +208,8 @@ def now_lines(
 ) -> list[Line]:
     """Make the lines of what is training, of what stands in the way, of the machine, then a mark per run.
 
+    Where workers are jobs of a cluster, these are listed with their machines: how busy this one is says nothing.
+
     Args:
         picture: The study as it was last read.
         gauges: How busy the machine is; shown while the study runs.
@@ -217,7 +220,11 @@ def now_lines(
     lines = _list_training(picture, width, theme, symbols)
     for text in find_obstacles(picture.snapshot):
         lines += wrap_lines(text, width, indent="  ")
-    if picture.snapshot.supervised:
+    slots = picture.snapshot.slots
+    if picture.snapshot.supervised and are_jobs([slot.name for slot in slots]):
+        for text in list_places([slot for slot in slots if slot.state != "waiting"]):
+            lines += wrap_lines(text, width, indent="  ")
+    elif picture.snapshot.supervised:
         texts = max((len(gauge.text) for gauge in gauges), default=0)
         lines += [_draw_gauge(gauge, width, texts, symbols) for gauge in gauges]
     return [*lines, *_mark_runs(picture, width, theme, symbols)]

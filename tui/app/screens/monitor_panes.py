@@ -20,6 +20,7 @@ from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm
+from tui.text.places import count_training
 from tui.text.verdict import make_verdicts
 
 STALE_S = 3
@@ -36,7 +37,8 @@ def describe_waiting(snapshot: StudySnapshot) -> str | None:
     if not snapshot.supervised or not waiting or any(slot.state == "training" for slot in slots):
         return None
     reasons = dict.fromkeys(printable(slot.message) for slot in waiting if slot.message)
-    return f"waiting: {'; '.join(reasons)}" if reasons else "waiting for a slot"
+    told = [reason.removeprefix("waiting: ") for reason in reasons]
+    return f"waiting: {'; '.join(told)}" if told else "waiting for a slot"
 
 
 class Heading(TextPane):
@@ -65,7 +67,6 @@ class Heading(TextPane):
     def _describe(self, picture: Picture) -> list[str]:
         snapshot = picture.snapshot
         done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
-        slots = snapshot.slots
         waiting = describe_waiting(snapshot)
         state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), self.symbols)
         parts = [
@@ -74,7 +75,7 @@ class Heading(TextPane):
             f"{done} of {total} runs",
         ]
         if snapshot.supervised and waiting is None:
-            parts.append(f"{sum(s.state == 'training' for s in slots)} of {len(slots)} slots")
+            parts.append(count_training(snapshot.slots))
         if done < total and snapshot.seconds_left is not None and snapshot.supervised and waiting is None:
             parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
         if picture.measuring is not None:
