@@ -13,6 +13,30 @@ import torch
 from torch import nn
 
 from engine.recipe import TrainRecipe
+from engine.training.compiler import find_step, spare_optimisers
+
+spare_optimisers()
+
+
+_STEPS = {kind: find_step(kind) for kind in (torch.optim.SGD, torch.optim.Adam)}
+
+
+class SGD(torch.optim.SGD):
+    """torch's SGD, whose step does not load the compiler."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Move the parameters by torch's own step."""
+        return _STEPS[torch.optim.SGD](self, closure)
+
+
+class Adam(torch.optim.Adam):
+    """torch's Adam, likewise."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Move the parameters by torch's own step."""
+        return _STEPS[torch.optim.Adam](self, closure)
 
 
 def is_slow(name: str) -> bool:
@@ -43,8 +67,8 @@ def make_optimiser(
     groups = make_groups(parameters, train.bias_bn_lr_scale)
     pinned: dict[str, Any] = {"fused": True} if fused else {"foreach": False}
     if train.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=train.lr, weight_decay=train.weight_decay, **pinned)
-    return torch.optim.SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, **pinned)
+        return Adam(groups, lr=train.lr, weight_decay=train.weight_decay, **pinned)
+    return SGD(groups, lr=train.lr, momentum=train.momentum, weight_decay=train.weight_decay, **pinned)
 
 
 def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:

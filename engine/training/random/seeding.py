@@ -8,7 +8,6 @@ that process trained before, and a training can go on from any epoch.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import random
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,7 @@ import numpy as np
 import torch
 
 from engine.recipe import LowLevel
-
-# `use_deterministic_algorithms` imports it: in the midst of the first training, whose frames, and with them its
-# tensors, this import would keep in a cycle until the collector comes by.
-importlib.import_module("torch._inductor.config")
+from engine.training.compiler import load_compiler
 
 Purpose = Literal["shuffle", "augment", "stochastic", "lowlevel", "bit", "subset", "synthetic", "sample"]
 
@@ -177,7 +173,10 @@ def set_kernels(lowlevel: LowLevel, precision: str) -> None:
         precision: fp32 is IEEE arithmetic (TF32 would swallow a change of one ulp); bf16 is set by autocast.
     """
     free = lowlevel == "kernels"
-    torch.use_deterministic_algorithms(not free)
+    if torch.cuda.is_available():
+        load_compiler()
+    # The same flag as `use_deterministic_algorithms`, which loads the compiler to tell it as well.
+    torch.set_deterministic_debug_mode("default" if free else "error")
     # Filling new memory costs time, and changes no result of a model that reads only what it has written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue] - set dynamically
     torch.backends.cudnn.deterministic = not free

@@ -12,6 +12,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from engine.recipe import PackRecipe, TrainRecipe
 from engine.training.checkpoint import Checkpoint, restore
+from engine.training.compiler import compile_function
 from engine.training.optimiser import make_optimiser, set_learning_rate
 from engine.training.stacked.layers import make_stackable
 
@@ -117,7 +118,7 @@ class Pack(nn.Module):
             return mapped
         key = (use, repr(in_dims))
         if key not in self._compiled:
-            self._compiled[key] = torch.compile(mapped)
+            self._compiled[key] = compile_function(mapped)
         return self._compiled[key]
 
     def forward(self, inputs: Tensor) -> Tensor:

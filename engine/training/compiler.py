@@ -1,0 +1,50 @@
+"""Keeps torch from loading its compiler where nothing is compiled: it takes a second and a hundred megabytes.
+
+Every worker would pay that before its first step: optimisers load torch._dynamo to say that it must leave them alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+COMPILER = "torch._dynamo"
+
+SPARED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+"""Methods of optimisers that load the compiler at their first call, unless what they are without it is noted."""
+
+
+def spare_optimisers() -> None:
+    """Let optimisers be made and used without the compiler; where torch does that otherwise, nothing changes."""
+    if COMPILER in sys.modules:
+        return
+    for name in SPARED:
+        plain = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
+        if plain is not None:
+            setattr(plain, "__dynamo_disable", plain)
+
+
+def find_step(optimiser: type[torch.optim.Optimizer]) -> Callable[..., Any]:
+    """Return the step of a class of optimisers without what is around it for the compiler and for profilers."""
+    return inspect.unwrap(optimiser.step)
+
+
+def load_compiler() -> None:
+    """Load the compiler before a training.
+
+    A first import in the midst of one would keep its frames, and with them its tensors, in a cycle until the collector
+    comes by; on a GPU that is memory.
+    """
+    importlib.import_module(COMPILER)
+
+
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function; where torch is told to be deterministic, its kernels are chosen without measuring."""
+    config: Any = importlib.import_module("torch._inductor.config")
+    config.deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.compile(function)
