@@ -11,6 +11,7 @@ from collections.abc import Callable
 import app_answers
 import app_speed
 import cka
+import comparison
 import cost
 import input_pipeline
 import language_baselines
@@ -29,6 +30,8 @@ from measurement import Measurement
 BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "metrics_speed": metrics_speed.measure,
     "metrics_memory": metrics_memory.measure,
+    "compare_speed": comparison.measure_speed,
+    "compare_memory": comparison.measure_memory,
     "input_pipeline": input_pipeline.measure,
     "worker_overhead": worker_overhead.measure,
     "memory": memory.measure,

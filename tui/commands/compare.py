@@ -54,7 +54,12 @@ def compare_studies(
         lines = describe_pair(pairs[0], symbols) if len(pairs) == 1 else []
         lines += ["", *list_pairs(pairs)] if lines and len(told) > 1 else [] if lines else list_pairs(pairs)
         sys.stdout.write("\n".join([*lines, ""]))
-    return EXIT_OK if min(one.chance for one in told) <= 1 - CONFIDENCE else EXIT_UNDECIDED
+    return EXIT_OK if any(map(_is_apart, told)) else EXIT_UNDECIDED
+
+
+def _is_apart(told: Told) -> bool:
+    """Tell whether two arms are told apart: by the p-value for all at once, or by the interval while looking."""
+    return told.found.is_told_apart if told.found.sequential else told.chance <= 1 - CONFIDENCE
 
 
 def _describe(told: Told) -> dict[str, object]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
+from engine.study.decision_record import CompareSettings
 from engine.study.files import make_folder
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
@@ -80,6 +82,26 @@ def test_arms_of_one_name_in_two_studies_are_judged_at_once(
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if " p = " in line or " p < " in line]) == 4
     assert "corrected for 4 comparisons at once (Holm)" in lines[-1]
+
+
+def test_arms_that_stopped_when_decided_are_told_apart_by_the_interval_while_looking(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "close"
+    nearer = LOGITS - np.array([0.0, 0.6, 0.0, 0.0], dtype=np.float32)[:, None, None, None] * np.eye(4)[LABELS]
+    write_compared_study(store / "compared", nearer.astype(np.float32), LABELS)
+    words = ("compared:New", "compared:Baseline", "--json")
+    assert compare(store, *words) == 0
+    one = json.loads(capsys.readouterr().out)["comparisons"][0]
+    assert one["p_value"] < 0.05
+    paths = StudyPaths(store / "compared")
+    settings = CompareSettings(a="New", b="Baseline", measure="accuracy", until_decided=True)
+    write_record(paths.plan, structs.replace(read_plan(paths), compare=settings))
+    low, high = one["ci_looking"]
+    assert low <= 0 <= high, "wider than the ordinary interval, which leaves 0 out"
+    assert compare(store, *words) == 3
+    one = json.loads(capsys.readouterr().out)["comparisons"][0]
+    assert one["sequential"]
 
 
 def test_all_measures_are_judged_at_once(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,10 @@ from textual.message import Message
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
+from engine.study.decision_record import CompareSettings
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths, iterate_studies
+from engine.study.study_plan import read_plan
 from tui.commands.comparing import gather_comparison, write_comparison
 from tui.commands.two_arms import compare_pair
 from tui.text.arms_compared import Pair
@@ -80,6 +82,8 @@ class CandidatesListed(Message):
     """Brings the measured arms of all studies, those of the study that is open first."""
 
     candidates: tuple[Candidate, ...]
+    settings: CompareSettings | None = None
+    """Which two arms the protocol of the study that is open compares."""
 
 
 @dataclass
@@ -104,6 +108,14 @@ def list_candidates(first: StudyPaths, store: Path) -> tuple[Candidate, ...]:
         own = paths.folder == first.folder
         found += [Candidate(paths, number, arm, own) for number, arm in enumerate(arms) if arm.n > 1]
     return tuple(found)
+
+
+def find_settings(paths: StudyPaths) -> CompareSettings | None:
+    """Return which two arms a study's protocol compares; None where it names none or cannot be read."""
+    try:
+        return read_plan(paths).compare
+    except NondetError:
+        return None
 
 
 def answer(question: Question) -> Shown:

@@ -20,6 +20,7 @@ from textual.widgets import Input
 
 from engine.protocol.faults import printable
 from engine.study.comparison_record import Comparison
+from engine.study.decision_record import CompareSettings
 from engine.study.paths import StudyPaths
 from tui.app.options import Options
 from tui.app.schemes import arm_style
@@ -31,6 +32,7 @@ from tui.app.screens.compare_data import (
     Shown,
     answer,
     begin_margin,
+    find_settings,
     list_candidates,
     step_margin,
 )
@@ -125,6 +127,8 @@ class ComparePage(Vertical):
         super().__init__(id="comparepage")
         self.paths, self.store, self.symbols = paths, options.store, options.symbols
         self.filtered = 0
+        self.settings: CompareSettings | None = None
+        """Which two arms the protocol compares, once that is known."""
         self.known: dict[tuple[object, ...], Shown] = {}
         """Answers by the key of their question."""
 
@@ -155,13 +159,15 @@ class ComparePage(Vertical):
     @work(thread=True, exclusive=True, group="candidates")
     def _list(self) -> None:
         """Read the measures of all studies outside the event loop."""
-        self.post_message(CandidatesListed(list_candidates(self.paths, self.store)))
+        self.post_message(CandidatesListed(list_candidates(self.paths, self.store), find_settings(self.paths)))
 
     def on_candidates_listed(self, event: CandidatesListed) -> None:
-        """Show the arms; at first those are chosen that the study's first sentence is about."""
+        """Show the arms; choose two at first, and take what the protocol says of them."""
         first = not self.candidates
-        self.candidates = event.candidates
+        self.candidates, self.settings = event.candidates, event.settings
         if first:
+            if self.settings is not None:
+                self.measure, self.margin = self.settings.measure, self.settings.margin
             self.choose_first()
         self.compare()
 
@@ -171,11 +177,13 @@ class ComparePage(Vertical):
         self.compare()
 
     def choose_first(self) -> None:
-        """Choose the arms that the study's first sentence is about, or one of each study, of one name if there is."""
+        """Choose the arms that the protocol compares, or the first sentence is about, or one of each study."""
         own = [one for one in self.candidates if one.paths.folder == self.paths.folder]
         if not own or self.measured is None:
             return
         said = [name for answer in self.measured.answers[:1] for name in answer.arms]
+        if self.settings is not None:
+            said = [self.settings.a, self.settings.b]
         wanted = [one for name in said for one in own if one.arm.name == name]
         a = wanted[0] if wanted else own[0]
         others = [one for one in own if one is not a] or [one for one in self.candidates if one is not a] or own
@@ -262,6 +270,8 @@ class ComparePage(Vertical):
     def action_measure(self) -> None:
         """Judge the next measure that both arms have; a margin has another unit, and is forgotten."""
         if self.shown is None or self.shown.pair is None:
+            self.measure = self.margin = None  # these arms may have none of that name
+            self.compare()
             return
         others = self.shown.pair.found.others
         if not others:
