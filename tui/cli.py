@@ -230,6 +230,7 @@ def run_plan(options: argparse.Namespace) -> int:
             margin=options.margin,
             power=options.power,
             as_json=options.json,
+            out=options.out,
         )
     return plan_replicas(
         options.one,
@@ -239,6 +240,7 @@ def run_plan(options: argparse.Namespace) -> int:
         margin=options.margin,
         power=options.power,
         as_json=options.json,
+        out=options.out,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
+from msgspec import structs
 from pyarrow import parquet as pq
 
 from engine.catalog.arm_marks import find_colour
@@ -19,6 +20,8 @@ from engine.errors import StudyError
 from engine.report import __main__ as command
 from engine.report.figures import draw_figures, draw_instability, draw_similarity
 from engine.report.parquet import convert_tables
+from engine.report.power import choose_unit, draw_plan, draw_power
+from engine.study.comparison_record import PowerPlan
 from engine.study.curves_record import StudyCurves
 from engine.study.files import make_folder
 from engine.study.measured import encode_measured, read_measured
@@ -150,3 +153,31 @@ def test_command_prints_what_it_wrote(
     assert len(capsys.readouterr().out.split()) == 15
     monkeypatch.setattr("sys.argv", ["export"])
     assert command.main() == 2
+
+
+PLAN = PowerPlan(
+    measure="accuracy", margin=0.2, power=0.8, n=(7, 7), paired=True, sd=0.1, sd_upper=0.2, replicas=11,
+    replicas_equal=13, replicas_width=7, curve=((2, 0.1), (5, 0.4), (10, 0.8), (20, 0.99)), seconds=(300.0, 420.0),
+)  # fmt: skip
+
+
+def test_plan_is_drawn_with_its_cost(tmp_path: Path) -> None:
+    figure = draw_power(PLAN)
+    below, above = figure.axes
+    assert [label.get_text() for label in below.get_xticklabels()] == ["2", "5", "10", "20"]
+    assert [label.get_text() for label in above.get_xticklabels()] == ["0.4", "1", "2", "4"]
+    assert above.get_xlabel() == "hours of training, both arms, one by one"
+    assert below.get_ylabel() == "power to find 0.2 % points"
+    assert len(draw_power(structs.replace(PLAN, seconds=())).axes) == 1, "nobody knows what they cost"
+    first, second = tmp_path / "one", tmp_path / "two"
+    for folder in (first, second):
+        folder.mkdir()
+        assert [path.name for path in draw_plan(PLAN, folder)] == ["plan.png", "plan.svg", "plan.pdf"]
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in ("plan.png", "plan.svg"))
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "unit"), [(7200.0, "hours"), (7199.0, "minutes"), (119.0, "seconds"), (0.1, "seconds")]
+)
+def test_cost_is_in_a_unit_that_can_be_read(longest_s: float, unit: str) -> None:
+    assert choose_unit(longest_s)[0] == unit

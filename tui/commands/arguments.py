@@ -172,6 +172,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--margin", metavar="X", help="the difference that is to be found")
     parser.add_argument("--from", dest="table", metavar="TABLE:ROW", help="a published SD in place of a pilot's")
     parser.add_argument("--sd", metavar="SD", help="an arm's true SD in place of a pilot")
+    parser.add_argument("--out", metavar="DIR", help="draw the curve of power as plan.png, .svg and .pdf, too")
     parser.add_argument("--ratio", metavar="Q", help="tell two SDs apart, the larger Q times the smaller")
     parser.add_argument("--power", metavar="P", default="0.8", help="how often it is to be found (default: 0.8)")
     add_measure(parser)

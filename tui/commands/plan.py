@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from engine.protocol.faults import cut, printable, suggest
 from engine.study.comparison_record import PowerPlan
 from engine.study.study_plan import read_plan
 from tui.commands.comparing import Side, find_side, pair_names, read_margin
+from tui.commands.export import export_plan
 from tui.commands.measuring import ask
 from tui.text.format import choose_symbols
 from tui.text.replica_plans import describe_plan
@@ -27,7 +29,15 @@ LISTED = 8
 
 
 def plan_replicas(
-    one: str, other: str | None, *, store: str | None, measure: str | None, margin: str, power: str, as_json: bool
+    one: str,
+    other: str | None,
+    *,
+    store: str | None,
+    measure: str | None,
+    margin: str,
+    power: str,
+    as_json: bool,
+    out: str | None,
 ) -> int:
     """Print how many replicas of each arm a difference needs.
 
@@ -39,6 +49,7 @@ def plan_replicas(
         margin: The smallest difference worth having, as it was typed.
         power: The probability with which it is to be found, as it was typed.
         as_json: Whether JSON is printed, and nothing else.
+        out: Folder for a picture; None for no picture.
 
     Raises:
         NondetError: If there is no such arm, it shows no spread, or a number is none.
@@ -56,7 +67,7 @@ def plan_replicas(
     words += [""] * (4 - len(words))
     found = ask(PowerPlan, "plan", *words, measure or "", repr(limit), repr(wanted))
     names = [f"{read_plan(side.paths).study}: {arm}" for side, arm in zip(sides, arms, strict=True)]
-    print_plan(found, names, as_json=as_json)
+    print_plan(found, names, as_json=as_json, out=out)
     return EXIT_OK
 
 
@@ -84,8 +95,14 @@ def check_ways(options: argparse.Namespace) -> Way:
     return found[0]
 
 
-def print_plan(found: PowerPlan, names: Sequence[str], *, as_json: bool) -> None:
-    """Print a plan with the names of what it was made from."""
+def print_plan(found: PowerPlan, names: Sequence[str], *, as_json: bool, out: str | None) -> None:
+    """Print a plan with the names of what it was made from, and draw it where a folder is named.
+
+    Raises:
+        StudyError: If the folder cannot be written.
+    """
+    if out is not None:
+        export_plan(found, Path(out))
     if as_json:
         print_json({"arms": list(names), **msgspec.structs.asdict(found)})
     else:

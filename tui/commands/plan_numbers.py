@@ -24,7 +24,7 @@ LARGEST_RATIO = 1000.0
 
 
 def plan_spread(
-    table: str | None, sd: str | None, *, measure: str | None, margin: str, power: str, as_json: bool
+    table: str | None, sd: str | None, *, measure: str | None, margin: str, power: str, as_json: bool, out: str | None
 ) -> int:
     """Print how many replicas a difference needs, of arms that scatter as a published row does, or by a number.
 
@@ -35,6 +35,7 @@ def plan_spread(
         margin: The smallest difference worth having, as it was typed.
         power: The probability with which it is to be found, as it was typed.
         as_json: Whether JSON is printed, and nothing else.
+        out: Folder for a picture; None for no picture.
 
     Raises:
         NondetError: If there is no such row or figure, or a number is none.
@@ -50,7 +51,7 @@ def plan_spread(
             raise NondetError(f"--measure {printable(found)}: one of {', '.join(SPREADS)}")
         spread, replicas, names = read_number("--sd", sd or "", above=0.0), "", ["an SD that is taken for the true one"]
     plan = ask(PowerPlan, "spread", repr(spread), replicas, found, repr(limit), repr(wanted))
-    print_plan(plan, names, as_json=as_json)
+    print_plan(plan, names, as_json=as_json, out=out)
     return EXIT_OK
 
 

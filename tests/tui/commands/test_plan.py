@@ -118,3 +118,12 @@ def test_ways_to_plan_without_a_study_say_what_is_wrong(
 ) -> None:
     assert main(["plan", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_plan_is_drawn_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--sd", "1", "--margin", "0.5", "--out", str(tmp_path / "new")]) == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["plan.pdf", "plan.png", "plan.svg"]
+    (tmp_path / "file").touch()
+    assert main(["plan", "--sd", "1", "--margin", "0.5", "--out", str(tmp_path / "file")]) == 2
+    assert "file" in capsys.readouterr().err
