@@ -201,7 +201,8 @@ def test_damaged_files_of_finished_runs_are_named_and_trained_again(study: Study
     assert study.attempts()[one] == 2
     flip_byte(study.folder / "runs" / one / "predictions.npy")
     again = study.run()
-    assert f"are trained again: {one}" in again.stderr
+    assert "are trained again: Init, replica " in again.stderr
+    assert f", run {one}" in again.stderr
     assert (again.returncode, study.digests()) == (0, before), again.stderr
 
 

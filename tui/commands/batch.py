@@ -40,7 +40,7 @@ from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
 from tui.commands.check import describe_choices, describe_code, note_batches
 from tui.commands.measuring import refresh_metrics
-from tui.commands.output import print_results, print_text
+from tui.commands.output import name_runs, print_results, print_text
 from tui.commands.progress import describe_plainly, list_failures, render
 from tui.text.format import Symbols, choose_symbols, format_bytes
 from tui.text.places import list_reasons
@@ -105,8 +105,10 @@ def run_batch(path: Path, *, store: str | None, overrides: tuple[str, ...], as_j
     protocol = load_protocol(path, overrides=overrides)
     trained = train(protocol, console, store=store)
     if trained.lost:
-        names = ", ".join(sorted(trained.lost))
-        print_text(console, f"finished runs whose files are damaged are trained again: {names}")
+        arms = read_plan(find_folder(protocol, store=store)).arms
+        names = name_runs((arm.name, arm.runs) for arm in arms)
+        said = "; ".join(said for run, said in names.items() if run in trained.lost)
+        print_text(console, f"finished runs whose files are damaged are trained again: {said}")
         trained = train(protocol, console, store=store)
     while trained.code == EXIT_RUNS_FAILED and has_smaller(recall(protocol, store=store).packings, trained.packings):
         print_text(console, "packs ran out of memory: they are halved, and their runs are trained in smaller ones")

@@ -29,7 +29,7 @@ from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord
 from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.commands.described import describe_store, describe_study, print_json
-from tui.commands.output import describe_repair, print_text, results_console
+from tui.commands.output import describe_repair, name_runs, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 from tui.text.notes import format_tags, list_said
@@ -155,9 +155,11 @@ def _describe_epoch(run: RunView) -> str:
 def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     """Return a line for each file of a study that cannot be read, with what follows from it."""
     lines: list[str] = []
+    names = name_runs((arm.name, [run.id for run in arm.runs]) for arm in snapshot.arms)
     for run in snapshot.runs.values():
         if run.bad_lines:
-            lines.append(f"run {run.id}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
+            name = names.get(run.id, f"run {run.id}")
+            lines.append(f"{name}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
     found = {
         "run or report": read_metrics(paths.metrics),
         "run": read_record(paths.supervisor, SupervisorRecord),

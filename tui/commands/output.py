@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -32,6 +33,19 @@ def print_text(console: Console, text: str) -> None:
     """Print one message as it is: no markup, no folding of long paths, nothing that the stream cannot show."""
     encoded = text.encode(console.encoding or "ascii", errors="backslashreplace").decode(console.encoding or "ascii")
     console.print(Text(encoded), soft_wrap=True)
+
+
+def name_runs(arms: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Name every run as the screens do: by the first arm that it counts for, and its replica.
+
+    Args:
+        arms: Names of arms with their runs.
+    """
+    names: dict[str, str] = {}
+    for arm, runs in arms:
+        for number, run in enumerate(runs, start=1):
+            names.setdefault(run, f"{printable(arm)}, replica {number}, run {run}")
+    return names
 
 
 def print_page(page: str) -> None:
