@@ -286,3 +286,20 @@ def test_filter_finds_a_name_before_what_settings_do(needle: str, best: str) -> 
     keys = ["protocol.replicas", "train.warmup_epochs", "train.epochs", "train.optimizer", "data.preset"]
     assert find_best(keys, needle) == best
     assert find_best([], needle) is None
+
+
+def test_long_value_is_whole_where_rows_are_spare() -> None:
+    said = "a description that says far more than one row of these settings has room for, to its very end"
+    document = Document(f'[protocol]\nname = "x"\ndescription = "{said}"\n', file="x.toml")
+
+    def read(height: int) -> list[str]:
+        lines = setting_lines(document, (), needle="", everything=False, width=60, height=height)
+        return [line.text.plain for line in lines]
+
+    bare = read(0)
+    assert any(row.endswith("…") for row in bare)
+    assert read(len(bare)) == bare
+    tall = read(len(bare) + 5)
+    assert len(bare) < len(tall) <= len(bare) + 5
+    assert said in " ".join(" ".join(row.split()) for row in tall)
+    assert all(len(row) <= 60 for row in tall)

@@ -23,12 +23,13 @@ from tui.app.schemes import arm_style
 from tui.app.screens.judgement import Judgement
 from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS, TRAINING_KEYS, shorten_key
 from tui.app.themes import THEMES
-from tui.app.widgets.lines import Line
+from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.explanations import style_key
 from tui.text.format import UNICODE, format_seconds, shorten, shorten_apart
 
 ON, OFF, EMPTY = "■", "·", "–"
 
+BOLD = Style(bold=True)
 REVERSE = Style(bold=True, reverse=True)
 
 CELL, SETTING = "cell", "setting"
@@ -43,6 +44,8 @@ LEAST_NAME, MOST_NAME = 12, 48
 """Columns that an arm's name keeps at least, and takes at most."""
 MOST_VALUE = 16
 """Columns of a setting's value, where what it does is said beside it."""
+LEAST_VALUE = 20
+"""Columns from which on a long value goes on below itself."""
 
 MORE = "more settings"
 """The key of the line that shows or hides what is at its default."""
@@ -262,7 +265,7 @@ def _draw_share(value: float, most: float, width: int) -> str:
 
 
 def setting_lines(
-    document: Document, faults: Sequence[Fault], *, needle: str, everything: bool, width: int
+    document: Document, faults: Sequence[Fault], *, needle: str, everything: bool, width: int, height: int = 0
 ) -> list[Line]:
     """Make a line per setting, in groups: its value, dim where it is the default, a fault, or what it does.
 
@@ -272,6 +275,7 @@ def setting_lines(
         needle: Letters that a setting must hold in this order; empty for all.
         everything: Whether settings at their default are listed that need not be set.
         width: Columns of a line.
+        height: Rows at hand; long values go on in those that nothing else takes.
     """
     problems = {fault.key: fault for fault in faults}
     matcher = Matcher(needle) if needle else None
@@ -300,7 +304,26 @@ def setting_lines(
     elif matcher is None and hidden:
         what = f"{hidden} settings at their defaults"
         lines.append(Line(Text(f"+ {'hide' if everything else 'show'} {what}", style="dim"), MORE))
-    return lines
+    return _unfold(lines, document, problems, columns, width, spare=height - len(lines))
+
+
+def _unfold(
+    lines: list[Line], document: Document, problems: Mapping[str, Fault], columns: int, width: int, *, spare: int
+) -> list[Line]:  # fmt: skip
+    """Show long values whole, one after the other, as far as there are spare rows."""
+    shown: list[Line] = []
+    for line in lines:
+        value = "" if line.key in (None, MORE) or line.key in problems else show_value(document, line.key)
+        rest = wrap_lines(value, width - columns)[1:] if value and width - columns >= LEAST_VALUE else []
+        if not 0 < len(rest) <= spare:
+            shown.append(line)
+            continue
+        spare -= len(rest)
+        first, *others = wrap_lines(value, width - columns)
+        head = Text(line.text.plain[:columns], line.text.style, no_wrap=True)
+        shown.append(Line(head.append(first.text.plain, "bold"), line.key))
+        shown += [Line(Text(f"{'':{columns}}{other.text.plain}", BOLD, no_wrap=True)) for other in others]
+    return shown
 
 
 def find_best(keys: Sequence[str], needle: str) -> str | None:

@@ -178,8 +178,9 @@ class SettingTable(LinesPane):
             self, f"Settings that hold the letters {printable(self.needle)}" if self.needle else "Settings"
         )
         return setting_lines(
-            self.document, self.judgement.faults, needle=self.needle, everything=self.everything, width=width
-        )
+            self.document, self.judgement.faults, needle=self.needle, everything=self.everything, width=width,
+            height=self.size.height,
+        )  # fmt: skip
 
     def list_explained(self) -> list[str]:
         """List the setting under the cursor."""

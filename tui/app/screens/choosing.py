@@ -55,7 +55,7 @@ class Choose(ModalScreen[str | None]):
             yield Static(Text(self.heading, style="bold"))
             yield Filter()
             if self.head:
-                yield Static(Text(self.head, style="dim"))
+                yield Static(Text(self.head, style="dim", no_wrap=True, overflow="ellipsis"))
             yield LinesView(name_id="choices")
             yield Static(Text("Enter choose   / filter   Esc back", style="dim"))
 
