@@ -12,7 +12,7 @@ from engine.metrics.comparison import Scores
 from engine.metrics.finished import FinishedArm
 from engine.metrics.outputs import ImageOutputs, find_losses
 from engine.metrics.replicas import open_logits, stack_predictions
-from engine.protocol.faults import printable, suggest
+from engine.protocol.faults import printable
 
 TEXT, IMAGES, CLASSES = ("perplexity", "cross-entropy"), ("accuracy", "cross-entropy"), ("accuracy",)
 """What predictions of words, logits and classes are compared in, the first where nobody said."""
@@ -67,7 +67,7 @@ class ArmScores:
             )
         if measure is not None and measure not in known:
             said = f"these arms are compared in one of {', '.join(map(printable, known))}"
-            raise StudyError(f"--measure {printable(measure)}: {said}: {suggest(measure, map(printable, known))}")
+            raise StudyError(f"--measure {printable(measure)}: {said}")
         return measure or known[0]
 
     def score(self, measure: str) -> Scores:
