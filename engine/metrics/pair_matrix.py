@@ -27,7 +27,7 @@ def measure_pairs(paths: StudyPaths, name: str) -> ArmPairs:
     arm = read_finished(paths, name)
     kept = arm.replicas[:MOST_REPLICAS]
     parts = arm.predictions[:MOST_REPLICAS]
-    if len(parts) < 2:
+    if len(parts) < 2 or arm.labels is None:
         raise StudyError("pairs need two finished replicas of the arm")
     matrix = _compare(parts, arm.labels.values, text=arm.plan.text)
     return ArmPairs(
