@@ -14,13 +14,17 @@ from engine.study.decision_record import CompareSettings
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.study_plan import read_plan
+from tests.helpers.comparisons import make_pair
+from tests.helpers.measures import make_measures
 from tests.helpers.screens import Make, open_results, press, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.screens import compare_data
+from tui.app.screens.compare_lines import make_comparison
 from tui.app.screens.dialogs import Card, Prompt
 from tui.app.screens.results import ResultsScreen
 from tui.app.screens.results_compare import ComparePage, Picker
 from tui.text.arms_compared import Pair
+from tui.text.format import ASCII
 
 
 async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(make_app: Make, store: Path) -> None:
@@ -42,6 +46,28 @@ async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(ma
         await press(pilot, "slash", "escape")
         assert len(first.lines) == 6, "all arms are there again"
         assert isinstance(app.screen, ResultsScreen), "Esc leaves the filter alone"
+
+
+async def test_arms_have_the_colours_of_another_theme_at_once(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "c")
+        picker = app.screen.query_one("#first", Picker)
+        before = picker.lines[1].text.spans
+        app.theme = "nondet-light"
+        await settle(pilot)
+        assert picker.lines[1].text.spans != before
+
+
+@pytest.mark.parametrize("width", [78, 118, 148])
+def test_nothing_is_wider_than_the_room(width: int) -> None:
+    paths = StudyPaths(Path("/x"))
+    arms = [make_measures(name=name, vary=["init"], n=5, accuracy_mean=97.0) for name in "ab"]
+    one, other = (compare_data.Candidate(paths, number, arm) for number, arm in enumerate(arms))
+    pair = make_pair((paths, "a"), (paths, "b"), None, 0.5, every=True)
+    lines = make_comparison(compare_data.Shown(compare_data.Question(one, other), pair), width, "nondet-dark", ASCII)
+    assert [line.text.plain for line in lines if line.text.cell_len > width or not line.text.plain.isascii()] == []
 
 
 async def test_whole_comparison_has_what_would_narrow_it_and_all_measures(make_app: Make, store: Path) -> None:

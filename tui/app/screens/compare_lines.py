@@ -162,7 +162,7 @@ def _list_measures(told: Sequence[Told], width: int) -> list[Line]:
         ends = f"{found.difference:+.{places}f} {show_ends(found.ci_test_set, places).removesuffix(' *')}"
         head = f"{printable(found.measure):{title}}"
         wide = width >= title + 2 * 11 + 32 + 40
-        row = f"{head}{means}  {ends:32}" if wide else f"{head}{ends:28}"
+        row = f"{head}{means}  {ends:32}" if wide else f"{head}{ends:26}"
         lines.append(Line(Text(f"{row}{show_chance(one.chance):11}{found.verdict}", no_wrap=True)))
     return lines
 

@@ -70,9 +70,9 @@ class Picker(LinesPane):
         places = sorted((n for n, score in scores.items() if score > 0), key=lambda n: -scores[n])
         lines: list[Line] = []
         for one in (self.candidates[place] for place in places):
-            text = Text(f"{mark_arm(one.number, self.symbols)} ", arm_style(one.number, self.app.theme), no_wrap=True)
-            text.append(arm_name(one.arm))
-            text.append(one.label[len(arm_name(one.arm)) :], "not bold dim")
+            name = f"{mark_arm(one.number, self.symbols)} {arm_name(one.arm)}"
+            text = Text(no_wrap=True).append(name, arm_style(one.number, self.app.theme))
+            text.append(one.label[len(arm_name(one.arm)) :], arm_style(one.number, self.app.theme, strong=False))
             lines.append(Line(text, one.key))
         return lines or [Line(Text(f"no arm like {self.needle}" if self.needle else "no measured arm", "dim"))]
 
