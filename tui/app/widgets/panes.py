@@ -58,7 +58,7 @@ class LinesPane(LinesView, Explained):  # pyright: ignore[reportIncompatibleMeth
     """The attributes that the lines depend on."""
 
     explains = False
-    """Whether its lines are about something that can be explained."""
+    """Whether its lines were about something that can be explained when it was drawn last with the focus."""
 
     def on_mount(self) -> None:
         """Show the lines, and follow what they depend on."""
@@ -81,9 +81,8 @@ class LinesPane(LinesView, Explained):  # pyright: ignore[reportIncompatibleMeth
         if len(lines) > self.size.height:  # a scrollbar will stand beside them
             lines = self.make_lines(self.size.width - self.styles.scrollbar_size_vertical)
         self.set_lines(lines)
-        explains = bool(self.list_explained())
-        if explains != self.explains:
-            self.explains = explains
+        if self.has_focus and bool(self.list_explained()) != self.explains:  # keys follow the focus by themselves
+            self.explains = not self.explains
             self.refresh_bindings()
 
     def make_lines(self, width: int) -> Sequence[Line]:
