@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -304,8 +305,9 @@ def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:
     return {run_id for run_id in plan.recipes if read_result(paths.run(run_id)) is not None}
 
 
-def list_counted(paths: StudyPaths, plan: Plan, settings: CompareSettings | None) -> tuple[str, ...]:
-    """Return the plan's runs, in training order; of a comparison that is decided only those that count."""
-    kept = {run for arm in cut_arms(plan.arms, read_decision(paths, plan.arms, settings)) for run in arm.runs}
-    dropped = {run for arm in plan.arms for run in arm.runs} - kept
-    return tuple(run for run in plan.recipes if run not in dropped)
+def cut_plan(paths: StudyPaths, plan: Plan, settings: CompareSettings | None) -> Plan:
+    """Return a protocol's plan; where the study's comparison is decided, with the arms and runs that count alone."""
+    arms = cut_arms(plan.arms, read_decision(paths, plan.arms, settings))
+    dropped = {run for arm in plan.arms for run in arm.runs} - {run for arm in arms for run in arm.runs}
+    recipes = {run: recipe for run, recipe in plan.recipes.items() if run not in dropped}
+    return replace(plan, arms=arms, recipes=recipes)

@@ -61,6 +61,10 @@ def test_end_and_table_are_the_same_on_any_number_of_slots(study: Study, tmp_pat
         assert all(trained[0][run_id] == trained[1][run_id] for run_id in both)
         again = others[1].run("--until", "decided")
         assert f"all {2 * one['pairs']} runs are already done" in again.stderr
+        status = others[1].run_command("status", str(others[1].folder)).stdout
+        assert f"decided after {one['pairs']} pairs" in status
+        check = others[1].run_command("check", str(study.file), "--store", str(others[1].store), "--until", "decided")
+        assert f"{2 * one['pairs']} runs: 0 to train" in check.stdout
         # A wider question goes on from what is there, and every replica counts again.
         whole = others[0].run()
         assert whole.returncode == 0

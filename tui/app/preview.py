@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.dispatch.executors.registry import open_executor
-from engine.dispatch.launch import data_root, find_folder, list_counted, settle_comparison
+from engine.dispatch.launch import cut_plan, data_root, find_folder, settle_comparison
 from engine.errors import NondetError
 from engine.plan.data_presence import MissingData, find_missing
 from engine.plan.plan import Plan
@@ -181,7 +181,7 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
     """
     places = tuple(open_executor(protocol.dispatch).places)
     paths = find_folder(protocol, store=str(store))
-    counted = list_counted(paths, plan, settle_comparison(protocol))
+    counted = cut_plan(paths, plan, settle_comparison(protocol)).recipes
     results = {run: result for run in counted if (result := read_result(paths.run(run))) is not None}
     pace_s = sum(result.seconds for result in results.values()) / len(results) if results else None
     command = protocol.command

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 
 from engine.dispatch.cancel import STOP_TIMEOUT_S, ask_to_stop, end_queued, kill_left
-from engine.dispatch.launch import done_runs, find_folder, list_counted, settle_comparison
+from engine.dispatch.launch import cut_plan, done_runs, find_folder, settle_comparison
 from engine.dispatch.start import PreparedStudy, preparing, start_supervisor
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.plan.plan import Plan
@@ -28,7 +28,6 @@ from engine.plan.records import Packings, PlannedArm
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.protocol.load import load_protocol
-from engine.study.decision_record import cut_arms, read_decision
 from engine.study.looks import Pace
 from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
@@ -141,8 +140,8 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
     """
     chosen = recall(protocol, store=store)
     plan = plan_known(protocol, chosen, store=store)
-    folder = find_folder(protocol, store=store)
-    if not done_runs(folder, plan).issuperset(list_counted(folder, plan, settle_comparison(protocol))):
+    folder, compare = find_folder(protocol, store=store), settle_comparison(protocol)
+    if not done_runs(folder, plan).issuperset(cut_plan(folder, plan, compare).recipes):
         for line in describe_code(protocol):
             print_text(console, line)
         decided = decide(protocol, store=store, timed=False)
@@ -165,8 +164,7 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
         return Trained(code, chosen.packings)
     finished = study.done | done_runs(paths, plan)
     measured = refresh_metrics(paths) or read_measured(paths)
-    arms = cut_arms(plan.arms, read_decision(paths, plan.arms, settle_comparison(protocol)))
-    if not shows_plan(measured.metrics, arms):
+    if not shows_plan(measured.metrics, cut_plan(paths, plan, compare).arms):
         raise StudyError(describe_other_plan(study))
     return Trained(code, chosen.packings, frozenset(finished - done_runs(paths, plan)), measured)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from engine.catalog.modules import find_file
 from engine.dispatch.executors.registry import open_executor
-from engine.dispatch.launch import done_runs, find_folder, search_path
+from engine.dispatch.launch import cut_plan, done_runs, find_folder, search_path, settle_comparison
 from engine.dispatch.start import preparing
 from engine.errors import EXIT_OK, StudyError
 from engine.plan.command_files import find_uncovered
@@ -48,8 +48,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     for line in describe_code(protocol):
         print_text(Console(stderr=True, highlight=False), line)
     decided = decide(protocol, store=store, timed=True)
-    plan, facts = decided.plan, decided.facts
     paths = find_folder(protocol, store=store)
+    plan, facts = cut_plan(paths, decided.plan, settle_comparison(protocol)), decided.facts
     done = done_runs(paths, plan)
     slots = decided.count_slots(protocol)
     print_text(console, f"{path}: valid; study {protocol.name} in {paths.folder}")
@@ -58,7 +58,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
         return check_program(protocol, plan, plan.selftest, console, store=store, slots=slots)
     for line in describe_facts(facts):
         print_text(console, line)
-    for line in (*describe_comparing(protocol), *describe_cost(plan, facts, done, slots=slots, kind=plan.device)):
+    comparing = describe_comparing(protocol) if len(plan.recipes) == len(decided.plan.recipes) else [DECIDED]
+    for line in (*comparing, *describe_cost(plan, facts, done, slots=slots, kind=plan.device)):
         print_text(console, line)
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
@@ -170,6 +171,9 @@ def describe_workload(fact: ProbeFacts) -> str:
     return f"{head} {fact.test_examples:,} test examples of shape {shape}, {fact.classes} classes, {speed}"
 
 
+DECIDED = "what it compares is decided: the replicas behind the pairs that count are not trained"
+
+
 def describe_comparing(protocol: Protocol) -> list[str]:
     """Return the line that says until when pairs of replicas are trained; none where all are trained."""
     compare = protocol.compare
@@ -182,8 +186,9 @@ def describe_comparing(protocol: Protocol) -> list[str]:
 
 def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, slots: int, kind: str) -> list[str]:
     """Return the lines that say how many runs there are, and how much time and disk the missing ones need."""
-    seconds = sum(estimate_run_s(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
-    disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run not in done)
+    left = plan.recipes.keys() - done
+    seconds = sum(estimate_run_s(plan, fact, run) for fact in facts for run in fact.runs if run in left)
+    disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run in left)
     return [
         *count_runs(plan, done),
         f"about {format_seconds(seconds / slots)} on {slots} {kind} {'slot' if slots == 1 else 'slots'}, "

@@ -31,6 +31,7 @@ from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.commands.described import describe_store, describe_study, print_json
 from tui.commands.output import describe_repair, name_runs, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
+from tui.text.decisions import describe_comparison
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 from tui.text.notes import format_tags, list_said
 from tui.text.places import list_places
@@ -118,6 +119,7 @@ def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
     print_text(console, format_summary(snapshot, symbols, named=False))
     console.print(draw_arms(snapshot, symbols, width=console.width))
     for line in (
+        *describe_comparison(snapshot, symbols),
         *list_places(snapshot.slots),
         *_running_lines(snapshot),
         *find_obstacles(snapshot),
