@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from engine.study.curves_record import FIELDS
 from engine.study.epochs import EpochRecord, read_epochs
+from engine.study.figures import list_names, read_figure
 from engine.study.paths import StudyPaths
 from engine.study.view import RunView
 
@@ -40,15 +40,17 @@ class _Known:
     lines: int = 0
     figures: dict[str, Line] = field(default_factory=dict[str, Line])
     """By measure, those that are finite somewhere."""
+    numbers: list[str] = field(default_factory=list[str])
+    """The names of those of a user's own program."""
 
     def take(self, records: Sequence[EpochRecord]) -> None:
         longest = max(record.epoch for record in records)
-        for measure, name in FIELDS.items():
+        self.numbers = list_names(records, self.numbers)
+        for measure in (*FIELDS, *self.numbers):
             column = list(self.figures.get(measure, ()))
             column += [None] * (longest - len(column))
             for record in records:
-                value = getattr(record, name)
-                column[record.epoch - 1] = value if value is not None and math.isfinite(value) else None
+                column[record.epoch - 1] = read_figure(record, measure)
             if any(value is not None for value in column):
                 self.figures[measure] = tuple(column)
 
@@ -67,17 +69,14 @@ class ReplicaCurves:
             runs: The replicas of an arm, in their order.
 
         Returns:
-            For each measure of `curves_record.FIELDS` that any of them has, a line per run.
+            For each figure that any of them has, a line per run; see `engine.study.figures`.
         """
         known = [self._read_run(run) for run in runs]
         # The oldest are those that no caller has asked for lately.
         for run in list(self._known)[: max(0, len(self._known) - max(KEPT_RUNS, len(runs)))]:
             del self._known[run]
-        return {
-            measure: tuple(one.figures.get(measure, ()) for one in known)
-            for measure in FIELDS
-            if any(measure in one.figures for one in known)
-        }
+        names = dict.fromkeys(name for one in known for name in one.figures)
+        return {measure: tuple(one.figures.get(measure, ()) for one in known) for measure in names}
 
     def _read_run(self, run: RunView) -> _Known:
         known = self._known.pop(run.id, None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.study.curves_record import FIELDS, ArmCurves
 from engine.study.epochs import EpochRecord
+from engine.study.figures import EVERY_NUMBER, list_names, read_figure
 
 
 @dataclass(slots=True)
@@ -58,23 +59,31 @@ class ArmSeries:
 
     name: str
     measures: Sequence[str] = tuple(FIELDS)
-    """Those that are added up."""
+    """Those that are added up; see `engine.study.figures`."""
+    numbers: list[str] = field(default_factory=list[str])
+    """Those of a user's own program that were found so far."""
     sums: dict[str, list[Sum]] = field(default_factory=dict[str, list[Sum]])
     """Measure → epochs from 1."""
 
     def add(self, records: Iterable[EpochRecord]) -> None:
         """Take some epochs of one run; figures that are not finite are gaps."""
         records = list(records)
-        for measure in self.measures:
-            name = FIELDS[measure]
+        if EVERY_NUMBER in self.measures:
+            self.numbers = list_names(records, self.numbers)
+        for measure in (*self.shared, *self.numbers):
             for record in records:
-                value = getattr(record, name)
-                if value is not None and math.isfinite(value):
+                value = read_figure(record, measure)
+                if value is not None:
                     self._at(measure, record.epoch).add(value)
+
+    @property
+    def shared(self) -> list[str]:
+        """The figures that are asked for and that every training has."""
+        return [measure for measure in self.measures if measure != EVERY_NUMBER]
 
     def add_finished(self, arm: ArmCurves) -> None:
         """Take an arm of curves.json; before any other."""
-        for measure in self.measures:
+        for measure in self.shared:
             found = arm.find(measure)
             if found is None:
                 continue

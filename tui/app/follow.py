@@ -13,6 +13,7 @@ from threading import Lock
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.curves_record import find_curves
+from engine.study.figures import EVERY_NUMBER
 from engine.study.measuring_record import describe_measuring
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
@@ -20,6 +21,7 @@ from engine.study.records import find_record
 from engine.study.replica_curves import Line, ReplicaCurves
 from engine.study.run_records import AttemptRecord
 from engine.study.series import ArmSeries
+from engine.study.study_plan import read_plan
 from engine.study.view import ArmView, RunView, StudySnapshot, StudyView
 
 
@@ -81,7 +83,11 @@ class Follower:
             StudyError: If the study cannot be read.
         """
         known = {arm.name: arm for arm in find_curves(self.paths.curves)}
-        self.view = StudyView(self.paths, measures=tuple(EPOCH_FIGURES), known=known)
+        measures = tuple(EPOCH_FIGURES)
+        if read_plan(self.paths).command is not None:
+            # What a program reports has names of its own, which curves.json does not hold.
+            known, measures = {}, (*measures, EVERY_NUMBER)
+        self.view = StudyView(self.paths, measures=measures, known=known)
         self.replicas = ReplicaCurves(self.paths)
 
     def look(self, focus: str | None = None) -> Picture:
@@ -99,7 +105,9 @@ class Follower:
     def _look(self, focus: str | None) -> Picture:
         snapshot = self.view.refresh()
         series = {arm.name: arm.series for arm in snapshot.arms if arm.series is not None}
-        found = tuple(m for m in EPOCH_FIGURES if any(s.sums.get(m) for s in series.values()))
+        numbers = dict.fromkeys(number for one in series.values() for number in one.numbers)
+        shared = [name for name in EPOCH_FIGURES if not (numbers and name == "reported")]
+        found = tuple(m for m in (*shared, *numbers) if any(s.sums.get(m) for s in series.values()))
         training = self._list_training(snapshot)
         arm = next((arm for arm in snapshot.arms if arm.name == focus), snapshot.arms[0] if snapshot.arms else None)
         replicas = {} if arm is None else self.replicas.read(arm.runs)

@@ -15,7 +15,7 @@ from engine.study.measuring_record import MeasuringRecord
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
-from engine.study.study_plan import read_plan
+from engine.study.study_plan import CommandSettings, read_plan
 from engine.study.supervisor_record import SlotRecord
 from tests.helpers.large_store import GONE
 from tests.helpers.records import make_supervisor
@@ -346,3 +346,27 @@ async def test_digit_of_the_difference_says_why_there_is_none(make_app: Make, st
         await pilot.press("5")
         await settle(pilot)
         assert "does not train until two arms are told apart" in read_notices(app)
+
+
+async def test_numbers_of_a_program_of_ones_own_are_chosen_like_measures(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", arms={"A": ["init"], "B": ["init"]}, replicas=3, done=2, running=1)
+    own = CommandSettings(folder="/", python="python", epochs=8, timeout_s=0.0, kind="scores")
+    write_record(paths.plan, msgspec.structs.replace(read_plan(paths), command=own))
+    for run in read_plan(paths).order:
+        file = paths.run(run).attempt(1).epochs
+        file.unlink()
+        for epoch in range(1, 5):
+            append_epoch(file, EpochRecord(
+                epoch=epoch, train_loss=1 / epoch, test_accuracy=None, test_cross_entropy=None, lr=None, seconds=0.5,
+                scores={"f1": 0.5 + 0.1 * epoch + 0.01 * len(run)},
+            ))  # fmt: skip
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        seen = [app.screen.query_one(SpreadPlot).border_title]
+        await pilot.press("m")
+        await settle(pilot)
+        seen.append(app.screen.query_one(SpreadPlot).border_title)
+        assert ["SD of f1" in str(seen[0]), "SD of training loss" in str(seen[1])] == [True, True]
+        assert len(app.screen.query_one(SpreadPlot).curves[0].middle) == 4
+        assert "    f1" in screen_text(app), "of runs that are being trained, too"

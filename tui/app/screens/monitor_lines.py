@@ -10,6 +10,7 @@ from rich.text import Text
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
+from engine.study.figures import name_figure
 from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate
 from engine.study.view import ArmView
 from tui.app.follow import Picture, Training
@@ -230,16 +231,24 @@ def now_lines(
     return [*lines, *_mark_runs(picture, width, theme, symbols)]
 
 
+SHORT_HEADS = {"perplexity": "PPL", "accuracy": "acc %"}
+"""What is shown of a run that is being trained, the first that there is, with its head."""
+
+LATEST_WIDTH = 6
+"""Columns of that figure."""
+
+
 def _list_training(picture: Picture, width: int, theme: str, symbols: Symbols) -> list[Line]:
     """Make a line per slot and arm that is being trained: how far its first replica is, and how accurate."""
     if not picture.training:
         return []
-    measure = "perplexity" if "perplexity" in picture.measures else "accuracy"
+    measure = next((name for name in SHORT_HEADS if name in picture.measures), next(iter(picture.measures), "accuracy"))
+    head = SHORT_HEADS.get(measure) or shorten(name_figure(measure), LATEST_WIDTH, symbols)
     whats = [_count_replicas(one) for one in picture.training]
     slot, what = (max(map(len, texts)) for texts in ([one.slot for one in picture.training], whats))
     epochs = [f"{one.first.trained}/{one.first.planned_epochs}" for one in picture.training]
     at = max(len("epoch"), *map(len, epochs))
-    right = f"{'epoch':>{at}} {'acc %' if measure == 'accuracy' else 'PPL':>6}"
+    right = f"{'epoch':>{at}} {head:>{LATEST_WIDTH}}"
     left = width - slot - what - len(right) - 4
     room = max(MARK_WIDTH + 3, min(longest_name(picture), max(NAME_WIDTH, left - LEAST_SPARK - 1), left))
     spark = max(0, min(SPARK_WIDTH, left - room - 1))
@@ -247,9 +256,9 @@ def _list_training(picture: Picture, width: int, theme: str, symbols: Symbols) -
     lines = [Line(Text(f"{'slot':{slot}} {'training':{room + what + 1}}  {right}", "dim", no_wrap=True))]
     for one, many, epoch in zip(picture.training, whats, epochs, strict=True):
         values = [value for value in one.curves.get(measure, ()) if value is not None]
-        figure = f"{values[-1]:.2f}" if values else symbols.missing
+        figure = symbols.missing if not values else f"{values[-1]:{'.2f' if measure in SHORT_HEADS else '.3g'}}"
         row = Text(f"{one.slot:{slot}} ", no_wrap=True).append(f"{names[one.arm]:{room}}", arm_style(one.arm, theme))
-        row.append(f" {many:{what}}  {epoch:>{at}} {figure:>6}")
+        row.append(f" {many:{what}}  {epoch:>{at}} {figure:>{LATEST_WIDTH}}")
         row.append(f" {draw_spark(values, spark, symbols)}" if spark else "", arm_style(one.arm, theme, strong=False))
         lines.append(Line(row))
     return lines

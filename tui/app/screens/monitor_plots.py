@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from textual import events
 from textual.reactive import var
 
-from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.comparison_record import UNITS
+from engine.study.figures import name_figure
 from engine.study.replica_curves import find_outliers
 from engine.study.series import ArmSeries
 from tui.app.follow import Picture
@@ -94,7 +94,7 @@ class SpreadPlot(MonitorPlot):
         curves = () if picture is None else tuple(self._make_curves(picture))
         place = None if picture is None else picture.find_arm(self.top)
         log = spans_decades(curves) if self.log_axis is None else self.log_axis
-        what = f"SD of {EPOCH_FIGURES[self.measure]}, by epoch" + (" (log)" if log else "")
+        what = f"SD of {name_figure(self.measure)}, by epoch" + (" (log)" if log else "")
         titles = (f"Spread between replicas: {what}", f"Spread: {what}", what)
         self.set_titles(next((title for title in titles if len(title) <= self.size.width - TITLE_FRAME), what), "")
         with self.prevent_draws():
@@ -132,7 +132,7 @@ class ArmPlot(MonitorPlot):
         number, arm = place
         name = f"{mark_arm(number, self.symbols)} {printable(arm.name)}"
         log = bool(self.log_axis)
-        what = EPOCH_FIGURES[self.measure] + (" (log)" if log else "")
+        what = name_figure(self.measure) + (" (log)" if log else "")
         titles = (f"{name}: {what} of {len(arm.runs)} replicas", f"{name}: {what}", name)
         light, dark = SHADES[self.glyphs]
         shades = "" if self.tinted else f"{dark} {light} "

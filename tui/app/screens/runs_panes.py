@@ -10,8 +10,8 @@ from rich.text import Text
 from textual import events
 from textual.reactive import var
 
-from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
+from engine.study.figures import name_figure
 from engine.study.view import RunView
 from tui.app.follow import Picture
 from tui.app.run_facts import RunFacts
@@ -106,7 +106,7 @@ class RunPlot(PlotView):
             self.curves = ()
             return
         number, replica, _ = found
-        set_border_title(self, f"Replica {replica} before the arm's mean and bands: {EPOCH_FIGURES[self.measure]}")
+        set_border_title(self, f"Replica {replica} before the arm's mean and bands: {name_figure(self.measure)}")
         arm = self.picture.snapshot.arms[number]
         whole = make_curve(self.picture.series[arm.name], self.measure, number, diverged=arm.diverged_epochs)
         lines = self.picture.replicas.get(self.measure, ()) if self.picture.focus == self.arm else ()
