@@ -88,7 +88,9 @@ def draw_forest(
     if not arms or not columns:
         return []
     longest = max(len(arm_name(arm)) for _, arm in arms) + 2
-    name = min(longest, max(12, width // (4 if width < NARROW else 3)))
+    # A picture alone leaves to names what it does not need itself.
+    alone = width - GOOD_COLUMN - VALUE_COLUMNS - GAP if len(columns) == 1 else 0
+    name = min(longest, max(12, width // (4 if width < NARROW else 3), alone))
     published = {arm.name: find_rows(reference, arm_name(arm))[:1] if reference else () for _, arm in arms}
     bands, rows = _choose(len(arms), len(columns), width - name, height, any(published.values()))
     per_band = math.ceil(len(columns) / bands)

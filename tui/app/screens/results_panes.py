@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich.style import Style
 from rich.text import Text
@@ -25,7 +26,7 @@ from tui.app.widgets.titles import set_border_title
 from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.explanations import list_measures, name_measure, style_key
-from tui.text.forest import ForestLine, draw_forest
+from tui.text.forest import OVERHEAD, ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
 from tui.text.readout import describe_arm, describe_figure
@@ -34,6 +35,8 @@ from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_crosse
 
 FRAMED_COLUMNS = 100
 """Columns from which on parts of the screen have frames."""
+
+INDENT = "  "
 
 BULLETS = {"warning": "! ", "finding": "- ", "note": "  "}
 
@@ -178,23 +181,34 @@ class AnswerList(BlocksPane):
             return wrap_lines(self.fault, width)
         if self.measured is None:
             return wrap_lines(self.waiting, width)
-        numbers = {arm_name(arm): number for number, arm in enumerate(self.measured.arms)}
+        blocks = [self._make_block(self.measured, place, width) for place in range(len(self.measured.answers))]
+        if not self.screen.has_class("-wide"):
+            return [line for block in blocks for line in block]
+        # Where all of them have room, each sentence has its reason below it.
+        reasons = [wrap_lines(answer.because, max(20, width - 2 * len(INDENT))) for answer in self.measured.answers]
+        if sum(map(len, (*blocks, *reasons))) + len(blocks) > self.size.height:
+            reasons = [list[Line]()] * len(blocks)
         lines: list[Line] = []
-        for place, answer in enumerate(self.measured.answers):
-            text = paint_sentence(answer, numbers, self.app.theme, self.symbols)
-            if not place:
-                text.stylize("bold")
-            if answer.weight == "note":
-                text.stylize("dim")
-            measure = find_measure(answer.measure, text=self.measured.text)
-            if measure is not None:
-                text.stylize(style_key(name_measure(measure)))
-            for row, part in enumerate(text.wrap(self.app.console, max(20, width - 2))):
-                head = BULLETS[answer.weight] if not row else "  "
-                lines.append(Line(Text.assemble(head, part), str(place)))
-            if self.screen.has_class("-wide"):
-                lines.append(Line(Text("")))
+        for place, (block, reason) in enumerate(zip(blocks, reasons, strict=True)):
+            below = (Line(Text(f"{INDENT}{one.text.plain}", "dim"), str(place)) for one in reason)
+            lines += [*block, *below, Line(Text(""))]
         return lines
+
+    def _make_block(self, measured: ShownMeasures, place: int, width: int) -> list[Line]:
+        """Make the lines of one sentence."""
+        answer = measured.answers[place]
+        numbers = {arm_name(arm): number for number, arm in enumerate(measured.arms)}
+        text = paint_sentence(answer, numbers, self.app.theme, self.symbols)
+        if not place:
+            text.stylize("bold")
+        if answer.weight == "note":
+            text.stylize("dim")
+        measure = find_measure(answer.measure, text=measured.text)
+        if measure is not None:
+            text.stylize(style_key(name_measure(measure)))
+        rows = text.wrap(self.app.console, max(20, width - 2))
+        heads = [BULLETS[answer.weight], *["  "] * len(rows)]
+        return [Line(Text.assemble(head, part), str(place)) for head, part in zip(heads, rows, strict=False)]
 
 
 class Evidence(LinesPane):
@@ -224,16 +238,25 @@ class Evidence(LinesPane):
             shares = list_crossed(grids, self.symbols, bar=max(8, width // 5))
             return [*lines, *([Line(Text(""))] if shares else []), *(Line(Text(row)) for row in shares)]
         height = self.size.height - len(lines) - 1
+        others = [one for one in make_columns(self.symbols, text=self.measured.text) if one.measure != column.measure]
         arms = self.measured.number_arms()
         if len(arms) + 3 > height:  # those that the sentence is about come first where not all can be seen
             arms = [one for one in arms if one[1].name in answer.arms] or arms
         reference = self.measured.reference if self.published else None
-        drawn = draw_forest(
-            arms, [column], width, height, symbols=self.symbols, marks=list_marks(self.measured, self.symbols),
+        draw = partial(
+            draw_forest, arms, width=width, symbols=self.symbols, marks=list_marks(self.measured, self.symbols),
             reference=reference,
         )  # fmt: skip
+        first, rest = draw([column], height=height), list[ForestLine]()
+        # Where a second picture fits below the first, the other measures of the same arms fill the room.
+        close = draw([column], height=2 * len(arms) + OVERHEAD + 1)
+        left = height - len(close) - 1
+        pictures = (draw(others[:many], height=left) for many in range(len(others), 0, -1))
+        below = next((one for one in pictures if len(one) <= left), None)
+        if below is not None:
+            first, rest = close, [ForestLine(()), *below]
         strong = set(answer.arms)
-        return [*lines, Line(Text("")), *(paint_forest(line, self.app.theme, strong) for line in drawn)]
+        return [*lines, Line(Text("")), *(paint_forest(line, self.app.theme, strong) for line in (*first, *rest))]
 
 
 def find_column(key: str | None, *, text: bool, symbols: Symbols) -> Column | None:
