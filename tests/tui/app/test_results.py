@@ -231,3 +231,18 @@ async def test_pairs_have_a_cursor_that_names_them(
         assert asked == ["Control", "Parameter Initialization"]
         await press(pilot, "1", "6")
         assert len(asked) == 2, "what was compared is kept"
+
+
+async def test_large_screen_has_each_reason_and_the_other_measures(make_app: Make, store: Path) -> None:
+    others = ("accuracy SD, %", "cross-entropy SD, nats", "correlation, Spearman", "ensemble Δ, % points")
+    for size, shown in (((200, 60), True), ((80, 24), False)):
+        app = make_app()
+        async with app.run_test(size=size) as pilot:
+            screen = await open_results(pilot, app, store)
+            assert screen.measured is not None
+            measures = [answer.measure for answer in screen.measured.answers]
+            await press(pilot, *"j" * measures.index("disagreement"))
+            text = screen_text(app)
+            assert sum(title in text for title in others) == (len(others) if shown else 0)
+            last = screen.measured.answers[-1].because.split()
+            assert (" ".join(last[:4]) in text) is shown, "the reason of a sentence that is not under the cursor"
