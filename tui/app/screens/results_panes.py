@@ -247,14 +247,13 @@ class Evidence(LinesPane):
             draw_forest, arms, width=width, symbols=self.symbols, marks=list_marks(self.measured, self.symbols),
             reference=reference,
         )  # fmt: skip
-        first, rest = draw([column], height=height), list[ForestLine]()
         # Where a second picture fits below the first, the other measures of the same arms fill the room.
-        close = draw([column], height=2 * len(arms) + OVERHEAD + 1)
-        left = height - len(close) - 1
-        pictures = (draw(others[:many], height=left) for many in range(len(others), 0, -1))
-        below = next((one for one in pictures if len(one) <= left), None)
-        if below is not None:
-            first, rest = close, [ForestLine(()), *below]
+        close = 2 * len(arms) + OVERHEAD
+        left = height - close - 1
+        below = draw(others, height=left) if left >= len(arms) + OVERHEAD else []
+        fits = 0 < len(below) <= left
+        first = draw([column], height=close if fits else height)
+        rest = [ForestLine(()), *below] if fits else []
         strong = set(answer.arms)
         return [*lines, Line(Text("")), *(paint_forest(line, self.app.theme, strong) for line in (*first, *rest))]
 
