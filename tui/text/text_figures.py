@@ -187,14 +187,17 @@ def draw_layer_heat(arms: Iterable[ArmMeasures], symbols: Symbols, *, name_width
     known = [arm for arm in arms if arm.cka]
     layers = list(dict.fromkeys(layer.layer for arm in known for layer in arm.cka or ()))
     shown = layers[: max(1, (width - name_width) // LAYER_COLUMNS)]
+    # Names of layers are whole where all layers have room for that.
+    longest = max((len(printable(name)) for name in shown), default=0) + 2
+    columns = max(LAYER_COLUMNS, min(longest, (width - name_width) // max(1, len(shown))))
     steps = HEAT if symbols is UNICODE else HEAT_ASCII
-    heads = "".join(f"{shorten(printable(name), LAYER_COLUMNS - 1, symbols):>{LAYER_COLUMNS}}" for name in shown)
+    heads = "".join(f"{shorten(printable(name), columns - 1, symbols):>{columns}}" for name in shown)
     lines = [f"{'':{name_width}}{heads}"] if known else []
     for arm in known:
         values = {layer.layer: layer.cka for layer in arm.cka or ()}
         cells = [
-            f"{symbols.missing:>{LAYER_COLUMNS}}" if (value := values.get(name)) is None
-            else f"{choose_step(value, steps) * 3:>{LAYER_COLUMNS - 5}} {value:.2f}"
+            f"{symbols.missing:>{columns}}" if (value := values.get(name)) is None
+            else f"{choose_step(value, steps) * (columns - 6):>{columns - 5}} {value:.2f}"
             for name in shown
         ]  # fmt: skip
         lines.append(f"{shorten(arm_name(arm), name_width - 1, symbols):{name_width}}{''.join(cells)}")

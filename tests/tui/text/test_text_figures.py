@@ -139,6 +139,11 @@ def test_layers_of_all_arms_are_one_square() -> None:
         "Init     ███ 1.00 ▒▒▒ 0.50",
         "Other        0.10        –",
     ]
+    long = [make("Init", **{"layer1.residual": 1.0, "logits": 0.5})]
+    assert draw_layer_heat(long, UNICODE, name_width=8, width=60) == [
+        "          layer1.residual           logits",
+        "Init     ███████████ 1.00 ▒▒▒▒▒▒▒▒▒▒▒ 0.50",
+    ], "names are whole where there is room"
     narrow = draw_layer_heat(arms, ASCII, name_width=8, width=17)
     assert narrow[1:] == ["Init     ### 1.00", "Other        0.10", "1 more layers stand below"]
     assert draw_layer_heat(arms[2:], UNICODE, name_width=8, width=40) == []

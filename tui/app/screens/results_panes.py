@@ -404,7 +404,7 @@ class Layers(LinesPane):
         numbered = [(number, arm) for number, arm in self.measured.number_arms(self.sort) if arm.cka]
         if not numbered:
             return wrap_lines(NO_LAYERS, width)
-        name = min(34, max(len(arm_name(arm)) for _, arm in numbered) + 2)
+        name = min(max(34, width // 4), max(len(arm_name(arm)) for _, arm in numbered) + 2)
         heat = draw_layer_heat([arm for _, arm in numbered], self.symbols, name_width=name, width=width - 2)
         lines = [Line(Text(f"  {heat[0]}", "bold"))]
         for (number, _), row in zip(numbered, heat[1:], strict=False):
