@@ -162,7 +162,9 @@ class FigureNotes(LinesPane):
         room = max(12, min(LONGEST_NAME, longest, width // 3))
         names = shorten_apart([printable(one.arm.name) for one in series], room, self.symbols)
         head = f"{'':2}{'SD by epoch':{room}}  {'first':>8}  {'most':>8}  {'last':>8}"
-        lines = [Line(Text(f"{head}  middle 95 % of the last epoch", style="bold"))]
+        titles = ("middle 95 % of the last epoch", "last middle 95 %")
+        title = next((one for one in titles if len(head) + 2 + len(one) <= width), titles[-1])
+        lines = [Line(Text(f"{head}  {title}", style="bold"))]
         for one, name in zip(series, names, strict=True):
             number = places.get(one.arm.name, 0)
             low, high = format_apart(one.low[-1], one.high[-1])
