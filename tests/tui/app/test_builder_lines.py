@@ -21,6 +21,7 @@ from tui.app.screens.builder_lines import (
     ON,
     Cell,
     arm_lines,
+    describe_own,
     find_best,
     find_cell,
     find_empty,
@@ -303,3 +304,10 @@ def test_long_value_is_whole_where_rows_are_spare() -> None:
     assert len(bare) < len(tall) <= len(bare) + 5
     assert said in " ".join(" ".join(row.split()) for row in tall)
     assert all(len(row) <= 60 for row in tall)
+
+
+def test_sources_of_a_program_of_ones_own_are_named_behind_their_arm() -> None:
+    assert describe_own({"name": "Loader", "vary": ["init", "dataloader"], "replicas": 3}) == (
+        "varies dataloader, replicas 3"
+    )
+    assert describe_own({"name": "Init", "vary": ["init"]}) == ""

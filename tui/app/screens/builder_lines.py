@@ -228,8 +228,9 @@ def find_cell(names: Sequence[str], width: int, x: int, *, timed: bool) -> int |
 
 
 def describe_own(arm: Mapping[str, object]) -> str:
-    """Say in one line what an arm says for itself beside its name and sources."""
-    notes: list[str] = []
+    """Say in one line what an arm says for itself beside its name and its marks: sources of its own have none."""
+    own = [source for source in list_sources(arm) if source not in SOURCES]
+    notes = [f"varies {' and '.join(own)}"] if own else []
     for key, value in arm.items():
         if key in ("name", "vary"):
             continue
