@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.catalog.measures import EPOCH_FIGURES
-from engine.protocol.faults import printable
 from engine.study.curves_record import FIELDS
 from engine.study.epochs import EpochRecord
 
@@ -37,10 +35,3 @@ def read_figure(record: EpochRecord, name: str) -> float | None:
     else:
         value = record.train_loss if name == LOSS else getattr(record, FIELDS[name])
     return value if value is not None and math.isfinite(value) else None
-
-
-def name_figure(name: str) -> str:
-    """Return what an axis calls a figure."""
-    if name.startswith(SCORE):
-        return printable(name.removeprefix(SCORE))
-    return "training loss" if name == LOSS else EPOCH_FIGURES[name]

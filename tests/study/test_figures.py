@@ -10,9 +10,10 @@ import pytest
 
 from engine.study.curves_record import FIELDS
 from engine.study.epochs import EpochRecord, append_epoch
-from engine.study.figures import EVERY_NUMBER, LOSS, MOST_NUMBERS, list_names, name_figure, read_figure
+from engine.study.figures import EVERY_NUMBER, LOSS, MOST_NUMBERS, list_names, read_figure
 from engine.study.series import ArmSeries
 from tests.helpers.records import make_epoch
+from tui.text.figure_names import name_figure
 
 
 def report(epoch: int, **scores: float) -> EpochRecord:

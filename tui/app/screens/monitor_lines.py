@@ -10,7 +10,6 @@ from rich.text import Text
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
-from engine.study.figures import name_figure
 from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate
 from engine.study.view import ArmView
 from tui.app.follow import Picture, Training
@@ -19,6 +18,7 @@ from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.commands.progress import count_lost, find_obstacles, format_bar
 from tui.text.explanations import name_measure, style_key
+from tui.text.figure_names import name_figure
 from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten, shorten_apart
 from tui.text.places import are_jobs, list_places
 from tui.text.series import has_spread

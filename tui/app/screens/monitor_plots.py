@@ -10,7 +10,6 @@ from textual.reactive import var
 
 from engine.protocol.faults import printable
 from engine.study.comparison_record import UNITS
-from engine.study.figures import name_figure
 from engine.study.replica_curves import find_outliers
 from engine.study.series import ArmSeries
 from tui.app.follow import Picture
@@ -19,6 +18,7 @@ from tui.app.widgets.panes import redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.decisions import list_levels, make_rounds_curve, name_difference
+from tui.text.figure_names import name_figure
 from tui.text.format import ASCII, MISSING, UNICODE, Symbols, mark_arm, shorten
 from tui.text.plot import NOTHING_YET, SHADES
 from tui.text.scale import spans_decades

@@ -11,7 +11,6 @@ from textual import events
 from textual.reactive import var
 
 from engine.protocol.faults import printable
-from engine.study.figures import name_figure
 from engine.study.view import RunView
 from tui.app.follow import Picture
 from tui.app.run_facts import RunFacts
@@ -21,6 +20,7 @@ from tui.app.widgets.lines import Line
 from tui.app.widgets.panes import LinesPane, TextPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
+from tui.text.figure_names import name_figure
 from tui.text.format import Symbols, mark_arm
 from tui.text.plot import GlyphSet
 from tui.text.series import Curve, make_curve
