@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from engine.dispatch.claims import remove_stray_claims
-from engine.dispatch.deciding import Deciding
+from engine.dispatch.decisions import PairWatch
 from engine.dispatch.endings import record_ends
 from engine.dispatch.executors.base import Executor, WatchedJob, WorkerRequest
 from engine.dispatch.executors.registry import open_executor
@@ -108,7 +108,7 @@ class Supervisor:
     beaten: float = -1e9
     steps: int = 0
     judge: Judge = field(default_factory=Judge)
-    deciding: Deciding = field(default_factory=Deciding)
+    pairs: PairWatch = field(default_factory=PairWatch)
     tidying: Tidying = field(default_factory=Tidying)
     pace: Pace = field(default_factory=Pace)
     log: BoundedLog = field(init=False)
@@ -350,7 +350,7 @@ def _loop(supervisor: Supervisor) -> SupervisorState:
         if supervisor.overtaken:
             LOG.warning("%s: another machine's supervisor has taken this study over", supervisor.paths.folder)
             return "stopped"
-        if supervisor.deciding.look(supervisor.paths, supervisor.view, snapshot):
+        if supervisor.pairs.look(supervisor.paths, supervisor.view, snapshot):
             snapshot = supervisor.view.refresh()
         supervisor.stalls.end(snapshot, supervisor.view)
         supervisor.judge_others(snapshot)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from engine.metrics.spread import Ends, half_width
-from engine.study.deciding import find_factor
+from engine.study.rounds import find_factor
 
 UPPER = 0.2
 """An SD is planned with at the upper end of its one-sided interval of 1 − UPPER: pilots show too small ones half the
@@ -198,7 +198,7 @@ def crossed_variance(one: np.ndarray, other: np.ndarray, *, paired: bool) -> Var
 def looking_interval(differences: np.ndarray) -> Ends:
     """Return an interval of the mean difference of pairs that may be looked at after every pair, as often as one likes.
 
-    See `engine.study.deciding.find_factor`.
+    See `engine.study.rounds.find_factor`.
 
     Args:
         differences: float (…, R), in the order in which the pairs are counted, R of 2 or more.

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.plan.records import PlannedArm
-from engine.study.deciding import End
 from engine.study.paths import StudyPaths
 from engine.study.records import Record, find_record
+from engine.study.rounds import End
 
 
 class CompareSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,7 +25,7 @@ from engine.metrics.contrasts import (
     upper_sd,
 )
 from engine.metrics.spread import half_width
-from engine.study.deciding import Round, find_first_end, find_rounds
+from engine.study.rounds import Round, find_first_end, find_rounds
 from tests.helpers.coverage import Case, Rates, print_tables
 from tests.helpers.simulated_replicas import cover
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.dispatch.deciding import Deciding, decide
+from engine.dispatch.decisions import PairWatch, decide
 from engine.study.control import read_control
 from engine.study.decision_record import CompareSettings, digest_pairs
 from engine.study.files import make_folder
@@ -63,7 +63,7 @@ def fail(paths: StudyPaths, arm: str, replica: int) -> None:
 
 def look(paths: StudyPaths) -> bool:
     view = StudyView(paths, measures=(), deciding=True)
-    return Deciding().look(paths, view, view.refresh())
+    return PairWatch().look(paths, view, view.refresh())
 
 
 def count(paths: StudyPaths) -> Pairs:

@@ -63,7 +63,7 @@ class ProtocolPreview:
     finished: frozenset[str] = frozenset()
     """The runs that are done."""
     places: tuple[str, ...] = ()
-    deciding: Comparing | None = None
+    undecided: Comparing | None = None
     """The comparison that it trains pairs of replicas for until it is decided; None where all are trained, or it is."""
     seconds: float | None = None
     """How long what is missing will take, at the pace of the runs that are done; None where none is."""
@@ -193,7 +193,7 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
         arms=tuple(ArmPreview(arm.name, tuple(arm.vary), len(arm.runs), arm.group) for arm in plan.arms),
         workload=_name_workload(plan),
         runs=len(counted),
-        deciding=protocol.compare if protocol.compare and protocol.compare.until_decided and left else None,
+        undecided=protocol.compare if protocol.compare and protocol.compare.until_decided and left else None,
         epochs=(min(epochs), max(epochs)),
         finished=frozenset(results),
         places=places,
@@ -238,12 +238,12 @@ def describe_work(preview: ProtocolPreview) -> list[str]:
     """Say how many runs a protocol has, where they would be trained, for how long, and what would hinder that."""
     few, many = preview.epochs
     epochs = f"{few}" if few == many else f"{few} to {many}"
-    most = "" if preview.deciding is None else "at most "
+    most = "" if preview.undecided is None else "at most "
     done = f", {preview.done} of them done" if preview.done else ""
     rows = [f"{most}{preview.runs} runs of {epochs} epochs{done}"]
-    if preview.deciding is not None:
+    if preview.undecided is not None:
         rows.append(
-            f"in pairs, until {printable(preview.deciding.a)} and {printable(preview.deciding.b)} are told apart"
+            f"in pairs, until {printable(preview.undecided.a)} and {printable(preview.undecided.b)} are told apart"
         )
     if preview.left == 0:
         rows.append("nothing is left to train")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.study.deciding import find_factor, find_first_end, find_pairs_needed, find_rounds
+from engine.study.rounds import find_factor, find_first_end, find_pairs_needed, find_rounds
 
 DIFFERENCES = st.lists(st.floats(-1e3, 1e3), min_size=0, max_size=40)
 

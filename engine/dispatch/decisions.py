@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from engine.errors import StudyError
 from engine.study.control import request
-from engine.study.deciding import find_first_end, find_rounds
 from engine.study.decision_record import CompareSettings, DecisionRecord, digest_pairs
 from engine.study.paired import Pairs, count_pairs
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
+from engine.study.rounds import find_first_end, find_rounds
 from engine.study.study_plan import StudyPlan
 from engine.study.view import StudySnapshot, StudyView
 
@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass
-class Deciding:
+class PairWatch:
     """Remembers how many pairs were looked at; see `look`."""
 
     seen: int = 0
