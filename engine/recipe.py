@@ -150,11 +150,14 @@ NO_SEEDS = Seeds(init=0, shuffle=0)
 
 @dataclass(frozen=True, kw_only=True)
 class BitChange:
-    """One weight moved by `ulps` units in the last place before training starts."""
+    """One weight moved before training starts, or at the onset."""
 
     seed: int
     parameter: str = "first"
     ulps: int = 1
+    """Units in the last place."""
+    share: float | None = None
+    """The share of its value by which the weight is moved instead; None where ulps count."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,7 +229,7 @@ def _recipe(
     seed = {source: numbers[source] if source in varying else base for source, base in protocol.seeds.items()}
     free_kernels = lowlevel == "kernels" and "lowlevel" in varying
     held: LowLevel = "deterministic" if lowlevel == "kernels" else lowlevel
-    bit = _bit_change(protocol, numbers["bit"]) if "bit" in varying else None
+    bit = _bit_change(arm, numbers["bit"]) if "bit" in varying else None
     seeds, before = (_seeds(arm, values, lowlevel, device) for values in (seed, protocol.seeds))
     # A replica whose seeds are the base seeds never begins to differ: it is the unvaried run.
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
@@ -261,5 +261,5 @@ def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel, device: DeviceTyp
     return Seeds(**{name: None if name in off else value for name, value in seed.items()})  # pyright: ignore[reportArgumentType] - init and shuffle are never off
 
 
-def _bit_change(protocol: Protocol, replica: int) -> BitChange:
-    return BitChange(seed=replica, parameter=protocol.bit.parameter, ulps=protocol.bit.ulps)
+def _bit_change(arm: Arm, replica: int) -> BitChange:
+    return BitChange(seed=replica, parameter=arm.bit.parameter, ulps=arm.bit.ulps, share=float(arm.bit.share) or None)

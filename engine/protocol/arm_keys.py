@@ -51,6 +51,7 @@ ARM_OVERRIDES: dict[str, tuple[str, ...]] = {
     "train": tuple(SECTIONS["train"]),
     "model": tuple(SECTIONS["model"]),
     "data": ("train_size", "augment", "sample", "validation_size"),
+    "bit": tuple(SECTIONS["bit"]),
     "evaluate": tuple(SECTIONS["evaluate"]),
 }
 """What an arm may set for itself. Not the data set: all arms of a study are tested on the same examples."""

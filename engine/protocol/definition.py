@@ -39,6 +39,8 @@ class Arm:
     ensemble: Ensemble | None = None
     crossed: tuple[tuple[str, int], ...] = ()
     """Two sources and their numbers of seeds, of which every pair is a run; empty for other arms."""
+    bit: Bit = Bit()  # noqa: RUF009 - frozen, so that it can be shared
+    """How the source bit acts in it."""
     evaluate: EvaluateRecipe | None = None
     streams: int | None = None
     """See `Recipe.streams`."""
@@ -69,7 +71,6 @@ class Protocol:
     seeds: dict[str, int]
     """Base seed of every source that can be seeded, bit excluded: while it does not vary nothing is moved."""
     lowlevel: LowLevel
-    bit: Bit
     metrics: Metrics
     dispatch: Dispatching
     command: Command | None = None

@@ -40,7 +40,7 @@ from engine.protocol.rules import (
     check_together,
     link_ensembles,
 )
-from engine.protocol.sections import SECTIONS, Evaluate, Model, Sections, Train, make_section
+from engine.protocol.sections import SECTIONS, Bit, Evaluate, Model, Sections, Train, make_section
 from engine.protocol.tables import check_keys, find_unknown
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import EVALUATION_STREAMS, KEYED_DRAWS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
@@ -143,7 +143,6 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
         command=None if terms is None else terms.command,
         sources={} if terms is None else terms.titles,
         lowlevel=sections.lowlevel,
-        bit=sections.bit,
         metrics=sections.metrics,
         dispatch=settle(sections),
         compare=comparing,
@@ -250,6 +249,7 @@ def _build_arm(
         data=_data_recipe(merged.data),
         model=_model_recipe(merged.model),
         train=_train_recipe(merged.train, text=merged.data.preset in presets.LANGUAGE),
+        bit=merged.bit,
         evaluate=_evaluate_recipe(merged.evaluate),
         streams=None if merged.evaluate.streams == EVALUATION_STREAMS else merged.evaluate.streams,
         allow_unisolated=merged.model.allow_unisolated,
@@ -289,9 +289,15 @@ def _override(prefix: str, table: Table, sections: Sections, faults: list[Fault]
         sections,
         train=replace(sections.train, **own["train"]),
         data=replace(sections.data, **own["data"]),
+        bit=replace(sections.bit, **_choose_size(own["bit"])),
         evaluate=replace(sections.evaluate, **own["evaluate"]),
         model=_exclusive(table.get("model", {}), replace(sections.model, **own["model"])),
     )
+
+
+def _choose_size(own: Table) -> Table:
+    """Return how an arm's bit is moved: where it names the size in one way, the protocol's other one is off."""
+    return {"ulps": Bit.ulps, "share": Bit.share} | own if "ulps" in own or "share" in own else own
 
 
 def _exclusive(override: Any, merged: Model) -> Model:

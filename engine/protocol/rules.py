@@ -12,7 +12,7 @@ from engine.catalog.modules import find_distrust
 from engine.protocol.checks import MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
-from engine.protocol.sections import SECTIONS, Sections
+from engine.protocol.sections import SECTIONS, Bit, Sections
 from engine.recipe import EVALUATION_STREAMS
 
 Table = dict[str, Any]
@@ -96,9 +96,20 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
     if train.averaging != "none" and train.schedule == "snapshot":
         problem = "stands beside the snapshot schedule, whose members are not averaged weights"
         report("train", "averaging", problem, 'use averaging = "none" in this arm', train.averaging)
-    if "bit" in vary and train.precision != "fp32":
+    check_bit(table, merged, vary, report)
+
+
+def check_bit(table: Table, merged: Sections, vary: tuple[str, ...], report: Report) -> None:
+    """Report a bit that is moved in two ways, by an arm that does not vary it, or where rounding swallows the change."""
+    if merged.bit.share and merged.bit.ulps != Bit.ulps:
+        problem = f"stands beside bit.ulps = {merged.bit.ulps}: a weight is moved by one of the two"
+        report("bit", "share", problem, "leave one of them out, or write share = 0", merged.bit.share)
+    if "bit" not in vary:
+        for key in table["bit"] if is_table(table.get("bit")) else ():
+            report("bit", key, "moves nothing: this arm does not vary bit", "leave it out, or vary bit")
+    if "bit" in vary and merged.train.precision != "fp32":
         problem = "swallows a change of one ulp, and an arm varies bit"
-        report("train", "precision", problem, 'use precision = "fp32" in this arm', train.precision)
+        report("train", "precision", problem, 'use precision = "fp32" in this arm', merged.train.precision)
 
 
 def check_split(merged: Sections, report: Report) -> None:

@@ -218,6 +218,12 @@ class Bit:
         "1 is the smallest change that a weight can take",
         "Sets by how many units in the last place the weight is moved.",
     )
+    share: float = key(
+        number(0, 1),
+        0.0,
+        "e.g. 1e-3 moves it by a thousandth of its value; 0 is off, and ulps count",
+        "Moves the weight by this share of its value, instead of by units in the last place.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

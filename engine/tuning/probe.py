@@ -183,7 +183,7 @@ def _find_key(protocol: Protocol, recipe: Recipe, part: Part) -> tuple[str, str 
         case "pack":
             return "dispatch.pack", str(protocol.dispatch.pack)
         case "bit":
-            return "bit.parameter", json.dumps(protocol.bit.parameter)
+            return "bit.parameter", json.dumps("first" if recipe.bit is None else recipe.bit.parameter)
         case "data" | "model":
             named = recipe.data if part == "data" else recipe.model
             key = "target" if named.target is not None else "preset"

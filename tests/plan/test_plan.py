@@ -78,6 +78,19 @@ def test_bit_arm_moves_a_weight_in_every_replica_the_first_included() -> None:
     assert not made.shared
 
 
+def test_an_arm_moves_its_weight_by_its_own_size() -> None:
+    sizes = ("ulps = 4", "share = 0.25", 'parameter = "bn1.weight"')
+    own = "".join(arm("bit", name=str(number), more=f"bit = {{ {size} }}") for number, size in enumerate(sizes))
+    made = plan(arm("bit") + own, extra="[bit]\nulps = 2\n")
+    bits = [made.recipes[planned.runs[0]].bit for planned in made.arms]
+    assert bits == [
+        BitChange(seed=1, ulps=2),
+        BitChange(seed=1, ulps=4),
+        BitChange(seed=1, share=0.25),
+        BitChange(seed=1, ulps=2, parameter="bn1.weight"),
+    ]
+
+
 def test_controls_share_nothing_and_repeat_one_recipe() -> None:
     made = plan(arm() + arm("init") + arm("shuffle"))
     control = [made.recipes[run] for run in made.arms[0].runs]

@@ -202,6 +202,12 @@ CASES: dict[str, tuple[str, str, str]] = {
     "arm data preset": (document(arm=ARM + 'data = { preset = "mnist" }'), "arm[1].data.preset", "share their test"),
     "bit in bf16": (document(arm='[[arm]]\nname = "a"\nvary = ["bit"]\ntrain = { precision = "bf16" }'),
                     "arm[1].train.precision", "swallows"),
+    "bit both ways": (document("[bit]\nulps = 2\nshare = 0.1"), "bit.share", "one of the two"),
+    "bit of an arm both ways": (document(arm='[[arm]]\nname = "a"\nvary = ["bit"]\nbit = { ulps = 2, share = 0.1 }'),
+                                "arm[1].bit.share", "one of the two"),
+    "share too large": (document("[bit]\nshare = 1.5"), "bit.share", "at most 1"),
+    "bit that moves nothing": (document(arm='[[arm]]\nname = "a"\nvary = ["init"]\nbit = { ulps = 2 }'),
+                               "arm[1].bit.ulps", "does not vary bit"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One bit: a single weight moved by units in the last place.
+"""One bit: a single weight moved by units in the last place, or by a share of its value.
 
 Source: section 4 of the paper; `random_bit_change` of the published code.
 """
@@ -29,12 +29,13 @@ def move_bit(model: nn.Module, bit: BitChange) -> BitRecord:
     index, upwards = draw_bit_place(bit.seed, parameter.numel())
     weights = parameter.detach().view(-1)
     old = weights[index].clone()
-    new = _step(old, bit.ulps, upwards=upwards)
+    new = step(old, bit.ulps, upwards=upwards) if bit.share is None else _scale(old, bit.share, upwards=upwards)
     weights[index] = new
     if float(old) == 0.0 or float(weights[index]) == float(old):
+        size = f"{bit.ulps} ulp" if bit.share is None else f"a share of {bit.share:g}"
         raise PerturbationError(
-            f"bit.parameter: weight {index} of {name} is {float(old)!r}, and moving it by {bit.ulps} ulp has no "
-            "effect: name a parameter whose initial weights are not zero"
+            f"bit.parameter: weight {index} of {name} is {float(old)!r}, and moving it by {size} has no "
+            "effect: name a parameter whose initial weights are not zero, or choose a larger change"
         )
     return BitRecord(
         parameter=name,
@@ -43,7 +44,7 @@ def move_bit(model: nn.Module, bit: BitChange) -> BitRecord:
         new=float(new),
         old_bits=_bits(old),
         new_bits=_bits(new),
-        ulps=bit.ulps if upwards else -bit.ulps,
+        ulps=_rank(new) - _rank(old),
         change=abs(float(new.double() - old.double())),
     )
 
@@ -77,11 +78,22 @@ def find_parameter(model: nn.Module, wanted: str) -> tuple[str, nn.Parameter]:
     raise PerturbationError(f"bit.parameter: the model has no parameter {wanted!r}; there are {', '.join(near)}, …")
 
 
-def _step(value: Tensor, ulps: int, *, upwards: bool) -> Tensor:
-    direction = torch.tensor(torch.inf if upwards else -torch.inf, device=value.device)
-    for _ in range(ulps):
-        value = torch.nextafter(value, direction)
-    return value
+def step(value: Tensor, ulps: int, *, upwards: bool) -> Tensor:
+    """Return the float32 number that is some units in the last place above or below a finite one."""
+    rank = _rank(value) + (ulps if upwards else -ulps)
+    bits = rank if rank >= 0 else -rank - 2**31  # a number below zero has the sign bit and the size of its bits
+    return torch.tensor(bits, dtype=torch.int32).view(torch.float32).to(value.device)
+
+
+def _rank(value: Tensor) -> int:
+    """Return the place of a float32 number among all of them in order; 0 for both zeros."""
+    bits = int(value.detach().cpu().view(torch.int32))
+    return bits if bits >= 0 else -(bits + 2**31)
+
+
+def _scale(value: Tensor, share: float, *, upwards: bool) -> Tensor:
+    """Return a number moved by a share of its size."""
+    return (value.double() + (share if upwards else -share) * value.double().abs()).to(value.dtype)
 
 
 def _bits(value: Tensor) -> str:
