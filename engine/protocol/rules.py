@@ -100,7 +100,7 @@ def check_together(prefix: str, table: Table, merged: Sections, vary: tuple[str,
 
 
 def check_bit(table: Table, merged: Sections, vary: tuple[str, ...], report: Report) -> None:
-    """Report a bit that is moved in two ways, by an arm that does not vary it, or where rounding swallows the change."""
+    """Report a bit that is moved in two ways, by an arm that does not vary it, or too little for the precision."""
     if merged.bit.share and merged.bit.ulps != Bit.ulps:
         problem = f"stands beside bit.ulps = {merged.bit.ulps}: a weight is moved by one of the two"
         report("bit", "share", problem, "leave one of them out, or write share = 0", merged.bit.share)
