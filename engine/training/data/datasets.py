@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,21 @@ class Dataset:
             return inputs.contiguous()
         values = inputs.float().div_(255.0)
         if self.mean is not None and self.std is not None:
+            here = values.device == self.train_inputs.device
+            mean, std = self._scales if here else self._make_scales(values.device)
             shape = (1, -1, *([1] * (inputs.dim() - 2)))
-            values.sub_(torch.tensor(self.mean, device=values.device).view(shape))
-            values.div_(torch.tensor(self.std, device=values.device).view(shape))
+            values.sub_(mean.view(shape)).div_(std.view(shape))
         return values
+
+    @cached_property
+    def _scales(self) -> tuple[Tensor, Tensor]:
+        """Keep mean and SD on the data's device, which would be waited for if they were copied to it at each batch."""
+        return self._make_scales(self.train_inputs.device)
+
+    def _make_scales(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        assert self.mean is not None, "only pixels are scaled"
+        assert self.std is not None, "only pixels are scaled"
+        return torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
 
     def memory_bytes(self) -> int:
         """Return the memory of all four tensors."""

@@ -55,35 +55,58 @@ class ImageTask:
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         """Train one pass over the training data; see `Task`."""
-        recipe, data, model, optimiser = self.recipe.at(epoch), self.data, self.model, self.optimiser
-        self.bits = [move_late_bit(model, self.recipe, epoch) or self.bits[0]]
-        steps = self.count_steps()
-        self.key_masks(epoch)
-        averages = recipe.train.averaging is not None and epoch >= first_averaged_epoch(recipe.train.epochs)
+        self.begin_epoch(epoch)
         total = torch.zeros((), device=self.device)
-        model.train()
-        for step, batch in enumerate(epoch_batches(recipe, data, epoch)):
+        for step, batch in enumerate(epoch_batches(self.recipe.at(epoch), self.data, epoch)):
             if should_stop():
                 raise Stopped
-            if recipe.seeds.stochastic is not None:
-                seed_step(recipe.seeds.stochastic, epoch, step)
-            set_learning_rate(optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
-            with _noise(model, recipe, epoch, step):
-                with autocast(recipe, self.device):
-                    loss = functional.cross_entropy(self.classify(batch, step), batch.labels)
-                optimiser.zero_grad(set_to_none=True)
-                with self.network.keyed():  # a draw in here is an error
-                    loss.backward()
-            if recipe.train.clip_grad_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
-            optimiser.step()
-            if averages and recipe.train.averaging == "aswa":
-                self.average.add(model)
             # The loss is summed on the device: reading it at every step would make the device wait.
-            total += loss.detach() * len(batch.labels)
-        if averages and recipe.train.averaging == "swa":
-            self.average.add(model)
+            total += self.train_step(batch, epoch, step) * len(batch.labels)
+        self.end_epoch(epoch)
         return [float(total) / self.count_examples()]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Move the bit where that is due, and get ready for the steps of an epoch."""
+        self.bits = [move_late_bit(self.model, self.recipe, epoch) or self.bits[0]]
+        self.key_masks(epoch)
+        self.model.train()
+
+    def train_step(self, batch: Batch, epoch: int, step: int) -> Tensor:
+        """Take one step on a batch.
+
+        Args:
+            batch: The examples to train on.
+            epoch: The epoch, which was begun.
+            step: The number of the step in it; epoch and step say the learning rate and every random draw.
+
+        Returns:
+            The mean loss before the step, nats ().
+        """
+        recipe, model, optimiser = self.recipe.at(epoch), self.model, self.optimiser
+        if recipe.seeds.stochastic is not None:
+            seed_step(recipe.seeds.stochastic, epoch, step)
+        steps = self.count_steps()
+        set_learning_rate(optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
+        with _noise(model, recipe, epoch, step):
+            with autocast(recipe, self.device):
+                loss = functional.cross_entropy(self.classify(batch, step), batch.labels)
+            optimiser.zero_grad(set_to_none=True)
+            with self.network.keyed():  # a draw in here is an error
+                loss.backward()
+        if recipe.train.clip_grad_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
+        optimiser.step()
+        if recipe.train.averaging == "aswa" and self._averages(epoch):
+            self.average.add(model)
+        return loss.detach()
+
+    def end_epoch(self, epoch: int) -> None:
+        """Take the weights at the end of an epoch into their average, where it is over epochs."""
+        if self.recipe.train.averaging == "swa" and self._averages(epoch):
+            self.average.add(self.model)
+
+    def _averages(self, epoch: int) -> bool:
+        return epoch >= first_averaged_epoch(self.recipe.train.epochs)
 
     def classify(self, batch: Batch, step: int) -> Tensor:
         """Return the logits of a training batch, whose random numbers are keyed by example or by step."""
