@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+ComputeMode = Literal["default", "exclusive", "prohibited"]
+"""How many processes may use a GPU at once: any number, one, or none."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Card:
     """Why the driver cannot open it."""
     users: tuple[str, ...] = ()
     """Other users who have a process on it, as far as that can be seen."""
+    mode: ComputeMode = "default"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Inventory:
     cards: tuple[Card, ...] = ()
     failure: str | None = None
     """Why it says nothing: its own words."""
+    cuda: tuple[int, int] | None = None
+    """The newest version of CUDA that the driver supports; None where it does not say."""
 
 
 @dataclass(frozen=True)

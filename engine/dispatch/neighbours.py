@@ -20,14 +20,20 @@ SAMPLE_S = 0.2
 WORTH_TELLING_CORES = 0.5
 """Busy cores of others that are worth a word."""
 
+MPS_SERVER = "nvidia-cuda-mps"
+"""What the names of the processes of NVIDIA's Multi-Process Service begin with, cut as the kernel cuts them."""
+
 
 def find_user(pid: int) -> str | None:
     """Return the name of the other user whose process this is; None where it is one's own, or cannot be seen.
 
-    A container does not see the processes outside of it, and NVML numbers them as the machine does.
+    A container does not see the processes outside of it, and NVML numbers them as the machine does. A server of MPS
+    computes for its clients, and is nobody's.
     """
     try:
         user = (PROC / str(pid)).stat().st_uid
+        if (PROC / str(pid) / "comm").read_text().startswith(MPS_SERVER):
+            return None
     except OSError:
         return None
     return None if user == os.getuid() else _name(user)

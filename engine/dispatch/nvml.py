@@ -12,7 +12,7 @@ from typing import Any
 
 import pynvml
 
-from engine.dispatch.cards import Card, Inventory, Load
+from engine.dispatch.cards import Card, ComputeMode, Inventory, Load
 from engine.dispatch.neighbours import name_users
 
 
@@ -58,7 +58,7 @@ def take_inventory() -> Inventory:
     except pynvml.NVMLError as error:
         return Inventory(failure=str(error))
     try:
-        return Inventory(tuple(_look_at(index) for index in range(pynvml.nvmlDeviceGetCount())))
+        return Inventory(tuple(_look_at(index) for index in range(pynvml.nvmlDeviceGetCount())), cuda=_find_cuda())
     except pynvml.NVMLError as error:
         return Inventory(failure=str(error))
     finally:
@@ -74,19 +74,44 @@ def _look_at(index: int) -> Card:
             index,
             _find_parts(handle),
             users=_find_users(handle),
+            mode=_find_mode(handle),
         )
     except pynvml.NVMLError as error:
         return Card("", "", index, fault=str(error))
 
 
-def _find_users(handle: Any) -> tuple[str, ...]:
-    """Return the other users who compute on a GPU or on a part of one; none where the driver does not tell."""
-    # The bindings give this function its name at run time, which their types do not know.
-    list_processes: Callable[[Any], list[Any]] = getattr(pynvml, "nvmlDeviceGetComputeRunningProcesses")  # noqa: B009
+def _find_cuda() -> tuple[int, int] | None:
+    """Return the newest version of CUDA that the driver supports; None where it does not say."""
     try:
-        return name_users(int(process.pid) for process in list_processes(handle))
+        version = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
     except pynvml.NVMLError:
-        return ()
+        return None
+    return version // 1000, version % 1000 // 10
+
+
+MODES: dict[int, ComputeMode] = {
+    pynvml.NVML_COMPUTEMODE_PROHIBITED: "prohibited",
+    pynvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS: "exclusive",
+}
+
+
+def _find_mode(handle: Any) -> ComputeMode:
+    """Return the compute mode of a GPU; the usual one where the driver does not tell."""
+    try:
+        return MODES.get(int(pynvml.nvmlDeviceGetComputeMode(handle)), "default")
+    except pynvml.NVMLError:
+        return "default"
+
+
+def _find_users(handle: Any) -> tuple[str, ...]:
+    """Return the other users who compute on a GPU or on a part of one, by themselves or through MPS."""
+    pids: list[int] = []
+    for name in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetMPSComputeRunningProcesses"):
+        # The bindings give these functions their names at run time, which their types do not know.
+        list_processes: Callable[[Any], list[Any]] = getattr(pynvml, name)
+        with contextlib.suppress(pynvml.NVMLError):  # a driver that does not tell
+            pids += [int(process.pid) for process in list_processes(handle)]
+    return name_users(pids)
 
 
 def _find_parts(handle: Any) -> tuple[Card, ...]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.dispatch.cards import Card, Inventory
+from engine.dispatch.cards import Card, ComputeMode, Inventory
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
@@ -25,12 +25,20 @@ class Gpu:
     index: int
     """Its place among the visible ones: N of cuda:N, as torch counts."""
     uuid: str
-    """The id of the GPU, or of the part of one that MIG made."""
+    """The id of the GPU, or of the part of one that MIG made; where torch does not know it, what stands for it here."""
     name: str
     entry: str | None = None
     """What a worker's CUDA_VISIBLE_DEVICES has to be; None where that is the UUID."""
     users: tuple[str, ...] = ()
     """Other users who have a process on it."""
+    mode: ComputeMode = "default"
+    variable: str = VARIABLE
+    """The variable that shows a worker this GPU alone."""
+
+    @property
+    def shown(self) -> str:
+        """Return the value of that variable."""
+        return self.entry or self.uuid
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,11 @@ class DeviceList:
     def names(self) -> tuple[str, ...]:
         """Return the devices as protocols name them."""
         return tuple(f"cuda:{gpu.index}" for gpu in self.gpus)
+
+    @property
+    def by_name(self) -> dict[str, Gpu]:
+        """Return the devices by what protocols name them."""
+        return dict(zip(self.names, self.gpus, strict=True))
 
     @property
     def setting(self) -> str:
@@ -78,13 +91,19 @@ def list_visible(inventory: Inventory, environment: Mapping[str, str]) -> Device
                 f"cuda:{place} (GPU {card.index} of the driver) is left out: NVML cannot open it ({card.fault})"
             )
             continue
+        if card.mode == "prohibited":
+            notes.append(
+                f"cuda:{place} is left out: its compute mode is prohibited, in which no process may compute on it "
+                f"(an administrator changes that: nvidia-smi -i {card.index} -c DEFAULT)"
+            )
+            continue
         part = card.parts[0] if card.parts else card  # all that CUDA shows of a GPU that is named as a whole
         if len(card.parts) > 1:
             notes.append(
                 f"cuda:{place} is the first of the {len(card.parts)} parts that MIG makes of {card.name}: name the "
                 f"UUIDs of more in {VARIABLE} to use them"
             )
-        gpus.append(Gpu(place, part.uuid, part.name, entry, part.users))
+        gpus.append(Gpu(place, part.uuid, part.name, entry, part.users, card.mode))
     return DeviceList(tuple(gpus), tuple(notes), variable)
 
 

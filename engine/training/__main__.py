@@ -9,6 +9,7 @@ The command line is `python -P -m engine.training` and one of
     probe                                                 reads a request on stdin, answers on stdout, in JSON
     race                                                  reads a request, starts rivals, answers how fast they were
     rival                                                 trains beside others at every line on stdin
+    devices                                               says in JSON which GPUs torch can use
 
 A worker takes its slot's lease before it imports torch: while it waits for one it costs next to nothing. Without a
 lease its place is its own from the start.
@@ -89,6 +90,10 @@ def main() -> int:  # noqa: PLR0911 - a return for each of the processes
             from engine.training.trials.race import answer_request  # noqa: PLC0415 - as the others do
 
             return answer_request()
+        if arguments.command == "devices":
+            from engine.training.device_count import answer_request  # noqa: PLC0415 - imports torch
+
+            return answer_request()
         from engine.training.trials.side_by_side import answer  # noqa: PLC0415 - imports torch
 
         return answer()
@@ -128,7 +133,7 @@ def make_parser() -> argparse.ArgumentParser:
     selftest.add_argument("--lease")
     similarity = commands.add_parser("similarity")
     similarity.add_argument("study", type=Path)
-    for name in ("import", "probe", "race", "rival"):
+    for name in ("import", "probe", "race", "rival", "devices"):
         commands.add_parser(name)
     return parser
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from engine.dispatch import devices
 from engine.dispatch.devices import choose_devices, device_type, explain_devices, make_slots
+from engine.dispatch.torch_build import TorchBuild, parse_build
 from engine.dispatch.visible import DeviceList, Gpu
 from engine.errors import NondetError
 
@@ -15,18 +18,25 @@ TWO = DeviceList((Gpu(0, "GPU-aaa", "H100"), Gpu(1, "GPU-bbb", "H100")))
 NONE = DeviceList()
 
 
-def install_torch(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr(devices.metadata, "version", lambda package: version)
+BUILDS = {
+    "cuda": TorchBuild("2.13.0+cu130", cuda="13.0"),
+    "cpu": TorchBuild("2.13.0+cpu"),
+    "rocm": TorchBuild("2.13.0+rocm7.0", hip="7.0.2"),
+}
+
+
+def install_torch(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(devices, "read_build", lambda: BUILDS[kind])
 
 
 @pytest.fixture
 def cuda_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    install_torch(monkeypatch, "2.13.0+cu130")
+    install_torch(monkeypatch, "cuda")
 
 
 @pytest.fixture
 def cpu_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    install_torch(monkeypatch, "2.13.0+cpu")
+    install_torch(monkeypatch, "cpu")
 
 
 @pytest.mark.usefixtures("cuda_torch")
@@ -73,15 +83,31 @@ def test_a_study_has_one_kind_of_device() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "has_cuda"),
-    [("2.13.0", True), ("2.13.0+cu130", True), ("2.13.0+cpu", False), ("2.13.0+rocm7.0", False), ("2.13.0+xpu", False)],
+    ("lines", "cuda", "hip"),
+    [
+        ("cuda: Optional[str] = '13.0'\nhip: Optional[str] = None\n", "13.0", None),
+        ("cuda = '12.8'\nhip = None\n", "12.8", None),
+        (
+            "cuda: Optional[str] = None\nhip: Optional[str] = '7.0.51831'\nrocm: Optional[str] = '7.0'\n",
+            None,
+            "7.0.51831",
+        ),
+        ("cuda: Optional[str] = None\nhip: Optional[str] = None\n", None, None),
+        ("debug = False\ncuda_note = '1'\n", None, None),
+    ],
 )
-def test_builds_of_torch_are_told_apart(monkeypatch: pytest.MonkeyPatch, version: str, has_cuda: bool) -> None:
-    monkeypatch.setattr(devices.sys, "platform", "linux")
-    install_torch(monkeypatch, version)
-    assert devices.is_cuda_torch() is has_cuda
-    monkeypatch.setattr(devices.sys, "platform", "darwin")
-    assert not devices.is_cuda_torch()
+def test_builds_of_torch_are_told_apart(lines: str, cuda: str | None, hip: str | None) -> None:
+    found = parse_build("2.13.0", f"__version__ = '2.13.0'\n{lines}")
+    assert (found.cuda, found.hip, found.has_gpus) == (cuda, hip, cuda is not None or hip is not None)
+
+
+def test_installed_torch_is_known_without_importing_it() -> None:
+    script = (
+        "import sys\nfrom engine.dispatch.torch_build import read_build\nbuild = read_build()\n"
+        "assert 'torch' not in sys.modules\nimport torch\n"
+        "assert (build.version, build.cuda, build.hip) == (torch.__version__, torch.version.cuda, torch.version.hip)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 FAILED = DeviceList(notes=("NVML cannot list the GPUs (Driver Not Loaded)",), failed=True)
@@ -91,20 +117,19 @@ LOST = DeviceList((Gpu(0, "GPU-aaa", "H100"),), ("cuda:1 is left out: lost",))
 
 
 @pytest.mark.parametrize(
-    ("version", "found", "said"),
+    ("kind", "found", "said"),
     [
-        ("2.13.0", FAILED, "the CPU is used: NVML cannot list the GPUs (Driver Not Loaded): check the driver"),
-        ("2.13.0", FAILED_AND_SET, "Driver Not Loaded): check the driver"),
-        ("2.13.0", NONE, "the CPU is used: this machine has no NVIDIA GPU: check the driver"),
-        ("2.13.0", HIDDEN, 'CUDA_VISIBLE_DEVICES="" hides every GPU of this machine (4): change CUDA_VISIBLE_DEVICES'),
-        ("2.13.0+rocm7.0", FAILED, "torch 2.13.0+rocm7.0 is a build for AMD's GPUs, which are not supported"),
-        ("2.13.0+cpu", TWO, "torch 2.13.0+cpu has no CUDA, although there is H100: install a CUDA build"),
+        ("cuda", FAILED, "the CPU is used: NVML cannot list the GPUs (Driver Not Loaded): check the driver"),
+        ("cuda", FAILED_AND_SET, "Driver Not Loaded): check the driver"),
+        ("cuda", NONE, "the CPU is used: this machine has no NVIDIA GPU: check the driver"),
+        ("cuda", HIDDEN, 'CUDA_VISIBLE_DEVICES="" hides every GPU of this machine (4): change CUDA_VISIBLE_DEVICES'),
+        ("cpu", TWO, "torch 2.13.0+cpu has no CUDA, although there is H100: install a CUDA build"),
     ],
 )
 def test_cpu_in_place_of_a_gpu_is_said(
-    monkeypatch: pytest.MonkeyPatch, version: str, found: DeviceList, said: str
+    monkeypatch: pytest.MonkeyPatch, kind: str, found: DeviceList, said: str
 ) -> None:
-    install_torch(monkeypatch, version)
+    install_torch(monkeypatch, kind)
     (note,) = explain_devices("auto", found=found)
     assert choose_devices("auto", found=found) == ("cpu",)
     assert note.startswith("the CPU is used: ")
@@ -114,9 +139,9 @@ def test_cpu_in_place_of_a_gpu_is_said(
 
 
 def test_what_was_asked_for_or_is_all_there_is_needs_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    install_torch(monkeypatch, "2.13.0+cpu")
+    install_torch(monkeypatch, "cpu")
     assert explain_devices("auto", found=NONE) == explain_devices("auto", found=FAILED) == ()
-    install_torch(monkeypatch, "2.13.0")
+    install_torch(monkeypatch, "cuda")
     assert explain_devices("auto", found=TWO) == ()
 
 

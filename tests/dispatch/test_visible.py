@@ -11,12 +11,13 @@ from typing import Any
 import pynvml
 import pytest
 
-from engine.dispatch import devices, neighbours
+from engine.dispatch import devices, neighbours, torch_build
 from engine.dispatch.cards import Card, Inventory
 from engine.dispatch.devices import choose_devices, explain_devices, make_slots
 from engine.dispatch.launch import prepare_study
 from engine.dispatch.nvml import take_inventory
 from engine.dispatch.supervisor import supervise
+from engine.dispatch.torch_build import TorchBuild
 from engine.dispatch.visible import DeviceList, list_visible
 from engine.errors import NondetError, StudyError
 from engine.plan.plan import make_plan
@@ -103,12 +104,19 @@ class Library:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, lost: tuple[int, ...] = (), parts: int = 0) -> None:
         self.lost, self.parts, self.open = lost, parts, 0
         self.processes: dict[str, list[int]] = {}
+        self.clients: dict[str, list[int]] = {}
+        """Of MPS."""
+        self.modes: dict[str, int] = {}
+        self.cuda = 13000
         for name in ("Init", "Shutdown", "DeviceGetCount", "DeviceGetHandleByIndex", "DeviceGetUUID", "DeviceGetName"):
             monkeypatch.setattr(pynvml, f"nvml{name}", getattr(self, name))
         for name in (
             "DeviceGetMaxMigDeviceCount",
             "DeviceGetMigDeviceHandleByIndex",
             "DeviceGetComputeRunningProcesses",
+            "DeviceGetMPSComputeRunningProcesses",
+            "DeviceGetComputeMode",
+            "SystemGetCudaDriverVersion_v2",
         ):
             monkeypatch.setattr(pynvml, f"nvml{name}", getattr(self, name))
 
@@ -142,22 +150,40 @@ class Library:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return [SimpleNamespace(pid=pid) for pid in self.processes.get(handle, [])]
 
+    def DeviceGetMPSComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(pid=pid) for pid in self.clients.get(handle, [])]
+
+    def DeviceGetComputeMode(self, handle: str) -> int:
+        if handle == "GPU-3":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return self.modes.get(handle, pynvml.NVML_COMPUTEMODE_DEFAULT)
+
+    def SystemGetCudaDriverVersion_v2(self) -> int:
+        return self.cuda
+
     def DeviceGetMigDeviceHandleByIndex(self, handle: str, number: int) -> str:
         if number >= self.parts:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
         return f"MIG-{number}"
 
 
+def install_torch(monkeypatch: pytest.MonkeyPatch, *, nodes: bool = False, **build: str) -> None:
+    """A build of torch, for CUDA unless another is named, where the system shows a GPU or does not."""
+    for name in ("CUDA_NODES", "HIP_NODES"):
+        monkeypatch.setattr(torch_build, name, (os.devnull if nodes else "/dev/none",))
+    monkeypatch.setattr(devices, "read_build", lambda: TorchBuild("2.13.0", **(build or {"cuda": "13.0"})))
+
+
 @pytest.fixture
 def cuda_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "is_cuda_torch", lambda: True)
+    install_torch(monkeypatch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.fixture
 def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CUDA build of torch where NVML is missing."""
-    monkeypatch.setattr(devices.metadata, "version", lambda package: "2.13.0+cu130")
+    install_torch(monkeypatch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def fail() -> None:

@@ -17,15 +17,17 @@ from engine.dispatch.devices import (
     choose_devices,
     device_type,
     explain_devices,
+    explain_slots,
     list_devices,
     make_slots,
+    may_share,
 )
 from engine.dispatch.executors.base import JobOutput, Wanted, WorkerRequest, WorkerState
 from engine.dispatch.jobs import Job, worker_job
 from engine.dispatch.leases import UNKNOWN, Lease
 from engine.dispatch.leftovers import VARIABLE, end_leftovers, make_mark
 from engine.dispatch.neighbours import describe_busy_cores
-from engine.dispatch.visible import Gpu
+from engine.dispatch.visible import DeviceList, Gpu
 from engine.dispatch.watching import JobWatch
 from engine.recipe import DeviceType
 from engine.study.beats import WORTH_TELLING_S
@@ -258,12 +260,13 @@ def open_local(wanted: Wanted) -> LocalExecutor:
     Raises:
         NondetError: If one of them is not there.
     """
-    found = None if wanted.devices == "cpu" else list_devices()
+    found = DeviceList() if wanted.devices == "cpu" else list_devices()
     devices = choose_devices(wanted.devices, found=found)
     slots = make_slots(devices, wanted.slots_per_device, found=found)
+    notes = explain_devices(wanted.devices, found=found)
+    if devices == ("cpu",):
+        return LocalExecutor("cpu", slots, len(make_slots(devices, "auto")), notes)
+    notes = (*notes, *explain_slots(devices, wanted.slots_per_device, found=found))
     return LocalExecutor(
-        device=device_type(devices),
-        slots=slots,
-        most_slots=len(make_slots(devices, "auto")) if devices == ("cpu",) else MOST_SLOTS_PER_GPU,
-        device_notes=explain_devices(wanted.devices, found=found),
+        device_type(devices), slots, MOST_SLOTS_PER_GPU if may_share(devices, found=found) else 1, notes
     )
