@@ -44,6 +44,10 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
 
     scores: dict[str, float] = {}  # noqa: RUF012 - msgspec copies it, and leaves it out of the file
     """Other numbers that a user's own program reports, by name."""
+    weights: str | None = None
+    """Digest of the weights and buffers at the end of the epoch: 16 hexadecimal digits, equal where every bit is."""
+    start: str | None = None
+    """The same before the first step of all; in the record of the first epoch alone."""
     nonfinite: tuple[str, ...] = ()
     """Names of the figures that were not finite: their None is not the absence of a figure."""
 
@@ -112,13 +116,14 @@ class EpochChunk:
     """Where to read on: behind the last complete line."""
 
 
-def read_epochs(path: Path, *, offset: int = 0, before: int = 0) -> EpochChunk:
+def read_epochs(path: Path, *, offset: int = 0, before: int = 0, most: int = MAX_BYTES) -> EpochChunk:
     """Read the complete lines from an offset on; nothing where the file is absent.
 
     Args:
         path: The file.
         offset: Where to begin; 0, or what an earlier chunk holds.
         before: How many lines there are before the offset.
+        most: Where the file is taken to end.
 
     Raises:
         StudyError: If the process has too many files open to look.
@@ -126,7 +131,7 @@ def read_epochs(path: Path, *, offset: int = 0, before: int = 0) -> EpochChunk:
     try:
         with open_regular(path) as (descriptor, status):
             os.lseek(descriptor, offset, os.SEEK_SET)
-            content = read_exactly(descriptor, max(0, min(status.st_size, MAX_BYTES) - offset))
+            content = read_exactly(descriptor, max(0, min(status.st_size, most) - offset))
     except OSError as error:
         refuse_exhaustion(error, path)
         return EpochChunk((), 0, offset)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -119,6 +120,7 @@ def train_task(
         task.restore(starts)
         first, seconds = starts[0].epoch + 1, starts[0].seconds
     last = recipes[0].train.epochs
+    initial = [] if starts else task.digests()
     outcomes: dict[int, Outcome] = {}
     for epoch in range(first, last + 1):
         started = time.perf_counter()
@@ -130,12 +132,15 @@ def train_task(
         # A run that has diverged has ended, even if its replica is trained on and its numbers become finite again.
         live = [fine and replica not in outcomes for replica, fine in enumerate(finite)]
         task.keep(epoch, [one if alive else None for one, alive in zip(evaluations, live, strict=True)])
+        digests = task.digests()
         elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took
         seconds += elapsed_s
         for run in range(len(recipes)):
             if run in outcomes:
                 continue
-            on_epoch(run, _record(task, epoch, losses[run], evaluations[run], elapsed_s))
+            record = _record(task, epoch, losses[run], evaluations[run], elapsed_s)
+            start = initial[run] if initial and epoch == 1 else None
+            on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start))
             if not finite[run] or epoch == last:
                 outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
         if len(outcomes) == len(recipes):

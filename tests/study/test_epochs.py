@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import StoreFullError
-from engine.study.epochs import EpochRecord, append_epoch, format_epoch, parse_epoch, read_epochs
+from engine.study.epochs import MAX_LINE_BYTES, EpochRecord, append_epoch, format_epoch, parse_epoch, read_epochs
 
 RECORD = EpochRecord(epoch=1, train_loss=0.5, test_accuracy=91.25, test_cross_entropy=0.25, lr=0.1, seconds=1.5)
 
@@ -53,6 +53,15 @@ def test_values_that_are_not_finite_are_null_and_named() -> None:
     content = json.loads(format_epoch(record))
     assert content["train_loss"] is None
     assert content["nonfinite"] == ["train_loss", "test_cross_entropy"]
+
+
+def test_no_line_is_longer_than_a_file_of_epochs_allows() -> None:
+    number, digest = -1.2345678901234567e-300, "f" * 16
+    longest = EpochRecord(
+        epoch=100_000, train_loss=number, test_accuracy=number, test_cross_entropy=number, test_perplexity=number,
+        lr=number, seconds=number, weights=digest, start=digest,
+    )  # fmt: skip
+    assert len(format_epoch(longest)) < MAX_LINE_BYTES
 
 
 def test_torn_last_line_is_read_once_it_is_whole(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ class FakeTask:
     def weights(self, replica: int) -> dict[str, Tensor]:
         return {"epoch": torch.tensor(self.epoch)}
 
+    def digests(self) -> list[str]:
+        return [f"{replica} after {self.epoch}" for replica in range(self.replicas)]
+
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         return Checkpoint(epoch=epoch, seconds=seconds, model={"replica": torch.tensor(replica)}, optimiser={})
 
@@ -153,3 +156,14 @@ def test_runs_share_the_time_and_go_on_counting_it(base: Recipe, runs: int) -> N
     assert task.started == [2] * runs
     assert records == [(epoch, run, s / runs) for epoch, s in ((3, 6.0), (4, 3.0)) for run in range(runs)]
     assert {outcome.seconds for outcome in outcomes} == {100.0 + 6.0 / runs + 3.0 / runs}
+
+
+@pytest.mark.parametrize("begun", [0, 1])
+def test_epochs_hold_digests_and_the_first_one_those_of_the_start(base: Recipe, begun: int) -> None:
+    records: list[tuple[int, EpochRecord]] = []
+    starts = [Checkpoint(epoch=1, seconds=0.0, model={}, optimiser={})] * 2 if begun else []
+    task = FakeTask([[1.0] * 2] * 2, replicas=2)
+    train_task(task, [with_epochs(base, 2)] * 2, on_epoch=lambda *one: records.append(one), starts=starts)
+    said = [(run, record.epoch, record.start, record.weights) for run, record in records]
+    wanted = [(run, k, f"{run} after 0" if k == 1 else None, f"{run} after {k}") for k in (1, 2) for run in (0, 1)]
+    assert said == [one for one in wanted if one[1] > begun]

@@ -18,6 +18,7 @@ from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
+from engine.training.digests import digest_model
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate
 from engine.training.models.build import Network, build_network
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
@@ -172,6 +173,10 @@ class ImageTask:
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return the model's weights and buffers by name."""
         return self.model.state_dict()
+
+    def digests(self) -> list[str]:
+        """Return the digest of the weights and buffers."""
+        return [digest_model(self.model)]
 
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state of weights, optimiser, average and snapshot ensemble."""

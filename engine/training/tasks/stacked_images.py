@@ -15,6 +15,7 @@ from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
+from engine.training.digests import digest_stacked
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge
 from engine.training.models.build import Network
 from engine.training.optimiser import learning_rate
@@ -184,6 +185,10 @@ class StackedImageTask:
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return copies of a replica's weights and buffers by name."""
         return self.pack.state_of(replica)
+
+    def digests(self) -> list[str]:
+        """Return the digest of each replica's weights and buffers."""
+        return digest_stacked({**self.pack.stacked, **self.pack.stacked_buffers})
 
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state that a replica would have if it had been trained by itself."""

@@ -18,6 +18,7 @@ from engine.recipe import EVALUATION_STREAMS, Recipe
 from engine.training.best import BestWeights
 from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.text import Corpus, cut_segments, make_streams
+from engine.training.digests import digest_stacked
 from engine.training.evaluation import autocast
 from engine.training.models.qrnn import Masks, Qrnn, State, reorder_streams
 from engine.training.optimiser import learning_rate
@@ -268,6 +269,10 @@ class StackedTextTask:
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return copies of a replica's weights by name."""
         return self.pack.state_of(replica)
+
+    def digests(self) -> list[str]:
+        """Return the digest of each replica's weights and buffers."""
+        return digest_stacked({**self.pack.stacked, **self.pack.stacked_buffers})
 
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state that a replica would have if it had been trained by itself."""

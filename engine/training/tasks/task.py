@@ -86,6 +86,10 @@ class Task(Protocol[E]):
         """Return a replica's weights and buffers by name."""
         ...
 
+    def digests(self) -> list[str]:
+        """Return a digest of the weights and buffers of each replica; see `digests.digest_stacked`."""
+        ...
+
     def capture(self, replica: int, /, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state of a replica as if it had been trained by itself."""
         ...

@@ -20,6 +20,7 @@ from engine.training.averaging import WeightAverage
 from engine.training.best import BestWeights
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.text import Corpus, cut_segments, make_streams
+from engine.training.digests import digest_model
 from engine.training.evaluation import autocast
 from engine.training.models.qrnn import Qrnn, Reading, reorder_streams
 from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
@@ -173,6 +174,10 @@ class TextTask:
     def weights(self, replica: int) -> dict[str, Tensor]:
         """Return the model's weights by name."""
         return self.model.state_dict()
+
+    def digests(self) -> list[str]:
+        """Return the digest of the weights and buffers."""
+        return [digest_model(self.model)]
 
     def capture(self, replica: int, *, epoch: int, seconds: float) -> Checkpoint:
         """Return the state of weights, optimiser, average and validation."""
