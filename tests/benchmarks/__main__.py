@@ -24,6 +24,7 @@ import queued_runs
 import recurrence
 import scale
 import small_resnet
+import traced_step
 import worker_overhead
 from measurement import Measurement
 
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "compare_memory": comparison.measure_memory,
     "input_pipeline": input_pipeline.measure,
     "worker_overhead": worker_overhead.measure,
+    "traced_step": traced_step.measure,
     "memory": memory.measure,
     "recurrence": recurrence.measure,
     "cka": cka.measure,
