@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.recipe import TrainRecipe
 from engine.training.compiler import find_step, spare_optimisers
@@ -94,7 +94,19 @@ def learning_rate(step: int, steps_per_epoch: int, train: TrainRecipe) -> float:
     return 0.5 * train.lr * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group its scaled rate."""
+def place_rates(optimiser: torch.optim.Optimizer, device: torch.device) -> None:
+    """Keep the learning rates of an optimiser, float32, on the device, where a recorded step finds them anew."""
     for group in optimiser.param_groups:
-        group["lr"] = rate * group["scale"]
+        group["lr"] = torch.tensor(group["lr"], device=device)
+        if "capturable" in group:
+            group["capturable"] = True
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its scaled rate, where it is a tensor in the place of the former one."""
+    for group in optimiser.param_groups:
+        scaled = rate * group["scale"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(scaled)
+        else:
+            group["lr"] = scaled

@@ -17,7 +17,7 @@ from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import evaluate, make_views
 from engine.training.loop import Outcome
-from engine.training.random.weight_noise import noisy_weights
+from engine.training.random.weight_noise import draw_noise, noisy_weights
 from engine.training.tasks.images import ImageTask, evaluate_weights, prepare
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -95,14 +95,14 @@ def test_noise_is_relative_repeatable_and_taken_back() -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     seen = []
     for _ in range(2):
-        with noisy_weights(model, 0.1, seed=3, epoch=1, step=2):
+        with noisy_weights(model, 0.1, draw_noise(model, seed=3, epoch=1, step=2)):
             seen.append(model.weight.detach() - before["weight"])
             assert torch.equal(model.bias, before["bias"]), "zeros get no noise"
         assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert torch.equal(seen[0], seen[1])
     rms = before["weight"].square().mean().sqrt()
     assert float(seen[0].std() / rms) == pytest.approx(0.1, rel=0.05)
-    with noisy_weights(model, 0.1, seed=4, epoch=1, step=2):
+    with noisy_weights(model, 0.1, draw_noise(model, seed=4, epoch=1, step=2)):
         assert not torch.equal(model.weight.detach() - before["weight"], seen[0])
 
 

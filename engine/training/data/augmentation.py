@@ -1,4 +1,4 @@
-"""Random crops and flips as index arithmetic on whole blocks of examples, on whatever device they are."""
+"""Random crops and flips of whole blocks of examples: as copies of runs of memory, or as index arithmetic on a GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.training.random.seeding import AugmentationDraws
 
 
 def augment(inputs: Tensor, examples: np.ndarray, draws: AugmentationDraws, *, pad: int, mode: str) -> Tensor:
-    """Crop and flip a block of examples, each as its draw says.
+    """Crop and flip a block of examples in the CPU's memory, each as its draw says.
 
     Args:
         inputs: All training images as stored, (N, C, H, W), before normalisation.
@@ -67,7 +67,35 @@ def _open_windows(inputs: Tensor, examples: np.ndarray, *, plain: int, pad: int)
 
 
 def _take(windows: Tensor, *places: np.ndarray) -> Tensor:
-    """Return one window per image; numpy copies runs of memory where torch on the CPU looks up every number."""
-    if windows.device.type == "cpu":
-        return torch.from_numpy(windows.numpy()[places])
-    return windows[tuple(torch.from_numpy(place).to(windows.device) for place in places)]
+    """Return one window per image; numpy copies runs of memory where torch looks up every number."""
+    return torch.from_numpy(windows.numpy()[places])
+
+
+def crop_and_flip(inputs: Tensor, examples: Tensor, moves: Tensor, *, pad: int) -> Tensor:
+    """Crop and flip a minibatch by numbers that are on its device, which nobody has to wait for.
+
+    Args:
+        inputs: All training images as stored, (N, C, H, W), before normalisation.
+        examples: Which of them, in which order, int64 (B,).
+        moves: Rows and columns by which each crop is moved, and 1 where it is flipped, int64 (3, B).
+        pad: Zero padding that crops reach into.
+
+    Returns:
+        (B, C, H, W), of the inputs' type: the images of `augment`.
+    """
+    top, left, flip = moves
+    channels, height, width = inputs.shape[1:]
+    device = inputs.device
+    rows = (top - pad)[:, None] + torch.arange(height, device=device)
+    columns = (left - pad)[:, None] + torch.arange(width, device=device)
+    columns = torch.where(flip[:, None] == 1, columns.flip(1), columns)
+    inside = (
+        (((rows >= 0) & (rows < height))[:, None, :, None]) & ((columns >= 0) & (columns < width))[:, None, None, :]
+    )
+    pixels = inputs[
+        examples[:, None, None, None],
+        torch.arange(channels, device=device)[None, :, None, None],
+        rows.clamp(0, height - 1)[:, None, :, None],
+        columns.clamp(0, width - 1)[:, None, None, :],
+    ]
+    return pixels.masked_fill_(~inside, 0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.catalog.presets import crop_padding
 from engine.recipe import Recipe
-from engine.training.data.augmentation import augment
+from engine.training.data.augmentation import augment, crop_and_flip
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import order_names
 from engine.training.random.seeding import AugmentationDraws, batch_order, draw_augmentation, join_draws
@@ -38,6 +38,14 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
     """Yield the minibatches of one epoch, in training order."""
+    if data.train_labels.device.type == "cuda":
+        table = send_epoch(recipe, data, epoch)
+        return (take_batch(recipe, data, table.columns_of(step)) for step in range(table.steps))
+    return _make_batches(recipe, data, epoch)
+
+
+def _make_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
+    """Yield the same from the CPU's memory, cropping and flipping many examples together."""
     order = example_order(recipe, len(data.train_labels), epoch)
     draws = _draws(recipe, data, epoch, copies=1 + int(order.max()) // len(data.train_labels))
     batch_size = recipe.train.batch_size
@@ -56,6 +64,70 @@ def _block_batches(
     for first in range(0, len(names), recipe.train.batch_size):
         part = slice(first, first + recipe.train.batch_size)
         yield Batch(data.normalise(inputs[part]), labels[part], examples[part])
+
+
+@dataclass(frozen=True)
+class EpochTable:
+    """All that a device has to know of an epoch beforehand, so that nothing is copied to it between the steps."""
+
+    columns: Tensor
+    """Of each example in training order: its name, and where it is moved, the moves of its crop and whether it is
+    flipped, int64 (1 or 4, n)."""
+    keys: Tensor
+    """Of each step: what the network's random numbers are a function of, int64 (steps, keys)."""
+    batch_size: int
+
+    @property
+    def steps(self) -> int:
+        """Return the number of minibatches."""
+        return steps_per_epoch(self.columns.shape[1], self.batch_size)
+
+    def columns_of(self, step: int) -> Tensor:
+        """Return what is known of a minibatch's examples, int64 (1 or 4, B)."""
+        return self.columns[:, step * self.batch_size : (step + 1) * self.batch_size]
+
+
+def send_epoch(recipe: Recipe, data: Dataset, epoch: int, keys: np.ndarray | None = None) -> EpochTable:
+    """Draw an epoch's order, crops and flips, and copy them to the data's device, together with keys.
+
+    Args:
+        recipe: The run's.
+        data: Its data set, on the device.
+        epoch: The epoch.
+        keys: Of each step, int64 (steps, keys); none where not given.
+    """
+    names = example_order(recipe, len(data.train_labels), epoch)
+    moves = _draws(recipe, data, epoch, copies=1 + int(names.max()) // len(data.train_labels))
+    rows = [names] if moves is None else [names, *_list_moves(recipe, data, moves.at(names))]
+    steps = steps_per_epoch(len(names), recipe.train.batch_size)
+    keys = np.empty((steps, 0), dtype=np.int64) if keys is None else keys
+    sent = _send(np.concatenate([*rows, keys.reshape(-1)]), data.train_labels.device)
+    end = len(rows) * len(names)
+    return EpochTable(sent[:end].view(len(rows), -1), sent[end:].view(keys.shape), recipe.train.batch_size)
+
+
+def _list_moves(recipe: Recipe, data: Dataset, draws: AugmentationDraws) -> list[np.ndarray]:
+    """Return rows, columns and flips as `crop_and_flip` wants them."""
+    mode, still = recipe.data.augment, np.full(len(draws.top), crop_padding(data.input_shape[-1]))
+    top, left = (draws.top, draws.left) if "crop" in mode else (still, still)
+    return [top, left, draws.flip.astype(np.int64) if "flip" in mode else np.zeros_like(still)]
+
+
+def _send(numbers: np.ndarray, device: torch.device) -> Tensor:
+    """Copy numbers to a device; to a GPU from memory from which it fetches them by itself, so that nobody waits."""
+    tensor = torch.from_numpy(numbers)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def take_batch(recipe: Recipe, data: Dataset, columns: Tensor) -> Batch:
+    """Gather a minibatch on its device; see `EpochTable.columns_of`."""
+    names, moves = columns[0], columns[1:]
+    examples = names % len(data.train_labels)
+    if len(moves) == 0:
+        inputs = data.train_inputs.index_select(0, examples)
+    else:
+        inputs = crop_and_flip(data.train_inputs, examples, moves, pad=crop_padding(data.input_shape[-1]))
+    return Batch(data.normalise(inputs), data.train_labels.index_select(0, examples), names)
 
 
 def example_order(recipe: Recipe, examples: int, epoch: int) -> np.ndarray:

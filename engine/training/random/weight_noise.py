@@ -10,29 +10,50 @@ import contextlib
 from collections.abc import Generator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.training.random.seeding import step_generator
 
 
-@contextlib.contextmanager
-def noisy_weights(model: nn.Module, scale: float, *, seed: int, epoch: int, step: int) -> Generator[None]:
-    """Add noise to a model's weights for one forward and backward pass.
+def draw_noise(model: nn.Module, *, seed: int, epoch: int, step: int) -> list[Tensor]:
+    """Draw the noise of a step for each of a model's parameters, on the CPU, so that it is equal on every device.
 
     Args:
-        model: A model, whose own weights are restored bit for bit afterwards.
-        scale: SD of the noise, as a share of a tensor's RMS.
+        model: The model.
         seed: The seed of the source `stochastic`.
         epoch: The epoch; together with `step` it determines the noise.
         step: The number of the step in the epoch.
     """
     generator = step_generator(seed, epoch, step)
+    return [torch.randn(parameter.shape, generator=generator) for parameter in model.parameters()]
+
+
+def send_noise(noise: list[Tensor], device: torch.device) -> Tensor:
+    """Copy noise to a GPU in one piece, from memory from which that fetches it by itself, so that nobody waits."""
+    flat = torch.cat([one.reshape(-1) for one in noise])
+    return flat.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else flat
+
+
+def cut_noise(flat: Tensor, model: nn.Module) -> list[Tensor]:
+    """Return the noise of each of a model's parameters; inverse of `send_noise`."""
+    parameters = list(model.parameters())
+    parts = flat.split([parameter.numel() for parameter in parameters])
+    return [part.view(parameter.shape) for part, parameter in zip(parts, parameters, strict=True)]
+
+
+@contextlib.contextmanager
+def noisy_weights(model: nn.Module, scale: float, noise: list[Tensor]) -> Generator[None]:
+    """Add noise to a model's weights for one forward and backward pass.
+
+    Args:
+        model: A model, whose own weights are restored bit for bit afterwards.
+        scale: SD of the noise, as a share of a tensor's RMS.
+        noise: Standard normal numbers for each parameter; see `draw_noise`.
+    """
     kept = [parameter.detach().clone() for parameter in model.parameters()]
     with torch.no_grad():
-        for parameter in model.parameters():
-            # The noise is drawn on the CPU, so that it is equal on every device.
-            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
-            parameter.add_(noise * (scale * parameter.square().mean().sqrt()))
+        for parameter, drawn in zip(model.parameters(), noise, strict=True):
+            parameter.add_(drawn * (scale * parameter.square().mean().sqrt()))
     try:
         yield
     finally:

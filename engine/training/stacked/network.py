@@ -13,7 +13,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from engine.recipe import PackRecipe, TrainRecipe
 from engine.training.checkpoint import Checkpoint, restore
 from engine.training.compiler import compile_function
-from engine.training.optimiser import make_optimiser, set_learning_rate
+from engine.training.optimiser import make_optimiser, place_rates, set_learning_rate
 from engine.training.stacked.layers import make_stackable
 
 T = TypeVar("T")
@@ -57,14 +57,11 @@ class Pack(nn.Module):
         }
         self._names = _find_names(self.template)
         self._compiled: dict[Any, Callable[..., Any]] = {}
-        self.on_cuda = next(iter(self.stacked.values())).device.type == "cuda"
-        # On CUDA the fused optimiser treats every number alike, and reads its rate where a recorded step can.
-        self.optimiser = make_optimiser(self.stacked.items(), train, fused=self.on_cuda)
-        if self.on_cuda:
-            for group in self.optimiser.param_groups:
-                group["lr"] = torch.tensor(group["lr"], device="cuda")
-                if "capturable" in group:
-                    group["capturable"] = True
+        device = next(iter(self.stacked.values())).device
+        # On CUDA the fused optimiser treats every number alike.
+        self.optimiser = make_optimiser(self.stacked.items(), train, fused=device.type == "cuda")
+        if device.type == "cuda":
+            place_rates(self.optimiser, device)
 
     def train(self, mode: bool = True) -> Pack:
         """Set the mode of the stacked networks."""
@@ -80,11 +77,7 @@ class Pack(nn.Module):
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of the next step; each parameter group multiplies it by its own scale."""
-        if not self.on_cuda:
-            set_learning_rate(self.optimiser, rate)
-            return
-        for group in self.optimiser.param_groups:
-            group["lr"].fill_(rate * group["scale"])
+        set_learning_rate(self.optimiser, rate)
 
     def use(
         self,

@@ -19,13 +19,15 @@ from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
 from engine.training.digests import digest_model
-from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate
+from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate, judge
 from engine.training.models.build import Network, build_network
-from engine.training.optimiser import learning_rate, make_optimiser, set_learning_rate
+from engine.training.optimiser import learning_rate, make_optimiser, place_rates, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
 from engine.training.random.seeding import mask_keys, operation_keys, seed_step, set_kernels, use_one_thread
-from engine.training.random.weight_noise import noisy_weights
+from engine.training.random.weight_noise import draw_noise, noisy_weights
+from engine.training.recording.recorder import Recorder
 from engine.training.stopping import Stopped, StopRequest, never
+from engine.training.tasks.device_steps import DeviceSteps
 from engine.tuning.messages import TaskFacts
 
 
@@ -43,6 +45,10 @@ class ImageTask:
     """Empty where weights are not averaged."""
     ensemble: SnapshotEnsemble | None = None
     """None for schedules other than "snapshot"."""
+    device_steps: DeviceSteps | None = None
+    """None where batches are made in the CPU's memory."""
+    total: Tensor = field(default_factory=lambda: torch.zeros(()))
+    """Sum of the epoch's losses so far."""
 
     @property
     def model(self) -> nn.Module:
@@ -57,20 +63,29 @@ class ImageTask:
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         """Train one pass over the training data; see `Task`."""
         self.begin_epoch(epoch)
-        total = torch.zeros((), device=self.device)
-        for step, batch in enumerate(epoch_batches(self.recipe.at(epoch), self.data, epoch)):
-            if should_stop():
-                raise Stopped
-            # The loss is summed on the device: reading it at every step would make the device wait.
-            total += self.train_step(batch, epoch, step) * len(batch.labels)
-        self.end_epoch(epoch)
-        return [float(total) / self.count_examples()]
+        if self.device_steps is None:
+            for step, batch in enumerate(epoch_batches(self.recipe.at(epoch), self.data, epoch)):
+                if should_stop():
+                    raise Stopped
+                # The loss is summed on the device: reading it at every step would make the device wait.
+                self.total += self.train_step(batch, epoch, step) * len(batch.labels)
+        else:
+            for step in range(self.count_steps()):
+                if should_stop():
+                    raise Stopped
+                self.take_step(epoch, step)
+        return [self.end_epoch(epoch)]
 
     def begin_epoch(self, epoch: int) -> None:
         """Move the bit where that is due, and get ready for the steps of an epoch."""
         self.bits = [move_late_bit(self.model, self.recipe, epoch) or self.bits[0]]
-        self.key_masks(epoch)
         self.model.train()
+        if self.device_steps is None:
+            self.key_masks(epoch)
+            self.total = torch.zeros((), device=self.device)
+        else:
+            self.device_steps.begin(epoch)
+            self.total = self.device_steps.total
 
     def train_step(self, batch: Batch, epoch: int, step: int) -> Tensor:
         """Take one step on a batch.
@@ -83,36 +98,73 @@ class ImageTask:
         Returns:
             The mean loss before the step, nats ().
         """
-        recipe, model, optimiser = self.recipe.at(epoch), self.model, self.optimiser
+        recipe, noise = self.recipe.at(epoch), None
+        self._prepare_step(epoch, step)
+        if recipe.train.weight_noise is not None and recipe.seeds.stochastic is not None:
+            drawn = draw_noise(self.model, seed=recipe.seeds.stochastic, epoch=epoch, step=step)
+            noise = [one.to(self.device) for one in drawn]
+        loss = self.descend(batch, self.network.masks.step_keys(step), noise)
+        self._end_step(epoch)
+        return loss
+
+    def take_step(self, epoch: int, step: int) -> None:
+        """Take one step on the epoch's own batch where batches are gathered on the device; see `train_step`."""
+        assert self.device_steps is not None, "on a CPU batches are given"
+        self._prepare_step(epoch, step)
+        self.device_steps.take(epoch, step)
+        self._end_step(epoch)
+
+    def _prepare_step(self, epoch: int, step: int) -> None:
+        """Seed torch's generators and set the learning rate."""
+        recipe = self.recipe.at(epoch)
         if recipe.seeds.stochastic is not None:
             seed_step(recipe.seeds.stochastic, epoch, step)
         steps = self.count_steps()
-        set_learning_rate(optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
-        with _noise(model, recipe, epoch, step):
-            with autocast(recipe, self.device):
-                loss = functional.cross_entropy(self.classify(batch, step), batch.labels)
-            optimiser.zero_grad(set_to_none=True)
+        set_learning_rate(self.optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
+
+    def descend(self, batch: Batch, draws: Tensor | None, noise: list[Tensor] | None) -> Tensor:
+        """Move the weights down the gradient of a batch's loss: only tensors decide, so that it can be recorded.
+
+        Args:
+            batch: The examples to train on.
+            draws: The keys of the step's draws; see `MaskContext`.
+            noise: For each parameter, what it is moved by while the gradient is taken.
+
+        Returns:
+            The mean loss before the step, nats ().
+        """
+        train, model = self.recipe.train, self.model
+        with contextlib.nullcontext() if noise is None else noisy_weights(model, train.weight_noise or 0.0, noise):
+            with autocast(self.recipe, self.device):
+                loss = functional.cross_entropy(self._classify(batch, draws), batch.labels)
+            self.optimiser.zero_grad(set_to_none=True)
             with self.network.keyed():  # a draw in here is an error
                 loss.backward()
-        if recipe.train.clip_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_grad_norm)
-        optimiser.step()
-        if recipe.train.averaging == "aswa" and self._averages(epoch):
-            self.average.add(model)
+        if train.clip_grad_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), train.clip_grad_norm)
+        self.optimiser.step()
         return loss.detach()
 
-    def end_epoch(self, epoch: int) -> None:
-        """Take the weights at the end of an epoch into their average, where it is over epochs."""
+    def _end_step(self, epoch: int) -> None:
+        if self.recipe.train.averaging == "aswa" and self._averages(epoch):
+            self.average.add(self.model)
+
+    def end_epoch(self, epoch: int) -> float:
+        """Take the weights at the end of an epoch into their average, where it is over epochs; return the mean loss."""
         if self.recipe.train.averaging == "swa" and self._averages(epoch):
             self.average.add(self.model)
+        return float(self.total) / self.count_examples()
 
     def _averages(self, epoch: int) -> bool:
         return epoch >= first_averaged_epoch(self.recipe.train.epochs)
 
     def classify(self, batch: Batch, step: int) -> Tensor:
         """Return the logits of a training batch, whose random numbers are keyed by example or by step."""
+        return self._classify(batch, self.network.masks.step_keys(step))
+
+    def _classify(self, batch: Batch, draws: Tensor | None) -> Tensor:
         masks = self.network.masks
-        masks.begin(batch.examples, masks.step_keys(step))
+        masks.begin(batch.examples, draws)
         with self.network.keyed():
             logits = self.model(batch.inputs)
         masks.end()
@@ -129,7 +181,10 @@ class ImageTask:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
         recipe = self.recipe.at(epoch)
         is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
-        return [evaluate(self.model, self.data, recipe, recipe.evaluate if is_member else None)]
+        views = recipe.evaluate if is_member else None
+        if self.device_steps is None or views is not None:
+            return [evaluate(self.model, self.data, recipe, views)]
+        return [judge(self.device_steps.predict(), self.data)]
 
     def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
         """Take the logits of an epoch that ends a cycle of the snapshot schedule."""
@@ -222,8 +277,23 @@ class ImageTask:
         return functional.cross_entropy(self.model(batch.inputs), batch.labels)
 
 
-def prepare(recipe: Recipe, data: Dataset, *, device: torch.device, search_path: tuple[Path, ...] = ()) -> ImageTask:
-    """Build the model, move its bit, and make its optimiser."""
+def prepare(
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...] = (),
+    recorder: Recorder | None = None,
+) -> ImageTask:
+    """Build the model, move its bit, and make its optimiser.
+
+    Args:
+        recipe: The run's.
+        data: Its data set, on the device.
+        device: Where it is trained.
+        search_path: Where a user's model is looked for.
+        recorder: Records its steps on a GPU; None where they are taken one by one.
+    """
     network = build_network(
         recipe.model,
         input_shape=data.input_shape,
@@ -236,7 +306,23 @@ def prepare(recipe: Recipe, data: Dataset, *, device: torch.device, search_path:
     network.model.to(device).train()
     optimiser = make_optimiser(network.model.named_parameters(), recipe.train)
     ensemble = None if recipe.train.cycles is None else SnapshotEnsemble(recipe)
-    return ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble)
+    task = ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble)
+    if device.type == "cuda":
+        place_rates(optimiser, device)
+        gather_on_device(task, recorder)
+    return task
+
+
+def gather_on_device(task: ImageTask, recorder: Recorder | None = None) -> None:
+    """Let a task gather its batches on its device, from a table of each epoch, and record its steps there."""
+    task.device_steps = DeviceSteps(
+        task.recipe,
+        task.data,
+        task.network,
+        task.descend,
+        recorder,
+        lambda: task.optimiser.zero_grad(set_to_none=True),
+    )
 
 
 def evaluate_weights(
@@ -249,11 +335,3 @@ def evaluate_weights(
     task = prepare(replace(recipe, bit=None), data, device=device, search_path=search_path)
     task.model.load_state_dict(weights)
     return evaluate(task.model, data, recipe, recipe.evaluate)
-
-
-def _noise(model: nn.Module, recipe: Recipe, epoch: int, step: int) -> contextlib.AbstractContextManager[None]:
-    """Return the context of a step's noise on the weights; an empty one where there is none."""
-    scale, seed = recipe.train.weight_noise, recipe.seeds.stochastic
-    if scale is None or seed is None:
-        return contextlib.nullcontext()
-    return noisy_weights(model, scale, seed=seed, epoch=epoch, step=step)

@@ -12,8 +12,8 @@ from engine.catalog import presets
 from engine.recipe import DataRecipe, Recipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.data.text import Corpus, load_corpus
+from engine.training.recording.recorder import make_recorder
 from engine.training.stacked.network import fill_up
-from engine.training.stacked.step import make_recorder
 from engine.training.tasks import images, stacked_images, stacked_text, text
 from engine.training.tasks.task import Task
 
@@ -44,17 +44,26 @@ def prepare(
         ValueError: If the recipes may not be trained together.
     """
     if len(recipes) == 1 and recipes[0].pack is None:
-        return prepare_single(recipes[0], data, device=device, search_path=search_path)
+        return prepare_single(recipes[0], data, device=device, search_path=search_path, graphs=graphs)
     return prepare_pack(recipes, data, device=device, search_path=search_path, graphs=graphs)
 
 
 def prepare_single(
-    recipe: Recipe, data: Dataset | Corpus, *, device: torch.device, search_path: tuple[Path, ...] = ()
+    recipe: Recipe,
+    data: Dataset | Corpus,
+    *,
+    device: torch.device,
+    search_path: tuple[Path, ...] = (),
+    graphs: bool = True,
 ) -> SingleTask:
-    """Build a recipe's network, move its bit, and make its optimiser; a pack that it names is left aside."""
+    """Build a recipe's network, move its bit, and make its optimiser; a pack that it names is left aside.
+
+    Steps of images on CUDA are recorded; a text is cut into segments of many lengths, whose steps are not.
+    """
     if isinstance(data, Corpus):
         return text.prepare(recipe, data, device=device)
-    return images.prepare(recipe, data, device=device, search_path=search_path)
+    recorder = make_recorder(device, graphs=graphs)
+    return images.prepare(recipe, data, device=device, search_path=search_path, recorder=recorder)
 
 
 def prepare_pack(

@@ -21,8 +21,9 @@ from engine.training.models.build import Network
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import mask_keys, operation_keys
+from engine.training.recording.recorder import Recorder
 from engine.training.stacked.network import Pack, fill_up
-from engine.training.stacked.step import Recorder, Stepper
+from engine.training.stacked.step import Stepper
 from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import images
 

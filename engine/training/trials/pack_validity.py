@@ -14,7 +14,7 @@ from engine.errors import NondetError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.memory import is_out_of_memory
-from engine.training.stacked.step import WARM_UP_STEPS
+from engine.training.recording.repeater import WARM_UP_STEPS
 from engine.training.tasks.stacked_images import StackedImageTask
 from engine.training.trials.step_times import number_replica, number_replicas, train_steps
 from engine.training.trials.workbench import Workbench

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from engine.recipe import Recipe
-from engine.training.stacked.step import WARM_UP_STEPS
+from engine.training.recording.repeater import WARM_UP_STEPS
 from engine.training.stopping import Stopped
 from engine.training.tasks.preparation import PackTask
 from engine.training.tasks.task import Task

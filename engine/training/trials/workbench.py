@@ -30,7 +30,7 @@ class Workbench:
 
     def prepare_single(self, recipe: Recipe) -> SingleTask:
         """Build what trains a recipe by itself; a pack that it names is left aside."""
-        return prepare_single(recipe, self.data, device=self.device, search_path=self.search_path)
+        return prepare_single(recipe, self.data, device=self.device, search_path=self.search_path, graphs=self.graphs)
 
     def prepare_pack(self, recipes: Sequence[Recipe], *, graphs: bool) -> PackTask:
         """Build what trains the recipes of a pack; `graphs` tells whether its steps are recorded."""

@@ -57,7 +57,7 @@ def hear_refusals() -> Iterator[list[str]]:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
-    log = logging.getLogger("engine.training.stacked.step")
+    log = logging.getLogger("engine.training.recording.repeater")
     log.addHandler(handler)
     try:
         yield lines

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from tests.helpers.pretended_gpu.device import DEVICE, Device, Watch
+from engine.training.recording.recorder import FAILED
+from tests.helpers.pretended_gpu.device import DEVICE, Device, Watch, pin
 from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL, Capture, Graph, Stream, set_stream
 
 CUDA_PLACE, META_PLACE, PLACES = 1, 14, 21
@@ -86,6 +87,7 @@ REPLACED: dict[str, Any] = {
     "set_stream": set_stream,
     "stream": lambda stream: stream,
     "CUDAGraph": Graph,
+    "graph_pool_handle": object,
     "graph": Capture,
     "get_device_name": lambda *_: "pretended",
     "manual_seed_all": lambda *_: None,
@@ -114,7 +116,8 @@ def pretend_cuda(*, largest_bytes: float = float("inf")) -> Iterator[Device]:
     """
     before = [(module, name, getattr(module, name)) for module, names in _replacements() for name in names]
     lifted = torch._C._only_lift_cpu_tensors()
-    DEVICE.waits.clear()
+    DEVICE.forget()
+    FAILED.clear()
     DEVICE.largest_bytes = largest_bytes
     set_stream(USUAL)
     try:
@@ -131,4 +134,4 @@ def pretend_cuda(*, largest_bytes: float = float("inf")) -> Iterator[Device]:
 
 
 def _replacements() -> tuple[tuple[Any, dict[str, Any]], ...]:
-    return (torch.cuda, REPLACED), (torch.accelerator, ACCELERATOR)
+    return (torch.cuda, REPLACED), (torch.accelerator, ACCELERATOR), (torch.Tensor, {"pin_memory": pin})

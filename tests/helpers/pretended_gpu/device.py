@@ -7,7 +7,7 @@ Every operation is looked at on its way to the kernels: see `rules` for what is 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
-from tests.helpers.pretended_gpu.rules import Call, RefusedError, aten, find_wait, refuse
+from tests.helpers.pretended_gpu.rules import Call, RefusedError, aten, crosses, find_wait, refuse
 
 CUDA, CPU = torch.device("cuda:0"), torch.device("cpu")
 
@@ -75,18 +75,42 @@ class Step:
     result: Any
     made: tuple[bool, ...]
     """Which tensors of the result have memory of their own."""
+    bytes: int
+    """That it reads and writes; 0 where it only looks at memory otherwise."""
+
+
+@dataclass
+class Counts:
+    """What was done since the last time that somebody began to count."""
+
+    waits: Counter[str] = field(default_factory=Counter)
+    """What the CPU waited for."""
+    copies: int = 0
+    """Copies from the CPU's memory to the GPU's."""
+    launches: int = 0
+    """Kernels that the CPU launches one by one, and graphs of them."""
+    kernels: int = 0
+    """Kernels that are done, those of graphs included."""
+    bytes: int = 0
+    """Bytes that they read and write: each input once, each result once."""
 
 
 class Device:
     """What is done on cuda:0, and what the CPU has waited for."""
 
     def __init__(self) -> None:
-        self.waits: Counter[str] = Counter()
+        self.counts = Counts()
+        self.pinned: set[int] = set()
+        """Addresses of memory on the CPU that the GPU fetches from by itself."""
         self.recording: list[Step] | None = None
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
         """By address, memory that a recording would have written, and what was in it."""
         self.largest_bytes: float = float("inf")
         """Memory of one tensor, above which there is no room."""
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.counts = Counts()
 
     def compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Do an operation as CUDA would, or refuse it.
@@ -101,15 +125,20 @@ class Device:
         if not here and not call.makes:
             return func(*args, **kwargs)
         refuse(call)
-        waited = find_wait(call)
+        waited = find_wait(call, lambda tensor: tensor.untyped_storage().data_ptr() in self.pinned)
         if waited is not None:
             self.wait(waited)
+        self.counts.copies += crosses(call) and not call.leaves and bool(call.others)
         inner_args, inner_kwargs = _put_on_cpu(call)
         if self.recording is not None:
             self._keep(func, inner_args, inner_kwargs)
         result = func(*inner_args, **inner_kwargs)
+        note = _note(func, inner_args, inner_kwargs, result)
         if self.recording is not None:
-            self.recording.append(_note(func, inner_args, inner_kwargs, result))
+            self.recording.append(note)
+        else:
+            self.counts.launches += note.bytes > 0
+            self.count(note)
         if call.leaves:
             return result
         if call.packet is aten.copy_ and not isinstance(args[0], PretendedTensor):
@@ -118,11 +147,16 @@ class Device:
         wrapped = pytree.tree_map_only(Tensor, PretendedTensor, result)
         return return_and_correct_aliasing(func, args, kwargs, wrapped) if here else wrapped
 
+    def count(self, step: Step) -> None:
+        """Count an operation that is done."""
+        self.counts.kernels += step.bytes > 0
+        self.counts.bytes += step.bytes
+
     def wait(self, what: str) -> None:
         """Have the CPU wait, which it may not while a step is recorded."""
         if self.recording is not None:
             raise RefusedError(f"CUDA error: operation not permitted when stream is capturing: {what}")
-        self.waits[what] += 1
+        self.counts.waits[what] += 1
 
     def _find_room(self, result: Any) -> None:
         for tensor in pytree.tree_leaves(result):
@@ -148,8 +182,15 @@ def _put_on_cpu(call: Call) -> tuple[Any, dict[str, Any]]:
 
 def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Step:
     inputs = {t.untyped_storage().data_ptr() for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor)}
-    made = (isinstance(t, Tensor) and t.untyped_storage().data_ptr() not in inputs for t in pytree.tree_leaves(result))
-    return Step(func, args, kwargs, result, tuple(made))
+    results = [t for t in pytree.tree_leaves(result) if isinstance(t, Tensor)]
+    made = tuple(
+        isinstance(t, Tensor) and t.untyped_storage().data_ptr() not in inputs for t in pytree.tree_leaves(result)
+    )
+    moved = 0
+    if any(made) or func._schema.is_mutable:
+        moved = sum(t.nbytes for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor))
+        moved += sum(t.nbytes for t in results)
+    return Step(func, args, kwargs, result, made, moved)
 
 
 def _find_written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
@@ -177,6 +218,13 @@ def _widen_batch_norm(packet: Any, args: Any) -> Any:
         return args
     scales = (1, 2) if forward else (2,)
     return type(args)(a.float() if i in scales and a is not None else a for i, a in enumerate(args))
+
+
+def pin(tensor: Tensor, *_: Any) -> Tensor:
+    """Stand for `Tensor.pin_memory`."""
+    pinned = tensor.clone()
+    DEVICE.pinned.add(pinned.untyped_storage().data_ptr())
+    return pinned
 
 
 DEVICE = Device()

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.training.data.datasets import Dataset
-from engine.training.stacked import network, step
+from engine.training.recording import repeater
+from engine.training.recording.repeater import Recording
+from engine.training.stacked import network
 from engine.training.stacked.network import Pack
-from engine.training.stacked.step import Stepper
 from engine.training.tasks import stacked_images
 from engine.training.tasks.stacked_images import StackedImageTask
 from tests.helpers.pretended_gpu.cases import Checks
@@ -75,12 +76,10 @@ def stack_contiguously(parameter: Tensor, values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values))
 
 
-def repeat_blindly(stepper: Stepper, tensors: Sequence[Tensor]) -> Tensor:
-    """Replay a recorded step on the batch that it was recorded with."""
-    assert stepper._replay is not None
-    assert stepper._result is not None
-    stepper._replay()
-    return stepper._result.clone()
+def repeat_blindly(recording: Recording, tensors: Sequence[Tensor]) -> Tensor | None:
+    """Replay recorded work on the tensors that it was recorded with."""
+    recording.replay()
+    return None if recording.result is None else recording.result.clone()
 
 
 packs = partial(check_pack, "linear", shared=True)
@@ -106,7 +105,9 @@ FAULTS: Checks = {
         "check_fast_path_restrictions",
     ),
     "places that are not filled again": partial(
-        expect_fault, patch.object(Stepper, "_repeat", repeat_blindly), packs, "other bits"
+        expect_fault, patch.object(Recording, "repeat", repeat_blindly), packs, "other bits"
     ),
-    "recording without a warm-up": partial(expect_fault, patch.object(step, "WARM_UP_STEPS", 0), packs, "other bits"),
+    "recording without a warm-up": partial(
+        expect_fault, patch.object(repeater, "WARM_UP_STEPS", 0), packs, "other bits"
+    ),
 }

@@ -50,8 +50,10 @@ class Graph:
     def replay(self) -> None:
         """Repeat what was recorded, into the memory that it was recorded with."""
         assert self.steps is not None, "only what was recorded is replayed"
+        DEVICE.counts.launches += 1
         with torch.no_grad():
             for step in self.steps:
+                DEVICE.count(step)
                 again = step.func(*step.args, **step.kwargs)
                 for old, new, made in zip(
                     pytree.tree_leaves(step.result), pytree.tree_leaves(again), step.made, strict=True
@@ -63,8 +65,8 @@ class Graph:
 class Capture:
     """Stands for `torch.cuda.graph`, which leaves its stream current where the recording fails."""
 
-    def __init__(self, graph: Graph, stream: Stream) -> None:
-        self.graph, self.stream = graph, stream
+    def __init__(self, graph: Graph, stream: Stream, pool: object = None) -> None:
+        self.graph, self.stream, self.pool = graph, stream, pool
 
     def __enter__(self) -> None:
         assert DEVICE.recording is None, "one recording at a time"

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.recipe import ModelRecipe, Recipe
+from engine.recipe import KEYED_DRAWS, ModelRecipe, Recipe
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.loop import train_runs
-from engine.training.stacked import step
+from engine.training.recording import repeater
 from engine.training.stopping import Stopped
 from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
@@ -50,7 +50,7 @@ def check_pack(preset: str, *, shared: bool, **train: Any) -> None:
 
 def check_large_pack(preset: str) -> None:
     """As `check_pack`, in three steps: one to warm up, one that is recorded, and a smaller minibatch."""
-    with patch.object(step, "WARM_UP_STEPS", 1):
+    with patch.object(repeater, "WARM_UP_STEPS", 1):
         check_recorded(make_replicas(make_recipe(preset, epochs=1), shared=True), examples=11)
 
 
@@ -112,6 +112,9 @@ class Dropping(nn.Module):
 def build(input_shape: tuple[int, ...], classes: int, constant: bool = False) -> nn.Module:
     """What a protocol's model.target names."""
     return Dropping(constant=constant)
+
+
+DROPPING = ModelRecipe(target=f"{__name__}:build", draws=KEYED_DRAWS)
 
 
 def check_own_network(*, shared: bool, constant: bool) -> None:

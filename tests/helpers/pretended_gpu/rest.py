@@ -14,7 +14,7 @@ import torch
 from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import RunQueue, Taken
 from engine.errors import NondetError
-from engine.recipe import EvaluateRecipe, PackRecipe
+from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
 from engine.study.control import Control
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
@@ -23,10 +23,11 @@ from engine.training import similarity
 from engine.training.evaluation import ImageEvaluation
 from engine.training.loop import train_runs
 from engine.training.random.seeding import set_kernels
+from engine.training.recording.recorder import make_recorder
 from engine.training.run_files import describe_attempt
-from engine.training.stacked.step import make_recorder
-from engine.training.tasks.images import evaluate_weights, prepare
-from engine.training.tasks.preparation import prepare_pack
+from engine.training.tasks import images
+from engine.training.tasks.images import evaluate_weights
+from engine.training.tasks.preparation import prepare
 from engine.training.trials import facts
 from engine.tuning.messages import (
     Answer,
@@ -41,7 +42,8 @@ from engine.tuning.messages import (
 from tests.helpers.large_store import Size, write_large_study
 from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
-from tests.helpers.pretended_gpu.device import CUDA
+from tests.helpers.pretended_gpu.device import CUDA, Counts
+from tests.helpers.pretended_gpu.images import DROPPING
 from tests.helpers.pretended_gpu.rules import RefusedError
 
 
@@ -77,7 +79,7 @@ def check_similarity() -> None:
     with pretend_cuda():
         set_kernels("deterministic", "fp32")
         data = make_images().to(CUDA)
-        task = prepare(recipe, data, device=CUDA, search_path=())
+        task = images.prepare(recipe, data, device=CUDA, search_path=())
         layers = similarity.find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
         for features in similarity.read_activations(task.model, data, recipe, layers, 8):
             similarity.gram_vector(features)
@@ -124,23 +126,43 @@ def check_memory() -> None:
     assert [size for size, _ in found.packing.trials] == [1, 4]
 
 
-def count_waits(*, shared: bool) -> float:
-    """How often the CPU waits for the GPU in a recorded step."""
-    linear = make_recipe("linear")
-    recipes = make_replicas(replace(linear, train=replace(linear.train, batch_size=512)), shared=shared)
+STEPS = 8
+
+
+def count_epoch(recipes: list[Recipe], *, graphs: bool = True) -> Counts:
+    """Count what is done in the fifth epoch of eight steps, each on 512 examples, which are smaller in the last."""
     with pretend_cuda() as device:
         set_kernels("deterministic", "fp32")
-        task = prepare_pack(recipes, make_images(4096, 8).to(CUDA), device=CUDA)
-        task.train_epoch(1)
-        device.waits.clear()
-        task.train_epoch(2)
-        return device.waits.total() / 8
+        task = prepare(recipes, make_images(512 * STEPS - 100, 8).to(CUDA), device=CUDA, graphs=graphs)
+        for epoch in range(1, 6):
+            device.forget()
+            task.train_epoch(epoch)
+        return device.counts
 
 
 def check_waits() -> None:
-    """A step waits for the GPU no more often than its batch's few copies need."""
-    assert count_waits(shared=True) <= 5.0
-    assert count_waits(shared=False) <= 10.0
+    """Nothing is copied to the GPU but once an epoch, and nobody waits but for the mean loss, and for a pack's keys."""
+    linear = make_recipe("linear")
+    linear = replace(linear, train=replace(linear.train, batch_size=512, epochs=5))
+    cases = {
+        "alone": ([linear], 1, 1),
+        "alone with dropout": ([replace(linear, model=DROPPING, seeds=replace(linear.seeds, stochastic=1))], 1, 1),
+        "shared batches": (make_replicas(linear, shared=True), 2, 2),
+        "own batches": (make_replicas(linear, shared=False), 3, 2),
+    }
+    for name, (recipes, copies, waits) in cases.items():
+        counted = count_epoch(recipes)
+        assert counted.copies == copies, (name, counted.copies)
+        assert counted.waits.total() == waits, (name, counted.waits)
+
+
+def check_launches() -> None:
+    """A recorded step is one launch beside those that say what to do it on: columns, keys, and a rate of each group."""
+    linear = make_recipe("linear")
+    linear = replace(linear, train=replace(linear.train, batch_size=512, epochs=5))
+    recorded, by_hand = (count_epoch([linear], graphs=graphs) for graphs in (True, False))
+    assert recorded.kernels >= by_hand.kernels > 20 * STEPS
+    assert recorded.launches <= 6 * STEPS, recorded.launches
 
 
 def claim_on(model: str, paths: StudyPaths) -> str | None:
@@ -194,6 +216,7 @@ REST: Checks = {
     "probe": check_probe,
     "memory": check_memory,
     "waits": check_waits,
+    "launches": check_launches,
     "workers on two models": check_models,
     "two devices in a sum": lambda: check_refused(lambda x: x + torch.ones(3), recording=False),
     "two devices in a selection": lambda: check_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,11 +92,20 @@ def refuse(call: Call) -> None:
         _refuse_unlike_strides(call, call.args[: FUSED[call.packet]])
 
 
-def find_wait(call: Call) -> str | None:
-    """What the CPU waits for in an operation; None where it goes on at once."""
+def crosses(call: Call) -> bool:
+    """Whether an operation copies from one device to the other."""
+    return call.packet in COPYING and bool(call.others or not call.here or call.leaves)
+
+
+def find_wait(call: Call, is_pinned: Callable[[Tensor], bool]) -> str | None:
+    """What the CPU waits for in an operation; None where it goes on at once.
+
+    Args:
+        call: The operation.
+        is_pinned: Tells whether the GPU fetches a tensor from the CPU's memory by itself.
+    """
     if call.packet in COPYING:
-        crosses = call.others or not call.here or call.leaves
-        if not crosses or call.kwargs.get("non_blocking"):
+        if not crosses(call) or (call.kwargs.get("non_blocking") and all(map(is_pinned, call.others))):
             return None
         return f"{call.func} {'to' if call.makes or call.others else 'from'} the GPU"
     if any(tensor.dim() for tensor in call.others):

@@ -1,0 +1,1 @@
+"""Work on a GPU that is recorded once and replayed."""
