@@ -1,0 +1,98 @@
+"""Remembers fingerprints of memory that has not changed since, and which memory nothing was written into yet."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from . import fingerprints
+from .fingerprints import Fingerprint
+
+PLAIN = (Tensor, torch.nn.Parameter)
+
+
+class Memory:
+    """Takes fingerprints, each once as long as the memory stays as it is.
+
+    A storage is known by its address, and a weak reference keeps that address from being given to another one.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._known: dict[int, tuple[Any, dict[Any, tuple[int, Optional[Fingerprint]]]]] = {}
+        self._blank: dict[int, tuple[Any, int]] = {}
+
+    def take(self, tensor: Tensor) -> Optional[Fingerprint]:
+        """Return a tensor's fingerprint; None where it is not known, or is memory that nothing was written into."""
+        if type(tensor) not in PLAIN:
+            return _take_wrapped(self, tensor)
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            return _try(tensor)
+        storage = tensor.untyped_storage()
+        address = storage._cdata
+        if address in self._blank:
+            return None
+        try:
+            version = tensor._version
+        except RuntimeError:  # a tensor of inference has none
+            return _try(tensor)
+        entry = self._known.get(address)
+        if entry is None:
+            entry = self._known[address] = (StorageWeakRef(storage), {})
+        key = (tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype, tensor.is_conj(), tensor.is_neg())
+        known = entry[1].get(key)
+        if known is not None and known[0] == version:
+            return known[1]
+        found = _try(tensor)
+        entry[1][key] = (version, found)
+        return found
+
+    def forget(self) -> None:
+        """Forget all fingerprints: what torch does not see, such as numpy or a kernel of one's own, may write."""
+        self._known.clear()
+
+    def write(self, tensor: Tensor) -> None:
+        """Learn that an operation has written a tensor."""
+        storage = _find_storage(tensor)
+        if storage is None:
+            return
+        self._known.pop(storage._cdata, None)
+        blank = self._blank.get(storage._cdata)
+        if blank is not None:
+            left = blank[1] - tensor.numel() * tensor.element_size()
+            if left > 0:
+                self._blank[storage._cdata] = (blank[0], left)
+            else:
+                del self._blank[storage._cdata]
+
+    def blank(self, tensor: Tensor) -> None:
+        """Learn that a tensor is memory as it was found."""
+        storage = _find_storage(tensor)
+        if storage is not None and storage.nbytes():
+            self._known.pop(storage._cdata, None)
+            self._blank[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+
+
+def _find_storage(tensor: Tensor) -> Any:
+    if type(tensor) not in PLAIN or tensor.layout is not torch.strided:
+        return None
+    return tensor.untyped_storage()
+
+
+def _try(tensor: Tensor) -> Optional[Fingerprint]:
+    """Return the fingerprint of a tensor, or None of a kind that cannot be read."""
+    try:
+        return fingerprints.take(tensor)
+    except (RuntimeError, NotImplementedError, TypeError, KeyError):
+        return None
+
+
+def _take_wrapped(memory: Memory, tensor: Tensor) -> Optional[Fingerprint]:
+    """Return the fingerprint of a tensor of a class of its own, from the tensors that it says it holds."""
+    flatten = getattr(tensor, "__tensor_flatten__", None)
+    if flatten is None:
+        return None
+    return fingerprints.join([memory.take(getattr(tensor, name)) for name in flatten()[0]])
