@@ -14,7 +14,8 @@ class Measurement:
     text: str
     """The figures, with their units and the baseline."""
     budget: str
-    within: bool
+    within: bool | None
+    """None where it could not be judged, as what it is compared with is not there."""
 
 
 def best_s(work: Callable[[], object], repeats: int) -> float:
