@@ -14,6 +14,9 @@ EXIT_STORE_FULL = 73
 EXIT_FENCED = 76
 """A worker's exit status when its run was taken from it, because its signs of life had been missed for too long."""
 
+EXIT_NO_ROOM = 71
+"""The exit status of a process of a trial that ran out of memory; EX_OSERR of sysexits.h."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -66,6 +66,8 @@ class Packing(msgspec.Struct, frozen=True, kw_only=True):
     """Why each is trained by itself."""
     trials: tuple[tuple[int, float], ...] = ()
     """Sizes that were tried, with seconds per epoch and replica; empty where nothing was timed."""
+    too_large: int | None = None
+    """The smallest size that was found not to fit into memory; None where none was."""
 
 
 Packings = Mapping[str, Packing]

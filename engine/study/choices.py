@@ -22,6 +22,8 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """None where it is not left to a measurement, or was not worth one."""
     slot_trials: tuple[tuple[int, float], ...] = ()
     """Slots that were tried, with epochs per second of all of them."""
+    slot_limit: str | None = None
+    """Why no more were tried, or none; None where nothing went wrong."""
 
 
 NOTHING = Chosen()

@@ -9,11 +9,13 @@ import msgspec
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
+from engine.errors import NondetError
 from engine.plan.isolation import note_leaks, repeat_notes
 from engine.plan.packing import shows_rounding
 from engine.plan.plan import Plan
 from engine.plan.records import Packing, PlannedArm
 from engine.protocol.definition import Protocol
+from engine.protocol.faults import ProtocolError
 from engine.recipe import Recipe
 from engine.study.choices import NOTHING, Chosen
 from engine.study.records import find_record
@@ -88,7 +90,7 @@ def recall(protocol: Protocol, *, store: str | None) -> Chosen:
     if known.settings != settings:
         known = msgspec.structs.replace(known, settings=settings, packings={})
     if dispatch.slots_per_device != "auto" or known.devices != devices:
-        known = msgspec.structs.replace(known, devices=devices, slots_per_device=None, slot_trials=())
+        known = msgspec.structs.replace(known, devices=devices, slots_per_device=None, slot_trials=(), slot_limit=None)
     return shrink_packs(protocol, known, store=store)
 
 
@@ -138,9 +140,25 @@ def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
         return known
     slots = count_slots(protocol, known)
     questions = [_make_question(protocol, plan, arms, slots=slots) for arms in unknown.values()]
-    answers = ask(protocol, questions, ProbeAnswers[FoundPacking])
-    found = {key: answer.packing for key, answer in zip(unknown, answers, strict=True)}
+    found = dict(zip(unknown, _try_packs(protocol, questions), strict=True))
     return msgspec.structs.replace(known, packings={**known.packings, **found})
+
+
+def _try_packs(protocol: Protocol, questions: Sequence[PackQuestion]) -> list[Packing]:
+    """Return how the runs of each question are best trained: alone, where the process that tries packs comes to an end.
+
+    Raises:
+        ProtocolError: If data or models do not work.
+    """
+    try:
+        return [answer.packing for answer in ask(protocol, questions, ProbeAnswers[FoundPacking])]
+    except ProtocolError:
+        raise
+    except NondetError as error:  # killed for want of memory, or crashed in a kernel: the others' answers are lost, too
+        if len(questions) > 1:
+            return [packing for question in questions for packing in _try_packs(protocol, [question])]
+        last = str(error).splitlines()[-1].strip()
+        return [Packing(size=1, reason=f"the process that tried packs ended without an answer ({last})")]
 
 
 def _find_unknown(protocol: Protocol, plan: Plan, known: Chosen) -> dict[str, list[PlannedArm]]:
@@ -188,10 +206,11 @@ def choose_slots(protocol: Protocol, plan: Plan, facts: Sequence[ProbeFacts], ch
         return chosen
     recipe = plan.recipes[longest.runs[0]]
     packs = max(1, len(longest.runs) // (recipe.pack.size if recipe.pack else 1))
-    trials = try_slots(protocol, recipe, propose_counts(min(most, packs)))
-    if not trials:
+    race = try_slots(protocol, recipe, propose_counts(min(most, packs)))
+    chosen = msgspec.structs.replace(chosen, slot_limit=race.limit)
+    if not race.trials:
         return chosen
-    return msgspec.structs.replace(chosen, slots_per_device=choose_count(trials), slot_trials=trials)
+    return msgspec.structs.replace(chosen, slots_per_device=choose_count(race.trials), slot_trials=race.trials)
 
 
 def estimate_s(plan: Plan, fact: ProbeFacts) -> float:

@@ -77,7 +77,14 @@ class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
         return replace(self.recipe, pack=pack)
 
 
-Question = FactsQuestion | PackQuestion
+class KernelsQuestion(Message, frozen=True, kw_only=True, tag="kernels"):
+    """Asks which gradients free kernels give in one step that is repeated in a process."""
+
+    recipe: Recipe
+    """With free kernels."""
+
+
+Question = FactsQuestion | PackQuestion | KernelsQuestion
 
 
 class ProbeRequest(Message, frozen=True, kw_only=True):
@@ -109,8 +116,8 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     """An epoch's time after one untimed step: its order of magnitude."""
     seconds_load: float
     memory_bytes: int
-    lowlevel_empty: bool | None
-    """Whether free kernels repeat bit for bit on this device, so that `lowlevel` is empty; None without such runs."""
+    kernel_digests: tuple[str, ...] | None = None
+    """Of the different gradients that free kernels gave in one repeated step; None without such runs."""
     slot_invariant: bool | None
     """Whether a run has the same bits in every slot of a pack; None without packs."""
     size_invariant: bool | None
@@ -125,6 +132,13 @@ class FoundPacking(Message, frozen=True, kw_only=True, tag="packing"):
     packing: Packing
 
 
+class KernelDigests(Message, frozen=True, kw_only=True, tag="digests"):
+    """Answers a `KernelsQuestion`."""
+
+    digests: tuple[str, ...]
+    """Of the different gradients, sorted."""
+
+
 class Refusal(Message, frozen=True, kw_only=True, tag="refusal"):
     """Answers a question about a recipe that cannot be trained."""
 
@@ -133,9 +147,9 @@ class Refusal(Message, frozen=True, kw_only=True, tag="refusal"):
     remedy: str
 
 
-Answer = Facts | FoundPacking | Refusal
+Answer = Facts | FoundPacking | KernelDigests | Refusal
 
-A = TypeVar("A", bound=Facts | FoundPacking)
+A = TypeVar("A", bound=Facts | FoundPacking | KernelDigests)
 
 
 class ProbeAnswers(Message, Generic[A], frozen=True, kw_only=True):
@@ -179,6 +193,8 @@ class RaceAnswer(Message, frozen=True, kw_only=True):
 
     trials: tuple[tuple[int, float], ...]
     """For each count that all rivals survived the epochs per second of all of them, counted as runs."""
+    limit: str | None = None
+    """Which count was too many, and how that showed; None where all were survived."""
 
 
 def encode_message(message: Message) -> str:

@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.jobs import probe_job
+from engine.errors import NondetError
 from engine.plan.isolation import find_leak, network_key
 from engine.plan.packing import shows_rounding
 from engine.plan.plan import Plan
@@ -22,7 +23,18 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import Fault, ProtocolError
 from engine.recipe import Recipe
 from engine.tuning.asking import ask_job, describe_surroundings
-from engine.tuning.messages import A, Facts, FactsQuestion, Part, ProbeAnswers, ProbeRequest, Question, Refusal
+from engine.tuning.messages import (
+    A,
+    Facts,
+    FactsQuestion,
+    KernelDigests,
+    KernelsQuestion,
+    Part,
+    ProbeAnswers,
+    ProbeRequest,
+    Question,
+    Refusal,
+)
 
 
 class ProbeFacts(Facts, frozen=True, kw_only=True):
@@ -34,6 +46,13 @@ class ProbeFacts(Facts, frozen=True, kw_only=True):
     data: str
     pack_size: int | None = None
     """Replicas trained at once; None where runs are trained alone."""
+    lowlevel_empty: bool | None = None
+    """Whether free kernels gave the same bits in several processes, so that `lowlevel` is empty; None where that was
+    not asked, or found no answer."""
+
+
+KERNEL_PROCESSES = 3
+"""Processes in which free kernels have to agree: each chooses its kernels anew, by timing them."""
 
 
 def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
@@ -56,12 +75,31 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
         for number, (recipe, key) in enumerate(zip(recipes, networks, strict=True))
     ]
     answers = ask(protocol, questions, ProbeAnswers[Facts])
-    facts = tuple(_name_facts(plan, runs, answer) for runs, answer in zip(workloads, answers, strict=True))
+    facts = tuple(
+        _name_facts(plan, runs, answer, lowlevel_empty=_judge_kernels(protocol, recipe, answer))
+        for runs, recipe, answer in zip(workloads, recipes, answers, strict=True)
+    )
     faults = [fault for fact in facts if fact.slot_invariant is False for fault in _slot_faults(protocol, plan, fact)]
     faults += _isolation_faults(protocol, plan, list_leaks(plan, facts))
     if faults:
         raise ProtocolError(protocol.file, faults)
     return facts
+
+
+def _judge_kernels(protocol: Protocol, recipe: Recipe, facts: Facts) -> bool | None:
+    """Tell whether free kernels give the same bits in every process; None without them, or where one process failed."""
+    if facts.kernel_digests is None:
+        return None
+    seen = set(facts.kernel_digests)
+    for _ in range(KERNEL_PROCESSES - 1):
+        if len(seen) > 1:
+            return False
+        try:
+            (found,) = ask(protocol, [KernelsQuestion(recipe=recipe)], ProbeAnswers[KernelDigests])
+        except NondetError:
+            return None
+        seen |= set(found.digests)
+    return len(seen) == 1
 
 
 def list_leaks(plan: Plan, facts: Sequence[ProbeFacts]) -> dict[str, Leak]:
@@ -190,7 +228,7 @@ def _find_key(protocol: Protocol, recipe: Recipe, part: Part) -> tuple[str, str 
             return f"{part}.{key}", json.dumps(named.target or named.preset)
 
 
-def _name_facts(plan: Plan, runs: tuple[str, ...], facts: Facts) -> ProbeFacts:
+def _name_facts(plan: Plan, runs: tuple[str, ...], facts: Facts, *, lowlevel_empty: bool | None) -> ProbeFacts:
     """Return the facts of a workload with the names of what they are about."""
     recipe = plan.recipes[runs[0]]
     return ProbeFacts(
@@ -200,4 +238,5 @@ def _name_facts(plan: Plan, runs: tuple[str, ...], facts: Facts) -> ProbeFacts:
         model=recipe.model.name,
         data=recipe.data.name,
         pack_size=None if recipe.pack is None else recipe.pack.size,
+        lowlevel_empty=lowlevel_empty,
     )

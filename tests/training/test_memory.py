@@ -173,6 +173,16 @@ def test_data_that_do_not_fit_are_a_fault_of_the_data(
     assert found.error == "digits: does not fit into the memory of the CPU: use a smaller train_size"
 
 
+def test_data_that_do_not_fit_while_they_are_read_are_a_fault_of_the_data(
+    linear: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(facts, "load", fail)
+    assert refuse(linear, tmp_path).error == "digits: does not fit into the memory of the CPU: use a smaller train_size"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("room", [(5, 4), (2, 2), (1, 1)])
 @pytest.mark.parametrize("work", ["check_pack", "time_pack"])

@@ -211,7 +211,7 @@ def test_network_that_cannot_be_stacked_is_trained_alone_and_says_so(tmp_path: P
 def test_arms_that_show_rounding_are_refused_where_slots_leave_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = Facts(
         parameters=1, train_examples=1, test_examples=1, input_shape=(1,), classes=2, stochastic=False,
-        seconds_per_epoch=None, seconds_guess=0.1, seconds_load=0.1, memory_bytes=1, lowlevel_empty=None,
+        seconds_per_epoch=None, seconds_guess=0.1, seconds_load=0.1, memory_bytes=1,
         slot_invariant=False, size_invariant=False,
     )  # fmt: skip
     monkeypatch.setattr("engine.tuning.probe.ask", lambda protocol, questions, answers_type: [facts] * len(questions))

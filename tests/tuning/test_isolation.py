@@ -85,7 +85,7 @@ def say(monkeypatch: pytest.MonkeyPatch, leak: Leak | None) -> list[bool]:
         return [
             Facts(
                 parameters=1, train_examples=1, test_examples=1, input_shape=(1,), classes=2, stochastic=False,
-                seconds_per_epoch=None, seconds_guess=0.1, seconds_load=0.1, memory_bytes=1, lowlevel_empty=None,
+                seconds_per_epoch=None, seconds_guess=0.1, seconds_load=0.1, memory_bytes=1,
                 slot_invariant=None, size_invariant=None, leak=leak if question.isolation else None,
             ) for question in questions
         ]  # fmt: skip

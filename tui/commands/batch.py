@@ -37,7 +37,7 @@ from engine.study.selftest_record import SelfTestRecord, describe_selftest
 from engine.study.study_plan import read_plan
 from engine.study.view import StudySnapshot, StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
-from tui.commands.check import describe_choices, describe_code, note_batches
+from tui.commands.check import describe_choices, describe_code, note_batches, note_kernels
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import name_runs, print_results, print_text
 from tui.commands.progress import describe_plainly, list_failures, render
@@ -218,11 +218,8 @@ def tell_notes(console: Console, decided: Decided) -> None:
             print_text(console, f"note: {arm.name}: {reason}")
         if arm.unisolated is not None:
             print_text(console, f"note: {arm.name}: not isolated, which the protocol allows: {arm.unisolated}")
-    for line in note_batches(plan, facts):
+    for line in (*note_batches(plan, facts), *note_kernels(facts)):
         print_text(console, f"note: {line}")
-    for fact in facts:
-        if fact.lowlevel_empty:
-            print_text(console, f"note: {fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty")
 
 
 def follow(study: PreparedStudy, console: Console, symbols: Symbols, *, begun: Callable[[], None]) -> int:

@@ -26,7 +26,7 @@ from engine.study.run_state import read_result
 from engine.study.selftest_record import describe_selftest
 from engine.study.supervisor_record import is_supervised
 from engine.tuning.choice import decide
-from engine.tuning.probe import ProbeFacts
+from engine.tuning.probe import KERNEL_PROCESSES, ProbeFacts
 from engine.tuning.selftest import run_selftest
 from tui.commands.output import print_text, results_console
 from tui.text.format import format_bytes, format_seconds
@@ -214,12 +214,16 @@ def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
             continue
         took = "one by one" if packing.size == 1 else f"packs of {packing.size}"
         last = ", channels last" if packing.channels_last else ""
-        lines.append(f"pack = auto: {took}{last} for {names} (per epoch and replica, by size: {tried})")
+        room = "" if packing.too_large is None else f"; {packing.too_large} do not fit into memory"
+        lines.append(f"pack = auto: {took}{last} for {names} (per epoch and replica, by size: {tried}{room})")
+    limit = "" if chosen.slot_limit is None else f"; {chosen.slot_limit}"
     if chosen.slots_per_device is not None:
         tried = ", ".join(f"{slots}: {rate:.3g}" for slots, rate in chosen.slot_trials)
         lines.append(
-            f"slots_per_device = auto: {chosen.slots_per_device} (epochs of a run per second, by slots: {tried})"
+            f"slots_per_device = auto: {chosen.slots_per_device} (epochs of a run per second, by slots: {tried}{limit})"
         )
+    elif chosen.slot_limit is not None:
+        lines.append(f"slots_per_device = auto: more than one could not be tried ({printable(chosen.slot_limit)})")
     return lines
 
 
@@ -250,6 +254,16 @@ def note_batches(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     ]
 
 
+def note_kernels(facts: Sequence[ProbeFacts]) -> list[str]:
+    """Say in which networks free kernels gave the same bits every time."""
+    return [
+        f"{fact.model}: free kernels repeat bit for bit on this GPU, in {KERNEL_PROCESSES} processes: lowlevel is "
+        "empty here"
+        for fact in facts
+        if fact.lowlevel_empty
+    ]
+
+
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
@@ -273,6 +287,4 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
         arms = [arm for arm in plan.arms if arm.name in fact.arms]
         if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
             notes.append(f"{fact.model} draws nothing while it is trained: stochastic varies nothing in it")
-        if fact.lowlevel_empty:
-            notes.append(f"{fact.model}: free kernels repeat bit for bit on this GPU: lowlevel is empty here")
-    return notes
+    return notes + note_kernels(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from msgspec.structs import asdict
 from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
+from engine.training.device_count import find_fault
 from engine.training.evaluation import make_views
-from engine.training.memory import release, try_in_memory
+from engine.training.memory import breaks_context, release, try_in_memory
 from engine.training.models.builders import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
@@ -26,7 +28,7 @@ from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.source_isolation import find_leak
-from engine.training.trials.step_times import time_pack, time_task, train_steps
+from engine.training.trials.step_times import fill_memory, time_pack, time_task, train_steps
 from engine.training.trials.workbench import Workbench
 from engine.training.user_functions import refuse_unseen, refuse_untrusted
 from engine.tuning.messages import (
@@ -34,6 +36,8 @@ from engine.tuning.messages import (
     Facts,
     FactsQuestion,
     FoundPacking,
+    KernelDigests,
+    KernelsQuestion,
     PackQuestion,
     Part,
     ProbeAnswers,
@@ -45,10 +49,12 @@ from engine.tuning.messages import (
     encode_message,
 )
 
+LOG = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 KERNEL_REPEATS = 20
-"""Repetitions of one step among which free kernels have to differ once to count as a source."""
+"""Repetitions of one step, in each of some processes, among which free kernels have to differ once to be a source."""
 
 _NAMES = {"cuda": "GPU", "cpu": "CPU"}
 
@@ -80,19 +86,35 @@ def _answer_in_turn(request: ProbeRequest) -> Iterator[Answer]:
 def answer(question: Question, surroundings: Surroundings) -> Answer:
     """Return what a question asks for, or the error that its recipe would end in with the part that causes it."""
     recipe = question.recipe
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        error = "torch finds no usable CUDA device"
-        return Refusal(part="device", error=error, remedy="check the driver, or use --devices cpu")
+    if recipe.device == "cuda" and (fault := find_fault()) is not None:
+        error = f"torch finds no usable CUDA device: {fault}"
+        return Refusal(part="device", error=error, remedy="check driver and compute mode, or use --devices cpu")
     before = frozenset(sys.modules)
     try:
         bench = set_up(recipe, surroundings)
-        found = find_facts(question, bench) if isinstance(question, FactsQuestion) else find_packing(question, bench)
+        found = _find(question, bench)
         refuse_unseen(recipe, search_path=bench.search_path, before=before)
         return found
     except tuple(REMEDIES) as error:
         part, remedy = REMEDIES[type(error)]
         remedy = error.remedy if isinstance(error, PackError) else remedy
         return Refusal(part=part, error=str(error), remedy=remedy)
+    except Exception as error:
+        if not breaks_context(error):
+            raise
+        LOG.exception("the GPU failed")
+        remedy = "try again; if it fails again, name another GPU with --devices, and look into the kernel's log for Xid"
+        return Refusal(part="device", error=f"the GPU failed: {summarise_error(error)}", remedy=remedy)
+
+
+def _find(question: Question, bench: Workbench) -> Answer:
+    match question:
+        case FactsQuestion():
+            return find_facts(question, bench)
+        case PackQuestion():
+            return find_packing(question, bench)
+        case KernelsQuestion():
+            return find_digests(question, bench)
 
 
 def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
@@ -103,11 +125,11 @@ def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
     search_path = tuple(map(Path, surroundings.search_path))
     refuse_untrusted(recipe, search_path=search_path, trusted=surroundings.trusted)
     started = time.perf_counter()
-    data = load(recipe.data, root=Path(surroundings.root), search_path=search_path)
-    placed = try_in_memory(lambda: data.to(device))
+    data = try_in_memory(lambda: load(recipe.data, root=Path(surroundings.root), search_path=search_path))
+    placed = None if data is None else try_in_memory(lambda: data.to(device))
     if placed is None:
-        problem = f"does not fit into the memory of the {_NAMES[device.type]}: use a smaller train_size"
-        raise DataError(f"{recipe.data.name}: {problem}")
+        where = _NAMES["cpu" if data is None else device.type]
+        raise DataError(f"{recipe.data.name}: does not fit into the memory of the {where}: use a smaller train_size")
     return Workbench(placed, device, search_path, surroundings.graphs, seconds_load=time.perf_counter() - started)
 
 
@@ -145,6 +167,7 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
     started = time.perf_counter()
     _try_step(task)
     guess = (time.perf_counter() - started) * task.count_steps()
+    _fill_memory(recipe, bench)
     report = _test_pack(recipe, bench)
     return Facts(
         **asdict(task.describe()),
@@ -156,8 +179,8 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
         leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
         seconds_load=bench.seconds_load,
         memory_bytes=data.memory_bytes(),
-        lowlevel_empty=(
-            _in_room(recipe, lambda: kernels_repeat(recipe, task)) if recipe.lowlevel == "kernels" else None
+        kernel_digests=(
+            _in_room(recipe, lambda: digest_kernels(recipe, task)) if recipe.lowlevel == "kernels" else None
         ),
     )
 
@@ -201,11 +224,18 @@ def _in_pack_room(recipe: Recipe, bench: Workbench, work: Callable[[Recipe], T])
     )
 
 
+def _fill_memory(recipe: Recipe, bench: Workbench) -> None:
+    """Make sure that whole epochs of a recipe fit into memory; see `fill_memory`."""
+    if recipe.pack is None:
+        _in_room(recipe, lambda: [fill_memory(recipe, bench)])
+    else:
+        _in_pack_room(recipe, bench, lambda candidate: [fill_memory(candidate, bench)])
+
+
 def _time(recipe: Recipe, bench: Workbench, task: SingleTask) -> float:
     """Return the seconds per epoch of one run: its share of a pack's where it is trained in one."""
     if recipe.pack is None:
         return _in_room(recipe, lambda: time_task(task, bench.device))
-
     return _in_pack_room(recipe, bench, lambda candidate: time_pack(candidate, bench))
 
 
@@ -240,17 +270,25 @@ def _try_step(task: SingleTask) -> None:
     except NondetError:
         raise
     except Exception as cause:  # a user's model may raise anything in training mode
+        if breaks_context(cause):
+            raise
         batch = f"a training step with batch_size = {recipe.train.batch_size}"
         raise ModelError(f"{recipe.model.name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 
 
-def kernels_repeat(recipe: Recipe, task: SingleTask) -> bool:
-    """Tell whether free kernels give the same gradients every time: then they are no source on this device.
+def find_digests(question: KernelsQuestion, bench: Workbench) -> KernelDigests:
+    """Find out which gradients free kernels give in this process."""
+    recipe, task = question.recipe, _prepare(question.recipe, bench)
+    return KernelDigests(digests=_in_room(recipe, lambda: digest_kernels(recipe, task)))
 
-    The same step from the same weights is repeated; its gradients are compared by digest.
+
+def digest_kernels(recipe: Recipe, task: SingleTask) -> tuple[str, ...]:
+    """Return digests of the different gradients that free kernels give in the same step from the same weights.
+
+    Kernels are chosen by timing them, once in a process: whether they are a source shows in several processes alone.
     """
     set_kernels("kernels", recipe.train.precision)
-    return len({_hash_gradients(task) for _ in range(KERNEL_REPEATS)}) == 1
+    return tuple(sorted({_hash_gradients(task) for _ in range(KERNEL_REPEATS)}))
 
 
 def _hash_gradients(task: SingleTask) -> str:

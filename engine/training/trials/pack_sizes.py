@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import torch
+from msgspec.structs import replace
 
 from engine.catalog import presets
 from engine.plan.records import Packing
 from engine.recipe import MAX_PACK
 from engine.training.memory import try_in_memory
 from engine.training.trials.pack_validity import check_pack, find_stacking_fault
-from engine.training.trials.step_times import time_pack
+from engine.training.trials.step_times import fill_memory, time_pack
 from engine.training.trials.workbench import Workbench
 from engine.tuning.messages import PackQuestion
 
@@ -52,15 +53,17 @@ def choose_packing(
         return Packing(size=question.sizes[0], channels_last=question.memory_format == "channels-last")
     room = _count_replicas_in_memory(bench.device, parameters)
     sizes = question.sizes or propose_sizes(question.runs, question.slots)
-    trials = [(1, time_alone()), *_try_sizes(question, bench, [size for size in sizes if size <= room])]
-    fitting = trials
+    trials = [(1, time_alone())]
+    too_large = _try_sizes(question, bench, sizes, trials, room=room)
+    fitting = list(trials)
     while (size := choose_size(fitting, runs=question.runs, slots=question.slots)) > 1:
         packing = _refine(question, bench, size, trials)
         if packing is not None:
-            return packing
+            return replace(packing, too_large=too_large)
+        too_large = size
         fitting = [trial for trial in fitting if trial[0] < size]
     reason = NO_ROOM if sizes and len(fitting) == 1 else "packs are not faster here"
-    return Packing(size=1, reason=reason, trials=tuple(trials))
+    return Packing(size=1, reason=reason, trials=tuple(trials), too_large=too_large)
 
 
 def propose_sizes(runs: int, slots: int) -> list[int]:
@@ -87,18 +90,34 @@ def count_rounds(runs: int, size: int, slots: int) -> int:
     return math.ceil(math.ceil(runs / size) / slots)
 
 
-def _try_sizes(question: PackQuestion, bench: Workbench, sizes: list[int]) -> Iterator[tuple[int, float]]:
-    """Yield the seconds per epoch and replica of growing sizes, until they do not get better."""
+def _try_sizes(
+    question: PackQuestion, bench: Workbench, sizes: Sequence[int], trials: list[tuple[int, float]], *, room: int
+) -> int | None:
+    """Add the seconds per epoch and replica of growing sizes, until they do not get better or do not fit.
+
+    Args:
+        question: Which runs.
+        bench: What they are tried out on.
+        sizes: In growing order.
+        trials: Where they are added.
+        room: Replicas that memory holds by a reckoning; larger packs are not tried.
+
+    Returns:
+        The size that did not fit; None where all that were tried did.
+    """
     best, worse = math.inf, 0
     for size in sizes:
-        seconds = try_in_memory(lambda size=size: time_pack(question.pack(size), bench, timed_s=TRIAL_S))
+        seconds = None
+        if size <= room:
+            seconds = try_in_memory(lambda size=size: time_pack(question.pack(size), bench, timed_s=TRIAL_S))
         if seconds is None:
-            return
-        yield size, seconds
+            return size
+        trials.append((size, seconds))
         worse = 0 if seconds < best else worse + 1
         best = min(best, seconds)
         if worse == PATIENCE:
-            return
+            return None
+    return None
 
 
 def _refine(question: PackQuestion, bench: Workbench, size: int, trials: list[tuple[int, float]]) -> Packing | None:
@@ -111,7 +130,7 @@ def _refine(question: PackQuestion, bench: Workbench, size: int, trials: list[tu
     recipe = question.pack(size, channels_last=channels_last)
     if question.strict or bench.device.type == "cuda":  # what is tested before training has to fit, too
         report = try_in_memory(lambda: check_pack(recipe, bench))
-        if report is None:
+        if report is None or try_in_memory(lambda: [fill_memory(recipe, bench)]) is None:
             return None
         if question.strict and not report.slot_invariant:
             return Packing(size=1, reason="packs give other bits in other slots on this device", trials=tuple(trials))

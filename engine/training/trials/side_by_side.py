@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from engine.dispatch.jobs import EXIT_NO_ROOM
 from engine.recipe import Recipe
+from engine.training.memory import is_out_of_memory
 from engine.training.tasks.task import Task
 from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.facts import set_up
@@ -18,9 +20,21 @@ from engine.tuning.messages import Go, Ready, RivalRequest, RivalTime, decode_me
 def answer() -> int:
     """Prepare what the `RivalRequest` on standard input asks for, say so, then time some steps at every `Go`.
 
+    Returns:
+        The exit status, which tells a lack of memory from other ends.
+
     Raises:
         NondetError: Whatever training the recipe would raise at its start.
     """
+    try:
+        return _answer()
+    except Exception as error:  # whatever a user's code makes of a lack of memory
+        if not is_out_of_memory(error):
+            raise
+        return EXIT_NO_ROOM
+
+
+def _answer() -> int:
     request = decode_message(sys.stdin.readline(), RivalRequest)
     with answer_on_stdout() as out:
         take_time = _prepare(request.recipe, set_up(request.recipe, request.surroundings))

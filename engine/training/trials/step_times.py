@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from engine.recipe import Recipe
+from engine.training.data.datasets import Dataset
 from engine.training.recording.repeater import WARM_UP_STEPS
 from engine.training.stopping import Stopped
 from engine.training.tasks.preparation import PackTask
@@ -41,6 +42,31 @@ def train_steps(task: Task[Any], steps: int) -> None:
     with contextlib.suppress(Stopped):
         for epoch in itertools.count(1):
             task.train_epoch(epoch, stop)
+
+
+def fill_memory(recipe: Recipe, bench: Workbench) -> None:
+    """Train epochs of two minibatches on a GPU, a whole one and the smaller last one, until all of them are recorded.
+
+    Steps that are recorded keep their memory, and those of the last minibatch add to it. Trials that end after some
+    steps never come to it, and what they found to fit would end an hour later.
+
+    Args:
+        recipe: With a pack, which is filled, or without.
+        bench: What the steps are trained on; nothing is done for text, and on CPUs, where memory is given back.
+    """
+    data = bench.data
+    if bench.device.type != "cuda" or not isinstance(data, Dataset):
+        return
+    held_out = recipe.data.validation_size or 0
+    size = recipe.train.batch_size
+    rest = (len(data.train_labels) - held_out) % size
+    if rest == 0 or len(data.train_labels) - held_out < size:
+        return
+    kept = slice(0, size + rest + held_out)
+    cut = replace(data, train_inputs=data.train_inputs[kept], train_labels=data.train_labels[kept])
+    short = replace(bench, data=cut)
+    task: Task[Any] = short.prepare_single(recipe) if recipe.pack is None else prepare_replicas(recipe, short)
+    train_steps(task, 2 * (WARM_UP_STEPS + 2))
 
 
 def time_pack(recipe: Recipe, bench: Workbench, *, timed_s: float = TIMED_S) -> float:

@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import msgspec
 import torch
+from torch.nn import functional
 
 from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import RunQueue, Taken
@@ -25,7 +27,7 @@ from engine.training.loop import train_runs
 from engine.training.random.seeding import set_kernels
 from engine.training.recording.recorder import make_recorder
 from engine.training.run_files import describe_attempt
-from engine.training.tasks import images
+from engine.training.tasks import images, stacked_images
 from engine.training.tasks.images import evaluate_weights
 from engine.training.tasks.preparation import prepare
 from engine.training.trials import facts
@@ -34,6 +36,8 @@ from engine.tuning.messages import (
     Facts,
     FactsQuestion,
     FoundPacking,
+    KernelDigests,
+    KernelsQuestion,
     PackQuestion,
     Question,
     Refusal,
@@ -126,6 +130,46 @@ def check_memory() -> None:
     assert [size for size, _ in found.packing.trials] == [1, 4]
 
 
+def check_last_minibatch() -> None:
+    """What has no room for the smaller last minibatch beside the others is found out before it is trained."""
+
+    def lack_room(work: Any) -> Any:
+        def limited(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            if labels.shape[-1] == 19 % 4:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return work(logits, labels)
+
+        return limited
+
+    linear = make_recipe("linear")
+    packed = replace(linear, pack=PackRecipe(size=2, shared_batch=True))
+    losses = (functional, "cross_entropy"), (stacked_images, "replica_losses")
+    for recipe, loss, part in zip((linear, packed), losses, ("batch", "pack"), strict=True):
+        question = FactsQuestion(recipe=recipe, timed=False)
+        with patch.object(*loss, lack_room(getattr(*loss))):
+            found = answer(question)
+        assert isinstance(found, Refusal), found
+        assert found.part == part, found
+        assert isinstance(answer(question), Facts)
+
+
+def check_kernels() -> None:
+    """Free kernels are looked at, and found to repeat where they are the CPU's."""
+    found = answer(KernelsQuestion(recipe=replace(make_recipe("resnet6"), lowlevel="kernels")))
+    assert isinstance(found, KernelDigests), found
+    assert len(found.digests) == 1, found
+
+
+def check_broken_context() -> None:
+    """A GPU that fails while something is tried is said, and is no crash."""
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    with patch.object(facts, "train_steps", side_effect=error):
+        found = answer(FactsQuestion(recipe=make_recipe("linear"), timed=False))
+    assert isinstance(found, Refusal), found
+    assert found.part == "device", found
+    assert "illegal memory access" in found.error, found
+
+
 STEPS = 8
 
 
@@ -215,6 +259,9 @@ REST: Checks = {
     "similarity of layers": check_similarity,
     "probe": check_probe,
     "memory": check_memory,
+    "last minibatch": check_last_minibatch,
+    "free kernels": check_kernels,
+    "broken context": check_broken_context,
     "waits": check_waits,
     "launches": check_launches,
     "workers on two models": check_models,

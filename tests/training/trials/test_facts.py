@@ -37,7 +37,7 @@ def test_facts_of_a_preset(base: Recipe, tmp_path: Path) -> None:
     assert found.test_examples == 797
     assert (found.input_shape, found.classes, found.stochastic) == ((1, 8, 8), 10, False)
     assert 0 < (found.seconds_per_epoch or 0) < 10
-    assert found.lowlevel_empty is None
+    assert found.kernel_digests is None
 
 
 def test_each_fault_names_its_part(base: Recipe, tmp_path: Path) -> None:

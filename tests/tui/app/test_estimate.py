@@ -38,7 +38,7 @@ def read(text: str, folder: Path) -> tuple[Judgement, Plan]:
 def make_facts(model: str, seconds: float) -> ProbeFacts:
     return ProbeFacts(
         arms=(), runs=(), model=model, data="digits", parameters=650, seconds_per_epoch=seconds, seconds_guess=1.0,
-        seconds_load=1.0, memory_bytes=1, lowlevel_empty=None, slot_invariant=None, size_invariant=None,
+        seconds_load=1.0, memory_bytes=1, slot_invariant=None, size_invariant=None,
         input_shape=(1, 8, 8), train_examples=1000, test_examples=797, classes=10, stochastic=False,
     )  # fmt: skip
 
