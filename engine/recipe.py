@@ -285,6 +285,19 @@ class Recipe:
         seeds = replace(self.seeds, init=0) if self.pack.shared_batch else apart
         return hashlib.sha256(repr((replace(self, seeds=NO_SEEDS, bit=None, repeat=None), seeds)).encode()).hexdigest()
 
+    @property
+    def neighbours(self) -> str | None:
+        """The key that is equal for runs that one process may train side by side; None for a run that wants its own.
+
+        The kernels that a GPU chooses freely are kept for the whole process, and a user's code may keep anything.
+        """
+        free = "kernels" in (self.lowlevel, self.onset and self.onset.lowlevel)
+        if self.pack is not None or self.train.bptt is not None or free or self.runs_user_code:
+            return None
+        onset = None if self.onset is None else replace(self.onset, seeds=NO_SEEDS)
+        alike = replace(self, seeds=NO_SEEDS, bit=None, repeat=None, onset=onset)
+        return hashlib.sha256(repr(alike).encode()).hexdigest()
+
     def at(self, epoch: int) -> Recipe:
         """Return the recipe that holds in an epoch: up to the onset that of the common beginning, later this one."""
         return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self

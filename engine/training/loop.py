@@ -23,6 +23,7 @@ from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.stopping import StopRequest, never
 from engine.training.tasks.preparation import prepare
+from engine.training.tasks.side_by_side import OnEnd, ShouldLeave, ignore, stay
 from engine.training.tasks.task import Evaluation, Task
 
 
@@ -65,8 +66,10 @@ def train_runs(
     forks: Sequence[CheckpointPolicy | None] = (),
     graphs: bool = True,
     should_stop: StopRequest = never,
+    on_end: OnEnd = ignore,
+    should_leave: ShouldLeave = stay,
 ) -> list[Outcome]:
-    """Train one recipe, or several of one pack at once.
+    """Train one recipe, several of one pack at once, or several side by side.
 
     Args:
         recipes: Everything that determines the results; several are equal but for the seeds of their replicas.
@@ -78,11 +81,13 @@ def train_runs(
             prefix from before its onset. Empty to start from the first epoch.
         checkpoints: Where and how often the state of each run is saved.
         forks: Where the state of each run is saved at its onset, for other runs with the same beginning.
-        graphs: Whether a pack's steps on CUDA are recorded and replayed.
+        graphs: Whether steps on CUDA are recorded and replayed.
         should_stop: Asked before every step.
+        on_end: Is told of a run that fails or leaves while others go on side by side.
+        should_leave: Asked before every step of such a run.
 
     Returns:
-        What each run leaves, in the order of the recipes.
+        What each run leaves, in the order of the recipes; nothing of one that has ended before its time.
 
     Raises:
         Stopped: If `should_stop` said so.
@@ -92,7 +97,15 @@ def train_runs(
     """
     set_kernels(recipes[0].lowlevel, recipes[0].train.precision)
     use_one_thread()
-    task = prepare(recipes, data.to(device), device=device, search_path=search_path, graphs=graphs)
+    task = prepare(
+        recipes,
+        data.to(device),
+        device=device,
+        search_path=search_path,
+        graphs=graphs,
+        on_end=on_end,
+        should_leave=should_leave,
+    )
     return train_task(
         task,
         recipes,
@@ -136,21 +149,21 @@ def train_task(
         elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took
         seconds += elapsed_s
         for run in range(len(recipes)):
-            if run in outcomes:
+            if run in outcomes or run in task.ended:
                 continue
             record = _record(task, epoch, losses[run], evaluations[run], elapsed_s)
             start = initial[run] if initial and epoch == 1 else None
             on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start))
             if not finite[run] or epoch == last:
                 outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
-        if len(outcomes) == len(recipes):
+        if all(run in outcomes or run in task.ended for run in range(len(recipes))):
             break
         for run, policies in _find_due(recipes, epoch, checkpoints, forks).items():
-            if run not in outcomes:
+            if run not in outcomes and run not in task.ended:
                 checkpoint = task.capture(run, epoch=epoch, seconds=seconds)
                 for policy in policies:
                     policy.save(checkpoint)
-    return [outcomes[run] for run in range(len(recipes))]
+    return [outcomes[run] for run in sorted(outcomes)]
 
 
 def _record(task: Task[Any], epoch: int, loss: float, evaluation: Evaluation, seconds: float) -> EpochRecord:

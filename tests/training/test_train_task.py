@@ -44,6 +44,7 @@ class FakeTask:
     kept: list[list[bool]] = field(default_factory=list)
     finished: list[tuple[int, int, bool]] = field(default_factory=list)
     started: list[int] = field(default_factory=list)
+    ended: dict[int, Exception] = field(default_factory=dict)
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         if should_stop():

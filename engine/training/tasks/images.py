@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
-from engine.recipe import Recipe
+from engine.recipe import EvaluateRecipe, Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
@@ -54,6 +54,11 @@ class ImageTask:
     def model(self) -> nn.Module:
         """Return what is trained."""
         return self.network.model
+
+    @property
+    def ended(self) -> dict[int, Exception]:
+        """Return nothing: an error of this task is one of its only replica."""
+        return {}
 
     @property
     def replicas(self) -> int:
@@ -179,12 +184,24 @@ class ImageTask:
 
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
-        recipe = self.recipe.at(epoch)
-        is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
-        views = recipe.evaluate if is_member else None
+        if self.device_steps is None or self._views(epoch) is not None:
+            return [evaluate(self.model, self.data, self.recipe.at(epoch), self._views(epoch))]
+        return [self.judge(self.predict(epoch))]
+
+    def predict(self, epoch: int) -> Tensor:
+        """Return the logits of the test set at the end of an epoch; on a GPU nobody waits for them."""
+        views = self._views(epoch)
         if self.device_steps is None or views is not None:
-            return [evaluate(self.model, self.data, recipe, views)]
-        return [judge(self.device_steps.predict(), self.data)]
+            return evaluate(self.model, self.data, self.recipe.at(epoch), views).logits
+        return self.device_steps.predict()
+
+    def judge(self, logits: Tensor) -> ImageEvaluation:
+        """Compute the figures of logits of the test set."""
+        return judge(logits, self.data)
+
+    def _views(self, epoch: int) -> EvaluateRecipe | None:
+        is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
+        return self.recipe.at(epoch).evaluate if is_member else None
 
     def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
         """Take the logits of an epoch that ends a cycle of the snapshot schedule."""

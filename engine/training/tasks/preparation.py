@@ -14,7 +14,8 @@ from engine.training.data.datasets import Dataset, load_data
 from engine.training.data.text import Corpus, load_corpus
 from engine.training.recording.recorder import make_recorder
 from engine.training.stacked.network import fill_up
-from engine.training.tasks import images, stacked_images, stacked_text, text
+from engine.training.tasks import images, side_by_side, stacked_images, stacked_text, text
+from engine.training.tasks.side_by_side import OnEnd, ShouldLeave, ignore, stay
 from engine.training.tasks.task import Task
 
 SingleTask = images.ImageTask | text.TextTask
@@ -35,8 +36,19 @@ def prepare(
     device: torch.device,
     search_path: tuple[Path, ...] = (),
     graphs: bool = True,
+    on_end: OnEnd = ignore,
+    should_leave: ShouldLeave = stay,
 ) -> Task[Any]:
-    """Build what trains some recipes at once: a single task for one without a pack, else a pack.
+    """Build what trains some recipes at once: a single task, several side by side, or a pack where they name one.
+
+    Args:
+        recipes: Of one pack, or equal but for seeds and bits.
+        data: Their data set, on the device.
+        device: Where they are trained.
+        search_path: Where a user's model is looked for.
+        graphs: Whether steps on CUDA are recorded and replayed.
+        on_end: Is told of runs side by side that end before their time, while the others go on.
+        should_leave: Asked before every step of such a run.
 
     Raises:
         ModelError: If a model cannot be built.
@@ -45,6 +57,16 @@ def prepare(
     """
     if len(recipes) == 1 and recipes[0].pack is None:
         return prepare_single(recipes[0], data, device=device, search_path=search_path, graphs=graphs)
+    if recipes[0].pack is None and isinstance(data, Dataset):
+        return side_by_side.prepare(
+            recipes,
+            data,
+            device=device,
+            search_path=search_path,
+            graphs=graphs,
+            on_end=on_end,
+            should_leave=should_leave,
+        )
     return prepare_pack(recipes, data, device=device, search_path=search_path, graphs=graphs)
 
 

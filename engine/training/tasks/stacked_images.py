@@ -61,6 +61,11 @@ class StackedImageTask:
     """One per replica where the schedule is "snapshot", else empty."""
 
     @property
+    def ended(self) -> dict[int, Exception]:
+        """Return nothing: an error of a pack is one of all its replicas."""
+        return {}
+
+    @property
     def replicas(self) -> int:
         """Return how many networks are stacked."""
         return self.pack.size

@@ -96,6 +96,11 @@ class StackedTextTask:
     """Of each replica."""
 
     @property
+    def ended(self) -> dict[int, Exception]:
+        """Return nothing: an error of a pack is one of all its replicas."""
+        return {}
+
+    @property
     def replicas(self) -> int:
         """Return how many networks are stacked."""
         return self.pack.size

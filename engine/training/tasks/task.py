@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -47,8 +47,15 @@ E = TypeVar("E", bound=Evaluation)
 class Task(Protocol[E]):
     """Trains some replicas at once, one epoch at a time; the loop decides what happens between the epochs."""
 
-    bits: list[BitRecord | None]
-    """For each replica what was moved in its weights; None where nothing was."""
+    @property
+    def bits(self) -> Sequence[BitRecord | None]:
+        """Return for each replica what was moved in its weights; None where nothing was."""
+        ...
+
+    @property
+    def ended(self) -> Mapping[int, Exception]:
+        """Return the replicas that have ended before their time, and why; the others go on."""
+        ...
 
     @property
     def replicas(self) -> int:

@@ -91,6 +91,11 @@ class TextTask:
     best: BestWeights = field(default_factory=BestWeights)
 
     @property
+    def ended(self) -> dict[int, Exception]:
+        """Return nothing: an error of this task is one of its only replica."""
+        return {}
+
+    @property
     def replicas(self) -> int:
         """Return 1: networks that are trained by themselves have kernels of their own."""
         return 1

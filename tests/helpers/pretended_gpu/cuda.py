@@ -14,7 +14,7 @@ import torch
 
 from engine.training.recording.recorder import FAILED
 from tests.helpers.pretended_gpu.device import DEVICE, Device, Watch, pin
-from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL, Capture, Graph, Stream, set_stream
+from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL, Capture, Graph, Pool, Stream, set_stream
 
 CUDA_PLACE, META_PLACE, PLACES = 1, 14, 21
 """Of the devices in c10's table of device guards."""
@@ -87,7 +87,7 @@ REPLACED: dict[str, Any] = {
     "set_stream": set_stream,
     "stream": lambda stream: stream,
     "CUDAGraph": Graph,
-    "graph_pool_handle": object,
+    "graph_pool_handle": Pool,
     "graph": Capture,
     "get_device_name": lambda *_: "pretended",
     "manual_seed_all": lambda *_: None,

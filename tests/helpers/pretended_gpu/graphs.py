@@ -8,6 +8,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tests.helpers.pretended_gpu.device import DEVICE, Step
+from tests.helpers.pretended_gpu.rules import RefusedError
 
 
 class Stream:
@@ -18,6 +19,10 @@ class Stream:
 
     def wait_stream(self, other: Stream) -> None:
         """Do nothing: everything is done in order."""
+
+    def synchronize(self) -> None:
+        """Have the CPU wait for what was done on it."""
+        DEVICE.wait("stream")
 
     def is_capturing(self) -> bool:
         """Whether a step is being recorded."""
@@ -41,15 +46,30 @@ def set_stream(stream: Stream) -> None:
     CURRENT[0] = stream
 
 
+class Pool:
+    """Stands for memory that graphs share, and so cannot be replayed at the same time."""
+
+    def __init__(self) -> None:
+        self.stream: Stream | None = None
+
+    def enter(self, stream: Stream) -> None:
+        """Refuse a second stream: what is replayed on two of them is replayed at the same time."""
+        if self.stream not in (None, stream):
+            raise RefusedError("graphs that share memory are replayed on two streams")
+        self.stream = stream
+
+
 class Graph:
     """Stands for `torch.cuda.CUDAGraph`."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.steps: list[Step] | None = None
+        self.pool = Pool()
 
     def replay(self) -> None:
         """Repeat what was recorded, into the memory that it was recorded with."""
         assert self.steps is not None, "only what was recorded is replayed"
+        self.pool.enter(CURRENT[0])
         DEVICE.counts.launches += 1
         with torch.no_grad():
             for step in self.steps:
@@ -65,8 +85,9 @@ class Graph:
 class Capture:
     """Stands for `torch.cuda.graph`, which leaves its stream current where the recording fails."""
 
-    def __init__(self, graph: Graph, stream: Stream, pool: object = None) -> None:
-        self.graph, self.stream, self.pool = graph, stream, pool
+    def __init__(self, graph: Graph, stream: Stream, pool: Pool | None = None) -> None:
+        self.graph, self.stream = graph, stream
+        graph.pool = graph.pool if pool is None else pool
 
     def __enter__(self) -> None:
         assert DEVICE.recording is None, "one recording at a time"
