@@ -53,6 +53,18 @@ class Pane(App[None]):
         yield RightAligned()
 
 
+async def test_line_of_the_same_words_in_another_colour_is_drawn_again() -> None:
+    app = Listing([Line(Text("an arm", "red"), "a")])
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        view = app.query_one(LinesView)
+        view.set_lines([Line(Text("an arm", "green"), "a")])
+        colour = next(iter(view.render_line(0))).style
+        assert colour is not None
+        assert colour.color is not None
+        assert colour.color.name == "green"
+
+
 async def test_pane_lays_its_lines_out_beside_the_scrollbar() -> None:
     app = Pane()
     async with app.run_test(size=(20, 5)) as pilot:

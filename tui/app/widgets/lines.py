@@ -36,6 +36,16 @@ class Line:
     text: Text
     key: str | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another line looks the same; texts as such are equal whatever style they have as a whole."""
+        if not isinstance(other, Line):
+            return NotImplemented
+        return (self.key, self.text, self.text.style) == (other.key, other.text, other.text.style)
+
+    def __hash__(self) -> int:
+        """Return what equal lines have in common."""
+        return hash((self.key, self.text.plain))
+
 
 def wrap_lines(text: str, width: int, *, indent: str = "") -> list[Line]:
     """Return a message as lines to read: line breaks are kept, words that are too long are broken.
