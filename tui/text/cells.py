@@ -176,13 +176,15 @@ class _Figures:
 def fold(name: str, width: int, lines: int, symbols: Symbols = UNICODE) -> list[str]:
     """Fold a name between words into so many lines at most; lines that are too long are cut.
 
-    The first line leaves room for a mark, and so does the second unless a word needs it.
+    The first line leaves room for a mark, and so does the second unless a word is whole only without it.
     """
     if lines > 1 and len(name) + MARK_COLUMNS <= width:
         lines = 1
     parts = _fold(name, lines)[1]
-    if all(len(part) + MARK_COLUMNS <= width for part in parts[1:]):
-        parts = [parts[0], *(" " * MARK_COLUMNS + part for part in parts[1:])]
+    parts = [
+        " " * MARK_COLUMNS + part if place and not width - MARK_COLUMNS < len(part) <= width else part
+        for place, part in enumerate(parts)
+    ]
     return [shorten(part, width, symbols) for part in parts]
 
 

@@ -58,6 +58,8 @@ def describe_scale(heat: Heat, symbols: Symbols = UNICODE) -> str:
     """Say what the characters stand for."""
     steps = HEAT if symbols is UNICODE else HEAT_ASCII
     low, high = heat.range
+    if low == high:
+        return f"{heat.title}, {heat.unit}: {low:.3g} of every two"
     return f"{heat.title}, {heat.unit}: {low:.3g} '{steps[0]}' to {high:.3g} '{steps[-1]}'"
 
 
@@ -68,7 +70,8 @@ def describe_pair(heat: Heat, row: int, column: int) -> str:
         return f"replica {heat.replicas[one]}, run {heat.runs[one]}: with itself"
     value = heat.find(row, column)
     below = bisect_left(heat.ranked, value)
+    place = "as every two" if heat.ranked[0] == heat.ranked[-1] else f"more than {below} of {len(heat.ranked)} pairs"
     return (
-        f"replicas {heat.replicas[one]} and {heat.replicas[other]}: {value:.3g} {heat.unit}, more than {below} of "
-        f"{len(heat.ranked)} pairs; runs {heat.runs[one]} and {heat.runs[other]}"
+        f"replicas {heat.replicas[one]} and {heat.replicas[other]}: {value:.3g} {heat.unit}, {place}; "
+        f"runs {heat.runs[one]} and {heat.runs[other]}"
     )

@@ -34,6 +34,8 @@ def test_name_is_folded_between_words_and_cut_only_where_no_line_has_room() -> N
     assert [line.split() for line in lines] == [["Parameter"], ["Initialization"]]
     assert all(len(line) <= 16 for line in lines)
     assert fold("Parameter Initialization", 10, 1, ASCII)[0].endswith("...")
+    assert fold("Data shuffling + Floating-point order", 14, 2)[1].startswith("  Fl"), "what is cut stays in line"
+    assert fold("Parameter Initialization", 14, 2)[1] == "Initialization", "a word is whole where it can be"
 
 
 def test_table_fits_every_width_from_its_least_on_and_keeps_the_arms() -> None:

@@ -24,3 +24,5 @@ def test_pair_is_named_by_replicas_and_runs() -> None:
 def test_equal_pairs_are_all_the_least() -> None:
     even = Heat("CKA", "of 1", (1, 2), ("a", "b"), (0, 1), ((1.0, 1.0), (1.0, 1.0)))
     assert ["".join(row) for row in draw_heat(even)] == ["\\ ", " \\"]
+    assert describe_scale(even) == "CKA, of 1: 1 of every two"
+    assert describe_pair(even, 0, 1) == "replicas 1 and 2: 1 of 1, as every two; runs a and b"
