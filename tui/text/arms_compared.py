@@ -89,13 +89,14 @@ def unit_of(found: Comparison) -> str:
 
 
 def list_intervals(found: Comparison) -> list[IntervalRow]:
-    """Return the three intervals that there are, each with what it promises as its name."""
+    """Return the three intervals that there are, each with what it promises; the one that decided comes first."""
     rows = [
         IntervalRow("this test set", found.ci_test_set, _tell_pairing(found)),
         IntervalRow("new examples too", found.ci_new_examples, _tell_limit(found)),
         IntervalRow("while looking", found.ci_looking, "may be looked at after every pair of replicas"),
     ]
-    return [row for row in rows if row.ends is not None or row is rows[0]]
+    there = [row for row in rows if row.ends is not None or row is rows[0]]
+    return sorted(there, key=lambda row: found.sequential and row is not rows[-1])
 
 
 def show_ends(ends: Interval | None, places: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.study.comparison_record import Comparison
+from engine.study.decision_record import DecisionRecord
 from engine.study.metrics_record import Estimate, Interval
 from tui.text.forest import draw_axis
 from tui.text.format import UNICODE, Symbols
@@ -35,12 +36,16 @@ GUIDES = {True: Guides("┆", "┊"), False: Guides(":", ".")}
 
 def fit_difference(found: Comparison) -> Axis:
     """Return an axis that holds 0, the intervals, and the margin as far as it is not far away."""
-    near = [found.ci_test_set, found.ci_new_examples]
-    ends = [end for one in near if one is not None for end in one] + [0.0, found.difference]
+    return _fit(found.difference, [found.ci_test_set, found.ci_new_examples], found.ci_looking, found.margin)
+
+
+def _fit(difference: float, near: Sequence[Interval | None], wide: Interval | None, margin: float | None) -> Axis:
+    """Return an axis for intervals that have to be seen, one that may be cut, and a margin that may lie beyond."""
+    ends = [end for one in near if one is not None for end in one] + [0.0, difference]
     low, high = min(ends), max(ends)
     width = (high - low) or 1.0
-    far = list(found.ci_looking or ())
-    far += [] if found.margin is None else [-found.margin, found.margin]
+    far = list(wide or ())
+    far += [] if margin is None else [-margin, margin]
     room = (REACH - 1) * width
     low, high = (
         min([low, *(end for end in far if end >= low - room)]),
@@ -64,18 +69,26 @@ def draw_difference(
     if room < LEAST_ROOM:
         return []
     axis = fit_difference(found)
-    lines = [_draw_row(found, ends, axis, room, symbols) for ends in rows]
-    line, numbers = draw_axis(axis, room, symbols)
-    return [*lines, line, numbers]
+    estimates = [Estimate(None if ends is None else found.difference, interval=ends) for ends in rows]
+    lines = [_draw_row(estimate, found.margin, axis, room, symbols) for estimate in estimates]
+    return [*lines, *draw_axis(axis, room, symbols)]
 
 
-def _draw_row(found: Comparison, ends: Interval | None, axis: Axis, room: int, symbols: Symbols) -> str:
-    cells = list(
-        draw_interval(Estimate(None if ends is None else found.difference, interval=ends), axis, room, symbols)
-    )
+def draw_decision(found: DecisionRecord, room: int, symbols: Symbols = UNICODE) -> list[str]:
+    """Draw the interval that decided, then the axis and its numbers; nothing where there is no room."""
+    if room < LEAST_ROOM:
+        return []
+    margin = found.settings.margin
+    axis = _fit(found.difference, [found.interval], None, margin)
+    row = _draw_row(Estimate(found.difference, interval=found.interval), margin, axis, room, symbols)
+    return [row, *draw_axis(axis, room, symbols)]
+
+
+def _draw_row(estimate: Estimate, margin: float | None, axis: Axis, room: int, symbols: Symbols) -> str:
+    cells = list(draw_interval(estimate, axis, room, symbols))
     guides = GUIDES[symbols is UNICODE]
     marked = [(0.0, guides.zero)]
-    marked += [] if found.margin is None else [(-found.margin, guides.margin), (found.margin, guides.margin)]
+    marked += [] if margin is None else [(-margin, guides.margin), (margin, guides.margin)]
     for value, char in reversed(marked):
         place = find_place(value, axis, room)
         if axis[0] <= value <= axis[1] and cells[place] in (" ", symbols.bar_rest):
@@ -83,8 +96,8 @@ def _draw_row(found: Comparison, ends: Interval | None, axis: Axis, room: int, s
     return "".join(cells)
 
 
-def name_guides(found: Comparison, symbols: Symbols = UNICODE) -> str:
+def name_guides(margin: float | None, symbols: Symbols = UNICODE) -> str:
     """Say what the marks in the picture are."""
     guides = GUIDES[symbols is UNICODE]
-    margin = "" if found.margin is None else f"   {guides.margin} {symbols.plus_minus} {found.margin:g}, the margin"
-    return f"{guides.zero} 0{margin}"
+    said = "" if margin is None else f"   {guides.margin} {symbols.plus_minus} {margin:g}, the margin"
+    return f"{guides.zero} 0{said}"

@@ -45,6 +45,9 @@ async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(ma
         assert first.lines[first.row].text.plain.startswith("▲ Parameter Initialization  other, n = 3")
         await press(pilot, "slash", "escape")
         assert len(first.lines) == 6, "all arms are there again"
+        await press(pilot, "slash", *"live")
+        assert len(first.lines) == 3, "the arms of the study that is open have its name, though it is not shown"
+        await press(pilot, "escape")
         assert isinstance(app.screen, ResultsScreen), "Esc leaves the filter alone"
 
 

@@ -6,16 +6,21 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from engine.study.decision_record import CompareSettings, DecisionRecord, digest_pairs
 from engine.study.measuring_record import MeasuringRecord
 from engine.study.metrics_record import ArmMeasures
 from engine.study.processes import current_owner
 from engine.study.records import write_record
+from engine.study.study_plan import read_plan
 from tests.helpers.screens import SIZES, Make, open_results, press, screen_text, settle
-from tests.helpers.studies import write_study
+from tests.helpers.studies import HOSTILE, write_study
 from tui.app.screens import results_pairs
+from tui.app.screens.results import ResultsScreen
+from tui.app.screens.results_answer import AnswerList
 from tui.app.screens.results_data import ShownMeasures
-from tui.app.screens.results_panes import AnswerList, TabLine
+from tui.app.screens.results_panes import TabLine
 from tui.app.screens.results_table import MeasureTable
 from tui.app.screens.start import StartScreen
 
@@ -226,11 +231,53 @@ async def test_pairs_have_a_cursor_that_names_them(
         assert not asked, "nothing is compared before the tab is looked at"
         await press(pilot, "6")
         assert "replicas 1 and 2: 2 %" in screen_text(app)
-        await press(pilot, "j", "tab", "j", "l")
+        assert asked == [HOSTILE], "what the first sentence is about, but not the control"
+        await press(pilot, "k", "tab", "j", "l")
         assert "replicas 2 and 3: 6 %, more than 2 of 3 pairs" in screen_text(app)
-        assert asked == ["Control", "Parameter Initialization"]
+        assert asked == [HOSTILE, "Parameter Initialization"]
         await press(pilot, "1", "6")
         assert len(asked) == 2, "what was compared is kept"
+
+
+async def test_picture_comes_before_the_reason_where_both_have_no_room(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_results(pilot, app, store)
+        assert screen.measured is not None
+        await press(pilot, *"j" * [answer.measure for answer in screen.measured.answers].index("disagreement"))
+        rows = screen_text(app).splitlines()
+        behind = next(n for n, row in enumerate(rows) if "Behind it: disagreement" in row)
+        assert rows[behind + 1].strip() == "disagreement, %"
+
+
+async def test_decision_has_its_interval_as_a_picture_and_opens_the_comparison(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "decided", done=3, running=0)
+    plan = read_plan(paths)
+    settings = CompareSettings(
+        a=plan.arms[1].name, b=plan.arms[0].name, measure="accuracy", margin=0.2, until_decided=True
+    )
+    write_record(paths.plan, structs.replace(plan, compare=settings))
+    runs = digest_pairs(plan.arms, settings, 3)
+    assert runs is not None
+    decision = DecisionRecord(
+        settings=settings, runs_sha256=runs, pairs=3, counted=3, difference=0.44, interval=(0.02, 0.86),
+        end="a difference",
+    )  # fmt: skip
+    write_record(paths.decision, decision)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.open_results(paths)
+        await settle(pilot)
+        rows = screen_text(app).splitlines()
+        behind = next(n for n, row in enumerate(rows) if "Behind it: Parameter Initialization less Control" in row)
+        below = "\n".join(rows[behind:])
+        assert "± 0.2, the margin" in below
+        picture = next(row for row in rows[behind:] if "●" in row)
+        assert picture.index("├") < picture.index("●") < picture.index("┤")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ResultsScreen)
+        assert app.screen.page == "compare"
 
 
 async def test_large_screen_has_each_reason_and_the_other_measures(make_app: Make, store: Path) -> None:

@@ -8,7 +8,15 @@ import pytest
 from msgspec import structs
 
 from engine.study.comparison_record import ArmsCompared, Comparison, Narrowed
-from tui.text.arms_compared import Pair, describe_pair, explain, list_comparisons, list_narrowing, say_headline
+from tui.text.arms_compared import (
+    Pair,
+    describe_pair,
+    explain,
+    list_comparisons,
+    list_intervals,
+    list_narrowing,
+    say_headline,
+)
 from tui.text.format import ASCII
 
 FOUND = Comparison(
@@ -43,6 +51,13 @@ def test_undecided_says_what_takes_a_margin() -> None:
     assert explain(undecided, "w")[-1] == "The interval on this test set holds 0. w says what difference would matter."
     wanted = structs.replace(undecided, margin=0.1, replicas_needed=9)
     assert explain(wanted)[-1] == "4 more replicas of each arm would tell 0.1 % points apart."
+
+
+def test_interval_that_decided_comes_first() -> None:
+    looked = structs.replace(FOUND, ci_looking=(0.1, 1.1))
+    names = [row.name for row in list_intervals(looked)]
+    assert names == ["this test set", "while looking"]
+    assert [row.name for row in list_intervals(structs.replace(looked, sequential=True))] == names[::-1]
 
 
 def test_figures_alone_have_no_interval_for_new_examples() -> None:

@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from engine.study.comparison_record import Comparison
-from tui.text.difference_forest import draw_difference, fit_difference, name_guides
+from engine.study.decision_record import CompareSettings, DecisionRecord
+from tui.text.difference_forest import draw_decision, draw_difference, fit_difference, name_guides
 from tui.text.format import ASCII
 
 FOUND = Comparison(
@@ -28,7 +29,24 @@ def test_zero_margin_and_ends_stand_where_the_axis_says() -> None:
     assert [n for n, char in enumerate(own) if char == "┊"] == [place(-0.5), place(0.5)]
     assert looking.index("├") == place(-0.6)
     assert {len(own), len(looking), len(numbers)} == {room}
-    assert name_guides(FOUND) == "┆ 0   ┊ ± 0.5, the margin"
+    assert name_guides(FOUND.margin) == "┆ 0   ┊ ± 0.5, the margin"
+
+
+def test_decision_is_drawn_with_its_margin_on_an_axis_of_its_own() -> None:
+    settings = CompareSettings(a="a", b="b", measure="accuracy", margin=0.2)
+    decision = DecisionRecord(
+        settings=settings, runs_sha256="", pairs=5, counted=5, difference=0.4, interval=(0.1, 0.8), end="a difference"
+    )
+    row, line, _ = draw_decision(decision, 61)
+    low, high = -0.2 - 0.08, 0.8 + 0.08  # from the margin to the upper end, and 8 % of that on either side
+
+    def place(value: float) -> int:
+        return round((value - low) / (high - low) * 60)
+
+    assert [row.index(char) for char in "┆├●┤"] == [place(value) for value in (0.0, 0.1, 0.4, 0.8)]
+    assert [n for n, char in enumerate(row) if char == "┊"] == [place(-0.2), place(0.2)]
+    assert len(line) == 61
+    assert draw_decision(decision, 5) == [], "no room, no picture"
 
 
 def test_interval_that_is_far_wider_and_a_margin_far_away_are_cut() -> None:

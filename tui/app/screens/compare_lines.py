@@ -132,11 +132,11 @@ def _draw_intervals(found: Comparison, width: int, symbols: Symbols) -> list[Lin
     room = min(MOST_PICTURE, width - NAME - ENDS - (SAID if beside else 0))
     drawn = draw_difference(found, [row.ends for row in rows], room, symbols)
     value = f"{found.difference:+.{places}f}{unit_of(found)}"
-    guides = name_guides(found, symbols)
+    guides = name_guides(found.margin, symbols)
     lines = [Line(Text.assemble((f"{'A - B':{NAME}}{value:{ENDS}}", BOLD), (guides if drawn else "", DIM)))]
     for row, picture in zip(rows, drawn or [""] * len(rows), strict=False):
         ends = show_ends(row.ends, places)
-        style = BOLD if ends.endswith("*") else Style()
+        style = BOLD if row.ends == found.judging else Style()
         text = Text.assemble((f"{row.name:{NAME}}", ""), (f"{ends:{ENDS}}", style), (picture, style), no_wrap=True)
         lines.append(Line(text.append(f"  {row.said}", DIM) if beside else text))
         if not beside and row.said:

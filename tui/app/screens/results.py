@@ -31,6 +31,7 @@ from tui.app.screens.choosing import Choose
 from tui.app.screens.compare_data import Question, export_comparison
 from tui.app.screens.dialogs import Card, Prompt
 from tui.app.screens.note_edit import edit_note
+from tui.app.screens.results_answer import AnswerList, Evidence
 from tui.app.screens.results_compare import ComparePage
 from tui.app.screens.results_data import (
     NAME_ORDER,
@@ -48,9 +49,7 @@ from tui.app.screens.results_origin import OriginPane
 from tui.app.screens.results_pairs import PairsPage
 from tui.app.screens.results_panes import (
     FRAMED_COLUMNS,
-    AnswerList,
     CellReadout,
-    Evidence,
     Examples,
     Forest,
     Heading,
@@ -225,8 +224,10 @@ class ResultsScreen(Screen[None]):
                 self._begin_at(event.measured)
 
     def _begin_at(self, measured: ShownMeasures) -> None:
-        """Put the table's cursor on what the first sentence is about."""
+        """Put the cursors of table and pairs on what the first sentence is about."""
         answer = measured.answers[0]
+        varied = [arm.name for arm in measured.arms if arm.vary]  # pairs of a control are alike as a rule
+        self.query_one(PairsPage).begin_at(sorted(varied, key=lambda name: name not in answer.arms))
         for table in self.query(MeasureTable):
             table.wanted = (answer.arms[0] if answer.arms else measured.arms[0].name, answer.measure or "")
 

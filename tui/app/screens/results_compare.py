@@ -66,7 +66,8 @@ class Picker(LinesPane):
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make a line per arm that fits what is typed, the best fit first."""
         matcher = Matcher(self.needle) if self.needle else None
-        scores = {n: matcher.match(one.label) if matcher else 1.0 for n, one in enumerate(self.candidates)}
+        known = [f"{one.label} {printable(one.paths.name)}" for one in self.candidates]
+        scores = {n: matcher.match(text) if matcher else 1.0 for n, text in enumerate(known)}
         places = sorted((n for n, score in scores.items() if score > 0), key=lambda n: -scores[n])
         lines: list[Line] = []
         for one in (self.candidates[place] for place in places):

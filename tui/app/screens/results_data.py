@@ -9,7 +9,7 @@ from textual.message import Message
 
 from engine.recipe import Recipe
 from engine.study.curves_record import ArmCurves
-from engine.study.decision_record import read_decision
+from engine.study.decision_record import DecisionRecord, read_decision
 from engine.study.instability import SpreadSeries, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures
@@ -50,6 +50,8 @@ class ShownMeasures:
     """The spread over time, of every figure that has one."""
     note: NoteRecord | Damage = NOTHING
     """What a person says of it."""
+    decision: DecisionRecord | None = None
+    """How the comparison of two arms ended that it trained for."""
 
     def sort_arms(self, order: str) -> list[ArmMeasures]:
         """Return the arms in the plan's order, by name, or by a measure, the largest first and those without last."""
@@ -121,6 +123,7 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
         answers=tuple(said),
         spreads=select_spreads(found.curves),
         note=read_note(paths),
+        decision=decision,
     )
 
 

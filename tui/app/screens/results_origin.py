@@ -23,6 +23,9 @@ from tui.text.format import shorten
 from tui.text.notes import list_said
 from tui.text.provenance import Origin, describe_origin
 
+SHORT_NAME = 16
+"""Columns of a fact's name at most for it to stand in line with those of other sections."""
+
 
 @dataclass
 class OriginRead(Message):
@@ -93,9 +96,13 @@ class OriginPane(LinesPane):
         if self.origin is None or self.measured is None or width < 1:
             return [Line(Text("reading …"))]
         lines = self._show_note(self.measured.note, width)
-        for head, pairs in describe_origin(self.origin, self.measured.arms).items():
+        sections = describe_origin(self.origin, self.measured.arms)
+        longest = {head: max(len(name) for name, _ in pairs) for head, pairs in sections.items()}
+        # Facts stand below each other in all sections but those that name arms.
+        common = max(room for room in longest.values() if room <= SHORT_NAME or room == min(longest.values()))
+        for head, pairs in sections.items():
             lines += [Line(Text("")), Line(Text(head, "bold"))] if lines else [Line(Text(head, "bold"))]
-            room = min(max(len(name) for name, _ in pairs), max(34, width // 2))
+            room = min(max(longest[head], common), max(34, width // 2))
             for name, said in pairs:
                 first, *rest = wrap_lines(said, max(20, width - room - 4)) or [Line(Text(""))]
                 lines.append(Line(Text.assemble((f"  {shorten(name, room):{room}}  ", "dim"), first.text)))

@@ -188,6 +188,14 @@ class PairsPage(Vertical):
             yield ArmChoice(self.symbols).data_bind(cls.measured)
             yield HeatPane(self.symbols).data_bind(cls.heat, cls.fault, cls.number)
 
+    def begin_at(self, arms: Sequence[str]) -> None:
+        """Put the cursor on the first of some arms that can be shown."""
+        choice = self.query_one(ArmChoice)
+        there = {line.key for line in choice.lines}
+        wanted = next((arm for arm in arms if arm in there), None)
+        if wanted is not None:
+            choice.move_to(wanted)
+
     def watch_measured(self) -> None:
         """Forget what was compared: there may be more replicas."""
         self.known.clear()

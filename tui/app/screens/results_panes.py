@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from rich.style import Style
 from rich.text import Text
@@ -18,27 +17,20 @@ from engine.study.metrics_record import ArmMeasures
 from engine.study.notes import take_note
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import PLAN_ORDER, ShownMeasures
-from tui.app.sentences import paint_sentence
-from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
-from tui.app.widgets.titles import set_border_title
 from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
-from tui.text.explanations import list_measures, name_measure, style_key
-from tui.text.forest import OVERHEAD, ForestLine, draw_forest
+from tui.text.explanations import name_measure, style_key
+from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
 from tui.text.readout import describe_arm, describe_figure
 from tui.text.tables import Column, arm_name, make_columns, pick_columns
-from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_crossed, list_similarity
+from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_similarity
 
 FRAMED_COLUMNS = 100
 """Columns from which on parts of the screen have frames."""
-
-INDENT = "  "
-
-BULLETS = {"warning": "! ", "finding": "- ", "note": "  "}
 
 
 @dataclass(frozen=True)
@@ -148,124 +140,9 @@ class TabLine(TextPane):
             start += len(title) + gap
 
 
-class AnswerList(BlocksPane):
-    """Lists what the study says, in order of importance; Enter opens the evidence."""
-
-    SHOWS = ("measured", "fault", "waiting")
-    measured: var[ShownMeasures | None] = var(None)
-    fault: var[str | None] = var(None)
-    waiting: var[str] = var("")
-
-    def __init__(self, symbols: Symbols) -> None:
-        """Take what can be shown."""
-        super().__init__(name_id="answers", classes="box")
-        self.symbols = symbols
-        self.border_title = "What this study says"
-
-    def redraw(self) -> None:
-        """Show the sentences, and leave the rest of the page to the evidence where that stands below."""
-        super().redraw()
-        said = "" if self.measured is None else take_note(self.measured.note).text.strip()
-        first = printable(said.partition("\n")[0])
-        self.border_subtitle = Text(shorten(first, max(20, self.size.width - 8), self.symbols)) if first else ""
-        if self.measured is not None and not self.screen.has_class("-wide"):
-            frame = 0 if self.screen.has_class("-small") else 2
-            least = 8 if self.screen.has_class("-small") else 12
-            self.styles.height = max(4, min(len(self.lines) + frame, self.screen.size.height - 3 - least))
-        else:
-            self.styles.height = "1fr"
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the sentences, each with its bullet; or say why there are none."""
-        if self.fault is not None:
-            return wrap_lines(self.fault, width)
-        if self.measured is None:
-            return wrap_lines(self.waiting, width)
-        blocks = [self._make_block(self.measured, place, width) for place in range(len(self.measured.answers))]
-        if not self.screen.has_class("-wide"):
-            return [line for block in blocks for line in block]
-        # Where all of them have room, each sentence has its reason below it.
-        reasons = [wrap_lines(answer.because, max(20, width - 2 * len(INDENT))) for answer in self.measured.answers]
-        if sum(map(len, (*blocks, *reasons))) + len(blocks) > self.size.height:
-            reasons = [list[Line]()] * len(blocks)
-        lines: list[Line] = []
-        for place, (block, reason) in enumerate(zip(blocks, reasons, strict=True)):
-            below = (Line(Text(f"{INDENT}{one.text.plain}", "dim"), str(place)) for one in reason)
-            lines += [*block, *below, Line(Text(""))]
-        return lines
-
-    def _make_block(self, measured: ShownMeasures, place: int, width: int) -> list[Line]:
-        """Make the lines of one sentence."""
-        answer = measured.answers[place]
-        numbers = {arm_name(arm): number for number, arm in enumerate(measured.arms)}
-        text = paint_sentence(answer, numbers, self.app.theme, self.symbols)
-        if not place:
-            text.stylize("bold")
-        if answer.weight == "note":
-            text.stylize("dim")
-        measure = find_measure(answer.measure, text=measured.text)
-        if measure is not None:
-            text.stylize(style_key(name_measure(measure)))
-        rows = text.wrap(self.app.console, max(20, width - 2))
-        heads = [BULLETS[answer.weight], *["  "] * len(rows)]
-        return [Line(Text.assemble(head, part), str(place)) for head, part in zip(heads, rows, strict=False)]
-
-
-class Evidence(LinesPane):
-    """Shows what stands behind the sentence under the cursor: its test, and the figures that it is about."""
-
-    SHOWS = ("measured", "answer", "published")
-    measured: var[ShownMeasures | None] = var(None)
-    answer: var[int] = var(0)
-    published: var[bool] = var(True)
-
-    def __init__(self, symbols: Symbols) -> None:
-        """Take what can be shown."""
-        super().__init__(name_id="evidence", classes="box", cursor=False)
-        self.symbols = symbols
-        self.border_title = "Behind it"
-
-    def make_lines(self, width: int) -> Sequence[Line]:
-        """Make the reason, and a picture of the measure."""
-        if self.measured is None or not self.measured.answers or width < 1:
-            return []
-        answer = self.measured.answers[min(self.answer, len(self.measured.answers) - 1)]
-        lines = wrap_lines(answer.because, width)
-        column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
-        set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
-        if column is None:
-            grids = [arm for arm in self.measured.arms if arm.crossed is not None and arm.name in answer.arms]
-            shares = list_crossed(grids, self.symbols, bar=max(8, width // 5))
-            return [*lines, *([Line(Text(""))] if shares else []), *(Line(Text(row)) for row in shares)]
-        height = self.size.height - len(lines) - 1
-        others = [one for one in make_columns(self.symbols, text=self.measured.text) if one.measure != column.measure]
-        arms = self.measured.number_arms()
-        if len(arms) + 3 > height:  # those that the sentence is about come first where not all can be seen
-            arms = [one for one in arms if one[1].name in answer.arms] or arms
-        reference = self.measured.reference if self.published else None
-        draw = partial(
-            draw_forest, arms, width=width, symbols=self.symbols, marks=list_marks(self.measured, self.symbols),
-            reference=reference,
-        )  # fmt: skip
-        # Where a second picture fits below the first, the other measures of the same arms fill the room.
-        close = 2 * len(arms) + OVERHEAD
-        left = height - close - 1
-        below = draw(others, height=left) if left >= len(arms) + OVERHEAD else []
-        fits = 0 < len(below) <= left
-        first = draw([column], height=close if fits else height)
-        rest = [ForestLine(()), *below] if fits else []
-        strong = set(answer.arms)
-        return [*lines, Line(Text("")), *(paint_forest(line, self.app.theme, strong) for line in (*first, *rest))]
-
-
 def find_column(key: str | None, *, text: bool, symbols: Symbols) -> Column | None:
     """Return a measure of the table as a column; None where it is none."""
     return next((column for column in make_columns(symbols, text=text) if column.measure.key == key), None)
-
-
-def find_measure(key: str | None, *, text: bool) -> Measure | None:
-    """Return a measure that results show by its key; None where it is none."""
-    return next((measure for measure in list_measures(text=text) if measure.key == key), None)
 
 
 def list_marks(measured: ShownMeasures, symbols: Symbols) -> list[str]:

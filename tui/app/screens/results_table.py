@@ -34,7 +34,8 @@ TITLES: dict[Kind, str] = {
     "diagnostics": "What a spread is made of",
     "disputes": "What replicas disagree about",
 }
-LEGEND = "SD with R, ± its SD over resamples   [ ] 95 % over replicas   * published figures outside the errors of both"
+ENDS = "[ ] 95 % over replicas"
+LEGEND = f"SD with R, ± its SD over resamples   {ENDS}   * published figures outside the errors of both"
 
 HEAD_ROWS = 2
 """Lines of the titles."""
@@ -137,7 +138,7 @@ class MeasureTable(DataTable[Text], Explained):  # pyright: ignore[reportIncompa
         wanted = self.table.lines * len(self.table.rows) + HEAD_ROWS + frame
         self.styles.height = min(wanted, max(8, rows - kept + HEAD_ROWS + frame))
         self.border_title = TITLES[kind]
-        self.border_subtitle = LEGEND.replace("±", self.symbols.plus_minus)
+        self.border_subtitle = LEGEND.replace("±", self.symbols.plus_minus) if kind == "table" else ENDS
         self._move_to(row, column)
 
     def _fill(self, table: CellTable) -> None:

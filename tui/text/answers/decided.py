@@ -24,7 +24,7 @@ def answer_decision(found: Found) -> list[Answer]:
     shown = show_difference(decision.difference, decision.interval, settings, found.symbols)
     after = f" after {plural(decision.counted, 'pair')} of replicas"
     parts = _tell(arms[settings.a], arms[settings.b], f"{settings.measure}{after}: {shown}", alike=_is_alike(found))
-    return [Answer("finding", parts, RULE, "table", None, (settings.a, settings.b))]
+    return [Answer("finding", parts, RULE, "compare", None, (settings.a, settings.b))]
 
 
 def _is_alike(found: Found) -> bool:
