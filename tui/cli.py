@@ -244,6 +244,20 @@ def run_plan(options: argparse.Namespace) -> int:
     )
 
 
+def run_diverge(options: argparse.Namespace) -> int:
+    """Say where two runs part, by which operation, and how the difference grows; exit code 3 where they do not."""
+    from tui.commands.diverge_runs import diverge_runs
+
+    return diverge_runs(
+        options.words,
+        store=options.store,
+        kind="json" if options.json else options.format,
+        out=options.out,
+        again=options.again,
+        epochs=options.epochs,
+    )
+
+
 def run_import(options: argparse.Namespace) -> int:
     """Make a study of predictions or scores that are there already."""
     from tui.commands.importing import import_study
@@ -314,6 +328,7 @@ RUNNERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "report": run_report,
     "compare": run_compare,
     "plan": run_plan,
+    "diverge": run_diverge,
     "import": run_import,
     "tour": run_tour,
     "keys": run_keys,

@@ -5,6 +5,7 @@ With the name of an arm behind STUDY nothing is written: how far every two of it
 any text as EVERY compares the other measures, too. `plan` with the first six and POWER prints how many replicas a
 difference of the margin needs; the second STUDY and ARM may be empty. `spread SD REPLICAS MEASURE MARGIN POWER` prints
 the same from an SD of so many replicas, which may be empty; `ratio RATIO POWER`, how many tell two SDs apart.
+`growth` reads where two runs part on standard input, and prints the same with the rates at which they do.
 
 Where the study cannot be written, its measures are kept in this user's cache, and printed; see `engine.study.measured`.
 """
@@ -17,23 +18,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import EXIT_USAGE, NondetError
+from engine.errors import EXIT_USAGE, NondetError, StudyError
+from engine.study.divergence_record import Divergence
 from engine.study.measured import encode_measured
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_with_parent
-from engine.study.records import Record, encode_record
+from engine.study.records import Record, decode_record, encode_record
 
 COMPUTE_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 """What the process sets before it loads numpy: its own threads share the work, and those of BLAS, which wait for more
 by spinning, would take processor time from them."""
 
 
-QUESTIONS = {"compare": 8, "plan": 8, "spread": 6, "ratio": 3}
+QUESTIONS = {"compare": 8, "plan": 8, "spread": 6, "ratio": 3, "growth": 1}
 """What can be asked, with the number of words."""
 
 
 def answer(asked: str, arguments: Sequence[str]) -> Record:
     """Answer a question; see above."""
+    if asked == "growth":
+        return answer_growth(sys.stdin.buffer.read())
     if asked in ("spread", "ratio"):
         return answer_without_study(asked, arguments)
     from engine.metrics.arm_comparison import compare_arms, plan_arms  # noqa: PLC0415 - loads numpy
@@ -55,6 +59,16 @@ def answer_without_study(asked: str, arguments: Sequence[str]) -> Record:
     spread, replicas, measure, margin, power = arguments
     known = int(replicas) if replicas else None
     return plan_spread(float(spread), known, margin=float(margin), power=float(power), measure=measure)
+
+
+def answer_growth(content: bytes) -> Record:
+    """Answer a question about two runs that part; see above."""
+    from engine.metrics.growth import add_rates  # noqa: PLC0415 - loads numpy
+
+    found = decode_record(content, Divergence)
+    if isinstance(found, str):
+        raise StudyError(f"what is read {found}")
+    return add_rates(found)
 
 
 def main() -> int:

@@ -238,6 +238,10 @@ class StudyPaths:
         """The record of what a person says of the study, and of its tags."""
         return self.folder / "note.json"
 
+    def divergence(self, one: str, other: str) -> Path:
+        """Return where the record lies of where a run parts from another one."""
+        return self.folder / "partings" / f"{one}-{other}.json"
+
     @property
     def selftest(self) -> Path:
         """The outcome of the self-test of a user's own program."""

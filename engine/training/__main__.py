@@ -5,6 +5,7 @@ The command line is `python -P -m engine.training` and one of
     worker STUDY --slot NAME [--lease KEY] --session ID [--time-left TIME]   claims and trains runs of a study
     selftest STUDY [--lease KEY] --session ID             runs a user's own program as its self-test wants
     import                                                reads a request, makes a study of predictions that are there
+    diverge                                               reads a request, trains two runs again to see where they part
     similarity STUDY                                      compares the replicas' inner layers
     probe                                                 reads a request on stdin, answers on stdout, in JSON
     race                                                  reads a request, starts rivals, answers how fast they were
@@ -82,6 +83,10 @@ def main() -> int:  # noqa: PLR0911 - a return for each of the processes
             from engine.training.similarity import measure_similarity  # noqa: PLC0415 - imports torch
 
             return measure_similarity(StudyPaths(arguments.study))
+        if arguments.command == "diverge":
+            from engine.training.divergence.finding import answer_request  # noqa: PLC0415 - imports torch
+
+            return answer_request()
         if arguments.command == "probe":
             from engine.training.trials.facts import answer_request  # noqa: PLC0415 - imports torch
 
@@ -133,7 +138,7 @@ def make_parser() -> argparse.ArgumentParser:
     selftest.add_argument("--lease")
     similarity = commands.add_parser("similarity")
     similarity.add_argument("study", type=Path)
-    for name in ("import", "probe", "race", "rival", "devices"):
+    for name in ("import", "diverge", "probe", "race", "rival", "devices"):
         commands.add_parser(name)
     return parser
 

@@ -22,6 +22,9 @@ FACTOR_SEED = 0x6E6F6E64
 PLACES = 2**16
 """Numbers of a replica that are digested at once: as many factors are drawn, and temporaries are no larger."""
 
+DIGITS = 16
+"""Hexadecimal digits of a digest."""
+
 INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the integers that its bits are read as."""
 
@@ -65,7 +68,7 @@ def digest_stacked(tensors: Mapping[str, Tensor]) -> list[str]:
     """
     each = torch.stack([digest_rows(bits) for bits in _join(map(read_bits, tensors.values()))], dim=1)
     whole = (each * _draw_factors(each.device, PLACES)[2, : each.shape[1]]).sum(1)
-    return [f"{value % 2**64:016x}" for value in whole.tolist()]
+    return [f"{value % 2**64:0{DIGITS}x}" for value in whole.tolist()]
 
 
 def _join(tensors: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -37,6 +37,13 @@ def find_latest_epoch(run: RunPaths, recipe: Recipe) -> int:
     return max((checkpoint.epoch for checkpoint in found if checkpoint is not None), default=0)
 
 
+def find_states(study: StudyPaths, run: RunPaths, recipe: Recipe) -> dict[int, Checkpoint]:
+    """Return every state of a run that is kept, by the epoch at whose end it was: its own, or of its beginning."""
+    found = [load_checkpoint(other.checkpoint, recipe_id=recipe.id) for other in run.list_attempts()]
+    found += [checkpoint for checkpoint, _, _ in _common_beginnings(study, recipe)]
+    return {checkpoint.epoch: checkpoint for checkpoint in found if checkpoint is not None}
+
+
 Found = tuple[Checkpoint, tuple[EpochRecord, ...], str]
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "report",
     "compare",
     "plan",
+    "diverge",
     "import",
     "tour",
     "keys",

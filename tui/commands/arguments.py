@@ -35,6 +35,9 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui plan --from TABLE:ROW | --sd SD --margin X
                   [--power 0.8] [--measure M] [--json]
        nondet-tui plan --ratio Q [--power 0.8] [--json]
+       nondet-tui diverge STUDY:ARM I [STUDY:ARM] J [--store DIR]
+                  [--format table|json|html] [--json] [--out DIR]
+                  [--epochs N] [--again]
        nondet-tui import STUDY ARM=PATH... [--labels FILE] [--store DIR]
                   [--kind logits|probabilities|classes|scores]
        nondet-tui tour [--no-mouse]
@@ -47,7 +50,8 @@ EPILOG = """\
 STUDY is a study's name in the store, or the path of its folder.
 The store is --store, else $NONDET_STORE, else ./studies.
 exit codes: 0 all well, 1 some runs failed, 2 usage or protocol fault,
-            130 interrupted; of compare 0 told apart, 3 not told apart"""
+            130 interrupted; of compare 0 told apart, 3 not told apart;
+            of diverge 0 found where they part, 3 they agree"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -179,6 +183,16 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def add_diverge(parser: argparse.ArgumentParser) -> None:
+    """Add what `diverge` takes."""
+    parser.add_argument("words", metavar="STUDY:ARM I [STUDY:ARM] J", nargs="*", help="an arm, and two replicas")
+    parser.add_argument("--format", choices=("table", "json", "html"), default="table", help="default: table")
+    parser.add_argument("--out", metavar="DIR", help="write page, text and JSON into a folder")
+    parser.add_argument("--epochs", metavar="N", help="follow the difference for N epochs (default: to the end)")
+    parser.add_argument("--again", action="store_true", help="train both again though an answer is kept")
+    add_json(parser)
+
+
 def add_import(parser: argparse.ArgumentParser) -> None:
     """Add what `import` takes."""
     from engine.protocol.command_section import KINDS
@@ -245,6 +259,7 @@ ADDERS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "report": add_report,
     "compare": add_compare,
     "plan": add_plan,
+    "diverge": add_diverge,
     "import": add_import,
     "worker": add_worker,
     "completion": add_shell,

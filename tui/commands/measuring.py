@@ -30,13 +30,20 @@ def refresh_metrics(paths: StudyPaths) -> MeasuredStudy | None:
     return decode_measured(done.stdout) if done.stdout else None
 
 
-def ask(kind: type[R], *arguments: str) -> R:
+def ask(kind: type[R], *arguments: str, content: bytes | None = None) -> R:
     """Return what the process answers that is asked for something of a study's arms.
+
+    Args:
+        kind: What it answers with.
+        arguments: The question.
+        content: What it reads on standard input.
 
     Raises:
         StudyError: If it cannot answer, with what it said.
     """
-    done = subprocess.run(command("engine.metrics", *arguments), capture_output=True, cwd="/", check=False)
+    done = subprocess.run(
+        command("engine.metrics", *arguments), input=content, capture_output=True, cwd="/", check=False
+    )
     found = decode_record(done.stdout, kind) if done.returncode == 0 else done.stderr.decode(errors="replace")
     if isinstance(found, str):
         raise StudyError(found.strip() or f"comparing ended with exit status {done.returncode}")
