@@ -184,6 +184,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             stall_s=dispatch.allowed_stall_s,
             workers=dispatch.workers,
             slurm=_ask_slurm(dispatch.slurm),
+            side_by_side=dispatch.side_by_side,
             require_same_device=dispatch.require_same_device,
         ),
         metrics=MeasuringSettings(

@@ -27,6 +27,7 @@ DEVICE_PATTERN = re.compile(r"cuda:\d{1,3}")
 MAX_SEED = 2**31 - 1
 MAX_ARM_NAME = 80
 MAX_SLOTS = 256
+MAX_SIDE_BY_SIDE = 64
 MAX_ARMS = 1000
 """Of one study, every onset counted."""
 MAX_ONSETS = 1000
@@ -262,6 +263,7 @@ options = allow(
     _are_options,
 )
 slots = automatic(whole(1, MAX_SLOTS))
+side_by_side = automatic(whole(1, MAX_SIDE_BY_SIDE))
 pack = automatic(whole(1, MAX_PACK))
 arguments = allow(
     f"a table of at most {MAX_ARGUMENTS} plain values (text, numbers, true, false) under Python names", _are_arguments

@@ -47,8 +47,14 @@ class Dispatch:
     graphs: bool = key(
         flag,
         True,
-        "false launches the kernels of a pack's step one by one on CUDA",
-        "Records a pack's step on CUDA once and replays it; changes no result.",
+        "false launches the kernels of a step one by one on CUDA",
+        "Records the steps of images on CUDA once and replays them; changes no result.",
+    )
+    side_by_side: int | str = key(
+        checks.side_by_side,
+        "auto",
+        "single runs in one worker on CUDA, each on a stream of its own; auto is up to 4 that fit into memory",
+        "Sets how many single runs one worker trains at once on a GPU, each with its own kernels; changes no result.",
     )
     executor: str = key(
         choice(EXECUTORS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -199,9 +200,13 @@ def _with_retries(state: RunState, attempts: list[AttemptPaths], session: str | 
     An attempt that another session made, or that was cancelled on request, does not count: whoever starts the
     study again wants what is missing. Nor do attempts up to number `after`, at which somebody asked for another one.
     """
-    own = [a for a in attempts if a.number > after and _read_session(a) == session]
-    tries = sum(not _was_cancelled(attempt) for attempt in own)
+    tries = count_tries([attempt for attempt in attempts if attempt.number > after], session)
     return replace(state, retriable=tries == 0 or (state.retriable and tries <= MAX_RETRIES))
+
+
+def count_tries(attempts: Iterable[AttemptPaths], session: str | None) -> int:
+    """Return how many of a run's attempts count as tries of a session: those that nobody cancelled."""
+    return sum(_read_session(attempt) == session and not _was_cancelled(attempt) for attempt in attempts)
 
 
 def _read_session(attempt: AttemptPaths) -> str | None:

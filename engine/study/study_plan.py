@@ -57,13 +57,15 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     keep_weights: bool
     checkpoint_s: float
     graphs: bool
-    """Whether a pack's step is recorded and replayed on CUDA."""
+    """Whether steps are recorded and replayed on CUDA."""
     chosen: Chosen
     stall_s: float | None = None
     """Seconds for which a training may stand still before it is ended; 0 for no end, None for what its pace says."""
     workers: int = 1
     """Jobs of Slurm that train at once."""
     slurm: SlurmSettings = SlurmSettings()
+    side_by_side: int | str = "auto"
+    """Single runs that one worker trains at once on a GPU; "auto" for as many as its memory holds."""
     require_same_device: bool = False
     """Whether all runs of an arm are trained on one model of GPU or processor."""
 

@@ -1,6 +1,6 @@
 """A cohort: the runs that a worker claims together and trains at once, each left behind as if it had been alone.
 
-It is a single run, or as many runs as a pack holds.
+It is a single run, as many runs as a pack holds, or on a GPU some single runs side by side.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from functools import partial
 import torch
 
 from engine.dispatch.queue import NotTaken
+from engine.errors import NondetError, summarise_error
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import remove_file, write_bytes
 from engine.study.opening import is_there
 from engine.study.run_records import read_recipe, write_exit
+from engine.study.run_state import count_tries
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
@@ -24,7 +26,7 @@ from engine.training.full_store import patiently
 from engine.training.loop import Outcome, train_runs
 from engine.training.resumption import find_latest_epoch, find_start, make_fork
 from engine.training.run_files import Claimed, write_result
-from engine.training.stopping import Requests
+from engine.training.stopping import Requests, Stopped
 from engine.training.twins import evaluate_twin
 
 LOG = logging.getLogger(__name__)
@@ -33,43 +35,59 @@ ClaimMore = Callable[[Sequence[str]], Claimed | NotTaken]
 """Claims one of some runs."""
 
 
-def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore) -> None:
-    """Claim companions for a run until its pack is full or none is left; a run without a pack has none.
+def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore, *, session: str, side_by_side: int) -> None:
+    """Claim companions for a run until its pack is full, or enough runs are there side by side, or none is left.
 
-    Only runs that go on from the same epoch are claimed: a pack has one place in the schedule.
+    Only runs that go on from the same epoch are claimed: a cohort has one place in the schedule. Single runs that were
+    tried more often than others are apart from them, so that an error comes to the same few again; see `room`.
 
     Args:
         cohort: Holds the first run; is filled up here, so that whoever called knows of every claim.
         recipe: The recipe of the first run.
         claim_more: See `ClaimMore`.
+        session: The session that the attempts belong to.
+        side_by_side: How many runs without a pack are wanted.
     """
-    if recipe.pack is None:
+    first, plan = cohort[0], cohort[0].plan
+    wanted = side_by_side if recipe.pack is None else recipe.pack.size
+    if wanted == 1:
         return
-    first = cohort[0]
-    key, epoch = first.plan.packs.get(first.run_id), find_latest_epoch(first.run, recipe)
-    open_runs = [
-        run_id for run_id in first.plan.order if run_id != first.run_id and first.plan.packs.get(run_id) == key
-    ]
-    while open_runs and len(cohort) < recipe.pack.size:
-        run_id = open_runs.pop(0)
+    epoch = find_latest_epoch(first.run, recipe)
+    tries = count_tries(first.run.list_attempts(), session) - 1
+
+    def suits(run_id: str) -> bool:
         run = first.study.run(run_id)
-        if is_there(run.result) or find_latest_epoch(run, read_recipe(run, run_id)) != epoch:
-            continue
-        claimed = claim_more([run_id])
-        if isinstance(claimed, Claimed):
-            cohort.append(claimed)
+        if is_there(run.result):
+            return False
+        other = read_recipe(run, run_id)
+        if recipe.pack is None:
+            alike = other.neighbours == recipe.neighbours and run_id not in plan.reuses
+            if not alike or count_tries(run.list_attempts(), session) != tries:
+                return False
+        return find_latest_epoch(run, other) == epoch
+
+    key = plan.packs.get(first.run_id)
+    for run_id in [run_id for run_id in plan.order if run_id != first.run_id and plan.packs.get(run_id) == key]:
+        if len(cohort) == wanted:
+            break
+        if suits(run_id):
+            claimed = claim_more([run_id])
+            if isinstance(claimed, Claimed):
+                cohort.append(claimed)
 
 
 def train_cohort(cohort: Sequence[Claimed], data: Dataset | Corpus, requests: Requests) -> None:
-    """Train the claimed runs at once, and write each one's result.
+    """Train the claimed runs at once, and write each one's result, or why it ended without one.
 
     Raises:
         Stopped: If all of them, or the worker, are to stop.
     """
     recipes = [read_recipe(member.run, member.run_id) for member in cohort]
-    _note_pack(cohort, recipes[0])
-    outcomes = _evaluate_twin(cohort, recipes, data) or _train(cohort, recipes, data, requests)
-    for member, outcome in zip(cohort, outcomes, strict=True):
+    _note_companions(cohort, recipes[0])
+    twin = _evaluate_twin(cohort, recipes, data)
+    outcomes = _train(cohort, recipes, data, requests) if twin is None else {0: twin}
+    for number, outcome in outcomes.items():
+        member = cohort[number]
         # The request came while the companions went on; one that comes after the last step has no effect.
         if requests.control.stops(member.run_id):
             patiently(partial(write_exit, member.attempt, "cancelled", "request", "stopped on request"))
@@ -77,29 +95,36 @@ def train_cohort(cohort: Sequence[Claimed], data: Dataset | Corpus, requests: Re
             write_result(member, outcome, data)
 
 
-def _note_pack(cohort: Sequence[Claimed], recipe: Recipe) -> None:
-    """Say in every log of a pack where its messages are."""
-    if recipe.pack is None:
+def _note_companions(cohort: Sequence[Claimed], recipe: Recipe) -> None:
+    """Say in every log of some companions where their messages are."""
+    if len(cohort) == 1 and recipe.pack is None:
         return
     head = cohort[0]
+    how = "side by side" if recipe.pack is None else "in a pack"
     for member in cohort[1:]:
-        note = f"trained in a pack with run {head.run_id}, whose log this is: {head.attempt.log}\n".encode()
+        note = f"trained {how} with run {head.run_id}, whose log this is: {head.attempt.log}\n".encode()
         patiently(lambda log=member.attempt.log, note=note: write_bytes(log, note))
     names = " ".join(member.run_id for member in cohort)
-    LOG.info("%d runs in a pack of %d: %s", len(cohort), recipe.pack.size, names)
+    LOG.info("%d runs %s%s: %s", len(cohort), how, "" if recipe.pack is None else f" of {recipe.pack.size}", names)
 
 
 def _train(
     cohort: Sequence[Claimed], recipes: Sequence[Recipe], data: Dataset | Corpus, requests: Requests
-) -> list[Outcome]:
+) -> dict[int, Outcome]:
+    """Return what each run leaves, by its number; one that ended before its time leaves a record of why."""
     names = [member.run_id for member in cohort]
+    ended: set[int] = set()
 
     def on_epoch(run: int, record: EpochRecord) -> None:
         patiently(lambda: append_epoch(cohort[run].attempt.epochs, record))
-        if requests.pulse is not None and run == 0:
+        if requests.pulse is not None and run == min(set(range(len(cohort))) - ended):
             requests.pulse.end_epoch()
 
-    return train_runs(
+    def on_end(run: int, error: Exception) -> None:
+        ended.add(run)
+        end_member(cohort[run], error)
+
+    outcomes = train_runs(
         recipes,
         data,
         device=_device_of(recipes[0]),
@@ -112,19 +137,32 @@ def _train(
         ],
         forks=[make_fork(m.study, m.attempt, recipe) for m, recipe in zip(cohort, recipes, strict=True)],
         graphs=cohort[0].plan.dispatch.graphs,
-        should_stop=lambda: requests.must_stop(names),
+        should_stop=lambda: requests.must_stop([name for run, name in enumerate(names) if run not in ended]),
+        on_end=on_end,
+        # Those that are held while others go on give up their place, and go on from their checkpoint later.
+        should_leave=lambda run: requests.control.stops(names[run]) or requests.control.holds(names[run]),
     )
+    return dict(zip((run for run in range(len(cohort)) if run not in ended), outcomes, strict=True))
 
 
-def _evaluate_twin(
-    cohort: Sequence[Claimed], recipes: Sequence[Recipe], data: Dataset | Corpus
-) -> list[Outcome] | None:
+def end_member(member: Claimed, error: Exception) -> None:
+    """Record why one of several runs has ended, while the others go on."""
+    if isinstance(error, Stopped):
+        reason = f"stopped on request, while others went on in its process: {member.run_id}"
+        patiently(partial(write_exit, member.attempt, "cancelled", "request", reason))
+        return
+    LOG.error("run %s failed, the others go on", member.run_id, exc_info=error)
+    reason = str(error) if isinstance(error, NondetError) else summarise_error(error)
+    patiently(partial(write_exit, member.attempt, "failed", "fault", reason))
+
+
+def _evaluate_twin(cohort: Sequence[Claimed], recipes: Sequence[Recipe], data: Dataset | Corpus) -> Outcome | None:
     """Return what a run leaves whose weights another run has trained; None where there are no such weights."""
     member = cohort[0]
     twin = member.plan.reuses.get(member.run_id)
     if twin is None or not isinstance(data, Dataset):
         return None
-    found = evaluate_twin(
+    return evaluate_twin(
         member.study.run(twin),
         member.attempt,
         recipes[0],
@@ -132,7 +170,6 @@ def _evaluate_twin(
         device=_device_of(recipes[0]),
         search_path=member.search_path,
     )
-    return None if found is None else [found]
 
 
 def _device_of(recipe: Recipe) -> torch.device:

@@ -64,7 +64,9 @@ def release() -> None:
     torch.cuda.empty_cache()
 
 
-def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "infrastructure"], str]:
+def explain_shortage(
+    recipe: Recipe, reason: str, *, side_by_side: int = 1
+) -> tuple[Literal["memory", "infrastructure"], str]:
     """Say whether a run that ran out of memory is to be tried again, and why.
 
     A run alone may have met another process's memory. A pack is not tried again: its size is part of each run's
@@ -73,7 +75,11 @@ def explain_shortage(recipe: Recipe, reason: str) -> tuple[Literal["memory", "in
     Args:
         recipe: The recipe of the run.
         reason: The error, in a line.
+        side_by_side: How many runs without a pack were trained at once.
     """
+    if recipe.pack is None and side_by_side > 1:
+        problem = f"{side_by_side} runs side by side do not fit: they are tried again with fewer"
+        return "infrastructure", f"out of memory: {problem} ({reason})"
     if recipe.pack is None:
         remedy = f"use a smaller train.batch_size than {recipe.train.batch_size}, or fewer dispatch.slots_per_device"
         return "infrastructure", f"out of memory: {reason}: {remedy}"

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -27,7 +28,7 @@ from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreUnavailableError, summarise_error
 from engine.study.files import explain_write_errors, remove_file
 from engine.study.logs import BoundedLog
-from engine.study.opening import open_to_append
+from engine.study.opening import is_there, open_to_append
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recipe, write_exit
@@ -38,6 +39,8 @@ from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
 from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
 from engine.training.pulse import Pulse
+from engine.training.recording.recorder import is_spent
+from engine.training.room import Rooms, count_side_by_side
 from engine.training.run_files import (
     Claimed,
     Datasets,
@@ -53,6 +56,16 @@ LOG = logging.getLogger(__name__)
 
 MOST_STATUS = 255
 """The largest exit status of a process."""
+
+
+@dataclass
+class Kept:
+    """Holds what a worker knows from one run to the next."""
+
+    session: str
+    """The supervisor's, which its attempts belong to."""
+    datasets: Datasets = field(default_factory=Datasets)
+    rooms: Rooms = field(default_factory=Rooms)
 
 
 def work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft) -> int:
@@ -97,7 +110,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft, on
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     queue = RunQueue(paths, session)
-    datasets: Datasets = {}
+    kept = Kept(session)
 
     def claim(wanted: Sequence[str] | None = None) -> Claimed | NotTaken:
         return patiently(lambda: _claim(queue, requests, wanted, time_left, slot=slot))
@@ -113,7 +126,7 @@ def _work(paths: StudyPaths, *, slot: str, session: str, time_left: TimeLeft, on
         if not isinstance(claimed, Claimed):
             time.sleep(CONTROL_PERIOD_S)
             continue
-        status = _train_claimed(claimed, requests, datasets, claim)
+        status = _train_claimed(claimed, requests, kept, claim)
         if status is not None or once:
             return status or 0
     return 0
@@ -152,7 +165,7 @@ def _claim(
     return taken if isinstance(taken, NotTaken) else Claimed(queue.paths, plan, taken.run_id, taken.attempt)
 
 
-def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
+def _train_claimed(claimed: Claimed, requests: Requests, kept: Kept, claim_more: ClaimMore) -> int | None:
     """Train one claimed run and record how that ended.
 
     Returns:
@@ -160,7 +173,7 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
     """
     try:
         with _output_to(claimed.attempt.log):
-            return _train_guarded(claimed, requests, datasets, claim_more)
+            return _train_guarded(claimed, requests, kept, claim_more)
     except StoreUnavailableError as error:
         LOG.error("%s", error)
         return EXIT_STORE_FULL
@@ -171,23 +184,24 @@ def _train_claimed(claimed: Claimed, requests: Requests, datasets: Datasets, cla
         requests.attempt = None
 
 
-def _train_guarded(claimed: Claimed, requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
+def _train_guarded(claimed: Claimed, requests: Requests, kept: Kept, claim_more: ClaimMore) -> int | None:
     """Train a claimed run with its companions; a store that is away is the caller's matter. See `_train_claimed`."""
     cohort, requests.attempt = [claimed], claimed.attempt
     log = BoundedLog(claimed.attempt.log)
     with Pulse(lambda: [m.attempt.beat for m in cohort], claimed.search_path, also=log.bound) as requests.pulse:
-        return _train_cohort(cohort, requests, datasets, claim_more)
+        return _train_cohort(cohort, requests, kept, claim_more)
 
 
-def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets, claim_more: ClaimMore) -> int | None:
+def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_more: ClaimMore) -> int | None:
     claimed = cohort[0]
     try:
         recipe = patiently(partial(read_recipe, claimed.run, claimed.run_id))
         refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
         check_unchanged(recipe, search_path=claimed.search_path)
-        data = load_once(recipe, claimed, datasets)
+        data = load_once(recipe, claimed, kept.datasets)
         write_labels(claimed.study, data)
-        gather(cohort, recipe, claim_more)
+        count = count_side_by_side(claimed, recipe, data, session=kept.session, rooms=kept.rooms)
+        gather(cohort, recipe, claim_more, session=kept.session, side_by_side=count)
         train_cohort(cohort, data, requests)
     except Stopped:
         _end(cohort, "cancelled", "request", "stopped on request")
@@ -206,22 +220,25 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, datasets: Datasets,
         _record_leaving(cohort, error)
         return None
     for member in cohort:
-        patiently(partial(remove_file, member.attempt.checkpoint))
-    # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run.
-    return 0 if recipe.lowlevel == "kernels" else None
+        if not is_there(member.attempt.exit):  # one that was stopped may go on from its checkpoint
+            patiently(partial(remove_file, member.attempt.checkpoint))
+    # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run; and one
+    # in which a recording failed keeps memory for it.
+    return 0 if recipe.lowlevel == "kernels" or is_spent() else None
 
 
 def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
     for member in cohort:
-        if not is_fenced(member.attempt):
+        if not is_fenced(member.attempt) and not is_there(member.attempt.exit):
             patiently(partial(write_exit, member.attempt, outcome, cause, reason))
 
 
 def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
     reason = summarise_error(error)
-    broken = breaks_context(error)  # and with the context this process
+    broken = breaks_context(error) or is_spent()  # and with the context this process
     if is_out_of_memory(error):
-        cause, reason = explain_shortage(read_recipe(cohort[0].run, cohort[0].run_id), reason)
+        recipe = read_recipe(cohort[0].run, cohort[0].run_id)
+        cause, reason = explain_shortage(recipe, reason, side_by_side=len(cohort))
         _end(cohort, "failed", cause, reason)
     else:
         _end(cohort, "failed", "infrastructure" if broken else "fault", reason)

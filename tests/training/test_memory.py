@@ -296,7 +296,7 @@ def test_worker_records_what_can_be_tried_again_and_what_cannot(
 
     claimed = claim()
     assert isinstance(claimed, Claimed)
-    assert worker._train_guarded(claimed, worker.Requests(paths), {}, claim) == ending.status
+    assert worker._train_guarded(claimed, worker.Requests(paths), worker.Kept("now"), claim) == ending.status
     ended = find_record(claimed.attempt.exit, ExitRecord)
     assert ended is not None
     assert ending.said in ended.reason
