@@ -39,6 +39,7 @@ from engine.metrics.replicas import (
 )
 from engine.plan.records import PlannedArm
 from engine.study.metrics_record import NOTHING, ArmMeasures, Disputes, Estimate, StudyMeasures
+from engine.study.parting import read_partings
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.selftest_record import SelfTestRecord
@@ -99,10 +100,16 @@ def measure_study(
             cka=summarise_cka(compared, arm.name),
             scores=measure_scores((finished.get(run) for run in entry.runs_used), bootstrap=plan.metrics.bootstrap),
             devices=entry.devices or count_devices(paths, arm.runs, finished),
+            parting=read_partings(paths, arm.runs).first if is_broken(arm, entry) else None,
         )
         for entry, arm in zip(entries, plan.arms, strict=True)
     )
     return StudyMeasures(study=plan.study, arms=arms)
+
+
+def is_broken(arm: PlannedArm, measured: ArmMeasures) -> bool:
+    """Tell whether replicas differ between which nothing varies."""
+    return not arm.vary and arm.group == 1 and measured.identical_weights is False
 
 
 def _remark(arm: ArmMeasures, remarks: Mapping[str, str]) -> ArmMeasures:

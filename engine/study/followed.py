@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.plan.records import PlannedArm
 from engine.study.curves_record import ArmCurves
 from engine.study.epochs import EpochRecord, read_epochs
+from engine.study.parting import Digests, Partings, part_replicas
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
 from engine.study.series import ArmSeries
@@ -35,10 +36,15 @@ class RunCurve:
     """The last one; None before it, and where the curve came added up."""
     seconds: tuple[float, ...] = ()
     """Durations of the latest epochs, PACE_EPOCHS at most."""
+    digests: list[str | None] | None = None
+    """Of its weights before the first step and after every epoch, in one list that grows; None of runs that vary."""
 
     def take(self, records: Sequence[EpochRecord]) -> None:
         """Note some more epochs."""
         if records:
+            if self.digests is not None:
+                self.digests += [records[0].start] if not self.trained else []
+                self.digests += [record.weights for record in records]
             self.trained += len(records)
             self.latest = records[-1]
             finite = [record.seconds for record in records[-PACE_EPOCHS:] if math.isfinite(record.seconds)]
@@ -91,7 +97,7 @@ class Curves:
             run: The run.
             attempt: The number of its latest attempt; 0 where there is none.
         """
-        curve = self._runs.setdefault(run, RunCurve())
+        curve = self._runs.setdefault(run, self._begin_curve(run))
         if curve.attempt == attempt and curve.trained and curve.latest is None:
             return False
         path = self.paths.run(run).attempt(attempt).epochs
@@ -101,7 +107,7 @@ class Curves:
             return False
         lost = curve.trained if restarted else 0
         if restarted:
-            curve = self._runs[run] = RunCurve(attempt=attempt)
+            curve = self._runs[run] = self._begin_curve(run, attempt)
         chunk = read_epochs(path, offset=curve.offset, before=curve.trained + curve.bad_lines)
         curve.offset = chunk.offset
         curve.bad_lines += chunk.bad_lines
@@ -112,6 +118,20 @@ class Curves:
             elif (name, run) not in self._added:
                 self.series[name].add(chunk.records)
         return bool(chunk.records or chunk.bad_lines or restarted)
+
+    def _begin_curve(self, run: str, attempt: int = 0) -> RunCurve:
+        """Return the curve of a run without epochs; digests are kept where nothing varies, so that none may differ."""
+        steady = any(not self._arms[name].vary for name in self._arms_of.get(run, ()))
+        return RunCurve(attempt=attempt, digests=[] if steady else None)
+
+    def part(self, arm: PlannedArm) -> Partings | None:
+        """Tell when the replicas of an arm part in which nothing varies; None of other arms.
+
+        Finished runs whose epochs came added up are not known here.
+        """
+        if arm.vary:
+            return None
+        return part_replicas([_take_digests(self.get(run)) for run in arm.runs])
 
     def _read_again(self, run: str) -> Sequence[EpochRecord]:
         """Read the epochs of a run that have been counted."""
@@ -127,6 +147,11 @@ class Curves:
         for run in dict.fromkeys(arm.runs):
             self._added.discard((name, run))
             series.add(self._read_again(run))
+
+
+def _take_digests(curve: RunCurve) -> Digests:
+    """Return a run's digests; none where one is missing."""
+    return () if curve.digests is None else tuple(one for one in curve.digests if one) * (None not in curve.digests)
 
 
 def _size_of(path: Path) -> int:

@@ -15,6 +15,7 @@ import msgspec
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
 from engine.decoding import convert
+from engine.study.parting import Parting
 from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
 
 Interval = tuple[float, float]
@@ -226,6 +227,8 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured: logits, probabilities, classes; or scores, where there are no predictions."""
     identical_predictions: bool | None = None
     """Whether all replicas predict the same to the bit; None where their weights say more, or there are not two."""
+    parting: Parting | None = None
+    """Where the replicas of a control part; None where they do not, or earlier versions trained them."""
     scores: dict[str, Score] = msgspec.field(default_factory=dict[str, Score])
     """Numbers that a user's own program leaves, by name."""
     devices: dict[str, int] = msgspec.field(default_factory=dict[str, int])

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from engine.study.epochs import MAX_BYTES, MAX_LINE_BYTES, EpochRecord, read_epochs
 from engine.study.paths import AttemptPaths, RunPaths, StudyPaths
 from engine.study.run_state import read_result
@@ -19,6 +21,15 @@ Digests = tuple[str, ...]
 
 FIRST_BYTES = 2 * MAX_LINE_BYTES
 """What the first epochs of a file are read from."""
+
+
+class Parting(msgspec.Struct, frozen=True, kw_only=True):
+    """Names the two replicas of an arm whose weights part first."""
+
+    replicas: tuple[int, int]
+    """From 1."""
+    epoch: int
+    """The first epoch at whose end they differ; 0 where their initial weights do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,12 @@ class Partings:
     """How many epochs that is, for the pair that has the most."""
     unknown: tuple[int, ...] = ()
     """Replicas whose files hold no digests: earlier versions wrote none, nor does a user's own program."""
+
+    @property
+    def first(self) -> Parting | None:
+        """The two that part first; None where none do."""
+        epoch = min(self.epochs, default=None)
+        return None if epoch is None else Parting(replicas=self.examples[epoch], epoch=epoch)
 
     @property
     def parted(self) -> int:

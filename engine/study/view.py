@@ -20,6 +20,7 @@ from engine.study.epochs import EpochRecord
 from engine.study.followed import Curves
 from engine.study.followed_plan import FollowedPlan
 from engine.study.looks import Look, Pace, begin_look, end_look
+from engine.study.parting import Partings
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState, Status, read_state
 from engine.study.series import ArmSeries
@@ -89,6 +90,8 @@ class ArmView:
     """At the last epoch that at least two replicas have reached, or one where there is only one."""
     series: ArmSeries | None = None
     """The spread by epoch; it grows in place. None where nobody asked for epochs."""
+    partings: Partings | None = None
+    """When its replicas part; None where something varies, so that they may."""
 
     @cached_property
     def diverged_epochs(self) -> dict[int, int]:
@@ -321,6 +324,7 @@ class StudyView:
             diverged=sum(run.state.diverged for run in runs),
             spread=measure_spread(runs, series),
             series=series if self._curves.measures else None,
+            partings=self._curves.part(arm),
         )
 
 

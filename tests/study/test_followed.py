@@ -12,12 +12,13 @@ from engine.metrics.curves import measure_curves
 from engine.study.curves_record import FIELDS, ArmCurves
 from engine.study.epochs import append_epoch, read_epochs
 from engine.study.files import make_folder
+from engine.study.parting import Parting, Partings
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.study_plan import read_plan
 from engine.study.view import ArmView, StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study
-from tests.helpers.records import make_attempt, make_epoch
+from tests.helpers.records import make_arm, make_attempt, make_epoch, make_study
 
 
 def know(paths: StudyPaths) -> dict[str, ArmCurves]:
@@ -89,3 +90,40 @@ def test_memory_does_not_grow_with_the_epochs_of_single_runs(tmp_path: Path) -> 
         assert snapshot.runs[name_run(0, replicas - 1)].trained == 400
     few, many = kept
     assert many - few < 95 * 5_000, "a run's own 400 epochs would take 120 kB"
+
+
+def test_control_whose_replicas_part_is_seen_while_it_is_trained(tmp_path: Path) -> None:
+    paths = StudyPaths(tmp_path / "one")
+    arms = [make_arm("Control", ["a", "b", "c"]), make_arm("Init", ["a", "d"], vary=("init",))]
+    make_folder(paths.folder)
+    write_record(paths.plan, make_study(arms))
+    files = {run: paths.run(run).attempt(1) for run in "abcd"}
+    for attempt in files.values():
+        make_folder(attempt.folder)
+        write_record(attempt.attempt, make_attempt())
+    view = StudyView(paths)
+
+    def add(epoch: int, **weights: str | None) -> None:
+        for run, one in weights.items():
+            append_epoch(files[run].epochs, make_epoch(epoch, weights=one, start="s" if epoch == 1 else None))
+
+    def look() -> list[Partings | None]:
+        return [arm.partings for arm in view.refresh().arms]
+
+    add(1, a="x", b="x", c="x", d="y")
+    control, init = look()
+    assert control is not None
+    assert (control.epochs, control.equal, init) == ({}, 3, None)
+    add(2, a="x", b="x", c="z")
+    control, _ = look()
+    assert control is not None
+    assert (control.epochs, control.first) == ({2: 2}, Parting(replicas=(1, 3), epoch=2))
+    # A run that starts again counts from its beginning, and one whose file has lost a digest is unknown.
+    files["c"] = paths.run("c").attempt(2)
+    make_folder(files["c"].folder)
+    write_record(files["c"].attempt, make_attempt())
+    add(1, c="x")
+    add(3, b=None)
+    control, _ = look()
+    assert control is not None
+    assert (control.epochs, control.equal, control.unknown) == ({}, 1, (2,))

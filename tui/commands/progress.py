@@ -14,6 +14,7 @@ from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
+from tui.text.parting import describe_broken_control
 from tui.text.places import count_training, list_waits
 from tui.text.tables import choose_head
 
@@ -106,6 +107,8 @@ def find_obstacles(snapshot: StudySnapshot) -> list[str]:
     note = None if snapshot.supervisor is None or not snapshot.supervised else snapshot.supervisor.note
     lines = [printable(text) for text in (supervisor, note) if text]
     lines += list_waits(snapshot.slots)
+    told = (describe_broken_control(arm.name, snapshot.study, arm.partings) for arm in snapshot.arms)
+    lines += [line for line in told if line is not None]
     return lines + describe_silent_runs(snapshot)
 
 

@@ -20,6 +20,7 @@ from engine.protocol.faults import printable
 from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
 from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
+from tui.text.parting import say_since
 
 OUTSIDE = "*"
 """The mark behind published figures that differ from the measured one by more than both errors explain."""
@@ -271,7 +272,10 @@ def note_sharing(arms: Iterable[ArmMeasures], runs: int) -> list[str]:
 def _control_verdict(arm: ArmMeasures) -> str:
     if arm.identical_weights:
         return f"{arm.n} replicas with identical weights: what does not vary is held"
-    return f"{arm.n} replicas with DIFFERENT weights: something varies that should not, so do not trust this study"
+    since = "" if arm.parting is None else f", {say_since(arm.parting)}"
+    return (
+        f"{arm.n} replicas with DIFFERENT weights{since}: something varies that should not, so do not trust this study"
+    )
 
 
 def _repetition_verdict(arm: ArmMeasures) -> str:

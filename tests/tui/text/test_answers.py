@@ -110,6 +110,9 @@ def test_broken_control_comes_first_and_an_exact_one_below_what_was_found() -> N
     broken = say(make_measures(name="Control", vary=[], n=3, identical_weights=False), arm("a", ["init"]))
     assert broken[0].text == "Control is NOT exact: replicas without any source have different weights"
     assert "Do not trust" in broken[0].because
+    since = {"replicas": [2, 3], "epoch": 0}
+    broken = say(make_measures(name="Control", vary=[], n=3, identical_weights=False, parting=since))
+    assert broken[0].text.endswith("have different weights: replicas 2 and 3 differ before the first step")
     assert find(say(arm("a", ["init"])), "There is no control").weight == "note"
 
 

@@ -85,7 +85,9 @@ def test_panel_fits_any_width_and_loses_no_number(width: int, symbols: Any) -> N
 
 def test_control_that_differs_is_shouted() -> None:
     notes = make_notes([control(identical_weights=False)])
-    assert "DIFFERENT weights" in notes[0]
+    assert "DIFFERENT weights: something" in notes[0]
+    (note,) = make_notes([control(identical_weights=False, parting={"replicas": [1, 3], "epoch": 4})])
+    assert "DIFFERENT weights, replicas 1 and 3 differ from epoch 4 on: something" in note
 
 
 def test_missing_values_are_dashes_with_their_reason() -> None:

@@ -6,6 +6,7 @@ from engine.catalog.published import find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import Answer, Found, Part, join, plural
+from tui.text.parting import say_since
 from tui.text.tables import MIXED, OUTSIDE, arm_name, describe_devices, format_published, make_columns
 
 CONTROL = "What a control's replicas differ in is what varies although it should not."
@@ -22,7 +23,9 @@ def answer_control(found: Found) -> list[Answer]:
     wrong = [arm for arm in controls if arm.identical_weights is False]
     right = [arm for arm in controls if arm.identical_weights]
     if wrong:
-        parts: tuple[Part, ...] = (*join(wrong), " is NOT exact: replicas without any source have different weights")
+        since = next((f": {say_since(arm.parting)}" for arm in wrong if arm.parting is not None), "")
+        what = f" is NOT exact: replicas without any source have different weights{since}"
+        parts: tuple[Part, ...] = (*join(wrong), what)
         because = f"{CONTROL} Do not trust the other sentences before the reason is found."
         return [Answer("warning", parts, because, "provenance", None, tuple(arm.name for arm in wrong))]
     if right:
