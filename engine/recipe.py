@@ -27,6 +27,9 @@ MAX_REPLICAS = 10_000
 MAX_BOOTSTRAP = 1_000_000
 """Resamples of an arm's replicas that may be asked for."""
 
+MOST_SKETCHES = 8
+"""Notes of where the weights are that are taken in one epoch at most."""
+
 MAX_EPOCHS = 100_000
 """Epochs that a run may be trained for at most."""
 

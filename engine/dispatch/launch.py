@@ -191,6 +191,7 @@ def _plan_study(protocol: Protocol, plan: Plan, chosen: Chosen) -> StudyPlan:
             cka=protocol.metrics.cka,
             cka_examples=protocol.metrics.cka_examples,
             bootstrap=protocol.metrics.bootstrap,
+            sketches=protocol.metrics.sketches,
         ),
         reference=protocol.reference,
         provenance=_find_provenance(protocol),

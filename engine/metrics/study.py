@@ -25,6 +25,7 @@ from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
 from engine.metrics.measures import measure_images
 from engine.metrics.outputs import ImageOutputs
+from engine.metrics.perturbation import add_responses, measure_growth
 from engine.metrics.replicas import (
     Labels,
     Replica,
@@ -38,6 +39,7 @@ from engine.metrics.replicas import (
     stack_predictions,
 )
 from engine.plan.records import PlannedArm
+from engine.study.growth_record import Growth
 from engine.study.metrics_record import NOTHING, ArmMeasures, Disputes, Estimate, StudyMeasures
 from engine.study.parting import read_partings
 from engine.study.paths import StudyPaths
@@ -94,6 +96,7 @@ def measure_study(
         msgspec.structs.replace(
             entry,
             condition_number=find_condition_numbers(paths, arm, finished),
+            growth=measure_growth(paths, plan, arm, reader.replicas, previous=_find_growth(earlier.get(arm.name))),
             onset=arm.onset,
             crossed=measure_grid(arm, reader.replicas, labels),
             unisolated=arm.unisolated,
@@ -104,7 +107,11 @@ def measure_study(
         )
         for entry, arm in zip(entries, plan.arms, strict=True)
     )
-    return StudyMeasures(study=plan.study, arms=arms)
+    return StudyMeasures(study=plan.study, arms=add_responses(arms))
+
+
+def _find_growth(earlier: ArmMeasures | None) -> Growth | None:
+    return None if earlier is None else earlier.growth
 
 
 def is_broken(arm: PlannedArm, measured: ArmMeasures) -> bool:

@@ -17,7 +17,7 @@ from engine.protocol.compare_section import Compare
 from engine.protocol.data_section import Data
 from engine.protocol.dispatch_section import Dispatch, Slurm
 from engine.protocol.keys import Key, declared, key
-from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS, EvaluateRecipe, TrainRecipe
+from engine.recipe import EVALUATION_STREAMS, MAX_BOOTSTRAP, MAX_EPOCHS, MOST_SKETCHES, EvaluateRecipe, TrainRecipe
 
 AVERAGINGS = ("swa", "aswa")
 
@@ -262,6 +262,12 @@ class Metrics:
         2048,
         "test examples that layers are compared on",
         "Sets how many test examples the layers are compared on.",
+    )
+    sketches: int = key(
+        whole(0, MOST_SKETCHES),
+        0,
+        "how often in an epoch; 1 is at its end, 0 is off",
+        "Notes where a run's weights are so often in an epoch, so that the growth of a moved bit can be measured.",
     )
     bootstrap: int = key(
         whole(0, MAX_BOOTSTRAP),

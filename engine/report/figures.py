@@ -21,6 +21,7 @@ from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
 from engine.study.files import OUT, explain_write_errors
+from engine.study.growth_record import Growth
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.measured import MeasuredStudy
 from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
@@ -53,6 +54,7 @@ def draw_figures(measured: MeasuredStudy, folder: Path) -> list[Path]:
         drawn["figure1-cka"] = draw_similarity(arms)
         drawn["figure2-onset"] = draw_onsets(arms)
         drawn |= draw_instability(measured.curves)
+        drawn["growth"] = draw_growth(arms)
         drawn["crossed"] = draw_crossed(arms)
         return [
             path for name, figure in drawn.items() if figure is not None for path in save_figure(figure, folder / name)
@@ -210,6 +212,36 @@ def _use_log_scale(axes: Axes) -> bool:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
     return True
+
+
+def draw_growth(arms: Sequence[ArmMeasures]) -> Figure | None:
+    """Draw the distance of the weights of runs with a moved bit from those of the run without, by step.
+
+    Each unmoved run has a panel, with the geometric mean over replicas of every arm and their range; None without any.
+    """
+    panels: dict[str, list[tuple[int, str, Growth]]] = {}
+    for number, arm in enumerate(arms):
+        if arm.growth is not None and arm.growth.steps:
+            panels.setdefault(arm.growth.twin, []).append((number, arm.name, arm.growth))
+    if not panels:
+        return None
+    figure = Figure(figsize=(1 + 3.4 * len(panels), 3.2))
+    places = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, members in zip(places, panels.values(), strict=True):
+        for number, name, growth in members:
+            steps = [growth.start + step for step in growth.steps]
+            rows = (growth.mean, growth.low, growth.high)
+            mean, low, high = ([math.nan if value is None else value for value in row] for row in rows)
+            style = style_line(number) | {"markevery": max(1, len(steps) // MARKERS)}
+            axes.plot(steps, mean, lw=1, label=name, **style)
+            axes.fill_between(steps, low, high, alpha=0.1, lw=0, color=style["color"])
+        axes.set_xlabel("step")
+    _use_log_scale(places[0])
+    figure.axes[0].set_ylabel("distance of the weights\nfrom those of the unmoved run")
+    figure.tight_layout()
+    for axes in places:  # after the layout, which would make room for them by shrinking the plots
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=6)
+    return figure
 
 
 def draw_crossed(arms: Sequence[ArmMeasures]) -> Figure | None:

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import msgspec
 
-from engine.recipe import MAX_EPOCHS
+from engine.recipe import MAX_EPOCHS, MOST_SKETCHES
 from engine.study.files import explain_write_errors, refuse_exhaustion
 from engine.study.opening import open_regular, open_to_append, read_exactly
 from engine.study.records import JSON_FAULTS, Record, encode_record, name_nonfinite
 
-MAX_LINE_BYTES = 400
+BUCKETS = 16
+"""Numbers of one sketch; see `engine.study.sketches`."""
+
+SKETCH_BYTES = 8 * (1 + BUCKETS)
+
+MAX_LINE_BYTES = 500 + 4 * -(-MOST_SKETCHES * SKETCH_BYTES // 3)
 """More than a line ever has."""
 
 MAX_BYTES = MAX_EPOCHS * MAX_LINE_BYTES
@@ -48,6 +53,8 @@ class EpochRecord(Record, frozen=True, kw_only=True, tag=1):
     """Digest of the weights and buffers at the end of the epoch: 16 hexadecimal digits, equal where every bit is."""
     start: str | None = None
     """The same before the first step of all; in the record of the first epoch alone."""
+    sketches: str | None = None
+    """Where the weights were after some steps of the epoch and at its end; see `engine.study.sketches`."""
     nonfinite: tuple[str, ...] = ()
     """Names of the figures that were not finite: their None is not the absence of a figure."""
 

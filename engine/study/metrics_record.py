@@ -15,30 +15,10 @@ import msgspec
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import MEASURES
 from engine.decoding import convert
+from engine.study.estimate import NOTHING, Estimate, Interval
+from engine.study.growth_record import Growth, Response
 from engine.study.parting import Parting
 from engine.study.records import MEGABYTE, Damage, Record, read_record, write_record
-
-Interval = tuple[float, float]
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """The value of one measure with its uncertainty; what does not exist is None, and an arm's reasons say why."""
-
-    value: float | None = None
-    error: float | None = None
-    """SD of the value over bootstrap resamples of the replicas."""
-    interval: Interval | None = None
-    """95 %."""
-
-    @property
-    def reach(self) -> Interval | None:
-        """The distances of the value from the lower and the upper end of its interval; None where there is none."""
-        if self.value is None or self.interval is None:
-            return None
-        return max(0.0, self.value - self.interval[0]), max(0.0, self.interval[1] - self.value)
-
-
-NOTHING = Estimate()
 
 Estimates = Mapping[str, Estimate]
 """By the key of the measure."""
@@ -211,6 +191,10 @@ class ArmMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """The digest of the files that were measured; None without labels."""
     reasons: dict[str, str]
     """Field of a measure, or "damaged" or "diverged" → why."""
+    growth: Growth | None = None
+    """How moved bits grew; None of arms in which they do not vary alone, and without sketches."""
+    response: Response | None = None
+    """What its growth says together with that of the arms that differ from it in the size of what was moved."""
     condition_number: ConditionNumbers | None = None
     """The condition numbers of an arm in which one bit varies; None for others."""
     onset: int | None = None

@@ -83,6 +83,8 @@ class MeasuringSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The number of test examples that layers are compared on."""
     bootstrap: int
     """Resamples behind the error of an SD."""
+    sketches: int = 0
+    """Notes of where a run's weights are in one epoch; 0 for none."""
 
 
 class GpuRecord(msgspec.Struct, frozen=True, kw_only=True):

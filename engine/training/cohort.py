@@ -137,6 +137,7 @@ def _train(
         ],
         forks=[make_fork(m.study, m.attempt, recipe) for m, recipe in zip(cohort, recipes, strict=True)],
         graphs=cohort[0].plan.dispatch.graphs,
+        sketches=cohort[0].plan.metrics.sketches,
         should_stop=lambda: requests.must_stop([name for run, name in enumerate(names) if run not in ended]),
         on_end=on_end,
         # Those that are held while others go on give up their place, and go on from their checkpoint later.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.sketching import Sketches
 from engine.training.stopping import StopRequest, never
 from engine.training.tasks.preparation import prepare
 from engine.training.tasks.side_by_side import OnEnd, ShouldLeave, ignore, stay
@@ -65,6 +67,7 @@ def train_runs(
     checkpoints: Sequence[CheckpointPolicy] = (),
     forks: Sequence[CheckpointPolicy | None] = (),
     graphs: bool = True,
+    sketches: int = 0,
     should_stop: StopRequest = never,
     on_end: OnEnd = ignore,
     should_leave: ShouldLeave = stay,
@@ -82,6 +85,7 @@ def train_runs(
         checkpoints: Where and how often the state of each run is saved.
         forks: Where the state of each run is saved at its onset, for other runs with the same beginning.
         graphs: Whether steps on CUDA are recorded and replayed.
+        sketches: How often in an epoch it is noted where the weights are; 0 for never.
         should_stop: Asked before every step.
         on_end: Is told of a run that fails or leaves while others go on side by side.
         should_leave: Asked before every step of such a run.
@@ -113,6 +117,7 @@ def train_runs(
         starts=starts,
         checkpoints=checkpoints,
         forks=forks,
+        sketches=sketches,
         should_stop=should_stop,
     )
 
@@ -125,6 +130,7 @@ def train_task(
     starts: Sequence[Checkpoint] = (),
     checkpoints: Sequence[CheckpointPolicy] = (),
     forks: Sequence[CheckpointPolicy | None] = (),
+    sketches: int = 0,
     should_stop: StopRequest = never,
 ) -> list[Outcome]:
     """Train what is prepared; its first replicas are those of the recipes. See `train_runs`."""
@@ -134,12 +140,14 @@ def train_task(
         first, seconds = starts[0].epoch + 1, starts[0].seconds
     last = recipes[0].train.epochs
     initial = [] if starts else task.digests()
+    sketching = Sketches(task, len(recipes), sketches) if sketches else None
     outcomes: dict[int, Outcome] = {}
     for epoch in range(first, last + 1):
         started = time.perf_counter()
         if recipes[0].onset is not None:
             set_kernels(recipes[0].at(epoch).lowlevel, recipes[0].train.precision)
-        losses = task.train_epoch(epoch, should_stop)
+        with contextlib.nullcontext() if sketching is None else sketching.follow(epoch):
+            losses = task.train_epoch(epoch, should_stop)
         evaluations = task.evaluate(epoch)
         finite = [math.isfinite(loss) and one.is_finite for loss, one in zip(losses, evaluations, strict=True)]
         # A run that has diverged has ended, even if its replica is trained on and its numbers become finite again.
@@ -153,7 +161,8 @@ def train_task(
                 continue
             record = _record(task, epoch, losses[run], evaluations[run], elapsed_s)
             start = initial[run] if initial and epoch == 1 else None
-            on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start))
+            sketch = None if sketching is None else sketching.end_epoch(run, epoch)
+            on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start, sketches=sketch))
             if not finite[run] or epoch == last:
                 outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
         if all(run in outcomes or run in task.ended for run in range(len(recipes))):

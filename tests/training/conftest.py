@@ -51,6 +51,7 @@ def train() -> Callable[..., Outcome]:
         start: Checkpoint | None = None,
         checkpoints: CheckpointPolicy | None = None,
         fork: CheckpointPolicy | None = None,
+        sketches: int = 0,
         should_stop: StopRequest = never,
     ) -> Outcome:
         return train_runs(
@@ -61,6 +62,7 @@ def train() -> Callable[..., Outcome]:
             starts=[] if start is None else [start],
             checkpoints=[] if checkpoints is None else [checkpoints],
             forks=[fork],
+            sketches=sketches,
             should_stop=should_stop,
         )[0]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from engine.protocol.faults import printable
 from engine.study.instability import SpreadSeries
 from engine.study.metrics_record import ArmMeasures
 from tui.html.drawing import (
@@ -23,6 +24,7 @@ from tui.html.drawing import (
     tame,
 )
 from tui.text.format import UNICODE
+from tui.text.growth import GrowthFamily, format_size
 from tui.text.tables import Column
 
 WIDTH, HEIGHT = 480.0, 250.0
@@ -79,6 +81,20 @@ def list_means(series: Sequence[SpreadSeries], names: Mapping[int, str]) -> list
         band = [(float(one.epochs[place]), one.low[place], one.high[place]) for place in banded]
         told = f"{one.mean[-1]:.4g} at epoch {one.epochs[-1]}"
         lines.append(Line(one.number, names[one.number], points, band, told))
+    return lines
+
+
+def list_growth_lines(family: GrowthFamily) -> list[Line]:
+    """Return the distance of the weights by step of every arm of a family, from the step on before which it is made."""
+    lines: list[Line] = []
+    for number, arm, growth in family.arms:
+        points = [
+            (float(growth.start + step), value)
+            for step, value in zip(growth.steps, growth.mean, strict=True)
+            if value is not None
+        ]
+        told = f"{format_size(growth.size, 2)} at first, {format_size(growth.distance, 2)} at the end"
+        lines.append(Line(number, printable(arm.name), points, told=told))
     return lines
 
 

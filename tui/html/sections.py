@@ -11,10 +11,11 @@ from engine.protocol.faults import printable
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.metrics_record import ArmMeasures, group_onsets
 from tui.html.content import Fact, Figure, StudyData
-from tui.html.curves import MOST_BANDS, draw_lines, list_means, list_onsets, list_spreads
+from tui.html.curves import MOST_BANDS, draw_lines, list_growth_lines, list_means, list_onsets, list_spreads
 from tui.html.forest import draw_forest, list_rows
 from tui.html.layers import MOST_ARMS, MOST_LAYERS, MOST_REPLICAS, draw_heat, list_shown_layers
 from tui.text.format import UNICODE, format_interval, format_number, format_seconds
+from tui.text.growth import TITLE, GrowthFamily, describe_growth, group_growth
 from tui.text.tables import arm_name, pick_columns
 from tui.text.text_figures import SIMILARITY_NOTES, make_onset_columns
 
@@ -117,6 +118,19 @@ def draw_figure(figure: str, series: Sequence[SpreadSeries], names: dict[int, st
         Figure(spread, f"SD over replicas of {title}, on a logarithmic axis{edge}"),
         Figure(means, f"{title}: mean{', and the middle 95 % of replicas as a band' if banded else ''}"),
     ]
+
+
+def draw_growth(data: StudyData) -> list[tuple[GrowthFamily, Drawn]]:
+    """Draw how moved bits grew, a picture for each network: the distance of the weights by step."""
+    drawn: list[tuple[GrowthFamily, Drawn]] = []
+    for family in group_growth(data.arms, data.numbers):
+        lines = list_growth_lines(family)[:MOST_DRAWN]
+        picture = draw_lines(lines, f"{family.name}: {TITLE}, by step", below="step", log=True)
+        legend = tuple((line.number, line.name) for line in lines)
+        caption = f"{family.name}: {TITLE}, geometric mean over replicas"
+        notes = (*describe_growth(family), *name_left_out(len(lines), len(family.arms), "arms"))
+        drawn.append((family, Drawn((Figure(picture, caption),), legend, notes)))
+    return drawn
 
 
 def draw_onsets(data: StudyData) -> Drawn:

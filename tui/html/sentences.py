@@ -17,6 +17,7 @@ SECTIONS: dict[Page, str] = {
     "diagnostics": "diagnostics",
     "intervals": "intervals",
     "time": "time",
+    "growth": "growth",
     "examples": "examples",
     "provenance": "provenance",
 }

@@ -14,6 +14,7 @@ from tui.html.page import list_contents, render_page
 from tui.html.sections import (
     MOST_DRAWN,
     draw_forests,
+    draw_growth,
     draw_onsets,
     draw_pairs,
     draw_spreads,
@@ -30,6 +31,7 @@ from tui.html.sentences import make_sentences
 from tui.text.diagnostics import make_diagnostics_notes
 from tui.text.disputes import NOTES, explain_absence, make_disputes_columns
 from tui.text.format import UNICODE
+from tui.text.growth import HEADS, UNITS, make_growth_rows
 from tui.text.tables import (
     NOT_ISOLATED,
     Column,
@@ -53,7 +55,7 @@ def make_study_page(data: StudyData) -> str:
     """Return the page about a study as text; equal studies give equal pages."""
     plan, arms, numbers = data.plan, data.arms, data.numbers
     forests, spreads, onsets, pairs = draw_forests(data), draw_spreads(data), draw_onsets(data), draw_pairs(data)
-    crossed = list_crossed(data)
+    crossed, growth = list_crossed(data), draw_growth(data)
     layers = [(arm_name(arm), numbers[arm.name], arm.cka[0].n, list_layer_lines(arm)) for arm in arms if arm.cka]
     absent, diagnosed = explain_absence(arms), diagnose(data)
     notes = list_notes(data)
@@ -63,6 +65,7 @@ def make_study_page(data: StudyData) -> str:
             ("measures", "Measures", True),
             ("intervals", "Intervals", bool(forests.figures)),
             ("time", "Over time", bool(spreads.figures or onsets.figures)),
+            ("growth", "Growth", bool(growth)),
             ("crossed", "Crossed", bool(crossed)),
             ("layers", "Layers", bool(layers or pairs)),
             ("examples", "Examples", True),
@@ -88,6 +91,8 @@ def make_study_page(data: StudyData) -> str:
             "spreads": spreads,
             "onsets": onsets,
             "first_epochs": "\n".join(list_first_epochs(data.measured.curves, UNICODE)),
+            "growth": [(drawn, make_growth_rows(family)) for family, drawn in growth],
+            "growth_heads": tuple(zip(HEADS, UNITS, strict=True)),
             "crossed": crossed,
             "crossed_notes": CROSSED_NOTES,
             "layers": layers,

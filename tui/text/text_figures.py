@@ -23,6 +23,7 @@ from tui.text.format import (
     shorten,
     shorten_apart,
 )
+from tui.text.growth import list_growth
 from tui.text.plot import GlyphSet, draw_plot, to_text
 from tui.text.scale import fit_scale
 from tui.text.series import make_spread_curves
@@ -155,16 +156,26 @@ def format_apart(low: float, high: float) -> tuple[str, str]:
 
 
 def list_first_epochs(arms: Iterable[ArmCurves], symbols: Symbols) -> list[str]:
-    """List the first epochs of arms in which one bit was moved, beside those of the run without."""
+    """List the first epochs of arms in which one bit was moved, beside those of the run without; of many, some.
+
+    Where several arms move a bit, those are left out whose accuracies are the same as without.
+    """
+    moved = [arm for arm in arms if arm.first_epochs]
+    told = [arm for arm in moved if len(moved) == 1 or _differs(arm)]
     lines: list[str] = []
-    for arm in arms:
-        if arm.first_epochs:
-            lines.append(f"{printable(arm.name)}: accuracy % without the moved bit, and with it (least to most)")
+    for arm in told:
+        lines.append(f"{printable(arm.name)}: accuracy % without the moved bit, and with it (least to most)")
         for row in arm.first_epochs or ():
             ends: tuple[float | None, ...] = (min(row.moved), max(row.moved)) if row.moved else (None, None)
             low, high = (format_number(end, 2, symbols) for end in ends)
             lines.append(f"  epoch {row.epoch}  {format_number(row.unmoved, 2, symbols):>6}   {low} to {high}")
+    if len(moved) > len(told):
+        lines.append(f"in {len(moved) - len(told)} arms a moved bit leaves these accuracies as they are")
     return lines
+
+
+def _differs(arm: ArmCurves) -> bool:
+    return any(accuracy != row.unmoved for row in arm.first_epochs or () for accuracy in row.moved)
 
 
 HEAT = " ░▒▓█"
@@ -249,6 +260,7 @@ def make_figure_panels(
         "figure 1, CKA by layer, mean over pairs": list_similarity(arms, symbols, bar=bar),
         "figure 2, onset": list_onsets(arms, symbols, bar=bar),
         "figure 3, spread by epoch": list_instability(curves, symbols, name_width=name_width, width=width),
+        "growth of a moved bit": list_growth(arms, symbols, name_width=name_width, width=width - FRAME),
         "crossed design, shares of variance": list_crossed(arms, symbols, bar=bar),
     }
     return [

@@ -58,12 +58,13 @@ from tui.app.screens.results_panes import (
     TabWanted,
 )
 from tui.app.screens.results_table import MeasureTable
-from tui.app.screens.results_time import FigureNotes, FigurePlot
+from tui.app.screens.results_time import FigureNotes, FigurePlot, find_growth
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
+from tui.text.answers.sentences import Page
 from tui.text.explanations import explain_comparison, make_explanations
 from tui.text.report import FORMATS
 
@@ -72,6 +73,10 @@ WIDE_COLUMNS = 170
 
 LOW_ROWS = 34
 """Rows below which a page has one picture."""
+
+
+SHOWN_ON: dict[Page, str] = {"diagnostics": "table", "growth": "time"}
+"""The tabs of evidence that has none of its own name."""
 
 
 class ResultsScreen(Screen[None]):
@@ -265,7 +270,9 @@ class ResultsScreen(Screen[None]):
             return
         answer = self.measured.answers[int(event.key)]
         self.diagnosed = answer.page == "diagnostics"
-        self.page = "table" if self.diagnosed else answer.page
+        self.page = SHOWN_ON.get(answer.page, answer.page)
+        if answer.page == "growth":
+            self.figure = find_growth(self.measured)
         if self.page == "table":
             self.point_at(answer.arms[0] if answer.arms else self.measured.arms[0].name, answer.measure)
 

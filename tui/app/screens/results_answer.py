@@ -13,6 +13,7 @@ from engine.study.decision_record import DecisionRecord
 from engine.study.notes import take_note
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.screens.results_panes import find_column, list_marks, paint_forest
+from tui.app.screens.results_time import list_evidence
 from tui.app.sentences import paint_sentence
 from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
@@ -25,7 +26,6 @@ from tui.text.explanations import list_measures, name_measure, style_key
 from tui.text.forest import OVERHEAD, Arms, ForestLine, draw_forest
 from tui.text.format import Symbols, shorten
 from tui.text.tables import Column, arm_name, make_columns
-from tui.text.text_figures import list_crossed
 
 INDENT = "  "
 
@@ -123,9 +123,8 @@ class Evidence(LinesPane):
         column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
         set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
         if column is None:
-            grids = [arm for arm in self.measured.arms if arm.crossed is not None and arm.name in answer.arms]
-            shares = list_crossed(grids, self.symbols, bar=max(8, width // 5))
-            return [*lines, *([Line(Text(""))] if shares else []), *(Line(Text(row)) for row in shares)]
+            shown = list_evidence(self.measured, answer.arms, self.symbols, width)
+            return [*lines, *([Line(Text(""))] if shown else []), *(Line(Text(row)) for row in shown)]
         height = self.size.height - len(lines) - 1
         drawn = self._draw_measure(self.measured, answer, column, width, height)
         if len(drawn) <= height:

@@ -20,10 +20,19 @@ from tui.app.widgets.panes import LinesPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import ASCII, UNICODE, Symbols, mark_arm, shorten_apart
+from tui.text.growth import TITLE as GROWTH_TITLE
+from tui.text.growth import (
+    GrowthFamily,
+    describe_growth,
+    draw_growth,
+    group_growth,
+    make_growth_curves,
+    tabulate_growth,
+)
 from tui.text.plot import GlyphSet
 from tui.text.series import Curve, make_spread_curves
 from tui.text.tables import Column
-from tui.text.text_figures import format_apart, list_first_epochs, list_onsets, make_onset_columns
+from tui.text.text_figures import format_apart, list_crossed, list_first_epochs, list_onsets, make_onset_columns
 
 LEGEND_SHARE = 4
 """Names have one part in so many of a plot's columns."""
@@ -35,6 +44,9 @@ NONE_YET = "Figures over time need two finished replicas of an arm."
 ONSET = "onset "
 """Begins the name of a figure that shows a measure against the onset; its key follows."""
 
+GROWTH = "growth "
+"""Begins the name of a figure that shows how moved bits grew; the name of their arms follows."""
+
 Title = str
 
 
@@ -42,7 +54,8 @@ def list_figures(measured: ShownMeasures) -> list[str]:
     """List the figures that a study has: measures against onset, then the SD of figures by epoch."""
     families = group_onsets(measured.arms)
     onsets = [column.measure.key for column in make_onset_columns(UNICODE, text=measured.text)] if families else []
-    return [*(ONSET + key for key in onsets), *measured.spreads]
+    growths = [GROWTH + family.name for family in group_growth(measured.arms)]
+    return [*(ONSET + key for key in onsets), *growths, *measured.spreads]
 
 
 def make_figure(measured: ShownMeasures, figure: str, name_width: int, symbols: Symbols) -> tuple[Title, list[Curve]]:
@@ -52,9 +65,33 @@ def make_figure(measured: ShownMeasures, figure: str, name_width: int, symbols: 
         column = next(one for one in columns if one.measure.key == figure.removeprefix(ONSET))
         title = f"{column.title}, {column.unit}, by the first epoch in which replicas differ (figure 2)"
         return title, _draw_onsets(measured, column, name_width, symbols)
+    if figure.startswith(GROWTH):
+        family = find_family(measured, figure)
+        return f"{family.name}: {GROWTH_TITLE}", make_growth_curves(family, name_width, symbols)[0]
     places = {arm.name: number for number, arm in enumerate(measured.arms)}
     curves = make_spread_curves(measured.spreads[figure], name_width, symbols, places=places)
     return f"SD over replicas of {EPOCH_FIGURES[figure]} (figure 3)", curves
+
+
+def find_growth(measured: ShownMeasures) -> int:
+    """Return the place of the first figure that shows how moved bits grew."""
+    figures = list_figures(measured)
+    return next((place for place, figure in enumerate(figures) if figure.startswith(GROWTH)), 0)
+
+
+def list_evidence(measured: ShownMeasures, arms: Sequence[str], symbols: Symbols, width: int) -> list[str]:
+    """List what stands behind a sentence about some arms that is on no measure of the table."""
+    chosen = [arm for arm in measured.arms if arm.name in arms]
+    shares = list_crossed(chosen, symbols, bar=max(8, width // 5))
+    families = [family for family in group_growth(measured.arms) if any(arm.name in arms for _, arm, _ in family.arms)]
+    room = min(LONGEST_NAME, max(12, width // LEGEND_SHARE))
+    grown = [row for family in families for row in draw_growth(family, symbols, room, width)]
+    return [*shares, *grown]
+
+
+def find_family(measured: ShownMeasures, figure: str) -> GrowthFamily:
+    """Return the arms whose growth a figure shows, by its name."""
+    return next(family for family in group_growth(measured.arms) if family.name == figure.removeprefix(GROWTH))
 
 
 def _draw_onsets(measured: ShownMeasures, column: Column, name_width: int, symbols: Symbols) -> list[Curve]:
@@ -120,6 +157,8 @@ class FigurePlot(PlotView):
         figure = figures[(self.figure + self.further) % len(figures)]
         room = min(LONGEST_NAME, self.size.width // LEGEND_SHARE)
         title, curves = make_figure(self.measured, figure, room, self.symbols)
+        grows = figure.startswith(GROWTH)
+        self.step = make_growth_curves(find_family(self.measured, figure), room, self.symbols)[1] if grows else "epoch"
         self.log_scale = not self.linear and not figure.startswith(ONSET)
         set_border_title(self, title + ("  log" if self.log_scale else ""))
         self.curves = tuple(curves)
@@ -149,6 +188,11 @@ class FigureNotes(LinesPane):
             return wrap_lines(NONE_YET, width)
         figure = figures[self.figure % len(figures)]
         places = {arm.name: number for number, arm in enumerate(self.measured.arms)}
+        if figure.startswith(GROWTH):
+            family = find_family(self.measured, figure)
+            rows = tabulate_growth(family, self.symbols, min(LONGEST_NAME, max(12, width // 4)))
+            said = [part for line in describe_growth(family) for part in wrap_lines(line, width)]
+            return [*(Line(Text(row)) for row in rows), *said]
         if figure.startswith(ONSET):
             rows = list_onsets(self.measured.arms, self.symbols, bar=min(24, max(4, width // 5)))
             return [Line(Text(row)) for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.study.metrics_record import group_onsets
-from tui.text.answers import decided, spread, trust
+from tui.text.answers import decided, growth, spread, trust
 from tui.text.answers.sentences import Answer, Found
 
 MOST_ARMS = 100
@@ -25,6 +25,7 @@ def list_answers(found: Found) -> list[Answer]:
     answers = [
         *trust.answer_alone(found),
         *decided.answer_decision(found),
+        *growth.answer_growth(found),
         *(by_settings if compares else ()),
         *spread.answer_disagreement(found),
         *spread.answer_separation(found, "disagreement"),

@@ -18,7 +18,7 @@ from tui.text.tables import arm_name
 Weight = Literal["warning", "finding", "note"]
 """Whether a sentence puts the others into doubt, says what was found, or what a reader has to know beside that."""
 
-Page = Literal["table", "diagnostics", "intervals", "time", "examples", "compare", "provenance"]
+Page = Literal["table", "diagnostics", "intervals", "time", "growth", "examples", "compare", "provenance"]
 """Where the evidence is."""
 
 SHARED = "Arms are taken as independent; where they share runs or seeds that errs on the wide side as a rule."
