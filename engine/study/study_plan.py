@@ -74,7 +74,7 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         return msgspec.structs.replace(self, slots_per_device=self.chosen.slots_per_device or self.slots_per_device)
 
 
-class MeasuringSettings(msgspec.Struct, frozen=True, kw_only=True):
+class MeasuringSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings that say what is measured of a study's runs beside the diversity of their predictions."""
 
     cka: bool
