@@ -143,7 +143,8 @@ def _compare(one: np.ndarray | None, other: np.ndarray | None) -> float | None:
     """Return how many examples two runs predict otherwise, percent."""
     if one is None or other is None or one.shape != other.shape:
         return None
-    return float(100 * np.mean(one != other))
+    apart: np.ndarray = one != other
+    return 100 * float(np.count_nonzero(apart)) / len(one)
 
 
 def summarise(growth: Growth, ways: Sequence[Way]) -> Growth:
