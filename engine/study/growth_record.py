@@ -1,4 +1,4 @@
-"""What metrics.json holds of the growth of a moved bit, of every replica of an arm and of all of them."""
+"""Holds what metrics.json says of the growth of a moved bit, of every replica of an arm and of all of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """What arms that differ in the size of what was moved say together."""
+    """Holds what arms that differ in the size of what was moved say together."""
 
     arms: tuple[str, ...]
     """Their names, from the smallest to the largest change."""
