@@ -231,7 +231,7 @@ def _respond(family: Sequence[tuple[str, Growth]]) -> Response | None:
 
 
 def _lead(sizes: np.ndarray, steps: np.ndarray) -> Estimate:
-    """Return by how many steps sooner growth ends where a change is twice as large."""
+    """Return the steps by which growth ends sooner where a change is twice as large."""
     if np.any(steps <= 0):
         return NOTHING
     return average([-fit_slope(np.log2(x), y) for x, y in zip(sizes, steps, strict=True)])
