@@ -13,8 +13,8 @@ import numpy as np
 
 from engine.errors import StudyError
 from engine.metrics.conditioning import find_twin
-from engine.metrics.response import average, average_logs, fit_exponent, fit_growth, fit_slope
 from engine.metrics.replicas import Replica
+from engine.metrics.response import average, average_logs, fit_exponent, fit_growth, fit_slope
 from engine.metrics.spread import FEWEST
 from engine.plan.records import PlannedArm
 from engine.study.epochs import read_epochs
@@ -162,7 +162,7 @@ def summarise(growth: Growth, ways: Sequence[Way]) -> Growth:
         doubling_steps=average_logs(doubling),
         saturation_step=average_logs(saturation),
         disagreement=average(apart),
-        grown=len(doubling),
+        grown=sum(step is not None for _, step in grown),
         steps=steps,
         mean=mean,
         low=low,

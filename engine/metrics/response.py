@@ -1,7 +1,7 @@
 """Fits how a small difference between two trainings grows: its rate, its end, and what the end owes to the size.
 
-Distances are those of weights, relative to their size. Growth is taken as exponential until the difference has come
-within a factor of its last level; the rate is the slope of a straight line through the logarithms up to there.
+Distances are those of weights, relative to their size. The rate is that of the stretch in which the difference grows
+exponentially, which `engine.metrics.growth` finds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.metrics.growth import LEAST_POINTS, MOST_POINTS, find_stretch
 from engine.metrics.spread import FEWEST, mean_interval
+from engine.study.divergence_record import ROUNDING
 from engine.study.estimate import Estimate
 
 LEVEL_SHARE = 0.25
@@ -33,13 +35,13 @@ class GrowthFit:
     level: float
     """The distance at the end: the geometric mean over the last part of the training."""
     rate: float | None
-    """Of the distance's natural logarithm, per step; None where the difference does not grow."""
+    """Of the distance's natural logarithm, per step; None where the difference does not grow exponentially."""
     saturation_step: int | None
     """Steps from the beginning until the distance is near its last level; None where it does not grow."""
 
     @property
     def doubling_steps(self) -> float | None:
-        """Steps in which the distance doubles; None where it does not grow."""
+        """Steps in which the distance doubles; None where it does not grow exponentially."""
         return None if self.rate is None else math.log(2) / self.rate
 
 
@@ -64,8 +66,11 @@ def fit_growth(steps: np.ndarray, distances: np.ndarray) -> GrowthFit | None:
     if level - size <= math.log(GROWN):
         return GrowthFit(**fields, rate=None, saturation_step=None)
     end = int(np.argmax(logs >= level - math.log(NEAR)))
-    rate = fit_slope(at[: end + 1], logs[: end + 1])
-    return GrowthFit(**fields, rate=rate if rate > 0 else None, saturation_step=int(at[end] - at[0]))
+    rising = np.flatnonzero(distances[known][: end + 1] > ROUNDING)
+    chosen = rising[np.unique(np.linspace(0, len(rising) - 1, min(len(rising), MOST_POINTS)).round().astype(np.intp))]
+    stretch = find_stretch(at[chosen], logs[chosen]) if len(chosen) >= LEAST_POINTS else None
+    rate = None if stretch is None else fit_slope(at[chosen][stretch], logs[chosen][stretch])
+    return GrowthFit(**fields, rate=rate, saturation_step=int(at[end] - at[0]))
 
 
 def average_logs(values: list[float]) -> Estimate:

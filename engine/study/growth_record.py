@@ -18,7 +18,7 @@ class ReplicaGrowth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     distance: float
     """The distance at the end: the geometric mean over the last quarter of the training."""
     doubling_steps: float | None = None
-    """Steps in which it doubled while it grew; None where it did not grow."""
+    """Steps in which it doubled while it grew exponentially; None where it did not."""
     saturation_step: int | None = None
     """Steps from the move until it was near that distance; None where it did not grow."""
     disagreement: float | None = None

@@ -26,7 +26,7 @@ from tests.helpers import arrays_study
 from tests.helpers.arrays_study import LABELS, LOGITS
 from tests.helpers.records import make_arm, make_bit, make_epoch, make_study
 
-EPOCHS, STEPS = 6, 10
+EPOCHS, STEPS = 12, 10
 RECIPE = Recipe(
     data=DataRecipe(preset="digits"),
     model=ModelRecipe(preset="linear"),
@@ -39,8 +39,8 @@ SIZE = 100.0
 """Of the weights of the twin."""
 
 LATE = replace(RECIPE, onset=Onset(epoch=2, seeds=RECIPE.seeds, lowlevel="deterministic"))
-GROWING = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-2, 1e-2]
-"""The distances at the beginning and after every epoch: 10 steps for a factor of 10."""
+GROWING = [1e-6 * 10 ** (min(epoch, 8) / 2) for epoch in range(EPOCHS + 1)]
+"""The distances at the beginning and after every epoch: 20 steps for a factor of 10."""
 
 
 @pytest.fixture
@@ -104,10 +104,10 @@ def test_growth_is_that_of_the_distances_from_the_unmoved_run(paths: StudyPaths)
     assert [one.seed for one in growth.replicas] == [1, 2, 3]
     assert growth.size.value == pytest.approx(1e-6)
     assert growth.distance.value == pytest.approx(1e-2)
-    assert growth.doubling_steps.value == pytest.approx(10 * np.log10(2))
-    assert growth.saturation_step.value == pytest.approx(40)
+    assert growth.doubling_steps.value == pytest.approx(20 * np.log10(2))
+    assert growth.saturation_step.value == pytest.approx(80)
     assert growth.grown == 3
-    assert growth.steps == tuple(range(0, 70, 10))
+    assert growth.steps == tuple(range(0, 130, 10))
     assert growth.mean == pytest.approx(GROWING)
     turned = LOGITS[0].argmax(1) != (-LOGITS[0]).argmax(1)
     shares = np.array([100 * np.count_nonzero(turned[: 6 * seed]) / len(LABELS) for seed in (1, 2, 3)])
@@ -117,11 +117,11 @@ def test_growth_is_that_of_the_distances_from_the_unmoved_run(paths: StudyPaths)
 
 
 def test_a_late_bit_grows_from_its_onset(paths: StudyPaths) -> None:
-    runs = [put(paths, moved(seed, recipe=LATE), [0.0, 0.0, 0.0, 1e-5, 1e-4, 1e-3, 1e-3]) for seed in (1, 2)]
+    runs = [put(paths, moved(seed, recipe=LATE), [0.0] * 3 + [1e-4] * 10) for seed in (1, 2)]
     growth = find_growth(paths, [make_arm("Bit", runs, vary=("bit",)), make_control(paths)])
     assert growth.start == 2 * STEPS
-    assert growth.steps == (0, 10, 20, 30, 40)
-    assert growth.mean == pytest.approx((1e-6, 1e-5, 1e-4, 1e-3, 1e-3))
+    assert growth.steps == tuple(range(0, 110, 10))
+    assert growth.mean == pytest.approx((1e-6, *[1e-4] * 10))
 
 
 def test_replicas_without_sketches_are_left_out_and_said(paths: StudyPaths) -> None:
