@@ -245,9 +245,19 @@ def run_plan(options: argparse.Namespace) -> int:
 
 
 def run_diverge(options: argparse.Namespace) -> int:
-    """Say where two runs part, by which operation, and how the difference grows; exit code 3 where they do not."""
+    """Say where two runs of a study or of a program part, by which operation, and why; exit code 3 where they agree."""
+    from tui.commands.diverge_program import check_form, diverge_program
     from tui.commands.diverge_runs import diverge_runs
 
+    check_form(vars(options))
+    if options.program is not None:
+        return diverge_program(
+            options.program,
+            steps=options.steps,
+            repeat=options.repeat,
+            find_cause=options.find_cause,
+            as_json=options.json or options.format == "json",
+        )
     return diverge_runs(
         options.words,
         store=options.store,

@@ -38,6 +38,8 @@ nondet-tui [PATH] [--store DIR] [--readonly] [--no-mouse]
        nondet-tui diverge STUDY:ARM I [STUDY:ARM] J [--store DIR]
                   [--format table|json|html] [--json] [--out DIR]
                   [--epochs N] [--again]
+       nondet-tui diverge [--steps N] [--repeat N] [--find-cause]
+                  [--format table|json] [--json] -- PROGRAM...
        nondet-tui import STUDY ARM=PATH... [--labels FILE] [--store DIR]
                   [--kind logits|probabilities|classes|scores]
        nondet-tui tour [--no-mouse]
@@ -68,6 +70,21 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             problem = f"invalid choice '{value}': {suggest(str(value), map(str, action.choices))}"
             raise argparse.ArgumentError(action, problem)
+
+
+class ProgramParser(Parser):
+    """A parser of a command that takes a program behind `--`, whose own options are left alone."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - argparse's own overloads
+        """Read what stands before `--`; `program` is what stands behind it, None without one."""
+        words = list(sys.argv[1:] if args is None else args)
+        program = None
+        if "--" in words:
+            place = words.index("--")
+            words, program = words[:place], words[place + 1 :]
+        options, unknown = super().parse_known_args(words, namespace)
+        options.program = program
+        return options, unknown
 
 
 class ShowVersion(argparse.Action):
@@ -109,7 +126,8 @@ def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
         name: The command.
         commands: Command → what it does, in a sentence.
     """
-    parser = Parser(prog=f"nondet-tui {name}", allow_abbrev=False, description=commands[name])
+    kind = ProgramParser if name == "diverge" else Parser
+    parser = kind(prog=f"nondet-tui {name}", allow_abbrev=False, description=commands[name])
     if name in ADDERS:
         ADDERS[name](parser)
     if name == "help":
@@ -185,11 +203,17 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 def add_diverge(parser: argparse.ArgumentParser) -> None:
     """Add what `diverge` takes."""
+    parser.epilog = "A program and its options stand behind --, as in nondet-tui diverge -- python train.py --lr 0.1"
     parser.add_argument("words", metavar="STUDY:ARM I [STUDY:ARM] J", nargs="*", help="an arm, and two replicas")
     parser.add_argument("--format", choices=("table", "json", "html"), default="table", help="default: table")
     parser.add_argument("--out", metavar="DIR", help="write page, text and JSON into a folder")
     parser.add_argument("--epochs", metavar="N", help="follow the difference for N epochs (default: to the end)")
     parser.add_argument("--again", action="store_true", help="train both again though an answer is kept")
+    parser.add_argument(
+        "--steps", metavar="N", help="of a program: end it after N steps of its optimisers (default: all)"
+    )
+    parser.add_argument("--repeat", metavar="N", help="of a program: compare its first run with N others (default: 1)")
+    parser.add_argument("--find-cause", action="store_true", help="of a program: try causes however long that takes")
     add_json(parser)
 
 

@@ -1,0 +1,319 @@
+"""`diverge -- PROGRAM`: runs a program twice, finds the first step and operation in which the runs differ, and why."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, EXIT_UNDECIDED, NondetError
+from engine.tracing.comparison import Verdict, compare
+from engine.tracing.wanted import Mark, Wanted
+from tui.commands.diverge_causes import EXPERIMENTS, TRIED, Cause, find_evidence
+from tui.commands.diverge_process import Outcome, run_watched
+from tui.commands.diverge_report import Report, Tried
+from tui.commands.diverge_words import describe_program, describe_report
+
+TRIES = 3
+"""Pairs of runs that are traced until the difference shows again."""
+PATIENCE_S = 60.0
+"""Seconds that trying causes may take without being asked for."""
+BEFORE = 3
+"""Operations that are shown before the first that differs."""
+
+
+class ProgramError(NondetError):
+    """A program that cannot be run twice to be compared."""
+
+    exit_code = EXIT_RUNS_FAILED
+
+
+def diverge_program(
+    words: Sequence[str], *, steps: str | None, repeat: str | None, find_cause: bool, as_json: bool
+) -> int:
+    """Run a program twice and say where the runs part.
+
+    Args:
+        words: Its command line.
+        steps: After how many steps it is ended, as it was typed.
+        repeat: With how many further runs the first is compared, as it was typed.
+        find_cause: Whether causes are tried however long it takes.
+        as_json: Whether JSON is printed, and nothing else.
+
+    Returns:
+        EXIT_OK where it was found, EXIT_UNDECIDED where the runs agree.
+
+    Raises:
+        NondetError: If the program cannot be run or watched.
+    """
+    if not words:
+        raise NondetError("nondet-tui diverge: behind `--` stands the program, as in `-- python train.py`")
+    limit, further = _read_number("steps", steps), _read_number("repeat", repeat) or 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing may be left behind then either
+    with tempfile.TemporaryDirectory(prefix="nondet-diverge-") as folder:
+        search = Search(words, Path(folder), limit=limit, further=further)
+        report = search.find(find_cause=find_cause)
+    if as_json:
+        content = describe_report(report)
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n")
+    else:
+        sys.stdout.write("\n".join([*describe_program(report), ""]))
+    return EXIT_OK if report.differs else EXIT_UNDECIDED
+
+
+OF_RUNS = {"words": "STUDY:ARM I J", "out": "--out", "epochs": "--epochs", "again": "--again"}
+OF_PROGRAMS = {"steps": "--steps", "repeat": "--repeat", "find_cause": "--find-cause"}
+"""What goes with one form of the command alone, by its field."""
+
+
+def check_form(options: Mapping[str, Any]) -> None:
+    """Refuse options of one form of `diverge` with the other.
+
+    Raises:
+        NondetError: If there are any.
+    """
+    of_program = options["program"] is not None
+    wrong = [name for field, name in (OF_RUNS if of_program else OF_PROGRAMS).items() if options[field]]
+    if of_program and options["format"] == "html":
+        wrong.append("--format html")
+    if wrong and of_program:
+        raise NondetError(
+            f"nondet-tui diverge: {', '.join(wrong)}: for runs of a study, not with a program behind `--`"
+        )
+    if wrong:
+        raise NondetError(
+            f"nondet-tui diverge: {', '.join(wrong)}: for a program: name it behind `--`, as in `-- python train.py`"
+        )
+
+
+def _read_number(name: str, text: str | None) -> int | None:
+    """Return what was typed behind an option as a number.
+
+    Raises:
+        NondetError: If it is no whole number above 0.
+    """
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise NondetError(f"nondet-tui diverge: --{name} {text}: give a whole number from 1, as in --{name} 100")
+    return int(text)
+
+
+class Run(Protocol):
+    """Runs a program once while it is watched."""
+
+    def __call__(self, words: Sequence[str], wanted: Wanted, /, *, look: Callable[[int], None]) -> Outcome:
+        """Return what the run left; `look` is called with the number of steps so far."""
+        ...
+
+
+class Search:
+    """Runs the program as often as it takes."""
+
+    def __init__(
+        self, words: Sequence[str], folder: Path, *, limit: int | None, further: int, run: Run = run_watched
+    ) -> None:
+        """Take the program, a folder for what its runs leave, the limits, and what runs a program."""
+        self._execute = run
+        self._words, self._folder, self._limit, self._further = words, folder, limit, further
+        self._report = Report(words)
+        self._slowest_s = 0.0
+
+    def find(self, *, find_cause: bool) -> Report:
+        """Find where the runs part, and why."""
+        started = time.monotonic()
+        report = self._report
+        self._find_step()
+        if report.mark is not None or report.whole:
+            facts = self._find_operation()
+            if report.verdict is not None and report.verdict.place:
+                self._measure(report.verdict)
+            if report.differs:
+                self._find_causes(*facts, find_cause=find_cause)
+        report.seconds = time.monotonic() - started
+        return report
+
+    def _find_step(self) -> None:
+        """Find the first mark that differs between the first run and one of the others."""
+        first = self._run("steps of run 1", steps=self._limit)
+        self._check_first(first)
+        report = self._report
+        report.whole, report.steps = not first.marks, _count_steps(first.marks)
+        if report.whole:
+            return
+        for number in range(self._further):
+            others = str(first.folder / f"marks-{first.process}")
+            second = self._run(f"steps of run {number + 2}", steps=self._limit, others=others)
+            mark = find_mark(first.marks, second.marks)
+            if mark is not None:
+                self._note_mark(mark, first.marks, second.marks)
+                return
+
+    def _note_mark(self, mark: int, first: Sequence[Mark], second: Sequence[Mark]) -> None:
+        report = self._report
+        one, other = (marks[mark] if mark < len(marks) else None for marks in (first, second))
+        known = one or other
+        assert known is not None, "one of the runs has the mark"
+        report.mark = mark
+        report.steps, report.optimiser = _count_steps(first[:mark]), known.optimiser
+        report.what = _find_what(one, other)
+        before = known.kind == "begin" and known.step == 0 and report.what == "weights"
+        report.step = 0 if before else report.steps + 1
+
+    def _check_first(self, outcome: Outcome) -> None:
+        """Refuse a program that cannot be watched.
+
+        Raises:
+            ProgramError: With the reason.
+        """
+        name = " ".join(self._words)
+        if not outcome.is_python:
+            raise ProgramError(
+                f"nondet-tui diverge: {name}: no Python was started, or one with -E, -I or -S: what watches a program "
+                "is loaded by Python through PYTHONPATH"
+            )
+        if not outcome.process:
+            raise ProgramError(
+                f"nondet-tui diverge: {name}: it does not import torch: only trainings in torch are watched"
+            )
+
+    def _find_operation(self) -> tuple[Outcome, Outcome]:
+        """Find the first operation that differs between the last mark that agrees and the first that does not."""
+        report = self._report
+        pair: tuple[Outcome, Outcome] | None = None
+        tries = max(TRIES, self._further)
+        while tries > 0:
+            pair = self._run_pair("operations", begin=report.mark or 0, end=report.mark)
+            first, second = pair
+            mark = find_mark(first.marks, second.marks)
+            if mark is not None and report.mark is not None and mark < report.mark:
+                self._note_mark(mark, first.marks, second.marks)
+                continue
+            report.verdict = compare(first.read_operations(), second.read_operations())
+            if report.verdict is not None:
+                start = max(report.verdict.number - BEFORE, 0)
+                report.before = list(islice(first.read_operations(), start, report.verdict.number))
+                break
+            if mark is not None or report.whole:
+                break
+            tries -= 1
+        assert pair is not None, "there is one try at least"
+        return pair
+
+    def _measure(self, verdict: Verdict) -> None:
+        """Measure how the tensors of the first operation that differs are apart."""
+        where = {"begin": self._report.mark or 0, "end": self._report.mark, "watch": verdict.number}
+        for _ in range(TRIES):  # what differs in most runs may agree in one pair
+            first = self._run("values of run 1", **where)
+            second = self._run("values of run 2", **where, kept=str(first.folder / "kept.pt"))
+            self._report.difference = second.read_differences().get(verdict.place)
+            if self._report.difference is not None:
+                return
+
+    def _find_causes(self, first: Outcome, second: Outcome, *, find_cause: bool) -> None:
+        """Say what the runs set otherwise; where that is nothing, hold things fixed, one by one, until they agree."""
+        report = self._report
+        kind = "" if report.verdict is None else report.verdict.kind
+        report.causes = find_evidence(first.facts, second.facts, kind)
+        if report.causes:
+            return
+        expected_s, started = first.seconds + second.seconds, time.monotonic()
+        for name in TRIED[kind]:
+            if not find_cause and time.monotonic() - started + expected_s > PATIENCE_S:
+                report.untried_s = expected_s
+                return
+            try:
+                agree = self._agree_with(name)
+            except ProgramError:  # it does not run with what is held fixed
+                agree = False
+            report.tried.append(Tried(name, agree))
+            if agree:
+                report.causes = [Cause(name, f"with {EXPERIMENTS[name]} the two runs agree up to there")]
+                return
+
+    def _agree_with(self, fixed: str) -> bool:
+        """Tell whether two runs agree up to the difference when one thing is held fixed."""
+        mark = self._report.mark
+        if self._report.whole:
+            pair = self._run_pair(f"with {EXPERIMENTS[fixed]}", begin=0, fixed=(fixed,))
+            return compare(*(one.read_operations() for one in pair)) is None
+        first, second = self._run_pair(f"with {EXPERIMENTS[fixed]}", end=mark, fixed=(fixed,))
+        return find_mark(first.marks, second.marks) is None
+
+    def _run_pair(self, title: str, **wanted: Any) -> tuple[Outcome, Outcome]:
+        return self._run(f"{title}, run 1", **wanted), self._run(f"{title}, run 2", **wanted)
+
+    def _run(self, title: str, **wanted: Any) -> Outcome:
+        """Run the program once.
+
+        Raises:
+            ProgramError: If it fails by itself.
+        """
+        self._report.runs += 1
+        line = Line(f"{title}")
+        folder = self._folder / str(self._report.runs)
+        outcome = self._execute(self._words, Wanted(str(folder), **wanted), look=line.show)
+        line.end(_count_steps(outcome.marks))
+        name = " ".join(self._words)
+        if outcome.status is None:
+            raise ProgramError(f"nondet-tui diverge: it cannot be started: {outcome.fault}")
+        if outcome.status != 0 and not outcome.was_cut:
+            how = f"signal {-outcome.status}" if outcome.status < 0 else f"exit status {outcome.status}"
+            tail = outcome.read_tail()
+            raise ProgramError(
+                f"nondet-tui diverge: {name}: it failed by itself ({how}, {title}); its last lines:\n"
+                f"{tail or '(it printed nothing)'}"
+            )
+        return outcome
+
+
+def find_mark(first: Sequence[Mark], second: Sequence[Mark]) -> int | None:
+    """Return the number of the first mark that is not the same in both, None where all are."""
+    pairs = enumerate(zip_longest(first, second))
+    return next((number for number, (one, other) in pairs if one != other), None)
+
+
+def _find_what(one: Mark | None, other: Mark | None) -> str:
+    """Return what differs in a mark, the earliest first."""
+    if one is None or other is None or one.kind != other.kind:
+        return "length"
+    if one.kind == "begin" and one.parameters != other.parameters:
+        return "weights"
+    if one.inputs != other.inputs:
+        return "inputs"
+    return "weights" if one.gradients == other.gradients else "gradients"
+
+
+def _count_steps(marks: Sequence[Mark]) -> int:
+    return sum(mark.kind == "step" for mark in marks)
+
+
+class Line:
+    """Shows on stderr how far a run is: a line that is written over on a terminal, one line at its end elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        """Begin a run."""
+        self._title, self._started = title, time.monotonic()
+        self._moves = sys.stderr.isatty()
+
+    def show(self, steps: int) -> None:
+        """Show the steps so far."""
+        if self._moves:
+            sys.stderr.write(f"\r\x1b[K{self._describe(steps)}")
+            sys.stderr.flush()
+
+    def end(self, steps: int) -> None:
+        """Show the whole run."""
+        sys.stderr.write(("\r\x1b[K" if self._moves else "") + self._describe(steps) + "\n")
+        sys.stderr.flush()
+
+    def _describe(self, steps: int) -> str:
+        seconds = time.monotonic() - self._started
+        return f"{self._title}: {steps:,} steps, {int(seconds) // 60}:{int(seconds) % 60:02d}"

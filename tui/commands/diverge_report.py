@@ -1,0 +1,51 @@
+"""Holds what is found out about two runs of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.tracing.comparison import Verdict
+from engine.tracing.records import Record
+from tui.commands.diverge_causes import Cause
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Says what came of an experiment."""
+
+    name: str
+    agree: bool
+
+
+@dataclass
+class Report:
+    """Holds what was found out."""
+
+    words: Sequence[str]
+    mark: int | None = None
+    """The first mark that differs; None where the runs agree, or have no marks."""
+    step: int = 0
+    """The first step that differs, from 1; 0 before the first one, or where no optimiser took a step."""
+    steps: int = 0
+    """Steps that agree."""
+    optimiser: str = ""
+    what: str = ""
+    """What differs first: `weights`, `inputs` of networks, `gradients`, or the `length` of the runs."""
+    whole: bool = False
+    """Whether the program has no optimiser and was compared as a whole."""
+    verdict: Verdict | None = None
+    before: Sequence[Record] = ()
+    difference: dict[str, Any] | None = None
+    causes: list[Cause] = field(default_factory=list[Cause])
+    tried: list[Tried] = field(default_factory=list[Tried])
+    untried_s: float = 0.0
+    """Seconds that each experiment would have taken, where none was tried for that."""
+    runs: int = 0
+    seconds: float = 0.0
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the runs differ."""
+        return self.mark is not None or self.verdict is not None
