@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import msgspec
 
 from engine.study.estimate import NOTHING, Estimate
@@ -56,9 +59,14 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why there are no figures."""
 
     def __post_init__(self) -> None:
-        """Refuse a curve whose parts are of different lengths."""
-        if any(len(part) != len(self.steps) for part in (self.mean, self.low, self.high)):
+        """Refuse what no measurement gives: a curve with parts of other lengths, with falling steps, or below 0."""
+        parts = (self.mean, self.low, self.high)
+        if any(len(part) != len(self.steps) for part in parts):
             raise ValueError("a curve of growth has parts of different lengths")
+        if self.steps_per_epoch < 1 or self.start < 0 or not all(a < b for a, b in pairwise((-1, *self.steps))):
+            raise ValueError("the steps of a curve of growth do not rise from 0")
+        if not all(value is None or 0 < value < math.inf for part in parts for value in part):
+            raise ValueError("a curve of growth holds what is no distance")
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

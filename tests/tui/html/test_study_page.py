@@ -22,6 +22,7 @@ from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.similarity_record import ArmSimilarity, LayerPairs
+from tests.helpers.growth import make_arms
 from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.pages import Element, read_page
 from tui import cli
@@ -259,6 +260,21 @@ def test_examples_show_who_says_what() -> None:
     assert rows[1:4] == [["2", "40", "88.0", "1.5"], ["1", "40", "89.0", "1.5"], ["0", "40", "90.0", "1.5"]]
     assert rows[5:] == [["17", "4", "9: 50%, 4: 25%, 1: 25%"]]
     assert [one.text for one in said.find_all("b")] == ["4: 25%"], "the true class"
+
+
+def find_section(page: Element, title: str) -> list[Element]:
+    return [one for one in page.find_all("section") if one.attributes.get("aria-labelledby") == title]
+
+
+def test_growth_is_drawn_tabulated_and_said() -> None:
+    arms = make_arms()
+    (section,) = find_section(read(make_study_page(make_data(arms))), "growth")
+    rows = [[cell.text for cell in row.children if isinstance(cell, Element)] for row in section.find_all("tr")]
+    assert rows[1] == ["1 ulp", "1e-08", "0.01", "3.25", "5", "95", "3/3"]
+    assert len(rows) == len(arms)
+    assert len(list(section.find_all("g", marked="series"))) == 3
+    assert any("does not depend on the size" in one.text for one in section.find_all("li"))
+    assert find_section(read(make_study_page(make_data(arms[:1]))), "growth") == []
 
 
 def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept: StudyData) -> None:

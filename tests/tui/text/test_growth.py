@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from engine.study.estimate import Estimate
-from engine.study.growth_record import Growth, ReplicaGrowth, Response
-from engine.study.metrics_record import ArmMeasures
+from tests.helpers.growth import make_arms, make_growth, make_response
 from tests.helpers.measures import make_measures
 from tui.text.answers.growth import answer_growth
 from tui.text.answers.sentences import Found
@@ -22,47 +21,6 @@ from tui.text.growth import (
     make_growth_curves,
     make_growth_rows,
 )
-
-
-def make_growth(**changes: Any) -> Growth:
-    """Three replicas whose distance grows from 1e-8 to 1e-2 in 100 steps."""
-    replicas = tuple(ReplicaGrowth(run=f"r{seed}", seed=seed, size=1e-8, distance=1e-2) for seed in (1, 2, 3))
-    fields: dict[str, Any] = {
-        "twin": "plain",
-        "runs": ("r1", "r2", "r3"),
-        "steps_per_epoch": 10,
-        "replicas": replicas,
-        "steps": (0, 50, 100),
-        "mean": (1e-8, 1e-5, 1e-2),
-        "low": (1e-8, 1e-6, 1e-3),
-        "high": (1e-8, 1e-4, 1e-1),
-        "size": Estimate(1e-8),
-        "distance": Estimate(1e-2, interval=(1e-3, 1e-1)),
-        "doubling_steps": Estimate(5.0, interval=(4.0, 6.0)),
-        "saturation_step": Estimate(95.0),
-        "disagreement": Estimate(3.25, interval=(3.0, 3.5)),
-        "grown": 3,
-    }
-    return Growth(**fields | changes)
-
-
-def make_response(low: float, high: float, **changes: Any) -> Response:
-    fields: dict[str, Any] = {
-        "arms": ("net: 1 ulp", "net: 2 ulp", "net: 4 ulp"),
-        "exponent": Estimate((low + high) / 2, interval=(low, high)),
-        "disagreement_exponent": Estimate(),
-        "steps_per_doubling": Estimate(),
-        "above_floor": False,
-    }
-    return Response(**fields | changes)
-
-
-def make_arms(**changes: Any) -> list[ArmMeasures]:
-    response = make_response(-0.1, 0.1)
-    names = ["net: Control", *response.arms]
-    return [make_measures(name=names[0])] + [
-        make_measures(name=name, growth=make_growth(**changes), response=response) for name in names[1:]
-    ]
 
 
 def test_a_family_is_named_by_what_its_arms_have_in_common() -> None:
@@ -152,3 +110,20 @@ def test_the_panel_fits_and_has_every_arm(symbols: Any) -> None:
         assert part in text
     assert text.isascii() == (symbols is ASCII)
     assert list_growth([make_measures(name="Init")], symbols, name_width=18, width=76) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": (0, 100, 50)},
+        {"steps": (-1, 50, 100)},
+        {"steps_per_epoch": 0},
+        {"start": -1},
+        {"mean": (1e-8, 1e-5)},
+        {"low": (1e-8, -1e-5, 1.0)},
+        {"high": (1e-8, float("inf"), 1.0)},
+    ],
+)
+def test_what_no_measurement_gives_is_no_growth(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="growth"):
+        make_growth(**changes)
