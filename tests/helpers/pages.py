@@ -67,3 +67,10 @@ def read_page(text: str) -> tuple[Element, list[str]]:
     reader.feed(text)
     reader.close()
     return reader.root, [*reader.faults, *(f"<{one.name}> is not ended" for one in reader.open[1:])]
+
+
+def read(text: str) -> Element:
+    """Return a page that has no faults as its elements."""
+    root, faults = read_page(text)
+    assert faults == []
+    return root

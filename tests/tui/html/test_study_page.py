@@ -17,14 +17,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.plan.records import PlannedArm
 from engine.study.measured import MeasuredStudy, read_measured
 from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.similarity_record import ArmSimilarity, LayerPairs
-from tests.helpers.growth import make_arms
 from tests.helpers.measures import make_curves, make_measures, make_spread
-from tests.helpers.pages import Element, read_page
+from tests.helpers.page_data import make_data
+from tests.helpers.pages import Element, read
 from tui import cli
 from tui.commands.output import print_page
 from tui.commands.page_data import gather_page
@@ -87,12 +86,6 @@ def rename(data: StudyData, name: str) -> StudyData:
         question=name,
         damage=(name,),
     )
-
-
-def read(text: str) -> Element:
-    root, faults = read_page(text)
-    assert faults == []
-    return root
 
 
 @pytest.mark.parametrize("name", ["kept", HOSTILE])
@@ -197,18 +190,6 @@ def test_table_is_sorted_by_the_values_themselves() -> None:
     assert ["published"] in kinds[1:]
 
 
-def make_data(arms: list[Any], *, reference: str | None = None, curves: tuple[Any, ...] = ()) -> StudyData:
-    paths = StudyPaths(KEPT)
-    kept = gather_page(paths, read_measured(paths))
-    planned = tuple(
-        PlannedArm(name=a.name, vary=a.vary, runs=(), empty={}, group=1, onset=None, crossed=()) for a in arms
-    )
-    plan = msgspec.structs.replace(kept.plan, reference=reference, arms=planned)
-    return replace(
-        kept, plan=plan, measured=MeasuredStudy(StudyMeasures(study="s", arms=tuple(arms)), curves), similarity=()
-    )
-
-
 def test_values_lie_where_their_axis_has_them() -> None:
     values = [1.0, 2.0, 4.0]
     arms = [
@@ -260,21 +241,6 @@ def test_examples_show_who_says_what() -> None:
     assert rows[1:4] == [["2", "40", "88.0", "1.5"], ["1", "40", "89.0", "1.5"], ["0", "40", "90.0", "1.5"]]
     assert rows[5:] == [["17", "4", "9: 50%, 4: 25%, 1: 25%"]]
     assert [one.text for one in said.find_all("b")] == ["4: 25%"], "the true class"
-
-
-def find_section(page: Element, title: str) -> list[Element]:
-    return [one for one in page.find_all("section") if one.attributes.get("aria-labelledby") == title]
-
-
-def test_growth_is_drawn_tabulated_and_said() -> None:
-    arms = make_arms()
-    (section,) = find_section(read(make_study_page(make_data(arms))), "growth")
-    rows = [[cell.text for cell in row.children if isinstance(cell, Element)] for row in section.find_all("tr")]
-    assert rows[1] == ["1 ulp", "1e-08", "0.01", "3.25", "5", "95", "3/3"]
-    assert len(rows) == len(arms)
-    assert len(list(section.find_all("g", marked="series"))) == 3
-    assert any("does not depend on the size" in one.text for one in section.find_all("li"))
-    assert find_section(read(make_study_page(make_data(arms[:1]))), "growth") == []
 
 
 def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept: StudyData) -> None:
