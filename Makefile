@@ -41,9 +41,9 @@ tour: .venv/.installed
 bench: .venv/.installed
 	$(BIN)/python tests/benchmarks
 
-# GPU servers are often without a network: an environment that is there is taken as it is.
-bench-gpu: $(if $(wildcard $(BIN)/python),,.venv/.installed)
-	PYTHONPATH=$(CURDIR) $(BIN)/python tests/benchmarks/gpu_packs.py
+# GPU servers are often without a network: the machine's own torch is taken, and of this project its source tree alone.
+bench-gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/benchmarks/gpu.py
 
 clean:
 	rm -rf .venv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.helpers.pretended_gpu.benchmark import BENCHMARK
 from tests.helpers.pretended_gpu.cases import Checks
 from tests.helpers.pretended_gpu.faults import FAULTS
 from tests.helpers.pretended_gpu.images import ALONE, OWN, PACKS, VARIANTS
@@ -13,5 +14,6 @@ GROUPS: dict[str, Checks] = {
     "images-in-packs": PACKS,
     "packs-otherwise": {**VARIANTS, **OWN},
     "rest": {**TEXT, **REST},
+    "benchmark": BENCHMARK,
     "planted-faults": FAULTS,
 }

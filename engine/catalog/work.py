@@ -1,0 +1,160 @@
+"""States what training takes: arithmetic and traffic of a network, what a GPU can do of both, and the time from these.
+
+Time is estimated from a roofline. What a network does is counted; what a card can do is in its data sheet; which share
+of that it reaches is an assumption, which `tests/benchmarks/gpu.py` replaces by measurements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+REACHED_BANDWIDTH = 0.8
+"""Assumed share of a data sheet's bandwidth that kernels reach; plain copies reach 0.9 on an H100."""
+
+REACHED_ARITHMETIC: Mapping[str, float] = MappingProxyType({"fp32": 0.5, "tf32": 0.25, "bf16": 0.25})
+"""Assumed share of a data sheet's operations that convolutions of few channels reach."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Counts what a network does in one precision, if every operation reads its inputs and writes its outputs once."""
+
+    train_flops: float
+    """Operations for one image of a training step: forward, and both gradients."""
+    train_bytes: float
+    """Traffic with memory for one image of a training step."""
+    step_bytes: float
+    """Traffic of a training step whatever its size: weights, gradients, the optimiser's state."""
+    test_flops: float
+    """Operations for one image of the test set."""
+    test_bytes: float
+
+    def epoch(self, train_examples: int, test_examples: int, batch_size: int) -> tuple[float, float]:
+        """Return operations and bytes of an epoch with its evaluation."""
+        steps = math.ceil(train_examples / batch_size)
+        flops = self.train_flops * train_examples + self.test_flops * test_examples
+        moved = self.train_bytes * train_examples + self.step_bytes * steps + self.test_bytes * test_examples
+        return flops, moved
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuModel:
+    """Repeats the data sheet of a GPU: dense figures, without sparsity."""
+
+    name: str
+    memory_gb: float
+    bandwidth: float
+    """Bytes a second."""
+    flops: Mapping[str, float]
+    """Operations a second by precision; one that is missing is computed as fp32, or for bf16 not at all."""
+    watts: float
+    source: str
+
+    def computes(self, precision: str) -> bool:
+        """Tell whether it computes in a precision: bf16 needs units for it, TF32 falls back to fp32."""
+        return precision != "bf16" or precision in self.flops
+
+    def reach(self, precision: str) -> float:
+        """Return the operations a second that are assumed to be reached in a precision."""
+        usable = {"fp32", precision} if precision == "tf32" else {precision}
+        return max(self.flops[name] * REACHED_ARITHMETIC[name] for name in usable if name in self.flops)
+
+
+def _tera(**flops: float) -> Mapping[str, float]:
+    return MappingProxyType({precision: 1e12 * value for precision, value in flops.items()})
+
+
+GPUS: tuple[GpuModel, ...] = (
+    GpuModel(
+        name="V100",
+        memory_gb=32,
+        bandwidth=0.9e12,
+        flops=_tera(fp32=15.7),
+        watts=300,
+        source="NVIDIA V100 data sheet (SXM2)",
+    ),
+    GpuModel(
+        name="A100",
+        memory_gb=80,
+        bandwidth=2.039e12,
+        flops=_tera(fp32=19.5, tf32=156, bf16=312),
+        watts=400,
+        source="NVIDIA A100 data sheet (SXM, 80 GB)",
+    ),
+    GpuModel(
+        name="H100",
+        memory_gb=80,
+        bandwidth=3.35e12,
+        flops=_tera(fp32=67, tf32=494.7, bf16=989.4),
+        watts=700,
+        source="NVIDIA H100 data sheet (SXM)",
+    ),
+    GpuModel(
+        name="H200",
+        memory_gb=141,
+        bandwidth=4.8e12,
+        flops=_tera(fp32=67, tf32=494.7, bf16=989.4),
+        watts=700,
+        source="NVIDIA H200 data sheet (SXM)",
+    ),
+    GpuModel(
+        name="L40S",
+        memory_gb=48,
+        bandwidth=0.864e12,
+        flops=_tera(fp32=91.6, tf32=183, bf16=362),
+        watts=350,
+        source="NVIDIA L40S data sheet",
+    ),
+    GpuModel(
+        name="RTX 4090",
+        memory_gb=24,
+        bandwidth=1.008e12,
+        flops=_tera(fp32=82.6, tf32=82.6, bf16=165.2),
+        watts=450,
+        source="NVIDIA Ada GPU architecture white paper, appendix A",
+    ),
+)
+"""Cards that times are estimated for."""
+
+
+def find_gpu(name: str) -> GpuModel | None:
+    """Return the card whose name some text holds, such as what a driver calls it; None where none is known."""
+    words = name.upper().replace("-", " ").split()
+    known = [gpu for gpu in GPUS if set(gpu.name.upper().split()) <= set(words)]
+    return known[0] if known else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Bounds a time in seconds."""
+
+    least: float
+    """If memory and arithmetic never wait for each other."""
+    most: float
+    """If one always waits for the other; what launching kernels takes is in neither."""
+
+    @property
+    def middle(self) -> float:
+        """Return the geometric mean of both."""
+        return math.sqrt(self.least * self.most)
+
+    def times(self, factor: float) -> Estimate:
+        """Return the bounds of that many of what this one bounds."""
+        return Estimate(least=self.least * factor, most=self.most * factor)
+
+
+def estimate_s(flops: float, moved: float, gpu: GpuModel, precision: str) -> Estimate:
+    """Estimate the seconds that some arithmetic and traffic take on a card.
+
+    Args:
+        flops: Operations.
+        moved: Bytes read and written.
+        gpu: The card.
+        precision: fp32, tf32 or bf16.
+    """
+    computing = flops / gpu.reach(precision)
+    moving = moved / (gpu.bandwidth * REACHED_BANDWIDTH)
+    return Estimate(least=max(computing, moving), most=computing + moving)
