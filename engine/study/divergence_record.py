@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import msgspec
@@ -185,6 +186,16 @@ class Divergence(Record, frozen=True, kw_only=True, tag=1):
     """What finding it out took."""
     device: str = ""
     torch: str = ""
+
+
+def list_divergences(paths: StudyPaths, most: int) -> list[Divergence]:
+    """Read what was found out about runs of a study, in the order of the files' names; many are cut off."""
+    try:
+        names = sorted(os.listdir(paths.partings))
+    except OSError:
+        return []
+    found = [read_record(paths.partings / name, Divergence) for name in names[:most] if name.endswith(".json")]
+    return [one for one in found if isinstance(one, Divergence)]
 
 
 def find_divergence(paths: StudyPaths, runs: tuple[str, str]) -> Divergence | None:

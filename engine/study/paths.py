@@ -238,9 +238,14 @@ class StudyPaths:
         """The record of what a person says of the study, and of its tags."""
         return self.folder / "note.json"
 
+    @property
+    def partings(self) -> Path:
+        """Records of where two runs part."""
+        return self.folder / "partings"
+
     def divergence(self, one: str, other: str) -> Path:
         """Return where the record lies of where a run parts from another one."""
-        return self.folder / "partings" / f"{one}-{other}.json"
+        return self.partings / f"{one}-{other}.json"
 
     @property
     def selftest(self) -> Path:

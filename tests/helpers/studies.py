@@ -8,12 +8,15 @@ import random
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from engine.plan.records import PlannedArm
 from engine.study.epochs import EpochRecord, append_epoch, read_epochs
 from engine.study.files import make_folder
 from engine.study.metrics_record import ArmMeasures, StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
+from engine.study.study_plan import read_plan
 from engine.study.supervisor_record import SlotRecord
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_arm, make_attempt, make_exit, make_result, make_study, make_supervisor
@@ -93,6 +96,20 @@ def write_run(paths: StudyPaths, run: str, epochs: int, rng: random.Random, *, s
         write_record(paths.run(run).result, result)
     if state == "failed":
         write_record(attempt.exit, make_exit(reason="ValueError: [bad] input"))
+
+
+def write_digests(paths: StudyPaths) -> None:
+    """Give the runs of a study digests: the first arm's third replica leaves the others in epoch 2."""
+    for arm in read_plan(paths).arms:
+        for number, run in enumerate(arm.runs):
+            attempt = paths.run(run).attempt(1)
+            records = read_epochs(attempt.epochs).records
+            attempt.epochs.unlink(missing_ok=True)
+            for record in records:
+                apart = arm.vary or (number == 2 and record.epoch > 1)
+                weights = f"{number if apart else 0:016x}"
+                start = f"{number if arm.vary else 0:016x}" if record.epoch == 1 else None
+                append_epoch(attempt.epochs, structs.replace(record, weights=weights, start=start))
 
 
 def diverge(paths: StudyPaths, run: str, *, epoch: int) -> None:

@@ -5,6 +5,7 @@ What costs time is done by a process that trains both again; its answer is kept 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,11 @@ def diverge_runs(
     recipes = check_sides(sides)
     found = None if again else find_kept(sides, limit)
     if found is None:
-        found = find_out(sides, limit, console)
+        tell_plan(sides, console)
+        with console.status("training both again") if console.is_terminal else nullcontext() as status:
+            found = find_out(
+                sides, limit, lambda progress: None if status is None else status.update(_say_progress(progress))
+            )
     told = tell(found, sides, recipes)
     if out is not None:
         folder = enter_path(out)
@@ -196,14 +201,20 @@ def find_kept(sides: tuple[Side, Side], limit: int | None) -> Divergence | None:
     return found if found is not None and found.followed in (limit, None) else None
 
 
-def find_out(sides: tuple[Side, Side], limit: int | None, console: Console) -> Divergence:
-    """Ask for both to be trained again, and keep what that shows.
+def find_out(
+    sides: tuple[Side, Side], limit: int | None, show: Callable[[DivergenceProgress], None] = lambda progress: None
+) -> Divergence:
+    """Ask for both to be trained again, and keep what that shows where the study can be written.
+
+    Args:
+        sides: The two runs.
+        limit: For how many epochs behind the parting the difference is followed; None for all.
+        show: Is told of every epoch.
 
     Raises:
         StudyError: If they cannot be.
     """
     one, other = sides
-    tell_plan(sides, console)
     request = DivergenceRequest(
         studies=(str(one.paths.folder), str(other.paths.folder)),
         arms=(one.arm.name, other.arm.name),
@@ -211,16 +222,11 @@ def find_out(sides: tuple[Side, Side], limit: int | None, console: Console) -> D
         runs=(one.run, other.run),
         growth_epochs=limit,
     )
-    with console.status("training both again") if console.is_terminal else nullcontext() as status:
-        found = train_again(
-            request, lambda progress: None if status is None else status.update(_say_progress(progress))
-        )
+    found = train_again(request, show)
     found = ask(Divergence, "growth", content=encode_record(found))
-    try:
-        make_folder(one.paths.divergence(one.run, other.run).parent)
+    with contextlib.suppress(StudyError):  # an answer of a study that cannot be written is given all the same
+        make_folder(one.paths.partings)
         write_record(one.paths.divergence(one.run, other.run), found, compact=True)
-    except StudyError as error:
-        print_text(console, f"{printable(str(error))}; so this answer is not kept")
     return found
 
 

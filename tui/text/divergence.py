@@ -49,11 +49,17 @@ class Told:
 
 def name_pair(found: Divergence) -> str:
     """Name two runs: by their arm where they are of one."""
+    same = found.arms[0] == found.arms[1] and found.studies[0] == found.studies[1]
+    return f"{printable(found.arms[0])}, {name_members(found)}" if same else name_members(found)
+
+
+def name_members(found: Divergence) -> str:
+    """Name two runs without their arm where they are of one."""
     arms, (one, other) = [printable(name) for name in found.arms], found.replicas
     if found.studies[0] != found.studies[1]:
         arms = [f"{printable(study)}: {arm}" for study, arm in zip(found.studies, arms, strict=True)]
     if arms[0] == arms[1]:
-        return f"{arms[0]}, replicas {one} and {other}"
+        return f"replicas {one} and {other}"
     return f"{arms[0]}, replica {one}, and {arms[1]}, replica {other}"
 
 
@@ -299,7 +305,7 @@ def describe_divergence(told: Told, symbols: Symbols = UNICODE, *, width: int = 
     lines += [f"  {line}" for line in list_repetition(told)]
     if found.growth:
         lines += ["", "how the difference grows, by steps behind the parting"]
-        lines += _align([TITLES, *make_rows(found, symbols)])
+        lines += align_rows(make_rows(found, symbols))
         glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
         lines += ["", "distance as a share of the first run's, of weights and of logits"]
         lines += to_text(draw_growth(found, width, PLOT_HEIGHT, glyphs)).split("\n")
@@ -308,6 +314,8 @@ def describe_divergence(told: Told, symbols: Symbols = UNICODE, *, width: int = 
     return lines
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table below its titles, a line per row."""
+    rows = [TITLES, *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
     return ["  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]

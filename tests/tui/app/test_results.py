@@ -53,12 +53,13 @@ async def test_digits_and_clicks_open_tabs(make_app: Make, store: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_results(pilot, app, store)
         pages: list[str] = []
-        for digit in "23456789":
+        for digit in "234567890":
             await press(pilot, digit)
             pages.append(screen.page)
-        assert pages == ["table", "intervals", "time", "layers", "pairs", "examples", "compare", "provenance"]
+        assert pages == ["table", "intervals", "time", "layers", "pairs", "examples", "compare", "provenance",
+            "parting"]  # fmt: skip
         row = screen_text(app).splitlines()[1]
-        await pilot.click(TabLine, offset=(row.index("Interv") + 2, 0))
+        await pilot.click(TabLine, offset=(row.index("Int.") + 2, 0))
         await settle(pilot)
         assert screen.page == "intervals"
         assert len(row) <= 80

@@ -21,7 +21,8 @@ from engine.study.records import write_record
 from engine.study.study_plan import read_plan
 from tests.helpers.measures import make_curves, make_spread
 from tests.helpers.screens import SIZES, screen_text, settle
-from tests.helpers.studies import write_study
+from tests.helpers.studies import write_digests, write_study
+from tests.tui.text.test_divergence import FOUND
 from tui.app.app import NondetApp
 from tui.app.machine import Gauge, Machine
 
@@ -142,6 +143,16 @@ async def provenance(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await press(pilot, "9")
 
 
+async def parting(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
+    paths = write_study(store / "alpha", done=3, running=0)
+    write_digests(paths)
+    make_folder(paths.partings)
+    write_record(paths.divergence("a", "b"), structs.replace(FOUND, studies=("alpha", "alpha")))
+    app.open_results(paths)
+    await settle(pilot)
+    await pilot.press("0")
+
+
 async def runs(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     await monitor(pilot, app, store)
     await settle(pilot)
@@ -158,7 +169,8 @@ STATES: dict[str, Step] = {
     step.__name__: step
     for step in (
         start_empty, start, builder, builder_fault, monitor, monitor_empty, results, table, diagnostics, intervals,
-        over_time, layers, no_layers, pairs, examples, explanation, compare, provenance, runs, keys,
+        over_time, layers, no_layers, pairs, examples, explanation, compare, provenance, parting,
+        runs, keys,
     )
 }  # fmt: skip
 

@@ -57,6 +57,7 @@ from tui.app.screens.results_panes import (
     TabLine,
     TabWanted,
 )
+from tui.app.screens.results_parting import PartingPage
 from tui.app.screens.results_table import MeasureTable
 from tui.app.screens.results_time import FigureNotes, FigurePlot, find_growth
 from tui.app.widgets.lines import LinesView
@@ -163,6 +164,7 @@ class ResultsScreen(Screen[None]):
                 yield Examples(symbols).data_bind(cls.measured, cls.sort)
             yield ComparePage(self.paths, self.options).data_bind(cls.measured, cls.page, cls.against)
             yield OriginPane(self.paths).data_bind(cls.measured, cls.page)
+            yield PartingPage(self.paths, self.options).data_bind(cls.measured, cls.page)
         yield Keys()
 
     def on_mount(self) -> None:

@@ -8,7 +8,7 @@ from tui.app.screens.results_panes import TABS
 
 KEYS = (
     Binding("escape,q", "app.pop_screen", "Back"),
-    *(Binding(str(n), f"page('{tab.page}')", tab.title, show=False) for n, tab in enumerate(TABS, start=1)),
+    *(Binding(str(n % 10), f"page('{tab.page}')", tab.title, show=False) for n, tab in enumerate(TABS, start=1)),
     Binding("e", "explain", "Explain"),
     Binding("y", "choose_copy", "Copy"),
     Binding("x", "export", "Export"),
@@ -28,6 +28,7 @@ KEYS = (
 GROUPS = {
     "Tabs": ("page", "pop_screen", "monitor"),
     "What is shown": ("explain", "explain_all", "sort", "diagnose", "published", "figure", "linear", "refresh"),
+    "Two replicas": ("diverge",),
     "Two arms": ("margin", "step", "measure", "swap", "filter"),
     "To keep": ("choose_copy", "copy", "export", "note"),
 }

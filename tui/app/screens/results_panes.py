@@ -46,15 +46,16 @@ class Tab:
 TABS = (
     Tab("answer", "Answer", "Answer"),
     Tab("table", "Table", "Table"),
-    Tab("intervals", "Intervals", "Interv."),
+    Tab("intervals", "Intervals", "Int."),
     Tab("time", "Over time", "Time"),
     Tab("layers", "Layers", "Layers"),
     Tab("pairs", "Pairs", "Pairs"),
-    Tab("examples", "Examples", "Exampl."),
-    Tab("compare", "Compare", "Compare"),
+    Tab("examples", "Examples", "Ex."),
+    Tab("compare", "Compare", "Comp."),
     Tab("provenance", "Provenance", "Origin"),
+    Tab("parting", "Parting", "Part"),
 )
-"""In the order of the digits that open them."""
+"""In the order of the digits that open them; that of the tenth is 0."""
 
 
 class Heading(TextPane):
@@ -117,7 +118,7 @@ class TabLine(TextPane):
     def _list_titles(self) -> list[str]:
         """List the titles with their digits, short ones where there is no room for others."""
         long, short = (
-            [f"{n} {title}" for n, title in enumerate(titles, start=1)]
+            [f"{n % 10} {title}" for n, title in enumerate(titles, start=1)]
             for titles in ((tab.title for tab in TABS), (tab.short for tab in TABS))
         )
         return [f" {text} " for text in long] if sum(len(t) + 2 for t in long) <= self.size.width else short
