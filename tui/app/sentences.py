@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.text import Text
 
 from tui.app.schemes import arm_style
 from tui.text.answers.sentences import Answer, ArmName
+from tui.text.bound import bind, release
 from tui.text.format import Symbols, mark_arm
+
+
+def wrap_sentence(text: Text, console: Console, width: int) -> list[Text]:
+    """Return the lines of a sentence, which end between words and not inside of intervals; its styles are kept."""
+    bound = text.copy()
+    bound.plain = bind(text.plain)
+    rows = list(bound.wrap(console, width))
+    for row in rows:
+        row.plain = release(row.plain)
+    return rows
 
 
 def paint_sentence(answer: Answer, numbers: Mapping[str, int], theme: str, symbols: Symbols) -> Text:

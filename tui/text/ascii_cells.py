@@ -65,4 +65,4 @@ SPELLINGS = Spellings()
 
 def spell_cells(text: str) -> str:
     """Return a text in ASCII, each character in as many columns as it had."""
-    return text if text.isascii() else text.translate(SPELLINGS)
+    return text if text.isascii() else text.replace("±: ", "+- ").replace("± ", "+-").translate(SPELLINGS)

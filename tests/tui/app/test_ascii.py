@@ -106,6 +106,7 @@ def test_spelling_keeps_columns() -> None:
         ("a\u0301b", "ab"),
         ("日", UNKNOWN * 2),
         ("▁▄█", "_-#"),
+        ("margin ± 0.2, ±: its SD", "margin +-0.2, +- its SD"),
     ],
 )
 def test_spelling_reads_like_what_it_stands_for(text: str, spelling: str) -> None:

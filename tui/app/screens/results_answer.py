@@ -14,7 +14,7 @@ from engine.study.notes import take_note
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.screens.results_panes import find_column, list_marks, paint_forest
 from tui.app.screens.results_time import list_evidence
-from tui.app.sentences import paint_sentence
+from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane
@@ -93,7 +93,7 @@ class AnswerList(BlocksPane):
         measure = find_measure(answer.measure, text=measured.text)
         if measure is not None:
             text.stylize(style_key(name_measure(measure)))
-        rows = text.wrap(self.app.console, max(20, width - 2))
+        rows = wrap_sentence(text, self.app.console, max(20, width - 2))
         heads = [BULLETS[answer.weight], *["  "] * len(rows)]
         return [Line(Text.assemble(head, part), str(place)) for head, part in zip(heads, rows, strict=False)]
 

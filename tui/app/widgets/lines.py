@@ -26,6 +26,7 @@ from textual.strip import Strip
 
 from engine.protocol.faults import printable
 from tui.app.widgets.owner import app_class
+from tui.text.bound import bind, release
 from tui.text.format import UNICODE
 
 
@@ -56,7 +57,7 @@ def wrap_lines(text: str, width: int, *, indent: str = "") -> list[Line]:
         indent: Before what goes on from the line above.
     """
     wrap = textwrap.TextWrapper(max(20, width), subsequent_indent=indent).wrap
-    return [Line(Text(part)) for row in text.splitlines() for part in wrap(printable(row)) or [""]]
+    return [Line(Text(release(part))) for row in text.splitlines() for part in wrap(bind(printable(row))) or [""]]
 
 
 class LinesView(ScrollView, can_focus=True):
