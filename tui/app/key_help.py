@@ -21,6 +21,9 @@ def list_keys(keys: Iterable[tuple[str, str, str]], groups: Groups) -> list[tupl
     rows: dict[str, tuple[str, list[str]]] = {}
     for key, action, what in keys:
         rows.setdefault(what, (action.partition("(")[0].rpartition(".")[2], []))[1].append(key)
+    # A row such as "+ -" speaks for the keys that it names: the row of the second one alone says nothing more.
+    named = {name for _, names in rows.values() for shown in names if " " in shown for name in shown.split()}
+    rows = {what: (action, names) for what, (action, names) in rows.items() if not named.issuperset(names)}
     listed: list[tuple[str, str]] = []
     grouped = {action: title for title, actions in groups.items() for action in actions}
     for title in (*groups, OTHERS):

@@ -29,7 +29,7 @@ MAX_BYTES = 200_000
 GROUPS = {
     "start": "Start here",
     "yours": "Your protocols",
-    "compare": "Is B better than A? Trained in pairs until that is decided",
+    "compare": "Is B better than A? In pairs, until decided",
     "own": "Your own training: any program that takes a seed",
     "minutes": "Papers in minutes: small networks, no download",
     "full": "Papers at full size: downloaded data, GPUs",
@@ -54,6 +54,10 @@ START = "quickstart"
 
 BAR_WIDTH, SHORT_BAR, ROOM_BEHIND = 16, 8, 18
 """Columns of a bar, of one where there is little room, and of what stands behind it."""
+
+
+TOTAL_WIDTH, AGE_WIDTH = 3, 15
+"""Columns of a number of runs, and of how long ago the last of them ended."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def describe_study(
         return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     if summary.state == "done":
-        row.append(f"{summary.total} runs, {age} ago", "dim")
+        row.append(f"{summary.total:>{TOTAL_WIDTH}} runs, {f'{age} ago':{AGE_WIDTH}}", "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
         row.append(f"{state}, {summary.done} of {summary.total} runs")
@@ -160,12 +164,19 @@ def describe_study(
     row.append(tags, "italic")
     if summary.headline is not None:
         name, spread, disagreement = summary.headline
-        told = f"SD {format_number(spread, 2, symbols)}"
-        told += "" if disagreement is None else f"  disagree {format_number(disagreement, 2, symbols)} %"
+        told = f" SD {_align(format_number(spread, 2, symbols), 1)}"
+        told += "" if disagreement is None else f"  disagree {_align(format_number(disagreement, 2, symbols), 2)} %"
         room = None if width is None else width - row.cell_len
-        shown = (text for text in (f"   {printable(name)}: {told}", f"   {told}") if room is None or len(text) <= room)
+        shown = (text for text in (f"{told}  {printable(name)}", told) if room is None or len(text) <= room)
         row.append(next(shown, ""), "dim")
+    row.rstrip()
     return row
+
+
+def _align(figure: str, before: int) -> str:
+    """Return a figure with its point in the same place as that of others with two decimals and `before` digits."""
+    whole, point, rest = figure.partition(".")
+    return f"{whole:>{before}}{point + rest:3}"
 
 
 def describe_protocol(entry: ProtocolFile, name_width: int) -> Text:

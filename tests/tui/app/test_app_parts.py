@@ -384,9 +384,14 @@ def test_list_knows_which_data_are_missing(tmp_path: Path, data: str, said: str 
 def test_result_of_a_study_is_listed_whole_or_not_at_all(tmp_path: Path) -> None:
     summary = StudySummary(paths=StudyPaths(tmp_path / "s"), state="done", done=3, total=3, headline=("All", 0.5, 2.0))
     whole = describe_study(summary, 10, now=0.0).plain
-    assert whole.endswith("All: SD 0.50  disagree 2.00 %")
+    assert whole.endswith(" SD 0.50  disagree  2.00 %  All")
     assert describe_study(summary, 10, now=0.0, width=len(whole)).plain == whole
     assert "All" not in describe_study(summary, 10, now=0.0, width=len(whole) - 1).plain
+    other = StudySummary(paths=StudyPaths(tmp_path / "o"), state="done", done=120, total=120, headline=("B", 0.0, 12.1))
+    below = describe_study(other, 10, now=90_000.0).plain
+    assert [below.index(part) for part in (" runs", "SD", "disagree", "2.10")] == [
+        whole.index(part) for part in (" runs", "SD", "disagree", "2.00")
+    ], "figures of studies stand below each other"
 
 
 @pytest.mark.parametrize("key", SETTINGS)

@@ -191,3 +191,5 @@ def test_keys_without_groups_have_no_titles() -> None:
     keys = [("a", "app.add", "Add"), ("b", "screen.add(1)", "Add"), ("c", "copy", "Copy")]
     assert list_keys(keys, {}) == [("a b", "Add"), ("c", "Copy")]
     assert list_keys(keys, {"Arms": ("copy",)}) == [("", "Arms"), ("c", "Copy"), ("", OTHERS), ("a b", "Add")]
+    pair = [("+ -", "zoom(1)", "Epochs"), ("-", "zoom(2)", "More epochs"), ("x", "cut", "Cut")]
+    assert list_keys(pair, {}) == [("+ -", "Epochs"), ("x", "Cut")], "a pair speaks for both of its keys"

@@ -186,6 +186,12 @@ async def test_protocols_are_listed_in_groups_that_fold(
         await settle(pilot)
         assert "theirs" in screen_text(app), "letters are enough, and what is folded is looked through"
         assert GROUPS["yours"] not in screen_text(app), "a group without a match has no heading"
+        await pilot.press("escape", "slash", *"otm", "enter")
+        await settle(pilot)
+        assert "twin" not in screen_text(app), "letters out of a description find nothing"
+        await pilot.press("escape", "slash", *"of program", "enter")
+        await settle(pilot)
+        assert "twin" in screen_text(app), "words of it do"
         await pilot.press("escape", "enter")
         await settle(pilot)
         assert "▸" in screen_text(app) or "▾" in screen_text(app)

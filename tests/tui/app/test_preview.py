@@ -95,6 +95,7 @@ def test_study_draws_its_intervals_on_one_axis(tmp_path: Path) -> None:
     assert wide.count("●") == 3
     assert (control[0], control.count("●")) == ("▲", 2)
     assert control.index("●", 2) < wide.index("├"), "zero is at the left"
+    assert wide.index("2.00 ") == control.index("0 "), "units stand below each other"
     assert wide.split("Wide")[1].split()[0] == "3", "of how many replicas that is, is said"
     leaking = make_measures(name="Leaks", n=3, accuracy_sd=1.0, unisolated="draws with numpy")
     assert "Leaks: not isolated: draws with numpy" in " ".join(read_rows(StudyPreview(summary, (leaking,)), 80))

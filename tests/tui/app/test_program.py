@@ -110,6 +110,21 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine.toml"
 
 
+async def test_program_of_ones_own_has_no_settings_of_networks_for_an_arm(
+    mine: Path, make_app: Callable[..., NondetApp]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.open_builder(mine)
+        await settle(pilot)
+        builder = app.screen
+        for key in "TMDE":
+            await pilot.press(key)
+            await settle(pilot)
+            assert app.screen is builder, key
+
+
 async def test_seeds_are_found_in_what_is_typed_and_in_help(mine: Path, make_app: Callable[..., NondetApp]) -> None:
     app = make_app(store=str(mine.parent / "store"), opened=mine)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -61,6 +61,8 @@ async def test_run_is_one_enter_away_with_curve_recipe_and_log(
         text = screen_text(app)
         assert "▲ Parameter Initialization" in text.splitlines()[0]
         assert "replica 1: what others are" in text
+        assert "Replica 1" in text
+        assert "accuracy, % ─" in text, "the title of the plot is whole"
         await pilot.press("j")
         await settle(pilot)
         text = " ".join(screen_text(app).replace("│", " ").split())

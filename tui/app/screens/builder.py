@@ -160,6 +160,8 @@ class BuilderScreen(DraftScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let the keys of a pane act, and be shown, while it has the focus."""
         # The focus is asked for, not the panes: keys are shown before these are there, too.
+        if action == "override" and self.document.runs_command:
+            return False  # networks, data and training are the program's own affair
         if action in ARM_ACTIONS:
             return isinstance(self.focused, ArmTable)
         if action == "program":

@@ -188,8 +188,8 @@ def ask_arm_key(app: App[None], document: Document, number: int, key: str, chang
             changed()
 
     otherwise = _find_common(document, "protocol.replicas") if key == "replicas" else "none"
-    hint = f"{said.meaning}\n{said.check.allowed}; {said.remedy}\nempty: {otherwise}"
-    title = f"{key} of {printable(document.names[number])}"
+    hint = f"{said.meaning}\n{said.check.allowed}\nempty: {otherwise}"
+    title = f"{key.capitalize()} of {printable(document.names[number])}"
     value = format_value(document.arms[number].get(key))
     app.push_screen(Prompt(title, value, hint=hint, check=lambda text: find_value_fault(check, read(text))), take)
 

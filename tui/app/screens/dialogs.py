@@ -48,7 +48,8 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Lay out the question and its two keys."""
         with Vertical(classes="dialog"):
-            yield Static(Text(self.question))
+            asked, _, said = self.question.partition("\n")
+            yield Static(Text.assemble((asked, "bold"), "\n" if said else "", said))
             yield Static(Text("y yes   n no", style="dim"))
 
     def action_answer(self, answer: bool) -> None:
@@ -94,6 +95,7 @@ class Prompt(ModalScreen[str | None]):
             yield Static(Text(self.heading, style="bold"))
             yield Input(self.value)
             yield Static(self._describe(self.value) if self.value else Text(self.hint, style="dim"), id="hint")
+            yield Static(Text("Enter take   Esc back", style="dim"))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is wrong as soon as it is."""

@@ -59,7 +59,7 @@ class Heading(TextPane):
     def make_text(self) -> Text:
         """Make the line from the last picture."""
         if self.fault is not None:
-            return Text(f" {self.symbols.failed} {printable(self.fault)}", style="bold")
+            return Text(f" {printable(self.study)}   {self.symbols.failed} cannot be read", style="bold")
         if self.picture is None:
             return Text(f" {printable(self.study)}   reading {self.symbols.ellipsis}")
         return Text(" " + "   ".join(self._describe(self.picture)), style="bold", no_wrap=True, overflow="ellipsis")

@@ -106,7 +106,9 @@ class RunPlot(PlotView):
             self.curves = ()
             return
         number, replica, _ = found
-        set_border_title(self, f"Replica {replica} before the arm's mean and bands: {name_figure(self.measure)}")
+        ways = (" before the arm's mean and bands", " before its arm", "")
+        titles = [f"Replica {replica}{before}: {name_figure(self.measure)}" for before in ways]
+        set_border_title(self, next((title for title in titles if len(title) + 2 <= self.size.width), titles[-1]))
         arm = self.picture.snapshot.arms[number]
         whole = make_curve(self.picture.series[arm.name], self.measure, number, diverged=arm.diverged_epochs)
         lines = self.picture.replicas.get(self.measure, ()) if self.picture.focus == self.arm else ()

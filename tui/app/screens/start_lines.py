@@ -23,8 +23,9 @@ from tui.app.listed_files import GROUP_NOTES, GROUPS, ProtocolFile, describe_pro
 from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
 from tui.app.schemes import arm_style
 from tui.app.screens.start_pictures import draw_spread, show_file
-from tui.app.sentences import paint_sentence
+from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.cells import align_points
 from tui.text.explanations import find_explanation, name_measure, style_key
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
 from tui.text.notes import list_said
@@ -139,7 +140,8 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
 
     Args:
         listing: What there is.
-        needle: Letters that a row must hold in this order, and beginnings of its tags behind #; empty for all.
+        needle: Letters that a name must hold in this order, or words of a row, and beginnings of its tags behind #;
+            empty for all.
         folded: The groups of which only the heading is shown, unless something is looked for.
         width: Columns of a line.
         marked: The key of the study that is marked; empty for none.
@@ -149,7 +151,8 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     studies = {
         key: describe_study(s, name_width, listing.read_at, width=width - INDENT) for key, s in listing.studies.items()
     }
-    found_studies = _match(needle, studies, {key: study.tags for key, study in listing.studies.items()})
+    study_names = {key: study.paths.name for key, study in listing.studies.items()}
+    found_studies = _match(needle, studies, study_names, {key: study.tags for key, study in listing.studies.items()})
     for line in found_studies:
         if line.key == marked:
             line.text.plain = f"{MARKED}{line.text.plain[INDENT:]}"
@@ -169,7 +172,7 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     lines += found_studies
     for group, title in GROUPS.items():
         there = {key: describe_protocol(p, name_width) for key, p in listing.protocols.items() if p.group == group}
-        found = _match(needle, there)
+        found = _match(needle, there, {key: listing.protocols[key].name for key in there})
         if not found:
             continue
         hidden = group in folded and not needle
@@ -183,17 +186,24 @@ def make_choices(listing: Listing, needle: str, folded: frozenset[str], width: i
     return lines
 
 
-def _match(needle: str, rows: Mapping[str, Text], tags: Mapping[str, tuple[str, ...]] = NO_TAGS) -> list[Line]:
-    """Return the rows that hold the needle's letters in their order, and whose tags begin as its words with a # do."""
+def _match(
+    needle: str, rows: Mapping[str, Text], names: Mapping[str, str], tags: Mapping[str, tuple[str, ...]] = NO_TAGS
+) -> list[Line]:
+    """Return the rows whose name holds the needle's letters in their order, or which hold each of its words.
+
+    Almost any letters are found in their order in a long description. Words with a # are beginnings of tags.
+    """
     words = needle.split()
     wanted = [word.removeprefix(TAG_MARK).casefold() for word in words if word.startswith(TAG_MARK)]
-    letters = " ".join(word for word in words if not word.startswith(TAG_MARK))
+    others = [word for word in words if not word.startswith(TAG_MARK)]
+    letters = " ".join(others)
     matcher = Matcher(letters) if letters else None
 
     def holds(key: str, row: Text) -> bool:
         own = [tag.casefold() for tag in tags.get(key, ())]
         tagged = all(any(tag.startswith(word) for tag in own) for word in wanted)
-        return tagged and (matcher is None or matcher.match(row.plain) > 0)
+        named = matcher is None or matcher.match(names[key]) > 0
+        return tagged and (named or all(word.casefold() in row.plain.casefold() for word in others))
 
     return [
         Line(Text.assemble(" " * INDENT, row, style=style_key(LINE + key), no_wrap=True), key)
@@ -305,8 +315,14 @@ def _say_answers(preview: StudyPreview, width: int, theme: str, most: int) -> li
     for place, answer in enumerate(said[:most]):
         text = paint_sentence(answer, numbers, theme, UNICODE)
         text.stylize("" if place else "bold")
-        lines += [Line(part) for part in text.wrap(PLAIN, width)]
+        lines += [Line(part) for part in wrap_sentence(text, PLAIN, width)]
     return [*lines, Line(Text(""))] if lines else []
+
+
+def _show(arm: ArmMeasures, column: Column) -> str:
+    """Return a value with three digits, whole numbers as they are; a mark where there is none."""
+    value = arm.find(column.measure.key).value
+    return UNICODE.missing if value is None else f"{value:.3g}" if value in (0.0, 100.0) else f"{value:#.3g}"
 
 
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
@@ -319,6 +335,7 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
     cell = (width - left) // len(columns)
     bar = cell - CELL_WIDTH - 1
     axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
+    values = [align_points([_show(arm, column) for arm in arms]) for column in columns]
     head = Text(f"{'n':>{left - 1}} ", "bold", no_wrap=True)
     for column in columns:
         title = shorten(f"{column.short}, {column.unit}", cell - 1)
@@ -331,10 +348,9 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
             .append(f"{find_mark(number).char} ", style)
             .append(f"{name:{name_width}}{arm.n:>{COUNT_WIDTH}} ")
         )
-        for column, axis in zip(columns, axes, strict=True):
+        for column, axis, shown in zip(columns, axes, values, strict=True):
             found = arm.find(column.measure.key)
-            value = UNICODE.missing if found.value is None else f"{found.value:.3g}"
-            row.append(f"{value:<{CELL_WIDTH}}")
+            row.append(f"{shown[number]:<{CELL_WIDTH}}")
             row.append(" " * bar if axis is None or bar < LEAST_BAR else draw_interval(found, axis, bar), style)
             row.append(" ")
         lines.append(Line(row))
