@@ -58,11 +58,16 @@ def is_weight(name: str, tensor: Tensor) -> bool:
     return tensor.is_floating_point() and not name.endswith(STATISTICS)
 
 
+def is_elsewhere(optimiser: torch.optim.Optimizer) -> bool:
+    """Tell whether an optimiser's weights are on another device than the CPU."""
+    return any(weight.device.type != "cpu" for group in optimiser.param_groups for weight in group["params"])
+
+
 class Sketches:
     """Collects the sketches of the runs that a task trains: at the end of each epoch, and evenly spaced within it.
 
-    Within an epoch they are taken by a hook of the task's optimiser. Where steps are recorded and replayed, or replicas
-    are stacked, there is no such hook, and the end of each epoch is all there is.
+    Within an epoch they are taken by a hook of the task's optimiser. On a GPU the host does not wait for a step, and of
+    stacked replicas there is no such hook: there the end of each epoch is all there is.
     """
 
     def __init__(self, task: Task[Any], runs: int, samples: int) -> None:
@@ -82,7 +87,7 @@ class Sketches:
             for run in range(self.runs):
                 self._take(run)
         optimiser = getattr(self.task, "optimiser", None)
-        if not due or self.runs > 1 or not isinstance(optimiser, torch.optim.Optimizer):
+        if not due or self.runs > 1 or not isinstance(optimiser, torch.optim.Optimizer) or is_elsewhere(optimiser):
             yield
             return
 

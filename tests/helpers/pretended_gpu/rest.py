@@ -18,8 +18,10 @@ from engine.dispatch.queue import RunQueue, Taken
 from engine.errors import NondetError
 from engine.recipe import EvaluateRecipe, PackRecipe, Recipe
 from engine.study.control import Control
+from engine.study.epochs import EpochRecord
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
+from engine.study.sketches import decode_sketches
 from engine.study.study_plan import read_plan
 from engine.training import similarity
 from engine.training.evaluation import ImageEvaluation
@@ -44,7 +46,7 @@ from engine.tuning.messages import (
     Surroundings,
 )
 from tests.helpers.large_store import Size, write_large_study
-from tests.helpers.pretended_gpu.cases import Checks, make_images, make_recipe, make_replicas
+from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CUDA, Counts
 from tests.helpers.pretended_gpu.images import DROPPING
@@ -209,6 +211,22 @@ def check_launches() -> None:
     assert recorded.launches <= 6 * STEPS, recorded.launches
 
 
+def check_sketches() -> None:
+    """Where the weights are is noted at the ends of epochs alone, and steps are recorded as ever."""
+    records: list[EpochRecord] = []
+    recipe = make_recipe("linear")
+    with pretend_cuda(), hear_refusals() as refused:
+        noted = train_runs(
+            [recipe], make_images(), device=CUDA, on_epoch=lambda _, record: records.append(record), sketches=4
+        )
+        plain = train_runs([recipe], make_images(), device=CUDA)
+    assert refused == []
+    assert digest(noted) == digest(plain)
+    way = decode_sketches([record.sketches for record in records])
+    assert way is not None
+    assert way.steps.tolist() == [0, 5, 10], way.steps
+
+
 def claim_on(model: str, paths: StudyPaths) -> str | None:
     """Have a worker on a GPU of a model claim a run; return which, or why none."""
     with pretend_cuda(), patch.object(torch.cuda, "get_device_name", lambda *_: model):
@@ -264,6 +282,7 @@ REST: Checks = {
     "broken context": check_broken_context,
     "waits": check_waits,
     "launches": check_launches,
+    "sketches": check_sketches,
     "workers on two models": check_models,
     "two devices in a sum": lambda: check_refused(lambda x: x + torch.ones(3), recording=False),
     "two devices in a selection": lambda: check_refused(
