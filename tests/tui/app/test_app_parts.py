@@ -26,7 +26,6 @@ from tui.app.clipboard import encode_notice, encode_osc52
 from tui.app.document import (
     SETTINGS,
     Document,
-    allowed_of,
     check_value,
     default_of,
     format_value,
@@ -392,17 +391,6 @@ def test_result_of_a_study_is_listed_whole_or_not_at_all(tmp_path: Path) -> None
     assert [below.index(part) for part in (" runs", "SD", "disagree", "2.10")] == [
         whole.index(part) for part in (" runs", "SD", "disagree", "2.00")
     ], "figures of studies stand below each other"
-
-
-@pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_says_what_is_allowed(key: str) -> None:
-    assert len(allowed_of(key)) > 4, key
-    assert "must be" not in allowed_of(key)
-
-
-def test_allowed_values_are_those_of_the_check() -> None:
-    assert allowed_of("train.momentum") == "a number at least 0 and below 1"
-    assert allowed_of("train.precision") == "one of fp32, tf32, bf16"
 
 
 def test_list_of_protocols_passes_over_what_is_no_file(tmp_path: Path) -> None:
