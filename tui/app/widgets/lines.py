@@ -29,6 +29,9 @@ from tui.app.widgets.owner import app_class
 from tui.text.bound import bind, release
 from tui.text.format import UNICODE
 
+PLAIN = Style(color="default", bgcolor="default", dim=False)
+"""Takes colours away."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -181,6 +184,8 @@ class LinesView(ScrollView, can_focus=True):
             shown = Strip([*before, Segment(last.text[:-1] + UNICODE.ellipsis, last.style)]).extend_cell_length(width)
         if self.has_cursor and self.lines[number].key is not None and self.is_marked(number):
             cursor = self.get_component_rich_style("lines--cursor" if self.has_focus else "lines--resting")
+            if cursor.reverse:  # colours of arms would make patches of it
+                shown = Strip(Segment.apply_style(shown, post_style=PLAIN), shown.cell_length)
             return shown.apply_style(self.base + cursor)
         return shown.apply_style(self.base)
 
