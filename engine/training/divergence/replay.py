@@ -26,6 +26,9 @@ from engine.training.stopping import Stopped
 from engine.training.tasks.preparation import prepare
 from engine.training.tasks.task import Task
 
+PACKED = "template."
+"""Begins the name of every module of a pack."""
+
 SHOWN_EXAMPLES = 8
 """Examples of a minibatch that are named."""
 
@@ -113,7 +116,7 @@ def describe_operation(verdict: Verdict) -> Operation:
     return Operation(
         number=verdict.number,
         name=record.name,
-        module=record.module,
+        module=record.module.removeprefix(PACKED),
         phase=record.phase,
         place=verdict.place,
         parameter=verdict.parameter,

@@ -268,15 +268,17 @@ class PartingPage(Vertical):
         first = self.known.partings[arm].first
         pair = (1, 2) if first is None else first.replicas
 
+        def check(text: str) -> str | None:
+            return None if len(text.split()) == 2 else "two numbers, as 1 3"
+
         def take(text: str | None) -> None:
-            if text is not None and len(text.split()) == 2:
+            if text is not None:
                 one, other = text.split()
                 self.training, self.fault = f"{arm}, replicas {one} and {other},", ""
                 self._train(f"{self.paths.folder}:{arm}", one, other)
 
-        self.app.push_screen(
-            Prompt("Which two replicas", f"{pair[0]} {pair[1]}", hint="two numbers; both are trained again"), take
-        )
+        hint = "two numbers; both are trained again"
+        self.app.push_screen(Prompt("Which two replicas", f"{pair[0]} {pair[1]}", hint=hint, check=check), take)
 
     @work(thread=True, group="diverge", description="train two runs again")
     def _train(self, arm: str, one: str, other: str) -> None:
