@@ -7,7 +7,18 @@ from markupsafe import Markup
 from engine.study.divergence_record import Divergence
 from tui.html.curves import Line, draw_lines, thin
 from tui.html.page import render_page
-from tui.text.divergence import TITLES, Told, list_rates, list_reasons, list_repetition, make_rows, name_pair, say_place
+from tui.text.divergence import (
+    TITLES,
+    Told,
+    choose_last,
+    list_rates,
+    list_reasons,
+    list_repetition,
+    make_rows,
+    name_pair,
+    say_axis,
+    say_place,
+)
 
 NAMES = {"relative": "weights", "logits_relative": "logits"}
 """What is drawn → what it is the distance of."""
@@ -16,15 +27,19 @@ NAMES = {"relative": "weights", "logits_relative": "logits"}
 def draw_growth_picture(found: Divergence) -> Markup | None:
     """Draw how the difference grows by step on a logarithmic axis; None where there is none."""
     lines: list[Line] = []
+    last = choose_last(found.growth)
     for number, (field, name) in enumerate(NAMES.items()):
-        known = [(float(point.step), value) for point in found.growth if (value := getattr(point, field))]
+        known = [
+            (float(point.step), value)
+            for point in found.growth
+            if point.step <= last and (value := getattr(point, field))
+        ]
         points = [known[place] for place in thin(len(known))]
         if points:
             lines.append(Line(number, name, points, told=f"{points[-1][1]:.2g} at step {points[-1][0]:.0f}"))
     if not lines:
         return None
-    title = "distance as a share of the first run's"
-    return draw_lines(lines, title, below="steps behind the parting", log=True)
+    return draw_lines(lines, say_axis(found), below="steps behind the parting", log=True)
 
 
 def make_divergence_page(told: Told) -> str:

@@ -16,6 +16,9 @@ from tui.text.series import Curve
 SHOWN_NAMES = 4
 """Parameters that are named where several differ."""
 
+FEW_ULPS = 100_000
+"""Units of the last place that still say something: more are told as a difference of values."""
+
 NEAR_ROUNDING = 4.0
 """How many times as far apart as by rounding networks may be that have not left it."""
 
@@ -23,6 +26,12 @@ JUMP = 10.0
 """A factor in one step that is a jump."""
 
 PLOT_WIDTH, PLOT_HEIGHT = 100, 16
+
+GROWN = 0.5
+"""The share of the largest distance at which the growth is over."""
+
+BEHIND, LEAST_STEPS = 2.5, 40
+"""How many times as many steps as the growth takes are drawn, and how many at least."""
 
 CAUSES = {
     "kernel": "a kernel adds in another order: threads, atomic additions, or a library that chose another kernel",
@@ -141,11 +150,8 @@ def _say_arguments(operation: Operation) -> str:
 
 def _say_tensors(tensors: Tensors) -> str:
     counted = "1 number of" if tensors.differing == 1 else f"{tensors.differing:,} numbers of"
-    size = (
-        []
-        if tensors.ulps is None
-        else [f"{tensors.ulps:,.0f} ulp" if tensors.ulps < 1e6 else f"{tensors.ulps:.2g} ulp"]
-    )
+    near = tensors.ulps is not None and tensors.ulps <= FEW_ULPS
+    size = [f"{tensors.ulps:,.0f} ulp"] if near else []
     size += [] if tensors.absolute is None else [f"{tensors.absolute:.3g}"]
     most = f", by {' or '.join(size)} at most" if size else ""
     place = "[" + ", ".join(map(str, tensors.where)) + "]"
@@ -287,10 +293,25 @@ def _fill(points: Sequence[tuple[int, float | None]]) -> list[float | None]:
     return filled
 
 
+def choose_last(points: Sequence[GrowthPoint]) -> int:
+    """Return the last step that a picture shows: a while behind the growth, which takes little room beside the rest."""
+    known = [(point.step, point.relative) for point in points if point.relative]
+    largest = max((value for _, value in known), default=0.0)
+    grown = next((step for step, value in known if value >= GROWN * largest), 0)
+    return min(points[-1].step if points else 0, max(LEAST_STEPS, round(BEHIND * grown)))
+
+
+def say_axis(found: Divergence) -> str:
+    """Say what a picture shows, and how much of it."""
+    last, whole = choose_last(found.growth), found.growth[-1].step if found.growth else 0
+    part = f", over the first {last:,} of {whole:,} steps" if last < whole else ""
+    return f"distance as a share of the first run's{part}"
+
+
 def draw_growth(found: Divergence, width: int, height: int, glyphs: GlyphSet = "braille") -> list[Row]:
     """Draw how the difference grows by step behind the parting, on a logarithmic axis."""
     curves = make_curves(found)
-    scale = fit_scale(curves, log=True)
+    scale = fit_scale(curves, log=True, last=choose_last(found.growth) + 1)
     return draw_plot(
         curves, scale, width, height, glyphs=glyphs, marks=True, empty="there is no difference", step="steps"
     )
@@ -307,7 +328,7 @@ def describe_divergence(told: Told, symbols: Symbols = UNICODE, *, width: int = 
         lines += ["", "how the difference grows, by steps behind the parting"]
         lines += align_rows(make_rows(found, symbols))
         glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
-        lines += ["", "distance as a share of the first run's, of weights and of logits"]
+        lines += ["", say_axis(found)]
         lines += to_text(draw_growth(found, width, PLOT_HEIGHT, glyphs)).split("\n")
         lines += ["", *list_rates(found)]
     lines += [f"found out in {format_seconds(found.seconds)} on {printable(found.device)}"]

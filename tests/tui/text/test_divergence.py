@@ -12,6 +12,7 @@ from engine.study.divergence_record import ROUNDING, Batches, Divergence, Growth
 from tui.html.divergence_page import make_divergence_page
 from tui.text.divergence import (
     Told,
+    choose_last,
     choose_points,
     describe_divergence,
     find_jump,
@@ -20,6 +21,7 @@ from tui.text.divergence import (
     list_repetition,
     make_curves,
     name_pair,
+    say_axis,
     say_batches,
     say_place,
 )
@@ -116,6 +118,11 @@ def test_minibatches_are_described(changes: dict[str, Any], said: str) -> None:
     assert said in say_batches(structs.replace(batches, **changes))
 
 
+def test_many_ulps_say_nothing() -> None:
+    far = structs.replace(TENSORS, ulps=9.1e18, absolute=0.5)
+    assert "12 numbers of 144 differ, by 0.5 at most" in list_reasons(Told(structs.replace(FOUND, tensors=far)))[1]
+
+
 def test_run_that_does_not_repeat_is_named_with_what_it_was_trained_on() -> None:
     found = structs.replace(FOUND, epoch=None, step=None, strayed=(None, 4))
     lines = list_repetition(Told(found, trained=("OMP_NUM_THREADS 1 and 2",)))
@@ -155,6 +162,14 @@ def test_curve_is_a_line_of_the_logarithm_between_looks() -> None:
     points = (*make_points([1e-4]), structs.replace(make_points([1e-2])[0], step=2))
     curve = make_curves(structs.replace(FOUND, growth=points))[0]
     assert curve.middle == pytest.approx([1e-4, 1e-3, 1e-2])
+
+
+def test_picture_ends_a_while_behind_the_growth() -> None:
+    grown = make_points([1e-6 * 2.0 ** min(step, 19) for step in range(1000)])
+    assert choose_last(grown) == 45, "2.5 times the 18 steps in which it comes to half of where it ends"
+    assert say_axis(structs.replace(FOUND, growth=grown)).endswith("over the first 45 of 999 steps")
+    assert choose_last(grown[:30]) == 29
+    assert choose_last(()) == 0
 
 
 def test_text_and_page_hold_all_of_it() -> None:

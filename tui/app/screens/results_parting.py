@@ -41,6 +41,7 @@ from tui.text.divergence import (
     make_rows,
     name_members,
     name_pair,
+    say_axis,
     say_place,
 )
 from tui.text.format import ASCII, Symbols, mark_arm, shorten
@@ -165,7 +166,7 @@ class PartingAnswer(LinesPane):
         lines.append(Line(Text("")))
         for one in list_rates(found):
             lines += wrap_lines(one, width)
-        lines += [Line(Text("")), Line(Text("distance as a share of the first run's", "dim"))]
+        lines += [Line(Text("")), Line(Text(say_axis(found), "dim"))]
         lines += self.draw_plot(width)
         symbols = self.options.symbols
         head, *rows = align_rows(make_rows(found, symbols))
