@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,9 +105,11 @@ def judge(logits: Tensor, data: Dataset) -> ImageEvaluation:
     return ImageEvaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
 
 
-def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which forward passes compute in a recipe's precision."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.train.precision == "bf16")
+    if recipe.train.precision != "bf16":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class SnapshotEnsemble:

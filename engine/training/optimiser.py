@@ -22,16 +22,68 @@ _STEPS = {kind: find_step(kind) for kind in (torch.optim.SGD, torch.optim.Adam)}
 
 
 class SGD(torch.optim.SGD):
-    """torch's SGD, whose step does not load the compiler."""
+    """torch's SGD, whose step does not load the compiler, and on CPUs does no more than call torch's kernels."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Move the parameters by torch's own step."""
-        return _STEPS[torch.optim.SGD](self, closure)
+        """Move the parameters as torch's own step does, which looks up a lot before it calls the same kernels."""
+        moved = [self._list_moved(group) for group in self.param_groups] if closure is None else [None]
+        if any(tensors is None for tensors in moved):
+            return _STEPS[torch.optim.SGD](self, closure)
+        for group, tensors in zip(self.param_groups, moved, strict=True):
+            assert tensors is not None, "all groups are known"
+            _move(group, *tensors)
+        return None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients."""
+        if not set_to_none:
+            super().zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _list_moved(self, group: dict[str, Any]) -> _Moved | None:
+        """Return a group's parameters, gradients and momenta; None where torch's own step has to sort them out.
+
+        That is so in the first step, on GPUs, and for parameters of several types or without gradients.
+        """
+        parameters: list[Tensor] = group["params"]
+        gradients = [parameter.grad for parameter in parameters]
+        kind = parameters[0].dtype
+        if not all(p.is_cpu and p.dtype == kind and g is not None for p, g in zip(parameters, gradients, strict=True)):
+            return None
+        if group["momentum"] == 0:
+            return parameters, gradients, []
+        momenta = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
+        return None if any(momentum is None for momentum in momenta) else (parameters, gradients, momenta)
+
+
+_Moved = tuple[list[Tensor], list[Any], list[Any]]
+
+
+def _move(group: dict[str, Any], parameters: list[Tensor], gradients: list[Tensor], momenta: list[Tensor]) -> None:
+    """Take a group's step on the CPU, with the operations of `torch.optim.SGD` in their order."""
+    rate, decay, momentum = group["lr"], group["weight_decay"], group["momentum"]
+    if group["fused"]:
+        torch._fused_sgd_(
+            parameters, gradients, momenta, weight_decay=decay, momentum=momentum, lr=rate, dampening=0.0,
+            nesterov=False, maximize=False, is_first_step=False, grad_scale=None, found_inf=None,
+        )  # fmt: skip
+        return
+    # On CPUs each of these is a loop over the tensors that calls the kernel of the plain operation.
+    if decay != 0:
+        gradients = list(torch._foreach_add(gradients, parameters, alpha=decay))
+    if momentum != 0:
+        torch._foreach_mul_(momenta, momentum)
+        torch._foreach_add_(momenta, gradients)
+        gradients = momenta
+    torch._foreach_add_(parameters, gradients, alpha=-rate)
 
 
 class Adam(torch.optim.Adam):
-    """torch's Adam, likewise."""
+    """torch's Adam, whose step does not load the compiler."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

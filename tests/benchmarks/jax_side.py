@@ -209,7 +209,7 @@ def main() -> None:
         key = json.dumps({name: value for name, value in order.items() if name != "seconds"})
         if key not in cases:
             cases[key] = Training(order)
-        started, used, epochs = time.perf_counter(), time.process_time(), 0
+        used, started, epochs = time.process_time(), time.perf_counter(), 0
         loss, correct = 0.0, 0.0
         while time.perf_counter() - started < order["seconds"]:
             loss, correct = cases[key].train()

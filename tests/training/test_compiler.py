@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,6 +60,40 @@ def test_steps_are_those_of_torch(
         assert model.weight.grad_fn is None, "no step is recorded"
         weights.append(model.weight.detach().clone())
     assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("way", [{"fused": True}, {"foreach": False}])
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.0}, {"weight_decay": 0.0}])
+def test_lean_steps_have_the_bits_of_torch(way: dict[str, bool], settings: dict[str, float]) -> None:
+    """Several tensors of odd sizes in two groups, from the second step on with momenta; state and all."""
+    shapes = [(7, 13), (13,), (3, 5, 2), (1,), (33,)]
+    ends: list[list[torch.Tensor]] = []
+    for kind in (SGD, torch.optim.SGD):
+        generator = torch.Generator().manual_seed(5)
+        parameters = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+        groups = [{"params": parameters[:2]}, {"params": parameters[2:], "lr": 0.03}]
+        given: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4} | settings | way
+        optimiser = kind(groups, **given)
+        for _ in range(4):
+            optimiser.zero_grad(set_to_none=True)
+            assert all(parameter.grad is None for parameter in parameters)
+            for parameter in parameters:
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimiser.step()
+        momenta = [value for state in optimiser.state.values() for value in state.values()]
+        ends.append([parameter.detach() for parameter in parameters] + [m for m in momenta if m is not None])
+    assert len(ends[0]) == len(ends[1])
+    assert all(torch.equal(own, other) for own, other in zip(*ends, strict=True))
+
+
+def test_steps_without_some_gradients_are_left_to_torch() -> None:
+    used, unused = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimiser = SGD([used, unused], lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True)
+    for _ in range(2):
+        used.grad = torch.ones(3)
+        optimiser.step()
+    assert torch.equal(unused.detach(), torch.ones(3))
+    assert not torch.equal(used.detach(), torch.ones(3))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler, while it is imported

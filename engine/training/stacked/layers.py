@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LINE_NUMBERS = 16
-"""float32 numbers in a cache line."""
+from engine.training.stacked.products import multiply_each
 
 
 class _WideLinear(torch.autograd.Function):
@@ -40,32 +39,20 @@ class _WideLinear(torch.autograd.Function):
         return by_input, (grad.t() @ x).view(weight.shape), by_bias.view(replicas, outputs)
 
 
-def _multiply_each(a: Tensor, b: Tensor) -> Tensor:
-    """Compute matrix products (K, N, F) by (K, F, M) that have the same bits in every slot.
-
-    On CPUs the kernel of a product depends on the alignment of its matrices in memory. That is the same in all slots
-    if the sizes are multiples of a cache line; otherwise each product gets memory of its own.
-    """
-    sizes = (a[0].numel(), b[0].numel(), a.shape[1] * b.shape[2])
-    if a.device.type != "cpu" or all(size % LINE_NUMBERS == 0 for size in sizes):
-        return a @ b
-    return torch.stack([one.clone() @ other.clone() for one, other in zip(a, b, strict=True)])
-
-
 class _BatchedLinear(torch.autograd.Function):
     """Maps batches (K, B, F), weights (K, O, F) and biases (K, O) to (K, B, O)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _multiply_each(x, weight.mT) + bias[:, None]
+        return multiply_each(x, weight.mT) + bias[:, None]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         grad = grads[0].contiguous()
-        by_input = _multiply_each(grad, weight) if ctx.needs_input_grad[0] else None
-        return by_input, _multiply_each(grad.mT, x), grad.sum(1)
+        by_input = multiply_each(grad, weight) if ctx.needs_input_grad[0] else None
+        return by_input, multiply_each(grad.mT, x), grad.sum(1)
 
 
 class _StackedLinear(torch.autograd.Function):

@@ -18,6 +18,7 @@ from engine.training.checkpoint import Checkpoint, capture, restore
 from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
+from engine.training.dense import DenseNetwork, is_by_hand, open_network
 from engine.training.digests import digest_model
 from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate, judge
 from engine.training.models.build import Network, build_network
@@ -47,6 +48,8 @@ class ImageTask:
     """None for schedules other than "snapshot"."""
     device_steps: DeviceSteps | None = None
     """None where batches are made in the CPU's memory."""
+    dense: DenseNetwork | None = None
+    """Differentiates the network by hand, to the same bits; None where autograd does it."""
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Sum of the epoch's losses so far."""
 
@@ -140,15 +143,22 @@ class ImageTask:
         """
         train, model = self.recipe.train, self.model
         with contextlib.nullcontext() if noise is None else noisy_weights(model, train.weight_noise or 0.0, noise):
-            with autocast(self.recipe, self.device):
-                loss = functional.cross_entropy(self._classify(batch, draws), batch.labels)
-            self.optimiser.zero_grad(set_to_none=True)
-            with self.network.keyed():  # a draw in here is an error
-                loss.backward()
+            loss = self._differentiate(batch, draws)
         if train.clip_grad_norm:
             nn.utils.clip_grad_norm_(model.parameters(), train.clip_grad_norm)
         self.optimiser.step()
         return loss.detach()
+
+    def _differentiate(self, batch: Batch, draws: Tensor | None) -> Tensor:
+        """Return the loss, and leave its gradient in the parameters."""
+        if self.dense is not None:
+            return self.dense.differentiate(batch.inputs, batch.labels)
+        with autocast(self.recipe, self.device):
+            loss = functional.cross_entropy(self._classify(batch, draws), batch.labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.network.keyed():  # a draw in here is an error
+            loss.backward()
+        return loss
 
     def _end_step(self, epoch: int) -> None:
         if self.recipe.train.averaging == "aswa" and self._averages(epoch):
@@ -323,7 +333,8 @@ def prepare(
     network.model.to(device).train()
     optimiser = make_optimiser(network.model.named_parameters(), recipe.train)
     ensemble = None if recipe.train.cycles is None else SnapshotEnsemble(recipe)
-    task = ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble)
+    dense = open_network(network.model) if is_by_hand(recipe, device) else None
+    task = ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble, dense=dense)
     if device.type == "cuda":
         place_rates(optimiser, device)
         gather_on_device(task, recorder)

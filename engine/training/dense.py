@@ -1,0 +1,81 @@
+"""Fully connected networks without autograd: gradients by hand, from the operations that autograd would call.
+
+A step of such a network on a CPU is a few products of some microseconds each; building and walking a graph, and finding
+out what to do at each of its nodes, costs several times as much. Operations, their order and the layout of their
+matrices are those of the usual way, so the bits are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.recipe import Recipe
+from engine.training.models.builders import HiddenFullyConnected, Linear
+
+MEAN, NOT_REDUCED, NO_LABEL = 1, 0, -100
+"""As `cross_entropy` hands them to its kernels: how losses become one, and the label that is left out."""
+
+_aten = torch.ops.aten
+_lose = _aten.nll_loss_forward.default
+_unlose = _aten.nll_loss_backward.default
+_unrectify = _aten.threshold_backward.default
+
+
+def find_layers(model: nn.Module) -> tuple[str, ...] | None:
+    """Return the names of a network's linear layers in their order, with a ReLU between any two of them.
+
+    None for networks that hold anything else: only the project's own are known.
+    """
+    if type(model) not in (Linear, HiddenFullyConnected):
+        return None
+    return tuple(name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+
+
+def is_by_hand(recipe: Recipe, device: torch.device) -> bool:
+    """Tell whether a recipe's precision and device leave the operations of a step as they are written down here."""
+    return device.type == "cpu" and recipe.train.precision != "bf16"
+
+
+def differentiate_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy of logits (N, C), nats (), and its gradient (N, C)."""
+    logs = torch._log_softmax(logits, 1, False)
+    loss, count = _lose(logs, labels, None, MEAN, NO_LABEL)
+    slope = _unlose(torch.ones_like(loss), logs, labels, None, MEAN, NO_LABEL, count)
+    return loss, torch._log_softmax_backward_data(slope, logs, 1, logs.dtype)
+
+
+@dataclass(frozen=True)
+class DenseNetwork:
+    """One network; its parameters are changed by others between two steps, in place."""
+
+    layers: tuple[tuple[nn.Parameter, nn.Parameter], ...]
+    """Weights (O, F) and biases (O,), from the inputs on."""
+
+    @torch.no_grad()
+    def differentiate(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of a batch (B, …), nats (), and leave its gradient in the parameters' `grad`."""
+        values = [inputs.flatten(1)]
+        logits = values[0]
+        for number, (weight, bias) in enumerate(self.layers):
+            if number:
+                values.append(torch.relu(logits))
+            logits = torch.addmm(bias, values[-1], weight.t())
+        loss, slope = differentiate_loss(logits, labels)
+        for number, (weight, bias) in reversed(list(enumerate(self.layers))):
+            bias.grad = slope.sum(0)
+            weight.grad = slope.t().mm(values[number])
+            if number:
+                slope = _unrectify(slope.mm(weight), values[number], 0)
+        return loss
+
+
+def open_network(model: nn.Module) -> DenseNetwork | None:
+    """Return what differentiates a network by hand; None where it is not known."""
+    names = find_layers(model)
+    if names is None:
+        return None
+    found = [model.get_submodule(name) for name in names]
+    return DenseNetwork(tuple((layer.weight, layer.bias) for layer in found if isinstance(layer, nn.Linear)))
