@@ -19,9 +19,11 @@ MEAN, NOT_REDUCED, NO_LABEL = 1, 0, -100
 """As `cross_entropy` hands them to its kernels: how losses become one, and the label that is left out."""
 
 _aten = torch.ops.aten
-_lose = _aten.nll_loss_forward.default
-_unlose = _aten.nll_loss_backward.default
-_unrectify = _aten.threshold_backward.default
+normalise = _aten._log_softmax.default
+unnormalise = _aten._log_softmax_backward_data.default
+lose = _aten.nll_loss_forward.default
+unlose = _aten.nll_loss_backward.default
+unrectify = _aten.threshold_backward.default
 
 
 def find_layers(model: nn.Module) -> tuple[str, ...] | None:
@@ -41,17 +43,17 @@ def is_by_hand(recipe: Recipe, device: torch.device) -> bool:
 
 def differentiate_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean cross-entropy of logits (N, C), nats (), and its gradient (N, C)."""
-    logs = torch._log_softmax(logits, 1, False)
-    loss, count = _lose(logs, labels, None, MEAN, NO_LABEL)
-    slope = _unlose(torch.ones_like(loss), logs, labels, None, MEAN, NO_LABEL, count)
-    return loss, torch._log_softmax_backward_data(slope, logs, 1, logs.dtype)
+    logs = normalise(logits, 1, False)
+    loss, count = lose(logs, labels, None, MEAN, NO_LABEL)
+    slope = unlose(torch.ones_like(loss), logs, labels, None, MEAN, NO_LABEL, count)
+    return loss, unnormalise(slope, logs, 1, logs.dtype)
 
 
 @dataclass(frozen=True)
 class DenseNetwork:
     """One network; its parameters are changed by others between two steps, in place."""
 
-    layers: tuple[tuple[nn.Parameter, nn.Parameter], ...]
+    layers: tuple[tuple[Tensor, Tensor], ...]
     """Weights (O, F) and biases (O,), from the inputs on."""
 
     @torch.no_grad()
@@ -61,14 +63,14 @@ class DenseNetwork:
         logits = values[0]
         for number, (weight, bias) in enumerate(self.layers):
             if number:
-                values.append(torch.relu(logits))
+                values.append(torch.relu_(logits))
             logits = torch.addmm(bias, values[-1], weight.t())
         loss, slope = differentiate_loss(logits, labels)
         for number, (weight, bias) in reversed(list(enumerate(self.layers))):
             bias.grad = slope.sum(0)
             weight.grad = slope.t().mm(values[number])
             if number:
-                slope = _unrectify(slope.mm(weight), values[number], 0)
+                slope = unrectify(slope.mm(weight), values[number], 0)
         return loss
 
 

@@ -36,8 +36,11 @@ class ImageEvaluation:
 
     @property
     def is_finite(self) -> bool:
-        """Tell whether all logits are numbers; a class may be masked with −inf where an example has another."""
-        return bool(torch.isfinite(self.logits.amax(1)).all())
+        """Tell whether all logits are numbers; a class may be masked with −inf where an example has another.
+
+        A cross-entropy that is a number says so already.
+        """
+        return math.isfinite(self.cross_entropy) or bool(torch.isfinite(self.logits.amax(1)).all())
 
     def to_array(self) -> np.ndarray:
         """Return the logits, float32 (N, C)."""
@@ -100,9 +103,59 @@ def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
 
 def judge(logits: Tensor, data: Dataset) -> ImageEvaluation:
     """Compute the figures of some logits."""
-    correct = int((logits.argmax(1) == data.test_labels).sum())
-    cross_entropy = float(functional.cross_entropy(logits.double(), data.test_labels))
-    return ImageEvaluation(logits, 100.0 * correct / len(data.test_labels), cross_entropy)
+    labels = data.test_labels
+    on_cpu = logits.device.type == "cpu"
+    correct = count_correct(logits, lower_columns(logits), labels) if on_cpu else _count_slowly(logits, labels)
+    return _evaluate(logits, correct, float(functional.cross_entropy(logits.double(), labels)))
+
+
+def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
+    """Compute the figures of the logits (K, N, C) of a pack.
+
+    On CPUs cross-entropies are added up by class, eight examples at a time, where `judge` goes from example to example:
+    they agree but for the last digits.
+    """
+    if logits.device.type != "cpu":
+        return [judge(own, data) for own in logits]
+    found: list[ImageEvaluation] = []
+    for own in logits:
+        lowered = lower_columns(own)
+        correct = count_correct(own, lowered, data.test_labels)
+        found.append(_evaluate(own, correct, average_cross_entropy(lowered, data.test_labels)))
+    return found
+
+
+def lower_columns(logits: Tensor) -> Tensor:
+    """Return logits (N, C) less the largest of each example, float64 (C, N)."""
+    columns = logits.t().to(torch.float64, memory_format=torch.contiguous_format)
+    return columns - columns.amax(0)
+
+
+def count_correct(logits: Tensor, lowered: Tensor, labels: Tensor) -> int:
+    """Count the examples whose first largest logit is that of their class.
+
+    Args:
+        logits: (N, C).
+        lowered: See `lower_columns`.
+        labels: (N,).
+    """
+    if int((lowered == 0).count_nonzero()) != len(labels):  # an example has two largest logits, or one is no number
+        return _count_slowly(logits, labels)
+    return int((lowered.gather(0, labels[None]) == 0).count_nonzero())
+
+
+def average_cross_entropy(lowered: Tensor, labels: Tensor) -> float:
+    """Return the mean cross-entropy, nats, of the logits that `lower_columns` has lowered."""
+    wanted = lowered.gather(0, labels[None])[0]
+    return float((lowered.exp().sum(0).log() - wanted).mean())
+
+
+def _count_slowly(logits: Tensor, labels: Tensor) -> int:
+    return int((logits.argmax(1) == labels).sum())
+
+
+def _evaluate(logits: Tensor, correct: int, cross_entropy: float) -> ImageEvaluation:
+    return ImageEvaluation(logits, 100.0 * correct / len(logits), cross_entropy)
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:

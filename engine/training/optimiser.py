@@ -60,6 +60,8 @@ class SGD(torch.optim.SGD):
         return None if any(momentum is None for momentum in momenta) else (parameters, gradients, momenta)
 
 
+_aten = torch.ops.aten
+
 _Moved = tuple[list[Tensor], list[Any], list[Any]]
 
 
@@ -67,19 +69,19 @@ def _move(group: dict[str, Any], parameters: list[Tensor], gradients: list[Tenso
     """Take a group's step on the CPU, with the operations of `torch.optim.SGD` in their order."""
     rate, decay, momentum = group["lr"], group["weight_decay"], group["momentum"]
     if group["fused"]:
-        torch._fused_sgd_(
+        _aten._fused_sgd_.default(
             parameters, gradients, momenta, weight_decay=decay, momentum=momentum, lr=rate, dampening=0.0,
             nesterov=False, maximize=False, is_first_step=False, grad_scale=None, found_inf=None,
         )  # fmt: skip
         return
     # On CPUs each of these is a loop over the tensors that calls the kernel of the plain operation.
     if decay != 0:
-        gradients = list(torch._foreach_add(gradients, parameters, alpha=decay))
+        gradients = list(_aten._foreach_add.List(gradients, parameters, alpha=decay))
     if momentum != 0:
-        torch._foreach_mul_(momenta, momentum)
-        torch._foreach_add_(momenta, gradients)
+        _aten._foreach_mul_.Scalar(momenta, momentum)
+        _aten._foreach_add_.List(momenta, gradients)
         gradients = momenta
-    torch._foreach_add_(parameters, gradients, alpha=-rate)
+    _aten._foreach_add_.List(parameters, gradients, alpha=-rate)
 
 
 class Adam(torch.optim.Adam):

@@ -25,6 +25,7 @@ from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.stopping import Stopped
 from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import prepare
+from engine.training.tasks.stacked_images import StackedImageTask
 from engine.training.tasks.task import Task
 
 PACKED = "template."
@@ -76,7 +77,7 @@ def trace_step(task: Task[object], epoch: int, step: int, *, watch: int | None =
         step: The step of it, from 0.
         watch: The number of the operation whose tensors are kept.
     """
-    if isinstance(task, ImageTask):
+    if isinstance(task, ImageTask | StackedImageTask):
         task.dense = None  # autograd has the same bits, and its operations belong to modules that have names
     tracer, asked = Tracer(find_network(task), watch=watch), -1
     with contextlib.ExitStack() as traced, contextlib.suppress(Stopped):

@@ -20,6 +20,11 @@ def descend(pack: Pack, losses: Tensor, train: TrainRecipe) -> None:
     pack.optimiser.zero_grad(set_to_none=True)
     # Each replica's loss depends on its own parameters alone, so the gradient of the sum holds all of theirs.
     losses.sum().backward()
+    move(pack, train)
+
+
+def move(pack: Pack, train: TrainRecipe) -> None:
+    """Move every replica's weights by its gradient, which is there."""
     if train.clip_grad_norm:
         pack.clip_gradients(train.clip_grad_norm)
     pack.optimiser.step()

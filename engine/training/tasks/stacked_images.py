@@ -15,15 +15,17 @@ from engine.training.checkpoint import Checkpoint, capture
 from engine.training.data.batches import epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
+from engine.training.dense import is_by_hand
 from engine.training.digests import digest_stacked
-from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge
+from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, judge_stacked
 from engine.training.models.build import Network
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import mask_keys, operation_keys
 from engine.training.recording.recorder import Recorder
+from engine.training.stacked.dense import DensePack, open_pack
 from engine.training.stacked.network import Pack, fill_up
-from engine.training.stacked.step import Stepper
+from engine.training.stacked.step import Stepper, move
 from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import images
 
@@ -57,6 +59,8 @@ class StackedImageTask:
     network: Network
     """The first slot's: the pack's layers draw from its context."""
     stepper: Stepper
+    dense: DensePack | None = None
+    """Differentiates the networks by hand, to the same bits; None where autograd does it."""
     ensembles: list[SnapshotEnsemble] = field(default_factory=list[SnapshotEnsemble])
     """One per replica where the schedule is "snapshot", else empty."""
 
@@ -102,6 +106,11 @@ class StackedImageTask:
 
     def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
         """Take one step of every replica, and return their losses, nats (K,)."""
+        if self.dense is not None:
+            self.pack.set_learning_rate(rate)
+            losses = self.dense.differentiate(batch.inputs, batch.labels)
+            move(self.pack, self.recipe.train)
+            return losses
         return self.stepper.step(self.losses, (batch.inputs, batch.labels, batch.examples, keys), rate=rate)
 
     def losses(self, inputs: Tensor, labels: Tensor, examples: Tensor, keys: Tensor) -> Tensor:
@@ -156,21 +165,25 @@ class StackedImageTask:
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge each replica on the test set at the end of an epoch."""
         self.pack.eval()
-        size = self.evaluation_batch
-        parts: list[Tensor] = []
-        with torch.no_grad(), autocast(self.recipe, self.device):
-            for start in range(0, len(self.data.test_labels), size):
-                inputs = self.data.normalise(self.data.test_inputs[start : start + size])
-                parts.append(self.pack(inputs).float())
-        return [judge(logits.contiguous(), self.data) for logits in torch.cat(parts, dim=1)]
+        size, examples = self.evaluation_batch, len(self.data.test_labels)
+        logits = torch.empty(self.pack.size, examples, self.data.classes, dtype=torch.float32, device=self.device)
+        for start in range(0, examples, size):
+            logits[:, start : start + size] = self.predict(self.data.test_inputs[start : start + size])
+        return judge_stacked(logits, self.data)
+
+    @torch.no_grad()
+    def predict(self, stored: Tensor) -> Tensor:
+        """Return the logits (K, B, C) of some stored examples; not contiguous."""
+        inputs = self.data.normalise(stored)
+        if self.dense is not None:
+            return self.dense.classify(inputs)
+        with autocast(self.recipe, self.device):
+            return self.pack(inputs)
 
     def evaluate_part(self) -> float:
         """Evaluate some test examples, so that it can be timed, and return their share of the test set."""
         self.pack.eval()
-        inputs = self.data.normalise(self.data.test_inputs[: self.evaluation_batch])
-        with torch.no_grad(), autocast(self.recipe, self.device):
-            self.pack(inputs)
-        return len(inputs) / len(self.data.test_labels)
+        return self.predict(self.data.test_inputs[: self.evaluation_batch]).shape[1] / len(self.data.test_labels)
 
     def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
         """Take the logits of an epoch that ends a cycle, from the replicas that have not diverged."""
@@ -251,6 +264,7 @@ def prepare(
     built = [images.prepare(recipe, data, device=device, search_path=search_path) for recipe in recipes]
     models, network = [task.model for task in built], built[0].network
     pack = Pack(models, first.train, first.pack, handles=[network.masks])
+    dense = open_pack(pack) if is_by_hand(first, device) else None
     return StackedImageTask(
         recipes=recipes,
         data=data,
@@ -260,5 +274,6 @@ def prepare(
         pack=pack,
         network=network,
         stepper=Stepper(pack, first.train, recorder),
+        dense=dense,
         ensembles=[SnapshotEnsemble(recipe) for recipe in recipes] if first.train.cycles else [],
     )

@@ -21,7 +21,7 @@ from engine.training.loop import Outcome, train_runs
 from engine.training.optimiser import make_optimiser
 from engine.training.random.seeding import use_one_thread
 from engine.training.stacked.network import Pack
-from engine.training.tasks import images
+from engine.training.tasks import images, stacked_images
 from engine.training.tasks.preparation import prepare_pack
 from engine.training.tasks.stacked_images import replica_losses
 
@@ -264,3 +264,40 @@ def test_recipes_that_are_not_of_one_pack_are_refused(other: dict[str, Any]) -> 
         )
     with pytest.raises(ValueError, match="one pack"):
         prepare_pack([make_recipe(size=1)] * 2, make_data(8), device=CPU)
+
+
+@pytest.mark.parametrize("preset", ["linear", "hidden-fc"])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    "train",
+    [{}, {"batch_size": 16, "clip_grad_norm": 0.5}, {"optimizer": "adam", "lr": 1e-3}, {"momentum": 0.0}],
+)
+def test_packs_that_are_differentiated_by_hand_have_the_bits_of_autograd(
+    preset: str, shared: bool, train: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of 12 and 16, and shorter last ones: products that share memory, and products that may not."""
+    data, recipe = make_data(7, train=50), make_recipe(preset, shared=shared, **train)
+    recipes = [vary_init(recipe, seed) for seed in (1, 2, 3)]
+    if not shared:
+        recipes = [replace(r, seeds=replace(r.seeds, shuffle=k)) for k, r in enumerate(recipes)]
+    by_hand = train_runs(recipes, data, device=CPU)
+    monkeypatch.setattr(stacked_images, "open_pack", lambda pack: None)
+    usual = train_runs(recipes, data, device=CPU)
+    assert [digests(outcome) for outcome in by_hand] == [digests(outcome) for outcome in usual]
+
+
+def test_only_packs_of_known_networks_are_differentiated_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(loss: torch.Tensor) -> None:
+        raise AssertionError("no graph is walked")
+
+    half = replace(make_recipe(), train=replace(make_recipe().train, precision="bf16"))
+    compiled = replace(make_recipe(), pack=PackRecipe(size=1, shared_batch=True, compiled=True))
+    data = make_data(8)
+    for recipe in (make_recipe("hidden-conv", size=1), half, compiled):
+        assert stacked_images.prepare([recipe], data, device=CPU, search_path=()).dense is None
+    task = stacked_images.prepare([make_recipe()], data, device=CPU, search_path=())
+    monkeypatch.setattr(torch.Tensor, "backward", refuse)
+    task.train_epoch(1)
+    task.dense = None
+    with pytest.raises(AssertionError, match="no graph"):
+        task.train_epoch(2)

@@ -1,0 +1,93 @@
+"""Stacked fully connected networks without autograd and vmap: the operations that these would call, with the same bits.
+
+What is shared by all replicas, a batch and the first layer's product with it, is computed once; see `layers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.training.dense import NO_LABEL, NOT_REDUCED, find_layers, lose, normalise, unlose, unnormalise, unrectify
+from engine.training.stacked.network import Pack
+from engine.training.stacked.products import multiply_each
+
+
+@dataclass(frozen=True)
+class DensePack:
+    """Holds the stacked parameters, which others change between two steps, in place."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    """Weights (K, O, F) and biases (K, O), from the inputs on."""
+    shared: bool
+    """Whether training batches are shared."""
+
+    @torch.no_grad()
+    def differentiate(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of each replica, nats (K,), and leave its gradient in the parameters' `grad`.
+
+        Args:
+            inputs: (B, …) where the replicas share it, else (K, B, …).
+            labels: (B,) or (K, B).
+        """
+        values = self._pass(inputs, shared=self.shared)
+        losses, slope = _differentiate_losses(values[-1], labels)
+        for number, (weight, bias) in reversed(list(enumerate(self.layers))):
+            if number:
+                bias.grad, weight.grad = slope.sum(1), multiply_each(slope.mT, values[number]).contiguous()
+                slope = unrectify(multiply_each(slope, weight), values[number], 0).contiguous()
+            elif self.shared:
+                _differentiate_wide(weight, bias, values[0], slope)
+            else:
+                bias.grad, weight.grad = slope.sum(1), multiply_each(slope.mT, values[0]).contiguous()
+        return losses
+
+    @torch.no_grad()
+    def classify(self, inputs: Tensor) -> Tensor:
+        """Return the logits (K, B, C) of a batch (B, …) that all replicas see; not contiguous."""
+        return self._pass(inputs, shared=True)[-1]
+
+    def _pass(self, inputs: Tensor, *, shared: bool) -> list[Tensor]:
+        """Return what each layer sees, and the logits: (B, F) for the first one of a shared batch, else (K, B, F)."""
+        values = [inputs.flatten(1 if shared else 2)]
+        for number, (weight, bias) in enumerate(self.layers):
+            x = torch.relu_(values.pop()) if number else values.pop()
+            wide = shared and number == 0
+            values += [x, _multiply_wide(x, weight, bias) if wide else multiply_each(x, weight.mT) + bias[:, None]]
+        return values
+
+
+def open_pack(pack: Pack) -> DensePack | None:
+    """Return what differentiates a pack by hand; None where its network is not known."""
+    names = find_layers(pack.template)
+    if names is None or pack.recipe.compiled:
+        return None
+    layers = tuple((pack.stacked[f"{name}.weight"], pack.stacked[f"{name}.bias"]) for name in names)
+    return DensePack(layers, pack.recipe.shared_batch)
+
+
+def _multiply_wide(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Map one batch (B, F) to (K, B, O), with the batch outermost in memory; see `layers._WideLinear`."""
+    replicas, outputs = bias.shape
+    wide = torch.addmm(bias.reshape(-1), x, weight.reshape(replicas * outputs, -1).t())
+    return wide.view(len(x), replicas, outputs).transpose(0, 1)
+
+
+def _differentiate_wide(weight: Tensor, bias: Tensor, x: Tensor, slope: Tensor) -> None:
+    """Leave the gradients of the layer that sees the shared batch (B, F), by those of its values (K, B, O)."""
+    grad = slope.transpose(0, 1).reshape(len(x), -1)
+    bias.grad = (grad.new_ones(1, len(x)) @ grad).view(bias.shape)
+    weight.grad = (grad.t() @ x).view(weight.shape)
+
+
+def _differentiate_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean losses (K,) of logits (K, B, C), and their gradient (K, B, C); see `replica_losses`."""
+    replicas, examples, _ = logits.shape
+    wanted = labels.expand(replicas, examples).reshape(-1)
+    logs = normalise(logits.reshape(replicas * examples, -1), 1, False)
+    losses, count = lose(logs, wanted, None, NOT_REDUCED, NO_LABEL)
+    slope = unlose(torch.full_like(losses, 1 / examples), logs, wanted, None, NOT_REDUCED, NO_LABEL, count)
+    slope = unnormalise(slope, logs, 1, logs.dtype)
+    return losses.view(replicas, examples).mean(1), slope.view(logits.shape)
