@@ -9,15 +9,18 @@ import re
 import sys
 from pathlib import Path
 
+from tui.text.gpu_reference import list_cards, list_plans, list_rows
 from tui.text.reference import REFERENCES
 
 FOLDER = Path(__file__).parent
+WRITERS = REFERENCES | {"cards": list_cards, "rows": list_rows, "plans": list_plans}
+
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def renew(text: str) -> str:
     """Return a document's text with its generated parts as the declarations give them."""
-    return PART.sub(lambda found: f"{found[1]}\n{REFERENCES[found[2]]()}\n{found[3]}", text)
+    return PART.sub(lambda found: f"{found[1]}\n{WRITERS[found[2]]()}\n{found[3]}", text)
 
 
 def main(arguments: list[str]) -> int:

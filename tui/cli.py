@@ -144,7 +144,9 @@ def run_check(options: argparse.Namespace) -> int:
     """Validate a protocol; print its plan: runs, shared, already done, time, disk."""
     from tui.commands.check import check_protocol
 
-    return check_protocol(Path(options.protocol), store=options.store, overrides=collect_overrides(options))
+    return check_protocol(
+        Path(options.protocol), store=options.store, overrides=collect_overrides(options), card=options.card
+    )
 
 
 def run_ls(options: argparse.Namespace) -> int:

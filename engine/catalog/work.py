@@ -18,6 +18,32 @@ REACHED_ARITHMETIC: Mapping[str, float] = MappingProxyType({"fp32": 0.5, "tf32":
 """Assumed share of a data sheet's operations that convolutions of few channels reach."""
 
 
+KERNEL_S = 2.5e-6
+"""Assumed least time of a kernel, however little it does, where a whole step is launched at once."""
+
+SIDE_BY_SIDE = 4
+"""Runs whose kernels may work at the same time on one card."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Adds up what a training takes of a card."""
+
+    flops: float = 0.0
+    """Operations."""
+    moved: float = 0.0
+    """Bytes read and written."""
+    kernels: float = 0.0
+
+    def plus(self, other: Load, times: float = 1.0) -> Load:
+        """Return this load and another one, which may come several times."""
+        return Load(
+            flops=self.flops + times * other.flops,
+            moved=self.moved + times * other.moved,
+            kernels=self.kernels + times * other.kernels,
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """Counts what a network does in one precision, if every operation reads its inputs and writes its outputs once."""
@@ -31,13 +57,19 @@ class Work:
     test_flops: float
     """Operations for one image of the test set."""
     test_bytes: float
+    step_kernels: float
+    """Kernels of a training step, however large it is; the optimiser counts as one."""
+    test_kernels: float
+    """Kernels for one image of the test set: a share of those of its batch."""
 
-    def epoch(self, train_examples: int, test_examples: int, batch_size: int) -> tuple[float, float]:
-        """Return operations and bytes of an epoch with its evaluation."""
+    def epoch(self, train_examples: int, test_examples: int, batch_size: int) -> Load:
+        """Return what an epoch with its evaluation takes."""
         steps = math.ceil(train_examples / batch_size)
-        flops = self.train_flops * train_examples + self.test_flops * test_examples
-        moved = self.train_bytes * train_examples + self.step_bytes * steps + self.test_bytes * test_examples
-        return flops, moved
+        return Load(
+            flops=self.train_flops * train_examples + self.test_flops * test_examples,
+            moved=self.train_bytes * train_examples + self.step_bytes * steps + self.test_bytes * test_examples,
+            kernels=self.step_kernels * steps + self.test_kernels * test_examples,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +125,14 @@ GPUS: tuple[GpuModel, ...] = (
         source="NVIDIA H100 data sheet (SXM)",
     ),
     GpuModel(
+        name="H100 PCIe",
+        memory_gb=80,
+        bandwidth=2.0e12,
+        flops=_tera(fp32=51, tf32=378, bf16=756),
+        watts=350,
+        source="NVIDIA H100 data sheet (PCIe)",
+    ),
+    GpuModel(
         name="H200",
         memory_gb=141,
         bandwidth=4.8e12,
@@ -124,7 +164,7 @@ def find_gpu(name: str) -> GpuModel | None:
     """Return the card whose name some text holds, such as what a driver calls it; None where none is known."""
     words = name.upper().replace("-", " ").split()
     known = [gpu for gpu in GPUS if set(gpu.name.upper().split()) <= set(words)]
-    return known[0] if known else None
+    return max(known, key=lambda gpu: len(gpu.name), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +172,9 @@ class Estimate:
     """Bounds a time in seconds."""
 
     least: float
-    """If memory and arithmetic never wait for each other."""
+    """If memory and arithmetic never wait for each other, and small kernels of several runs work at the same time."""
     most: float
-    """If one always waits for the other; what launching kernels takes is in neither."""
+    """If one always waits for the other."""
 
     @property
     def middle(self) -> float:
@@ -146,15 +186,9 @@ class Estimate:
         return Estimate(least=self.least * factor, most=self.most * factor)
 
 
-def estimate_s(flops: float, moved: float, gpu: GpuModel, precision: str) -> Estimate:
-    """Estimate the seconds that some arithmetic and traffic take on a card.
-
-    Args:
-        flops: Operations.
-        moved: Bytes read and written.
-        gpu: The card.
-        precision: fp32, tf32 or bf16.
-    """
-    computing = flops / gpu.reach(precision)
-    moving = moved / (gpu.bandwidth * REACHED_BANDWIDTH)
-    return Estimate(least=max(computing, moving), most=computing + moving)
+def estimate_s(load: Load, gpu: GpuModel, precision: str) -> Estimate:
+    """Estimate the seconds that a load takes on a card in a precision: fp32, tf32 or bf16."""
+    computing = load.flops / gpu.reach(precision)
+    moving = load.moved / (gpu.bandwidth * REACHED_BANDWIDTH)
+    launching = load.kernels * KERNEL_S
+    return Estimate(least=max(computing, moving, launching / SIDE_BY_SIDE), most=computing + moving + launching)

@@ -44,7 +44,7 @@ class Decided:
         return count_slots(protocol, self.chosen)
 
 
-def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
+def decide(protocol: Protocol, *, store: str | None, timed: bool, counted: bool = False) -> Decided:
     """Find out what is open, then look at the plan that follows; see `probe_plan`.
 
     What was measured for the study before is not measured again.
@@ -53,6 +53,7 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
         protocol: What is to be trained.
         store: The folder of all studies.
         timed: Whether the facts are to hold the time of an epoch.
+        counted: Whether they are to hold what each network does with an image.
 
     Raises:
         NondetError: If the protocol, its data or its models do not work.
@@ -62,7 +63,7 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool) -> Decided:
         return Decided(plan=plan_protocol(protocol), facts=(), chosen=recall(protocol, store=store), notes=notes)
     chosen = choose_packings(protocol, recall(protocol, store=store))
     plan = plan_protocol(protocol, chosen.packings)
-    facts = probe_plan(protocol, plan, timed=timed)
+    facts = probe_plan(protocol, plan, timed=timed, counted=counted)
     return Decided(
         plan=note_leaks(plan, list_leaks(plan, facts)),
         facts=facts,

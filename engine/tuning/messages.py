@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from engine.catalog.work import Work
 from engine.decoding import convert
 from engine.plan.records import Leak, Packing
 from engine.recipe import PackRecipe, Recipe
@@ -48,6 +49,8 @@ class FactsQuestion(Message, frozen=True, kw_only=True, tag="facts"):
     """Whether to train for about a second to see how long an epoch takes."""
     isolation: bool = False
     """Whether to test that sources stay apart in its network."""
+    counted: bool = False
+    """Whether to count what its network does with an image."""
 
 
 class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
@@ -118,6 +121,8 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     memory_bytes: int
     kernel_digests: tuple[str, ...] | None = None
     """Of the different gradients that free kernels gave in one repeated step; None without such runs."""
+    work: Work | None = None
+    """What its network does with an image; None where that was not asked for, or cannot be counted."""
     slot_invariant: bool | None
     """Whether a run has the same bits in every slot of a pack; None without packs."""
     size_invariant: bool | None

@@ -55,13 +55,14 @@ KERNEL_PROCESSES = 3
 """Processes in which free kernels have to agree: each chooses its kernels anew, by timing them."""
 
 
-def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFacts, ...]:
+def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool, counted: bool = False) -> tuple[ProbeFacts, ...]:
     """Build every data set and model of a plan once, in a process like those that will train them.
 
     Args:
         protocol: Where the data and the user's modules are.
         plan: The runs.
         timed: Whether to train for about a second per workload to see how long an epoch takes.
+        counted: Whether to count what each network does with an image.
 
     Raises:
         ProtocolError: If a data set, model, target or perturbed parameter does not work.
@@ -71,7 +72,7 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool) -> tuple[ProbeFac
     recipes = [_representative(plan, runs) for runs in workloads]
     networks = [network_key(recipe) for recipe in recipes]
     questions = [
-        FactsQuestion(recipe=recipe, timed=timed, isolation=key not in networks[:number])
+        FactsQuestion(recipe=recipe, timed=timed, isolation=key not in networks[:number], counted=counted)
         for number, (recipe, key) in enumerate(zip(recipes, networks, strict=True))
     ]
     answers = ask(protocol, questions, ProbeAnswers[Facts])

@@ -168,8 +168,14 @@ def measure_card(bench: Bench) -> Records:
         set_kernels("deterministic", precision)
         work = count_work(bench.recipe(precision), bench.workbench)
         assert work is not None, "the data are images"
-        flops, moved = work.epoch(len(bench.data.train_labels), len(bench.data.test_labels), bench.batch_size)
-        yield {"kind": "work", "precision": precision, "epoch_flops": flops, "epoch_bytes": moved}
+        epoch = work.epoch(len(bench.data.train_labels), len(bench.data.test_labels), bench.batch_size)
+        yield {
+            "kind": "work",
+            "precision": precision,
+            "epoch_flops": epoch.flops,
+            "epoch_bytes": epoch.moved,
+            "epoch_kernels": epoch.kernels,
+        }
 
 
 def measure_design(bench: Bench, precision: str, design: str, make: Callable[[], Task[Any]]) -> Records:

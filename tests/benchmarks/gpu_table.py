@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from engine.catalog.work import Estimate, estimate_s, find_gpu
+from engine.catalog.work import Load, estimate_s, find_gpu
 
 HEADS = ("precision", "design", "images/s", "hours for a row", "bandwidth", "arithmetic", "GiB")
 
@@ -74,8 +74,8 @@ def _estimates(records: list[dict[str, Any]], card: dict[str, Any] | None) -> li
     for precision in ("fp32", "tf32", "bf16"):
         work = _find_work(records, precision)
         if work is not None and gpu.computes(precision):
-            one: Estimate = estimate_s(work["epoch_flops"], work["epoch_bytes"], gpu, precision)
-            row = one.times(ROW_EPOCHS / 3600)
+            load = Load(flops=work["epoch_flops"], moved=work["epoch_bytes"], kernels=work["epoch_kernels"])
+            row = estimate_s(load, gpu, precision).times(ROW_EPOCHS / 3600)
             said.append(f"{precision} {row.least:.1f} to {row.most:.1f} h")
     return [f"estimated for an {gpu.name} before anything was timed: {', '.join(said)}"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.catalog.work import estimate_s, find_gpu
+from engine.catalog.work import Load, estimate_s, find_gpu
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -112,7 +112,7 @@ def test_parts_have_names_and_shares_of_ten_minutes(gpu: ModuleType, monkeypatch
 
 
 def test_table_has_hours_and_shares_of_what_the_card_can_do() -> None:
-    epoch = {"epoch_flops": 8e12, "epoch_bytes": 5e11}
+    epoch = {"epoch_flops": 8e12, "epoch_bytes": 5e11, "epoch_kernels": 2e4}
     card = {
         "kind": "card", "name": "NVIDIA H100 80GB HBM3", "memory_gib": 80.0, "torch": "2.11.0", "cuda": "13.0",
         "cudnn": 1, "python": "3.12", "copy_bytes_per_s": 3e12, "product_flops_per_s": {"fp32": 5e13},
@@ -132,7 +132,7 @@ def test_table_has_hours_and_shares_of_what_the_card_can_do() -> None:
     assert "left out: x: y" in text
     h100 = find_gpu(card["name"])
     assert h100 is not None
-    row_s = estimate_s(8e12, 5e11, h100, "fp32").times(50_000 / 3600)
+    row_s = estimate_s(Load(flops=8e12, moved=5e11, kernels=2e4), h100, "fp32").times(50_000 / 3600)
     assert f"estimated for an H100 before anything was timed: fp32 {row_s.least:.1f} to {row_s.most:.1f} h" in text
 
 

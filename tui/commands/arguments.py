@@ -142,6 +142,7 @@ def make_command_parser(name: str, commands: Mapping[str, str]) -> Parser:
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Add what `check` takes."""
     parser.add_argument("protocol", metavar="PROTOCOL.toml")
+    parser.add_argument("--card", metavar="NAME", help="estimate the time on a GPU that is not here, such as H100")
     add_overrides(parser)
 
 

@@ -14,7 +14,7 @@ from engine.catalog.modules import find_file
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import cut_plan, done_runs, find_folder, search_path, settle_comparison
 from engine.dispatch.start import preparing
-from engine.errors import EXIT_OK, StudyError
+from engine.errors import EXIT_OK, NondetError, StudyError
 from engine.plan.command_files import find_uncovered
 from engine.plan.plan import Plan
 from engine.plan.records import SelfTest
@@ -28,6 +28,7 @@ from engine.study.supervisor_record import is_supervised
 from engine.tuning.choice import decide
 from engine.tuning.probe import KERNEL_PROCESSES, ProbeFacts
 from engine.tuning.selftest import run_selftest
+from tui.commands.cards import describe_card, require_gpu
 from tui.commands.output import print_text, results_console
 from tui.text.format import format_bytes, format_seconds
 
@@ -37,17 +38,26 @@ BYTES_PER_RUN = 4_000
 """Recipe, attempt and result of a run."""
 
 
-def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...]) -> int:
+def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...], card: str | None = None) -> int:
     """Print the plan of a protocol with an estimate of its cost.
+
+    Args:
+        path: The protocol.
+        store: The folder of all studies.
+        overrides: Of its keys.
+        card: The name of a card that is not there, whose time is to be estimated too.
 
     Raises:
         NondetError: If the protocol, its data or its models do not work.
     """
     console = results_console()
+    gpu = None if card is None else require_gpu(card)
     protocol = load_protocol(path, overrides=overrides)
+    if gpu is not None and protocol.command is not None:
+        raise NondetError(f"--card {card}: what a program of your own does is not counted: leave --card out")
     for line in describe_code(protocol):
         print_text(Console(stderr=True, highlight=False), line)
-    decided = decide(protocol, store=store, timed=True)
+    decided = decide(protocol, store=store, timed=True, counted=gpu is not None)
     paths = find_folder(protocol, store=store)
     plan, facts = cut_plan(paths, decided.plan, settle_comparison(protocol)), decided.facts
     done = done_runs(paths, plan)
@@ -61,6 +71,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...])
     comparing = describe_comparing(protocol) if len(plan.recipes) == len(decided.plan.recipes) else [DECIDED]
     for line in (*comparing, *describe_cost(plan, facts, done, slots=slots, kind=plan.device)):
         print_text(console, line)
+    if gpu is not None:
+        print_text(console, describe_card(plan, facts, plan.recipes.keys() - done, gpu))
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
     submitted = open_executor(protocol.dispatch).describe_submission(paths)

@@ -45,7 +45,7 @@ def _section(meaning: str, keys: dict[str, Key]) -> str:
     rows = [
         (f"`{name}`", _default(key.default), key.meaning, _note(key), key.check.allowed) for name, key in keys.items()
     ]
-    return f"### `{head}`\n\n{rest[:1].upper()}{rest[1:]}.\n\n" + _table(HEADS, rows)
+    return f"### `{head}`\n\n{rest[:1].upper()}{rest[1:]}.\n\n" + make_table(HEADS, rows)
 
 
 def _note(key: Key) -> str:
@@ -60,7 +60,7 @@ def _default(value: Any) -> str:
 def list_sources() -> str:
     """Return a table of the sources: what varies between replicas, and what holds while it does not."""
     rows = [(f"`{name}`", source.title, source.meaning, source.held) for name, source in SOURCES.items()]
-    return _table(("source", "name", "what varies between replicas", "while it does not vary"), rows)
+    return make_table(("source", "name", "what varies between replicas", "while it does not vary"), rows)
 
 
 def list_presets() -> str:
@@ -73,13 +73,14 @@ def list_presets() -> str:
     known = presets.MODELS | presets.LANGUAGE_MODELS
     models = [(f"`{name}`", f"{one.parameters:,}", one.note) for name, one in known.items()]
     return (
-        _table(("data", "training examples", "test examples", "shape", "what it is"), data)
+        make_table(("data", "training examples", "test examples", "shape", "what it is"), data)
         + "\n"
-        + _table(("model", "parameters", "what it is"), models)
+        + make_table(("model", "parameters", "what it is"), models)
     )
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def make_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return rows below their heads as a table in Markdown."""
     heads = list(heads)
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
@@ -100,7 +101,7 @@ def list_measures() -> str:
             )
             for one in MEASURES[group]
         ]
-        parts.append(f"### {title}\n\n" + _table(("field", "title", "unit", "meaning", "formula", "source"), rows))
+        parts.append(f"### {title}\n\n" + make_table(("field", "title", "unit", "meaning", "formula", "source"), rows))
     return "\n".join(parts)
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from msgspec.structs import asdict
 
+from engine.catalog.work import Work
 from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError, summarise_error
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
@@ -29,6 +30,7 @@ from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.source_isolation import find_leak
 from engine.training.trials.step_times import fill_memory, time_pack, time_task, train_steps
+from engine.training.trials.work import count_work
 from engine.training.trials.workbench import Workbench
 from engine.training.user_functions import refuse_unseen, refuse_untrusted
 from engine.tuning.messages import (
@@ -178,6 +180,7 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
         size_invariant=None if report is None else report.size_invariant,
         leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
         seconds_load=bench.seconds_load,
+        work=_count(recipe, bench) if question.counted else None,
         memory_bytes=data.memory_bytes(),
         kernel_digests=(
             _in_room(recipe, lambda: digest_kernels(recipe, task)) if recipe.lowlevel == "kernels" else None
@@ -222,6 +225,15 @@ def _in_pack_room(recipe: Recipe, bench: Workbench, work: Callable[[Recipe], T])
     raise PackError(
         f"{recipe.model.name}: {problem}", f"use pack = {max(smaller, 1)}, which fits, or a smaller train.batch_size"
     )
+
+
+def _count(recipe: Recipe, bench: Workbench) -> Work | None:
+    """Return what a recipe's network does with an image; None for text, and where counting fails."""
+    try:
+        return count_work(recipe, bench)
+    except Exception:  # a user's module may do what cannot be followed
+        LOG.exception("%s could not be counted", recipe.model.name)
+        return None
 
 
 def _fill_memory(recipe: Recipe, bench: Workbench) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.catalog.work import Work
+from engine.catalog.work import Load, Work
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import EVALUATION_BATCH
@@ -27,12 +27,15 @@ GATHERING = (torch.ops.aten.index_select, torch.ops.aten.index, torch.ops.aten.e
 
 
 class Traffic(TorchDispatchMode):
-    """Adds up the bytes that operations read and write, if each reads its inputs and writes its outputs once."""
+    """Counts operations, and their bytes, if each reads its inputs and writes its outputs once."""
 
     def __init__(self) -> None:
         """Begin at nothing."""
         super().__init__()
         self.total = 0
+        self.kernels = 0
+        self.counting = True
+        """Whether operations count as kernels; the optimiser's are fused into one on a GPU."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Do an operation, and count it unless it only looks at memory in another way."""
@@ -43,6 +46,7 @@ class Traffic(TorchDispatchMode):
         made = [t for t in _pytree.tree_leaves(result) if isinstance(t, Tensor)]
         if func.overloadpacket in GATHERING:
             read[0] = made[0]
+        self.kernels += self.counting
         self.total += sum(t.numel() * t.element_size() for t in (*read, *made))
         return result
 
@@ -58,40 +62,45 @@ def count_work(recipe: Recipe, bench: Workbench) -> Work | None:
     if not isinstance(data, Dataset):
         return None
     few, many = (min(size, len(data.train_labels), len(data.test_labels)) for size in BATCHES)
-    counts = [(_count_step(recipe, bench, size), _count_test(recipe, bench, data, size)) for size in (few, many)]
-    (train_flops, train_bytes), (_, step_bytes) = _split([train for train, _ in counts], few, many)
-    (test_flops, test_bytes), (_, pass_bytes) = _split([test for _, test in counts], few, many)
+    steps = [_count_step(recipe, bench, size) for size in (few, many)]
+    passes = [_count_pass(recipe, bench, data, size) for size in (few, many)]
+    train, test = (_split(few, many, *loads) for loads in (steps, passes))
     return Work(
-        train_flops=train_flops,
-        train_bytes=train_bytes,
-        step_bytes=step_bytes,
-        test_flops=test_flops,
-        test_bytes=test_bytes + pass_bytes / EVALUATION_BATCH,
+        train_flops=train.image.flops,
+        train_bytes=train.image.moved,
+        step_bytes=train.batch_moved,
+        test_flops=test.image.flops,
+        test_bytes=test.image.moved + test.batch_moved / EVALUATION_BATCH,
+        step_kernels=steps[1].kernels,
+        test_kernels=passes[1].kernels / EVALUATION_BATCH,
     )
 
 
-Count = tuple[float, float]
-"""Operations, and bytes."""
+@dataclass(frozen=True)
+class _Split:
+    """Tells what belongs to an image, and which bytes to a batch whatever its size."""
+
+    image: Load
+    batch_moved: float
 
 
-def _split(counts: Sequence[Count], few: int, many: int) -> tuple[Count, Count]:
-    """Return what an image takes, and what a batch takes whatever its size, from batches of two sizes."""
-    (flops, moved), (more_flops, more_moved) = counts
+def _split(few: int, many: int, less: Load, more: Load) -> _Split:
     if many == few:
-        return (flops / few, moved / few), (0.0, 0.0)
-    image = ((more_flops - flops) / (many - few), (more_moved - moved) / (many - few))
-    return image, (max(0.0, flops - image[0] * few), max(0.0, moved - image[1] * few))
+        return _Split(Load().plus(less, 1 / few), 0.0)
+    image = more.plus(less, -1.0)
+    image = Load().plus(image, 1 / (many - few))
+    return _Split(image, max(0.0, less.moved - image.moved * few))
 
 
-def _count_step(recipe: Recipe, bench: Workbench, size: int) -> Count:
+def _count_step(recipe: Recipe, bench: Workbench, size: int) -> Load:
     task = bench.prepare_single(_cut(recipe, size))
-    return _count(lambda: train_steps(task, 1))
+    return _count(lambda: train_steps(task, 1), task.optimiser)
 
 
-def _count_test(recipe: Recipe, bench: Workbench, data: Dataset, size: int) -> Count:
+def _count_pass(recipe: Recipe, bench: Workbench, data: Dataset, size: int) -> Load:
     short = replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
     task = replace(bench, data=short).prepare_single(_cut(recipe, size))
-    return _count(lambda: task.evaluate(1))
+    return _count(lambda: task.evaluate(1), task.optimiser)
 
 
 def _cut(recipe: Recipe, size: int) -> Recipe:
@@ -100,7 +109,19 @@ def _cut(recipe: Recipe, size: int) -> Recipe:
     return replace(recipe, train=train, pack=None, evaluate=None, bit=None, onset=None)
 
 
-def _count(work: Callable[[], object]) -> Count:
+def _count(work: Callable[[], object], optimiser: torch.optim.Optimizer) -> Load:
+    """Return what some work takes; an optimiser's step is one kernel of it."""
     with FlopCounterMode(display=False) as flops, Traffic() as traffic:
+
+        def begin(*_: Any) -> None:
+            traffic.kernels += 1
+            traffic.counting = False
+
+        def end(*_: Any) -> None:
+            traffic.counting = True
+
+        hooks = optimiser.register_step_pre_hook(begin), optimiser.register_step_post_hook(end)
         work()
-    return float(flops.get_total_flops()), float(traffic.total)
+        for hook in hooks:
+            hook.remove()
+    return Load(flops=float(flops.get_total_flops()), moved=float(traffic.total), kernels=float(traffic.kernels))

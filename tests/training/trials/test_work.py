@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from engine.catalog.work import GPUS, Work, estimate_s, find_gpu
+from engine.catalog.preset_work import PRESET_WORK
+from engine.catalog.work import GPUS, Load, Work, estimate_s, find_gpu
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
-from engine.training.data.datasets import Dataset
+from engine.training.data.datasets import Dataset, load_data
+from engine.training.random.seeding import set_kernels
 from engine.training.trials.work import Traffic, count_work
 from engine.training.trials.workbench import Workbench
 
@@ -96,25 +99,52 @@ def test_text_is_not_counted(bench: Workbench) -> None:
     assert count_work(make_recipe("linear"), replace(bench, data=object())) is None  # pyright: ignore[reportArgumentType]
 
 
+def test_kernels_are_the_operations_that_touch_memory(bench: Workbench) -> None:
+    """And the optimiser's many are one, as on a GPU."""
+    linear, hidden = count("linear", bench), count("hidden-fc", bench)
+    # A layer more: product and ReLU; back ReLU, two products, and the sum of the bias.
+    assert hidden.step_kernels - linear.step_kernels == 6
+    assert linear.step_kernels < 60
+    assert linear.test_kernels < 1
+
+
 def test_estimate_lies_between_overlap_and_none() -> None:
     h100 = find_gpu("NVIDIA H100 80GB HBM3")
     assert h100 is not None
-    estimate = estimate_s(67e12 / 2, 3.35e12 * 0.8 * 2, h100, "fp32")
+    load = Load(flops=67e12 / 2, moved=3.35e12 * 0.8 * 2)
+    estimate = estimate_s(load, h100, "fp32")
     assert (estimate.least, estimate.most) == (2.0, 3.0)
     assert estimate.middle == pytest.approx(6**0.5)
     assert estimate.times(2.0).most == 6.0
+    launching = estimate_s(load.plus(Load(kernels=400_000), 10), h100, "fp32")
+    assert (launching.least, launching.most) == (2.5, 13.0)
 
 
 def test_epoch_adds_up_steps_and_images() -> None:
-    work = Work(train_flops=3, train_bytes=5, step_bytes=7, test_flops=11, test_bytes=13)
-    assert work.epoch(10, 2, 4) == (3 * 10 + 11 * 2, 5 * 10 + 7 * 3 + 13 * 2)
+    work = Work(
+        train_flops=3, train_bytes=5, step_bytes=7, test_flops=11, test_bytes=13, step_kernels=17, test_kernels=0.5
+    )
+    assert work.epoch(10, 2, 4) == Load(flops=3 * 10 + 11 * 2, moved=5 * 10 + 7 * 3 + 13 * 2, kernels=17 * 3 + 0.5 * 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("preset", ["hidden-fc", "resnet14"])
+def test_catalog_states_what_is_counted(preset: str, precision: str) -> None:
+    data = load_data(DataRecipe(preset="synthetic", train_size=64), root=Path(), search_path=())
+    recipe = make_recipe(preset)
+    set_kernels("deterministic", precision)
+    work = count_work(replace(recipe, train=replace(recipe.train, precision=precision)), Workbench(data, CPU))
+    assert work is not None
+    stated = PRESET_WORK[preset][precision]
+    assert asdict(stated) == pytest.approx(asdict(work), rel=1e-3)
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
     [("H100", "H100"), ("rtx 4090", "RTX 4090"), ("NVIDIA GeForce RTX 4090", "RTX 4090"),
      ("Tesla V100-SXM2-32GB", "V100"), ("NVIDIA A100-SXM4-80GB", "A100"), ("NVIDIA H200", "H200"),
-     ("GTX 4090", None), ("", None)],
+     ("NVIDIA H100 PCIe", "H100 PCIe"), ("GTX 4090", None), ("", None)],
 )  # fmt: skip
 def test_cards_are_known_by_what_a_driver_calls_them(text: str, name: str | None) -> None:
     found = find_gpu(text)
