@@ -74,10 +74,7 @@ def find_room(recipe: Recipe, data: Dataset, search_path: tuple[Path, ...]) -> i
     """Return how many runs like one fit into the free memory of the GPU, MOST_LANES at most: one takes a step."""
     device = torch.device("cuda:0")
     set_kernels(recipe.lowlevel, recipe.train.precision)
-    placed = data.to(device)
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    needed = try_in_memory(lambda: _try_step(recipe, placed, device, search_path) - before)
+    needed = try_in_memory(lambda: _measure_step(recipe, data.to(device), device, search_path))
     release()
     if needed is None:
         return 1
@@ -87,10 +84,12 @@ def find_room(recipe: Recipe, data: Dataset, search_path: tuple[Path, ...]) -> i
     return count
 
 
-def _try_step(recipe: Recipe, data: Dataset, device: torch.device, search_path: tuple[Path, ...]) -> int:
-    """Take a step and evaluate a batch, and return the largest memory that was in use."""
+def _measure_step(recipe: Recipe, data: Dataset, device: torch.device, search_path: tuple[Path, ...]) -> int:
+    """Take a step and evaluate a batch, and return the largest memory that was in use beside the data."""
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
     task = images.prepare(recipe, data, device=device, search_path=search_path)
     task.begin_epoch(1)
     task.take_step(1, 0)
     task.evaluate_part()
-    return torch.cuda.max_memory_allocated(device)
+    return torch.cuda.max_memory_allocated(device) - before

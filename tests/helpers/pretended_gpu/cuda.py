@@ -14,7 +14,8 @@ import torch
 
 from engine.training.recording.recorder import FAILED
 from tests.helpers.pretended_gpu.device import DEVICE, Device, Watch, pin
-from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL, Capture, Graph, Pool, Stream, set_stream
+from tests.helpers.pretended_gpu.graphs import USUAL, Capture, Graph, Pool, Stream, StreamContext, set_stream
+from tests.helpers.pretended_gpu.races import CURRENT
 
 CUDA_PLACE, META_PLACE, PLACES = 1, 14, 21
 """Of the devices in c10's table of device guards."""
@@ -85,7 +86,7 @@ REPLACED: dict[str, Any] = {
     "Stream": Stream,
     "current_stream": lambda *_: CURRENT[0],
     "set_stream": set_stream,
-    "stream": lambda stream: stream,
+    "stream": StreamContext,
     "CUDAGraph": Graph,
     "graph_pool_handle": Pool,
     "graph": Capture,

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
+from tests.helpers.pretended_gpu.races import Races
 from tests.helpers.pretended_gpu.rules import Call, RefusedError, aten, crosses, find_wait, refuse
 
 CUDA, CPU = torch.device("cuda:0"), torch.device("cpu")
@@ -77,6 +78,10 @@ class Step:
     """Which tensors of the result have memory of their own."""
     bytes: int
     """That it reads and writes; 0 where it only looks at memory otherwise."""
+    read: tuple[Tensor, ...]
+    written: tuple[Tensor, ...]
+    fresh: tuple[Tensor, ...]
+    """Its results that have memory of their own."""
 
 
 @dataclass
@@ -100,6 +105,7 @@ class Device:
 
     def __init__(self) -> None:
         self.counts = Counts()
+        self.races = Races()
         self.pinned: set[int] = set()
         """Addresses of memory on the CPU that the GPU fetches from by itself."""
         self.recording: list[Step] | None = None
@@ -111,6 +117,7 @@ class Device:
     def forget(self) -> None:
         """Begin to count anew."""
         self.counts = Counts()
+        self.races.forget()
 
     def compute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Do an operation as CUDA would, or refuse it.
@@ -126,19 +133,21 @@ class Device:
             return func(*args, **kwargs)
         refuse(call)
         waited = find_wait(call, lambda tensor: tensor.untyped_storage().data_ptr() in self.pinned)
-        if waited is not None:
+        if waited is not None and self.recording is not None:
             self.wait(waited)
         self.counts.copies += crosses(call) and not call.leaves and bool(call.others)
         inner_args, inner_kwargs = _put_on_cpu(call)
         if self.recording is not None:
             self._keep(func, inner_args, inner_kwargs)
         result = func(*inner_args, **inner_kwargs)
-        note = _note(func, inner_args, inner_kwargs, result)
+        note = _note(func, inner_args, inner_kwargs, result, call.others)
         if self.recording is not None:
             self.recording.append(note)
         else:
             self.counts.launches += note.bytes > 0
             self.count(note)
+            if waited is not None:
+                self.wait(waited)
         if call.leaves:
             return result
         if call.packet is aten.copy_ and not isinstance(args[0], PretendedTensor):
@@ -148,7 +157,8 @@ class Device:
         return return_and_correct_aliasing(func, args, kwargs, wrapped) if here else wrapped
 
     def count(self, step: Step) -> None:
-        """Count an operation that is done."""
+        """Count an operation that is done, and look whether another stream is in its way."""
+        self.races.use(step.func, step.read, step.written, step.fresh)
         self.counts.kernels += step.bytes > 0
         self.counts.bytes += step.bytes
 
@@ -156,6 +166,7 @@ class Device:
         """Have the CPU wait, which it may not while a step is recorded."""
         if self.recording is not None:
             raise RefusedError(f"CUDA error: operation not permitted when stream is capturing: {what}")
+        self.races.forget()
         self.counts.waits[what] += 1
 
     def _find_room(self, result: Any) -> None:
@@ -180,7 +191,7 @@ def _put_on_cpu(call: Call) -> tuple[Any, dict[str, Any]]:
     return _widen_batch_norm(call.packet, args), kwargs
 
 
-def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Step:
+def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any, others: tuple[Tensor, ...]) -> Step:
     inputs = {t.untyped_storage().data_ptr() for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor)}
     results = [t for t in pytree.tree_leaves(result) if isinstance(t, Tensor)]
     made = tuple(
@@ -190,7 +201,15 @@ def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Step:
     if any(made) or func._schema.is_mutable:
         moved = sum(t.nbytes for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor))
         moved += sum(t.nbytes for t in results)
-    return Step(func, args, kwargs, result, made, moved)
+    written = tuple(t for t in _find_written(func, args, kwargs) if not _is_in(t, others))
+    on_gpu = (t for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor) and not _is_in(t, others))
+    read = tuple(on_gpu) if moved else ()
+    fresh = tuple(t for t, own in zip(pytree.tree_leaves(result), made, strict=True) if own)
+    return Step(func, args, kwargs, result, made, moved, read, written, fresh)
+
+
+def _is_in(tensor: Tensor, tensors: tuple[Tensor, ...]) -> bool:
+    return any(tensor is other for other in tensors)
 
 
 def _find_written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:

@@ -8,17 +8,19 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tests.helpers.pretended_gpu.device import DEVICE, Step
+from tests.helpers.pretended_gpu.races import CURRENT
 from tests.helpers.pretended_gpu.rules import RefusedError
 
 
 class Stream:
-    """Stands for `torch.cuda.Stream`, and for its context manager."""
+    """Stands for `torch.cuda.Stream`."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        self.before: list[Stream] = []
+        """Do nothing."""
 
     def wait_stream(self, other: Stream) -> None:
-        """Do nothing: everything is done in order."""
+        """Take note of it: everything is done in order."""
+        DEVICE.races.forget()
 
     def synchronize(self) -> None:
         """Have the CPU wait for what was done on it."""
@@ -28,17 +30,23 @@ class Stream:
         """Whether a step is being recorded."""
         return DEVICE.recording is not None
 
+
+class StreamContext:
+    """Stands for `torch.cuda.stream`: what is done in it is done on a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream, self.before = stream, USUAL
+
     def __enter__(self) -> None:
-        self.before.append(CURRENT[0])
-        CURRENT[0] = self
+        self.before = CURRENT[0]
+        CURRENT[0] = self.stream
 
     def __exit__(self, *_: object) -> None:
-        CURRENT[0] = self.before.pop()
+        CURRENT[0] = self.before
 
 
 USUAL = Stream()
-CURRENT = [USUAL]
-"""Holds the stream that is current."""
+CURRENT[0] = USUAL
 
 
 def set_stream(stream: Stream) -> None:
@@ -86,13 +94,13 @@ class Capture:
     """Stands for `torch.cuda.graph`, which leaves its stream current where the recording fails."""
 
     def __init__(self, graph: Graph, stream: Stream, pool: Pool | None = None) -> None:
-        self.graph, self.stream = graph, stream
+        self.graph, self.context = graph, StreamContext(stream)
         graph.pool = graph.pool if pool is None else pool
 
     def __enter__(self) -> None:
         assert DEVICE.recording is None, "one recording at a time"
         DEVICE.recording, DEVICE.kept = [], {}
-        self.stream.__enter__()
+        self.context.__enter__()
 
     def __exit__(self, kind: Any, *_: object) -> None:
         steps, DEVICE.recording = DEVICE.recording, None
@@ -100,7 +108,7 @@ class Capture:
             whole.copy_(before)
         if kind is not None:
             raise torch.AcceleratorError("CUDA error: operation failed due to a previous error during capture")
-        self.stream.__exit__()
+        self.context.__exit__()
         self.graph.steps = steps
         for step in steps or []:
             for tensor, made in zip(pytree.tree_leaves(step.result), step.made, strict=True):

@@ -6,7 +6,9 @@ from tests.helpers.pretended_gpu.benchmark import BENCHMARK
 from tests.helpers.pretended_gpu.cases import Checks
 from tests.helpers.pretended_gpu.faults import FAULTS
 from tests.helpers.pretended_gpu.images import ALONE, OWN, PACKS, VARIANTS
+from tests.helpers.pretended_gpu.recording_faults import RECORDING_FAULTS
 from tests.helpers.pretended_gpu.rest import REST
+from tests.helpers.pretended_gpu.side_by_side import PRESETS, SIDE_BY_SIDE
 from tests.helpers.pretended_gpu.text import TEXT
 
 GROUPS: dict[str, Checks] = {
@@ -15,5 +17,8 @@ GROUPS: dict[str, Checks] = {
     "packs-otherwise": {**VARIANTS, **OWN},
     "rest": {**TEXT, **REST},
     "benchmark": BENCHMARK,
+    "presets-side-by-side": PRESETS,
+    "side-by-side": SIDE_BY_SIDE,
     "planted-faults": FAULTS,
+    "planted-recording-faults": RECORDING_FAULTS,
 }

@@ -23,7 +23,8 @@ from engine.training.stopping import Stopped
 from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe, make_replicas
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CPU, CUDA
-from tests.helpers.pretended_gpu.graphs import CURRENT, USUAL
+from tests.helpers.pretended_gpu.graphs import USUAL
+from tests.helpers.pretended_gpu.races import CURRENT
 
 SMALL = ("linear", "hidden-fc", "hidden-conv", "resnet6")
 LARGE = ("resnet10", "resnet14", "resnet18", "shufflenetv2-50", "vgg11", "mnist-cnn")
