@@ -299,6 +299,7 @@ def tell(found: Divergence, sides: tuple[Side, Side], recipes: tuple[Recipe, Rec
     return Told(
         found,
         settings=tuple(describe_differences(*recipes)),
+        seeds=tuple(describe_differences(*recipes, parts=("seeds", "bit"))),
         trained=tuple(describe_circumstances(*trained)),
     )
 

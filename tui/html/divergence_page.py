@@ -45,9 +45,6 @@ def draw_growth_picture(found: Divergence) -> Markup | None:
 def make_divergence_page(told: Told) -> str:
     """Return the page as text; equal findings give equal text."""
     found = told.found
-    reasons = list_reasons(told)
-    if told.settings:
-        reasons.append(f"their settings differ: {'; '.join(told.settings)}")
     contents = [("where", "Where they part")] + ([("growth", "How the difference grows")] if found.growth else [])
     return render_page(
         "divergence.html",
@@ -56,7 +53,7 @@ def make_divergence_page(told: Told) -> str:
         {
             "subject": name_pair(found),
             "place": say_place(found),
-            "reasons": [*reasons, *list_repetition(told)],
+            "reasons": [*list_reasons(told), *list_repetition(told)],
             "picture": draw_growth_picture(found),
             "names": list(NAMES.values()),
             "titles": TITLES,

@@ -52,6 +52,8 @@ class Told:
     found: Divergence
     settings: tuple[str, ...] = ()
     """The settings in which their recipes differ."""
+    seeds: tuple[str, ...] = ()
+    """The seeds and bits in which they do."""
     trained: tuple[str, ...] = ()
     """What else they were trained with, where that differs: devices, versions."""
 
@@ -75,7 +77,8 @@ def name_members(found: Divergence) -> str:
 def say_place(found: Divergence) -> str:
     """Say when two runs part."""
     if found.epoch is None:
-        return f"they do not part: all weights are equal to the bit at every step of {found.epochs} epochs"
+        epochs = "1 epoch" if found.epochs == 1 else f"{found.epochs} epochs"
+        return f"they do not part: all weights are equal to the bit at every step of {epochs}"
     if found.epoch == 0:
         return "they differ before the first step: by their initial weights"
     if found.step is None:
@@ -84,9 +87,10 @@ def say_place(found: Divergence) -> str:
 
 
 def list_reasons(told: Told) -> list[str]:
-    """Say in sentences what differs first, and how."""
+    """Say in sentences in what their recipes differ, then what differs first when they are trained, and how."""
     found = told.found
-    lines: list[str] = []
+    lines = [f"their settings differ: {'; '.join(map(printable, told.settings))}"] if told.settings else []
+    lines += [f"what varies between them: {'; '.join(told.seeds)}"] if told.seeds else []
     if found.weights:
         lines.append(_say_weights(found.weights))
     if found.batches is not None:
@@ -95,7 +99,8 @@ def list_reasons(told: Told) -> list[str]:
         lines.append(_say_operation(found, found.operation))
     if found.tensors is not None and found.kind != "data":
         lines.append(_say_tensors(found.tensors))
-    cause = None if found.kind is None else CAUSES.get(found.kind)
+    unexplained = found.kind is not None and not told.settings and not told.seeds
+    cause = CAUSES.get(found.kind or "") if unexplained else None
     lines += [] if cause is None else [f"usually: {cause}"]
     return lines
 
@@ -322,7 +327,6 @@ def describe_divergence(told: Told, symbols: Symbols = UNICODE, *, width: int = 
     found = told.found
     lines = [name_pair(found), say_place(found)]
     lines += [f"  {line}" for line in list_reasons(told)]
-    lines += [f"  their settings differ: {'; '.join(told.settings)}"] if told.settings else []
     lines += [f"  {line}" for line in list_repetition(told)]
     if found.growth:
         lines += ["", "how the difference grows, by steps behind the parting"]

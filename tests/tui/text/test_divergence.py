@@ -118,6 +118,15 @@ def test_minibatches_are_described(changes: dict[str, Any], said: str) -> None:
     assert said in say_batches(structs.replace(batches, **changes))
 
 
+def test_what_varies_is_told_before_what_follows_from_it() -> None:
+    lines = list_reasons(Told(FOUND, settings=("train.lr 0.1 and 0.2",), seeds=("seeds.shuffle 1 and 2",)))
+    assert lines[:2] == [
+        "their settings differ: train.lr 0.1 and 0.2",
+        "what varies between them: seeds.shuffle 1 and 2",
+    ]
+    assert not any(line.startswith("usually") for line in lines), "the reason is known"
+
+
 def test_many_ulps_say_nothing() -> None:
     far = structs.replace(TENSORS, ulps=9.1e18, absolute=0.5)
     assert "12 numbers of 144 differ, by 0.5 at most" in list_reasons(Told(structs.replace(FOUND, tensors=far)))[1]

@@ -158,7 +158,6 @@ class PartingAnswer(LinesPane):
         found = self.told.found
         lines += [Line(Text(name_pair(found), "bold")), *wrap_lines(say_place(found), width)]
         details = [*list_reasons(self.told), *list_repetition(self.told)]
-        details += [f"their settings differ: {'; '.join(self.told.settings)}"] if self.told.settings else []
         for one in details:
             lines += [Line(Text("  ").append_text(row.text)) for row in wrap_lines(one, width - 4, indent="  ")]
         if not found.growth:
