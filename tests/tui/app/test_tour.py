@@ -60,6 +60,10 @@ async def test_tour_goes_its_way_and_back(app: TourApp, size: tuple[int, int]) -
             words = step.tell(app.measured).split()
             shown = screen_text(app).replace("│", " ").split()
             assert [word for word in words if word not in shown] == [], "no word is cut off"
+            if step.place == "monitor":
+                assert "no room for a plot" not in screen_text(app), "the picture that is spoken of is there"
+            if step.place == "builder":
+                assert "Random Bit Change" in screen_text(app), "arms are seen down the matrix"
             await press(pilot, "right" if number < len(STEPS) - 1 and app.step == number else "left")
             if number == len(STEPS) - 1:
                 break

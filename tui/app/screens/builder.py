@@ -56,6 +56,7 @@ class BuilderScreen(DraftScreen):
     readonly: var[bool] = var(False)
     small: var[bool] = var(False, toggle_class="-small")
     """Arms, settings and text share one place."""
+    covered = 0  # rows at the foot that something stands on
     short: var[bool] = var(False, toggle_class="-short")
     """There is no explanation."""
     tall: var[bool] = var(False, toggle_class="-tall")
@@ -109,7 +110,7 @@ class BuilderScreen(DraftScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Find out what has room beside what."""
-        width, height = self.size
+        width, height = self.size.width, self.size.height - self.covered
         self.small = width < NARROW_COLUMNS
         self.short, self.tall = height < SHORT_ROWS, height >= TALL_ROWS and not self.small
         self.roomy = height >= ROOMY_ROWS and not self.small

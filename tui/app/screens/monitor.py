@@ -47,8 +47,7 @@ NARROW_COLUMNS, LOW_ROWS = 100, 30
 LEAST_GAUGES = 2
 """Processors and memory, of which the first are known at the second look."""
 
-LEAST_ROWS, FRAME_ROWS = 6, 2
-"""Rows of the lists at least, and of their frame."""
+LEAST_ROWS, FRAME_ROWS = 6, 2  # of the lists at least, and of their frame
 
 
 @dataclass
@@ -74,6 +73,7 @@ class MonitorScreen(Screen[None]):
     """
 
     app = getters.app(app_class)
+    covered = 0  # rows at the foot that something stands on
 
     picture: var[Picture | None] = var(None)
     """The study as it was last read."""
@@ -180,7 +180,7 @@ class MonitorScreen(Screen[None]):
         now = arms + gauges + len(self.picture.training) + 2 * self.picture.snapshot.supervised
         seen = (arms + 1, now) if not self.small else (now,) if self.page == "runs" else (arms + 1,)
         needed = FRAME_ROWS + max(seen)
-        rows = max(LEAST_ROWS, min(needed, self.size.height * 2 // 5))
+        rows = max(LEAST_ROWS - bool(self.covered), min(needed, self.size.height * 2 // 5 - self.covered))
         below = self.query_one("#below")
         if below.styles.height is None or below.styles.height.value != rows:
             below.styles.height = rows

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -18,6 +18,8 @@ from engine.errors import EXIT_OK, NondetError
 from engine.study.metrics_record import StudyMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from tui.app.app import NondetApp
+from tui.app.screens.builder import BuilderScreen
+from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.start import StartScreen
 from tui.app.settings import Locations, Settings
 from tui.app.tour.packing import unpack_study
@@ -120,6 +122,14 @@ class TourApp(NondetApp):
         if not cards:
             await self.screen.mount(card)
         card.tell(step, self.step, self.measured)
+        self.call_after_refresh(self._make_room, card)
+
+    def _make_room(self, card: TourCard) -> None:
+        """Let the screen share out what the card leaves of it."""
+        screen = self.screen
+        if isinstance(screen, MonitorScreen | BuilderScreen):
+            screen.covered = card.outer_size.height
+            screen.on_resize(events.Resize(screen.size, screen.size))
 
 
 def play_tour(locations: Locations, settings: Settings) -> int:

@@ -54,7 +54,7 @@ def tell_study(measured: StudyMeasures) -> str:
     networks = len({run for arm in measured.arms for run in arm.runs_used})
     control = find_arm(measured)
     return (
-        f"One protocol, trained, is a study: {networks} networks here. Each row at the right is an arm. It varies "
+        f"One protocol, trained, is a study: {networks} networks here. Each row of the table is an arm. It varies "
         f"one source of nondeterminism, or several, and holds all others fixed. {control.name} varies nothing, "
         f"and its replicas are {'equal to the bit' if control.identical_weights else 'not equal'}: what another "
         "arm shows comes from its source."
