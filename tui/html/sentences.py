@@ -19,6 +19,7 @@ SECTIONS: dict[Page, str] = {
     "time": "time",
     "growth": "growth",
     "examples": "examples",
+    "compare": "measures",
     "provenance": "provenance",
 }
 """Where the evidence of a sentence is on the page."""

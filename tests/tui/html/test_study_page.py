@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib.image
 import msgspec
@@ -31,10 +31,10 @@ from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_p
 from tui.html.content import StudyData
 from tui.html.curves import MOST_POINTS, thin
 from tui.html.layers import encode_heat
-from tui.html.sentences import make_sentences
+from tui.html.sentences import SECTIONS, make_sentences
 from tui.html.study_page import make_study_page
 from tui.text.answers.listing import MOST_ARMS, TOO_MANY, list_answers
-from tui.text.answers.sentences import Found
+from tui.text.answers.sentences import Found, Page
 from tui.text.tables import make_notes
 
 KEPT = Path(__file__).parents[2] / "study" / "kept"
@@ -241,6 +241,10 @@ def test_examples_show_who_says_what() -> None:
     assert rows[1:4] == [["2", "40", "88.0", "1.5"], ["1", "40", "89.0", "1.5"], ["0", "40", "90.0", "1.5"]]
     assert rows[5:] == [["17", "4", "9: 50%, 4: 25%, 1: 25%"]]
     assert [one.text for one in said.find_all("b")] == ["4: 25%"], "the true class"
+
+
+def test_every_kind_of_evidence_has_its_section() -> None:
+    assert set(SECTIONS) == set(get_args(Page)), "a sentence whose evidence has none ends the page"
 
 
 def test_answers_come_first_name_arms_in_their_colours_and_lead_to_evidence(kept: StudyData) -> None:
