@@ -22,6 +22,10 @@ MEMORY = "memory"
 """Memory is read that no operation has written into."""
 
 
+Pair = tuple
+"""Holds the fingerprints of one tensor in both runs, or the shapes where there are none."""
+
+
 class Verdict(NamedTuple):
     """Says where two runs part."""
 
@@ -39,44 +43,85 @@ class Verdict(NamedTuple):
     """The parameter whose memory that is, or empty."""
 
 
+class Suspect:
+    """Holds an operation that differs for no reason that was recorded, until it is known what comes of it."""
+
+    def __init__(self, verdict: Verdict, pairs: list[Pair], *, counts: bool) -> None:
+        """Take what would be said of it, and what differs there.
+
+        Args:
+            verdict: What would be said.
+            pairs: Fingerprints in both runs.
+            counts: Whether it is a difference even if nothing is seen to come of it.
+        """
+        self.verdict, self.pairs = verdict, set(pairs)
+        self.left = set(pairs) if counts else set()
+        """What no operation with equal outputs has read: what one has read is memory that means nothing."""
+
+
 def compare(first: Iterable[Record], second: Iterable[Record]) -> Optional[Verdict]:
     """Return where two sequences of records first differ, or None where they agree.
 
-    An output that comes of memory which nothing was written into does not count unless something differs because of it.
+    An output that differs and of which nothing comes does not count: some operations return memory as they found it.
     """
-    suspect: Optional[Verdict] = None
+    suspects: list[Suspect] = []
     for one, other in zip_longest(first, second):
-        verdict = _compare_pair(one, other)
-        if verdict is None:
+        if one == other:
             continue
-        if verdict.kind != MEMORY:
-            return suspect if suspect is not None and verdict.kind in (INPUT, ARGUMENT) else verdict
-        suspect = suspect or verdict
-    return None
+        record = one or other
+        assert record is not None, "zip_longest gives one of both"
+        if one is None or other is None or _name(one) != _name(other):
+            return _find_harmful(suspects) or Verdict(OPERATIONS, record.number, one, other, "", "")
+        inputs, outputs = _find_pairs(one.inputs, other.inputs), _find_pairs(one.outputs, other.outputs)
+        if not outputs:
+            for suspect in suspects:
+                suspect.left -= set(inputs)
+            if inputs and not any(suspect.pairs & set(inputs) for suspect in suspects):
+                suspects.append(Suspect(_judge(one, other), inputs, counts=False))
+            continue
+        verdict = _judge(one, other)
+        if inputs or verdict.kind in (INPUT, ARGUMENT):
+            known = next((suspect.verdict for suspect in suspects if suspect.pairs & set(inputs)), None)
+            return known or _find_harmful(suspects) or verdict
+        suspects.append(Suspect(verdict, outputs, counts=verdict.kind != MEMORY))
+    return _find_harmful(suspects)
 
 
-def _compare_pair(one: Optional[Record], other: Optional[Record]) -> Optional[Verdict]:  # noqa: PLR0911 - one per kind
-    record = one or other
-    assert record is not None, "zip_longest gives one of both"
-    if one is None or other is None or _name(one) != _name(other):
-        return Verdict(OPERATIONS, record.number, one, other, "", "")
-    outcome = _find_difference(one.outputs, other.outputs)
-    if one.inputs == other.inputs and one.arguments == other.arguments and outcome is None:
-        return None
-    inputs = [_find_difference((a,), (b,)) for a, b in zip(one.inputs, other.inputs)]
-    tensors = [found for found in inputs if found is not None and found.label != GENERATOR]
-    if tensors or len(one.inputs) != len(other.inputs):
-        found = tensors[0] if tensors else one.inputs[0]
-        return Verdict(INPUT, one.number, one, other, f"input {found.label}", found.parameter)
+def _find_harmful(suspects: list[Suspect]) -> Optional[Verdict]:
+    return next((suspect.verdict for suspect in suspects if suspect.left), None)
+
+
+def _judge(one: Record, other: Record) -> Verdict:
+    """Say of which kind the difference of two records is that name the same operation."""
+    tensors = [[value for value in record.inputs if value.label != GENERATOR] for record in (one, other)]
+    entered = _find_difference(*map(tuple, tensors))
+    if entered is not None:
+        return Verdict(INPUT, one.number, one, other, f"input {entered.label}", entered.parameter)
     if one.arguments != other.arguments:
         return Verdict(ARGUMENT, one.number, one, other, "", "")
-    if outcome is None:
-        return None
-    if any(inputs):
-        return Verdict(RANDOM, one.number, one, other, f"output {outcome.label}", outcome.parameter)
-    unknown = any(value.print is None and value.shape != (0,) for value in one.inputs)
-    kind = MEMORY if unknown else KERNEL
+    outcome = _find_difference(one.outputs, other.outputs)
+    assert outcome is not None, "an output differs where nothing else does"
+    if one.inputs != other.inputs:
+        kind = RANDOM
+    else:
+        unknown = any(value.print is None and value.shape != (0,) for value in one.inputs)
+        kind = MEMORY if unknown else KERNEL
     return Verdict(kind, one.number, one, other, f"output {outcome.label}", outcome.parameter)
+
+
+def _find_pairs(values: tuple[Value, ...], others: tuple[Value, ...]) -> list[Pair]:
+    """Return what differs in two rows of tensors; the generator is left out.
+
+    A tensor and another look at its memory, such as its transpose, have the same fingerprint and are the same here.
+    """
+    pairs: list[Pair] = []
+    for one, other in zip_longest(values, others):
+        if one is not None and other is not None:
+            if one.label != GENERATOR and _find_difference((one,), (other,)) is not None:
+                pairs.append((one.print or one.shape, other.print or other.shape))
+        else:
+            pairs.append((one, other))
+    return pairs
 
 
 def _name(record: Record) -> tuple[str, str, str]:

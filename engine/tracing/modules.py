@@ -13,10 +13,22 @@ from torch.nn.modules import module as hooks
 _count_nodes: Callable[[], int] = getattr(torch.autograd, "_get_sequence_nr", lambda: 0)
 """Says how many nodes this thread has made; where torch does not, modules have no name in the backward pass."""
 
+_find_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
+
 
 def find_node() -> Any:
     """Return the node of the backward pass that is being computed, or None outside of one."""
-    return torch._C._current_autograd_node()
+    return _find_node()
+
+
+def find_address(tensor: Tensor) -> int:
+    """Return the address of a tensor's storage, 0 where it has none of its own: if sparse, or inside of `vmap`."""
+    if tensor.layout is not torch.strided:
+        return 0
+    try:
+        return tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return 0
 
 
 class ModuleNames:
@@ -67,13 +79,14 @@ class ModuleNames:
 
     def find_parameter(self, tensor: Tensor) -> str:
         """Return the name of the parameter whose memory a tensor is, or an empty text."""
-        address = tensor.untyped_storage()._cdata
-        return self.parameters.get(address) or self.borrowed.get(address, "")
+        address = find_address(tensor)
+        return (self.parameters.get(address) or self.borrowed.get(address, "")) if address else ""
 
     def name_parameter(self, tensor: Tensor, name: str) -> None:
         """Give a parameter a name where it has none."""
-        if tensor.layout is torch.strided:
-            self.parameters.setdefault(tensor.untyped_storage()._cdata, name)
+        address = find_address(tensor)
+        if address:
+            self.parameters.setdefault(address, name)
 
     def name_step(self, optimiser: torch.optim.Optimizer) -> None:
         """Name what an optimiser is going to work on: parameters, their gradients, and what it keeps of each."""
@@ -83,8 +96,8 @@ class ModuleNames:
                 name = self.find_parameter(parameter)
                 kept = {**optimiser.state.get(parameter, {}), "grad": parameter.grad}
                 for word, tensor in kept.items():
-                    if isinstance(tensor, Tensor) and tensor.layout is torch.strided:
-                        self.borrowed[tensor.untyped_storage()._cdata] = f"{name} {word}"
+                    if isinstance(tensor, Tensor):
+                        self.borrowed[find_address(tensor)] = f"{name} {word}"
 
     def _note(self, name: str) -> None:
         """Keep whose node was made last: the operation that is executed now made it, unless nothing was recorded."""

@@ -14,9 +14,11 @@ MEMORY = (
     "aten::_empty_affine_quantized",
 )  # fmt: skip
 """Operations whose output is memory as it was found."""
+EXCHANGING = ("aten::set_", "aten::set_data")
+"""Operations that give a tensor other memory."""
 OVERWRITING = (
     "aten::fill_", "aten::zero_", "aten::copy_", "aten::normal_", "aten::uniform_", "aten::random_", "aten::bernoulli_",
-    "aten::exponential_", "aten::geometric_", "aten::cauchy_", "aten::log_normal_", "aten::set_",
+    "aten::exponential_", "aten::geometric_", "aten::cauchy_", "aten::log_normal_",
     "aten::_foreach_copy_", "aten::_foreach_zero_",
 )  # fmt: skip
 """In-place operations that do not read what they write over."""
@@ -28,9 +30,16 @@ HIDDEN_WRITES = {
 WORKSPACES = {
     "aten::_cudnn_rnn": (3, 4), "aten::cudnn_batch_norm": (3,), "aten::_batch_norm_with_update": (3,),
     "aten::mkldnn_rnn_layer": (3,), "aten::miopen_rnn": (3, 4), "aten::_embedding_bag": (1, 2, 3),
-    "aten::_embedding_bag_forward_only": (1, 2, 3),
+    "aten::_embedding_bag_forward_only": (1, 2, 3), "aten::_ctc_loss": (1,),
+    "aten::_scaled_dot_product_flash_attention": (6, 7, 8), "aten::_scaled_dot_product_cudnn_attention": (6, 7, 8),
+    "aten::_scaled_dot_product_efficient_attention": (1, 2, 3), "aten::_flash_attention_forward": (2, 3, 4),
+    "aten::_efficient_attention_forward": (1, 2, 3),
 }  # fmt: skip
 """Outputs for the backward pass that may hold memory as it was found: they mean nothing by themselves."""
+WORKSPACE_INPUTS = frozenset(
+    {"workspace", "reserve", "reserveSpace", "reserve_space", "log_alpha", "rng_state", "philox_seed", "philox_offset"}
+)
+"""Names of arguments of the backward pass that are given them."""
 
 
 class Operation(NamedTuple):
@@ -41,13 +50,15 @@ class Operation(NamedTuple):
     """Whether its output is another look at the memory of an input."""
     is_random: bool
     is_memory: bool
-    """Whether it only takes memory."""
+    """Whether it only takes memory or exchanges it, and computes nothing."""
+    is_filled: bool
+    """Whether that memory comes from elsewhere and means something."""
     labels: tuple[str, ...]
     """Names of its arguments, in order."""
     written: frozenset[str]
     """Names of arguments that it writes."""
     unread: frozenset[str]
-    """Those of them whose content before it does not read."""
+    """Those whose content before means nothing to it: it writes over it, or it is a workspace."""
     workspaces: tuple[int, ...]
 
 
@@ -70,15 +81,17 @@ def _describe(function: Any, schema: Any) -> Operation:
     written = frozenset(one.name for one in schema.arguments if _writes(one))
     written |= HIDDEN_WRITES.get(schema.name, frozenset())
     outs = frozenset(one.name for one in schema.arguments if _writes(one) and one.kwarg_only)
+    labels = tuple(one.name for one in schema.arguments)
     aliases = any(one.alias_info is not None for one in schema.returns)
     return Operation(
         name=schema.name,
         is_view=aliases and not written and schema.name != "aten::lift_fresh",
         is_random=torch.Tag.nondeterministic_seeded in function.tags,
-        is_memory=schema.name in MEMORY,
-        labels=tuple(one.name for one in schema.arguments),
+        is_memory=schema.name in MEMORY or schema.name in EXCHANGING,
+        is_filled=schema.name in EXCHANGING,
+        labels=labels,
         written=written,
-        unread=written if schema.name in OVERWRITING else outs,
+        unread=(written if schema.name in OVERWRITING else outs) | (WORKSPACE_INPUTS & {*labels}),
         workspaces=WORKSPACES.get(schema.name, ()),
     )
 

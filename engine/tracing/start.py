@@ -11,6 +11,9 @@ from typing import Any
 from .seeds import SeedWatch, fix_time
 from .wanted import read_wanted
 
+OLDEST = 2
+"""The first version of torch that has what watches it."""
+
 
 def begin(path: Path) -> dict[str, Any]:
     """Begin to watch, and return what has to be done after the import of which package.
@@ -27,6 +30,10 @@ def begin(path: Path) -> dict[str, Any]:
 
     def watch_torch() -> None:
         """Begin to watch torch, which is imported."""
+        version = str(sys.modules["torch"].__version__)
+        if int(version.split(".", maxsplit=1)[0]) < OLDEST:
+            (Path(wanted.folder) / f"old-{version}").touch()
+            return
         from .watcher import Watcher  # noqa: PLC0415 - imports torch, which the program has done now
 
         Watcher(wanted, seeds).attach()

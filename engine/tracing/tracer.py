@@ -20,6 +20,7 @@ from .schemas import Operation, describe
 
 AT_ONCE = 4096
 """Records after which a sink is given what there is."""
+PLAIN_ARGUMENTS = (int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 LONGEST_TEXT = 300
 """Characters of arguments that are kept in full."""
 
@@ -112,13 +113,14 @@ class Tracer(TorchDispatchMode):
         operation = describe(func)
         if operation is None or os.getpid() != self._process:
             return func(*args, **named)
-        node = find_node()
-        module, is_backward = self._names.find(node)
         tensors, text = _sort_arguments(operation, args, named)
+        if operation.is_memory:
+            return self._take_memory(operation, tensors, func(*args, **named))
+        module, is_backward = self._names.find(find_node())
         number, self.count = self.count, self.count + 1
         watched = number == self._watch
         inputs: list[Value] = []
-        if not operation.is_view and not operation.is_memory:
+        if not operation.is_view:
             inputs = [self._see(label, one) for label, name, one in tensors if name not in operation.unread]
             if operation.is_random:
                 inputs.append(self._see(GENERATOR, _find_generator_state(tensors, args, named)))
@@ -142,6 +144,21 @@ class Tracer(TorchDispatchMode):
             self.flush()
         return result
 
+    def _take_memory(self, operation: Operation, tensors: list[tuple[str, str, Tensor]], result: Any) -> Any:
+        """Follow memory that an operation takes or exchanges, and return its result: that computes nothing.
+
+        Tensors of loader workers arrive in this way, and at any moment, so that these operations have no fixed order.
+        """
+        for one in [
+            *(one for _, name, one in tensors if name in operation.written),
+            *dict(_list_results(result)).values(),
+        ]:
+            if operation.is_filled:
+                self._memory.write(one)
+            else:
+                self._memory.blank(one)
+        return result
+
     def _record_outputs(
         self, operation: Operation, tensors: list[tuple[str, str, Tensor]], result: Any, *, watched: bool
     ) -> list[Value]:
@@ -151,12 +168,9 @@ class Tracer(TorchDispatchMode):
             self._memory.write(one)
         same = {id(one) for _, _, one in written}
         returned = [(label, "", one) for label, one in _list_results(result) if id(one) not in same]
-        if operation.is_memory:
-            for _, _, one in [*written, *returned]:
-                self._memory.blank(one)
         if watched:
             self._keep("output", [*written, *returned])
-        if operation.is_view or operation.is_memory:
+        if operation.is_view:
             return [self._look(label, one) for label, _, one in [*written, *returned]]
         hidden = {str(place) for place in operation.workspaces}
         values = [self._see(label, one) for label, _, one in written]
@@ -173,8 +187,7 @@ class Tracer(TorchDispatchMode):
         """Return a tensor's description without its content."""
         if not isinstance(tensor, Tensor):
             return Value(label, type(tensor).__name__, (), None, "")
-        name = self._names.find_parameter(tensor) if tensor.layout is torch.strided else ""
-        return Value(label, str(tensor.dtype)[6:], tuple(tensor.shape), None, name)
+        return Value(label, str(tensor.dtype)[6:], tuple(tensor.shape), None, self._names.find_parameter(tensor))
 
     def _keep(self, kind: str, tensors: list[tuple[str, str, Any]]) -> None:
         for label, _, one in tensors:
@@ -206,11 +219,18 @@ def _sort_arguments(
         elif isinstance(value, torch.Generator):
             others.append(f"{name}=given")
         elif value is not None:
-            others.append(f"{name}={value}")
+            others.append(f"{name}={_write_argument(value)}")
     text = ", ".join(others)
     if len(text) > LONGEST_TEXT:
         text = f"{text[:LONGEST_TEXT]}… {zlib.crc32(text.encode())}"
     return tensors, text
+
+
+def _write_argument(value: Any) -> str:
+    """Return an argument as text that is the same in every process: of objects such as storages the type alone."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_write_argument, value))}]"
+    return str(value) if isinstance(value, PLAIN_ARGUMENTS) else type(value).__name__
 
 
 def _list_results(result: Any) -> Iterator[tuple[str, Any]]:

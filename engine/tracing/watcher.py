@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional, TextIO
@@ -28,6 +29,9 @@ from .wanted import Mark, Wanted, read_marks
 
 MOST_RECORDS = 1_000_000
 """Operations that are recorded: what comes later in a window is not compared."""
+
+_is_compiling: Callable[[], bool] = getattr(getattr(torch, "compiler", None), "is_compiling", lambda: False)
+"""Says whether what is executed is only looked at by torch's compiler."""
 
 
 class Watcher:
@@ -65,17 +69,20 @@ class Watcher:
         register_optimizer_step_pre_hook(self._before_step)
         register_optimizer_step_post_hook(self._after_step)
         register_module_forward_pre_hook(self._enter)
-        register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
+        try:
+            register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
+        except TypeError:  # before torch 2.1
+            register_module_forward_hook(lambda module, inputs, output: self._leave(module, inputs, {}, output))
         atexit.register(self._end)
         if self._tracer is not None and self._wanted.begin == 0:
             self._tracer.__enter__()
 
     def _enter(self, _module: nn.Module, _inputs: Any) -> None:
-        if not torch.compiler.is_compiling():
+        if not _is_compiling():
             self._depth += 1
 
     def _leave(self, _module: nn.Module, inputs: Any, named: Any, _output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if _is_compiling():
             return
         self._depth = max(self._depth - 1, 0)
         if self._depth == 0 and self._claimed is not False and os.getpid() == self._process:

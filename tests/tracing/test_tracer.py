@@ -22,7 +22,7 @@ from engine.tracing.comparison import (
     Verdict,
     compare,
 )
-from engine.tracing.records import Record, read_records, write_line
+from engine.tracing.records import Record, Value, read_records, write_line
 from engine.tracing.tracer import Tracer
 from engine.tracing.values import measure
 
@@ -173,7 +173,7 @@ def test_kernel_that_sums_in_another_order_is_named_with_its_module(monkeypatch:
     calls = 0
 
     def disturb(self: Tracer, func: object, *rest: Any) -> object:
-        """Stand for a kernel whose sums have no fixed order: one bit of the second weight gradient."""
+        """Stand for a kernel whose sums have no fixed order: one element of the second weight gradient."""
         nonlocal calls
 
         def execute(*args: object, **kwargs: object) -> object:
@@ -182,7 +182,7 @@ def test_kernel_that_sums_in_another_order_is_named_with_its_module(monkeypatch:
             if func is torch.ops.aten.convolution_backward.default:
                 calls += 1
                 if calls == 2:
-                    result[1].view(-1)[5] *= 1 + 2**-23
+                    result[1].view(-1)[5] *= 1 + 2**-8
             return result
 
         execute._schema, execute.tags = func._schema, func.tags  # type: ignore[attr-defined]
@@ -242,6 +242,41 @@ def test_memory_as_it_was_found_counts_only_where_something_comes_of_it() -> Non
     assert verdict.first.name == "aten::clone"
     filled = next(record for record in with_memory(0.0, use=True) if record.name == "aten::add")
     assert filled.inputs[1].print is not None, "what was filled in parts is known"
+
+
+def with_workspace(content: float, *, reaches: bool) -> list[Record]:
+    """Two outputs of which one differs, and what reads them; every number stands for a fingerprint."""
+
+    def value(found: float) -> Value:
+        return Value("0", "float32", (2,), int(found), "")
+
+    gives = Record(0, "aten::gives", "", "forward", False, "", (value(1),), (value(2), value(content)))
+    reads = Record(1, "aten::reads", "", "backward", False, "", (value(content),), (value(content if reaches else 3),))
+    return [gives, reads]
+
+
+def test_output_of_which_nothing_comes_does_not_count() -> None:
+    assert compare(with_workspace(4, reaches=False), with_workspace(5, reaches=False)) is None
+    verdict = compare(with_workspace(4, reaches=True), with_workspace(5, reaches=True))
+    assert verdict is not None
+    assert (verdict.kind, verdict.number) == (KERNEL, 0)
+    unread = compare(with_workspace(4, reaches=False)[:1], with_workspace(5, reaches=False)[:1])
+    assert unread is not None, "what is read by nothing may be the outcome"
+
+
+def test_tensor_from_another_process_differs_where_it_is_read() -> None:
+    def take(content: float) -> list[Record]:
+        """Build a tensor of memory that torch has not filled, as a loader does with what its workers send."""
+        storage = torch.full((4,), content).untyped_storage()
+        with Tracer() as tracer:
+            torch.empty(0).set_(storage, 0, (4,), (1,)).mul(2)  # type: ignore[call-overload]
+        return tracer.records
+
+    verdict = compare(take(1.0), take(3.0))
+    assert verdict is not None
+    assert (verdict.kind, verdict.place) == (INPUT, "input self")
+    assert verdict.first is not None
+    assert verdict.first.name == "aten::mul"
 
 
 def test_memory_that_is_used_again_has_no_old_fingerprint() -> None:

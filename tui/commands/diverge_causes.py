@@ -57,7 +57,7 @@ REMEDIES = {
 
 USUAL = {
     comparison.INPUT: "a set of texts (PYTHONHASHSEED), a seed that is not set or comes from the clock, another number "
-    "of loader workers, files listed in no order, numpy drawing without a seed",
+    "of loader workers, files listed in no order, numpy drawing without a seed, os.urandom or uuid",
     comparison.ARGUMENT: "random or numpy drawing without a seed, the clock, a set of texts (PYTHONHASHSEED)",
     comparison.OPERATIONS: "a decision by the clock or by an unseeded random number, a set of texts (PYTHONHASHSEED), "
     "a file that an earlier run left, such as a checkpoint",

@@ -42,6 +42,8 @@ class Outcome:
     seconds: float
     is_python: bool
     """Whether any Python began to be watched."""
+    old_torch: str
+    """The version of a torch that is too old to be watched; else empty."""
     process: str
     """Number of the process that trained; empty where none did."""
     marks: Sequence[Mark]
@@ -122,6 +124,7 @@ def read_outcome(folder: Path, status: int | None, fault: str, seconds: float) -
         fault=fault,
         seconds=seconds,
         is_python=any(folder.glob("python-*")),
+        old_torch=next((path.name[4:] for path in folder.glob("old-*")), ""),
         process=process,
         marks=read_marks(folder / f"marks-{process}"),
         facts=_read_json(folder / f"facts-{process}"),

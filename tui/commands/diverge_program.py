@@ -179,6 +179,10 @@ class Search:
                 f"nondet-tui diverge: {name}: no Python was started, or one with -E, -I or -S: what watches a program "
                 "is loaded by Python through PYTHONPATH"
             )
+        if outcome.old_torch:
+            raise ProgramError(
+                f"nondet-tui diverge: {name}: it has torch {outcome.old_torch}: torch 2 or newer is needed"
+            )
         if not outcome.process:
             raise ProgramError(
                 f"nondet-tui diverge: {name}: it does not import torch: only trainings in torch are watched"
