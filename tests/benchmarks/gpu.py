@@ -173,9 +173,12 @@ def choose_file(found: Record) -> Path:
 def main() -> int:
     options = parse(sys.argv[1:])
     prepare_path()
-    from gpu_parts import find_obstacle  # noqa: PLC0415 - the path is there now
-    from gpu_table import write_table  # noqa: PLC0415
-
+    try:
+        from gpu_parts import find_obstacle  # noqa: PLC0415 - the path is there now
+        from gpu_table import write_table  # noqa: PLC0415
+    except ImportError as error:
+        print(f"make bench-gpu: needs {error.name}: put a copy on PYTHONPATH ({error})", file=sys.stderr)
+        return 2
     obstacle = find_obstacle(rehearse=options.rehearse)
     if obstacle is not None:
         print(f"make bench-gpu: {obstacle}", file=sys.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import importlib.util
 import json
 import os
 import signal
@@ -28,6 +27,7 @@ from engine.training.data.datasets import Dataset, load_data
 from engine.training.loop import train_runs
 from engine.training.memory import is_out_of_memory
 from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.recording.recorder import is_spent
 from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import prepare
 from engine.training.tasks.side_by_side import SideBySideTask
@@ -112,9 +112,6 @@ def find_obstacle(*, rehearse: bool) -> str | None:
     found = tuple(int(number) for number in torch.__version__.split("+")[0].split(".")[:2])
     if found < (2, 11):
         return f"needs torch 2.11 or newer, and this is {torch.__version__}"
-    missing = [name for name in ("numpy", "safetensors") if importlib.util.find_spec(name) is None]
-    if missing:
-        return f"needs {' and '.join(missing)}: put a copy on PYTHONPATH"
     if not rehearse and not torch.cuda.is_available():
         return "needs a CUDA device and a CUDA build of torch (--rehearse goes through all of it on a CPU)"
     return None
@@ -194,6 +191,8 @@ def measure_design(bench: Bench, precision: str, design: str, make: Callable[[],
         images = len(bench.data.train_labels)
         record |= {"replicas": task.replicas, "epoch_s": seconds, "images_per_s": images / seconds}
         record["row_hours"] = ROW_EPOCHS * seconds / 3600
+        # After a recording that failed nothing is recorded in a process any more.
+        record["refused"] = is_spent() and design != "eager"
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -324,6 +323,8 @@ def _train_apart(bench: Bench, folder: Path, *, kill: bool) -> dict[str, Any]:
             if kill and said.get("epoch") == KILLED_AFTER:
                 process.send_signal(signal.SIGKILL)
                 break
+    if not said:
+        raise RuntimeError("the process that trains ended without an answer")
     return said
 
 

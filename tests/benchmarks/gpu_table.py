@@ -42,7 +42,8 @@ def _of_kind(records: Iterable[dict[str, Any]], kind: str) -> Iterator[Any]:
 
 def _row(record: dict[str, Any], records: list[dict[str, Any]], card: dict[str, Any] | None) -> tuple[str, ...]:
     """A line of the table; the shares are the seconds that the card needs at its best for an epoch's work."""
-    head = (record["precision"], record["design"])
+    refused = " (recording failed)" if record.get("refused") else ""
+    head = (record["precision"], f"{record['design']}{refused}")
     if "problem" in record:
         return (*head, record["problem"], "", "", "", "")
     shares = ("", "")

@@ -75,6 +75,20 @@ def test_rehearsal_goes_through_every_part_without_other_packages(tmp_path: Path
     assert "killed after epoch 3, resumed after epoch 2: the same bits" in done.stdout
 
 
+def test_machine_without_torch_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "gpu.py")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("make bench-gpu: needs torch")
+    assert "Traceback" not in done.stderr
+
+
 def say(*lines: str) -> list[str]:
     """A process that measures a part by these lines of Python."""
     return [sys.executable, "-c", "\n".join(["import os, sys, time", *lines])]
@@ -121,13 +135,15 @@ def test_table_has_hours_and_shares_of_what_the_card_can_do() -> None:
         "kind": "design", "precision": "fp32", "design": "recorded", "epoch_s": 0.4, "images_per_s": 125000.0,
         "row_hours": 50_000 * 0.4 / 3600, "memory_gib": 1.5,
     }  # fmt: skip
+    refused = {**design, "design": "4 side by side", "refused": True}
     full = {"kind": "design", "precision": "fp32", "design": "pack of 16", "problem": "does not fit into memory"}
-    records = [card, {"kind": "work", "precision": "fp32", **epoch}, design, full]
+    records = [card, {"kind": "work", "precision": "fp32", **epoch}, design, refused, full]
     text = load("gpu_table").write_table(
         {"rehearsal": False, "seconds": 500, "records": records, "left_out": {"x": "y"}}
     )
-    (row,) = (line for line in text.splitlines() if "recorded" in line)
+    (row,) = (line for line in text.splitlines() if "  recorded " in line)
     assert row.split() == ["fp32", "recorded", "125,000", "5.56", "42%", "40%", "1.5"]  # 0.1667 and 0.16 of 0.4 s
+    assert "4 side by side (recording failed)" in text
     assert "does not fit into memory" in text
     assert "left out: x: y" in text
     h100 = find_gpu(card["name"])
