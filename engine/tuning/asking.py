@@ -17,6 +17,7 @@ def describe_surroundings(protocol: Protocol) -> Surroundings:
         search_path=tuple(str(folder) for folder in search_path(protocol)),
         trusted=protocol.trusted,
         graphs=protocol.dispatch.graphs,
+        side_by_side=protocol.dispatch.side_by_side,
     )
 
 

@@ -37,7 +37,9 @@ class Surroundings(Message, frozen=True, kw_only=True):
     trusted: tuple[str, ...] = ()
     """Modules from elsewhere that they may be taken from."""
     graphs: bool
-    """Whether a pack's steps on CUDA are recorded and replayed."""
+    """Whether steps on CUDA are recorded and replayed."""
+    side_by_side: int | str = 1
+    """Single runs that one process trains at once on CUDA; "auto" for as many as fit into memory."""
 
 
 class FactsQuestion(Message, frozen=True, kw_only=True, tag="facts"):

@@ -25,6 +25,7 @@ import queued_runs
 import recurrence
 import scale
 import small_resnet
+import step_counts
 import traced_step
 import worker_overhead
 from measurement import Measurement
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "input_pipeline": input_pipeline.measure,
     "worker_overhead": worker_overhead.measure,
     "traced_step": traced_step.measure,
+    "step_counts": step_counts.measure,
     "memory": memory.measure,
     "recurrence": recurrence.measure,
     "cka": cka.measure,

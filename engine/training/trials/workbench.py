@@ -24,7 +24,7 @@ class Workbench:
     search_path: tuple[Path, ...] = ()
     """Where a user's model is looked for."""
     graphs: bool = True
-    """Whether packs record their steps on CUDA and replay them."""
+    """Whether steps on CUDA are recorded and replayed."""
     seconds_load: float = 0.0
     """How long it took to load the data."""
 

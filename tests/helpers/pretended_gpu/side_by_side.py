@@ -35,6 +35,9 @@ from engine.training.run_files import Claimed, describe_attempt
 from engine.training.stopping import Requests, Stopped
 from engine.training.tasks.images import ImageTask
 from engine.training.tasks.side_by_side import SideBySideTask, prepare
+from engine.training.trials.side_by_side import prepare_rival
+from engine.training.trials.step_times import time_task
+from engine.training.trials.workbench import Workbench
 from tests.helpers.pretended_gpu.cases import Checks, digest, hear_refusals, make_images, make_recipe
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CPU, CUDA, Counts
@@ -206,6 +209,17 @@ def check_room() -> None:
         assert room.find_room(recipe, make_images(1, 1), ()) == 1
 
 
+def check_rivals() -> None:
+    """Slots are tried with processes that train as many runs at once as a worker would; free kernels are alone."""
+    recipe = make_recipe("linear")
+    with pretend_cuda():
+        bench = Workbench(make_images(SHORT).to(CUDA), CUDA)
+        for one, wanted in ((recipe, 3), (replace(recipe, lowlevel="kernels"), 1)):
+            task = prepare_rival(one, bench, 3)
+            assert task.replicas == wanted, (one.lowlevel, task.replicas)
+            assert time_task(task, CUDA, 0.0) > 0
+
+
 STEPS = 8
 
 
@@ -356,6 +370,7 @@ SIDE_BY_SIDE: Checks = {
     "resumed adam": partial(check_resumed, "adam"),
     "memory": check_memory,
     "room": check_room,
+    "rivals": check_rivals,
     "waits": check_waits,
     "launches": check_launches,
     "lanes": check_lanes,
