@@ -117,6 +117,16 @@ async def test_names_of_two_sources_stand_in_full(make_app: Make) -> None:
 
 
 @pytest.mark.slow
+async def test_title_of_a_source_is_whole_beside_the_arms(make_app: Make) -> None:
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "right", "right", "right")
+        assert "─ 3 Stochastic Operations ─" in screen_text(app), "without its key, for which there is no room"
+        await press(pilot, "right", "right")
+        assert "─ 3 bit: Random Bit Change ─" in screen_text(app)
+
+
 async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -58,6 +58,8 @@ ABOUT_MORE = (
 BRIEF_ROWS = 8
 """Rows below which an explanation leaves out what stands elsewhere."""
 
+TITLE_FRAME = 8
+"""Columns of a frame beside a title: its corners and lines, and the digit of the pane."""
 
 PLAN_ROWS = (5, 12)
 """Rows of the plan, frame included, at least and at most."""
@@ -211,7 +213,10 @@ class ExplainView(LinesPane):
     def make_lines(self, width: int) -> Sequence[Line]:
         """Make the lines from the protocol as it stands."""
         key = self.list_explained()[0]
-        set_border_title(self, self.name_explained(key))
+        head = self.name_explained(key)
+        source, _, title = head.partition(": ")
+        has_room = len(head) + TITLE_FRAME <= self.outer_size.width
+        set_border_title(self, head if has_room else title or source)
         return self.explain(key, width=width, brief=self.size.height < BRIEF_ROWS)
 
     def list_explained(self) -> list[str]:
