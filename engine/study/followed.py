@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.plan.records import PlannedArm
 from engine.study.curves_record import ArmCurves
 from engine.study.epochs import EpochRecord, read_epochs
-from engine.study.parting import Digests, Partings, part_replicas
+from engine.study.parting import Digests, Partings, part_replicas, read_digests
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
 from engine.study.series import ArmSeries
@@ -85,6 +85,11 @@ class Curves:
             result = states[run].result
             if result is not None and all((name, run) in self._added for name in names):
                 self._runs[run] = RunCurve(attempt=result.attempt, trained=result.epochs)
+        for arm in self._arms.values():
+            results = [states[run].result for run in arm.runs if run in self._runs]
+            if not arm.vary and len({result.weights_sha256 for result in results if result is not None}) > 1:
+                for run in self._runs.keys() & set(arm.runs):
+                    self._runs[run].digests = list(read_digests(self.paths.run(run)))
 
     def get(self, run: str) -> RunCurve:
         """Return what is known of a run's curve."""
@@ -127,7 +132,7 @@ class Curves:
     def part(self, arm: PlannedArm) -> Partings | None:
         """Tell when the replicas of an arm part in which nothing varies; None of other arms.
 
-        Finished runs whose epochs came added up are not known here.
+        Finished runs whose epochs came added up are known where their weights differ.
         """
         if arm.vary:
             return None

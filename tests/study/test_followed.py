@@ -18,7 +18,8 @@ from engine.study.records import write_record
 from engine.study.study_plan import read_plan
 from engine.study.view import ArmView, StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study
-from tests.helpers.records import make_arm, make_attempt, make_epoch, make_study
+from tests.helpers.records import make_arm, make_attempt, make_epoch, make_result, make_study
+from tests.helpers.studies import write_digests, write_study
 
 
 def know(paths: StudyPaths) -> dict[str, ArmCurves]:
@@ -127,3 +128,16 @@ def test_control_whose_replicas_part_is_seen_while_it_is_trained(tmp_path: Path)
     control, _ = look()
     assert control is not None
     assert (control.epochs, control.equal, control.unknown) == ({}, 1, (2,))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_control_that_is_measured_is_read_again_where_its_replicas_differ(tmp_path: Path, broken: bool) -> None:
+    paths = write_study(tmp_path / "one", arms={"Control": []}, done=3, running=0)
+    write_digests(paths)
+    (arm,) = read_plan(paths).arms
+    for number, run in enumerate(arm.runs):
+        apart = number if broken else 0
+        write_record(paths.run(run).result, make_result(run=run, epochs=8, weights_sha256=f"{apart:064x}"))
+    (found,) = StudyView(paths, known=know(paths)).refresh().arms
+    assert found.partings is not None
+    assert found.partings.first == (Parting(replicas=(1, 3), epoch=2) if broken else None)

@@ -45,6 +45,6 @@ def describe_partings(partings: Partings) -> str:
     parts += [f"{later:,} later"] if later else []
     if partings.equal:
         pairs = "1 pair never" if partings.equal == 1 else f"{partings.equal:,} pairs never"
-        parts.append(f"{pairs} in {partings.compared} epochs")
+        parts.append(f"{pairs} in {partings.compared} epoch{'' if partings.compared == 1 else 's'}")
     parts += [f"{len(partings.unknown)} without digests"] if partings.unknown else []
     return ", ".join(parts) or "nothing to compare"
