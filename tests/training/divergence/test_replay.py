@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.recipe import ModelRecipe, Recipe, Seeds
+from engine.recipe import ModelRecipe, PackRecipe, Recipe, Seeds
 from engine.training.data import batches
 from engine.training.data.batches import Batch
 from engine.training.data.datasets import Dataset
@@ -145,6 +145,16 @@ def test_other_rate_is_a_number_that_the_program_computed(one: Recipe, data: Dat
     assert cause.operation.phase == "optimiser"
     words = [set(said.split(", ")) for said in cause.operation.arguments]
     assert {word.split("=")[0] for word in words[0] ^ words[1]} == {"lr"}
+
+
+def test_runs_of_a_pack_are_traced_in_it(one: Recipe, data: Dataset) -> None:
+    packed = replace(one, pack=PackRecipe(size=2, shared_batch=False), train=replace(one.train, batch_size=45))
+    step, cause = find(packed, replace(packed, seeds=replace(packed.seeds, shuffle=2)), data)
+    assert (step, cause.kind) == (0, "data")
+    assert cause.operation is not None
+    assert (cause.operation.name, cause.operation.module) == ("aten::convolution", "conv1")
+    step, cause = find(packed, replace(packed, train=replace(packed.train, lr=0.02)), data)
+    assert (step, cause.kind) == (0, "argument")
 
 
 @pytest.mark.slow
