@@ -81,7 +81,7 @@ def list_counted(count: TorchCount, build: TorchBuild, reason: str) -> DeviceLis
     if variable is not None:
         entries = [entry.strip() for entry in variable.split(",")][: len(count.gpus)]
     gpus = tuple(
-        Gpu(place, gpu.uuid or f"{name}-{entry}", gpu.name, entry, variable=name)
+        Gpu(place, gpu.uuid or f"{name}-{entry.replace('/', '-')}", gpu.name, entry, variable=name)
         for place, (gpu, entry) in enumerate(zip(count.gpus, entries, strict=False))
     )
     note = f"{reason}; torch {build.version} itself counts {len(gpus)}, and whether others use them is not known"

@@ -137,6 +137,11 @@ def test_torch_counts_where_nvml_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-aa, GPU-bb")
     assert workers_see() == ["MIG-aa", "GPU-bb"], "what its owner named, not what torch calls it"
+    answer(monkeypatch, TorchCount((TorchGpu("H100 MIG", ""),)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-aa/1/0")
+    (slot,) = make_slots(choose_devices("auto"), 1)
+    assert slot.environment == {"CUDA_VISIBLE_DEVICES": "MIG-GPU-aa/1/0"}
+    assert "/" not in slot.key, "a lease is the name of a file"
     answer(monkeypatch, TorchCount(failure="the driver is gone"))
     assert choose_devices("auto") == ("cpu",)
     (note,) = explain_devices("auto")
