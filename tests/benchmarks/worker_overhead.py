@@ -68,7 +68,8 @@ def measure() -> Measurement:
             attempt = claim(paths.run(run_id), next(attempts), describe_attempt("b", "cpu:0"))
             assert attempt is not None
             claimed = Claimed(paths, read_plan(paths), run_id, attempt)
-            worker._train_claimed(claimed, Requests(paths), {recipe.data: data}, lambda wanted: NotTaken.NOTHING_LEFT)
+            kept = worker.Kept("b", {recipe.data: data})
+            worker._train_claimed(claimed, Requests(paths), kept, lambda wanted: NotTaken.NOTHING_LEFT)
 
         train_bare(replace(recipe), data)
         # Taken in turns, so that a slow minute of the machine meets both.

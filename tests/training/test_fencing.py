@@ -38,7 +38,7 @@ def claimed(protocol_text: str, tmp_path: Path) -> Claimed:
 
 
 def train(claimed: Claimed) -> int | None:
-    return worker._train_claimed(claimed, Requests(claimed.study), {}, lambda _: NotTaken.NOTHING_LEFT)
+    return worker._train_claimed(claimed, Requests(claimed.study), worker.Kept("now"), lambda _: NotTaken.NOTHING_LEFT)
 
 
 def list_left(claimed: Claimed) -> set[str]:
