@@ -78,6 +78,12 @@ def test_set_of_names_is_found_and_named(
     ("words", "code", "part"),
     [
         (("--",), 2, "behind `--` stands the program"),
+        (
+            ("python", "train.py"),
+            2,
+            "a program of your own stands behind `--`, as in `nondet-tui diverge -- python train.py`",
+        ),
+        (("python", "train.py", "--lr", "1"), 2, "--lr 1: a program and its options stand behind `--`"),
         (("--steps", "3"), 2, "--steps: for a program: name it behind `--`"),
         (("study:arm", "1", "--", "true"), 2, "STUDY:ARM I J: for runs of a study, not with a program"),
         (("--format", "html", "--", "true"), 2, "--format html: for runs of a study"),

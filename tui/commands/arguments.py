@@ -83,6 +83,8 @@ class ProgramParser(Parser):
             place = words.index("--")
             words, program = words[:place], words[place + 1 :]
         options, unknown = super().parse_known_args(words, namespace)
+        if unknown and program is None:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}: a program and its options stand behind `--`")
         options.program = program
         return options, unknown
 

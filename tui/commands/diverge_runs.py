@@ -42,6 +42,7 @@ from tui.text.format import choose_symbols, format_seconds
 from tui.text.recipes import describe_differences
 
 USAGE = "`nondet-tui diverge STUDY:ARM I J` names two replicas of an arm, `diverge STUDY:ARM I STUDY:ARM J` one of each"
+OF_PROGRAM = "a program of your own stands behind `--`, as in `nondet-tui diverge -- python train.py`"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def find_sides(words: Sequence[str], *, store: str | None) -> tuple[Side, Side]:
     if len(words) == 3:
         words = [words[0], words[1], words[0], words[2]]
     if len(words) != 4:
-        raise StudyError(f"diverge: {len(words)} words: {USAGE}")
+        raise StudyError(f"diverge: {len(words)} words: {USAGE}; {OF_PROGRAM}")
     one, other = (_find_side(words[start], words[start + 1], store=store) for start in (0, 2))
     if one.paths.folder == other.paths.folder and one.run == other.run:
         same = "arms share runs that are the same" if one.arm != other.arm else "name two of them"
