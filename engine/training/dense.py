@@ -7,7 +7,7 @@ matrices are those of the usual way, so the bits are the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -49,22 +49,33 @@ def differentiate_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return loss, unnormalise(slope, logs, 1, logs.dtype)
 
 
+class Rooms:
+    """Memory for the values inside a network, kept from batch to batch: to ask the system for it anew costs more."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._rooms: dict[tuple[int, int, torch.dtype], Tensor] = {}
+
+    def multiply(self, layer: int, bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """Return x W' + b (B, O) of (B, F), (O, F) and (O,), until a layer's is wanted for as many examples again."""
+        key = layer, len(x), x.dtype
+        if key not in self._rooms:
+            self._rooms[key] = x.new_empty(len(x), len(bias))
+        return torch.addmm(bias, x, weight.t(), out=self._rooms[key])
+
+
 @dataclass(frozen=True)
 class DenseNetwork:
     """One network; its parameters are changed by others between two steps, in place."""
 
     layers: tuple[tuple[Tensor, Tensor], ...]
     """Weights (O, F) and biases (O,), from the inputs on."""
+    rooms: Rooms = field(default_factory=Rooms)
 
     @torch.no_grad()
     def differentiate(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of a batch (B, …), nats (), and leave its gradient in the parameters' `grad`."""
-        values = [inputs.flatten(1)]
-        logits = values[0]
-        for number, (weight, bias) in enumerate(self.layers):
-            if number:
-                values.append(torch.relu_(logits))
-            logits = torch.addmm(bias, values[-1], weight.t())
+        values, logits = self._pass(inputs)
         loss, slope = differentiate_loss(logits, labels)
         for number, (weight, bias) in reversed(list(enumerate(self.layers))):
             bias.grad = slope.sum(0)
@@ -72,6 +83,19 @@ class DenseNetwork:
             if number:
                 slope = unrectify(slope.mm(weight), values[number], 0)
         return loss
+
+    @torch.no_grad()
+    def classify(self, inputs: Tensor) -> Tensor:
+        """Return the logits (B, C) of a batch (B, …)."""
+        return self._pass(inputs)[1]
+
+    def _pass(self, inputs: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return what each layer sees, and the logits, which alone outlast the next call."""
+        values = [inputs.flatten(1)]
+        for layer, (weight, bias) in enumerate(self.layers[:-1]):
+            values.append(torch.relu_(self.rooms.multiply(layer, bias, values[-1], weight)))
+        weight, bias = self.layers[-1]
+        return values, torch.addmm(bias, values[-1], weight.t())
 
 
 def open_network(model: nn.Module) -> DenseNetwork | None:

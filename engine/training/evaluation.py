@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -47,7 +47,14 @@ class ImageEvaluation:
         return self.logits.float().cpu().numpy()
 
 
-def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> ImageEvaluation:
+def evaluate(
+    model: nn.Module,
+    data: Dataset,
+    recipe: Recipe,
+    views: EvaluateRecipe | None = None,
+    *,
+    classify: Callable[[Tensor], Tensor] | None = None,
+) -> ImageEvaluation:
     """Compute logits, accuracy in percent and cross-entropy in nats on the test set.
 
     Args:
@@ -55,16 +62,18 @@ def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRec
         data: The examples, on the model's device.
         recipe: Gives the precision.
         views: What each test image is seen as; the mean of the views' logits counts. None for the image alone.
+        classify: Computes what the model computes; None for the model itself.
     """
     model.eval()
+    classify = classify or model
     parts: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for start in range(0, len(data.test_labels), EVALUATION_BATCH):
             inputs = data.test_inputs[start : start + EVALUATION_BATCH]
             if views is None:
-                parts.append(model(data.normalise(inputs)).float())
+                parts.append(classify(data.normalise(inputs)).float())
             else:
-                logits = [model(data.normalise(view)).double() for view in make_views(inputs, views)]
+                logits = [classify(data.normalise(view)).double() for view in make_views(inputs, views)]
                 parts.append(torch.stack(logits).mean(0).float())
     return judge(torch.cat(parts), data)
 

@@ -5,12 +5,22 @@ What is shared by all replicas, a batch and the first layer's product with it, i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from engine.training.dense import NO_LABEL, NOT_REDUCED, find_layers, lose, normalise, unlose, unnormalise, unrectify
+from engine.training.dense import (
+    NO_LABEL,
+    NOT_REDUCED,
+    Rooms,
+    find_layers,
+    lose,
+    normalise,
+    unlose,
+    unnormalise,
+    unrectify,
+)
 from engine.training.stacked.network import Pack
 from engine.training.stacked.products import multiply_each
 
@@ -23,6 +33,7 @@ class DensePack:
     """Weights (K, O, F) and biases (K, O), from the inputs on."""
     shared: bool
     """Whether training batches are shared."""
+    rooms: Rooms = field(default_factory=Rooms)
 
     @torch.no_grad()
     def differentiate(self, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -46,7 +57,7 @@ class DensePack:
 
     @torch.no_grad()
     def classify(self, inputs: Tensor) -> Tensor:
-        """Return the logits (K, B, C) of a batch (B, …) that all replicas see; not contiguous."""
+        """Return the logits (K, B, C) of a batch (B, …) that all replicas see, until the next; not contiguous."""
         return self._pass(inputs, shared=True)[-1]
 
     def _pass(self, inputs: Tensor, *, shared: bool) -> list[Tensor]:
@@ -55,8 +66,14 @@ class DensePack:
         for number, (weight, bias) in enumerate(self.layers):
             x = torch.relu_(values.pop()) if number else values.pop()
             wide = shared and number == 0
-            values += [x, _multiply_wide(x, weight, bias) if wide else multiply_each(x, weight.mT) + bias[:, None]]
+            values += [x, self._multiply_wide(x, weight, bias) if wide else multiply_each(x, weight.mT) + bias[:, None]]
         return values
+
+    def _multiply_wide(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Map one batch (B, F) to (K, B, O), with the batch outermost in memory; see `layers._WideLinear`."""
+        replicas, outputs = bias.shape
+        wide = self.rooms.multiply(0, bias.reshape(-1), x, weight.reshape(replicas * outputs, -1))
+        return wide.view(len(x), replicas, outputs).transpose(0, 1)
 
 
 def open_pack(pack: Pack) -> DensePack | None:
@@ -66,13 +83,6 @@ def open_pack(pack: Pack) -> DensePack | None:
         return None
     layers = tuple((pack.stacked[f"{name}.weight"], pack.stacked[f"{name}.bias"]) for name in names)
     return DensePack(layers, pack.recipe.shared_batch)
-
-
-def _multiply_wide(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Map one batch (B, F) to (K, B, O), with the batch outermost in memory; see `layers._WideLinear`."""
-    replicas, outputs = bias.shape
-    wide = torch.addmm(bias.reshape(-1), x, weight.reshape(replicas * outputs, -1).t())
-    return wide.view(len(x), replicas, outputs).transpose(0, 1)
 
 
 def _differentiate_wide(weight: Tensor, bias: Tensor, x: Tensor, slope: Tensor) -> None:

@@ -195,15 +195,19 @@ class ImageTask:
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
         if self.device_steps is None or self._views(epoch) is not None:
-            return [evaluate(self.model, self.data, self.recipe.at(epoch), self._views(epoch))]
+            return [self._evaluate(epoch)]
         return [self.judge(self.predict(epoch))]
 
     def predict(self, epoch: int) -> Tensor:
         """Return the logits of the test set at the end of an epoch; on a GPU nobody waits for them."""
         views = self._views(epoch)
         if self.device_steps is None or views is not None:
-            return evaluate(self.model, self.data, self.recipe.at(epoch), views).logits
+            return self._evaluate(epoch).logits
         return self.device_steps.predict()
+
+    def _evaluate(self, epoch: int) -> ImageEvaluation:
+        classify = None if self.dense is None else self.dense.classify
+        return evaluate(self.model, self.data, self.recipe.at(epoch), self._views(epoch), classify=classify)
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
         """Compute the figures of logits of the test set."""
