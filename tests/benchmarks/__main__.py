@@ -26,6 +26,7 @@ import recurrence
 import scale
 import small_resnet
 import step_counts
+import step_share
 import traced_step
 import worker_overhead
 from measurement import Measurement
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "packs_linear": packs.measure_linear,
     "packs_hidden_fc": packs.measure_hidden_fc,
     "jax_peer": jax_peer.measure,
+    "step_share": step_share.measure,
 }
 
 
