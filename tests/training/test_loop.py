@@ -154,12 +154,21 @@ def test_divergence_ends_the_run_as_a_result(base: Recipe, train: Callable[..., 
 
 @pytest.mark.parametrize(
     ("value", "classes", "fine"),
-    [(-math.inf, [1], True), (-math.inf, [0, 1, 2], False), (math.inf, [1], False), (math.nan, [1], False)],
+    [
+        (-math.inf, [1], True),
+        (-math.inf, [0], True),
+        (-math.inf, [0, 1, 2], False),
+        (math.inf, [1], False),
+        (math.inf, [0], False),
+        (math.nan, [1], False),
+        (math.nan, [0], False),
+    ],
 )
 def test_masked_class_is_no_divergence(value: float, classes: list[int], fine: bool) -> None:
     logits = torch.zeros(4, 3)
     logits[2, classes] = value
-    assert ImageEvaluation(logits, 50.0, 1.0).is_finite is fine
+    cross_entropy = float(torch.nn.functional.cross_entropy(logits, torch.zeros(4, dtype=torch.int64)))
+    assert ImageEvaluation(logits, 50.0, cross_entropy).is_finite is fine
 
 
 def test_gradients_are_clipped_to_a_norm(base: Recipe, train: Callable[..., Outcome]) -> None:
