@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.protocol.arm_keys import ARM
+from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.load import parse_protocol
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.tui.app.test_builder import FILE, open_builder, press, screen_of
@@ -12,6 +12,7 @@ from tui.app.app import NondetApp
 from tui.app.choices import list_choices
 from tui.app.document import SETTINGS, check_of, check_value, names_of, read_value
 from tui.app.screens.builder import BuilderScreen
+from tui.app.screens.builder_keys import KEYS
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Prompt
 
@@ -53,6 +54,11 @@ def test_what_no_key_allows_is_refused_with_what_is_allowed() -> None:
 
 
 @pytest.mark.slow
+def test_every_section_that_an_arm_may_override_has_a_key() -> None:
+    bound = {binding.action for binding in KEYS}
+    assert {f"override('{section}')" for section in ARM_OVERRIDES} <= bound
+
+
 async def test_own_settings_are_picked_and_refused_like_those_of_the_protocol(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

@@ -51,6 +51,16 @@ async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(ma
         assert isinstance(app.screen, ResultsScreen), "Esc leaves the filter alone"
 
 
+async def test_lists_stay_while_letters_are_typed_on_a_large_screen(make_app: Make, store: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await open_results(pilot, app, store)
+        await press(pilot, "c", "slash", *"init")
+        text = screen_text(app)
+        assert "Parameter Initialization" in text
+        assert "Is A better than B?" in text
+
+
 async def test_arms_have_the_colours_of_another_theme_at_once(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -54,6 +54,7 @@ KEYS = (
     Binding("M", "override('model')", "Arm's own model"),
     Binding("D", "override('data')", "Arm's own data settings", show=False),
     Binding("E", "override('evaluate')", "Arm's own evaluation", show=False),
+    Binding("B", "override('bit')", "Arm's own bit", show=False),
     Binding("o", "onset", "Onset of arm", show=False),
     Binding("R", "replicas", "Replicas of arm", show=False),
     Binding("A", "ensemble", "Ensembles of another arm's runs", show=False),
