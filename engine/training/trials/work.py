@@ -16,6 +16,8 @@ from engine.catalog.work import Load, Work
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.evaluation import EVALUATION_BATCH
+from engine.training.tasks.images import ImageTask
+from engine.training.tasks.text import TextTask
 from engine.training.trials.step_times import train_steps
 from engine.training.trials.workbench import Workbench
 
@@ -93,14 +95,22 @@ def _split(few: int, many: int, less: Load, more: Load) -> _Split:
 
 
 def _count_step(recipe: Recipe, bench: Workbench, size: int) -> Load:
-    task = bench.prepare_single(_cut(recipe, size))
+    task = _prepare(recipe, bench, size)
     return _count(lambda: train_steps(task, 1), task.optimiser)
 
 
 def _count_pass(recipe: Recipe, bench: Workbench, data: Dataset, size: int) -> Load:
     short = replace(data, test_inputs=data.test_inputs[:size], test_labels=data.test_labels[:size])
-    task = replace(bench, data=short).prepare_single(_cut(recipe, size))
+    task = _prepare(recipe, replace(bench, data=short), size)
     return _count(lambda: task.evaluate(1), task.optimiser)
+
+
+def _prepare(recipe: Recipe, bench: Workbench, size: int) -> ImageTask | TextTask:
+    """Prepare a network that autograd differentiates, as on a GPU, whatever a CPU would do."""
+    task = bench.prepare_single(_cut(recipe, size))
+    if isinstance(task, ImageTask):
+        task.dense = None
+    return task
 
 
 def _cut(recipe: Recipe, size: int) -> Recipe:
