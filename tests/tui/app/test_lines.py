@@ -192,6 +192,11 @@ async def test_protocols_are_listed_in_groups_that_fold(
         await pilot.press("escape", "slash", *"of program", "enter")
         await settle(pilot)
         assert "twin" in screen_text(app), "words of it do"
-        await pilot.press("escape", "enter")
+        await pilot.press("escape")
         await settle(pilot)
-        assert "▸" in screen_text(app) or "▾" in screen_text(app)
+        assert f"▸ {GROUPS['full']}  1" in read_rows(), "without letters it is folded as before"
+        view.move_to("fold:full")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert f"▾ {GROUPS['full']}" in read_rows()
+        assert "theirs" in screen_text(app)
