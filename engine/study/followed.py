@@ -7,6 +7,7 @@ from the files.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,8 +44,10 @@ class RunCurve:
         """Note some more epochs."""
         if records:
             if self.digests is not None:
-                self.digests += [records[0].start] if not self.trained else []
-                self.digests += [record.weights for record in records]
+                found = [records[0].start] if not self.trained else []
+                found += [record.weights for record in records]
+                # Those of a control's runs are the same, as they should be: each is kept once.
+                self.digests += [None if digest is None else sys.intern(digest) for digest in found]
             self.trained += len(records)
             self.latest = records[-1]
             finite = [record.seconds for record in records[-PACE_EPOCHS:] if math.isfinite(record.seconds)]

@@ -90,7 +90,8 @@ def test_memory_does_not_grow_with_the_epochs_of_single_runs(tmp_path: Path) -> 
         tracemalloc.stop()
         assert snapshot.runs[name_run(0, replicas - 1)].trained == 400
     few, many = kept
-    assert many - few < 95 * 5_000, "a run's own 400 epochs would take 120 kB"
+    beside = 8 * 400  # a control's run keeps a place for the digest of each epoch, and shares the digests
+    assert many - few < 95 * (5_000 + beside), "a run's own 400 epochs would take 120 kB"
 
 
 def test_control_whose_replicas_part_is_seen_while_it_is_trained(tmp_path: Path) -> None:
