@@ -16,6 +16,9 @@ from tui.cli import main
 
 ROOT = Path(__file__).parents[2]
 MAIN = "import sys; from tui.cli import main; sys.exit(main())"
+HEARING = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {MAIN}"
+"""What is started in the background does not hear of Ctrl-C, and nor do its children."""
+
 SITE = "import os\nos.environ['OWN_SITE'] = 'was here'\n"
 NAMES = """
 import os, sys
@@ -122,7 +125,7 @@ def test_interrupted_search_leaves_nothing_behind(number: int, elsewhere: Path) 
     program = "import os, time\nif os.fork() == 0: os.setsid()\nopen(f'pid-{os.getpid()}', 'w').close()\ntime.sleep(60)"
     Path("sleep.py").write_text(program)
     search = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "diverge", "--", sys.executable, "sleep.py"],
+        [sys.executable, "-c", HEARING, "diverge", "--", sys.executable, "sleep.py"],
         env=dict(os.environ, PYTHONPATH=str(ROOT)),
         stderr=subprocess.PIPE,
     )
@@ -130,8 +133,8 @@ def test_interrupted_search_leaves_nothing_behind(number: int, elsewhere: Path) 
         assert search.poll() is None
         time.sleep(0.05)
     search.send_signal(number)
-    search.communicate()
-    assert search.returncode == 130
+    _, said = search.communicate()
+    assert search.returncode == 130, said.decode()
     assert list(elsewhere.iterdir()) == []
     for path in started:
         with pytest.raises(ProcessLookupError):
