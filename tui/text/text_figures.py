@@ -170,7 +170,10 @@ def list_first_epochs(arms: Iterable[ArmCurves], symbols: Symbols) -> list[str]:
             low, high = (format_number(end, 2, symbols) for end in ends)
             lines.append(f"  epoch {row.epoch}  {format_number(row.unmoved, 2, symbols):>6}   {low} to {high}")
     if len(moved) > len(told):
-        lines.append(f"in {len(moved) - len(told)} arms a moved bit leaves these accuracies as they are")
+        left = len(moved) - len(told)
+        lines.append(
+            f"in {left} {'arm' if left == 1 else 'arms'} a moved bit leaves the first epochs' accuracies as they are"
+        )
     return lines
 
 
