@@ -28,6 +28,7 @@ from engine.tuning.choice import decide
 from tui.app.ascii_filter import AsciiFilter
 from tui.app.clipboard import copy, encode_notice
 from tui.app.key_help import list_keys
+from tui.app.legible_filter import LegibleFilter
 from tui.app.messages import (
     ContinueStudy,
     CopyText,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
-ASCII_FILTER = AsciiFilter()
+ASCII_FILTER, LEGIBLE_FILTER = AsciiFilter(), LegibleFilter()
 
 
 @dataclass
@@ -148,8 +149,8 @@ class NondetApp(App[None]):
             self.animation_level = "none"
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return what every row passes before it is sent: it is spelled in ASCII where nothing else can be shown."""
-        filters = super().get_line_filters()
+        """Return what every row passes before it is sent: greys stay legible, and ASCII is spelled where need be."""
+        filters = [*super().get_line_filters(), *([LEGIBLE_FILTER] if self.no_color else [])]
         return [*filters, ASCII_FILTER] if self.options.glyphs == "ascii" else filters
 
     def get_key_display(self, binding: Binding) -> str:
