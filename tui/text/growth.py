@@ -11,7 +11,7 @@ from engine.protocol.faults import printable
 from engine.study.estimate import Estimate
 from engine.study.growth_record import Growth, Response
 from engine.study.metrics_record import ArmMeasures
-from tui.text.format import UNICODE, Symbols, mark_arm, shorten_apart
+from tui.text.format import UNICODE, Symbols, format_number, mark_arm, shorten_apart
 from tui.text.plot import GlyphSet, draw_plot, to_text
 from tui.text.scale import fit_scale
 from tui.text.series import Curve
@@ -22,12 +22,13 @@ MOST_PLACES = 4000
 """Steps that a plot shows one by one; of more, each place stands for an epoch."""
 
 HEADS = ("at the move", "at the end", "other classes", "doubles in", "near its end after", "grew")
+SHORT_HEADS = ("moved", "end", "differ", "doubles", "near end", "grew")
 UNITS = ("distance", "distance", "%", "steps", "steps", "replicas")
 
 ALL_SIZES = 0.2
-"""An exponent whose interval lies within so much of 0 or of 1 is said to be that."""
+"""An exponent whose interval lies within so much of 0 or of 1 is said to be hardly other than that."""
 
-TITLE = "distance of the weights from those of the run in which nothing was moved, relative to their size"
+TITLE = "relative distance of the weights from the unmoved run"
 
 
 @dataclass(frozen=True)
@@ -108,25 +109,25 @@ def _by_place(growth: Growth, stride: int) -> tuple[float | None, ...]:
     return tuple(values)
 
 
-def make_growth_rows(family: GrowthFamily) -> list[list[str]]:
+def make_growth_rows(family: GrowthFamily, symbols: Symbols = UNICODE) -> list[list[str]]:
     """Make a row per arm: its name, then a cell per head."""
     return [
         [
             _drop_family(arm.name, family),
-            format_size(growth.size, 1),
-            format_size(growth.distance, 2),
-            "-" if growth.disagreement.value is None else f"{growth.disagreement.value:.2f}",
-            format_size(growth.doubling_steps, 2),
-            format_size(growth.saturation_step, 3),
+            format_size(growth.size, 1, symbols),
+            format_size(growth.distance, 2, symbols),
+            format_number(growth.disagreement.value, 2, symbols),
+            format_size(growth.doubling_steps, 2, symbols),
+            format_size(growth.saturation_step, 3, symbols),
             f"{growth.grown}/{len(growth.replicas)}",
         ]
         for _, arm, growth in family.arms
     ]
 
 
-def format_size(found: Estimate, digits: int) -> str:
+def format_size(found: Estimate, digits: int, symbols: Symbols = UNICODE) -> str:
     """Return a value with so many digits, in the form that is shorter; a dash where there is none."""
-    return "-" if found.value is None else f"{found.value:.{digits}g}"
+    return symbols.missing if found.value is None else f"{found.value:.{digits}g}"
 
 
 def list_growth(arms: Iterable[ArmMeasures], symbols: Symbols, *, name_width: int, width: int) -> list[str]:
@@ -134,7 +135,7 @@ def list_growth(arms: Iterable[ArmMeasures], symbols: Symbols, *, name_width: in
     lines: list[str] = []
     for family in group_growth(arms):
         lines += [*([""] if lines else []), f"{family.name}: {TITLE}", *draw_growth(family, symbols, name_width, width)]
-        lines += tabulate_growth(family, symbols, name_width)
+        lines += tabulate_growth(family, symbols, name_width, width)
         lines += describe_growth(family)
     return lines
 
@@ -148,23 +149,30 @@ def draw_growth(family: GrowthFamily, symbols: Symbols, name_width: int, width: 
     return to_text(rows).splitlines()
 
 
-def tabulate_growth(family: GrowthFamily, symbols: Symbols, name_width: int) -> list[str]:
-    """List the rows of a family below their heads, each with the mark of its arm."""
-    rows = make_growth_rows(family)
+def tabulate_growth(family: GrowthFamily, symbols: Symbols, name_width: int, width: int) -> list[str]:
+    """List the rows of a family below their heads, each with the mark of its arm; with short heads where need be.
+
+    Args:
+        family: The arms.
+        symbols: What can be shown.
+        name_width: Columns of a name at most.
+        width: Columns in all.
+    """
+    rows = make_growth_rows(family, symbols)
     name_width = min(name_width, max(len(row[0]) for row in rows))
     names = shorten_apart([row[0] for row in rows], name_width, symbols)
-    widths = [
-        max(len(head), len(unit), *(len(row[place]) for row in rows))
-        for place, (head, unit) in enumerate(zip(HEADS, UNITS, strict=True), start=1)
-    ]
+    marks = [mark_arm(number, symbols) for number, _, _ in family.arms]
 
-    def join(first: str, cells: Sequence[str]) -> str:
-        return f"  {first:{name_width}}  " + "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+    def lay_out(heads: Sequence[str]) -> list[str]:
+        table = [("", "", heads), ("", "", UNITS), *zip(marks, names, (row[1:] for row in rows), strict=True)]
+        widths = [max(len(cells[place]) for _, _, cells in table) for place in range(len(heads))]
+        return [
+            f"{mark:1} {name:{name_width}}  " + "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+            for mark, name, cells in table
+        ]
 
-    lines = [join("", HEADS), join("", UNITS)]
-    for (number, _, _), name, row in zip(family.arms, names, rows, strict=True):
-        lines.append(f"{mark_arm(number, symbols)} {join(name, row[1:])[2:]}")
-    return lines
+    lines = lay_out(HEADS)
+    return lines if max(map(len, lines)) <= width else lay_out(SHORT_HEADS)
 
 
 def describe_growth(family: GrowthFamily) -> list[str]:
@@ -181,7 +189,7 @@ def describe_late(growth: Growth) -> str:
 
 
 def _tell(response: Response) -> str:
-    parts = [f"{describe_response(response)}: distance at the end ~ size^{format_exponent(response.exponent)}"]
+    parts = [f"{describe_response(response)}: ~ size^{format_exponent(response.exponent)}"]
     if response.disagreement_exponent.value is not None:
         parts.append(f"other classes ~ size^{format_exponent(response.disagreement_exponent)}")
     sooner = response.steps_per_doubling
@@ -201,17 +209,16 @@ def describe_response(response: Response) -> str:
         return "too few replicas for an interval"
     low, high = exponent.interval
     if low >= -ALL_SIZES and high <= ALL_SIZES:
-        return "the end does not depend on the size of what was moved"
+        return "the distance at the end hardly depends on how far a weight was moved"
     if low >= 1 - ALL_SIZES and high <= 1 + ALL_SIZES:
-        return "the end is proportional to what was moved"
+        return "the distance at the end is proportional to how far a weight was moved"
     if low > 0:
-        return "the end grows with the size of what was moved"
-    return "this does not tell whether the end depends on the size"
+        return "the distance at the end grows with how far a weight was moved"
+    return "this does not tell whether the distance at the end depends on how far a weight was moved"
 
 
 def format_exponent(found: Estimate) -> str:
     """Return an exponent with its interval."""
-    if found.value is None:
-        return "-"
+    assert found.value is not None, "three sizes have an exponent"
     ends = "" if found.interval is None else f" [{found.interval[0]:.2f} {found.interval[1]:.2f}]"
     return f"{found.value:.2f}{ends}"

@@ -37,5 +37,5 @@ async def test_a_sentence_about_growth_leads_to_its_picture(make_app: Make, stor
         await press(pilot, "enter")
         assert screen.page == "time"
         shown = screen_text(app)
-        for part in ("net: distance of the weights", "step", "doubles in", "3/3", "does not depend on the size"):
+        for part in ("net: relative distance of the weights", "step", "doubles in", "3/3", "hardly depends on how far"):
             assert part in " ".join(shown.split())

@@ -19,5 +19,5 @@ def test_growth_is_drawn_tabulated_and_said() -> None:
     assert rows[1] == ["1 ulp", "1e-08", "0.01", "3.25", "5", "95", "3/3"]
     assert len(rows) == len(arms)
     assert len(list(section.find_all("g", marked="series"))) == 3
-    assert any("does not depend on the size" in one.text for one in section.find_all("li"))
+    assert any("hardly depends on how far" in one.text for one in section.find_all("li"))
     assert find_section(read(make_study_page(make_data(arms[:1]))), "growth") == []

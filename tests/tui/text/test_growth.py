@@ -57,9 +57,9 @@ def test_a_long_curve_is_drawn_by_epoch() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (-0.05, 0.15, "does not depend on the size"),
-        (0.9, 1.1, "is proportional to what was moved"),
-        (0.3, 0.7, "grows with the size"),
+        (-0.05, 0.15, "hardly depends on how far"),
+        (0.9, 1.1, "is proportional to how far"),
+        (0.3, 0.7, "grows with how far"),
         (-0.4, 0.6, "does not tell whether"),
     ],
 )
@@ -106,9 +106,19 @@ def test_the_panel_fits_and_has_every_arm(symbols: Any) -> None:
     lines = list_growth(make_arms(), symbols, name_width=18, width=76)
     assert all(len(line) <= 76 for line in lines[1 : 1 + 14])
     text = "\n".join(lines)
-    for part in ("net: distance of the weights", "1 ulp", "4 ulp", "at the move", "3.25", "3/3", "does not depend"):
+    for part in (
+        "net: relative distance of the weights",
+        "1 ulp",
+        "4 ulp",
+        "near end",
+        "3.25",
+        "3/3",
+        "hardly depends",
+    ):
         assert part in text
     assert text.isascii() == (symbols is ASCII)
+    assert all(len(line) <= 76 for line in lines if not line.startswith("net"))
+    assert "near its end after" in "\n".join(list_growth(make_arms(), symbols, name_width=18, width=116))
     assert list_growth([make_measures(name="Init")], symbols, name_width=18, width=76) == []
 
 

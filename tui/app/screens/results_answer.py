@@ -123,14 +123,20 @@ class Evidence(LinesPane):
         column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
         set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
         if column is None:
-            shown = list_evidence(self.measured, answer.arms, self.symbols, width)
-            return [*lines, *([Line(Text(""))] if shown else []), *(Line(Text(row)) for row in shown)]
+            rows = list_evidence(self.measured, answer.arms, self.symbols, width)
+            return self._put_together(lines, [Line(Text(row)) for row in rows])
         height = self.size.height - len(lines) - 1
         drawn = self._draw_measure(self.measured, answer, column, width, height)
-        if len(drawn) <= height:
-            return [*lines, Line(Text("")), *drawn]
-        # The picture comes first where not all can be seen.
-        return [*self._draw_measure(self.measured, answer, column, width, self.size.height), Line(Text("")), *lines]
+        if len(drawn) > height:
+            drawn = self._draw_measure(self.measured, answer, column, width, self.size.height)
+        return self._put_together(lines, drawn)
+
+    def _put_together(self, reason: list[Line], drawn: list[Line]) -> list[Line]:
+        """Return reason and picture; the picture comes first where not all can be seen."""
+        if not drawn:
+            return reason
+        fits = len(reason) + 1 + len(drawn) <= self.size.height
+        return [*reason, Line(Text("")), *drawn] if fits else [*drawn, Line(Text("")), *reason]
 
     def _draw_measure(
         self, measured: ShownMeasures, answer: Answer, column: Column, width: int, height: int

@@ -190,7 +190,7 @@ class FigureNotes(LinesPane):
         places = {arm.name: number for number, arm in enumerate(self.measured.arms)}
         if figure.startswith(GROWTH):
             family = find_family(self.measured, figure)
-            rows = tabulate_growth(family, self.symbols, min(LONGEST_NAME, max(12, width // 4)))
+            rows = tabulate_growth(family, self.symbols, min(LONGEST_NAME, max(12, width // 4)), width)
             said = [part for line in describe_growth(family) for part in wrap_lines(line, width)]
             return [*(Line(Text(row)) for row in rows), *said]
         if figure.startswith(ONSET):

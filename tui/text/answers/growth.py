@@ -31,7 +31,7 @@ def _answer_sizes(family: GrowthFamily) -> list[Answer]:
         growth = growths[response.arms[0]]
         text = (
             f"{family.name}{describe_late(growth)}: {describe_response(response)}: "
-            f"distance ~ size^{format_exponent(response.exponent)}, over {len(response.arms)} sizes"
+            f"~ size^{format_exponent(response.exponent)}, over {len(response.arms)} sizes"
         )
         because = BECAUSE + (FLOOR if response.above_floor else "")
         answers.append(Answer("finding", (text,), because, "growth", None, response.arms))
