@@ -33,7 +33,7 @@ from engine.metrics.measures import check_shapes
 from engine.metrics.outputs import ImageOutputs, find_losses
 from engine.metrics.spread import Ends, half_width
 from engine.study.comparison_record import Comparison, Narrowed, Verdict
-from engine.study.metrics_record import Interval
+from engine.study.estimate import Interval
 
 ImageMeasure = Literal["accuracy", "cross-entropy"]
 

@@ -14,7 +14,7 @@ from engine.catalog.measure_declaration import CONFIDENCE
 from engine.catalog.measures import MEASURES
 from engine.metrics.outputs import DIAGNOSTIC_FORMULAS, Outcomes
 from engine.metrics.spread import FEWEST, sd_interval
-from engine.study.metrics_record import NOTHING, Estimate, Interval
+from engine.study.estimate import NOTHING, Estimate, Interval
 
 POWER = 0.80
 

@@ -15,7 +15,8 @@ from engine.metrics.outputs import IMAGE_FORMULAS, ImageOutputs
 from engine.metrics.pairs import disagreement_matrix, iterate_disagreements
 from engine.metrics.parallel import each_in_parallel
 from engine.metrics.spread import FEWEST, count_joint_freedom, variance_ends
-from engine.study.metrics_record import ClassFigures, Disputes, Estimate, ExampleVotes
+from engine.study.estimate import Estimate
+from engine.study.metrics_record import ClassFigures, Disputes, ExampleVotes
 
 LISTED_CLASSES = 5
 LISTED_EXAMPLES = 10

@@ -20,7 +20,7 @@ from engine.metrics.spread import (
     sd_interval,
     standard_deviation,
 )
-from engine.study.metrics_record import NOTHING, Estimate, Interval
+from engine.study.estimate import NOTHING, Estimate, Interval
 
 ALONE = "one replica alone: a spread needs at least two"
 TWO = "two replicas: an interval over replicas needs at least three"

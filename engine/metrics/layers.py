@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.metrics.intervals import mean_over_pairs, pairs_interval
 from engine.metrics.spread import FEWEST
-from engine.study.metrics_record import NOTHING, Estimate, Interval, LayerSimilarity
+from engine.study.estimate import NOTHING, Estimate, Interval
+from engine.study.metrics_record import LayerSimilarity
 from engine.study.similarity_record import ArmSimilarity, LayerPairs
 
 CKA_BOUNDS = (0.0, 1.0)

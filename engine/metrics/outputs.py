@@ -15,7 +15,7 @@ from engine.metrics.formulas import Formulas
 from engine.metrics.logits import Logits, find_largest
 from engine.metrics.pairs import ROWS_AT_ONCE, Matrix, disagreement_matrix
 from engine.metrics.parallel import each_in_parallel
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 
 PART_VALUES = 2**18
 """Logits of one replica that one step of a thread looks at: in float64 they have to fit the processor's cache."""

@@ -39,8 +39,9 @@ from engine.metrics.replicas import (
     stack_predictions,
 )
 from engine.plan.records import PlannedArm
+from engine.study.estimate import NOTHING, Estimate
 from engine.study.growth_record import Growth
-from engine.study.metrics_record import NOTHING, ArmMeasures, Disputes, Estimate, StudyMeasures
+from engine.study.metrics_record import ArmMeasures, Disputes, StudyMeasures
 from engine.study.parting import read_partings
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record

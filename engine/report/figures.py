@@ -20,11 +20,12 @@ from engine.catalog.arm_marks import find_colour, find_hatch, find_mark
 from engine.catalog.measure_declaration import Group
 from engine.catalog.measures import EPOCH_FIGURES, find_measure
 from engine.study.curves_record import ArmCurves
+from engine.study.estimate import Interval
 from engine.study.files import OUT, explain_write_errors
 from engine.study.growth_record import Growth
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
 from engine.study.measured import MeasuredStudy
-from engine.study.metrics_record import ArmMeasures, Interval, group_onsets
+from engine.study.metrics_record import ArmMeasures, group_onsets
 
 FORMATS = ("png", "svg", "pdf")
 STYLE: Any = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.study.metrics_record import Interval
+from engine.study.estimate import Interval
 from engine.study.records import Record
 
 UNITS: dict[str, str] = {"accuracy": "% points", "cross-entropy": "nats", "perplexity": ""}

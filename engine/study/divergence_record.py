@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.study.metrics_record import Interval
+from engine.study.estimate import Interval
 from engine.study.paths import StudyPaths
 from engine.study.records import MEGABYTE, Damage, Record, read_record
 

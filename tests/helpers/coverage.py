@@ -16,7 +16,7 @@ from engine.metrics.crossed import decompose_with_intervals
 from engine.metrics.diagnostics import detectable_sd_ratio, distribution_variance
 from engine.metrics.intervals import jackknife_variance, pairs_interval
 from engine.metrics.spread import Ends, half_width, mean_interval, sd_interval
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 from tests.helpers.simulated_replicas import (
     HARD_TO_TELL,
     HELD,

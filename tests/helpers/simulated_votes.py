@@ -15,7 +15,7 @@ from engine.metrics.disputes import measure_class_sd, measure_error_gap, measure
 from engine.metrics.intervals import pairs_interval
 from engine.metrics.logits import Logits
 from engine.metrics.outputs import ImageOutputs
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 from tests.helpers.simulated_replicas import Classifiers, cover
 
 CLASSES = 10

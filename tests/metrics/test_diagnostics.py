@@ -18,7 +18,8 @@ from engine.metrics.diagnostics import (
     independent_variance,
 )
 from engine.metrics.spread import sd_interval
-from engine.study.metrics_record import NOTHING, ConditionNumbers, Estimate
+from engine.study.estimate import NOTHING, Estimate
+from engine.study.metrics_record import ConditionNumbers
 from tests.helpers.records import make_bit, make_result
 
 outcomes = hnp.arrays(bool, st.tuples(st.integers(3, 8), st.integers(2, 12)))

@@ -17,8 +17,9 @@ from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
 from engine.metrics.study import measure_study
 from engine.study.control import Control
+from engine.study.estimate import Estimate
 from engine.study.files import make_folder
-from engine.study.metrics_record import ArmMeasures, Estimate, StudyMeasures, read_metrics, write_metrics
+from engine.study.metrics_record import ArmMeasures, StudyMeasures, read_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan

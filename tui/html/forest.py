@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from engine.catalog.published import find_rows
-from engine.study.metrics_record import ArmMeasures, Estimate
+from engine.study.estimate import Estimate
+from engine.study.metrics_record import ArmMeasures
 from tui.html.drawing import (
     CHARACTER,
     Scale,

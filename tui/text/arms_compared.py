@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.protocol.faults import printable
 from engine.study.comparison_record import ArmsCompared, Comparison, Verdict
-from engine.study.metrics_record import Interval
+from engine.study.estimate import Interval
 from tui.text.answers.sentences import plural
 from tui.text.contrasts import adjust
 from tui.text.format import UNICODE, Symbols, digits_for

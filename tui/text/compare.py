@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.catalog.measure_declaration import CONFIDENCE
-from engine.study.metrics_record import ArmMeasures, Interval
+from engine.study.estimate import Interval
+from engine.study.metrics_record import ArmMeasures
 from tui.text.differences import divide, find_side, subtract, unbias
 from tui.text.format import UNICODE, Symbols, format_number
 from tui.text.tables import Column, make_columns

@@ -13,7 +13,8 @@ from itertools import combinations
 from statistics import NormalDist
 
 from engine.catalog.measure_declaration import CONFIDENCE, Measure
-from engine.study.metrics_record import ArmMeasures, Interval
+from engine.study.estimate import Interval
+from engine.study.metrics_record import ArmMeasures
 from tui.text.differences import Side, divide, find_side, student_quantile, subtract, unbias, welch_freedom
 
 POWER = 0.8

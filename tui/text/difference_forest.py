@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.study.comparison_record import Comparison
 from engine.study.decision_record import DecisionRecord
-from engine.study.metrics_record import Estimate, Interval
+from engine.study.estimate import Estimate, Interval
 from tui.text.forest import draw_axis
 from tui.text.format import UNICODE, Symbols
 from tui.text.whiskers import Axis, draw_interval, find_place

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from engine.catalog.measure_declaration import CONFIDENCE
-from engine.study.metrics_record import Estimate, Interval
+from engine.study.estimate import Estimate, Interval
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.published import PublishedRow, find_rows
-from engine.study.metrics_record import ArmMeasures, Estimate
+from engine.study.estimate import Estimate
+from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import show_estimate
 from tui.text.format import UNICODE, Symbols, shorten
 from tui.text.plot import format_tick, ticks

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
-from engine.study.metrics_record import ArmMeasures, Interval
+from engine.study.estimate import Interval
+from engine.study.metrics_record import ArmMeasures
 from tui.text.contrasts import count_more
 from tui.text.differences import Side, divide, find_side, unbias
 from tui.text.format import UNICODE, Symbols, mark_arm

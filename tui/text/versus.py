@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.catalog.measure_declaration import CONFIDENCE
-from engine.study.metrics_record import ArmMeasures, Estimate
+from engine.study.estimate import Estimate
+from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import plural
 from tui.text.compare import Difference, compare_arms, format_difference, pick_compared
 from tui.text.contrasts import contrast

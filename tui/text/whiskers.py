@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 from tui.text.format import UNICODE, Symbols
 
 Axis = tuple[float, float]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 from tui.html.curves import Line, draw_lines
 from tui.html.drawing import Scale, draw_share, show_place, tag
 from tui.html.forest import Row, draw_forest

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.metrics.spread import mean_interval
-from engine.study.metrics_record import Estimate
+from engine.study.estimate import Estimate
 from tests.helpers.measures import make_measures
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Found

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.study.metrics_record import NOTHING, Estimate
+from engine.study.estimate import NOTHING, Estimate
 from tui.text.format import ASCII, UNICODE
 from tui.text.whiskers import draw_interval, fit_axis
 

@@ -10,7 +10,8 @@ from rich.text import Text
 from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
-from engine.study.metrics_record import NOTHING, ArmMeasures, Estimate
+from engine.study.estimate import NOTHING, Estimate
+from engine.study.metrics_record import ArmMeasures
 from engine.study.view import ArmView
 from tui.app.follow import Picture, Training
 from tui.app.machine import Gauge

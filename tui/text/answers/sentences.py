@@ -10,7 +10,8 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import find_measure
 from engine.recipe import Recipe
 from engine.study.decision_record import CompareSettings, DecisionRecord
-from engine.study.metrics_record import ArmMeasures, Estimate, Interval
+from engine.study.estimate import Estimate, Interval
+from engine.study.metrics_record import ArmMeasures
 from tui.text.format import UNICODE, Symbols, format_interval, format_number
 from tui.text.recipes import group_by_settings
 from tui.text.tables import arm_name

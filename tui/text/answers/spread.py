@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.study.metrics_record import ArmMeasures, Estimate
+from engine.study.estimate import Estimate
+from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import (
     SHARED,
     Answer,
