@@ -32,7 +32,7 @@ from engine.protocol.overrides import apply_overrides
 from engine.protocol.rules import (
     MAX_FAULTS,
     SPLIT,
-    check_cka,
+    check_metrics,
     check_onsets,
     check_root,
     check_size,
@@ -124,7 +124,7 @@ def _build(document: Table, text: str, file: str, overrides: tuple[str, ...], fa
     else:
         refuse_strays(document, faults)
     arms = _build_arms(document.get("arm"), sections, terms, find_protocol_folder(file), faults)
-    check_cka(sections, arms, faults)
+    check_metrics(sections, arms, faults, own_program=terms is not None)
     check_dispatch(sections, faults)
     comparing = settle_comparison(document, sections, arms, faults)
     if faults or name is None:

@@ -189,8 +189,14 @@ def check_text(merged: Sections, report: Report) -> None:
             report(section, key, problem, f"use {' or '.join(map(show_value, off))}", value)
 
 
-def check_cka(sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]) -> None:
-    """Report a comparison of inner layers (CKA) where weights are not kept, or where an arm trains on text."""
+def check_metrics(sections: Sections, arms: tuple[Arm, ...], faults: list[Fault], *, own_program: bool) -> None:
+    """Report what is to be measured of weights that nobody sees, keeps or can compare: a program's own, or a text's."""
+    if own_program:
+        for key, value in (("cka", sections.metrics.cka), ("sketches", sections.metrics.sketches)):
+            if value:
+                problem = "looks at weights, and those of a program of your own are not seen"
+                faults.append(Fault(f"metrics.{key}", problem, "leave it out", show_value(value)))
+        return
     if not sections.metrics.cka:
         return
     if not sections.dispatch.keep_weights:

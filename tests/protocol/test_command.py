@@ -113,6 +113,8 @@ def test_files_and_settings_of_a_program_are_part_of_a_runs_id_and_paths_are_not
         (("vary = []", "vary = []\nonset = 3"), "arm[1].onset"),
         (("vary = []", "vary = []\ntrain = { lr = 1.0 }"), "arm[1].train"),
         (("[sources]", "[train]\nepochs = 3\n[sources]"), "train: stands beside [command]"),
+        (("[sources]", "[metrics]\ncka = true\n[sources]"), "metrics.cka = true: looks at weights"),
+        (("[sources]", "[metrics]\nsketches = 2\n[sources]"), "metrics.sketches = 2: looks at weights"),
         (("[sources]", 'kind = "logit"\n[sources]'), "did you mean logits?"),
         (("[sources]", "resume = ['--go-on']\n[sources]"), "names no {checkpoint}"),
         (("[sources]", "environmnt = {}\n[sources]"), "did you mean environment?"),
