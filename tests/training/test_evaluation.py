@@ -33,6 +33,10 @@ def make_logits(case: str) -> Tensor:
         logits[5, (make_data().test_labels[5] + 1) % CLASSES] = -math.inf
     if case == "no number":
         logits[7, 3] = math.nan
+    if case == "as many ties":  # as there are examples without a largest logit
+        logits[7, 3] = math.nan
+        logits[8] = 0.0
+        logits[8, make_data().test_labels[8]] = logits[8, (make_data().test_labels[8] - 1) % CLASSES] = 9.0
     if case == "infinite":
         logits[9, 2] = math.inf
     if case == "impossible":
@@ -40,7 +44,9 @@ def make_logits(case: str) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("case", ["usual", "ties", "zeros", "masked", "no number", "infinite", "impossible"])
+@pytest.mark.parametrize(
+    "case", ["usual", "ties", "zeros", "masked", "no number", "as many ties", "infinite", "impossible"]
+)
 def test_figures_are_those_of_the_formula(case: str) -> None:
     data, logits = make_data(), make_logits(case)
     values, labels = logits.double().numpy(), data.test_labels.numpy()
@@ -52,7 +58,7 @@ def test_figures_are_those_of_the_formula(case: str) -> None:
     for found in (judge(logits, data), *judge_stacked(torch.stack([logits, logits]), data)):
         assert found.accuracy == accuracy
         assert found.cross_entropy == pytest.approx(cross_entropy, rel=1e-13, nan_ok=True)
-        assert found.is_finite is (case not in ("no number", "infinite"))
+        assert found.is_finite is (case not in ("no number", "as many ties", "infinite"))
         assert torch.equal(found.logits.isnan(), logits.isnan())
 
 
