@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from engine.dispatch.queue import NotTaken
-from engine.errors import NondetError, summarise_error
+from engine.errors import NondetError, StudyError, summarise_error
 from engine.recipe import Recipe
 from engine.study.epochs import EpochRecord, append_epoch
 from engine.study.files import remove_file, write_bytes
@@ -24,7 +24,7 @@ from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
 from engine.training.full_store import patiently
 from engine.training.loop import Outcome, train_runs
-from engine.training.resumption import find_latest_epoch, find_start, make_fork
+from engine.training.resumption import find_start, find_states, make_fork
 from engine.training.run_files import Claimed, write_result
 from engine.training.stopping import Requests, Stopped
 from engine.training.twins import evaluate_twin
@@ -39,7 +39,8 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore, *, sess
     """Claim companions for a run until its pack is full, or enough runs are there side by side, or none is left.
 
     Only runs that go on from the same epoch are claimed: a cohort has one place in the schedule. Single runs that were
-    tried more often than others are apart from them, so that an error comes to the same few again; see `room`.
+    tried more often than others are apart from them, so that an error comes to the same few again; see `room`. One
+    whose files are damaged is left to be claimed first, and to be told so.
 
     Args:
         cohort: Holds the first run; is filled up here, so that whoever called knows of every claim.
@@ -52,19 +53,22 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore, *, sess
     wanted = side_by_side if recipe.pack is None else recipe.pack.size
     if wanted == 1:
         return
-    epoch = find_latest_epoch(first.run, recipe)
+    epoch = max(find_states(first.study, first.run, recipe), default=0)
     tries = count_tries(first.run.list_attempts(), session) - 1
 
     def suits(run_id: str) -> bool:
         run = first.study.run(run_id)
         if is_there(run.result):
             return False
-        other = read_recipe(run, run_id)
+        try:
+            other = read_recipe(run, run_id)
+        except StudyError:
+            return False
         if recipe.pack is None:
             alike = other.neighbours == recipe.neighbours and run_id not in plan.reuses
             if not alike or count_tries(run.list_attempts(), session) != tries:
                 return False
-        return find_latest_epoch(run, other) == epoch
+        return max(find_states(first.study, run, other), default=0) == epoch
 
     key = plan.packs.get(first.run_id)
     for run_id in [run_id for run_id in plan.order if run_id != first.run_id and plan.packs.get(run_id) == key]:
@@ -114,14 +118,19 @@ def _train(
     """Return what each run leaves, by its number; one that ended before its time leaves a record of why."""
     names = [member.run_id for member in cohort]
     ended: set[int] = set()
+    counted = 0
 
     def on_epoch(run: int, record: EpochRecord) -> None:
+        nonlocal counted
         patiently(lambda: append_epoch(cohort[run].attempt.epochs, record))
-        if requests.pulse is not None and run == min(set(range(len(cohort))) - ended):
+        if requests.pulse is not None and record.epoch > counted:
+            counted = record.epoch
             requests.pulse.end_epoch()
 
     def on_end(run: int, error: Exception) -> None:
         ended.add(run)
+        # Another process may go on with this one; whether the others were taken is told by one that is still here.
+        requests.attempt = next((m.attempt for number, m in enumerate(cohort) if number not in ended), None)
         end_member(cohort[run], error)
 
     outcomes = train_runs(

@@ -165,13 +165,13 @@ def train_task(
             on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start, sketches=sketch))
             if not finite[run] or epoch == last:
                 outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
-        if all(run in outcomes or run in task.ended for run in range(len(recipes))):
+        left = [run for run in range(len(recipes)) if run not in outcomes and run not in task.ended]
+        if not left:
             break
-        for run, policies in _find_due(recipes, epoch, checkpoints, forks).items():
-            if run not in outcomes and run not in task.ended:
-                checkpoint = task.capture(run, epoch=epoch, seconds=seconds)
-                for policy in policies:
-                    policy.save(checkpoint)
+        for run, policies in _find_due(recipes, left, epoch, checkpoints, forks).items():
+            checkpoint = task.capture(run, epoch=epoch, seconds=seconds)
+            for policy in policies:
+                policy.save(checkpoint)
     return [outcomes[run] for run in sorted(outcomes)]
 
 
@@ -208,22 +208,22 @@ def _finish(
 
 def _find_due(
     recipes: Sequence[Recipe],
+    left: Sequence[int],
     epoch: int,
     checkpoints: Sequence[CheckpointPolicy],
     forks: Sequence[CheckpointPolicy | None],
 ) -> dict[int, list[CheckpointPolicy]]:
-    """Return the checkpoints to write at the end of an epoch, by the number of the run.
+    """Return the checkpoints to write at the end of an epoch, by the number of the run, for those that are left.
 
     Where one run's checkpoint is due, so are those of all runs, because they can only go on together. A run whose bit
     was moved at a late onset has none.
     """
     due: dict[int, list[CheckpointPolicy]] = {}
-    if any(policy.is_due() for policy in checkpoints):
-        for run, policy in enumerate(checkpoints):
-            if not _has_moved_late(recipes[run], epoch):
-                due.setdefault(run, []).append(policy)
-    for run, fork in enumerate(forks):
-        onset = recipes[run].onset
+    saved = [run for run in left if checkpoints and not _has_moved_late(recipes[run], epoch)]
+    if any(checkpoints[run].is_due() for run in saved):
+        due = {run: [checkpoints[run]] for run in saved}
+    for run in left:
+        fork, onset = forks[run] if forks else None, recipes[run].onset
         if fork is not None and onset is not None and epoch == onset.epoch:
             due.setdefault(run, []).append(fork)
     return due

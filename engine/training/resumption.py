@@ -31,12 +31,6 @@ def find_start(study: StudyPaths, run: RunPaths, attempt: AttemptPaths, recipe: 
     return None
 
 
-def find_latest_epoch(run: RunPaths, recipe: Recipe) -> int:
-    """Return the epoch from whose end a run can go on; 0 for its beginning."""
-    found = [load_checkpoint(other.checkpoint, recipe_id=recipe.id) for other in run.list_attempts()]
-    return max((checkpoint.epoch for checkpoint in found if checkpoint is not None), default=0)
-
-
 def find_states(study: StudyPaths, run: RunPaths, recipe: Recipe) -> dict[int, Checkpoint]:
     """Return every state of a run that is kept, by the epoch at whose end it was: its own, or of its beginning."""
     found = [load_checkpoint(other.checkpoint, recipe_id=recipe.id) for other in run.list_attempts()]

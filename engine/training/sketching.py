@@ -85,7 +85,8 @@ class Sketches:
         due = frozenset(round(steps * k / self.samples) for k in range(1, self.samples)) - {0, steps}
         if epoch == 1:
             for run in range(self.runs):
-                self._take(run)
+                if run not in self.task.ended:  # one that could not be built
+                    self._take(run)
         optimiser = getattr(self.task, "optimiser", None)
         if not due or self.runs > 1 or not isinstance(optimiser, torch.optim.Optimizer) or is_elsewhere(optimiser):
             yield

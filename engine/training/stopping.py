@@ -42,7 +42,7 @@ class Requests:
     """What the control folder held when it was last looked at."""
     read_at: float = -1e9
     attempt: AttemptPaths | None = None
-    """The first attempt of those that are trained now."""
+    """The first attempt of those that are still trained."""
     pulse: Pulse | None = None
     """The signs of life of the training, which is told of every step, and of every look while that waits."""
 

@@ -13,6 +13,7 @@ from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.protocol.load import parse_protocol
 from engine.study.control import read_control, request
+from engine.study.epochs import read_epochs
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
@@ -21,6 +22,7 @@ from engine.study.run_state import count_tries, read_state
 from engine.study.study_plan import read_plan
 from engine.training import worker
 from engine.training.checkpoint import load_checkpoint
+from engine.training.data.batches import Batch
 from engine.training.room import reduce_for_retry
 from engine.training.run_files import Claimed, describe_attempt
 from engine.training.stopping import Requests
@@ -32,17 +34,25 @@ name = "Bit"
 vary = ["bit"]
 """
 
+LATE = """
+[[arm]]
+name = "Late"
+vary = ["shuffle"]
+onset = 1
+replicas = 3
+"""
 
-Make = Callable[[str], StudyPaths]
+Make = Callable[..., StudyPaths]
 
 
 @pytest.fixture
 def make_study(protocol_text: str, tmp_path: Path) -> Make:
-    """Three arms of two runs each: four runs that differ in seeds and bits alone, and a repetition."""
+    """Arms of two runs each, or three arms: four runs that differ in seeds and bits alone, and a repetition."""
 
-    def make(name: str) -> StudyPaths:
+    def make(name: str, arms: str = "") -> StudyPaths:
         settings = ("dispatch.devices=cpu", "dispatch.checkpoint_s=0", f"protocol.name={name}")
-        protocol = parse_protocol(protocol_text + ARM, file=str(tmp_path / "tiny.toml"), overrides=settings)
+        text = protocol_text[: protocol_text.index("[[arm]]")] + arms if arms else protocol_text + ARM
+        protocol = parse_protocol(text, file=str(tmp_path / "tiny.toml"), overrides=settings)
         return prepare_study(protocol, plan_protocol(protocol), store=None)
 
     return make
@@ -177,6 +187,85 @@ def test_one_that_is_stopped_leaves_and_may_go_on_from_its_checkpoint(
     assert isinstance(claimed, Claimed)
     worker._train_claimed(claimed, bench.requests, worker.Kept("now"), bench.claim)
     assert left in bench.done()
+
+
+def test_one_that_goes_on_elsewhere_takes_no_other_with_it(
+    study: StudyPaths, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them is stopped, and resumed in another process, which makes an attempt after this one."""
+    at_once(2)
+    bench = Bench(study)
+    head, other = bench.plan.order[:2]
+
+    def resume(task: ImageTask, epoch: int, step: int) -> None:
+        if task.recipe.id == other and (epoch, step) == (1, 0):
+            request(study, "cancel", runs=[head])
+        if task.recipe.id == other and (epoch, step) == (2, 0):
+            study.run(head).attempt(2).folder.mkdir()
+        bench.requests.read_at = -1e9  # as half a second later
+
+    during(monkeypatch, resume)
+    _, status = bench.train()
+    assert status is None, "the process goes on"
+    ended = find_record(study.run(head).attempt(1).exit, ExitRecord)
+    assert ended is not None
+    assert ended.outcome == "cancelled"
+    assert bench.done() == [other]
+
+
+def test_damaged_recipe_of_another_run_fails_that_run_alone(study: StudyPaths, at_once: Callable[[int], None]) -> None:
+    at_once(2)
+    bench = Bench(study)
+    first, damaged, third = bench.plan.order[:3]
+    study.run(damaged).spec.write_bytes(b"{")
+    bench.train()
+    assert not bench.ends()
+    assert bench.done() == [first, third]
+
+
+def test_a_run_that_was_stopped_is_trained_with_others_from_their_common_beginning(
+    make_study: Make, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own checkpoint is of the epoch whose end it has left for the others, which have none of their own."""
+    at_once(1)
+    bench = Bench(make_study("late", LATE))
+    _, stopped, other = bench.plan.order
+    bench.train()  # what is not varied
+
+    def stop(task: ImageTask, batch: Batch, epoch: int, step: int) -> torch.Tensor:
+        if (epoch, step) == (2, 0):
+            request(bench.paths, "cancel", runs=[stopped])
+            bench.requests.read_at = -1e9  # as half a second later
+        return take(task, batch, epoch, step)
+
+    take = ImageTask.train_step
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageTask, "train_step", stop)
+        bench.train()
+    request(bench.paths, "resume", runs=[stopped])
+    bench.requests.read_at = -1e9
+    at_once(2)
+    bench.train()
+    assert bench.done() == list(bench.plan.order)
+    log = bench.paths.run(other).attempt(1).log.read_text()
+    assert f"side by side with run {stopped}" in log
+
+
+def test_epochs_are_counted_while_any_run_is_trained(
+    study: StudyPaths, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once(2)
+    bench, descend = Bench(study), ImageTask.descend
+
+    def blow_up(task: ImageTask, *given: Any) -> torch.Tensor:
+        return descend(task, *given) * (float("nan") if task.recipe.id == bench.plan.order[0] else 1.0)
+
+    monkeypatch.setattr(ImageTask, "descend", blow_up)
+    bench.train()
+    assert bench.requests.pulse is not None
+    epochs = [len(read_epochs(study.run(run_id).attempt(1).epochs).records) for run_id in bench.plan.order[:2]]
+    assert epochs[0] == 1, "the first diverges"
+    assert bench.requests.pulse.epochs == epochs[1] > 1
 
 
 def test_lack_of_memory_is_tried_again_with_fewer_and_at_last_alone(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.errors import PerturbationError
 from engine.recipe import BitChange, EvaluateRecipe, ModelRecipe, Onset, PackRecipe, Recipe
-from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
+from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
 from engine.training.data.batches import epoch_batches, send_epoch, take_batch
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome, train_runs
@@ -112,13 +112,16 @@ def test_runs_go_on_side_by_side_as_if_never_stopped(base: Recipe, data: Dataset
     assert [digest(one) for one in again] == [digest(train(recipe)) for recipe in recipes]
 
 
-def test_one_that_fails_takes_no_other_with_it(base: Recipe, data: Dataset, train: Train) -> None:
+@pytest.mark.parametrize("sketches", [0, 2])
+def test_one_that_fails_takes_no_other_with_it(base: Recipe, data: Dataset, train: Train, sketches: int) -> None:
     """Its own bit cannot be moved: the biases of the last layer are zero."""
     model = ModelRecipe(preset="linear")
     good, bad = replicas(replace(base, model=model))
     wrong = replace(bad, bit=BitChange(seed=1, parameter="1.bias"))
     told: list[tuple[int, Exception]] = []
-    (left,) = train_runs([wrong, good], data, device=CPU, on_end=lambda run, error: told.append((run, error)))
+    (left,) = train_runs(
+        [wrong, good], data, device=CPU, sketches=sketches, on_end=lambda run, error: told.append((run, error))
+    )
     assert digest(left) == digest(train(good))
     ((run, error),) = told
     assert run == 0
@@ -195,6 +198,39 @@ def test_one_that_diverges_ends_as_it_does_alone_and_rests(
     assert (True, 2) not in steps
     assert digest(one) == digest(train(recipes[0]))
     assert digest(other) == digest(train(recipes[1]))
+
+
+SAVED: dict[str, list[int]] = {"diverged": [], "left": [], "moved late": [1]}
+
+
+@pytest.mark.parametrize("case", SAVED)
+def test_one_that_is_not_saved_makes_no_other_be_saved(
+    case: str, base: Recipe, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time since its own last checkpoint goes on for ever; others are saved when theirs is due."""
+    recipes, descend, epochs = replicas(replace(base, train=replace(base.train, epochs=4))), ImageTask.descend, []
+    if case == "moved late":
+        recipes = late(recipes)
+    if case == "diverged":
+        monkeypatch.setattr(
+            ImageTask,
+            "descend",
+            lambda task, *given: descend(task, *given) * (math.nan if task.recipe.bit is not None else 1.0),
+        )
+    save = CheckpointPolicy.save
+
+    def note(policy: CheckpointPolicy, checkpoint: Checkpoint) -> None:
+        epochs.append((policy.recipe_id, checkpoint.epoch))
+        save(policy, checkpoint)
+
+    monkeypatch.setattr(CheckpointPolicy, "save", note)
+    policies = [
+        CheckpointPolicy(path=tmp_path / one.id, every_s=every_s, recipe_id=one.id)
+        for one, every_s in zip(recipes, (math.inf, 0.0), strict=True)
+    ]
+    leave = case == "left"
+    train_runs(recipes, data, device=CPU, checkpoints=policies, should_leave=lambda run: leave and run == 1)
+    assert [epoch for recipe_id, epoch in epochs if recipe_id == recipes[0].id] == SAVED[case]
 
 
 @pytest.mark.parametrize(
