@@ -26,6 +26,7 @@ from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
 from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import NotTaken, RunQueue
 from engine.errors import NondetError, StoreUnavailableError, summarise_error
+from engine.recipe import Recipe
 from engine.study.files import explain_write_errors, remove_file
 from engine.study.logs import BoundedLog
 from engine.study.opening import is_there, open_to_append
@@ -194,6 +195,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, kept: Kept, claim_more:
 
 def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_more: ClaimMore) -> int | None:
     claimed = cohort[0]
+    recipe: Recipe | None = None
     try:
         recipe = patiently(partial(read_recipe, claimed.run, claimed.run_id))
         refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
@@ -205,26 +207,25 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_m
         train_cohort(cohort, data, requests)
     except Stopped:
         _end(cohort, "cancelled", "request", "stopped on request")
-        return None
     except (StoreUnavailableError, Fenced):
         raise
     except NondetError as error:
         LOG.error("%s", error)
         _end(cohort, "failed", "fault", str(error))
-        return None
     except Exception as error:  # whatever a user's module raises fails the run and does not end the worker
         traceback.print_exc()
-        return _record_exception(cohort, error)
+        if _record_exception(cohort, error):
+            return 1
     except BaseException as error:  # a user's code that wants to leave: sys.exit, or an interrupt of its own
         traceback.print_exc()
         _record_leaving(cohort, error)
-        return None
-    for member in cohort:
-        if not is_there(member.attempt.exit):  # one that was stopped may go on from its checkpoint
-            patiently(partial(remove_file, member.attempt.checkpoint))
+    else:
+        for member in cohort:
+            if not is_there(member.attempt.exit):  # one that was stopped may go on from its checkpoint
+                patiently(partial(remove_file, member.attempt.checkpoint))
     # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run; and one
     # in which a recording failed keeps memory for it.
-    return 0 if recipe.lowlevel == "kernels" or is_spent() else None
+    return 0 if is_spent() or (recipe is not None and recipe.lowlevel == "kernels") else None
 
 
 def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) -> None:
@@ -233,7 +234,12 @@ def _end(cohort: Sequence[Claimed], outcome: Ending, cause: Cause, reason: str) 
             patiently(partial(write_exit, member.attempt, outcome, cause, reason))
 
 
-def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None:
+def _record_exception(cohort: Sequence[Claimed], error: Exception) -> bool:
+    """Record why some runs failed; return whether this process is of no further use.
+
+    After a failed recording any error may be due to that, so it is tried again in another process: so is an error of a
+    user's code, which then comes again there.
+    """
     reason = summarise_error(error)
     broken = breaks_context(error) or is_spent()  # and with the context this process
     if is_out_of_memory(error):
@@ -242,7 +248,7 @@ def _record_exception(cohort: Sequence[Claimed], error: Exception) -> int | None
         _end(cohort, "failed", cause, reason)
     else:
         _end(cohort, "failed", "infrastructure" if broken else "fault", reason)
-    return 1 if broken else None
+    return broken
 
 
 def _record_leaving(cohort: Sequence[Claimed], error: BaseException) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from engine.dispatch.launch import plan_protocol, prepare_study
 from engine.dispatch.queue import NotTaken, RunQueue
+from engine.errors import ModelError
 from engine.protocol.load import parse_protocol
 from engine.study.control import read_control, request
 from engine.study.epochs import read_epochs
@@ -25,7 +26,7 @@ from engine.training.checkpoint import load_checkpoint
 from engine.training.data.batches import Batch
 from engine.training.room import reduce_for_retry
 from engine.training.run_files import Claimed, describe_attempt
-from engine.training.stopping import Requests
+from engine.training.stopping import Requests, Stopped
 from engine.training.tasks.images import ImageTask
 
 ARM = """
@@ -266,6 +267,25 @@ def test_epochs_are_counted_while_any_run_is_trained(
     epochs = [len(read_epochs(study.run(run_id).attempt(1).epochs).records) for run_id in bench.plan.order[:2]]
     assert epochs[0] == 1, "the first diverges"
     assert bench.requests.pulse.epochs == epochs[1] > 1
+
+
+@pytest.mark.parametrize("error", [Stopped(), ModelError("no such layer"), SystemExit(3)], ids=repr)
+@pytest.mark.parametrize("spent", [True, False])
+def test_process_in_which_a_recording_failed_claims_no_other_run(
+    study: StudyPaths,
+    at_once: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    spent: bool,
+) -> None:
+    def end(*_: Any) -> None:
+        raise error
+
+    at_once(1)
+    monkeypatch.setattr(worker, "train_cohort", end)
+    monkeypatch.setattr(worker, "is_spent", lambda: spent)
+    _, status = Bench(study).train()
+    assert status == (0 if spent else None)
 
 
 def test_lack_of_memory_is_tried_again_with_fewer_and_at_last_alone(
