@@ -14,21 +14,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from measurement import Measurement
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from engine.catalog.work import Load
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.builders import BUILDERS
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import prepare
 from engine.training.trials.step_times import train_steps
+from engine.training.trials.work import Traffic, make_flop_counter
 
 PACK = 4
 STEPS, TIMED_S, ROUNDS = (1, 3), 3.0, 3
@@ -38,27 +36,6 @@ IMAGES = 200
 LARGE = ("resnet18", "vgg11")
 SIGNALS = ("linear", "hidden-fc")
 """On MNIST-1D in batches of 100; the others on CIFAR-shaped images in batches of 50."""
-
-
-class Counter(TorchDispatchMode):
-    """Counts operations, their arithmetic, and the bytes of those that are no products."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations, self.flop, self.bytes = 0, 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func.is_view:
-            return result
-        self.operations += 1
-        count = flop_registry.get(func.overloadpacket)
-        if count is not None:
-            self.flop += count(*args, **(kwargs or {}), out_val=result)
-        else:
-            tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
-            self.bytes += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        return result
 
 
 @dataclass(frozen=True)
@@ -105,16 +82,16 @@ def make_recipes(preset: str, replicas: int) -> list[Recipe]:
 class Share:
     """What a step of a preset costs, for all replicas together."""
 
-    operations: float
-    flop: float
-    bytes: float
+    load: Load
+    """Its operations are counted as kernels, and the bytes of all but products and convolutions."""
     used_s: float
     """Of the processor."""
 
     def describe(self, rates: Rates) -> str:
         """Return the figures, and the share of the time that is not arithmetic."""
-        needed = self.flop / rates.flop + self.bytes / rates.bytes
-        figures = f"{self.operations:10.0f} {self.flop / 1e6:9.1f} {self.bytes / 1e6:8.2f} {1e3 * self.used_s:9.3f}"
+        load = self.load
+        needed = load.flops / rates.flop + load.moved / rates.bytes
+        figures = f"{load.kernels:10.0f} {load.flops / 1e6:9.1f} {load.moved / 1e6:8.2f} {1e3 * self.used_s:9.3f}"
         return f"{figures} {100 * (1 - needed / self.used_s):5.0f} %"
 
 
@@ -122,19 +99,14 @@ def count(recipes: Sequence[Recipe], data: Dataset) -> Share:
     """Count and time the steps of a training; what an epoch needs once is timed with them, and not counted."""
     task = prepare(recipes, data, device=torch.device("cpu"), search_path=())
     train_steps(task, 2)
-    counters = Counter(), Counter()
-    for counter, steps in zip(counters, STEPS, strict=True):
-        with counter:
+    loads: list[Load] = []
+    for steps in STEPS:
+        with make_flop_counter() as flops, Traffic(without=flop_registry) as traffic:
             train_steps(task, steps)
-    one, other = counters
-    more = STEPS[1] - STEPS[0]
+        loads.append(Load(flops=flops.get_total_flops(), moved=traffic.total, kernels=traffic.kernels))
+    step = Load().plus(loads[1].plus(loads[0], -1), 1 / (STEPS[1] - STEPS[0]))
     used_s = time_each(lambda: train_steps(task, task.count_steps())) / task.count_steps()
-    return Share(
-        (other.operations - one.operations) / more,
-        (other.flop - one.flop) / more,
-        (other.bytes - one.bytes) / more,
-        used_s,
-    )
+    return Share(step, used_s)
 
 
 def measure(presets: Sequence[str] = tuple(BUILDERS)) -> Measurement:
@@ -144,18 +116,13 @@ def measure(presets: Sequence[str] = tuple(BUILDERS)) -> Measurement:
     rates = measure_rates()
     lines = [f"{'preset':16} {'replicas':8} {'operations':>10} {'MFLOP':>9} {'MB':>8} {'ms':>9} {'else':>7}"]
     for preset in presets:
-        alone = 0.0
         for replicas in (1, PACK):
             recipes = make_recipes(preset, replicas)
             data = load_data(recipes[0].data, root=Path("/nonexistent"), search_path=())
             if preset not in SIGNALS:
                 kept = IMAGES if preset not in LARGE else IMAGES // 4
                 data = replace(data, train_inputs=data.train_inputs[:kept], train_labels=data.train_labels[:kept])
-            share = count(recipes, data)
-            alone = share.flop if replicas == 1 else alone
-            # torch's formula counts the gradients of grouped convolutions as those of whole ones.
-            share = replace(share, flop=replicas * alone)
-            lines.append(f"{preset:16} {replicas:8} {share.describe(rates)}")
+            lines.append(f"{preset:16} {replicas:8} {count(recipes, data).describe(rates)}")
             print(lines[-1], flush=True)
     head = f"a step on one thread, at {rates.flop / 1e9:.0f} GFLOP/s and {rates.bytes / 1e9:.1f} GB/s:"
     return Measurement(head + "".join(f"\n    {line}" for line in lines), "none: what there is to gain", None)

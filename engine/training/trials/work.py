@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from engine.catalog.work import Load, Work
 from engine.recipe import Recipe
@@ -31,9 +31,14 @@ GATHERING = (torch.ops.aten.index_select, torch.ops.aten.index, torch.ops.aten.e
 class Traffic(TorchDispatchMode):
     """Counts operations, and their bytes, if each reads its inputs and writes its outputs once."""
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
+    def __init__(self, *, without: Container[object] = ()) -> None:
+        """Begin at nothing.
+
+        Args:
+            without: Operations whose bytes are left out.
+        """
         super().__init__()
+        self.without = without
         self.total = 0
         self.kernels = 0
         self.counting = True
@@ -44,13 +49,36 @@ class Traffic(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if func.is_view:
             return result
+        self.kernels += self.counting
+        if func.overloadpacket in self.without:
+            return result
         read = [t for t in _pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         made = [t for t in _pytree.tree_leaves(result) if isinstance(t, Tensor)]
         if func.overloadpacket in GATHERING:
             read[0] = made[0]
-        self.kernels += self.counting
         self.total += sum(t.numel() * t.element_size() for t in (*read, *made))
         return result
+
+
+def make_flop_counter() -> FlopCounterMode:
+    """Return torch's counter of arithmetic, with the gradients of convolutions in groups as they are."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _count_gradients})
+
+
+def _count_gradients(
+    grad_shape: list[int], x_shape: list[int], weight_shape: list[int], *settings: Any, **_: object
+) -> int:
+    """Count the arithmetic of a convolution's gradients; torch's own formula leaves out the groups.
+
+    Args:
+        grad_shape: Of the output, and its gradient.
+        x_shape: Of the input.
+        weight_shape: Of the weights, which has a group's channels alone.
+        settings: The operation's other arguments; the last one says which of three gradients are wanted.
+    """
+    transposed, wanted = bool(settings[4]), settings[-1]
+    # Each is a sum of as many products as the output; that of the bias has none.
+    return sum(wanted[:2]) * conv_flop_count(x_shape, weight_shape, grad_shape, transposed=transposed)
 
 
 def count_work(recipe: Recipe, bench: Workbench) -> Work | None:
@@ -121,7 +149,7 @@ def _cut(recipe: Recipe, size: int) -> Recipe:
 
 def _count(work: Callable[[], object], optimiser: torch.optim.Optimizer) -> Load:
     """Return what some work takes; an optimiser's step is one kernel of it."""
-    with FlopCounterMode(display=False) as flops, Traffic() as traffic:
+    with make_flop_counter() as flops, Traffic() as traffic:
 
         def begin(*_: Any) -> None:
             traffic.kernels += 1

@@ -63,7 +63,7 @@ def list_flops(model: nn.Module) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("preset", ["linear", "hidden-fc", "hidden-conv", "resnet14"])
+@pytest.mark.parametrize("preset", ["linear", "hidden-fc", "hidden-conv", "resnet14", "shufflenetv2-50"])
 def test_arithmetic_is_that_of_the_layers(preset: str, bench: Workbench) -> None:
     """A step is a forward pass, the gradient of every weight, and that of every input but the images."""
     model = bench.prepare_single(make_recipe(preset)).model.eval()
