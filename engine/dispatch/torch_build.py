@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 CUDA_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap")
@@ -40,8 +41,11 @@ class TorchBuild:
 
 def read_build() -> TorchBuild:
     """Return what the installed torch was built for."""
-    torch = metadata.distribution("torch")
-    return parse_build(torch.version, Path(str(torch.locate_file("torch/version.py"))).read_text())
+    version, torch = metadata.version("torch"), find_spec("torch")
+    assert torch is not None, "its package is installed"
+    assert torch.origin is not None, "it is no folder alone"
+    # Not where its package is: a torch that is built from a checkout lies there.
+    return parse_build(version, Path(torch.origin).with_name("version.py").read_text())
 
 
 def parse_build(version: str, text: str) -> TorchBuild:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,22 @@ def test_installed_torch_is_known_without_importing_it() -> None:
         "import sys\nfrom engine.dispatch.torch_build import read_build\nbuild = read_build()\n"
         "assert 'torch' not in sys.modules\nimport torch\n"
         "assert (build.version, build.cuda, build.hip) == (torch.__version__, torch.version.cuda, torch.version.hip)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_torch_that_is_built_where_its_source_lies_is_known_by_that(tmp_path: Path) -> None:
+    """Its package names a folder in which there is no torch."""
+    source, packages = tmp_path / "source" / "torch", tmp_path / "packages" / "torch-2.13.0a0.dist-info"
+    for folder in (source, packages):
+        folder.mkdir(parents=True)
+    (source / "__init__.py").write_text("raise ImportError('is not to be imported')")
+    (source / "version.py").write_text("cuda: Optional[str] = '13.0'\nhip: Optional[str] = None\n")
+    (packages / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0a0\n")
+    script = (
+        f"import sys\nsys.path[:0] = {[str(packages.parent), str(source.parent)]}\n"
+        "from engine.dispatch.torch_build import read_build, TorchBuild\n"
+        "assert read_build() == TorchBuild('2.13.0a0', '13.0')\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
