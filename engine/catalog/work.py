@@ -7,12 +7,12 @@ of that it reaches is an assumption, which `tests/benchmarks/gpu.py` replaces by
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
 REACHED_BANDWIDTH = 0.8
-"""Assumed share of a data sheet's bandwidth that kernels reach; plain copies reach 0.9 on an H100."""
+"""Assumed share of a data sheet's bandwidth that kernels reach."""
 
 REACHED_ARITHMETIC: Mapping[str, float] = MappingProxyType({"fp32": 0.5, "tf32": 0.25, "bf16": 0.25})
 """Assumed share of a data sheet's operations that convolutions of few channels reach."""
@@ -72,18 +72,28 @@ class Work:
         )
 
 
+MAKERS = frozenset({"NVIDIA", "TESLA", "GEFORCE"})
+"""Words that drivers put before the name of a card."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GpuModel:
     """Repeats the data sheet of a GPU: dense figures, without sparsity."""
 
     name: str
-    memory_gb: float
     bandwidth: float
     """Bytes a second."""
     flops: Mapping[str, float]
     """Operations a second by precision; one that is missing is computed as fp32, or for bf16 not at all."""
     watts: float
     source: str
+    forms: str = ""
+    """Words that a driver may add to the name of this very card; with others it means a smaller one, or a part."""
+
+    def is_called(self, words: Set[str]) -> bool:
+        """Tell whether words, in capitals, are the name of this card, its maker's and its forms aside."""
+        name = set(self.name.upper().split())
+        return name <= words <= name | MAKERS | set(self.forms.split())
 
     def computes(self, precision: str) -> bool:
         """Tell whether it computes in a precision: bf16 needs units for it, TF32 falls back to fp32."""
@@ -102,69 +112,68 @@ def _tera(**flops: float) -> Mapping[str, float]:
 GPUS: tuple[GpuModel, ...] = (
     GpuModel(
         name="V100",
-        memory_gb=32,
         bandwidth=0.9e12,
         flops=_tera(fp32=15.7),
         watts=300,
         source="NVIDIA V100 data sheet (SXM2)",
+        forms="SXM2 16GB 32GB",
     ),
     GpuModel(
         name="A100",
-        memory_gb=80,
         bandwidth=2.039e12,
         flops=_tera(fp32=19.5, tf32=156, bf16=312),
         watts=400,
         source="NVIDIA A100 data sheet (SXM, 80 GB)",
+        forms="SXM SXM4 80GB",
     ),
     GpuModel(
         name="H100",
-        memory_gb=80,
         bandwidth=3.35e12,
         flops=_tera(fp32=67, tf32=494.7, bf16=989.4),
         watts=700,
         source="NVIDIA H100 data sheet (SXM)",
+        forms="SXM SXM5 80GB HBM3",
     ),
     GpuModel(
         name="H100 PCIe",
-        memory_gb=80,
         bandwidth=2.0e12,
         flops=_tera(fp32=51, tf32=378, bf16=756),
         watts=350,
         source="NVIDIA H100 data sheet (PCIe)",
+        forms="80GB",
     ),
     GpuModel(
         name="H200",
-        memory_gb=141,
         bandwidth=4.8e12,
         flops=_tera(fp32=67, tf32=494.7, bf16=989.4),
         watts=700,
         source="NVIDIA H200 data sheet (SXM)",
+        forms="SXM 141GB HBM3E",
     ),
     GpuModel(
         name="L40S",
-        memory_gb=48,
         bandwidth=0.864e12,
         flops=_tera(fp32=91.6, tf32=183, bf16=362),
         watts=350,
         source="NVIDIA L40S data sheet",
+        forms="48GB",
     ),
     GpuModel(
         name="RTX 4090",
-        memory_gb=24,
         bandwidth=1.008e12,
         flops=_tera(fp32=82.6, tf32=82.6, bf16=165.2),
         watts=450,
         source="NVIDIA Ada GPU architecture white paper, appendix A",
+        forms="24GB",
     ),
 )
 """Cards that times are estimated for."""
 
 
 def find_gpu(name: str) -> GpuModel | None:
-    """Return the card whose name some text holds, such as what a driver calls it; None where none is known."""
-    words = name.upper().replace("-", " ").split()
-    known = [gpu for gpu in GPUS if set(gpu.name.upper().split()) <= set(words)]
-    return max(known, key=lambda gpu: len(gpu.name), default=None)
+    """Return the card that a text names, such as what a driver calls it; None where that very card is not known."""
+    words = set(name.upper().replace("-", " ").split())
+    return next((gpu for gpu in GPUS if gpu.is_called(words)), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,11 +144,23 @@ def test_catalog_states_what_is_counted(preset: str, precision: str) -> None:
     ("text", "name"),
     [("H100", "H100"), ("rtx 4090", "RTX 4090"), ("NVIDIA GeForce RTX 4090", "RTX 4090"),
      ("Tesla V100-SXM2-32GB", "V100"), ("NVIDIA A100-SXM4-80GB", "A100"), ("NVIDIA H200", "H200"),
-     ("NVIDIA H100 PCIe", "H100 PCIe"), ("GTX 4090", None), ("", None)],
+     ("NVIDIA H100 PCIe", "H100 PCIe"), ("NVIDIA H100 80GB HBM3", "H100"), ("Tesla V100-SXM2-16GB", "V100"),
+     ("NVIDIA L40S", "L40S"), ("GTX 4090", None), ("", None)],
 )  # fmt: skip
 def test_cards_are_known_by_what_a_driver_calls_them(text: str, name: str | None) -> None:
     found = find_gpu(text)
     assert (None if found is None else found.name) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NVIDIA A100-PCIE-40GB", "NVIDIA A100-SXM4-40GB", "NVIDIA A100 80GB PCIe", "NVIDIA A100-SXM4-80GB MIG 1g.10gb",
+     "NVIDIA H100 NVL", "NVIDIA H100 PCIe MIG 3g.40gb", "NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA H200 NVL",
+     "Tesla V100-PCIE-32GB", "Tesla V100S-PCIE-32GB", "NVIDIA L40", "NVIDIA L40S-12Q", "NVIDIA GH200 480GB",
+     "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 4090 D"],
+)  # fmt: skip
+def test_smaller_card_does_not_pass_for_its_namesake(text: str) -> None:
+    assert find_gpu(text) is None
 
 
 def test_precision_that_a_card_lacks_is_not_made_up() -> None:
