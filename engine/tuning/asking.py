@@ -37,5 +37,6 @@ def ask_job(executor: Executor, job: Job, request: Message, answer_type: type[M]
     try:
         return decode_message(output.text, answer_type)
     except (ValueError, RecursionError):
-        tail = "\n".join(output.errors.splitlines()[-5:])
-        raise NondetError(f"the training process could not start (exit status {output.status}):\n{tail}") from None
+        ended = f"the training process ended without an answer (exit status {output.status})"
+        tail = output.errors.strip().splitlines()[-5:]
+        raise NondetError("\n".join([f"{ended}:", *tail] if tail else [ended])) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from engine.dispatch.executors.base import Executor
 from engine.dispatch.executors.registry import open_executor
 from engine.dispatch.launch import find_folder, plan_protocol
 from engine.errors import NondetError
@@ -59,17 +60,15 @@ def decide(protocol: Protocol, *, store: str | None, timed: bool, counted: bool 
         NondetError: If the protocol, its data or its models do not work.
     """
     if protocol.command is not None:
-        notes = tuple(open_executor(protocol.dispatch).notes)
-        return Decided(plan=plan_protocol(protocol), facts=(), chosen=recall(protocol, store=store), notes=notes)
+        chosen = recall(protocol, store=store)
+        notes = tuple(open_chosen(protocol, chosen).notes)
+        return Decided(plan=plan_protocol(protocol), facts=(), chosen=chosen, notes=notes)
     chosen = choose_packings(protocol, recall(protocol, store=store))
     plan = plan_protocol(protocol, chosen.packings)
     facts = probe_plan(protocol, plan, timed=timed, counted=counted)
-    return Decided(
-        plan=note_leaks(plan, list_leaks(plan, facts)),
-        facts=facts,
-        chosen=choose_slots(protocol, plan, facts, chosen),
-        notes=tuple(open_executor(protocol.dispatch).notes),
-    )
+    chosen = choose_slots(protocol, plan, facts, chosen)
+    notes = tuple(open_chosen(protocol, chosen).notes)
+    return Decided(plan=note_leaks(plan, list_leaks(plan, facts)), facts=facts, chosen=chosen, notes=notes)
 
 
 def plan_known(protocol: Protocol, chosen: Chosen, *, store: str | None) -> Plan:
@@ -125,8 +124,13 @@ def _halve(packing: Packing) -> Packing:
 
 def count_slots(protocol: Protocol, chosen: Chosen) -> int:
     """Return how many runs or packs are trained side by side."""
+    return len(open_chosen(protocol, chosen).places)
+
+
+def open_chosen(protocol: Protocol, chosen: Chosen) -> Executor:
+    """Make a protocol's executor with the slots that were chosen, where the protocol leaves them open."""
     per_device = chosen.slots_per_device or protocol.dispatch.slots_per_device
-    return len(open_executor(replace(protocol.dispatch, slots_per_device=per_device)).places)
+    return open_executor(replace(protocol.dispatch, slots_per_device=per_device))
 
 
 def choose_packings(protocol: Protocol, known: Chosen) -> Chosen:
@@ -159,7 +163,7 @@ def _try_packs(protocol: Protocol, questions: Sequence[PackQuestion]) -> list[Pa
         if len(questions) > 1:
             return [packing for question in questions for packing in _try_packs(protocol, [question])]
         last = str(error).splitlines()[-1].strip()
-        return [Packing(size=1, reason=f"the process that tried packs ended without an answer ({last})")]
+        return [Packing(size=1, reason=f"packs could not be tried: {last}")]
 
 
 def _find_unknown(protocol: Protocol, plan: Plan, known: Chosen) -> dict[str, list[PlannedArm]]:

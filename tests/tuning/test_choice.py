@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
@@ -94,6 +96,22 @@ def test_runs_that_may_share_packs_are_asked_about_once(asked: list[PackQuestion
 def test_fixed_sizes_of_presets_need_no_question(asked: list[PackQuestion]) -> None:
     assert choose_packings(parse(pack=4), NOTHING) == NOTHING
     assert asked == []
+
+
+@pytest.mark.parametrize("command", [False, True])
+def test_devices_are_spoken_of_with_the_slots_that_were_chosen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, command: bool
+) -> None:
+    """What several slots on a GPU mean depends on how many there are."""
+    monkeypatch.setattr(choice, "open_executor", lambda wanted: SimpleNamespace(notes=(f"{wanted.slots_per_device}!",)))
+    monkeypatch.setattr(choice, "recall", lambda *_, **__: replace(NOTHING, slots_per_device=3))
+    monkeypatch.setattr(choice, "choose_packings", lambda protocol, chosen: chosen)
+    monkeypatch.setattr(choice, "probe_plan", lambda *_, **__: ())
+    protocol = parse(dispatch='slots_per_device = "auto"')
+    if command:
+        monkeypatch.setattr(choice, "plan_protocol", lambda protocol: None)
+        protocol = SimpleNamespace(command=object(), dispatch=protocol.dispatch)
+    assert decide(cast("Protocol", protocol), store=str(tmp_path), timed=False).notes == ("3!",)
 
 
 @pytest.mark.slow

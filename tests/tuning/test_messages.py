@@ -46,14 +46,15 @@ class Saying:
     """An executor whose jobs all say the same."""
 
     text: str
+    errors: str = "first\nlast words"
 
     def run_job(self, job: Job, text: str) -> JobOutput:
-        return JobOutput(3, self.text, "first\nlast words")
+        return JobOutput(3, self.text, self.errors)
 
 
-def ask(text: str) -> tuple[Facts | Refusal, ...]:
+def ask(text: str, **errors: str) -> tuple[Facts | Refusal, ...]:
     request = ProbeRequest(surroundings=SURROUNDINGS, questions=())
-    return ask_job(cast("Executor", Saying(text)), probe_job(), request, ProbeAnswers[Facts]).answers
+    return ask_job(cast("Executor", Saying(text, **errors)), probe_job(), request, ProbeAnswers[Facts]).answers
 
 
 def test_request_arrives_as_it_was_sent() -> None:
@@ -97,8 +98,15 @@ def test_answer_of_a_job_is_read() -> None:
     ids=range(9),
 )
 def test_job_that_answers_something_else_is_shown_with_its_last_words(text: str) -> None:
-    with pytest.raises(NondetError, match=r"could not start \(exit status 3\):\nfirst\nlast words$"):
+    with pytest.raises(NondetError, match=r"ended without an answer \(exit status 3\):\nfirst\nlast words$"):
         ask(text)
+
+
+@pytest.mark.parametrize("errors", ["", " \n\n"])
+def test_job_that_is_killed_without_a_word_is_named_by_its_status(errors: str) -> None:
+    """The last line of what is raised is what trials of packs and slots repeat."""
+    with pytest.raises(NondetError, match=r"^the training process ended without an answer \(exit status 3\)$"):
+        ask("", errors=errors)
 
 
 def test_messages_need_no_torch() -> None:

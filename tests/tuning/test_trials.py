@@ -34,7 +34,7 @@ from engine.tuning.messages import (
 )
 from tests.tuning.test_choice import parse
 from tests.tuning.test_messages import RECIPE
-from tui.commands.check import describe_choices, note_kernels
+from tui.commands.check import describe_choices, describe_notes, note_kernels
 
 RIVAL = """
 import json, pathlib, sys
@@ -84,7 +84,7 @@ def test_no_more_processes_are_started_than_are_tried(monkeypatch: pytest.Monkey
 
 
 def fail(*_: Any, **__: Any) -> Any:
-    raise NondetError("the training process could not start (exit status -9):\nKilled")
+    raise NondetError("the training process ended without an answer (exit status -9):\nKilled")
 
 
 def test_race_that_ends_itself_leaves_the_slots_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +102,14 @@ def test_race_that_ends_itself_leaves_the_slots_as_they_are(monkeypatch: pytest.
             "into memory)",
         ),
         (
-            RaceAnswer(trials=(), limit="Killed"),
+            RaceAnswer(trials=((1, 2.0),), limit="\x1b[2Jcleared"),
+            1,
+            r"slots_per_device = auto: 1 (epochs of a run per second, by slots: 1: 2; \x1b[2Jcleared)",
+        ),
+        (
+            RaceAnswer(trials=(), limit="\x1b[2JKilled"),
             None,
-            "slots_per_device = auto: more than one could not be tried (Killed)",
+            r"slots_per_device = auto: more than one could not be tried (\x1b[2JKilled)",
         ),
     ],
 )
@@ -146,11 +151,19 @@ def test_process_that_ends_while_packs_are_tried_has_its_runs_trained_alone(monk
     asked = answer_packs(monkeypatch, lambda question: fail() if question.shared_batch else Packing(size=3))
     chosen = choice.choose_packings(parse(), NOTHING)
     packings = sorted(chosen.packings.values(), key=lambda packing: packing.size)
-    reason = "the process that tried packs ended without an answer (Killed)"
+    reason = "packs could not be tried: Killed"
     assert packings == [Packing(size=1, reason=reason), Packing(size=3)]
     assert asked == {2: 1, 1: 2}
     plan = plan_protocol(parse(), chosen.packings)
     assert any(reason in (stacking.alone or "") for stacking in plan.stackings.values())
+
+
+def test_last_words_of_a_trial_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_packs(monkeypatch, lambda question: Packing(size=1, reason="\x1b[2Jcleared"))
+    chosen = choice.choose_packings(parse(), NOTHING)
+    notes = describe_notes(plan_protocol(parse(), chosen.packings), ())
+    assert any(note.endswith(r"trained one by one: \x1b[2Jcleared") for note in notes)
+    assert all(note.isprintable() for note in notes)
 
 
 def test_fault_of_the_protocol_found_by_a_trial_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

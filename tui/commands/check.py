@@ -228,7 +228,7 @@ def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
         last = ", channels last" if packing.channels_last else ""
         room = "" if packing.too_large is None else f"; {packing.too_large} do not fit into memory"
         lines.append(f"pack = auto: {took}{last} for {names} (per epoch and replica, by size: {tried}{room})")
-    limit = "" if chosen.slot_limit is None else f"; {chosen.slot_limit}"
+    limit = "" if chosen.slot_limit is None else f"; {printable(chosen.slot_limit)}"
     if chosen.slots_per_device is not None:
         tried = ", ".join(f"{slots}: {rate:.3g}" for slots, rate in chosen.slot_trials)
         lines.append(
@@ -286,7 +286,7 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     ]
     notes += note_batches(plan, facts)
     alone = [(name, stacking.alone) for name, stacking in plan.stackings.items() if stacking.alone]
-    notes += [f"{printable(name)}: trained one by one: {reason}" for name, reason in alone]
+    notes += [f"{printable(name)}: trained one by one: {printable(reason)}" for name, reason in alone]
     for fact in facts:
         if fact.slot_invariant is False:
             notes.append(f"{fact.model}: in packs of {fact.pack_size} a run's bits depend on its slot (tested)")
