@@ -73,6 +73,11 @@ class RunQueue:
         waiting = refused = False
         busy = self._find_busy_beginnings(plan, control)
         for run_id in plan.order if wanted is None else wanted:
+            if run_id in self.done:
+                continue
+            # Listed before the run is judged: one that another process has claimed, and perhaps ended, meanwhile has
+            # this number already, so that the claim fails.
+            attempts = self.paths.run(run_id).list_attempts()
             if not self._may_train(run_id, control):
                 continue
             if self._must_wait(run_id, plan, control, busy):
@@ -81,7 +86,6 @@ class RunQueue:
             if not allows(run_id):
                 refused = True
                 continue
-            attempts = self.paths.run(run_id).list_attempts()
             attempt = claim(self.paths.run(run_id), attempts[-1].number + 1 if attempts else 1, record)
             if attempt is not None:
                 return Taken(run_id, attempt)
@@ -95,8 +99,6 @@ class RunQueue:
 
     def _may_train(self, run_id: str, control: Control) -> bool:
         """Tell whether a run is neither done nor held nor trained by another process; note the done ones."""
-        if run_id in self.done:
-            return False
         state = self._read_state(run_id, control)
         if state.status == "done":
             self.done.add(run_id)

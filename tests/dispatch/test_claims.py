@@ -7,10 +7,11 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.dispatch import claims
+from engine.dispatch import claims, queue
 from engine.dispatch.claims import claim, remove_stray_claims
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
 from engine.study.control import Control
@@ -19,6 +20,7 @@ from engine.study.paths import RunPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import find_record, write_record
 from engine.study.run_records import AttemptRecord, write_exit
+from engine.study.run_state import RunState, read_state
 from tests.helpers.records import make_attempt
 
 
@@ -104,8 +106,8 @@ def take(
     paths: StudyPaths, control: Control | None = None, *, done: str = "", plan: Runs | None = None
 ) -> str | NotTaken:
     """The run that is claimed next, or why none is."""
-    queue = RunQueue(paths, "s", done=set(done))
-    taken = queue.claim_next(plan or Runs(), control=control or Control(), record=make_attempt())
+    runs = RunQueue(paths, "s", done=set(done))
+    taken = runs.claim_next(plan or Runs(), control=control or Control(), record=make_attempt())
     return taken.run_id if isinstance(taken, Taken) else taken
 
 
@@ -127,6 +129,24 @@ def test_failed_run_is_claimed_again_as_the_next_attempt(paths: StudyPaths) -> N
     write_exit(paths.run("a").attempt(2), "failed", "fault", "ValueError")
     assert take(paths) == "b"
     assert [attempt.number for attempt in paths.run("a").list_attempts()] == [1, 2]
+
+
+def test_run_that_ends_while_it_is_judged_is_not_tried_again(
+    paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at a run that nobody has tried and the claim, another process tries it and fails."""
+
+    def look(run: RunPaths, **wanted: Any) -> RunState:
+        state = read_state(run, **wanted)
+        if run.folder.name == "a" and state.status == "queued":
+            attempt = claim(run, 1, make_attempt(slot="other"))
+            assert attempt is not None
+            write_exit(attempt, "failed", "fault", "ValueError")
+        return state
+
+    monkeypatch.setattr(queue, "read_state", look)
+    assert take(paths) == "b"
+    assert [attempt.number for attempt in paths.run("a").list_attempts()] == [1]
 
 
 def test_run_that_goes_on_from_another_waits_while_that_one_is_trained(paths: StudyPaths) -> None:
