@@ -109,13 +109,14 @@ def test_what_cannot_be_compared_is_told(
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize("first", ["", "import importlib.util; importlib.util.find_spec('torch'); "])
 def test_torch_that_is_too_old_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "torch.py").write_text("__version__ = '1.13.1+cu117'\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'old'}{os.pathsep}{ROOT}")
-    code, message = refuse(capsys, "--", sys.executable, "-c", "import torch")
+    code, message = refuse(capsys, "--", sys.executable, "-c", f"{first}import torch")
     assert code == 1
     assert "it has torch 1.13.1+cu117: torch 2 or newer is needed" in message
 

@@ -50,10 +50,12 @@ class Waiter:
         self._actions = actions
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Return what the other finders say, with the action behind the end of the import."""
+        """Return what the other finders say, with the action behind the end of the import.
+
+        A program may look for a package without importing it: the action is used up by the import alone.
+        """
         if name not in self._actions:
             return None
-        action = self._actions.pop(name)
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
@@ -61,7 +63,9 @@ class Waiter:
 
                 def execute_and_act(module: Any, execute: Any = execute) -> None:
                     execute(module)
-                    action()
+                    action = self._actions.pop(name, None)
+                    if action is not None:
+                        action()
 
                 spec.loader.exec_module = execute_and_act  # type: ignore[method-assign]
                 return spec
