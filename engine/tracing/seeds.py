@@ -50,7 +50,8 @@ class SeedWatch:
             if self._inside:  # one function that sets seeds calls another
                 return plain(*args, **kwargs)
             if len(self.seen) < MOST:
-                value = str(next(iter((*args, *kwargs.values())), "none"))
+                given = (*args, *kwargs.values())
+                value = write_seed(given[0]) if given else "none"
                 self.seen.append(Seeding(title, value, find_place(sys._getframe(1))))
             self._inside = True
             try:
@@ -61,6 +62,17 @@ class SeedWatch:
         setattr(owner, name, watched)
         if self._fixed:
             plain(FIXED)
+
+
+def write_seed(value: Any) -> str:
+    """Return a seed as text that is the same in every process: of objects such as generators the type alone."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # numbers and arrays of numpy and torch
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(write_seed, value))}]"
+    if value is None or isinstance(value, (int, float, str, bytes, bytearray)):
+        return str(value)
+    return type(value).__name__
 
 
 def find_place(frame: Optional[FrameType]) -> str:
