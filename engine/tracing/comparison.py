@@ -118,7 +118,7 @@ def _find_pairs(values: tuple[Value, ...], others: tuple[Value, ...]) -> list[Pa
     for one, other in zip_longest(values, others):
         if one is not None and other is not None:
             if one.label != GENERATOR and _find_difference((one,), (other,)) is not None:
-                pairs.append((one.print or one.shape, other.print or other.shape))
+                pairs.append(tuple(value.shape if value.print is None else value.print for value in (one, other)))
         else:
             pairs.append((one, other))
     return pairs

@@ -322,3 +322,16 @@ def test_records_are_handed_on_as_they_come_and_read_back(tmp_path: object) -> N
     path.write_text("".join(map(write_line, records)) + '[0,"cut')
     assert list(read_records(path)) == records
     assert len(records) == tracer.count == 6000
+
+
+def test_output_whose_fingerprint_is_0_is_known_again_in_another_shape() -> None:
+    def make(output: int) -> list[Record]:
+        gives, reads = (Value("0", "float32", shape, output, "") for shape in ((1, 2), (2, 1)))
+        return [
+            Record(0, "aten::gives", "", "forward", False, "", (), (gives,)),
+            Record(1, "aten::reads", "", "forward", False, "", (reads,), (gives._replace(print=output + 1),)),
+        ]
+
+    verdict = compare(make(0), make(5))
+    assert verdict is not None
+    assert (verdict.kind, verdict.number) == (KERNEL, 0)
