@@ -156,9 +156,16 @@ class Watcher:
         os._exit(0)
 
     def _end(self) -> None:
-        """Write down what is known when the program ends; without an optimiser it is compared as a whole."""
-        if os.getpid() == self._process and self._claim():
-            self._report("ended")
+        """Write down what is known when the program ends.
+
+        Where no process trains, the program is compared as a whole: the process that ends last stands for it. One that
+        ends without a step claims nothing, since another may train later.
+        """
+        if os.getpid() != self._process or self._claimed is False or os.environ.get("RANK", "0") != "0":
+            return
+        if self._claimed is None:
+            (self._folder / "whole").write_text(str(self._process))
+        self._report("ended")
 
     def _report(self, reason: str) -> None:
         """Write down all that is known at the end."""
@@ -173,7 +180,7 @@ class Watcher:
     def _keep(self, kept: dict[str, Tensor]) -> None:
         """Save the tensors that were watched, or write how they differ from those of the other run."""
         if not self._wanted.kept:
-            torch.save(kept, self._folder / "kept.pt")
+            torch.save(kept, self._folder / f"kept-{self._process}")
             return
         others: dict[str, Tensor] = torch.load(self._wanted.kept, weights_only=True)
         found = {name: measure(others[name], one) for name, one in kept.items() if name in others}

@@ -45,7 +45,7 @@ class Outcome:
     old_torch: str
     """The version of a torch that is too old to be watched; else empty."""
     process: str
-    """Number of the process that trained; empty where none did."""
+    """Number of the process that trained, or else of the one that ended last; empty where none used torch."""
     marks: Sequence[Mark]
     facts: Mapping[str, Any]
     """What was seen; empty where the program did not come to its end."""
@@ -59,6 +59,11 @@ class Outcome:
         """Yield the operations that were recorded."""
         path = self.folder / f"records-{self.process}"
         return read_records(path) if path.is_file() else iter(())
+    @property
+    def kept(self) -> str:
+        """Return the file of the tensors that were watched."""
+        return str(self.folder / f"kept-{self.process}")
+
 
     def read_differences(self) -> dict[str, dict[str, Any]]:
         """Return how the watched tensors differ from another run's, by label."""
@@ -117,7 +122,7 @@ def run_watched(words: Sequence[str], wanted: Wanted, *, look: Callable[[int], N
 
 def read_outcome(folder: Path, status: int | None, fault: str, seconds: float) -> Outcome:
     """Return what a run left in its folder."""
-    process = _read_text(folder / "claimed")
+    process = _read_text(folder / "claimed") or _read_text(folder / "whole")
     return Outcome(
         folder=folder,
         status=status,

@@ -216,7 +216,7 @@ class Search:
         where = {"begin": self._report.mark or 0, "end": self._report.mark, "watch": verdict.number}
         for _ in range(TRIES):  # what differs in most runs may agree in one pair
             first = self._run("values of run 1", **where)
-            second = self._run("values of run 2", **where, kept=str(first.folder / "kept.pt"))
+            second = self._run("values of run 2", **where, kept=first.kept)
             self._report.difference = second.read_differences().get(verdict.place)
             if self._report.difference is not None:
                 return
