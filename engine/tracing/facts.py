@@ -6,11 +6,13 @@ import functools
 import inspect
 import os
 import sys
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch.utils import data
 
+from .records import Loader
 from .seeds import find_place
 
 MOST = 20
@@ -26,7 +28,7 @@ class LoaderWatch:
         Args:
             fixed: Whether every loader gets no workers.
         """
-        self.seen: list[dict[str, Any]] = []
+        self.seen: list[Loader] = []
         self._fixed = fixed
 
     def attach(self) -> None:
@@ -41,7 +43,9 @@ class LoaderWatch:
             except TypeError:  # what is given does not fit: the plain function says so
                 given = {}
             if given and len(self.seen) < MOST:
-                self.seen.append(_describe_loader(given))
+                workers = given.get("num_workers", 0)
+                count = int(workers) if isinstance(workers, Integral) else 0  # the plain function says what is wrong
+                self.seen.append(Loader(find_place(sys._getframe(1)), count))
             if self._fixed and given.get("num_workers"):
                 given = dict(given, num_workers=0)
                 for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"):
@@ -54,17 +58,7 @@ class LoaderWatch:
         data.DataLoader.__init__ = watched  # type: ignore[method-assign]
 
 
-def _describe_loader(given: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "place": find_place(sys._getframe(2)),
-        "workers": given.get("num_workers", 0),
-        "shuffle": bool(given.get("shuffle")),
-        "generator": given.get("generator") is not None,
-        "worker_init_fn": given.get("worker_init_fn") is not None,
-    }
-
-
-def read_facts() -> dict[str, Any]:
+def read_settings() -> dict[str, Any]:
     """Return settings of torch and of the process as they are now."""
     return {
         "threads": torch.get_num_threads(),

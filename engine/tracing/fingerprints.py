@@ -9,6 +9,7 @@ places do so but for one in 2^32. Sums of integers have no order, so neither thr
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Optional, Union
 
 import torch
@@ -21,6 +22,11 @@ AT_ONCE = 1 << 22
 
 Fingerprint = Union[int, Tensor]
 """Holds the number itself, or where the device is not to be waited for a tensor with it."""
+
+PLAIN = (Tensor, torch.nn.Parameter)
+"""Classes whose tensors hold their content themselves."""
+PLAIN_DISPATCH = getattr(Tensor, "__torch_dispatch__", None)
+"""What classes have that leave their operations to torch."""
 
 SIZES = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int32}
 _weights: dict[torch.device, Tensor] = {}
@@ -38,6 +44,28 @@ def make_weights(count: int = BLOCK) -> Tensor:
         z = (z ^ z >> 31) | 1
         numbers.append(z - (1 << 64) if z >> 63 else z)
     return torch.tensor(numbers, dtype=torch.int64)
+
+
+def read(
+    tensor: Tensor, read_part: Optional[Callable[[Tensor], Optional[Fingerprint]]] = None
+) -> Optional[Fingerprint]:
+    """Return the fingerprint of any tensor, or None where its content cannot be read.
+
+    Args:
+        tensor: The tensor; one of a class of its own is read from the tensors that it says it holds.
+        read_part: Reads one of these; None for this function.
+    """
+    try:
+        if type(tensor) in PLAIN:
+            return take(tensor)
+        flatten = getattr(tensor, "__tensor_flatten__", None)
+        if flatten is not None:
+            return join([(read_part or read)(getattr(tensor, name)) for name in flatten()[0]])
+        if getattr(type(tensor), "__torch_dispatch__", None) is PLAIN_DISPATCH:
+            return take(tensor.as_subclass(Tensor))
+    except RuntimeError:  # with NotImplementedError, what torch says where a kind of tensor has no such operation
+        return None
+    return None  # a class that does its own operations, and does not say on what
 
 
 def take(tensor: Tensor) -> Optional[Fingerprint]:

@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from . import fingerprints
-from .fingerprints import Fingerprint
-
-PLAIN = (Tensor, torch.nn.Parameter)
+from .fingerprints import PLAIN, Fingerprint
 
 
 class Memory:
@@ -22,15 +20,17 @@ class Memory:
 
     def __init__(self) -> None:
         """Begin with nothing known."""
+        self.unread = 0
+        """How often a tensor could not be read."""
         self._known: dict[int, tuple[Any, dict[Any, tuple[int, Optional[Fingerprint]]]]] = {}
         self._blank: dict[int, tuple[Any, int]] = {}
 
     def take(self, tensor: Tensor) -> Optional[Fingerprint]:
         """Return a tensor's fingerprint; None where it is not known, or is memory that nothing was written into."""
         if type(tensor) not in PLAIN:
-            return _take_wrapped(self, tensor)
+            return self._read(tensor) if hasattr(tensor, "__tensor_flatten__") else None
         if tensor.layout is not torch.strided or tensor.is_quantized:
-            return _try(tensor)
+            return self._read(tensor)
         storage = tensor.untyped_storage()
         address = storage._cdata
         if address in self._blank:
@@ -38,7 +38,7 @@ class Memory:
         try:
             version = tensor._version
         except RuntimeError:  # a tensor of inference has none
-            return _try(tensor)
+            return self._read(tensor)
         entry = self._known.get(address)
         if entry is None:
             entry = self._known[address] = (StorageWeakRef(storage), {})
@@ -46,8 +46,14 @@ class Memory:
         known = entry[1].get(key)
         if known is not None and known[0] == version:
             return known[1]
-        found = _try(tensor)
+        found = self._read(tensor)
         entry[1][key] = (version, found)
+        return found
+
+    def _read(self, tensor: Tensor) -> Optional[Fingerprint]:
+        """Return the fingerprint of a tensor as it is now; what cannot be read is counted."""
+        found = fingerprints.read(tensor, self.take)
+        self.unread += found is None and type(tensor) in PLAIN and tensor.device.type != "meta"
         return found
 
     def forget(self) -> None:
@@ -80,19 +86,3 @@ def _find_storage(tensor: Tensor) -> Any:
     if type(tensor) not in PLAIN or tensor.layout is not torch.strided:
         return None
     return tensor.untyped_storage()
-
-
-def _try(tensor: Tensor) -> Optional[Fingerprint]:
-    """Return the fingerprint of a tensor, or None of a kind that cannot be read."""
-    try:
-        return fingerprints.take(tensor)
-    except (RuntimeError, NotImplementedError, TypeError, KeyError):
-        return None
-
-
-def _take_wrapped(memory: Memory, tensor: Tensor) -> Optional[Fingerprint]:
-    """Return the fingerprint of a tensor of a class of its own, from the tensors that it says it holds."""
-    flatten = getattr(tensor, "__tensor_flatten__", None)
-    if flatten is None:
-        return None
-    return fingerprints.join([memory.take(getattr(tensor, name)) for name in flatten()[0]])

@@ -27,7 +27,7 @@ def find_address(tensor: Tensor) -> int:
         return 0
     try:
         return tensor.untyped_storage()._cdata
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:  # with NotImplementedError, what torch says of a tensor without memory of its own
         return 0
 
 

@@ -1,11 +1,13 @@
-"""Holds what is known of one operation of a training, in memory and as a line of a file."""
+"""Holds what is known of the operations of a training and of its process, in memory and in files, without torch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
+
+from .seeds import Seeding
 
 GENERATOR = "generator"
 """Label of a random operation's generator among its inputs."""
@@ -41,6 +43,74 @@ class Record(NamedTuple):
     """All arguments that are no tensors, as text."""
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+
+
+class Difference(NamedTuple):
+    """Describes the difference of two tensors of one shape and type."""
+
+    elements: int
+    differing: int
+    """Elements whose bits differ."""
+    ulps: Optional[float]
+    """The largest difference in units of the last place; None of integers and where one of both is NaN."""
+    absolute: Optional[float]
+    """The largest difference of two finite values."""
+    where: tuple[int, ...]
+    """The first differing place, row by row."""
+    first: str
+    """The first tensor's value there, with all digits."""
+    second: str
+
+
+class Loader(NamedTuple):
+    """Describes a loader as the program made it."""
+
+    place: str
+    """File and line that made it."""
+    workers: int
+
+
+class Facts(NamedTuple):
+    """Says how a run came to its end, and what often makes two runs differ."""
+
+    reason: str = "ended"
+    """Why it ended: by itself, or what ended it."""
+    unread: int = 0
+    """Tensors that could not be read: of a mark with the most, without marks of all operations together."""
+    settings: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    """Settings of torch and of the process, by name."""
+    seeds: tuple[Seeding, ...] = ()
+    loaders: tuple[Loader, ...] = ()
+
+
+def write_facts(facts: Facts) -> str:
+    """Return facts as JSON."""
+    return json.dumps(facts._asdict())
+
+
+def parse_facts(text: str) -> Facts:
+    """Return the facts of a file; the empty ones where the run did not come to the end of writing it."""
+    try:
+        found = Facts(**json.loads(text))
+    except ValueError:
+        return Facts()
+    return found._replace(
+        seeds=tuple(Seeding(*one) for one in found.seeds), loaders=tuple(Loader(*one) for one in found.loaders)
+    )
+
+
+def write_differences(found: dict[str, Difference]) -> str:
+    """Return differences by the label of their tensors as JSON."""
+    return json.dumps(found)
+
+
+def parse_differences(text: str) -> dict[str, Difference]:
+    """Return the differences of a file by label; none where the run did not come to the end of writing it."""
+    try:
+        found = {label: Difference(*values) for label, values in json.loads(text).items()}
+    except ValueError:
+        return {}
+    return {label: one._replace(where=tuple(one.where)) for label, one in found.items()}
 
 
 def write_line(record: Record) -> str:

@@ -63,6 +63,11 @@ class Tracer(TorchDispatchMode):
         self._handles: list[Any] = []
 
     @property
+    def unread(self) -> int:
+        """Return how often a tensor could not be read."""
+        return self._memory.unread
+
+    @property
     def records(self) -> list[Record]:
         """Return all records so far, unless a sink takes them."""
         self.flush()

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
 
+from .records import Difference
+
 SIGNED = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-class Difference(NamedTuple):
-    """Describes the difference of two tensors of one shape and type."""
-
-    elements: int
-    differing: int
-    """Elements whose bits differ."""
-    ulps: Optional[float]
-    """The largest difference in units of the last place; None of integers and where one of both is NaN."""
-    absolute: Optional[float]
-    """The largest difference of two finite values."""
-    where: tuple[int, ...]
-    """The first differing place, row by row."""
-    first: str
-    """The first tensor's value there, with all digits."""
-    second: str
 
 
 def measure(first: Tensor, second: Tensor) -> Optional[Difference]:

@@ -19,9 +19,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._python_dispatch import _disable_current_modes
 
 from . import fingerprints
-from .facts import LoaderWatch, fix_kernels, fix_threads, read_facts
+from .facts import LoaderWatch, fix_kernels, fix_threads, read_settings
 from .fingerprints import Fingerprint
-from .records import Record, write_line
+from .records import Facts, Record, write_differences, write_facts, write_line
 from .seeds import SeedWatch
 from .tracer import Tracer
 from .values import measure
@@ -48,6 +48,7 @@ class Watcher:
         self._inputs: list[Optional[Fingerprint]] = []
         self._marks: list[Mark] = []
         self._steps = 0
+        self._unread, self._most_unread = 0, 0
         self._claimed: Optional[bool] = None
         self._lines: dict[str, TextIO] = {}
         self._tracer: Optional[Tracer] = None
@@ -86,7 +87,7 @@ class Watcher:
             return
         self._depth = max(self._depth - 1, 0)
         if self._depth == 0 and self._claimed is not False and os.getpid() == self._process:
-            self._inputs.append(_take(_list_tensors((inputs, named))))
+            self._inputs.append(self._take(_list_tensors((inputs, named))))
 
     def _before_step(self, optimiser: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
         if optimiser not in self._begun:
@@ -102,9 +103,10 @@ class Watcher:
         if os.getpid() != self._process or not self._claim():
             return
         parameters = [one for group in optimiser.param_groups for one in group["params"]]
-        weights = _settle([_take(parameters)])
+        weights = _settle([self._take(parameters)])
         known = [one.grad for one in parameters if one.grad is not None] if kind == "begin" else []
-        gradients = _settle([_take(known)])
+        gradients = _settle([self._take(known)])
+        self._most_unread, self._unread = max(self._most_unread, self._unread), 0
         mark = Mark(kind, self._steps, _settle(self._inputs), weights, gradients, type(optimiser).__name__)
         number = len(self._marks)
         self._inputs = []
@@ -174,8 +176,11 @@ class Watcher:
         if self._wanted.watch is not None and self._tracer is not None:
             with _disable_current_modes():
                 self._keep(self._tracer.kept)
-        facts = {"reason": reason, "steps": self._steps, "settings": read_facts(), "seeds": self._seeds.seen}
-        self._write("facts", json.dumps({**facts, "loaders": self._loaders.seen}))
+        unread = max(self._most_unread, self._unread)
+        if self._tracer is not None and not self._marks:
+            unread += self._tracer.unread
+        facts = Facts(reason, unread, read_settings(), tuple(self._seeds.seen), tuple(self._loaders.seen))
+        self._write("facts", write_facts(facts))
 
     def _keep(self, kept: dict[str, Tensor]) -> None:
         """Save the tensors that were watched, or write how they differ from those of the other run."""
@@ -184,23 +189,15 @@ class Watcher:
             return
         others: dict[str, Tensor] = torch.load(self._wanted.kept, weights_only=True)
         found = {name: measure(others[name], one) for name, one in kept.items() if name in others}
-        content = {name: one._asdict() for name, one in found.items() if one is not None}
-        self._write("difference", json.dumps(content))
+        content = {name: one for name, one in found.items() if one is not None}
+        self._write("difference", write_differences(content))
 
-
-def _take(tensors: list[Tensor]) -> Optional[Fingerprint]:
-    """Return one fingerprint of several tensors, without that it is traced."""
-    with _disable_current_modes(), torch.no_grad():
-        return fingerprints.join([_try(one) for one in tensors])
-
-
-def _try(tensor: Tensor) -> Fingerprint:
-    """Return a tensor's fingerprint; 0 of what cannot be read."""
-    try:
-        found = fingerprints.take(tensor.detach())
-    except (RuntimeError, NotImplementedError, TypeError, KeyError):
-        return 0
-    return 0 if found is None else found
+    def _take(self, tensors: list[Tensor]) -> Optional[Fingerprint]:
+        """Return one fingerprint of several tensors, untraced; what cannot be read is counted and left out."""
+        with _disable_current_modes(), torch.no_grad():
+            found = [fingerprints.read(one) for one in tensors]
+            self._unread += sum(one is None for one in found)
+            return fingerprints.join([0 if one is None else one for one in found])
 
 
 def _settle(found: list[Optional[Fingerprint]]) -> int:

@@ -107,7 +107,7 @@ def test_one_bit_of_a_weight_is_found_in_its_step_and_parameter(diverge, monkeyp
     monkeypatch.setattr(diverge_program, "PATIENCE_S", 0)
     report = diverge(TRAIN + dedent(text))
     assert (report.step, report.verdict.kind, report.verdict.parameter) == (9, comparison.INPUT, "fc.weight")
-    assert (report.difference["ulps"], report.difference["differing"]) == (2.0**9, 1)
+    assert (report.difference.ulps, report.difference.differing) == (2.0**9, 1)
     assert "1 of 432 elements; at most 512 ulps apart" in say(report)
 
 

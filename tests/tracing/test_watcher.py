@@ -17,6 +17,22 @@ from engine.tracing.watcher import Watcher
 from tui.commands.diverge_process import Outcome, read_outcome
 
 
+class Opaque(Tensor):
+    """Stands for tensors of a class that shows nobody what it holds."""
+
+    @staticmethod
+    def __new__(cls) -> Opaque:
+        return Tensor._make_wrapper_subclass(cls, (3,))  # type: ignore[attr-defined]
+
+    @classmethod
+    def __torch_dispatch__(cls, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+class Named(Tensor):
+    """Stands for tensors of a class that only has another name."""
+
+
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Watcher]]:
     made: list[Watcher] = []
@@ -64,3 +80,16 @@ def test_process_that_ends_last_stands_for_a_program_without_steps(
     monkeypatch.setenv("RANK", "1")
     make(3)._end()
     assert read(tmp_path).process == "2"
+
+
+def test_what_cannot_be_read_is_counted_and_the_rest_is_compared(
+    make: Callable[[int], Watcher], tmp_path: Path
+) -> None:
+    watcher = make(1)
+    train(watcher, Opaque(), torch.ones(2).as_subclass(Named), torch.ones(2), Opaque())
+    train(watcher, Opaque(), torch.ones(2).as_subclass(Named).mul_(2), torch.ones(2), Opaque())
+    watcher._end()
+    outcome = read(tmp_path)
+    assert outcome.facts.unread == 2
+    one, other = outcome.marks
+    assert one.parameters != other.parameters

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from engine.tracing import comparison
+from engine.tracing.records import Facts, Loader
+from engine.tracing.seeds import Seeding
 
 EXPERIMENTS = {
     "hash": "PYTHONHASHSEED=0",
@@ -84,7 +85,7 @@ class Cause:
         return REMEDIES[self.name]
 
 
-def find_evidence(first: Mapping[str, Any], second: Mapping[str, Any], kind: str) -> list[Cause]:
+def find_evidence(first: Facts, second: Facts, kind: str) -> list[Cause]:
     """Return causes that are seen in what two runs set, without another run.
 
     Args:
@@ -92,25 +93,25 @@ def find_evidence(first: Mapping[str, Any], second: Mapping[str, Any], kind: str
         second: Those of the other.
         kind: Of the difference.
     """
-    causes = [*_compare_seeds(first.get("seeds", ()), second.get("seeds", ()))]
-    causes += _compare_loaders(first.get("loaders", ()), second.get("loaders", ()))
-    causes += _compare_settings(first.get("settings", {}), second.get("settings", {}))
-    if kind == comparison.RANDOM and not first.get("seeds") and not second.get("seeds"):
+    causes = [*_compare_seeds(first.seeds, second.seeds), *_compare_loaders(first.loaders, second.loaders)]
+    causes += _compare_settings(first.settings, second.settings)
+    if kind == comparison.RANDOM and not first.seeds and not second.seeds:
         causes.append(Cause("seeds", "the program sets no seed"))
     if kind == comparison.MEMORY:
         causes.append(Cause("memory", "nothing was written into what is read"))
     return causes
 
 
-def _compare_seeds(first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]) -> list[Cause]:
-    for one, other in zip_longest(first, second, fillvalue=()):
-        if not one or not other:
-            function, _, place = one or other or ("", "", "")
-            return [Cause("seeds", f"{function} is called in one run only, at {shorten(place)}")]
-        if list(one) != list(other):
-            function, value, place = one
-            told = f"{function} at {shorten(place)} is given {value} in one run and {other[1]} in the other"
-            return [Cause("time" if _look_like_time(value, other[1]) else "seeds", told)]
+def _compare_seeds(first: Sequence[Seeding], second: Sequence[Seeding]) -> list[Cause]:
+    for one, other in zip_longest(first, second):
+        known = one or other
+        assert known is not None, "zip_longest gives one of both"
+        if one is None or other is None:
+            return [Cause("seeds", f"{known.function} is called in one run only, at {shorten(known.place)}")]
+        if one != other:
+            given = f"is given {one.value} in one run and {other.value} in the other"
+            told = f"{one.function} at {shorten(one.place)} {given}"
+            return [Cause("time" if _look_like_time(one.value, other.value) else "seeds", told)]
     return []
 
 
@@ -123,15 +124,15 @@ def _look_like_time(*values: str) -> bool:
     return any(all(1.2e9 < one / unit < 4e9 for one in moments) for unit in (1, 1e3, 1e6, 1e9))
 
 
-def _compare_loaders(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> list[Cause]:
+def _compare_loaders(first: Sequence[Loader], second: Sequence[Loader]) -> list[Cause]:
     for one, other in zip(first, second, strict=False):
-        if one["workers"] != other["workers"]:
-            counts = f"{one['workers']} workers in one run and {other['workers']} in the other"
-            return [Cause("workers", f"the DataLoader at {shorten(str(one['place']))} has {counts}")]
+        if one.workers != other.workers:
+            counts = f"{one.workers} workers in one run and {other.workers} in the other"
+            return [Cause("workers", f"the DataLoader at {shorten(one.place)} has {counts}")]
     return []
 
 
-def _compare_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Cause]:
+def _compare_settings(first: Mapping[str, object], second: Mapping[str, object]) -> list[Cause]:
     causes: list[Cause] = []
     for name, one in first.items():
         other = second.get(name, one)

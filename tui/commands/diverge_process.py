@@ -8,14 +8,13 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.dispatch.children import command
 from engine.tracing import loaded
-from engine.tracing.records import Record, read_records
+from engine.tracing.records import Difference, Facts, Record, parse_differences, parse_facts, read_records
 from engine.tracing.wanted import Mark, Wanted, read_marks, write_wanted
 
 LOOK_S = 0.1
@@ -47,27 +46,27 @@ class Outcome:
     process: str
     """Number of the process that trained, or else of the one that ended last; empty where none used torch."""
     marks: Sequence[Mark]
-    facts: Mapping[str, Any]
-    """What was seen; empty where the program did not come to its end."""
+    facts: Facts
+    """What was seen; the empty ones where the program did not come to its end."""
 
     @property
     def was_cut(self) -> bool:
         """Tell whether the program was ended by what watches it."""
-        return self.facts.get("reason", "ended") != "ended"
+        return self.facts.reason != "ended"
 
     def read_operations(self) -> Iterator[Record]:
         """Yield the operations that were recorded."""
         path = self.folder / f"records-{self.process}"
         return read_records(path) if path.is_file() else iter(())
+
     @property
     def kept(self) -> str:
         """Return the file of the tensors that were watched."""
         return str(self.folder / f"kept-{self.process}")
 
-
-    def read_differences(self) -> dict[str, dict[str, Any]]:
+    def read_differences(self) -> dict[str, Difference]:
         """Return how the watched tensors differ from another run's, by label."""
-        return _read_json(self.folder / f"difference-{self.process}")
+        return parse_differences(_read_text(self.folder / f"difference-{self.process}"))
 
     def read_tail(self) -> str:
         """Return the last lines that the program printed."""
@@ -132,7 +131,7 @@ def read_outcome(folder: Path, status: int | None, fault: str, seconds: float) -
         old_torch=next((path.name[4:] for path in folder.glob("old-*")), ""),
         process=process,
         marks=read_marks(folder / f"marks-{process}"),
-        facts=_read_json(folder / f"facts-{process}"),
+        facts=parse_facts(_read_text(folder / f"facts-{process}")),
     )
 
 
@@ -181,8 +180,3 @@ def _read_text(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
-    return json.loads(text) if text else {}

@@ -146,6 +146,7 @@ class Search:
         self._check_first(first)
         report = self._report
         report.whole, report.steps = not first.marks, _count_steps(first.marks)
+        report.unread = first.facts.unread
         if report.whole:
             return
         for number in range(self._further):
@@ -210,6 +211,7 @@ class Search:
             tries -= 1
         assert pair is not None, "there is one try at least"
         return pair
+                report.unread = max(report.unread, *(one.facts.unread for one in pair))
 
     def _measure(self, verdict: Verdict) -> None:
         """Measure how the tensors of the first operation that differs are apart."""

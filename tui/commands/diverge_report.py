@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.tracing.comparison import Verdict
-from engine.tracing.records import Record
+from engine.tracing.records import Difference, Record
 from tui.commands.diverge_causes import Cause
 
 
@@ -35,9 +34,11 @@ class Report:
     """What differs first: `weights`, `inputs` of networks, `gradients`, or the `length` of the runs."""
     whole: bool = False
     """Whether the program has no optimiser and was compared as a whole."""
+    unread: int = 0
+    """Tensors that could not be read and were left out."""
     verdict: Verdict | None = None
     before: Sequence[Record] = ()
-    difference: dict[str, Any] | None = None
+    difference: Difference | None = None
     causes: list[Cause] = field(default_factory=list[Cause])
     tried: list[Tried] = field(default_factory=list[Tried])
     untried_s: float = 0.0

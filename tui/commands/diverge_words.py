@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.tracing import comparison
-from engine.tracing.records import Record, Value
+from engine.tracing.records import Difference, Record, Value
 from tui.commands.diverge_causes import EXPERIMENTS, MEANINGS, USUAL
 from tui.commands.diverge_report import Report
+from tui.text.divergence import FEW_ULPS
 
 WIDTH = 100
 LABEL = 12
-FEW_ULPS = 100_000
-"""Units of the last place that still say something: more are told as a difference of values."""
 
 
 def describe_program(report: Report) -> list[str]:
@@ -30,11 +29,19 @@ def describe_program(report: Report) -> list[str]:
 
 def _say_agreement(report: Report) -> str:
     if report.whole:
-        return "The runs agree in every operation, and no optimiser took a step."
+        return f"The runs agree in every operation, and no optimiser took a step.{_say_unread(report.unread)}"
     return (
-        f"The runs agree: the weights after each of {report.steps:,} steps, and all that networks were called with. "
-        "What happens rarely may need more runs: --repeat N."
+        f"The runs agree: the weights after each of {report.steps:,} steps, and all that networks were called with."
+        f"{_say_unread(report.unread)} What happens rarely may need more runs: --repeat N."
     )
+
+
+def _say_unread(count: int) -> str:
+    """Say how much was not compared, in a sentence that follows another one; nothing where all was."""
+    if not count:
+        return ""
+    tensors = "1 tensor" if count == 1 else f"{count:,} tensors"
+    return f" {tensors} could not be read, and nobody knows whether {'it agrees' if count == 1 else 'they agree'}."
 
 
 def _say_where(report: Report) -> str:
@@ -117,15 +124,15 @@ def _describe_place(record: Record | None, place: str, parameter: str) -> str:
     return f"{place}{shape}{f', which is {parameter}' if parameter else ''}"
 
 
-def _describe_difference(difference: dict[str, Any]) -> str:
-    parts = [f"{difference['differing']:,} of {difference['elements']:,} elements"]
-    ulps, absolute = difference["ulps"], difference["absolute"]
+def _describe_difference(difference: Difference) -> str:
+    parts = [f"{difference.differing:,} of {difference.elements:,} elements"]
+    ulps, absolute = difference.ulps, difference.absolute
     if ulps is not None and ulps <= FEW_ULPS:
         parts.append(f"at most {ulps:,.0f} ulp{'s' if ulps != 1 else ''} apart")
     elif absolute is not None:
         parts.append(f"at most {absolute:.3g} apart")
-    where = ", ".join(map(str, difference["where"]))
-    parts.append(f"first at [{where}]: {difference['first']} and {difference['second']}")
+    where = ", ".join(map(str, difference.where))
+    parts.append(f"first at [{where}]: {difference.first} and {difference.second}")
     return "; ".join(parts)
 
 
@@ -145,7 +152,8 @@ def describe_report(report: Report) -> dict[str, Any]:
         "second": None if verdict is None else _describe_record(verdict.second),
         "place": verdict.place if verdict is not None and verdict.place else None,
         "parameter": verdict.parameter if verdict is not None and verdict.parameter else None,
-        "difference": report.difference,
+        "difference": None if report.difference is None else report.difference._asdict(),
+        "unread": report.unread,
         "causes": [{**asdict(cause), "remedy": cause.remedy} for cause in report.causes],
         "tried": [asdict(one) for one in report.tried],
         "runs": report.runs,

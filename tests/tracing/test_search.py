@@ -1,0 +1,71 @@
+"""What `diverge` concludes from what runs of a program left: runs are made up here, none is started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.tracing.records import Facts, Loader, Record, Value, parse_differences, parse_facts, write_facts, write_line
+from engine.tracing.seeds import Seeding
+from engine.tracing.wanted import Mark, Wanted
+from tui.commands.diverge_process import Outcome, read_outcome
+from tui.commands.diverge_program import Search
+from tui.commands.diverge_report import Report
+from tui.commands.diverge_words import describe_program, describe_report
+
+Left = tuple[Sequence[int], Sequence[int]]
+"""What a run left: the weights at each of its marks, and the output of each of its operations."""
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Callable[..., Report]:
+    """Search with runs that leave what a function says of a run's number, from 1, and of what was wanted."""
+
+    def find(leave: Callable[[int, Wanted], Left], unread: int = 0) -> Report:
+        count = 0
+
+        def run(words: Sequence[str], wanted: Wanted, /, *, look: Callable[[int], None]) -> Outcome:
+            nonlocal count
+            count += 1
+            weights, outputs = leave(count, wanted)
+            folder = Path(wanted.folder)
+            folder.mkdir(parents=True)
+            (folder / "python-7").touch()
+            marks = [Mark("step", step, 0, found, 0, "SGD") for step, found in enumerate(weights, start=1)]
+            (folder / "whole").write_text("7")
+            (folder / "marks-7").write_text("".join(json.dumps(mark) + "\n" for mark in marks))
+            (folder / "facts-7").write_text(write_facts(Facts("ended", unread)))
+            if wanted.begin is not None:
+                values = [(Value("0", "float32", (2,), found, ""),) for found in outputs]
+                records = [Record(n, "aten::mul", "", "other", False, "", (), out) for n, out in enumerate(values)]
+                (folder / "records-7").write_text("".join(map(write_line, records)))
+            return read_outcome(folder, 0, "", 0.0)
+
+        left = tmp_path / str(len(list(tmp_path.iterdir())))
+        return Search(["train.py"], left, limit=None, further=1, run=run).find(find_cause=True)
+
+    return find
+
+
+def say(report: Report) -> str:
+    return " ".join(" ".join(describe_program(report)).split())
+
+
+def test_what_could_not_be_read_is_told_where_runs_agree(search: Callable[..., Report]) -> None:
+    same = search(lambda number, wanted: ([1], [1]), unread=1)
+    assert "1 tensor could not be read, and nobody knows whether it agrees" in say(same)
+    whole = search(lambda number, wanted: ([], [1]), unread=2)
+    assert "2 tensors could not be read, and nobody knows whether they agree" in say(whole)
+    assert describe_report(whole)["unread"] == 2
+    assert "could not be read" not in say(search(lambda number, wanted: ([1], [1])))
+
+
+def test_facts_are_read_back_and_half_written_ones_are_none() -> None:
+    facts = Facts("steps", 2, {"threads": 1}, (Seeding("f", "1", "a:2"),), (Loader("b:3", 4),))
+    text = write_facts(facts)
+    assert parse_facts(text) == facts
+    assert parse_facts(text[:-9]) == parse_facts("") == Facts()
+    assert parse_differences('{"input 0": [1, 2') == parse_differences("") == {}
