@@ -68,6 +68,13 @@ def read(
     return None  # a class that does its own operations, and does not say on what
 
 
+def find_shape(tensor: Tensor) -> tuple[int, ...]:
+    """Return the shape of any tensor; -1 stands for a length that is not one number, as of nested tensors."""
+    if tensor.is_nested and tensor.layout is torch.strided:
+        return (len(tensor._nested_tensor_size()), *[-1] * (tensor.dim() - 1))
+    return tuple(size if type(size) is int else -1 for size in tensor.shape)
+
+
 def take(tensor: Tensor) -> Optional[Fingerprint]:
     """Return the fingerprint of a tensor, or None where its content cannot be read.
 
@@ -78,6 +85,8 @@ def take(tensor: Tensor) -> Optional[Fingerprint]:
         return _take_parts(tensor)
     if tensor.device.type == "meta":
         return None
+    if tensor.is_nested:
+        return join([take(tensor._nested_tensor_size()), take(tensor.values())])
     if tensor.is_quantized:
         return join([take(tensor.int_repr()), *map(take, _find_scales(tensor))])
     if tensor.is_conj():

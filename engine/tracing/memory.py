@@ -29,7 +29,7 @@ class Memory:
         """Return a tensor's fingerprint; None where it is not known, or is memory that nothing was written into."""
         if type(tensor) not in PLAIN:
             return self._read(tensor) if hasattr(tensor, "__tensor_flatten__") else None
-        if tensor.layout is not torch.strided or tensor.is_quantized:
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
             return self._read(tensor)
         storage = tensor.untyped_storage()
         address = storage._cdata

@@ -192,7 +192,9 @@ class Tracer(TorchDispatchMode):
         """Return a tensor's description without its content."""
         if not isinstance(tensor, Tensor):
             return Value(label, type(tensor).__name__, (), None, "")
-        return Value(label, str(tensor.dtype)[6:], tuple(tensor.shape), None, self._names.find_parameter(tensor))
+        return Value(
+            label, str(tensor.dtype)[6:], fingerprints.find_shape(tensor), None, self._names.find_parameter(tensor)
+        )
 
     def _keep(self, kind: str, tensors: list[tuple[str, str, Any]]) -> None:
         for label, _, one in tensors:

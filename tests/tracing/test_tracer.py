@@ -22,7 +22,7 @@ from engine.tracing.comparison import (
     Verdict,
     compare,
 )
-from engine.tracing.records import Record, Value, read_records, write_line
+from engine.tracing.records import Record, Value, read_line, read_records, write_line
 from engine.tracing.tracer import Tracer
 from engine.tracing.values import measure
 
@@ -322,6 +322,25 @@ def test_records_are_handed_on_as_they_come_and_read_back(tmp_path: object) -> N
     path.write_text("".join(map(write_line, records)) + '[0,"cut')
     assert list(read_records(path)) == records
     assert len(records) == tracer.count == 6000
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_read_with_their_lengths(layout: torch.layout) -> None:
+    def take(*lengths: int, fill: float = 1.0) -> list[Record]:
+        parts = [torch.full((length, 3), fill) for length in lengths]
+        with Tracer() as tracer:
+            _ = torch.nested.nested_tensor(parts, layout=layout) * 2
+        return [record for record in tracer.records if record.name == "aten::mul"]
+
+    first = take(2, 4)
+    assert [value.shape[0] for value in (*first[0].inputs, *first[0].outputs)] == [2, 2]
+    assert read_line(write_line(first[0])) == first[0]
+    assert compare(first, take(2, 4)) is None
+    for other in (take(2, 4, fill=2.0), take(4, 2)):
+        verdict = compare(first, other)
+        assert verdict is not None
+        assert (verdict.kind, verdict.place) == (INPUT, "input self")
 
 
 def test_output_whose_fingerprint_is_0_is_known_again_in_another_shape() -> None:
