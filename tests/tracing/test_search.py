@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.tracing import comparison
 from engine.tracing.records import Facts, Loader, Record, Value, parse_differences, parse_facts, write_facts, write_line
 from engine.tracing.seeds import Seeding
 from engine.tracing.wanted import Mark, Wanted
@@ -52,6 +53,38 @@ def search(tmp_path: Path) -> Callable[..., Report]:
 
 def say(report: Report) -> str:
     return " ".join(" ".join(describe_program(report)).split())
+
+
+def test_difference_that_does_not_show_again_has_no_cause(search: Callable[..., Report]) -> None:
+    report = search(lambda number, wanted: ([1, 2 if number == 2 else 1], [5]))
+    assert (report.step, report.seen_again, report.agreed) == (2, False, 3)
+    assert (report.causes, report.tried, report.runs) == ([], [], 8)
+    assert "did not show again in 3 pairs of runs" in say(report)
+    assert "no operation of torch differs" not in say(report)
+    assert describe_report(report)["seen_again"] is False
+
+
+def test_cause_of_a_rare_difference_takes_more_pairs_than_agreed_before(search: Callable[..., Report]) -> None:
+    def leave(number: int, wanted: Wanted) -> Left:
+        """Differ in the second run, and in every third one from the sixth on; with one seed never."""
+        differs = "seeds" not in wanted.fixed and (number == 2 or (number >= 6 and number % 3 == 0))
+        return [1, 2 if differs else 1], [5, 6 if differs else 5]
+
+    report = search(leave)
+    assert (report.seen_again, report.agreed) == (True, 1), "runs 3 and 4 agree, 5 and 6 do not"
+    assert report.verdict is not None
+    assert report.verdict.kind == comparison.KERNEL
+    tried = [(one.name, one.agree) for one in report.tried]
+    assert tried == [("threads", False), ("kernels", False)], "one pair with one thread agrees, two do not"
+    assert report.causes == []
+
+
+def test_runs_that_do_nothing_when_something_is_held_fixed_do_not_agree(search: Callable[..., Report]) -> None:
+    marked = search(lambda number, wanted: ([] if wanted.fixed else [number], [number]))
+    assert [one.agree for one in marked.tried] == [False, False]
+    whole = search(lambda number, wanted: ([], [] if wanted.fixed else [number]))
+    assert whole.whole
+    assert [one.agree for one in whole.tried] == [False, False]
 
 
 def test_what_could_not_be_read_is_told_where_runs_agree(search: Callable[..., Report]) -> None:

@@ -135,7 +135,7 @@ class Search:
             facts = self._find_operation()
             if report.verdict is not None and report.verdict.place:
                 self._measure(report.verdict)
-            if report.differs:
+            if report.differs and report.seen_again:
                 self._find_causes(*facts, find_cause=find_cause)
         report.seconds = time.monotonic() - started
         return report
@@ -156,6 +156,7 @@ class Search:
             if mark is not None:
                 self._note_mark(mark, first.marks, second.marks)
                 return
+            report.agreed += 1
 
     def _note_mark(self, mark: int, first: Sequence[Mark], second: Sequence[Mark]) -> None:
         report = self._report
@@ -190,11 +191,14 @@ class Search:
             )
 
     def _find_operation(self) -> tuple[Outcome, Outcome]:
-        """Find the first operation that differs between the last mark that agrees and the first that does not."""
+        """Find the first operation that differs between the last mark that agrees and the first that does not.
+
+        What differs rarely may agree in some pairs, and in all that are tried: then it was not seen again.
+        """
         report = self._report
         pair: tuple[Outcome, Outcome] | None = None
-        tries = max(TRIES, self._further)
-        while tries > 0:
+        tries, agreed = max(TRIES, self._further), 0
+        while agreed < tries:
             pair = self._run_pair("operations", begin=report.mark or 0, end=report.mark)
             first, second = pair
             mark = find_mark(first.marks, second.marks)
@@ -207,11 +211,13 @@ class Search:
                 report.before = list(islice(first.read_operations(), start, report.verdict.number))
                 break
             if mark is not None or report.whole:
+                report.unread = max(report.unread, *(one.facts.unread for one in pair))
                 break
-            tries -= 1
+            agreed += 1
+        report.seen_again = agreed < tries
+        report.agreed = report.agreed + agreed if report.seen_again else agreed
         assert pair is not None, "there is one try at least"
         return pair
-                report.unread = max(report.unread, *(one.facts.unread for one in pair))
 
     def _measure(self, verdict: Verdict) -> None:
         """Measure how the tensors of the first operation that differs are apart."""
@@ -230,28 +236,31 @@ class Search:
         report.causes = find_evidence(first.facts, second.facts, kind)
         if report.causes:
             return
-        expected_s, started = first.seconds + second.seconds, time.monotonic()
+        pairs = report.agreed + 1
+        expected_s, started = pairs * (first.seconds + second.seconds), time.monotonic()
         for name in TRIED[kind]:
             if not find_cause and time.monotonic() - started + expected_s > PATIENCE_S:
                 report.untried_s = expected_s
                 return
             try:
-                agree = self._agree_with(name)
+                agree = all(self._agree_with(name) for _ in range(pairs))
             except ProgramError:  # it does not run with what is held fixed
                 agree = False
             report.tried.append(Tried(name, agree))
             if agree:
-                report.causes = [Cause(name, f"with {EXPERIMENTS[name]} the two runs agree up to there")]
+                those = "the two runs" if pairs == 1 else f"{pairs} pairs of runs"
+                report.causes = [Cause(name, f"with {EXPERIMENTS[name]} {those} agree up to there")]
                 return
 
     def _agree_with(self, fixed: str) -> bool:
-        """Tell whether two runs agree up to the difference when one thing is held fixed."""
-        mark = self._report.mark
+        """Tell whether two runs agree up to the difference when one thing is held fixed; they have to do something."""
+        title, mark = f"with {EXPERIMENTS[fixed]}", self._report.mark
         if self._report.whole:
-            pair = self._run_pair(f"with {EXPERIMENTS[fixed]}", begin=0, fixed=(fixed,))
-            return compare(*(one.read_operations() for one in pair)) is None
-        first, second = self._run_pair(f"with {EXPERIMENTS[fixed]}", end=mark, fixed=(fixed,))
-        return find_mark(first.marks, second.marks) is None
+            first, second = self._run_pair(title, begin=0, fixed=(fixed,))
+            did = next(first.read_operations(), None) is not None
+            return did and compare(first.read_operations(), second.read_operations()) is None
+        first, second = self._run_pair(title, end=mark, fixed=(fixed,))
+        return bool(first.marks) and find_mark(first.marks, second.marks) is None
 
     def _run_pair(self, title: str, **wanted: Any) -> tuple[Outcome, Outcome]:
         return self._run(f"{title}, run 1", **wanted), self._run(f"{title}, run 2", **wanted)
@@ -263,7 +272,7 @@ class Search:
             ProgramError: If it fails by itself.
         """
         self._report.runs += 1
-        line = Line(f"{title}")
+        line = Line(title)
         folder = self._folder / str(self._report.runs)
         outcome = self._execute(self._words, Wanted(str(folder), **wanted), look=line.show)
         line.end(_count_steps(outcome.marks))

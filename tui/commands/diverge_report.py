@@ -34,6 +34,10 @@ class Report:
     """What differs first: `weights`, `inputs` of networks, `gradients`, or the `length` of the runs."""
     whole: bool = False
     """Whether the program has no optimiser and was compared as a whole."""
+    seen_again: bool = True
+    """Whether runs whose operations are recorded differ, too; what happens rarely may not."""
+    agreed: int = 0
+    """Pairs of runs that agreed before one differed; of runs whose operations are recorded all, where none does."""
     unread: int = 0
     """Tensors that could not be read and were left out."""
     verdict: Verdict | None = None

@@ -60,6 +60,13 @@ def _say_where(report: Report) -> str:
 
 
 def _describe_verdict(report: Report) -> list[str]:
+    if not report.seen_again:
+        pairs = "1 pair" if report.agreed == 1 else f"{report.agreed} pairs"
+        return _line(
+            "that means",
+            f"it did not show again in {pairs} of runs whose operations were recorded: it happens rarely, or not while "
+            "they are; --repeat N records more pairs",
+        )
     verdict = report.verdict
     kind = "" if verdict is None else verdict.kind
     lines: list[str] = []
@@ -80,6 +87,8 @@ def _describe_verdict(report: Report) -> list[str]:
 
 
 def _describe_causes(report: Report) -> list[str]:
+    if not report.seen_again:
+        return []
     kind = "" if report.verdict is None else report.verdict.kind
     lines: list[str] = []
     for one in report.tried:
@@ -153,6 +162,7 @@ def describe_report(report: Report) -> dict[str, Any]:
         "place": verdict.place if verdict is not None and verdict.place else None,
         "parameter": verdict.parameter if verdict is not None and verdict.parameter else None,
         "difference": None if report.difference is None else report.difference._asdict(),
+        "seen_again": report.seen_again,
         "unread": report.unread,
         "causes": [{**asdict(cause), "remedy": cause.remedy} for cause in report.causes],
         "tried": [asdict(one) for one in report.tried],
