@@ -12,6 +12,7 @@ from engine.tracing import comparison
 from engine.tracing.records import Facts, Loader, Record, Value, parse_differences, parse_facts, write_facts, write_line
 from engine.tracing.seeds import Seeding
 from engine.tracing.wanted import Mark, Wanted
+from tui.commands import diverge_causes
 from tui.commands.diverge_process import Outcome, read_outcome
 from tui.commands.diverge_program import Search
 from tui.commands.diverge_report import Report
@@ -102,3 +103,10 @@ def test_facts_are_read_back_and_half_written_ones_are_none() -> None:
     assert parse_facts(text) == facts
     assert parse_facts(text[:-9]) == parse_facts("") == Facts()
     assert parse_differences('{"input 0": [1, 2') == parse_differences("") == {}
+
+
+def test_memory_that_torch_has_not_written_is_no_proof_that_nobody_has() -> None:
+    (cause,) = diverge_causes.find_evidence(Facts(), Facts(), comparison.MEMORY)
+    assert cause.evidence == "no operation of torch has written into what is read"
+    assert "numpy" in cause.remedy
+    assert "numpy" in diverge_causes.MEANINGS[comparison.MEMORY]

@@ -38,7 +38,8 @@ MEANINGS = {
     comparison.OPERATIONS: "the two runs do other operations: the program takes another way, or has more or fewer data",
     comparison.RANDOM: "random numbers are drawn, and the generator is not in the same state in both runs",
     comparison.KERNEL: "all that goes in agrees to the bit and what comes out does not: the computation itself differs",
-    comparison.MEMORY: "memory is read that no operation of torch has written into: it holds whatever was there",
+    comparison.MEMORY: "memory is read that no operation of torch has written into: it holds whatever was there, or "
+    "what numpy or a kernel of your own wrote",
     "": "no operation of torch differs: weights or data were changed by something else, such as numpy or a file",
 }
 
@@ -53,7 +54,8 @@ REMEDIES = {
     "the environment",
     "kernels": "torch.use_deterministic_algorithms(True), torch.backends.cudnn.benchmark = False, and "
     "CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment",
-    "memory": "fill what torch.empty gives before it is read, or use torch.zeros",
+    "memory": "fill what torch.empty gives before it is read, or use torch.zeros; where numpy or a kernel of your own "
+    "fills it, look there for what differs: random numbers without a seed, or additions in no fixed order",
 }
 
 USUAL = {
@@ -65,7 +67,7 @@ USUAL = {
     comparison.RANDOM: "torch.manual_seed is not called, or is given another number, or something drew before",
     comparison.KERNEL: "another number of threads, atomic additions on a GPU (use_deterministic_algorithms), "
     "cudnn.benchmark, other libraries or processors",
-    comparison.MEMORY: "torch.empty that is read before it is filled",
+    comparison.MEMORY: "torch.empty that is read before it is filled, or that numpy or a kernel of your own fills",
     "": "numpy or another library drawing without a seed, a file that an earlier run left",
 }
 
@@ -98,7 +100,7 @@ def find_evidence(first: Facts, second: Facts, kind: str) -> list[Cause]:
     if kind == comparison.RANDOM and not first.seeds and not second.seeds:
         causes.append(Cause("seeds", "the program sets no seed"))
     if kind == comparison.MEMORY:
-        causes.append(Cause("memory", "nothing was written into what is read"))
+        causes.append(Cause("memory", "no operation of torch has written into what is read"))
     return causes
 
 
