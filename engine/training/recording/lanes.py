@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from engine.training.recording.recorder import CudaRecorder, Recorder, is_spent
+from engine.training.recording.recorder import Recorder, make_recorder
 
 MOST_LANES = 4
 """Streams on which kernels of this size overlap; more of them find no free part of a GPU."""
@@ -38,6 +38,5 @@ def make_lanes(device: torch.device, replicas: int, *, graphs: bool) -> list[Lan
     if device.type != "cuda":
         return [Lane()] * replicas
     streams = [torch.cuda.Stream() for _ in range(min(replicas, MOST_LANES))]
-    records = graphs and not is_spent()
-    lanes = [Lane(stream, CudaRecorder(stream) if records else None) for stream in streams]
+    lanes = [Lane(stream, make_recorder(device, graphs=graphs, stream=stream)) for stream in streams]
     return [lanes[replica % len(lanes)] for replica in range(replicas)]

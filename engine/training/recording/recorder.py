@@ -64,12 +64,12 @@ class CudaRecorder:
         return graph.replay, result
 
 
-def make_recorder(device: torch.device, *, graphs: bool) -> Recorder | None:
-    """Return a recorder of work on a device; None where nothing is recorded.
+def make_recorder(device: torch.device, *, graphs: bool, stream: Any = None) -> Recorder | None:
+    """Return a recorder of work on a device, on a stream or on one of its own; None where nothing is recorded.
 
     After a failed recording nothing is recorded in a process any more; see `is_spent`.
     """
-    return CudaRecorder() if graphs and device.type == "cuda" and not FAILED else None
+    return CudaRecorder(stream) if graphs and device.type == "cuda" and not FAILED else None
 
 
 def is_spent() -> bool:
