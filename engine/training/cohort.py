@@ -26,7 +26,7 @@ from engine.training.full_store import patiently
 from engine.training.loop import Outcome, train_runs
 from engine.training.resumption import find_start, find_states, make_fork
 from engine.training.run_files import Claimed, write_result
-from engine.training.stopping import Requests, Stopped
+from engine.training.stopping import Leaving, Requests, Stopped
 from engine.training.twins import evaluate_twin
 
 LOG = logging.getLogger(__name__)
@@ -133,6 +133,10 @@ def _train(
         requests.attempt = next((m.attempt for number, m in enumerate(cohort) if number not in ended), None)
         end_member(cohort[run], error)
 
+    def should_leave(run: int) -> bool:
+        # Those that are held while others go on give up their place, and go on from their checkpoint later.
+        return requests.control.stops(names[run]) or requests.control.holds(names[run])
+
     outcomes = train_runs(
         recipes,
         data,
@@ -148,9 +152,7 @@ def _train(
         graphs=cohort[0].plan.dispatch.graphs,
         sketches=cohort[0].plan.metrics.sketches,
         should_stop=lambda: requests.must_stop([name for run, name in enumerate(names) if run not in ended]),
-        on_end=on_end,
-        # Those that are held while others go on give up their place, and go on from their checkpoint later.
-        should_leave=lambda run: requests.control.stops(names[run]) or requests.control.holds(names[run]),
+        leaving=Leaving(on_end, should_leave),
     )
     return dict(zip((run for run in range(len(cohort)) if run not in ended), outcomes, strict=True))
 

@@ -23,9 +23,8 @@ from engine.training.data.text import Corpus
 from engine.training.random.bit_change import BitRecord
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.sketching import Sketches
-from engine.training.stopping import StopRequest, never
+from engine.training.stopping import ALL_STAY, Leaving, StopRequest, never
 from engine.training.tasks.preparation import prepare
-from engine.training.tasks.side_by_side import OnEnd, ShouldLeave, ignore, stay
 from engine.training.tasks.task import Evaluation, Task
 
 
@@ -69,8 +68,7 @@ def train_runs(
     graphs: bool = True,
     sketches: int = 0,
     should_stop: StopRequest = never,
-    on_end: OnEnd = ignore,
-    should_leave: ShouldLeave = stay,
+    leaving: Leaving = ALL_STAY,
 ) -> list[Outcome]:
     """Train one recipe, several of one pack at once, or several side by side.
 
@@ -87,8 +85,7 @@ def train_runs(
         graphs: Whether steps on CUDA are recorded and replayed.
         sketches: How often in an epoch it is noted where the weights are; 0 for never.
         should_stop: Asked before every step.
-        on_end: Is told of a run that fails or leaves while others go on side by side.
-        should_leave: Asked before every step of such a run.
+        leaving: Which runs side by side leave while the others go on, and who is told of those that end.
 
     Returns:
         What each run leaves, in the order of the recipes; nothing of one that has ended before its time.
@@ -101,15 +98,7 @@ def train_runs(
     """
     set_kernels(recipes[0].lowlevel, recipes[0].train.precision)
     use_one_thread()
-    task = prepare(
-        recipes,
-        data.to(device),
-        device=device,
-        search_path=search_path,
-        graphs=graphs,
-        on_end=on_end,
-        should_leave=should_leave,
-    )
+    task = prepare(recipes, data.to(device), device=device, search_path=search_path, graphs=graphs, leaving=leaving)
     return train_task(
         task,
         recipes,

@@ -17,6 +17,12 @@ CONTROL_PERIOD_S = 0.5
 StopRequest = Callable[[], bool]
 """Asked before every training step; says whether the training is to end there."""
 
+OnEnd = Callable[[int, Exception], None]
+"""Is told the number of a run that has ended before its time, and why."""
+
+ShouldLeave = Callable[[int], bool]
+"""Asked before every step of a run; says whether it alone is to end there."""
+
 
 class Stopped(Exception):
     """Ends a training whose end was asked for."""
@@ -29,6 +35,26 @@ class Fenced(Exception):
 def never() -> bool:
     """Let a training go on to its last epoch; a `StopRequest`."""
     return False
+
+
+def ignore(run: int, error: Exception) -> None:
+    """Do nothing; an `OnEnd`."""
+
+
+def stay(run: int) -> bool:
+    """Let every run go on; a `ShouldLeave`."""
+    return False
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Says which of several runs side by side leave, and whom to tell of those that end while the others go on."""
+
+    on_end: OnEnd = ignore
+    should_leave: ShouldLeave = stay
+
+
+ALL_STAY = Leaving()
 
 
 @dataclass

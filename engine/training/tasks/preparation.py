@@ -14,8 +14,8 @@ from engine.training.data.datasets import Dataset, load_data
 from engine.training.data.text import Corpus, load_corpus
 from engine.training.recording.recorder import make_recorder
 from engine.training.stacked.network import fill_up
+from engine.training.stopping import ALL_STAY, Leaving
 from engine.training.tasks import images, side_by_side, stacked_images, stacked_text, text
-from engine.training.tasks.side_by_side import OnEnd, ShouldLeave, ignore, stay
 from engine.training.tasks.task import Task
 
 SingleTask = images.ImageTask | text.TextTask
@@ -36,8 +36,7 @@ def prepare(
     device: torch.device,
     search_path: tuple[Path, ...] = (),
     graphs: bool = True,
-    on_end: OnEnd = ignore,
-    should_leave: ShouldLeave = stay,
+    leaving: Leaving = ALL_STAY,
 ) -> Task[Any]:
     """Build what trains some recipes at once: a single task, several side by side, or a pack where they name one.
 
@@ -47,8 +46,7 @@ def prepare(
         device: Where they are trained.
         search_path: Where a user's model is looked for.
         graphs: Whether steps on CUDA are recorded and replayed.
-        on_end: Is told of runs side by side that end before their time, while the others go on.
-        should_leave: Asked before every step of such a run.
+        leaving: Which runs side by side leave while the others go on, and who is told of those that end.
 
     Raises:
         ModelError: If a model cannot be built.
@@ -59,13 +57,7 @@ def prepare(
         return prepare_single(recipes[0], data, device=device, search_path=search_path, graphs=graphs)
     if recipes[0].pack is None and isinstance(data, Dataset):
         return side_by_side.prepare(
-            recipes,
-            data,
-            device=device,
-            search_path=search_path,
-            graphs=graphs,
-            on_end=on_end,
-            should_leave=should_leave,
+            recipes, data, device=device, search_path=search_path, graphs=graphs, leaving=leaving
         )
     return prepare_pack(recipes, data, device=device, search_path=search_path, graphs=graphs)
 

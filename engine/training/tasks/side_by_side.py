@@ -24,28 +24,12 @@ from engine.training.memory import breaks_context, is_out_of_memory
 from engine.training.random.bit_change import BitRecord
 from engine.training.recording.lanes import Lane, make_lanes
 from engine.training.recording.recorder import Recorder
-from engine.training.stopping import Stopped, StopRequest, never
+from engine.training.stopping import ALL_STAY, Leaving, Stopped, StopRequest, never
 from engine.training.tasks import images
 from engine.training.tasks.images import ImageTask
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-OnEnd = Callable[[int, Exception], None]
-"""Is told of a replica that has ended before its time, and why."""
-
-ShouldLeave = Callable[[int], bool]
-"""Asked before every step of a replica; says whether it alone is to end there."""
-
-
-def ignore(replica: int, error: Exception) -> None:
-    """Do nothing; an `OnEnd`."""
-
-
-def stay(replica: int) -> bool:
-    """Let every replica go on; a `ShouldLeave`."""
-    return False
-
 
 NOTHING = ImageEvaluation(torch.full((1, 1), math.nan), math.nan, math.nan)
 """Stands for a replica that is not evaluated any more."""
@@ -61,8 +45,7 @@ class SideBySideTask:
     """One per replica; several may have the same."""
     members: list[ImageTask | None]
     """None where a replica has ended before its time."""
-    on_end: OnEnd = ignore
-    should_leave: ShouldLeave = stay
+    leaving: Leaving = ALL_STAY
     ended: dict[int, Exception] = field(default_factory=dict[int, Exception])
     """Replicas that have ended before their time, and why."""
     resting: set[int] = field(default_factory=set[int])
@@ -90,7 +73,7 @@ class SideBySideTask:
             if should_stop():
                 raise Stopped
             for replica, member in self._each():
-                if self.should_leave(replica):
+                if self.leaving.should_leave(replica):
                     self._end(replica, Stopped())
                 else:
                     self._guard(replica, partial(member.take_step, epoch, step))
@@ -200,7 +183,7 @@ class SideBySideTask:
 
     def _end(self, replica: int, error: Exception) -> None:
         """End the training of one replica, and let go of its memory, which the error's frames refer to as well."""
-        self.on_end(replica, error)
+        self.leaving.on_end(replica, error)
         self.ended[replica] = error.with_traceback(None)
         self.members[replica] = None
 
@@ -212,8 +195,7 @@ def prepare(
     device: torch.device,
     search_path: tuple[Path, ...] = (),
     graphs: bool = True,
-    on_end: OnEnd = ignore,
-    should_leave: ShouldLeave = stay,
+    leaving: Leaving = ALL_STAY,
 ) -> SideBySideTask:
     """Build every replica as it is built by itself; one that cannot be built has ended.
 
@@ -223,8 +205,7 @@ def prepare(
         device: Where they are trained.
         search_path: Where a user's model is looked for.
         graphs: Whether steps on CUDA are recorded and replayed.
-        on_end: Is told of replicas that end before their time.
-        should_leave: Asked before every step of a replica.
+        leaving: Which of them leave before their time, and who is told of those that end.
 
     Raises:
         ValueError: If the recipes may not be trained side by side.
@@ -232,7 +213,7 @@ def prepare(
     if len(recipes) > 1 and (len({one.neighbours for one in recipes}) > 1 or recipes[0].neighbours is None):
         raise ValueError("recipes that are trained side by side are equal but for seeds and bits")
     lanes = make_lanes(device, len(recipes), graphs=graphs)
-    task = SideBySideTask(list(recipes), lanes, [None] * len(recipes), on_end, should_leave)
+    task = SideBySideTask(list(recipes), lanes, [None] * len(recipes), leaving)
 
     for replica, (recipe, lane) in enumerate(zip(recipes, lanes, strict=True)):
         task.add(replica, partial(_build, recipe, data, device, search_path, lane.recorder))

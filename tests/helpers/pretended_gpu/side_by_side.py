@@ -32,7 +32,7 @@ from engine.training.recording import repeater
 from engine.training.recording.lanes import MOST_LANES
 from engine.training.recording.recorder import CudaRecorder, is_spent
 from engine.training.run_files import Claimed, describe_attempt
-from engine.training.stopping import Requests, Stopped
+from engine.training.stopping import Leaving, Requests, Stopped
 from engine.training.tasks.images import ImageTask
 from engine.training.tasks.side_by_side import SideBySideTask, prepare
 from engine.training.trials.side_by_side import prepare_rival
@@ -67,7 +67,7 @@ def train_on(device: torch.device, recipes: Sequence[Recipe], data: Dataset, **a
         losses[run] = record.train_loss
         note(run, record)
 
-    outcomes = train_runs(recipes, data, device=device, on_epoch=on_epoch, on_end=_refuse_end, **arguments)
+    outcomes = train_runs(recipes, data, device=device, on_epoch=on_epoch, leaving=Leaving(_refuse_end), **arguments)
     return [f"{one} {losses[run]!r}" for run, one in enumerate(digest(outcomes))]
 
 
@@ -184,7 +184,7 @@ def fail_in_memory(*, recording: bool) -> None:
         return descend(task, *given)
 
     def work() -> list[Outcome]:
-        return train_runs(recipes, data, device=CUDA, on_end=lambda run, error: ended.append(run))
+        return train_runs(recipes, data, device=CUDA, leaving=Leaving(lambda run, error: ended.append(run)))
 
     with patch.object(ImageTask, "descend", run_out), pretend_cuda():
         assert try_in_memory(work) is None, "there was room"

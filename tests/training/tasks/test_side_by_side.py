@@ -18,7 +18,7 @@ from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkp
 from engine.training.data.batches import epoch_batches, send_epoch, take_batch
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome, train_runs
-from engine.training.stopping import Stopped
+from engine.training.stopping import Leaving, Stopped
 from engine.training.tasks.images import ImageTask
 from engine.training.weights import array_bytes, weights_bytes
 
@@ -120,7 +120,11 @@ def test_one_that_fails_takes_no_other_with_it(base: Recipe, data: Dataset, trai
     wrong = replace(bad, bit=BitChange(seed=1, parameter="1.bias"))
     told: list[tuple[int, Exception]] = []
     (left,) = train_runs(
-        [wrong, good], data, device=CPU, sketches=sketches, on_end=lambda run, error: told.append((run, error))
+        [wrong, good],
+        data,
+        device=CPU,
+        sketches=sketches,
+        leaving=Leaving(lambda run, error: told.append((run, error))),
     )
     assert digest(left) == digest(train(good))
     ((run, error),) = told
@@ -139,8 +143,7 @@ def test_one_that_leaves_is_told_at_once_and_others_go_on(base: Recipe, data: Da
         recipes,
         data,
         device=CPU,
-        should_leave=leave,
-        on_end=lambda run, error: told.append((run, type(error), asked[0])),
+        leaving=Leaving(lambda run, error: told.append((run, type(error), asked[0])), leave),
     )
     assert told == [(1, Stopped, 2)], "in its second step"
     assert digest(left) == digest(train(recipes[0]))
@@ -159,7 +162,7 @@ def test_an_error_in_a_step_ends_its_run_alone(
         take(task, epoch, step)
 
     monkeypatch.setattr(ImageTask, "take_step", fail)
-    (left,) = train_runs(recipes, data, device=CPU, on_end=lambda run, error: told.append((run, str(error))))
+    (left,) = train_runs(recipes, data, device=CPU, leaving=Leaving(lambda run, error: told.append((run, str(error)))))
     assert told == [(1, "a network's own fault")]
     assert digest(left) == wanted
 
@@ -229,7 +232,9 @@ def test_one_that_is_not_saved_makes_no_other_be_saved(
         for one, every_s in zip(recipes, (math.inf, 0.0), strict=True)
     ]
     leave = case == "left"
-    train_runs(recipes, data, device=CPU, checkpoints=policies, should_leave=lambda run: leave and run == 1)
+    train_runs(
+        recipes, data, device=CPU, checkpoints=policies, leaving=Leaving(should_leave=lambda run: leave and run == 1)
+    )
     assert [epoch for recipe_id, epoch in epochs if recipe_id == recipes[0].id] == SAVED[case]
 
 
