@@ -24,6 +24,15 @@ KERNEL_S = 2.5e-6
 SIDE_BY_SIDE = 4
 """Runs whose kernels may work at the same time on one card."""
 
+ROW_EPOCHS = 100 * 500
+"""Of a row of Table 1: 100 replicas of 500 epochs."""
+
+COUNTED_AS: Mapping[str, str] = MappingProxyType({"fp32": "fp32", "tf32": "fp32", "bf16": "bf16"})
+"""In which precision the work of each was counted: TF32 moves the bytes of fp32."""
+
+KWH_J = 3.6e6
+"""Joules of a kilowatt-hour."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -94,6 +103,10 @@ class GpuModel:
         """Tell whether words, in capitals, are the name of this card, its maker's and its forms aside."""
         name = set(self.name.upper().split())
         return name <= words <= name | MAKERS | set(self.forms.split())
+
+    def use_kwh(self, seconds: float) -> float:
+        """Return the energy that its whole board may take in some time."""
+        return self.watts * seconds / KWH_J
 
     def computes(self, precision: str) -> bool:
         """Tell whether it computes in a precision: bf16 needs units for it, TF32 falls back to fp32."""

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.catalog.work import COUNTED_AS, ROW_EPOCHS
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.datasets import Dataset, load_data
@@ -38,9 +39,6 @@ from engine.training.trials.step_times import fill_memory, time_task, warm_up
 from engine.training.trials.work import count_work
 from engine.training.trials.workbench import Workbench
 from engine.training.weights import weights_bytes
-
-ROW_EPOCHS = 500 * 100
-"""Epochs of a row of Table 1: 100 replicas of 500."""
 
 REPEATS = 100
 """Of the same epoch, to see whether it has the same bits."""
@@ -161,7 +159,7 @@ def measure_card(bench: Bench) -> Records:
         "copy_bytes_per_s": bandwidth,
         "product_flops_per_s": peaks,
     }
-    for precision in ("fp32", "bf16"):
+    for precision in dict.fromkeys(COUNTED_AS.values()):
         set_kernels("deterministic", precision)
         work = count_work(bench.recipe(precision), bench.workbench)
         assert work is not None, "the data are images"

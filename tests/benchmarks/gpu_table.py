@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from engine.catalog.work import Load, estimate_s, find_gpu
+from engine.catalog.work import COUNTED_AS, ROW_EPOCHS, Load, estimate_s, find_gpu
 
 HEADS = ("precision", "design", "images/s", "hours for a row", "bandwidth", "arithmetic", "GiB")
-
-ROW_EPOCHS = 500 * 100
 
 
 def write_table(found: dict[str, Any]) -> str:
@@ -62,8 +60,8 @@ def _row(record: dict[str, Any], records: list[dict[str, Any]], card: dict[str, 
 
 
 def _find_work(records: list[dict[str, Any]], precision: str) -> dict[str, Any] | None:
-    wanted = "bf16" if precision == "bf16" else "fp32"
-    return next((record for record in _of_kind(records, "work") if record["precision"] == wanted), None)
+    counted = _of_kind(records, "work")
+    return next((record for record in counted if record["precision"] == COUNTED_AS[precision]), None)
 
 
 def _estimates(records: list[dict[str, Any]], card: dict[str, Any] | None) -> list[str]:

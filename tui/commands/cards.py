@@ -11,8 +11,6 @@ from engine.tuning.estimates import estimate_runs
 from engine.tuning.probe import ProbeFacts
 from tui.text.format import format_seconds
 
-JOULES_PER_KWH = 3.6e6
-
 
 def require_gpu(name: str) -> GpuModel:
     """Return the card of a name.
@@ -27,8 +25,8 @@ def require_gpu(name: str) -> GpuModel:
     return gpu
 
 
-def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str], gpu: GpuModel) -> str:
-    """Say what some runs would take on one card, and that this is an estimate.
+def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str], gpu: GpuModel) -> list[str]:
+    """Return the line that says what some runs would take on one card, and that this is an estimate; none for no run.
 
     Args:
         plan: Has the recipes.
@@ -36,10 +34,12 @@ def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str]
         runs: Which runs are to be trained.
         gpu: The card.
     """
+    if not runs:
+        return []
     precisions = {plan.recipes[run].train.precision for run in runs}
     lacking = [precision for precision in precisions if not gpu.computes(precision)]
     if lacking:
-        return f"on one {gpu.name}: it does not compute in {lacking[0]}"
+        return [f"on one {gpu.name}: it does not compute in {lacking[0]}"]
     counted = {
         run: (fact.work, fact.train_examples, fact.test_examples)
         for fact in facts
@@ -48,12 +48,11 @@ def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str]
     }
     estimate = estimate_runs(plan, counted, runs, gpu)
     if estimate is None:
-        return (
+        return [
             f"on one {gpu.name}: not estimated: networks for text, and those that cannot be followed, are not counted"
-        )
+        ]
     about, least, most = map(format_seconds, (estimate.middle, estimate.least, estimate.most))
-    energy = estimate.middle * gpu.watts / JOULES_PER_KWH
-    return (
-        f"on one {gpu.name}: about {about} (from {least} to {most}) and {energy:.2g} kWh, estimated from its data "
-        "sheet, not timed; docs/gpu.md says how"
-    )
+    return [
+        f"on one {gpu.name}: about {about} (from {least} to {most}) and {gpu.use_kwh(estimate.middle):.2g} kWh, "
+        "estimated from its data sheet, not timed; docs/gpu.md says how"
+    ]

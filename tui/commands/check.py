@@ -72,7 +72,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...],
     for line in (*comparing, *describe_cost(plan, facts, done, slots=slots, kind=plan.device)):
         print_text(console, line)
     if gpu is not None:
-        print_text(console, describe_card(plan, facts, plan.recipes.keys() - done, gpu))
+        for line in describe_card(plan, facts, plan.recipes.keys() - done, gpu):
+            print_text(console, line)
     for line in describe_choices(plan, decided.chosen):
         print_text(console, line)
     submitted = open_executor(protocol.dispatch).describe_submission(paths)

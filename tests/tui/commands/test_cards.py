@@ -40,26 +40,34 @@ FACTS = ProbeFacts(
 )  # fmt: skip
 
 
-def describe(*, precision: str = "fp32", card: str = "H100", counted: bool = True) -> str:
-    """Of ten runs, whose epochs take the arithmetic of a hundredth of two hours each."""
+def describe(
+    *, precision: str = "fp32", card: str = "H100", counted: bool = True, left: int | None = None
+) -> list[str]:
+    """Of ten runs, or those that are left, whose epochs take the arithmetic of a hundredth of two hours each."""
     plan = make_plan(parse_protocol(TEXT.format(precision=precision), file="far.toml"), device="cpu")
     each = 2 * HOUR_OF_H100 / 100 / 1000
     work = Work(
         train_flops=each, train_bytes=0, step_bytes=0, test_flops=0, test_bytes=0, step_kernels=0, test_kernels=0
     )
     facts = replace(FACTS, runs=tuple(plan.recipes), work=work if counted else None)
-    return describe_card(plan, [facts], plan.recipes.keys(), require_gpu(card))
+    return describe_card(plan, [facts], list(plan.recipes)[:left], require_gpu(card))
 
 
 def test_estimate_is_said_to_be_one() -> None:
-    said = describe()
+    (said,) = describe()
     assert said.startswith("on one H100: about 2 h 00 min (from 2 h 00 min to 2 h 00 min) and 1.4 kWh, estimated")
     assert "not timed" in said
 
 
 def test_what_cannot_be_estimated_is_said() -> None:
-    assert describe(precision="bf16", card="V100") == "on one V100: it does not compute in bf16"
-    assert describe(counted=False).startswith("on one H100: not estimated")
+    assert describe(precision="bf16", card="V100") == ["on one V100: it does not compute in bf16"]
+    (said,) = describe(counted=False)
+    assert said.startswith("on one H100: not estimated")
+
+
+def test_no_time_is_said_where_nothing_is_left_to_train() -> None:
+    assert describe(left=0) == []
+    assert len(describe(left=1)) == 1
 
 
 def test_unknown_card_is_named_with_those_that_are_known() -> None:
