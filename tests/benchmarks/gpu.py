@@ -33,8 +33,8 @@ ROOT = HERE.parents[1]
 LEAST_S = 8.0
 """Less time than this is not worth a part."""
 
-STARTING_S = 240.0
-"""How long a single part of a rehearsal may take: many share a slow machine."""
+REHEARSAL_S = 240.0
+"""How long a rehearsal may take: many share a slow machine."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def main() -> int:
     started = time.time()
     if options.rehearse:  # all parts in one process: importing torch takes longer than all that they do
         names = Part(",".join(part.name for part in parts), 1)
-        found = run_all([names], [*command, "--rehearse"], STARTING_S)
+        found = run_all([names], [*command, "--rehearse"], REHEARSAL_S)
     else:
         found = run_all(parts, command, 60 * options.minutes)
     found = {"rehearsal": options.rehearse, "seconds": round(time.time() - started, 1), **found}

@@ -191,14 +191,13 @@ class Training:
         self.rates = jnp.full(self.steps, 0.1)
         self.train()
 
-    def train(self) -> tuple[float, float]:
-        """Train an epoch, and return the mean loss and the percentage of correct answers over the replicas."""
+    def train(self) -> None:
+        """Train an epoch, and wait for its losses and for what the test set says."""
         count = 1 if self.shared else self.replicas
         orders = [self.draws.permutation(self.examples)[: self.steps * self.size] for _ in range(count)]
         order = np.stack(orders).reshape(count, self.steps, self.size)
         self.state, figures = self.epoch(self.state, jnp.asarray(order[0] if self.shared else order), self.rates)
-        losses, correct, *_ = (np.asarray(figure) for figure in figures)
-        return float(losses.mean()), 100 * float(correct.mean())
+        jax.block_until_ready(figures)
 
 
 def main() -> None:
@@ -210,13 +209,11 @@ def main() -> None:
         if key not in cases:
             cases[key] = Training(order)
         used, started, epochs = time.process_time(), time.perf_counter(), 0
-        loss, correct = 0.0, 0.0
         while time.perf_counter() - started < order["seconds"]:
-            loss, correct = cases[key].train()
+            cases[key].train()
             epochs += 1
         wall, used = time.perf_counter() - started, time.process_time() - used
-        answer = {"wall_s": wall / epochs, "used_s": used / epochs, "loss": loss, "accuracy": correct}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps({"wall_s": wall / epochs, "used_s": used / epochs}), flush=True)
 
 
 if __name__ == "__main__":

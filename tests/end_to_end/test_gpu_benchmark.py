@@ -180,6 +180,12 @@ except AttributeError:
 """
 
 
+@pytest.mark.parametrize("kind", [tuple[int, ...], list[str], int | None])
+def test_stand_in_says_what_it_cannot_read(kind: object) -> None:
+    with pytest.raises(NotImplementedError, match=r"^reading .+ needs msgspec: install it, or put a copy of it on"):
+        load("msgspec").json.decode(b"[1]", type=kind)
+
+
 def test_stand_in_makes_records_as_msgspec_does() -> None:
     found: list[list[Any]] = []
     for module in (msgspec, load("msgspec")):
