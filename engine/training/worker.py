@@ -38,7 +38,7 @@ from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
 from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
-from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory
+from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory, release
 from engine.training.pulse import Pulse
 from engine.training.recording.recorder import is_spent
 from engine.training.room import Rooms, count_side_by_side
@@ -223,6 +223,8 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_m
         for member in cohort:
             if not is_there(member.attempt.exit):  # one that was stopped may go on from its checkpoint
                 patiently(partial(remove_file, member.attempt.checkpoint))
+    if recipe is not None and recipe.pack is None and len(cohort) > 1:
+        release()  # the next ones side by side may need all the memory that these took
     # The kernels that autotuning chose last as long as the process, so free kernels need a fresh one per run; and one
     # in which a recording failed keeps memory for it.
     return 0 if is_spent() or (recipe is not None and recipe.lowlevel == "kernels") else None

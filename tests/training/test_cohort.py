@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,22 @@ def test_worker_trains_arms_side_by_side_with_the_bits_of_runs_alone(
         apart.train()
     assert apart.done() == together.done()
     assert read_done(together) == read_done(apart)
+
+
+def test_memory_of_runs_side_by_side_is_free_for_the_next_ones(
+    study: StudyPaths, at_once: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task and its steps refer to each other, so they stay until Python looks for such, which may take long."""
+    at_once(2)
+    seen: dict[int, weakref.ref[ImageTask]] = {}
+    during(monkeypatch, lambda task, epoch, step: seen.setdefault(id(task), weakref.ref(task)))
+    gc.disable()
+    try:
+        Bench(study).train()
+        assert len(seen) == 2
+        assert [one() for one in seen.values()] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_one_that_fails_is_told_at_once_and_the_others_are_done(

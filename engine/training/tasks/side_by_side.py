@@ -1,7 +1,8 @@
 """Several image classifiers in one process, each with kernels of its own, as if it were alone.
 
 On a GPU their steps go in turn to a few lanes that work at the same time: one small network does not fill a GPU. No
-replica knows of the others, so its bits are those of a run alone, and one that fails or leaves takes no other with it.
+replica knows of the others, so its bits are those of a run alone, and one that leaves, or that fails while it is built,
+trained or judged, takes no other with it.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class SideBySideTask:
     members: list[ImageTask | None]
     """None where a replica has ended before its time."""
     leaving: Leaving = ALL_STAY
-    ended: dict[int, Exception] = field(default_factory=dict[int, Exception])
-    """Replicas that have ended before their time, and why."""
+    ended: set[int] = field(default_factory=set[int])
+    """Replicas that have ended before their time."""
     resting: set[int] = field(default_factory=set[int])
     """Replicas that have diverged: they are neither trained nor evaluated any more."""
 
@@ -182,9 +183,9 @@ class SideBySideTask:
             return None
 
     def _end(self, replica: int, error: Exception) -> None:
-        """End the training of one replica, and let go of its memory, which the error's frames refer to as well."""
+        """End the training of one replica; its memory is free once Python has looked for what refers to itself."""
         self.leaving.on_end(replica, error)
-        self.ended[replica] = error.with_traceback(None)
+        self.ended.add(replica)
         self.members[replica] = None
 
 

@@ -65,9 +65,9 @@ class StackedImageTask:
     """One per replica where the schedule is "snapshot", else empty."""
 
     @property
-    def ended(self) -> dict[int, Exception]:
+    def ended(self) -> set[int]:
         """Return nothing: an error of a pack is one of all its replicas."""
-        return {}
+        return set()
 
     @property
     def replicas(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -53,8 +53,8 @@ class Task(Protocol[E]):
         ...
 
     @property
-    def ended(self) -> Mapping[int, Exception]:
-        """Return the replicas that have ended before their time, and why; the others go on."""
+    def ended(self) -> Collection[int]:
+        """Return the replicas that have ended before their time; the others go on."""
         ...
 
     @property
