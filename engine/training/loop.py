@@ -131,7 +131,13 @@ def train_task(
     initial = [] if starts else task.digests()
     sketching = Sketches(task, len(recipes), sketches) if sketches else None
     outcomes: dict[int, Outcome] = {}
+
+    def list_left() -> list[int]:
+        return [run for run in range(len(recipes)) if run not in outcomes and run not in task.ended]
+
     for epoch in range(first, last + 1):
+        if not list_left():
+            break
         started = time.perf_counter()
         if recipes[0].onset is not None:
             set_kernels(recipes[0].at(epoch).lowlevel, recipes[0].train.precision)
@@ -145,19 +151,14 @@ def train_task(
         digests = task.digests()
         elapsed_s = (time.perf_counter() - started) / len(recipes)  # a run's share of the time that all of them took
         seconds += elapsed_s
-        for run in range(len(recipes)):
-            if run in outcomes or run in task.ended:
-                continue
+        for run in list_left():
             record = _record(task, epoch, losses[run], evaluations[run], elapsed_s)
             start = initial[run] if initial and epoch == 1 else None
             sketch = None if sketching is None else sketching.end_epoch(run, epoch)
             on_epoch(run, msgspec.structs.replace(record, weights=digests[run], start=start, sketches=sketch))
             if not finite[run] or epoch == last:
                 outcomes[run] = _finish(task, run, epoch, evaluations[run], seconds, diverged=not finite[run])
-        left = [run for run in range(len(recipes)) if run not in outcomes and run not in task.ended]
-        if not left:
-            break
-        for run, policies in _find_due(recipes, left, epoch, checkpoints, forks).items():
+        for run, policies in _find_due(recipes, list_left(), epoch, checkpoints, forks).items():
             checkpoint = task.capture(run, epoch=epoch, seconds=seconds)
             for policy in policies:
                 policy.save(checkpoint)

@@ -132,6 +132,15 @@ def test_one_that_fails_takes_no_other_with_it(base: Recipe, data: Dataset, trai
     assert isinstance(error, PerturbationError)
 
 
+@pytest.mark.parametrize("sketches", [0, 2])
+def test_all_that_fail_are_told(base: Recipe, data: Dataset, sketches: int) -> None:
+    model, told = ModelRecipe(preset="linear"), []
+    wrong = [replace(one, model=model, bit=BitChange(seed=1, parameter="1.bias")) for one in replicas(base)]
+    leaving = Leaving(lambda run, error: told.append(run))
+    assert not train_runs(wrong, data, device=CPU, sketches=sketches, leaving=leaving)
+    assert told == [0, 1]
+
+
 def test_one_that_leaves_is_told_at_once_and_others_go_on(base: Recipe, data: Dataset, train: Train) -> None:
     recipes, asked, told = replicas(base), [0], []
 
