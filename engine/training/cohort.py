@@ -54,7 +54,7 @@ def gather(cohort: list[Claimed], recipe: Recipe, claim_more: ClaimMore, *, sess
     if wanted == 1:
         return
     epoch = max(find_states(first.study, first.run, recipe), default=0)
-    tries = count_tries(first.run.list_attempts(), session) - 1
+    tries = first.count_retries(session)
 
     def suits(run_id: str) -> bool:
         run = first.study.run(run_id)

@@ -11,7 +11,7 @@ from engine.recipe import Recipe
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
-from engine.study.run_state import MAX_RETRIES, count_tries
+from engine.study.run_state import MAX_RETRIES
 from engine.study.study_plan import StudyPlan
 from engine.study.supervisor_record import SupervisorRecord
 from engine.training.data.datasets import Dataset
@@ -50,8 +50,7 @@ def count_side_by_side(claimed: Claimed, recipe: Recipe, data: Dataset | Corpus,
         if key not in rooms:
             rooms[key] = find_room(recipe, data, claimed.search_path)
         wanted = rooms[key]
-    tries = count_tries(claimed.run.list_attempts(), session) - 1
-    return reduce_for_retry(min(wanted, share_out(claimed.study, plan)), tries)
+    return reduce_for_retry(min(wanted, share_out(claimed.study, plan)), claimed.count_retries(session))
 
 
 def reduce_for_retry(wanted: int, tries: int) -> int:

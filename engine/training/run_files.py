@@ -20,6 +20,7 @@ from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPa
 from engine.study.processes import current_owner
 from engine.study.records import encode_record
 from engine.study.run_records import AttemptRecord, ResultRecord, Versions
+from engine.study.run_state import count_tries
 from engine.study.study_plan import StudyPlan
 from engine.training.data.datasets import Dataset
 from engine.training.data.text import Corpus
@@ -53,6 +54,10 @@ class Claimed:
     @property
     def search_path(self) -> tuple[Path, ...]:
         return tuple(Path(folder) for folder in self.plan.search_path)
+
+    def count_retries(self, session: str) -> int:
+        """Return how often a session had tried the run before it was claimed."""
+        return count_tries(self.run.list_attempts(), session) - 1
 
 
 def describe_attempt(session: str, slot: str) -> AttemptRecord:

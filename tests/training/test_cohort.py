@@ -21,7 +21,7 @@ from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.run_records import ExitRecord
-from engine.study.run_state import count_tries, read_state
+from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
 from engine.training import worker
 from engine.training.checkpoint import load_checkpoint
@@ -146,7 +146,11 @@ def test_memory_of_runs_side_by_side_is_free_for_the_next_ones(
     """A task and its steps refer to each other, so they stay until Python looks for such, which may take long."""
     at_once(2)
     seen: dict[int, weakref.ref[ImageTask]] = {}
-    during(monkeypatch, lambda task, epoch, step: seen.setdefault(id(task), weakref.ref(task)))
+
+    def note(task: ImageTask, epoch: int, step: int) -> None:
+        seen[id(task)] = weakref.ref(task)
+
+    during(monkeypatch, note)
     gc.disable()
     try:
         Bench(study).train()
@@ -312,7 +316,7 @@ def test_lack_of_memory_is_tried_again_with_fewer_and_at_last_alone(
     sizes: list[int] = []
 
     def count(claimed: Claimed, *_: Any, session: str, **__: Any) -> int:
-        return reduce_for_retry(4, count_tries(claimed.run.list_attempts(), session) - 1)
+        return reduce_for_retry(4, claimed.count_retries(session))
 
     def run_out(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -40,7 +40,7 @@ def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
     """Yield the minibatches of one epoch, in training order."""
     if data.train_labels.device.type == "cuda":
         table = send_epoch(recipe, data, epoch)
-        return (take_batch(recipe, data, table.columns_of(step)) for step in range(table.steps))
+        return (take_batch(data, table.columns_of(step)) for step in range(table.steps))
     return _make_batches(recipe, data, epoch)
 
 
@@ -119,7 +119,7 @@ def _send(numbers: np.ndarray, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def take_batch(recipe: Recipe, data: Dataset, columns: Tensor) -> Batch:
+def take_batch(data: Dataset, columns: Tensor) -> Batch:
     """Gather a minibatch on its device; see `EpochTable.columns_of`."""
     names, moves = columns[0], columns[1:]
     examples = names % len(data.train_labels)
