@@ -75,7 +75,7 @@ def check_ways(options: argparse.Namespace) -> Way:
     """Return what the plan is made from: a pilot, a published table, an SD, or a ratio of two SDs.
 
     Raises:
-        NondetError: If there are two of them or none, or the margin is missing.
+        NondetError: If there are two of them or none, the margin is missing, or an option would do nothing.
     """
     given: list[tuple[Way, str | None]] = [
         ("pilot", options.one),
@@ -90,6 +90,9 @@ def check_ways(options: argparse.Namespace) -> Way:
         )
     if found[0] == "ratio" and options.margin is not None:
         raise NondetError("nondet-tui plan: --ratio has no margin: it is itself what is to be told apart")
+    for option, value in (("--measure", options.measure), ("--out", options.out)):
+        if found[0] == "ratio" and value is not None:
+            raise NondetError(f"nondet-tui plan: {option} does nothing beside --ratio: leave it out")
     if found[0] != "ratio" and options.margin is None:
         raise NondetError("nondet-tui plan: --margin X is missing: the difference that is to be found")
     return found[0]

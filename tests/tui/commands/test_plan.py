@@ -104,6 +104,8 @@ def test_number_or_ratio_needs_no_study(capsys: pytest.CaptureFixture[str]) -> N
         (["--sd", "1", "--ratio", "2"], "name one of a pilot"),
         (["--sd", "1"], "--margin X is missing"),
         (["--ratio", "2", "--margin", "1"], "--ratio has no margin"),
+        (["--ratio", "2", "--measure", "accuracy"], "--measure does nothing beside --ratio"),
+        (["--ratio", "2", "--out", "x"], "--out does nothing beside --ratio"),
         (["--sd", "nan", "--margin", "1"], "--sd nan: a number above 0"),
         (["--sd", "inf", "--margin", "1"], "--sd inf: a number above 0"),
         (["--ratio", "1"], "--ratio 1: a number above 1"),
