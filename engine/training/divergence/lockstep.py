@@ -159,7 +159,9 @@ class Pair:
             if halt is not None and halt.step is None:
                 found[id(walker)] = walker.evaluations
                 continue
-            found[id(walker)] = walker.task.evaluate(1 if halt is None else halt.epoch)
+            epoch = 1 if halt is None else halt.epoch
+            walker.use_kernels(epoch)
+            found[id(walker)] = walker.task.evaluate(epoch)
             find_network(walker.task).train()
         one, other = (found[id(walker)][slot] for walker, slot in self.places)
         return one, other

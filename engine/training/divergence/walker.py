@@ -50,6 +50,10 @@ class Walker:
             raise self._failure
         return self._halt
 
+    def use_kernels(self, epoch: int) -> None:
+        """Set the flags of an epoch: they are the process's, and a training beside this one may have other ones."""
+        set_kernels(self.recipe.at(epoch).lowlevel, self.recipe.train.precision)
+
     def close(self) -> None:
         """End the training where it stands."""
         self._closing = True
@@ -63,7 +67,7 @@ class Walker:
             for epoch in range(self.first, self.recipe.train.epochs + 1):
                 if self._closing:
                     return
-                set_kernels(self.recipe.at(epoch).lowlevel, self.recipe.train.precision)
+                self.use_kernels(epoch)
                 self._halt, self._step = Halt(epoch, 0), 0
                 losses = self.task.train_epoch(epoch, self._stand)
                 self.evaluations = self.task.evaluate(epoch)
@@ -90,3 +94,4 @@ class Walker:
         self._halt = halt
         self._arrived.release()
         self._turn.acquire()
+        self.use_kernels(halt.epoch)

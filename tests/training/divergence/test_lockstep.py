@@ -13,11 +13,13 @@ from torch import Tensor
 from engine.recipe import BitChange, ModelRecipe, Onset, PackRecipe, Recipe
 from engine.study.epochs import EpochRecord
 from engine.training.data.datasets import Dataset
+from engine.training.divergence import walker
 from engine.training.divergence.distances import measure_outputs, measure_weights
 from engine.training.divergence.lockstep import EVERY_STEP, Found, Looks, Pair, trim, walk
 from engine.training.divergence.walker import Halt, Walker
 from engine.training.evaluation import ImageEvaluation
 from engine.training.loop import train_runs
+from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import prepare
 
 CPU = torch.device("cpu")
@@ -66,10 +68,33 @@ def test_runs_of_one_pack_are_walked_in_it(fast: Recipe, data: Dataset) -> None:
 
 
 def test_walker_stands_before_every_step_and_at_every_end(fast: Recipe, data: Dataset) -> None:
-    walker = Walker(prepare([fast], data, device=CPU), fast)
-    halts = [walker.go() for _ in range(2 * (STEPS + 1) + 1)]
+    walked = Walker(prepare([fast], data, device=CPU), fast)
+    halts = [walked.go() for _ in range(2 * (STEPS + 1) + 1)]
     expected = [Halt(epoch, step) for epoch in (1, 2) for step in (*range(STEPS), None)]
     assert halts == [*expected, None]
+
+
+def test_each_run_computes_under_its_own_flags(fast: Recipe, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags of kernels are the process's: whoever goes on, or judges test examples, sets them anew."""
+    flags: list[str] = []
+    used: set[tuple[str, str | None, str]] = set()
+
+    def note(name: str) -> None:
+        plain = getattr(ImageTask, name)
+
+        def noted(task: ImageTask, *arguments: Any) -> Any:
+            used.add((name, task.recipe.lowlevel, flags[-1]))
+            return plain(task, *arguments)
+
+        monkeypatch.setattr(ImageTask, name, noted)
+
+    monkeypatch.setattr(walker, "set_kernels", lambda lowlevel, precision: flags.append(f"{lowlevel} {precision}"))
+    note("train_step")
+    note("evaluate")
+    found = walk_pair(fast, replace(fast, lowlevel="kernels", seeds=replace(fast.seeds, shuffle=2)), data)
+    assert found.points[0].disagreement is not None, "both judge between two steps"
+    expected = {(name, own, f"{own} fp32") for name in ("train_step", "evaluate") for own in (fast.lowlevel, "kernels")}
+    assert used == expected
 
 
 def test_whatever_ends_a_training_reaches_whoever_walks(fast: Recipe, data: Dataset) -> None:
