@@ -99,10 +99,8 @@ def find_parting(request: DivergenceRequest, tell: Listener = lambda progress: N
     data = trim(load(one.recipe.data, root=Path(one.plan.data_root), search_path=one.search_path)).to(device)
     set_kernels(one.recipe.lowlevel, one.recipe.train.precision)
     use_one_thread()
-    starts = find_starts(one, other, recorded)
-    recipes = (one.recipe, other.recipe)
-    pair = Pair.prepare(recipes, data, device=device, search_path=one.search_path, starts=starts)
-    last = min(recipe.train.epochs for recipe in recipes)
+    pair, starts = open_pair((one, other), data, device, find_starts(one, other, recorded))
+    last = min(side.recipe.train.epochs for side in sides)
     try:
         found = walk(
             pair,
@@ -153,6 +151,27 @@ def find_starts(one: Side, other: Side, recorded: int | None) -> tuple[Checkpoin
     states = [find_states(side.paths, side.paths.run(side.run), side.recipe) for side in (one, other)]
     epochs = [epoch for epoch in states[0] if epoch in states[1] and epoch < (recorded or 0)]
     return tuple(known[max(epochs)] for known in states) if epochs else ()
+
+
+def open_pair(
+    sides: tuple[Side, Side], data: Dataset | Corpus, device: torch.device, starts: tuple[Checkpoint, ...]
+) -> tuple[Pair, tuple[Checkpoint, ...]]:
+    """Build two runs in kept states of theirs, and return them with these.
+
+    States that differ already are left, and both stand at their beginning: files tell of weights alone, and an
+    optimiser may know something else before these part.
+    """
+    one, other = sides
+
+    def prepare(starts: tuple[Checkpoint, ...]) -> Pair:
+        recipes = (one.recipe, other.recipe)
+        return Pair.prepare(recipes, data, device=device, search_path=one.search_path, starts=starts)
+
+    pair = prepare(starts)
+    if not starts or not pair.parted:
+        return pair, starts
+    pair.close()
+    return prepare(()), ()
 
 
 def _find_cause(sides: list[Side], data: Dataset | Corpus, device: torch.device, found: Found) -> Cause | None:
