@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from tests.tui.text.test_divergence import FOUND
 from tui.app.app import NondetApp
 from tui.app.screens import results_parting
 from tui.app.screens.dialogs import Prompt
-from tui.app.screens.results_parting import PartingPage
+from tui.app.screens.results_parting import PartingPage, read_known
+from tui.text.divergence import Told
 
 
 def make_found(paths: StudyPaths, **changes: Any) -> Divergence:
@@ -64,17 +66,17 @@ async def test_key_trains_two_again_and_shows_what_that_gives(
     write_digests(paths)
     asked: list[tuple[str, str, str]] = []
 
-    def find(words: list[str], store: str | None) -> tuple[str, str, str]:
+    def find(words: list[str], store: str | None) -> list[SimpleNamespace]:
         asked.append((words[0], words[1], words[2]))
-        return asked[-1]
+        return [SimpleNamespace(run=run) for run in make_found(paths).runs]
 
-    def train(sides: tuple[str, str, str], limit: int | None) -> None:
+    def train(sides: list[SimpleNamespace], limit: int | None) -> None:
         make_folder(paths.partings)
         write_record(paths.divergence("a", "b"), make_found(paths, epoch=2, step=0))
 
     monkeypatch.setattr(results_parting, "find_sides", find)
     monkeypatch.setattr(results_parting, "check_sides", lambda sides: None)
-    monkeypatch.setattr(results_parting, "tell", lambda found, sides, recipes: results_parting.Told(found))
+    monkeypatch.setattr(results_parting, "tell", lambda found, sides, recipes: Told(found))
     monkeypatch.setattr(results_parting, "find_out", train)
     async with app.run_test(size=(120, 40)) as pilot:
         await open_study(pilot, app, paths)
@@ -85,6 +87,46 @@ async def test_key_trains_two_again_and_shows_what_that_gives(
         await settle(pilot)
         assert asked[0] == (f"{paths.folder}:Control", "1", "3")
         assert "they part in epoch 2, in step 1 of 32" in screen_text(app)
+
+
+def test_settings_are_told_of_the_very_runs_of_an_answer(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer with a run of another study, whose arm and replica are of the same name, is none of this study's."""
+    paths = write_study(store / "live", done=3, running=0)
+    own = make_found(paths)
+    make_folder(paths.partings)
+    write_record(paths.divergence("a", "b"), own)
+    write_record(
+        paths.divergence("a", "c"), structs.replace(own, studies=("live", "other"), runs=(own.runs[0], "f" * 16))
+    )
+    monkeypatch.setattr(results_parting, "check_sides", lambda sides: None)
+    monkeypatch.setattr(results_parting, "tell", lambda found, sides, recipes: Told(found, settings=("told",)))
+    assert [one.settings for one in read_known(paths).told] == [("told",), ()]
+
+
+async def test_cursor_stays_on_its_answer_whatever_answers_come_and_go(make_app: Make, store: Path) -> None:
+    app = make_app()
+    paths = write_study(store / "live", done=3, running=0)
+    write_digests(paths)
+    make_folder(paths.partings)
+    found = make_found(paths)
+    write_record(paths.divergence("b", "b"), found)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_study(pilot, app, paths)
+        await press(pilot, "0", "down")
+        page = app.screen.query_one(PartingPage)
+        assert page.told == Told(found)
+        write_record(
+            paths.divergence("a", "a"), structs.replace(found, replicas=(1, 2), runs=(found.runs[0], "d" * 16))
+        )
+        await press(pilot, "1", "0")
+        assert len(page.known.told if page.known else ()) == 2
+        assert page.told == Told(found)
+        await press(pilot, "down")
+        for path in paths.partings.iterdir():
+            path.unlink()
+        await press(pilot, "1", "0")
+        assert page.told is None
+        assert page.find_arm() is not None, "the cursor is on a line that is there"
 
 
 async def test_runs_that_cannot_be_trained_again_are_told(

@@ -65,6 +65,13 @@ class Known:
     """What was found out by training two again."""
     fault: str = ""
 
+    def find(self, key: str) -> Told | None:
+        """Return the answer of a line; of an arm's line its first. None where there is none, or no longer."""
+        kind, _, name = key.partition(" ")
+        if kind == "told":
+            return next((one for one in self.told if _name_line(one) == key), None)
+        return next((one for one in self.told if one.found.arms[0] == name), None)
+
 
 @dataclass
 class PartingsRead(Message):
@@ -78,6 +85,11 @@ class Retrained(Message):
     """Brings that two runs were trained again; or why they could not be."""
 
     fault: str = ""
+
+
+def _name_line(told: Told) -> str:
+    """Return the key of an answer's line: that of its runs, whatever answers stand before it."""
+    return f"told {' '.join(told.found.runs)}"
 
 
 def read_known(paths: StudyPaths) -> Known:
@@ -94,7 +106,8 @@ def read_known(paths: StudyPaths) -> Known:
             words = [part for arm, number in zip(found.arms, found.replicas, strict=True)
                      for part in (f"{paths.folder}:{arm}", str(number))]  # fmt: skip
             sides = find_sides(words, store=None)
-            told.append(tell(found, sides, check_sides(sides)))
+            is_own = tuple(side.run for side in sides) == found.runs  # another study's arms may have the same names
+            told.append(tell(found, sides, check_sides(sides)) if is_own else Told(found))
         except NondetError:
             told.append(Told(found))  # of another study, or of a plan that has changed since
     return Known(partings, tuple(told))
@@ -127,10 +140,10 @@ class PartingList(LinesPane):
             text = Text(name, arm_style(number, self.app.theme), no_wrap=True)
             told = describe_partings(self.known.partings[arm.name])
             lines.append(Line(text.append(told, "not bold default"), f"arm {arm.name}"))
-            for place, one in enumerate(self.known.told):
+            for one in self.known.told:
                 if one.found.arms[0] == arm.name:
                     said = f"  {name_members(one.found)}: {say_place(one.found)}"
-                    lines.append(Line(Text(shorten(said, max(20, width), self.symbols)), f"told {place}"))
+                    lines.append(Line(Text(shorten(said, max(20, width), self.symbols)), _name_line(one)))
         return lines or [Line(Text("no arm has two replicas"))]
 
 
@@ -233,14 +246,9 @@ class PartingPage(Vertical):
         self.show(event.key)
 
     def show(self, key: str | None) -> None:
-        """Show the answer of a line; of an arm its first."""
-        if self.known is None or key is None:
-            return
-        kind, _, name = key.partition(" ")
-        if kind == "told":
-            self.told = self.known.told[int(name)]
-        else:
-            self.told = next((one for one in self.known.told if one.found.arms[0] == name), None)
+        """Show the answer of a line, if there is one."""
+        if self.known is not None and key is not None:
+            self.told = self.known.find(key)
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         """Ask for two replicas of the arm that is chosen."""
@@ -249,10 +257,14 @@ class PartingPage(Vertical):
 
     def find_arm(self) -> str | None:
         """Return the arm of the line under the cursor."""
-        kind, _, name = (self.query_one(PartingList).key or "").partition(" ")
-        if kind == "told" and self.known is not None:
-            return self.known.told[int(name)].found.arms[0]
-        return name or None
+        key = self.query_one(PartingList).key
+        if key is None or self.known is None:
+            return None
+        kind, _, name = key.partition(" ")
+        if kind == "arm":
+            return name
+        told = self.known.find(key)
+        return None if told is None else told.found.arms[0]
 
     def action_diverge(self) -> None:
         """Ask which two replicas of the arm are trained again."""
