@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 from rich.console import Console
 
 from engine.dispatch.children import command
@@ -196,10 +197,20 @@ def check_sides(sides: tuple[Side, Side]) -> tuple[Recipe, Recipe]:
 
 
 def find_kept(sides: tuple[Side, Side], limit: int | None) -> Divergence | None:
-    """Return what was found out before, where it goes as far; None where both are to be trained again."""
+    """Return what was found out before, where it goes as far; None where both are to be trained again.
+
+    Arms may share runs: the answer names them as they are named now.
+    """
     one, other = sides
     found = find_divergence(one.paths, (one.run, other.run))
-    return found if found is not None and found.followed in (limit, None) else None
+    if found is None or found.followed not in (limit, None):
+        return None
+    return structs.replace(
+        found,
+        studies=(one.plan.study, other.plan.study),
+        arms=(one.arm.name, other.arm.name),
+        replicas=(one.replica, other.replica),
+    )
 
 
 def find_out(
@@ -266,25 +277,20 @@ def train_again(request: DivergenceRequest, show: Callable[[DivergenceProgress],
     Raises:
         StudyError: If it cannot answer, with what it said.
     """
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command("engine.training", "diverge"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd="/",
-        )
-        assert process.stdin is not None, "it was asked for"
-        assert process.stdout is not None, "it was asked for"
-        process.stdin.write(encode_record(request))
-        process.stdin.close()
-        answer = b""
-        for line in process.stdout:
-            try:
-                show(msgspec.json.decode(line, type=DivergenceProgress))
-            except msgspec.ValidationError:
-                answer = line
-        status = process.wait()
+    answer = b""
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as errors:
+        asked.write(encode_record(request))
+        asked.seek(0)
+        with subprocess.Popen(
+            command("engine.training", "diverge"), stdin=asked, stdout=subprocess.PIPE, stderr=errors, cwd="/"
+        ) as process:
+            assert process.stdout is not None, "it was asked for"
+            for line in process.stdout:
+                try:
+                    show(msgspec.json.decode(line, type=DivergenceProgress))
+                except msgspec.DecodeError:  # of other fields, or no JSON to its end where the process was ended
+                    answer = line
+        status = process.returncode
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip().splitlines()
     found = decode_record(answer, Divergence) if status == 0 else f"ended with exit status {status}"

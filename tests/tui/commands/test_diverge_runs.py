@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,41 @@ def test_answer_is_kept_and_given_again(
         assert main([*call, *options]) == 0
     assert asked == [0, None, None], "what was followed to its end answers shorter questions, too"
     assert "they part in epoch 1, in step 1 of 3" in capsys.readouterr().out
+
+
+def test_kept_answer_is_told_in_the_words_of_the_question(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arms share runs: what was found out of two runs answers whoever names them otherwise."""
+    monkeypatch.setattr(diverge_runs, "train_again", lambda request, show: make_answer(request.runs))
+    options = ("--store", str(store), "--format", "json")
+    assert main(["diverge", "s:both", "1", "2", *options]) == 0
+    monkeypatch.delattr(diverge_runs, "train_again")
+    capsys.readouterr()
+    assert main(["diverge", "s:first", "1", "s:both", "2", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["studies"], found["arms"], found["replicas"]) == (["s", "s"], ["first", "both"], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ('{"epoch":1,"epochs":2}\n{"format":', "what the process answered "),
+        ('{"epoch":1,"ep', "what the process answered "),
+        ("", "what the process answered "),
+    ],
+)
+def test_answer_that_is_cut_off_is_told(
+    answer: str,
+    said: str,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = [sys.executable, "-c", f"import sys; sys.stdin.read(); sys.stdout.write({answer!r})"]
+    monkeypatch.setattr(diverge_runs, "command", lambda *_: program)
+    refuse(store, "s:both", "1", "2")
+    assert f"the two runs could not be trained again: {said}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_files_are_written(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
