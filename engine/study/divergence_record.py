@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal
 
@@ -138,7 +139,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def doubling_steps(self) -> float | None:
         """The steps in which it doubles; None where it does not grow."""
-        return 0.6931471805599453 / self.per_step if self.per_step > 0 else None
+        return math.log(2) / self.per_step if self.per_step > 0 else None
 
 
 class Divergence(Record, frozen=True, kw_only=True, tag=1):
@@ -191,10 +192,10 @@ class Divergence(Record, frozen=True, kw_only=True, tag=1):
 def list_divergences(paths: StudyPaths, most: int) -> list[Divergence]:
     """Read what was found out about runs of a study, in the order of the files' names; many are cut off."""
     try:
-        names = sorted(os.listdir(paths.partings))
+        names = sorted(name for name in os.listdir(paths.partings) if name.endswith(".json"))
     except OSError:
         return []
-    found = [read_record(paths.partings / name, Divergence) for name in names[:most] if name.endswith(".json")]
+    found = [read_record(paths.partings / name, Divergence) for name in names[:most]]
     return [one for one in found if isinstance(one, Divergence)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -214,7 +215,7 @@ def list_rates(found: Divergence) -> list[str]:
 def _say_rate(rate: Rate) -> str:
     name = "the weights' distance" if rate.quantity == "weights" else "that of the logits"
     low, high = rate.interval
-    doubled = [0.6931471805599453 / end for end in (high, low) if end > 0]
+    doubled = [math.log(2) / end for end in (high, low) if end > 0]
     ends = (
         f"{doubled[0]:.3g} to {doubled[1]:.3g}"
         if len(doubled) == 2
