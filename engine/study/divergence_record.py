@@ -26,7 +26,7 @@ Kind = Literal[
     "argument",  # a number that the program computed differs
     "random",  # generators in different states
     "kernel",  # all inputs agree to the bit, an output does not
-    "memory",  # memory is read that nothing was written into
+    "memory",  # memory is read that no operation of torch has written into
     "untraced",  # the weights part in the step, and no operation could be seen to
 ]
 """What differs first."""

@@ -40,7 +40,7 @@ CAUSES = {
     "operations": "the program takes another way: a condition on a value, a cache, or a module that keeps state",
     "argument": "a number that the program computes itself differs: a setting, a counter, a clock",
     "input": "something outside of torch made it: a clock, numpy without a seed, state that a module keeps",
-    "memory": "a tensor is read before anything was written into it",
+    "memory": "a tensor is read before it is filled, or numpy or a kernel of one's own has filled it",
     "untraced": "the step was traced without what is compiled or recorded: try it with packs off",
 }
 """What usually stands behind what differs first."""
@@ -141,7 +141,7 @@ def _say_operation(found: Divergence, operation: Operation) -> str:
         "random": f"{place} draws from generators in different states",
         "operations": f"from {place} on the two runs do other operations",
         "argument": f"{place} is called with other numbers: {_say_arguments(operation)}",
-        "memory": f"{place} reads memory that nothing was written into",
+        "memory": f"{place} reads memory that no operation of torch has written into",
         "data": f"{place} is the first operation that reads it",
         "input": f"{what} of {place} differs, and no operation of the step made it",
     }

@@ -84,7 +84,7 @@ def test_kernel_is_named_with_what_differs() -> None:
             {"kind": "input", "operation": structs.replace(OPERATION, place="input weight", parameter="conv1.weight")},
             "input weight, which is conv1.weight, of aten::convolution_backward",
         ),
-        ({"kind": "memory"}, "reads memory that nothing was written into"),
+        ({"kind": "memory"}, "reads memory that no operation of torch has written into"),
         ({"kind": "weights", "operation": None, "weights": tuple("abcdef")}, "other numbers in a, b, c, d and 2 more"),
     ],
 )
