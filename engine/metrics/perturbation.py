@@ -13,8 +13,9 @@ import numpy as np
 
 from engine.errors import StudyError
 from engine.metrics.conditioning import find_twin
+from engine.metrics.growth import fit_slope
 from engine.metrics.replicas import Replica
-from engine.metrics.response import average, average_logs, fit_exponent, fit_growth, fit_slope
+from engine.metrics.response import average, average_logs, fit_exponent, fit_growth
 from engine.metrics.spread import FEWEST
 from engine.plan.records import PlannedArm
 from engine.study.epochs import read_epochs

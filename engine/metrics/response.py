@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.metrics.growth import LEAST_POINTS, MOST_POINTS, find_stretch
+from engine.metrics.growth import LEAST_POINTS, MOST_POINTS, find_stretch, fit_slope, trim_bends
 from engine.metrics.spread import FEWEST, mean_interval
 from engine.study.divergence_record import ROUNDING
 from engine.study.estimate import Estimate
@@ -69,7 +69,7 @@ def fit_growth(steps: np.ndarray, distances: np.ndarray) -> GrowthFit | None:
     rising = np.flatnonzero(distances[known][: end + 1] > ROUNDING)
     chosen = rising[np.unique(np.linspace(0, len(rising) - 1, min(len(rising), MOST_POINTS)).round().astype(np.intp))]
     stretch = find_stretch(at[chosen], logs[chosen]) if len(chosen) >= LEAST_POINTS else None
-    rate = None if stretch is None else fit_slope(at[chosen][stretch], logs[chosen][stretch])
+    rate = None if stretch is None else fit_slope(*trim_bends(at[chosen][stretch], logs[chosen][stretch]))
     return GrowthFit(**fields, rate=rate, saturation_step=int(at[end] - at[0]))
 
 
@@ -111,9 +111,3 @@ def fit_exponent(sizes: np.ndarray, outcomes: np.ndarray) -> Estimate:
     if sizes.shape[1] < FEWEST:
         return Estimate()
     return average([fit_slope(np.log(x), np.log(y)) for x, y in zip(sizes, outcomes, strict=True)])
-
-
-def fit_slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the slope of the straight line through points that is nearest by least squares."""
-    apart: np.ndarray = x - x.mean()
-    return float(np.sum(apart * (y - y.mean())) / np.sum(np.square(apart)))

@@ -17,6 +17,7 @@ from engine.metrics.diagnostics import detectable_sd_ratio, distribution_varianc
 from engine.metrics.intervals import jackknife_variance, pairs_interval
 from engine.metrics.spread import Ends, half_width, mean_interval, sd_interval
 from engine.study.estimate import Estimate
+from tests.helpers.simulated_growth import NOISES, Growing, MovedWeights, cover_exponent, cover_rate
 from tests.helpers.simulated_replicas import (
     HARD_TO_TELL,
     HELD,
@@ -255,11 +256,23 @@ def _grid(truth: tuple[float, float, float], *, part: int = 0, heavy: bool = Fal
     return lambda levels, trials: cover_component(truth, levels, trials, part=part, heavy=heavy)
 
 
+def _rate(world: Growing) -> Case:
+    return lambda _, trials: cover_rate(world, max(100, trials // 4))[0]
+
+
 def _name(world: Classifiers) -> str:
     return f"disagreement {world.disagreement:.2g} %"
 
 
 FEWER = (3, 5, 8, 10, 20)
+
+GROWN = {
+    "independent neighbours": Growing(noise=0.1, correlation=0.0),
+    "lasting noise": Growing(noise=0.1, correlation=0.9),
+    "large lasting noise": Growing(noise=0.3, correlation=0.9),
+    "a long bend at the end": Growing(noise=0.1, correlation=0.9, softness=0.5),
+    "a wait at the beginning": Growing(noise=0.1, correlation=0.9, waits=True),
+}
 
 VOTERS = {"91 % right": SURE, "50 % right": UNSURE, "uneven replicas": DRIFTING}
 
@@ -297,6 +310,15 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
     "true SD (jackknife of its square → from the accuracy SD's)": (
         FEWER,
         {f"true SD {world.true_sd:.2g} %": _one(cover_true_sd, world) for world in (HARD_TO_TELL, USUAL, ROUGH)},
+    ),
+    "exponent of growth (one line through all points → Student's t of each replica's slope)": (
+        FEWER,
+        {f"{noise}, own slopes": _one(cover_exponent, MovedWeights(noise, slope=0.03)) for noise in NOISES}
+        | {f"{noise}, own levels alone": _one(cover_exponent, MovedWeights(noise, slope=0.0)) for noise in NOISES},
+    ),
+    "rate of growth of one pair (points as independent → slopes of four parts)": (
+        (1,),
+        {name: _rate(world) for name, world in GROWN.items()},
     ),
     "components of a grid R × R (two jackknives → mean squares)": (
         (3, 5, 10),
