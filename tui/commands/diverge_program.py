@@ -19,6 +19,7 @@ from engine.tracing.wanted import Mark, Wanted
 from tui.commands.diverge_causes import EXPERIMENTS, TRIED, Cause, find_evidence
 from tui.commands.diverge_process import Outcome, run_watched
 from tui.commands.diverge_report import Report, Tried
+from tui.commands.diverge_runs import read_number
 from tui.commands.diverge_words import describe_program, describe_report
 
 TRIES = 3
@@ -55,7 +56,7 @@ def diverge_program(
     """
     if not words:
         raise NondetError("nondet-tui diverge: behind `--` stands the program, as in `-- python train.py`")
-    limit, further = _read_number("steps", steps), _read_number("repeat", repeat) or 1
+    limit, further = _read_count("--steps", steps), _read_count("--repeat", repeat) or 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing may be left behind then either
     with tempfile.TemporaryDirectory(prefix="nondet-diverge-") as folder:
         search = Search(words, Path(folder), limit=limit, further=further)
@@ -93,17 +94,9 @@ def check_form(options: Mapping[str, Any]) -> None:
         )
 
 
-def _read_number(name: str, text: str | None) -> int | None:
-    """Return what was typed behind an option as a number.
-
-    Raises:
-        NondetError: If it is no whole number above 0.
-    """
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise NondetError(f"nondet-tui diverge: --{name} {text}: give a whole number from 1, as in --{name} 100")
-    return int(text)
+def _read_count(option: str, text: str | None) -> int | None:
+    """Return the number behind an option, from 1; None where the option is not given."""
+    return None if text is None else read_number(text, option, "a whole number from 1", least=1)
 
 
 class Run(Protocol):

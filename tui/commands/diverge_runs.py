@@ -149,13 +149,13 @@ def _find_side(text: str, number: str, *, store: str | None) -> Side:
     return Side(side.paths, plan, arm, replica)
 
 
-def read_number(text: str, place: str, allowed: str) -> int:
+def read_number(text: str, place: str, allowed: str, *, least: int = 0) -> int:
     """Return a whole number that was typed.
 
     Raises:
-        StudyError: If it is none.
+        StudyError: If it is none, or too small a one, with what is allowed.
     """
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
         raise StudyError(f"{place}: {cut(printable(text), 60)}: has to be {allowed}")
     return int(text)
 
