@@ -33,7 +33,7 @@ CASES = {
         (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich", "engine.dispatch.devices", "importlib.metadata"),
     ),
     "export": ("import engine.report.__main__", ("torch", "scipy", "textual", "rich", "sklearn", *PROTOCOL)),
-    "measures": ("import engine.metrics.renewal", ("torch", "textual", "rich", "sklearn", *PROTOCOL)),
+    "measures": ("import engine.metrics.renewal", ("torch", "textual", "rich", "sklearn", "scipy.stats", *PROTOCOL)),
     "training": ("import engine.training.worker", ("textual", *PROTOCOL)),
 }
 """Name → what a process does, and the modules that it does not load, nor anything in them."""

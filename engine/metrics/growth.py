@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from engine.study.divergence_record import ROUNDING, Divergence, GrowthPoint, Quantity, Rate
 
@@ -131,7 +131,7 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     fit = 1.0 - float(residuals @ residuals) / float(np.square(y - y.mean()).sum())
     parts = min(PARTS, max(3, len(x) // 3))
     slopes = [fit_slope(*part) for part in zip(np.array_split(x, parts), np.array_split(y, parts), strict=True)]
-    half = stats.t.ppf(0.975, parts - 1) * np.std(slopes, ddof=1) / np.sqrt(parts)
+    half = special.stdtrit(parts - 1, 0.975) * np.std(slopes, ddof=1) / np.sqrt(parts)
     return slope, float(half), fit
 
 
