@@ -1,6 +1,7 @@
 """Keeps torch from loading its compiler where nothing is compiled: it takes a second and a hundred megabytes.
 
-Every worker would pay that before its first step: optimisers load torch._dynamo to say that it must leave them alone.
+Every worker and every probe would pay that before its first step: optimisers, and modes that watch operations, load
+torch._dynamo to say that it must leave them alone.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+M = TypeVar("M", bound=type[TorchDispatchMode])
 
 COMPILER = "torch._dynamo"
 
@@ -24,9 +28,21 @@ def spare_optimisers() -> None:
     if COMPILER in sys.modules:
         return
     for name in SPARED:
-        plain = getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None)
-        if plain is not None:
-            setattr(plain, "__dynamo_disable", plain)
+        _spare(getattr(torch.optim.Optimizer, name))
+
+
+def spare_mode(mode: M) -> M:
+    """Let a mode see operations without the compiler; decorates its class."""
+    if COMPILER not in sys.modules:
+        _spare(mode.__torch_dispatch__)
+    return mode
+
+
+def _spare(function: Callable[..., Any]) -> None:
+    """Let what torch has wrapped be called without the compiler."""
+    plain = getattr(function, "__wrapped__", None)
+    if plain is not None:
+        setattr(plain, "__dynamo_disable", plain)
 
 
 def find_step(optimiser: type[torch.optim.Optimizer]) -> Callable[..., Any]:

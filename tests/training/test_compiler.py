@@ -1,4 +1,4 @@
-"""No training loads torch's compiler unless something is compiled; steps have the bits of torch's own."""
+"""No training and no probe loads torch's compiler unless something is compiled; steps have the bits of torch's own."""
 
 from __future__ import annotations
 
@@ -23,19 +23,34 @@ from engine.protocol.load import parse_protocol
 from engine.training import worker
 from engine.training.data.datasets import load_data
 from engine.training.loop import train_runs
+from engine.training.trials import facts
+from engine.tuning.messages import Facts, FactsQuestion, Surroundings
+text, folder = open(sys.argv[1]).read(), str(Path(sys.argv[1]).parent)
+
+def plan(text):
+    return list(make_plan(parse_protocol(text, file=sys.argv[1]), device="cpu").recipes.values())
+
 for lines in ("", 'optimizer = "adam"', 'averaging = "swa"'):
-    text = open(sys.argv[1]).read().replace("lr = 0.1", "lr = 0.1\\n" + lines)
-    recipes = list(make_plan(parse_protocol(text, file="p.toml"), device="cpu").recipes.values())
+    recipes = plan(text.replace("lr = 0.1", "lr = 0.1\\n" + lines))
     data = load_data(recipes[0].data, root=Path(), search_path=())
     train_runs(recipes[:1], data, device=torch.device("cpu"))
+recipe = plan(text.replace('preset = "linear"', 'target = "nets:build"'))[0]
+assert recipe.model.draws is not None, "sources are tried out in a user's network alone"
+surroundings = Surroundings(root=".", search_path=(folder,), graphs=True, trusted=("nets",))
+found = facts.answer(FactsQuestion(recipe=recipe, timed=True, isolation=True), surroundings)
+assert isinstance(found, Facts), found
 print([name for name in sys.modules if name.startswith(("torch._dynamo", "torch._inductor", "sympy"))])
 """
 
 
 @pytest.mark.slow
-def test_training_loads_no_compiler(protocol_text: str, tmp_path: Path) -> None:
+def test_training_and_probe_load_no_compiler(protocol_text: str, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(protocol_text)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "def build(input_shape, classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
     done = subprocess.run([sys.executable, "-c", TRAINING, str(file)], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 

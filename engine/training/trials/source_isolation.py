@@ -20,9 +20,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from engine.errors import summarise_error
 from engine.plan.records import Leak
 from engine.recipe import Recipe
+from engine.training.compiler import spare_mode
 from engine.training.data.batches import Batch
 from engine.training.data.datasets import Dataset
 from engine.training.memory import is_out_of_memory
+from engine.training.optimiser import SGD
 from engine.training.random.context import Draw
 from engine.training.random.seeding import initialised_under, name_disturbed, seed_step
 from engine.training.tasks.images import ImageTask
@@ -54,6 +56,7 @@ class _Trained:
     """Names of other generators that were drawn from."""
 
 
+@spare_mode
 class _Watch(TorchDispatchMode):
     """Notes which operations draw from torch's generators."""
 
@@ -143,7 +146,7 @@ def _train(own: ImageTask, data: Dataset, batches: Sequence[Tensor]) -> _Trained
     seed, watch = own.recipe.seeds.stochastic or 0, _Watch()
     masks = own.network.masks
     draws: list[list[Draw]] = []
-    optimiser = torch.optim.SGD(own.model.parameters(), lr=RATE)
+    optimiser = SGD(own.model.parameters(), lr=RATE)
     try:
         with initialised_under(seed), name_disturbed() as disturbed:
             for step, ids in enumerate(batches):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
+from engine.training.compiler import spare_mode
 from tests.helpers.pretended_gpu.races import Races
 from tests.helpers.pretended_gpu.rules import Call, RefusedError, aten, crosses, find_wait, refuse
 
@@ -59,6 +60,7 @@ class PretendedTensor(Tensor):
         return DEVICE.compute(func, args, kwargs or {})
 
 
+@spare_mode
 class Watch(TorchDispatchMode):
     """Sees operations that make tensors out of nothing, too."""
 
