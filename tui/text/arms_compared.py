@@ -71,7 +71,8 @@ def describe_pair(pair: Pair, symbols: Symbols = UNICODE) -> list[str]:
         lines.append(f"{f'  {row.name}':{WIDTH}}{show_ends(row.ends, places):20}{row.said}".rstrip())
     for name, said in (*list_chances(found), *list_narrowing(found, symbols)):
         lines += _name(name, [said])
-    lines += ["", *_name("verdict", [found.verdict, *explain(found)])]
+    headline = say_headline(found, symbols)
+    lines += ["", *_name("verdict", [f"{headline[0].lower()}{headline[1:]}", *explain(found)])]
     for name, sentences in list_remarks(pair):
         lines += _name(name, sentences)
     return lines

@@ -43,7 +43,7 @@ def test_arms_that_are_apart_are_told_so(store: Path, capsys: pytest.CaptureFixt
     assert err == ""
     lines = out.splitlines()
     assert lines[0].startswith("A  compared: New   n = 5, accuracy ")
-    assert any(line.startswith("verdict               real and worth having") for line in lines)
+    assert any(line.startswith("verdict               real and worth having: A is better than B by") for line in lines)
     assert any("paired by seed" in line for line in lines)
     assert any(line.startswith("settings              train.lr 0.1 and ") for line in lines)
     assert max(map(len, lines)) < 100
