@@ -107,7 +107,7 @@ def cover_superiority(chance: float, replicas: int, trials: int) -> Rates:
     shift = np.sqrt(2.0) * stats.norm.ppf(chance)
     one, other = rng.normal(shift, size=(trials, replicas)), rng.normal(size=(trials, replicas))
     low, high = measure_superiority(one, other).ends
-    few, hits = max(200, trials // 10), 0
+    few, hits = min(trials, max(200, trials // 10)), 0
     for a, b in zip(one[:few], other[:few], strict=True):
         drawn = rng.integers(replicas, size=(500, replicas))
         ends = np.percentile((a[drawn] > b[drawn]).mean(axis=1), [2.5, 97.5])
