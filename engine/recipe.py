@@ -42,6 +42,9 @@ MAX_PACK = 1024
 KEYED_DRAWS = 1
 """The way in which a network's random operations are keyed; raised by hand whenever other draws come of it."""
 
+HASHED_MASKS = 1
+"""The way in which masks of a language model are computed from keys; raised by hand whenever others come of it."""
+
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]
@@ -87,6 +90,9 @@ class ModelRecipe:
     """Keyword arguments for the user's target, sorted by name."""
     draws: int | None = None
     """`KEYED_DRAWS`; None for the project's own networks, whose random layers are keyed by themselves."""
+    masks: int | None = None
+    """`HASHED_MASKS` where a language model's masks are computed from keys, as on CUDA; None: they are drawn on the CPU
+    from a generator for every step."""
 
     @property
     def name(self) -> str:
@@ -295,7 +301,7 @@ class Recipe:
         The kernels that a GPU chooses freely are kept for the whole process, and a user's code may keep anything.
         """
         free = "kernels" in (self.lowlevel, self.onset and self.onset.lowlevel)
-        if self.pack is not None or self.train.bptt is not None or free or self.runs_user_code:
+        if self.pack is not None or free or self.runs_user_code:
             return None
         onset = None if self.onset is None else replace(self.onset, seeds=NO_SEEDS)
         alike = replace(self, seeds=NO_SEEDS, bit=None, repeat=None, onset=onset)

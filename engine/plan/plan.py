@@ -16,7 +16,7 @@ from engine.plan.records import Packings, PlannedArm, SelfTest
 from engine.protocol.command_section import Command
 from engine.protocol.definition import Arm, Protocol
 from engine.protocol.faults import Fault, ProtocolError, show_value
-from engine.recipe import BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
+from engine.recipe import HASHED_MASKS, BitChange, DataRecipe, DeviceType, LowLevel, ModelRecipe, Onset, Recipe, Seeds
 
 Digest = Callable[[DataRecipe | ModelRecipe], str | None]
 """A function that digests what a recipe names but does not hold: a user's source file, a corpus."""
@@ -235,7 +235,7 @@ def _recipe(
     late = arm.onset > 0 and (seeds != before or bit is not None or free_kernels)
     return Recipe(
         data=arm.data,
-        model=arm.model,
+        model=_model(arm, device),
         train=arm.train,
         seeds=seeds,
         lowlevel=lowlevel if free_kernels else held,
@@ -247,6 +247,12 @@ def _recipe(
         evaluate=arm.evaluate,
         streams=arm.streams,
     )
+
+
+def _model(arm: Arm, device: DeviceType) -> ModelRecipe:
+    """Return an arm's network; on a GPU a language model's masks are computed there."""
+    computed = device == "cuda" and arm.train.bptt is not None
+    return replace(arm.model, masks=HASHED_MASKS) if computed else arm.model
 
 
 def _seeds(arm: Arm, seed: dict[str, int], lowlevel: LowLevel, device: DeviceType) -> Seeds:

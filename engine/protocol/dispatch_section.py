@@ -48,7 +48,7 @@ class Dispatch:
         flag,
         True,
         "false launches the kernels of a step one by one on CUDA",
-        "Records the steps of images on CUDA once and replays them; changes no result.",
+        "Records steps on CUDA once and replays them, of texts where runs are single; changes no result.",
     )
     side_by_side: int | str = key(
         checks.side_by_side,

@@ -20,7 +20,8 @@ from engine.training.memory import release, try_in_memory
 from engine.training.random.seeding import set_kernels
 from engine.training.recording.lanes import MOST_LANES
 from engine.training.run_files import Claimed
-from engine.training.tasks import images
+from engine.training.tasks.preparation import prepare_single
+from engine.training.tasks.text import TextTask
 
 LOG = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def share_out(study: StudyPaths, plan: StudyPlan) -> int:
     return max(1, -(-left // max(1, workers)))
 
 
-def find_room(recipe: Recipe, data: Dataset, search_path: tuple[Path, ...]) -> int:
+def find_room(recipe: Recipe, data: Dataset | Corpus, search_path: tuple[Path, ...]) -> int:
     """Return how many runs like one fit into the free memory of the GPU, MOST_LANES at most: one takes a step."""
     device = torch.device("cuda:0")
     set_kernels(recipe.lowlevel, recipe.train.precision)
@@ -83,12 +84,16 @@ def find_room(recipe: Recipe, data: Dataset, search_path: tuple[Path, ...]) -> i
     return count
 
 
-def _measure_step(recipe: Recipe, data: Dataset, device: torch.device, search_path: tuple[Path, ...]) -> int:
-    """Take a step and evaluate a batch, and return the largest memory that was in use beside the data."""
+def _measure_step(recipe: Recipe, data: Dataset | Corpus, device: torch.device, search_path: tuple[Path, ...]) -> int:
+    """Take a step, of a text on its longest segment, and evaluate a batch.
+
+    Returns:
+        The largest memory that was in use beside the data.
+    """
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    task = images.prepare(recipe, data, device=device, search_path=search_path)
+    task = prepare_single(recipe, data, device=device, search_path=search_path, graphs=False)
     task.begin_epoch(1)
-    task.take_step(1, 0)
+    task.take_step(1, task.steps.find_longest() if isinstance(task, TextTask) else 0)
     task.evaluate_part()
     return torch.cuda.max_memory_allocated(device) - before

@@ -16,7 +16,17 @@ from engine.errors import StudyError
 from engine.plan.plan import Plan, make_plan
 from engine.protocol.faults import ProtocolError
 from engine.protocol.load import parse_protocol
-from engine.recipe import RECIPE_VERSION, BitChange, DataRecipe, EvaluateRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.recipe import (
+    HASHED_MASKS,
+    RECIPE_VERSION,
+    BitChange,
+    DataRecipe,
+    EvaluateRecipe,
+    ModelRecipe,
+    Recipe,
+    Seeds,
+    TrainRecipe,
+)
 from engine.study.paths import RunPaths
 from engine.study.records import write_record
 from engine.study.run_records import SpecRecord, read_recipe
@@ -180,6 +190,15 @@ def test_sample_is_empty_where_nothing_is_drawn(data: str, reason: str) -> None:
     assert reason in made.arms[0].empty["sample"]
     with pytest.raises(ProtocolError, match=reason):
         make_plan(parse_protocol(head + arm("sample"), file="plan.toml"), device="cpu")
+
+
+def test_masks_of_text_are_computed_on_a_gpu_and_drawn_elsewhere() -> None:
+    head = HEAD.format(replicas=2, data="pydoc").replace("resnet6", "qrnn")
+    protocol = parse_protocol(head + arm("init"), file="plan.toml")
+    on_gpu, on_cpu = (make_plan(protocol, device=device).recipes.values() for device in ("cuda", "cpu"))
+    assert [recipe.model.masks for recipe in (*on_gpu, *on_cpu)] == [HASHED_MASKS] * 2 + [None] * 2
+    images = make_plan(parse_protocol(HEAD.format(replicas=2, data="digits") + arm("init"), file="x"), device="cuda")
+    assert {recipe.model.masks for recipe in images.recipes.values()} == {None}
 
 
 def test_onset_list_makes_one_arm_per_value_with_a_common_beginning() -> None:

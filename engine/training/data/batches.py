@@ -101,7 +101,7 @@ def send_epoch(recipe: Recipe, data: Dataset, epoch: int, keys: np.ndarray | Non
     rows = [names] if moves is None else [names, *_list_moves(recipe, data, moves.at(names))]
     steps = steps_per_epoch(len(names), recipe.train.batch_size)
     keys = np.empty((steps, 0), dtype=np.int64) if keys is None else keys
-    sent = _send(np.concatenate([*rows, keys.reshape(-1)]), data.train_labels.device)
+    sent = send(np.concatenate([*rows, keys.reshape(-1)]), data.train_labels.device)
     end = len(rows) * len(names)
     return EpochTable(sent[:end].view(len(rows), -1), sent[end:].view(keys.shape), recipe.train.batch_size)
 
@@ -113,7 +113,7 @@ def _list_moves(recipe: Recipe, data: Dataset, draws: AugmentationDraws) -> list
     return [top, left, draws.flip.astype(np.int64) if "flip" in mode else np.zeros_like(still)]
 
 
-def _send(numbers: np.ndarray, device: torch.device) -> Tensor:
+def send(numbers: np.ndarray, device: torch.device) -> Tensor:
     """Copy numbers to a device; to a GPU from memory from which it fetches them by itself, so that nobody waits."""
     tensor = torch.from_numpy(numbers)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

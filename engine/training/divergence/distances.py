@@ -17,7 +17,7 @@ from engine.training.digests import digest_stacked
 from engine.training.tasks.stacked_images import StackedImageTask
 from engine.training.tasks.stacked_text import StackedTextTask
 from engine.training.tasks.task import Evaluation, Task
-from engine.training.tasks.text import PREDICTION
+from engine.training.tasks.text_reading import PREDICTION
 
 
 def digest_states(task: Task[Any]) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.training.models.recurrence import pool
+from engine.training.random.seeding import HASH_RANGE, hash_grids
 
 EMBEDDING_RANGE = 0.1
 
@@ -142,6 +143,37 @@ class Qrnn(nn.Module):
             output=keep(rates["dropout_output"], streams, embedding),
             weights=[keep(rates["weight_drop"], *shape) for shape in self.matrix_shapes],
         )
+
+    def count_masks(self) -> int:
+        """Return how many masks a step has."""
+        return 2 + 2 * len(self.sizes)
+
+    def hash_masks(self, streams: Tensor, keys: Tensor) -> Masks:
+        """Compute the masks of one step from their keys, in integers, so that they are equal on every device.
+
+        Args:
+            streams: The numbers of the streams, in their order inside the minibatch, int64 (B,).
+            keys: The key of each mask in the order of `Masks`, int64; see `seeding.segment_keys`.
+        """
+        rates, embedding = self.rates, self.embedding.embedding_dim
+
+        def count(rows: int) -> Tensor:
+            return torch.arange(rows, device=streams.device)
+
+        grids: list[tuple[str, Tensor, int]] = [
+            ("dropout_words", count(self.embedding.num_embeddings), 1),
+            ("dropout_input", streams, embedding),
+            *(("dropout_hidden", streams, size) for size in self.sizes[:-1]),
+            ("dropout_output", streams, embedding),
+            *(("weight_drop", count(rows), columns) for rows, columns in self.matrix_shapes),
+        ]
+        names, rows, columns = zip(*grids, strict=True)
+        words, first, *rest = (
+            (units >= round(rates[name] * HASH_RANGE)).float() / (1 - rates[name])
+            for name, units in zip(names, hash_grids(keys, rows, columns), strict=True)
+        )
+        hidden = len(self.sizes) - 1
+        return Masks(words=words, input=first, hidden=rest[:hidden], output=rest[hidden], weights=rest[hidden + 1 :])
 
 
 def reorder_streams(masks: Masks, order: Tensor) -> Masks:

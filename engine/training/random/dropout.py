@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.training.random.draws import MaskContext
-from engine.training.random.seeding import hash_units
+from engine.training.random.seeding import HASH_RANGE, hash_units
 
 ELEMENTWISE = (nn.Dropout,)
 CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -36,7 +36,7 @@ class KeyedDropout(nn.Module):
         shape = torch.Size((*x.shape[:2], *[1] * (x.dim() - 2))) if self.channelwise else x.shape
         count = shape[1:].numel()
         units = hash_units(keys[self.layer], examples, count)
-        keep = units >= round(self.p * 2**24)
+        keep = units >= round(self.p * HASH_RANGE)
         return x * keep.view(shape) / (1.0 - self.p)
 
 

@@ -201,6 +201,9 @@ def step_generator(seed: int, epoch: int, step: int) -> torch.Generator:
 
 MASK_32 = 0xFFFFFFFF
 
+HASH_RANGE = 2**24
+"""How many numbers `hash_units` chooses from."""
+
 
 def mask_keys(seed: int, epoch: int, layers: int) -> torch.Tensor:
     """Draw a 32-bit key for each random layer of a model in one epoch, int64 (layers,)."""
@@ -212,6 +215,11 @@ def operation_keys(seed: int, epoch: int, steps: int) -> torch.Tensor:
     """Draw the 32-bit keys of a network's random operations: of an epoch, then of its steps, int64 (1 + steps,)."""
     keys = keyed_generator(seed, "stochastic", epoch, 0, 2).integers(2**32, size=1 + steps)
     return torch.from_numpy(keys)
+
+
+def segment_keys(seed: int, epoch: int, steps: int, masks: int) -> np.ndarray:
+    """Draw the 32-bit keys of a language model's masks in an epoch, int64 (steps, masks); see `hash_units`."""
+    return keyed_generator(seed, "stochastic", epoch, 0, 3).integers(2**32, size=(steps, masks))
 
 
 def derive_key(key: torch.Tensor, number: int) -> torch.Tensor:
@@ -235,6 +243,25 @@ def hash_units(key: torch.Tensor, examples: torch.Tensor, units: int) -> torch.T
     rows = _mix(_mix(examples ^ key) + 0x9E3779B9)
     columns = _mix(torch.arange(units, device=examples.device) * 0x85EBCA6B + key)
     return _mix(rows[:, None] ^ columns[None, :]) >> 8
+
+
+def hash_grids(keys: torch.Tensor, rows: Sequence[torch.Tensor], columns: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    """Return what `hash_units` returns for each of some keys, rows and columns, from one call of every kernel.
+
+    Args:
+        keys: One per grid, int64.
+        rows: The numbers of each grid's rows, int64.
+        columns: How many columns each grid has.
+    """
+    each = list(zip(keys.unbind(), rows, columns, strict=True))
+    across = [torch.arange(count, device=keys.device) * 0x85EBCA6B + key for key, _, count in each]
+    down = _mix(_mix(torch.cat([numbers ^ key for key, numbers, _ in each])) + 0x9E3779B9)
+    parts = zip(down.split([len(one) for one in rows]), _mix(torch.cat(across)).split(list(columns)), strict=True)
+    mixed = _mix(torch.cat([(one[:, None] ^ other[None, :]).flatten() for one, other in parts])) >> 8
+    sizes = [len(numbers) * count for _, numbers, count in each]
+    return tuple(
+        part.view(len(numbers), count) for part, (_, numbers, count) in zip(mixed.split(sizes), each, strict=True)
+    )
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:

@@ -84,8 +84,8 @@ class ImageTask:
                 self.take_step(epoch, step)
         return [self.end_epoch(epoch)]
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Move the bit where that is due, and get ready for the steps of an epoch."""
+    def begin_epoch(self, epoch: int) -> int:
+        """Move the bit where that is due, get ready for the steps of an epoch, and return how many there are."""
         self.bits = [move_late_bit(self.model, self.recipe, epoch) or self.bits[0]]
         self.model.train()
         if self.device_steps is None:
@@ -94,6 +94,7 @@ class ImageTask:
         else:
             self.device_steps.begin(epoch)
             self.total = self.device_steps.total
+        return self.count_steps()
 
     def train_step(self, batch: Batch, epoch: int, step: int) -> Tensor:
         """Take one step on a batch.

@@ -55,7 +55,7 @@ def prepare(
     """
     if len(recipes) == 1 and recipes[0].pack is None:
         return prepare_single(recipes[0], data, device=device, search_path=search_path, graphs=graphs)
-    if recipes[0].pack is None and isinstance(data, Dataset):
+    if recipes[0].pack is None:
         return side_by_side.prepare(
             recipes, data, device=device, search_path=search_path, graphs=graphs, leaving=leaving
         )
@@ -70,13 +70,10 @@ def prepare_single(
     search_path: tuple[Path, ...] = (),
     graphs: bool = True,
 ) -> SingleTask:
-    """Build a recipe's network, move its bit, and make its optimiser; a pack that it names is left aside.
-
-    Steps of images on CUDA are recorded; a text is cut into segments of many lengths, whose steps are not.
-    """
-    if isinstance(data, Corpus):
-        return text.prepare(recipe, data, device=device)
+    """Build a recipe's network, move its bit, and make its optimiser; a pack that it names is left aside."""
     recorder = make_recorder(device, graphs=graphs)
+    if isinstance(data, Corpus):
+        return text.prepare(recipe, data, device=device, recorder=recorder)
     return images.prepare(recipe, data, device=device, search_path=search_path, recorder=recorder)
 
 

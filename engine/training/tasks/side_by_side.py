@@ -1,4 +1,4 @@
-"""Several image classifiers in one process, each with kernels of its own, as if it were alone.
+"""Several networks in one process, each with kernels of its own, as if it were alone.
 
 On a GPU their steps go in turn to a few lanes that work at the same time: one small network does not fill a GPU. No
 replica knows of the others, so its bits are those of a run alone, and one that leaves, or that fails while it is built,
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,17 +20,22 @@ from torch import Tensor
 from engine.recipe import Recipe
 from engine.training.checkpoint import Checkpoint
 from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
 from engine.training.evaluation import ImageEvaluation
 from engine.training.memory import breaks_context, is_out_of_memory
 from engine.training.random.bit_change import BitRecord
 from engine.training.recording.lanes import Lane, make_lanes
 from engine.training.recording.recorder import Recorder
 from engine.training.stopping import ALL_STAY, Leaving, Stopped, StopRequest, never
-from engine.training.tasks import images
+from engine.training.tasks import images, text
 from engine.training.tasks.images import ImageTask
+from engine.training.tasks.task import Evaluation
+from engine.training.tasks.text import TextTask
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Member = ImageTask | TextTask
 
 NOTHING = ImageEvaluation(torch.full((1, 1), math.nan), math.nan, math.nan)
 """Stands for a replica that is not evaluated any more."""
@@ -38,13 +43,13 @@ NOTHING = ImageEvaluation(torch.full((1, 1), math.nan), math.nan, math.nan)
 
 @dataclass
 class SideBySideTask:
-    """Trains image classifiers side by side; a `task.Task`."""
+    """Trains networks of one kind side by side; a `task.Task`."""
 
     recipes: list[Recipe]
     """One per replica, equal but for seeds and bits."""
     lanes: list[Lane]
     """One per replica; several may have the same."""
-    members: list[ImageTask | None]
+    members: list[Member | None]
     """None where a replica has ended before its time."""
     leaving: Leaving = ALL_STAY
     ended: set[int] = field(default_factory=set[int])
@@ -52,7 +57,7 @@ class SideBySideTask:
     resting: set[int] = field(default_factory=set[int])
     """Replicas that have diverged: they are neither trained nor evaluated any more."""
 
-    def add(self, replica: int, build: Callable[[], ImageTask]) -> None:
+    def add(self, replica: int, build: Callable[[], Member]) -> None:
         """Build a replica on its lane."""
         self.members[replica] = self._guard(replica, build)
 
@@ -68,12 +73,13 @@ class SideBySideTask:
 
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         """Train one pass over the training data; see `Task`. Each replica takes a step in turn."""
-        for replica, member in self._each():
-            self._guard(replica, partial(member.begin_epoch, epoch))
-        for step in range(self.count_steps() if self._each() else 0):
+        steps = {replica: self._guard(replica, member.begin_epoch, epoch) or 0 for replica, member in self._each()}
+        for step in range(max(steps.values(), default=0)):
             if should_stop():
                 raise Stopped
             for replica, member in self._each():
+                if step >= steps[replica]:
+                    continue
                 if self.leaving.should_leave(replica):
                     self._end(replica, Stopped())
                 else:
@@ -84,17 +90,17 @@ class SideBySideTask:
         found = (losses.get(replica) for replica in range(self.replicas))
         return [math.nan if loss is None else loss for loss in found]
 
-    def evaluate(self, epoch: int) -> list[ImageEvaluation]:
+    def evaluate(self, epoch: int) -> list[Evaluation]:
         """Judge each replica on the test set: all of them are passed through before anybody waits for one."""
         logits = {replica: self._guard(replica, member.predict, epoch) for replica, member in self._each()}
         judged = {
-            replica: self._guard(replica, self._member(replica).judge, seen)
+            replica: self._guard(replica, partial(self._member(replica).judge, seen))
             for replica, seen in logits.items()
             if seen is not None
         }
         return [judged.get(replica) or NOTHING for replica in range(self.replicas)]
 
-    def keep(self, epoch: int, evaluations: Sequence[ImageEvaluation | None]) -> None:
+    def keep(self, epoch: int, evaluations: Sequence[Any]) -> None:
         """Take what later epochs need; a replica that has diverged rests from here on."""
         for replica, member in self._each():
             evaluation = evaluations[replica]
@@ -103,7 +109,7 @@ class SideBySideTask:
             with self.lanes[replica].enter():
                 member.keep(epoch, [evaluation])
 
-    def finish(self, replica: int, epoch: int, evaluation: ImageEvaluation, *, diverged: bool) -> ImageEvaluation:
+    def finish(self, replica: int, epoch: int, evaluation: Any, *, diverged: bool) -> Evaluation:
         """Return a replica's final prediction, and give it its final weights."""
         with self.lanes[replica].enter():
             final = self._member(replica).finish(0, epoch, evaluation, diverged=diverged)
@@ -140,7 +146,7 @@ class SideBySideTask:
                 member.restore([starts[replica]])
 
     def count_steps(self) -> int:
-        """Return the number of minibatches of an epoch."""
+        """Return the number of steps of an epoch, which for text is an estimate."""
         return self._first().count_steps()
 
     def evaluate_part(self) -> float:
@@ -151,7 +157,7 @@ class SideBySideTask:
                 share = member.evaluate_part()
         return share
 
-    def _each(self) -> list[tuple[int, ImageTask]]:
+    def _each(self) -> list[tuple[int, Member]]:
         """Return the replicas that are still trained."""
         return [
             (replica, member)
@@ -159,12 +165,12 @@ class SideBySideTask:
             if member is not None and replica not in self.resting
         ]
 
-    def _member(self, replica: int) -> ImageTask:
+    def _member(self, replica: int) -> Member:
         member = self.members[replica]
         assert member is not None, "a replica that was not built has ended"
         return member
 
-    def _first(self) -> ImageTask:
+    def _first(self) -> Member:
         return next(member for member in self.members if member is not None)
 
     def _guard(self, replica: int, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
@@ -191,7 +197,7 @@ class SideBySideTask:
 
 def prepare(
     recipes: Sequence[Recipe],
-    data: Dataset,
+    data: Dataset | Corpus,
     *,
     device: torch.device,
     search_path: tuple[Path, ...] = (),
@@ -222,8 +228,14 @@ def prepare(
 
 
 def _build(
-    recipe: Recipe, data: Dataset, device: torch.device, search_path: tuple[Path, ...], recorder: Recorder | None
-) -> ImageTask:
+    recipe: Recipe,
+    data: Dataset | Corpus,
+    device: torch.device,
+    search_path: tuple[Path, ...],
+    recorder: Recorder | None,
+) -> Member:
+    if isinstance(data, Corpus):
+        return text.prepare(recipe, data, device=device, recorder=recorder)
     member = images.prepare(recipe, data, device=device, search_path=search_path, recorder=recorder)
     if member.device_steps is None:  # so that a CPU's steps can be taken in turn as well
         images.gather_on_device(member)

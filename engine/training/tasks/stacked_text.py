@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,20 +24,23 @@ from engine.training.evaluation import autocast
 from engine.training.models.qrnn import Masks, Qrnn, State, reorder_streams
 from engine.training.optimiser import learning_rate
 from engine.training.random.bit_change import BitRecord
-from engine.training.random.seeding import step_generator
 from engine.training.stacked.average import StackedAverage
 from engine.training.stacked.layers import multiply
 from engine.training.stacked.network import Pack, fill_up
 from engine.training.stacked.step import descend
 from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import text
-from engine.training.tasks.text import (
+from engine.training.tasks.text import regularise
+from engine.training.tasks.text_reading import (
     EVALUATION_SEGMENT,
+    TIMED_WORDS,
+    Reader,
     TextEvaluation,
-    regularise,
-    segment_sizes,
-    stream_order,
+    cut_test,
+    judge,
+    score,
 )
+from engine.training.tasks.text_steps import make_masks, segment_sizes, stream_order
 
 
 @dataclass(frozen=True)
@@ -148,15 +152,16 @@ class StackedTextTask:
         recipe, model = self.recipe, self._model
         streams, bptt = recipe.train.batch_size, text.usual_length(recipe)
         words, seed = make_streams(self.data.train, streams), recipe.seeds.stochastic or 0
-        sizes = segment_sizes(seed, epoch, bptt)
-        for step, (start, size) in enumerate(cut_segments(len(words), sizes)):
-            masks = model.draw_masks(streams, step_generator(seed, epoch, step))
+        places = list(cut_segments(len(words), segment_sizes(seed, epoch, bptt)))
+        drawn = make_masks(recipe, model, epoch, len(places))
+        for step, ((start, size), masks) in enumerate(zip(places, drawn, strict=True)):
             tokens = words[start : start + size + 1]
             if self.pack.recipe.shared_batch:
-                order = stream_order(recipe, epoch, step).to(self.device)
+                order = torch.from_numpy(stream_order(recipe, epoch, step)).to(self.device)
                 yield Segment(start, tokens[:, order], reorder_streams(masks, order), order, size)
             else:
-                orders = torch.stack([stream_order(r, epoch, step) for r in self.recipes]).to(self.device)
+                drawn_orders = np.stack([stream_order(r, epoch, step) for r in self.recipes])
+                orders = torch.from_numpy(drawn_orders).to(self.device)
                 # (T+1, K, B) and (K, B, E): each replica reads the same streams in an order of its own.
                 own = reorder_streams(masks, orders)
                 yield Segment(start, tokens[:, orders].transpose(0, 1), own, orders, size)
@@ -164,7 +169,7 @@ class StackedTextTask:
     def train_step(self, segment: Segment, state: State, *, rate: float) -> tuple[Tensor, State]:
         """Take one step of every replica.
 
-        Steps are not recorded: segments have many lengths, and each would need a recording of its own.
+        Steps of packs of text are not recorded.
 
         Args:
             segment: What is read.
@@ -213,7 +218,7 @@ class StackedTextTask:
         """Judge every word but the first, predicted by each replica from those before it in its stream."""
         self.pack.eval()
         parameters = self.average.apply(self.pack.stacked)
-        inputs, targets = text.cut_test(words)
+        inputs, targets = cut_test(words)
         state = self.start(EVALUATION_STREAMS)
         likeliest: list[Tensor] = []
         log_probabilities: list[Tensor] = []
@@ -227,11 +232,11 @@ class StackedTextTask:
                 likeliest.append(scores.likeliest)
                 log_probabilities.append(scores.log_probabilities)
         best, found = torch.cat(likeliest, dim=1), torch.cat(log_probabilities, dim=1)
-        return [text.judge(words, best[slot], found[slot]) for slot in range(self.pack.size)]
+        return [judge(words, best[slot], found[slot]) for slot in range(self.pack.size)]
 
     def evaluate_part(self) -> float:
         """Read some of the test text, so that it can be timed, and return its share."""
-        part = self.data.test[: text.TIMED_WORDS]
+        part = self.data.test[:TIMED_WORDS]
         self.read(part)
         return len(part) / len(self.data.test)
 
@@ -265,7 +270,7 @@ class StackedTextTask:
         if not text.judges_again(self.recipe):
             return evaluation
         alone, _ = self.pack.member(replica, self.models[replica], self.recipe.train)
-        return text.judge_final(_as_qrnn(alone), self.data, self.recipe)
+        return text.judge_final(Reader(_as_qrnn(alone), self.recipe), self.data, self.recipe)
 
     def last_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch's last step, for a segment of the usual length."""
@@ -305,7 +310,7 @@ def _score(network: nn.Module, inputs: Tensor, targets: Tensor, state: State) ->
     """Return what one replica predicts of a part of the text."""
     qrnn = _as_qrnn(network)
     reading = qrnn.read(inputs, state, None)
-    return Scores(*text.score(qrnn.decode(reading.output), targets), reading.state)
+    return Scores(*score(qrnn.decode(reading.output), targets), reading.state)
 
 
 def prepare(recipes: list[Recipe], corpus: Corpus, *, device: torch.device) -> StackedTextTask:

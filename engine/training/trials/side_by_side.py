@@ -9,7 +9,6 @@ from typing import Any
 
 from engine.dispatch.jobs import EXIT_NO_ROOM
 from engine.recipe import Recipe
-from engine.training.data.datasets import Dataset
 from engine.training.memory import is_out_of_memory
 from engine.training.room import find_room
 from engine.training.tasks.preparation import prepare
@@ -68,7 +67,7 @@ def prepare_rival(recipe: Recipe, bench: Workbench, wanted: int | str) -> Task[A
     """
     if recipe.pack is not None:
         return prepare_replicas(recipe, bench)
-    if bench.device.type != "cuda" or recipe.neighbours is None or not isinstance(bench.data, Dataset):
+    if bench.device.type != "cuda" or recipe.neighbours is None:
         return bench.prepare_single(recipe)
     count = find_room(recipe, bench.data, bench.search_path) if isinstance(wanted, str) else wanted
     runs = [replace(recipe, seeds=replace(recipe.seeds, init=seed), bit=None) for seed in range(1, count + 1)]

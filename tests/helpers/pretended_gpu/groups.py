@@ -10,6 +10,8 @@ from tests.helpers.pretended_gpu.recording_faults import RECORDING_FAULTS
 from tests.helpers.pretended_gpu.rest import REST
 from tests.helpers.pretended_gpu.side_by_side import PRESETS, SIDE_BY_SIDE
 from tests.helpers.pretended_gpu.text import TEXT
+from tests.helpers.pretended_gpu.text_faults import TEXT_FAULTS
+from tests.helpers.pretended_gpu.text_side_by_side import TEXT_SIDE_BY_SIDE
 
 GROUPS: dict[str, Checks] = {
     "images-alone": ALONE,
@@ -19,6 +21,8 @@ GROUPS: dict[str, Checks] = {
     "benchmark": BENCHMARK,
     "presets-side-by-side": PRESETS,
     "side-by-side": SIDE_BY_SIDE,
+    "text-side-by-side": TEXT_SIDE_BY_SIDE,
+    "planted-text-faults": TEXT_FAULTS,
     "planted-faults": FAULTS,
     "planted-recording-faults": RECORDING_FAULTS,
 }

@@ -159,7 +159,7 @@ RECORDING_FAULTS: Checks = {
     "a learning rate that is frozen": plant(images, "set_learning_rate", freeze_rates, linear, BITS),
     "keys of masks that are not refreshed": plant(device_steps, "_draw_keys", draw_keys_once, check_own_network, BITS),
     "a wait in the epoch": plant(EpochTable, "columns_of", look_at_columns, check_waits, "somebody waits"),
-    "a table that is waited for": plant(batches, "_send", send_slowly, check_waits, "to the GPU"),
+    "a table that is waited for": plant(batches, "send", send_slowly, check_waits, "to the GPU"),
     "mean and SD copied each time": plant(Dataset, "_scales", scale_each_time, linear, "cannot be recorded"),
     "averages on the CPU": plant(WeightAverage, "add", average_on_cpu, averaged, "same device"),
     "runs that share a place": plant(Repeater, "_record", share_places, linear, "two streams race"),

@@ -25,6 +25,7 @@ from engine.study.study_plan import read_plan
 from engine.training import room, worker
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
 from engine.training.loop import Outcome, train_runs
 from engine.training.memory import try_in_memory
 from engine.training.random.seeding import set_kernels
@@ -58,7 +59,7 @@ def make_runs(recipe: Recipe, count: int = 2) -> list[Recipe]:
     return [*runs[:-1], replace(runs[-1], bit=BitChange(seed=1))]
 
 
-def train_on(device: torch.device, recipes: Sequence[Recipe], data: Dataset, **arguments: Any) -> list[str]:
+def train_on(device: torch.device, recipes: Sequence[Recipe], data: Dataset | Corpus, **arguments: Any) -> list[str]:
     """Digests of what runs leave that are trained at once, with the loss of their last epoch."""
     losses: dict[int, float | None] = {}
     note = arguments.pop("on_epoch", lambda run, record: None)
@@ -75,7 +76,7 @@ def _refuse_end(run: int, error: Exception) -> None:
     raise AssertionError(f"run {run} ended: {error}") from error
 
 
-def train(recipes: Sequence[Recipe], data: Dataset, **arguments: Any) -> list[str]:
+def train(recipes: Sequence[Recipe], data: Dataset | Corpus, **arguments: Any) -> list[str]:
     """The same on the GPU, recorded unless it is said otherwise."""
     with pretend_cuda(), hear_refusals() as heard:
         found = train_on(CUDA, recipes, data, **arguments)
@@ -255,7 +256,7 @@ def watch(task: SideBySideTask, counts: Callable[[], Counts]) -> list[int]:
         found.append(counts().waits.total() + counts().copies - before)
 
     for member in task.members:
-        assert member is not None
+        assert isinstance(member, ImageTask)
         member.take_step = partial(note, member)  # pyright: ignore[reportAttributeAccessIssue] - of this one alone
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from engine.catalog.presets import QRNN_ARGS
-from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
+from engine.recipe import HASHED_MASKS, DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.text import Corpus, load_corpus
 from engine.training.loop import train_runs
 from engine.training.tasks import text
@@ -25,7 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def make_text_recipe(**train: Any) -> Recipe:
-    """Of a small quasi-recurrent network."""
+    """Of a small quasi-recurrent network, as it is planned for a GPU."""
     small = QRNN_ARGS | {"embedding": 8, "hidden": 12, "layers": 2}
     settings: dict[str, Any] = {
         "epochs": 2, "batch_size": 5, "lr": 5.0, "momentum": 0.0, "schedule": "constant", "warmup_epochs": 0.0,
@@ -33,7 +33,7 @@ def make_text_recipe(**train: Any) -> Recipe:
     }  # fmt: skip
     return Recipe(
         data=DataRecipe(preset="pydoc"),
-        model=ModelRecipe(preset="qrnn", args=tuple(sorted(small.items()))),
+        model=ModelRecipe(preset="qrnn", args=tuple(sorted(small.items())), masks=HASHED_MASKS),
         train=TrainRecipe(**(settings | train)),
         seeds=Seeds(init=1, shuffle=1, stochastic=1),
         lowlevel="deterministic",

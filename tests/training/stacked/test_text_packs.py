@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.catalog.presets import QRNN_ARGS
-from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
+from engine.recipe import HASHED_MASKS, DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.checkpoint import Checkpoint, CheckpointPolicy, load_checkpoint
 from engine.training.data.text import Corpus
 from engine.training.loop import Outcome, train_runs
@@ -56,10 +56,11 @@ def digests(outcome: Outcome) -> list[Any]:
     return [(name, value.numpy().tobytes()) for name, value in state] + [outcome.predictions.tobytes()]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_stacked_language_models_compute_what_single_ones_compute(shared: bool) -> None:
+@pytest.mark.parametrize(("shared", "masks"), [(True, None), (False, None), (False, HASHED_MASKS)])
+def test_stacked_language_models_compute_what_single_ones_compute(shared: bool, masks: int | None) -> None:
     """A whole epoch in float64, to 1e-10; learning rates and clipping included."""
     recipe = make_recipe(shared=shared, epochs=1)
+    recipe = replace(recipe, model=replace(recipe.model, masks=masks))
     recipes = replicas(recipe)
     singles = [prepare_alone(r, CORPUS, device=CPU) for r in recipes]
     pack = prepare(recipes, CORPUS, device=CPU)

@@ -32,7 +32,9 @@ from engine.training.loop import Outcome, train_runs
 from engine.training.models.builders import count_parameters
 from engine.training.models.qrnn import Qrnn, QrnnLayer
 from engine.training.models.recurrence import pool
-from engine.training.tasks.text import evaluate, prepare, regularise, segment_sizes
+from engine.training.tasks.text import prepare, regularise
+from engine.training.tasks.text_reading import evaluate
+from engine.training.tasks.text_steps import segment_sizes
 from engine.training.weights import array_bytes, weights_bytes
 
 CPU = torch.device("cpu")
