@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from engine.recipe import TrainRecipe
 from engine.training.models.builders import BUILDERS, ModelShape
@@ -67,3 +68,22 @@ def test_momentum_and_weight_decay_follow_the_textbook() -> None:
         velocity = 0.9 * velocity + 3.0 + 0.01 * weight
         weight -= 0.1 * velocity
     assert float(model.weight.detach()) == pytest.approx(weight, rel=1e-5)
+
+
+def test_a_step_is_seen_by_hooks_of_its_optimiser_and_of_all() -> None:
+    model = torch.nn.Linear(2, 1)
+    optimiser = make_optimiser(model.named_parameters(), TrainRecipe(epochs=1, batch_size=1))
+    model(torch.ones(1, 2)).sum().backward()
+    seen: list[str] = []
+    hooks = [
+        optimiser.register_step_pre_hook(lambda *given: seen.append("own, before")),
+        optimiser.register_step_post_hook(lambda *given: seen.append("own, after")),
+        register_optimizer_step_pre_hook(lambda *given: seen.append("all, before")),
+        register_optimizer_step_post_hook(lambda *given: seen.append("all, after")),
+    ]
+    optimiser.step()
+    assert sorted(seen) == ["all, after", "all, before", "own, after", "own, before"]
+    for hook in hooks:
+        hook.remove()
+    optimiser.step()
+    assert len(seen) == 4

@@ -10,17 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from engine.training.dense import (
-    NO_LABEL,
-    NOT_REDUCED,
-    Rooms,
-    find_layers,
-    lose,
-    normalise,
-    unlose,
-    unnormalise,
-    unrectify,
-)
+from engine.training.cross_entropy import CrossEntropy
+from engine.training.dense import Rooms, find_layers, unrectify
 from engine.training.stacked.network import Pack
 from engine.training.stacked.products import multiply_each
 
@@ -34,6 +25,7 @@ class DensePack:
     shared: bool
     """Whether training batches are shared."""
     rooms: Rooms = field(default_factory=Rooms)
+    losses: CrossEntropy = field(default_factory=CrossEntropy)
 
     @torch.no_grad()
     def differentiate(self, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -44,7 +36,9 @@ class DensePack:
             labels: (B,) or (K, B).
         """
         values = self._pass(inputs, shared=self.shared)
-        losses, slope = _differentiate_losses(values[-1], labels)
+        losses, slope = self.losses.differentiate(values[-1], labels)
+        if len(self.layers) > 1 or not self.shared:
+            slope = slope.contiguous()
         for number, (weight, bias) in reversed(list(enumerate(self.layers))):
             if number:
                 bias.grad, weight.grad = slope.sum(1), multiply_each(slope.mT, values[number]).contiguous()
@@ -87,17 +81,7 @@ def open_pack(pack: Pack) -> DensePack | None:
 
 def _differentiate_wide(weight: Tensor, bias: Tensor, x: Tensor, slope: Tensor) -> None:
     """Leave the gradients of the layer that sees the shared batch (B, F), by those of its values (K, B, O)."""
-    grad = slope.transpose(0, 1).reshape(len(x), -1)
+    # Laid out anew: products of a transposed matrix round otherwise.
+    grad = slope.transpose(0, 1).contiguous().view(len(x), -1)
     bias.grad = (grad.new_ones(1, len(x)) @ grad).view(bias.shape)
     weight.grad = (grad.t() @ x).view(weight.shape)
-
-
-def _differentiate_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean losses (K,) of logits (K, B, C), and their gradient (K, B, C); see `replica_losses`."""
-    replicas, examples, _ = logits.shape
-    wanted = labels.expand(replicas, examples).reshape(-1)
-    logs = normalise(logits.reshape(replicas * examples, -1), 1, False)
-    losses, count = lose(logs, wanted, None, NOT_REDUCED, NO_LABEL)
-    slope = unlose(torch.full_like(losses, 1 / examples), logs, wanted, None, NOT_REDUCED, NO_LABEL, count)
-    slope = unnormalise(slope, logs, 1, logs.dtype)
-    return losses.view(replicas, examples).mean(1), slope.view(logits.shape)
