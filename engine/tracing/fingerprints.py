@@ -24,7 +24,7 @@ Fingerprint = Union[int, Tensor]
 """Holds the number itself, or where the device is not to be waited for a tensor with it."""
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""Classes whose tensors hold their content themselves."""
+"""Classes of torch whose tensors hold their content themselves."""
 PLAIN_DISPATCH = getattr(Tensor, "__torch_dispatch__", None)
 """What classes have that leave their operations to torch."""
 
@@ -55,17 +55,25 @@ def read(
         tensor: The tensor; one of a class of its own is read from the tensors that it says it holds.
         read_part: Reads one of these; None for this function.
     """
+    plain = strip(tensor)
     try:
-        if type(tensor) in PLAIN:
-            return take(tensor)
+        if plain is not None:
+            return take(plain)
         flatten = getattr(tensor, "__tensor_flatten__", None)
         if flatten is not None:
             return join([(read_part or read)(getattr(tensor, name)) for name in flatten()[0]])
-        if getattr(type(tensor), "__torch_dispatch__", None) is PLAIN_DISPATCH:
-            return take(tensor.as_subclass(Tensor))
     except RuntimeError:  # with NotImplementedError, what torch says where a kind of tensor has no such operation
         return None
     return None  # a class that does its own operations, and does not say on what
+
+
+def strip(tensor: Tensor) -> Optional[Tensor]:
+    """Return a tensor that holds its content itself without its class, in the same memory; None of any other one."""
+    if type(tensor) in PLAIN:
+        return tensor
+    if hasattr(tensor, "__tensor_flatten__") or getattr(type(tensor), "__torch_dispatch__", None) is not PLAIN_DISPATCH:
+        return None
+    return tensor.as_subclass(Tensor)
 
 
 def find_shape(tensor: Tensor) -> tuple[int, ...]:

@@ -27,8 +27,10 @@ class Memory:
 
     def take(self, tensor: Tensor) -> Optional[Fingerprint]:
         """Return a tensor's fingerprint; None where it is not known, or is memory that nothing was written into."""
-        if type(tensor) not in PLAIN:
+        plain = fingerprints.strip(tensor)
+        if plain is None:
             return self._read(tensor) if hasattr(tensor, "__tensor_flatten__") else None
+        tensor = plain
         if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
             return self._read(tensor)
         storage = tensor.untyped_storage()
@@ -83,6 +85,5 @@ class Memory:
 
 
 def _find_storage(tensor: Tensor) -> Any:
-    if type(tensor) not in PLAIN or tensor.layout is not torch.strided:
-        return None
-    return tensor.untyped_storage()
+    plain = fingerprints.strip(tensor)
+    return None if plain is None or plain.layout is not torch.strided else plain.untyped_storage()

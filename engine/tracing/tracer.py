@@ -197,9 +197,11 @@ class Tracer(TorchDispatchMode):
         )
 
     def _keep(self, kind: str, tensors: list[tuple[str, str, Any]]) -> None:
+        """Keep copies of tensors without their class: another process, which knows none of it, is to read them."""
         for label, _, one in tensors:
-            if isinstance(one, Tensor):
-                self.kept[f"{kind} {label}"] = one.detach().clone().cpu()
+            plain = fingerprints.strip(one) if isinstance(one, Tensor) else None
+            if plain is not None:
+                self.kept[f"{kind} {label}"] = plain.detach().clone().cpu()
 
     def _begin_step(self, optimiser: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
         self._optimisers += 1

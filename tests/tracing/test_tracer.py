@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,6 +342,39 @@ def test_nested_tensors_are_read_with_their_lengths(layout: torch.layout) -> Non
         verdict = compare(first, other)
         assert verdict is not None
         assert (verdict.kind, verdict.place) == (INPUT, "input self")
+
+
+class Tagged(Tensor):
+    """Stands for tensors of a class that only has another name, as libraries for images have them."""
+
+
+def test_tensors_of_a_class_that_leaves_all_to_torch_are_read() -> None:
+    def take(first: float, *, filled: bool = True) -> list[Record]:
+        images = torch.full((2, 3), first).as_subclass(Tagged)
+        with Tracer() as tracer:
+            _ = images * 2
+            made = torch.empty_like(images)
+            if filled:
+                made.fill_(first)
+            _ = made + 1
+        return [record for record in tracer.records if record.name in ("aten::mul", "aten::add")]
+
+    first = take(1.0)
+    assert compare(first, take(1.0)) is None
+    verdict = compare(first, take(3.0))
+    assert verdict is not None
+    assert (verdict.kind, verdict.place) == (INPUT, "input self")
+    assert [record.inputs[0].print is None for record in take(1.0, filled=False)] == [False, True]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_kept_tensors_are_of_no_class_of_the_program(tmp_path: Path) -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2, 3)], layout=torch.jagged)
+    for given, names in ((torch.ones(3).as_subclass(Tagged), ["input self", "output 0"]), (nested, [])):
+        with Tracer(watch=0) as tracer:
+            _ = given * 2
+        torch.save(tracer.kept, tmp_path / "kept")
+        assert list(torch.load(tmp_path / "kept", weights_only=True)) == names
 
 
 def test_output_whose_fingerprint_is_0_is_known_again_in_another_shape() -> None:
