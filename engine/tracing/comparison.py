@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import zip_longest
 from typing import NamedTuple, Optional
 
@@ -85,6 +85,24 @@ def compare(first: Iterable[Record], second: Iterable[Record]) -> Optional[Verdi
             return known or _find_harmful(suspects) or verdict
         suspects.append(Suspect(verdict, outputs, counts=verdict.kind != MEMORY))
     return _find_harmful(suspects)
+
+
+def reconsider(verdict: Verdict, apart: Collection[str]) -> Verdict:
+    """Return a verdict of the same operation when it is known which of its tensors differ themselves.
+
+    Memory that torch has read keeps its fingerprint until the step ends. What numpy has written into it since is an
+    input that differs, and was taken for one that agrees.
+
+    Args:
+        verdict: What was said by fingerprints.
+        apart: Those of the operation's tensors that differ, named as in the verdict.
+    """
+    if verdict.kind != KERNEL or verdict.first is None:
+        return verdict
+    found = next((value for value in verdict.first.inputs if f"input {value.label}" in apart), None)
+    if found is None:
+        return verdict
+    return verdict._replace(kind=INPUT, place=f"input {found.label}", parameter=found.parameter)
 
 
 def _find_harmful(suspects: list[Suspect]) -> Optional[Verdict]:

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from engine.tracing import comparison
-from engine.tracing.records import Facts, Loader, Record, Value, parse_differences, parse_facts, write_facts, write_line
+from engine.tracing.records import (
+    Difference,
+    Facts,
+    Loader,
+    Record,
+    Value,
+    parse_differences,
+    parse_facts,
+    write_differences,
+    write_facts,
+    write_line,
+)
 from engine.tracing.seeds import Seeding
 from engine.tracing.wanted import Mark, Wanted
 from tui.commands import diverge_causes
@@ -26,8 +37,9 @@ Left = tuple[Sequence[int], Sequence[int]]
 def search(tmp_path: Path) -> Callable[..., Report]:
     """Search with runs that leave what a function says of a run's number, from 1, and of what was wanted."""
 
-    def find(leave: Callable[[int, Wanted], Left], unread: int = 0) -> Report:
+    def find(leave: Callable[[int, Wanted], Left], unread: int = 0, apart: Sequence[str] = ()) -> Report:
         count = 0
+        difference = Difference(2, 1, 1.0, 0.5, (0,), "1", "2")
 
         def run(words: Sequence[str], wanted: Wanted, /, *, look: Callable[[int], None]) -> Outcome:
             nonlocal count
@@ -42,8 +54,11 @@ def search(tmp_path: Path) -> Callable[..., Report]:
             (folder / "facts-7").write_text(write_facts(Facts("ended", unread)))
             if wanted.begin is not None:
                 values = [(Value("0", "float32", (2,), found, ""),) for found in outputs]
-                records = [Record(n, "aten::mul", "", "other", False, "", (), out) for n, out in enumerate(values)]
+                read = (Value("self", "float32", (2,), 1, "fc.weight"),)
+                records = [Record(n, "aten::mul", "", "other", False, "", read, out) for n, out in enumerate(values)]
                 (folder / "records-7").write_text("".join(map(write_line, records)))
+            if wanted.kept:
+                (folder / "difference-7").write_text(write_differences(dict.fromkeys(apart, difference)))
             return read_outcome(folder, 0, "", 0.0)
 
         left = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -78,6 +93,28 @@ def test_cause_of_a_rare_difference_takes_more_pairs_than_agreed_before(search: 
     tried = [(one.name, one.agree) for one in report.tried]
     assert tried == [("threads", False), ("kernels", False)], "one pair with one thread agrees, two do not"
     assert report.causes == []
+
+
+def test_input_that_was_changed_behind_torch_is_no_difference_of_the_computation(search: Callable[..., Report]) -> None:
+    """Its fingerprint is that from before numpy wrote into it, and the tensors themselves are not equal."""
+
+    def leave(number: int, wanted: Wanted) -> Left:
+        return [number], [number]
+
+    plain, behind = search(leave, apart=["output 0"]), search(leave, apart=["input self", "output 0"])
+    assert plain.verdict is not None
+    assert (plain.verdict.kind, plain.verdict.place, plain.difference is not None) == ("kernel", "output 0", True)
+    assert behind.verdict is not None
+    assert (behind.verdict.kind, behind.verdict.place) == ("input", "input self")
+    assert (behind.verdict.parameter, behind.difference is not None) == ("fc.weight", True)
+
+    def part(number: int, wanted: Wanted) -> Left:
+        """Differ in an earlier operation when the tensors are kept."""
+        return [number], [number if wanted.watch is not None else 1, number]
+
+    earlier = search(part, apart=["input self"])
+    assert earlier.verdict is not None
+    assert (earlier.verdict.kind, earlier.verdict.number) == ("kernel", 1), "that pair parts where another one does not"
 
 
 def test_runs_that_do_nothing_when_something_is_held_fixed_do_not_agree(search: Callable[..., Report]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, EXIT_UNDECIDED, NondetError
-from engine.tracing.comparison import Verdict, compare
+from engine.tracing.comparison import Verdict, compare, reconsider
 from engine.tracing.wanted import Mark, Wanted
 from tui.commands.diverge_causes import EXPERIMENTS, TRIED, Cause, find_evidence
 from tui.commands.diverge_process import Outcome, run_watched
@@ -218,9 +218,14 @@ class Search:
         for _ in range(TRIES):  # what differs in most runs may agree in one pair
             first = self._run("values of run 1", **where)
             second = self._run("values of run 2", **where, kept=first.kept)
-            self._report.difference = second.read_differences().get(verdict.place)
-            if self._report.difference is not None:
-                return
+            found = second.read_differences()
+            if verdict.place not in found:
+                continue
+            again = compare(first.read_operations(), second.read_operations())
+            if again is not None and (again.kind, again.number) == (verdict.kind, verdict.number):
+                verdict = self._report.verdict = reconsider(verdict, found)
+            self._report.difference = found[verdict.place]
+            return
 
     def _find_causes(self, first: Outcome, second: Outcome, *, find_cause: bool) -> None:
         """Say what the runs set otherwise; where that is nothing, hold things fixed, one by one, until they agree."""

@@ -106,8 +106,10 @@ def find_cause(replays: Sequence[Replay], parted: Parted) -> Cause:
         return Cause("untraced", batches=batches, operations=counted)
     tensors = None
     if verdict.place:
-        kept = [replay.trace(epoch, step, watch=verdict.number).kept for replay in replays]
-        tensors = compare_tensors(*(own.get(verdict.place) for own in kept))
+        own, others = (replay.trace(epoch, step, watch=verdict.number).kept for replay in replays)
+        apart = {name: found for name, one in own.items() if (found := compare_tensors(one, others.get(name)))}
+        verdict = comparison.reconsider(verdict, apart)
+        tensors = apart.get(verdict.place)
     kind = "data" if batches is not None and verdict.kind in (comparison.INPUT, comparison.OPERATIONS) else verdict.kind
     return Cause(kind, describe_operation(verdict), tensors, batches, counted)  # type: ignore[arg-type]
 

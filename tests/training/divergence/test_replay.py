@@ -138,6 +138,29 @@ def test_random_layer_without_a_key(one: Recipe, other: Recipe, data: Dataset, m
     assert (cause.operation.name, cause.operation.module) == ("aten::uniform_", "bn1")
 
 
+def test_module_that_numpy_writes_in_reads_what_differs(
+    one: Recipe, other: Recipe, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch has just computed is changed behind it: the next operation is not the one that computes otherwise."""
+    begin = ImageTask.begin_epoch
+
+    def add_noise(self: ImageTask, epoch: int) -> None:
+        begin(self, epoch)
+
+        def disturb(module: nn.Module, inputs: tuple[Tensor]) -> None:
+            inputs[0].detach().numpy()[0] += 0.0 if self.recipe.repeat is None else 1.0
+
+        dict(self.model.named_modules())["bn1"].register_forward_pre_hook(disturb)
+
+    monkeypatch.setattr(ImageTask, "begin_epoch", add_noise)
+    step, cause = find(one, other, data)
+    assert (step, cause.kind) == (0, "input")
+    assert cause.operation is not None
+    assert (cause.operation.name, cause.operation.place) == ("aten::native_batch_norm", "input input")
+    assert cause.tensors is not None
+    assert cause.tensors.where[0] == 0
+
+
 def test_other_rate_is_a_number_that_the_program_computed(one: Recipe, data: Dataset) -> None:
     step, cause = find(one, replace(one, train=replace(one.train, lr=0.02)), data)
     assert (step, cause.kind) == (0, "argument")
