@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,8 @@ BYTES_PER_EPOCH = 200
 """One line of epochs.jsonl."""
 BYTES_PER_RUN = 4_000
 """Recipe, attempt and result of a run."""
+NAMED = 3
+"""Arms that are named where one line is about many."""
 
 
 def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...], card: str | None = None) -> int:
@@ -168,16 +171,19 @@ def _plan_table(plan: Plan, done: set[str], epochs: int | None) -> Table:
 
 
 def describe_facts(facts: Sequence[ProbeFacts]) -> list[str]:
-    """Return a line for each workload: which model is trained on which data, and how fast."""
-    return [describe_workload(fact) for fact in facts]
+    """Return a line for each workload: what is trained on which data; where several read alike, of which arms."""
+    kinds = Counter((fact.model, fact.data) for fact in facts)
+    return [describe_workload(fact, named=kinds[fact.model, fact.data] > 1) for fact in facts]
 
 
-def describe_workload(fact: ProbeFacts) -> str:
-    """Return the line of one workload: its model, its data and its speed."""
+def describe_workload(fact: ProbeFacts, *, named: bool) -> str:
+    """Return the line of one workload: its model, its data and its speed; `named` has it name its arms."""
     speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch (timed)"
     if fact.pack_size is not None:
         speed = f"{fact.seconds_per_epoch or 0:.3g} s per epoch and replica in packs of {fact.pack_size} (timed)"
-    head = f"{fact.model} on {fact.data}: {fact.parameters:,} parameters, {fact.train_examples:,} training and"
+    rest = f" and {len(fact.arms) - NAMED} more" if len(fact.arms) > NAMED else ""
+    arms = f" ({printable(', '.join(fact.arms[:NAMED]))}{rest})" if named else ""
+    head = f"{fact.model} on {fact.data}{arms}: {fact.parameters:,} parameters, {fact.train_examples:,} training and"
     if not fact.input_shape:
         return f"{head} {fact.test_examples:,} test words, vocabulary of {fact.classes:,}, {speed}"
     shape = "x".join(map(str, fact.input_shape))

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.protocol.load import parse_protocol
-from tui.commands.check import describe_comparing, note_batches
+from tests.tui.commands.test_cards import FACTS
+from tui.commands.check import describe_comparing, describe_facts, note_batches
 
 
 def say(batch_size: int, examples: int, shape: tuple[int, ...] = (8, 8)) -> list[str]:
@@ -35,3 +37,12 @@ def test_comparison_that_ends_early_is_said_with_its_most(protocol_text: str) ->
     assert (
         "until Init and Shuffle are told apart in accuracy or found equal within 0.5; what follows is the most" in line
     )
+
+
+def test_workloads_that_read_alike_name_their_arms() -> None:
+    long = replace(FACTS, arms=("A", "B", "C\x1b[2J", "D", "E"))
+    other = replace(FACTS, model="resnet6")
+    heads = [line.partition(":")[0] for line in describe_facts([FACTS, long, other])]
+    assert heads == [
+        "linear on synthetic (init)", r"linear on synthetic (A, B, C\x1b[2J and 2 more)", "resnet6 on synthetic",
+    ]  # fmt: skip
