@@ -8,7 +8,7 @@ import msgspec
 
 from engine.catalog.measure_declaration import CONFIDENCE
 from engine.errors import EXIT_OK, EXIT_UNDECIDED, StudyError
-from tui.commands.comparing import find_side, pair_names, read_margin
+from tui.commands.comparing import find_side, pair_names, read_margin, settle_question
 from tui.commands.two_arms import compare_pair
 from tui.text.arms_compared import Told, describe_pair, list_comparisons, list_pairs
 from tui.text.format import choose_symbols
@@ -26,9 +26,9 @@ def compare_studies(
         one: STUDY or STUDY:ARM.
         other: Likewise; without an arm it is that of the first.
         store: The folder of all studies.
-        measure: What is compared; None for accuracy, perplexity of language models, or the first number by name; EVERY
-            for all that both have.
-        margin: The smallest difference worth having, as it was typed.
+        measure: What is compared; None for the protocol's, else accuracy, perplexity of language models, or the first
+            number by name; EVERY for all that both have.
+        margin: The smallest difference worth having, as it was typed; None for the protocol's.
         as_json: Whether JSON is printed, and nothing else.
 
     Returns:
@@ -43,8 +43,8 @@ def compare_studies(
     if not names:
         raise StudyError(f"{first.paths.name} and {second.paths.name}: no arm has the same name in both: name arms")
     every = measure == EVERY
-    wanted = None if every else measure
-    pairs = [compare_pair((first.paths, a), (second.paths, b), wanted, limit, every=every) for a, b in names]
+    asked = settle_question(first, second, names, None if every else measure, limit)
+    pairs = [compare_pair((first.paths, a), (second.paths, b), *asked, every=every) for a, b in names]
     told = list_comparisons(pairs)
     if as_json:
         content = {"v": 1, "comparisons": [_describe(one) for one in told]}

@@ -77,8 +77,8 @@ def report_comparison(
         store: The folder of all studies.
         kind: One of FORMATS.
         out: A folder for the files; None prints.
-        measure: What the verdict is about; None for the first that both arms have.
-        margin: The smallest difference worth having, as it was typed.
+        measure: What the verdict is about; None for that of the protocol, else the first that both arms have.
+        margin: The smallest difference worth having, as it was typed; None for that of the protocol.
 
     Raises:
         StudyError: If there is no such study or arm, or this cannot be shown so.
@@ -88,7 +88,8 @@ def report_comparison(
     limit = read_margin(margin)
     first, second = (find_side(text, store=store) for text in (one, other))
     names = pair_names(first, second)
-    comparison = gather_comparison(first.paths, second.paths, names, measure, limit)
+    asked = settle_question(first, second, names, measure, limit)
+    comparison = gather_comparison(first.paths, second.paths, names, *asked)
     if out is not None:
         written = write_comparison(comparison, enter_path(out))
         print_text(Console(stderr=True, highlight=False), f"{len(written)} files in {out}: {', '.join(written)}")
@@ -175,6 +176,29 @@ def pair_names(first: Side, second: Side) -> list[tuple[str, str]]:
     if alike and one == other:
         raise StudyError(f"{study}: {printable(one)}: an arm is not compared with itself: name another one")
     return [(one, other)]
+
+
+def settle_question(
+    first: Side, second: Side, names: Sequence[tuple[str, str]], measure: str | None, margin: float | None
+) -> tuple[str | None, float | None]:
+    """Return the measure and the margin of a comparison: those that are asked for, else those of the protocol.
+
+    A protocol says them of two arms of its own study; of all others nothing is known but what is asked for.
+
+    Args:
+        first: A side.
+        second: The other one.
+        names: The arms that are compared.
+        measure: What the verdict is asked about; None where nothing was said.
+        margin: The smallest difference worth having that was asked for.
+    """
+    settings = read_plan(first.paths).compare
+    is_own = first.paths.folder == second.paths.folder
+    if settings is None or not is_own or any({*pair} != {settings.a, settings.b} for pair in names):
+        return measure, margin
+    if measure not in (None, settings.measure):
+        return measure, margin
+    return settings.measure, settings.margin if margin is None else margin
 
 
 def compare_settings(pair: ComparedPair, first: StudyData, second: StudyData) -> list[str]:

@@ -23,8 +23,8 @@ FOLDED = 58
 """Columns of what is said behind them."""
 
 SENTENCES: dict[Verdict, str] = {
-    "real and worth having": "The interval {where} leaves 0 out, and the difference is large enough",
-    "real, smaller than the margin": "The interval {where} leaves 0 out, and the difference is too small",
+    "real and worth having": "The interval {where} leaves 0 out, and {size}",
+    "real, smaller than the margin": "The interval {where} leaves 0 out, and {size}",
     "no difference that matters": "The whole interval {where} lies within the margin",
     "undecided": "The interval {where} holds 0 and more than the margin allows",
 }
@@ -207,7 +207,7 @@ def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
     if found.ci_test_set is None:
         return ["One replica shows no spread."]
     where = "while looking" if found.sequential else "on this test set"
-    said = [f"{SENTENCES[found.verdict].format(where=where)}."]
+    said = [f"{SENTENCES[found.verdict].format(where=where, size=_say_size(found, ask))}."]
     if found.sequential:
         said = ["The replicas were trained until this was decided.", *said]
     if found.verdict == "undecided" and found.margin is None:
@@ -219,6 +219,15 @@ def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
     if found.is_told_apart and found.ci_new_examples is not None and _holds(found.ci_new_examples, 0.0):
         said.append("It is not shown for new examples of the same kind.")
     return said
+
+
+def _say_size(found: Comparison, ask: str) -> str:
+    """Say against what a real difference was held, and how it stands to that: the margin, or how often A beats B."""
+    is_worth = found.verdict == "real and worth having"
+    if found.margin is None:
+        often = "may be" if is_worth else "is not"
+        return f"one arm {often} ahead in more than 3 of 4 pairs; {ask} says what difference would matter"
+    return f"the difference is {'at least' if is_worth else 'below'} the margin of {found.margin:g}{unit_of(found)}"
 
 
 def _holds(ends: Interval, value: float) -> bool:

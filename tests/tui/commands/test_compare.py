@@ -84,6 +84,30 @@ def test_arms_of_one_name_in_two_studies_are_judged_at_once(
     assert "corrected for 4 comparisons at once (Holm)" in lines[-1]
 
 
+def test_the_measure_and_the_margin_are_the_protocols_where_no_other_is_asked_for(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = StudyPaths(store / "compared")
+    settings = CompareSettings(a="Baseline", b="New", measure="cross-entropy", margin=30.0)
+    write_record(paths.plan, structs.replace(read_plan(paths), compare=settings))
+
+    def ask(*words: str) -> tuple[str, float | None]:
+        compare(store, "compared:New", *words, "--json")
+        one = json.loads(capsys.readouterr().out)["comparisons"][0]
+        return one["measure"], one["margin"]
+
+    assert ask("compared:Baseline") == ("cross-entropy", 30.0)
+    assert ask("compared:Baseline", "--margin", "2") == ("cross-entropy", 2.0)
+    assert ask("compared:Baseline", "--measure", "accuracy") == ("accuracy", None), "a margin has the unit of its own"
+    assert ask("compared:Init alone") == ("accuracy", None), "of these two it says nothing"
+    compare(store, "compared:New", "compared:Baseline")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "verdict real, smaller than the margin" in out
+    assert "the difference is below the margin of 30 nats" in out
+    main(["report", "compared:New", "--against", "compared:Baseline", "--store", str(store)])
+    assert "the difference is below the margin of 30 nats" in " ".join(capsys.readouterr().out.split())
+
+
 def test_arms_that_stopped_when_decided_are_told_apart_by_the_interval_while_looking(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
