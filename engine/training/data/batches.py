@@ -14,7 +14,7 @@ from engine.recipe import Recipe
 from engine.training.data.augmentation import augment, crop_and_flip
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import order_names
-from engine.training.random.seeding import AugmentationDraws, batch_order, draw_augmentation, join_draws
+from engine.training.random.seeding import AugmentationDraws, draw_augmentation, join_draws, shuffle_batches
 
 BLOCK_EXAMPLES = 1024
 """Examples that are cropped and flipped together: enough to share the work, few enough to stay in the cache."""
@@ -136,12 +136,9 @@ def example_order(recipe: Recipe, examples: int, epoch: int) -> np.ndarray:
     `shuffle` decides which examples share a minibatch; `lowlevel`, where it is an order, permutes them inside it.
     """
     order = order_names(recipe, examples, epoch)
-    seed = recipe.seeds.lowlevel
-    if recipe.lowlevel != "order" or seed is None:
-        return order
-    batch_size = recipe.train.batch_size
-    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return np.concatenate([part[batch_order(seed, epoch, step, len(part))] for step, part in enumerate(parts)])
+    if recipe.lowlevel == "order" and recipe.seeds.lowlevel is not None:
+        shuffle_batches(order, recipe.train.batch_size, recipe.seeds.lowlevel, epoch)
+    return order
 
 
 def _draws(recipe: Recipe, data: Dataset, epoch: int, *, copies: int) -> AugmentationDraws | None:
