@@ -47,15 +47,15 @@ class ImageEvaluation:
         return self.logits.float().cpu().numpy()
 
 
-def evaluate(
+def predict(
     model: nn.Module,
     data: Dataset,
     recipe: Recipe,
     views: EvaluateRecipe | None = None,
     *,
     classify: Callable[[Tensor], Tensor] | None = None,
-) -> ImageEvaluation:
-    """Compute logits, accuracy in percent and cross-entropy in nats on the test set.
+) -> Tensor:
+    """Compute the logits of the test set, float32 (N, C).
 
     Args:
         model: A network in any mode; it is left in evaluation mode.
@@ -68,14 +68,18 @@ def evaluate(
     classify = classify or model
     parts: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
-        for start in range(0, len(data.test_labels), EVALUATION_BATCH):
-            inputs = data.test_inputs[start : start + EVALUATION_BATCH]
+        for inputs in data.test_inputs.split(EVALUATION_BATCH):
             if views is None:
                 parts.append(classify(data.normalise(inputs)).float())
             else:
                 logits = [classify(data.normalise(view)).double() for view in make_views(inputs, views)]
                 parts.append(torch.stack(logits).mean(0).float())
-    return judge(torch.cat(parts), data)
+    return torch.cat(parts)
+
+
+def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> ImageEvaluation:
+    """Compute logits, accuracy in percent and cross-entropy in nats on the test set; see `predict`."""
+    return judge(predict(model, data, recipe, views), data)
 
 
 def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
@@ -113,9 +117,8 @@ def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:
 def judge(logits: Tensor, data: Dataset) -> ImageEvaluation:
     """Compute the figures of some logits."""
     labels = data.test_labels
-    on_cpu = logits.device.type == "cpu"
-    correct = count_correct(logits, lower_columns(logits), labels) if on_cpu else _count_slowly(logits, labels)
-    return _evaluate(logits, correct, float(functional.cross_entropy(logits.double(), labels)))
+    correct = Columns(data).count_correct(logits) if logits.device.type == "cpu" else count_by_row(logits, labels)
+    return make_evaluation(logits, correct, float(functional.cross_entropy(logits.double(), labels)))
 
 
 def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
@@ -126,44 +129,43 @@ def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
     """
     if logits.device.type != "cpu":
         return [judge(own, data) for own in logits]
-    found: list[ImageEvaluation] = []
-    for own in logits:
-        lowered = lower_columns(own)
-        correct = count_correct(own, lowered, data.test_labels)
-        found.append(_evaluate(own, correct, average_cross_entropy(lowered, data.test_labels)))
-    return found
+    columns = Columns(data)
+    return [make_evaluation(own, columns.count_correct(own), columns.average_cross_entropy()) for own in logits]
 
 
-def lower_columns(logits: Tensor) -> Tensor:
-    """Return logits (N, C) less the largest of each example, float64 (C, N)."""
-    columns = logits.t().to(torch.float64, memory_format=torch.contiguous_format)
-    return columns - columns.amax(0)
+class Columns:
+    """Judges logits class by class, in memory that is kept: to ask the system for as much anew costs more."""
+
+    def __init__(self, data: Dataset) -> None:
+        """Make room for the logits of a test set."""
+        self.labels, self.index = data.test_labels, data.test_labels[None]
+        shape = data.classes, len(data.test_labels)
+        self.values, self.others = (torch.empty(shape, dtype=torch.float64) for _ in range(2))
+
+    def count_correct(self, logits: Tensor) -> int:
+        """Take logits (N, C), and count the examples whose first largest logit is that of their class."""
+        top = self.values.copy_(logits.t()).amax(0)
+        # Numbers, 1 for true: they are compared and added up three times as fast as truth values.
+        largest = torch.eq(self.values, top, out=self.others)
+        self.values.sub_(top)
+        least, most = largest.sum(0).aminmax()
+        if least != 1 or most != 1:  # an example has two largest logits, or one is no number
+            return count_by_row(logits, self.labels)
+        return int(largest.gather(0, self.index).sum())
+
+    def average_cross_entropy(self) -> float:
+        """Return the mean cross-entropy, nats, of the logits that were taken last."""
+        wanted = self.values.gather(0, self.index)[0]
+        return float((torch.exp(self.values, out=self.others).sum(0).log_() - wanted).mean())
 
 
-def count_correct(logits: Tensor, lowered: Tensor, labels: Tensor) -> int:
-    """Count the examples whose first largest logit is that of their class.
-
-    Args:
-        logits: (N, C).
-        lowered: See `lower_columns`.
-        labels: (N,).
-    """
-    if not bool(((lowered == 0).sum(0, dtype=torch.int32) == 1).all()):  # two are the largest, or one is no number
-        return _count_slowly(logits, labels)
-    return int((lowered.gather(0, labels[None]) == 0).count_nonzero())
-
-
-def average_cross_entropy(lowered: Tensor, labels: Tensor) -> float:
-    """Return the mean cross-entropy, nats, of the logits that `lower_columns` has lowered."""
-    wanted = lowered.gather(0, labels[None])[0]
-    return float((lowered.exp().sum(0).log() - wanted).mean())
-
-
-def _count_slowly(logits: Tensor, labels: Tensor) -> int:
+def count_by_row(logits: Tensor, labels: Tensor) -> int:
+    """Count the examples whose first largest logit is that of their class, whatever the logits (N, C)."""
     return int((logits.argmax(1) == labels).sum())
 
 
-def _evaluate(logits: Tensor, correct: int, cross_entropy: float) -> ImageEvaluation:
+def make_evaluation(logits: Tensor, correct: int, cross_entropy: float) -> ImageEvaluation:
+    """Return the figures of logits of which so many are correct."""
     return ImageEvaluation(logits, 100.0 * correct / len(logits), cross_entropy)
 
 

@@ -89,20 +89,27 @@ def test_averaged_run_repeats_and_differs(kind: str, base: Recipe, train: Train)
     )
 
 
-def test_noise_is_relative_repeatable_and_taken_back() -> None:
+def test_noise_is_relative_repeatable_and_taken_back(base: Recipe) -> None:
+    def draw(seed: int) -> list[torch.Tensor]:
+        noisy = replace(base, train=replace(base.train, weight_noise=0.1), seeds=replace(base.seeds, stochastic=seed))
+        drawn = draw_noise(model, noisy, epoch=1, step=2)
+        assert drawn is not None
+        return drawn
+
     model = nn.Linear(200, 50)
+    assert draw_noise(model, base, epoch=1, step=2) is None
     nn.init.zeros_(model.bias)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     seen = []
     for _ in range(2):
-        with noisy_weights(model, 0.1, draw_noise(model, seed=3, epoch=1, step=2)):
+        with noisy_weights(model, 0.1, draw(3)):
             seen.append(model.weight.detach() - before["weight"])
             assert torch.equal(model.bias, before["bias"]), "zeros get no noise"
         assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert torch.equal(seen[0], seen[1])
     rms = before["weight"].square().mean().sqrt()
     assert float(seen[0].std() / rms) == pytest.approx(0.1, rel=0.05)
-    with noisy_weights(model, 0.1, draw_noise(model, seed=4, epoch=1, step=2)):
+    with noisy_weights(model, 0.1, draw(4)):
         assert not torch.equal(model.weight.detach() - before["weight"], seen[0])
 
 

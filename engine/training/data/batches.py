@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,25 @@ def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
         table = send_epoch(recipe, data, epoch)
         return (take_batch(data, table.columns_of(step)) for step in range(table.steps))
     return _make_batches(recipe, data, epoch)
+
+
+def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Iterator[Batch]:
+    """Yield the minibatches of one epoch of several replicas, each with an order of its own: (K, B, …) and (K, B)."""
+    first = recipes[0]
+    if data.train_labels.device.type == "cuda" or first.data.augment != "none":
+        for batches in zip(*[epoch_batches(recipe, data, epoch) for recipe in recipes], strict=True):
+            inputs, labels, examples = zip(*[(b.inputs, b.labels, b.examples) for b in batches], strict=True)
+            yield Batch(torch.stack(inputs), torch.stack(labels), torch.stack(examples))
+        return
+    # One look-up for all replicas at once: a fifth of the time of one for each, and of stacking what is found.
+    total, replicas = len(data.train_labels), len(recipes)
+    names = torch.from_numpy(np.stack([example_order(recipe, total, epoch) for recipe in recipes]))
+    for part in names.split(first.train.batch_size, dim=1):
+        examples = part.reshape(-1)
+        places = examples % total
+        inputs = data.normalise(data.train_inputs.index_select(0, places))
+        labels = data.train_labels.index_select(0, places).view(replicas, -1)
+        yield Batch(inputs.unflatten(0, (replicas, -1)), labels, examples.view(replicas, -1))
 
 
 def _make_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:

@@ -12,18 +12,25 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
+from engine.recipe import Recipe
 from engine.training.random.seeding import step_generator
 
 
-def draw_noise(model: nn.Module, *, seed: int, epoch: int, step: int) -> list[Tensor]:
+def draw_noise(model: nn.Module, recipe: Recipe, *, epoch: int, step: int) -> list[Tensor] | None:
     """Draw the noise of a step for each of a model's parameters, on the CPU, so that it is equal on every device.
 
     Args:
         model: The model.
-        seed: The seed of the source `stochastic`.
+        recipe: Gives the seed of the source `stochastic`.
         epoch: The epoch; together with `step` it determines the noise.
         step: The number of the step in the epoch.
+
+    Returns:
+        None where the recipe has no noise.
     """
+    seed = recipe.seeds.stochastic
+    if recipe.train.weight_noise is None or seed is None:
+        return None
     generator = step_generator(seed, epoch, step)
     return [torch.randn(parameter.shape, generator=generator) for parameter in model.parameters()]
 

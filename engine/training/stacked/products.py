@@ -23,8 +23,8 @@ def multiply_each(a: Tensor, b: Tensor) -> Tensor:
     if a.device.type != "cpu" or all(size % LINE_NUMBERS == 0 for size in sizes):
         return a @ b
     products = make_room(len(a), a.shape[1], b.shape[2], like=a)
-    for one, other, product in zip(a.unbind(), b.unbind(), products.unbind(), strict=True):
-        torch.mm(_align(one), _align(other), out=product)
+    for one, other, product in zip(_align(a), _align(b), products.unbind(), strict=True):
+        torch.mm(one, other, out=product)
     return products
 
 
@@ -35,8 +35,20 @@ def make_room(replicas: int, rows: int, columns: int, *, like: Tensor) -> Tensor
     return like.new_empty(replicas, room)[:, :size].view(replicas, rows, columns)
 
 
-def _align(matrix: Tensor) -> Tensor:
-    """Return a matrix without gaps that begins with a cache line: itself, where it is one."""
-    rows, columns = matrix.shape
-    dense = matrix.stride() in ((columns, 1), (1, rows))
-    return matrix if dense and matrix.data_ptr() % LINE_BYTES == 0 else matrix.clone()
+def _align(stack: Tensor) -> tuple[Tensor, ...]:
+    """Return matrices (N, M) without gaps that begin with a cache line: those of a stack, where they are such.
+
+    One copy of all of them takes a tenth of as many copies of one.
+    """
+    replicas, rows, columns = stack.shape
+    strides = stack.stride()
+    turned = strides[1:] == (1, rows) != (columns, 1)
+    if (
+        (turned or strides[1:] == (columns, 1))
+        and strides[0] % LINE_NUMBERS == 0
+        and stack.data_ptr() % LINE_BYTES == 0
+    ):
+        return stack.unbind()
+    if turned:
+        return make_room(replicas, columns, rows, like=stack).mT.copy_(stack).unbind()
+    return make_room(replicas, rows, columns, like=stack).copy_(stack).unbind()

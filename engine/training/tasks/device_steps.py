@@ -66,10 +66,9 @@ class DeviceSteps:
 
     def take(self, epoch: int, step: int) -> None:
         """Take one step of an epoch that was begun."""
-        recipe = self.recipe.at(epoch)
         tensors = [self.table.columns_of(step), self.table.keys[step]]
-        if recipe.train.weight_noise is not None and recipe.seeds.stochastic is not None:
-            noise = draw_noise(self.network.model, seed=recipe.seeds.stochastic, epoch=epoch, step=step)
+        noise = draw_noise(self.network.model, self.recipe.at(epoch), epoch=epoch, step=step)
+        if noise is not None:
             tensors.append(send_noise(noise, self.total.device))
         self._step(*tensors)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +21,15 @@ from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
 from engine.training.dense import DenseNetwork, is_by_hand, open_network
 from engine.training.digests import digest_model
-from engine.training.evaluation import EVALUATION_BATCH, ImageEvaluation, SnapshotEnsemble, autocast, evaluate, judge
+from engine.training.evaluation import (
+    EVALUATION_BATCH,
+    ImageEvaluation,
+    SnapshotEnsemble,
+    autocast,
+    evaluate,
+    judge,
+    predict,
+)
 from engine.training.models.build import Network, build_network
 from engine.training.optimiser import learning_rate, make_optimiser, place_rates, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
@@ -72,11 +81,14 @@ class ImageTask:
         """Train one pass over the training data; see `Task`."""
         self.begin_epoch(epoch)
         if self.device_steps is None:
+            losses: list[Tensor] = []
+            sizes: list[int] = []
             for step, batch in enumerate(epoch_batches(self.recipe.at(epoch), self.data, epoch)):
                 if should_stop():
                     raise Stopped
-                # The loss is summed on the device: reading it at every step would make the device wait.
-                self.total += self.train_step(batch, epoch, step) * len(batch.labels)
+                losses.append(self.train_step(batch, epoch, step))
+                sizes.append(len(batch.labels))
+            self.total = add_up(losses, sizes)
         else:
             for step in range(self.count_steps()):
                 if should_stop():
@@ -90,7 +102,6 @@ class ImageTask:
         self.model.train()
         if self.device_steps is None:
             self.key_masks(epoch)
-            self.total = torch.zeros((), device=self.device)
         else:
             self.device_steps.begin(epoch)
             self.total = self.device_steps.total
@@ -107,18 +118,17 @@ class ImageTask:
         Returns:
             The mean loss before the step, nats ().
         """
-        recipe, noise = self.recipe.at(epoch), None
         self._prepare_step(epoch, step)
-        if recipe.train.weight_noise is not None and recipe.seeds.stochastic is not None:
-            drawn = draw_noise(self.model, seed=recipe.seeds.stochastic, epoch=epoch, step=step)
-            noise = [one.to(self.device) for one in drawn]
+        noise = draw_noise(self.model, self.recipe.at(epoch), epoch=epoch, step=step)
+        if noise is not None:
+            noise = [one.to(self.device) for one in noise]
         loss = self.descend(batch, self.network.masks.step_keys(step), noise)
         self._end_step(epoch)
         return loss
 
     def take_step(self, epoch: int, step: int) -> None:
         """Take one step on the epoch's own batch where batches are gathered on the device; see `train_step`."""
-        assert self.device_steps is not None, "on a CPU batches are given"
+        assert self.device_steps is not None, "batches are gathered by whoever takes the step"
         self._prepare_step(epoch, step)
         self.device_steps.take(epoch, step)
         self._end_step(epoch)
@@ -195,20 +205,15 @@ class ImageTask:
 
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge the test set; the members of a snapshot ensemble see it under the views that the ensemble has."""
-        if self.device_steps is None or self._views(epoch) is not None:
-            return [self._evaluate(epoch)]
         return [self.judge(self.predict(epoch))]
 
     def predict(self, epoch: int) -> Tensor:
         """Return the logits of the test set at the end of an epoch; on a GPU nobody waits for them."""
         views = self._views(epoch)
-        if self.device_steps is None or views is not None:
-            return self._evaluate(epoch).logits
-        return self.device_steps.predict()
-
-    def _evaluate(self, epoch: int) -> ImageEvaluation:
+        if self.device_steps is not None and views is None:
+            return self.device_steps.predict()
         classify = None if self.dense is None else self.dense.classify
-        return evaluate(self.model, self.data, self.recipe.at(epoch), self._views(epoch), classify=classify)
+        return predict(self.model, self.data, self.recipe.at(epoch), views, classify=classify)
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
         """Compute the figures of logits of the test set."""
@@ -307,6 +312,15 @@ class ImageTask:
         self.model.eval()  # running statistics would make the second repetition another step
         batch = next(epoch_batches(self.recipe, self.data, 1))
         return functional.cross_entropy(self.model(batch.inputs), batch.labels)
+
+
+def add_up(losses: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Return the sum of the losses of all examples, float32 (), from the means () of minibatches of these sizes.
+
+    One after the other, as if each were added to a total after its step, which would take 5 µs of every step.
+    """
+    means = torch.stack(list(losses)).numpy()
+    return torch.from_numpy(np.add.accumulate(means * np.array(sizes, dtype=means.dtype))[-1:])[0]
 
 
 def prepare(

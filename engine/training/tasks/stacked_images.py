@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from engine.recipe import Recipe
 from engine.training.checkpoint import Checkpoint, capture
-from engine.training.data.batches import epoch_batches, steps_per_epoch
+from engine.training.data.batches import Batch, epoch_batches, stack_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
 from engine.training.dense import is_by_hand
@@ -30,18 +30,6 @@ from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks import images
 
 LEAST_EVALUATION_BATCH = 100
-
-
-@dataclass(frozen=True)
-class PackBatch:
-    """Holds what a step of all replicas needs."""
-
-    inputs: Tensor
-    """(B, …) where the replicas share it, else (K, B, …)."""
-    labels: Tensor
-    """(B,) or (K, B)."""
-    examples: Tensor
-    """Ids, as the labels; masks are drawn for them."""
 
 
 @dataclass
@@ -104,7 +92,7 @@ class StackedImageTask:
             total += self.train_step(batch, self.step_keys(keys, step), rate=rate) * batch.labels.shape[-1]
         return (total / self.count_examples()).tolist()
 
-    def train_step(self, batch: PackBatch, keys: Tensor, *, rate: float) -> Tensor:
+    def train_step(self, batch: Batch, keys: Tensor, *, rate: float) -> Tensor:
         """Take one step of every replica, and return their losses, nats (K,)."""
         if self.dense is not None:
             self.pack.set_learning_rate(rate)
@@ -148,19 +136,11 @@ class StackedImageTask:
         of_epoch = self.network.dropout_layers + 1
         return torch.cat([keys[:, :of_epoch], keys[:, of_epoch + step, None]], dim=1)
 
-    def batches(self, epoch: int) -> Iterator[PackBatch]:
-        """Yield the minibatches of all replicas, in training order."""
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the minibatches of all replicas, in training order: (B, …) where they share them, else (K, B, …)."""
         if self.pack.recipe.shared_batch:
-            for batch in epoch_batches(self.recipe, self.data, epoch):
-                yield PackBatch(batch.inputs, batch.labels, batch.examples)
-        else:
-            streams = [epoch_batches(recipe, self.data, epoch) for recipe in self.recipes]
-            for batches in zip(*streams, strict=True):
-                yield PackBatch(
-                    torch.stack([b.inputs for b in batches]),
-                    torch.stack([b.labels for b in batches]),
-                    torch.stack([b.examples for b in batches]),
-                )
+            return epoch_batches(self.recipe, self.data, epoch)
+        return stack_batches(self.recipes, self.data, epoch)
 
     def evaluate(self, epoch: int) -> list[ImageEvaluation]:
         """Judge each replica on the test set at the end of an epoch."""
