@@ -22,6 +22,9 @@ RATIO = 1.3
 FEWEST = 3
 """Replicas that an interval needs."""
 
+FEW_NAMES = 2
+"""More arms than these are counted: a row of marks alone, in one colour, names nobody."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -106,10 +109,12 @@ def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number
     text = any(arm is not None and arm.text for arm in measured)
     measure = next(one for one in list_columns("monitor", text=text) if one.statistic == "sd")
     arm, called = measured[number], _call(number, names[number], symbols)
-    if arm is None or arm.n < FEWEST:
-        have = 0 if arm is None else arm.n
-        return [f"{called}: what can be told takes {FEWEST} replicas that were measured; {have} {_be(have)} by now"]
+    if arm is None or arm.n == 0:
+        return [f"{called}: nothing is measured yet; what can be told takes {FEWEST} replicas"]
     sd = arm.find(measure.key).value
+    if arm.n < FEWEST and (arm.n == 1 or sd != 0):
+        have = f"only {arm.n}" if arm.n >= arm.planned else f"{arm.n} of {arm.planned}"
+        return [f"{called}: {have} {_be(arm.n)} measured; what can be told takes {FEWEST} replicas"]
     if sd == 0:
         alike = "alike to the last bit" if arm.identical_weights else f"of one {measure.title.removesuffix(' SD')}"
         return [f"{called} has no spread: its {arm.n} replicas are {alike}"]
@@ -129,8 +134,8 @@ def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number
     ratio = f"ratio of SDs {_show(nearest)}"
     enough = nearest.more is None or nearest.more == 0
     more = "" if enough else f"; about {nearest.more} more replicas of each would tell {RATIO:g} apart"
-    others = [mark_arm(pair.number, symbols) for pair in close[1:]]
-    also = f"; nor from {' '.join(others)}" if others else ""
+    others = [_call(pair.number, pair.name, symbols) for pair in close[1:]]
+    also = f"; nor from {_join(others) if len(others) <= FEW_NAMES else f'{len(others)} others'}" if others else ""
     rest = f". It can be {told_all}" if told_all else ""
     return [f"{first}: {ratio}{more}{also}{rest}", f"{first}: {ratio}{more}{also}", f"{first}: {ratio}{more}",
             f"{first}: {ratio}"]  # fmt: skip

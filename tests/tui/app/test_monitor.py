@@ -129,6 +129,20 @@ async def test_readout_has_the_figures_of_the_arm_whatever_its_name(
         assert re.search(r"● Data.*  mean \d+\.\d\d ±\S+ SD, least \d+\.\d\d, most \d+\.\d\d, 2 replicas$", readout)
 
 
+async def test_an_arm_of_fewer_epochs_than_others_is_read_where_it_ends(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", arms={"Short": [], "Long": ["init"]}, epochs=4, done=3, running=0)
+    plan = read_plan(paths)
+    longer = plan.arms[1].runs
+    for run in longer:
+        write_run(paths, run, 9, random.Random(2), state="done")
+    write_record(paths.plan, msgspec.structs.replace(plan, epochs={**plan.epochs, **dict.fromkeys(longer, 9)}))
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        (readout,) = [row for row in screen_text(app).splitlines() if row.startswith(" epoch 9 ")]
+        assert re.search(r"● Short +ends at epoch 4: mean \d+\.\d\d .*, 3 replicas$", readout)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_arms_without_a_spread_say_why(make_app: Make, store: Path, size: tuple[int, int]) -> None:
     arms = {"Alone": ["init"], "Broken": ["init"], "Later": ["init"], "Live": ["init"]}

@@ -81,13 +81,26 @@ def test_sentence_names_the_nearest_arm_with_ratio_interval_and_replicas() -> No
     [
         (0, "● Control has no spread: its 3 replicas are alike to the last bit"),
         (3, "◆ Linear can be told apart from"),
-        (4, "▼ Late: what can be told takes 3 replicas that were measured; 2 are by now"),
-        (5, "★ None: what can be told takes 3 replicas that were measured; 0 are by now"),
+        (4, "▼ Late: 2 of 5 are measured; what can be told takes 3 replicas"),
+        (5, "★ Few: only 2 are measured; what can be told takes 3 replicas"),
+        (6, "○ Pair has no spread: its 2 replicas are alike to the last bit"),
+        (7, "△ None: nothing is measured yet; what can be told takes 3 replicas"),
     ],
 )
 def test_sentence_says_what_there_is_to_say(number: int, said: str) -> None:
-    metrics = METRICS | {"Late": make_arm("Late", 0.5, None, n=2)}
-    assert make_verdicts([*NAMES, "Late", "None"], metrics, number)[0].startswith(said)
+    metrics = METRICS | {
+        "Late": make_arm("Late", 0.5, None, n=2, planned=5),
+        "Few": make_arm("Few", 0.5, None, n=2, planned=2),
+        "Pair": make_arm("Pair", 0.0, None, n=2, planned=2, identical_weights=True),
+    }
+    assert make_verdicts([*NAMES, "Late", "Few", "Pair", "None"], metrics, number)[0].startswith(said)
+
+
+def test_a_few_other_arms_are_named_and_many_are_counted() -> None:
+    names = ["A", "B", "C", "D", "E"]
+    metrics = {name: make_arm(name, 0.6 + 0.01 * place, (0.4, 1.0)) for place, name in enumerate(names)}
+    assert "; nor from ■ C and ◆ D" in make_verdicts(names[:4], metrics, 0)[0]
+    assert "; nor from 3 others" in make_verdicts(names, metrics, 0)[0]
 
 
 def test_sentence_begins_with_mixed_devices() -> None:

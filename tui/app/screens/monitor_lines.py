@@ -306,6 +306,9 @@ def describe_epoch(picture: Picture, name: str, measure: str, epoch: int, symbol
     """Describe the replicas of an arm at one epoch: mean, SD, least and most, how many there are and diverged."""
     found = picture.series[name].at(measure, epoch)
     place = picture.find_arm(name)
+    longest = 0 if place is None else max((run.planned_epochs for run in place[1].runs), default=0)
+    if 0 < longest < epoch:
+        return f"ends at epoch {longest}: {describe_epoch(picture, name, measure, longest, symbols)}"
     if found is None or place is None:
         return "no replica is there yet"
     ended = place[1].diverged_epochs.get(epoch, 0) if measure == "accuracy" else 0
