@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from tests.helpers.screens import Make, read_notices, screen_text, settle
+from tests.helpers.studies import write_study
 from tests.tui.app.test_builder import FILE, footer, open_builder, press, screen_of
 from tests.tui.app.test_estimate import make_facts
 from tui.app.estimate import Timing, list_workloads
+from tui.app.preview import ProtocolPreview, preview_plan
 from tui.app.screens.builder_panes import ArmTable
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt
@@ -163,6 +166,26 @@ async def test_run_asks_with_runs_time_data_and_place(make_app: Make, timed: lis
         assert f"into {store}" in said
         await press(pilot, "n")
         assert not store.exists()
+
+
+async def test_runs_are_counted_anew_after_another_screen(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
+    done = [1]
+
+    def count(protocol: Protocol, plan: Plan, place: Path) -> ProtocolPreview:
+        return replace(preview_plan(protocol, plan, place), finished=frozenset(list(plan.recipes)[: done[0]]))
+
+    monkeypatch.setattr("tui.app.screens.draft.preview_plan", count)
+    app = open_builder(make_app)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "1 already done" in screen_text(app)
+        done[0] = 2
+        app.open_monitor(write_study(store / "s"))
+        await settle(pilot)
+        await press(pilot, "escape")
+        assert "2 already done" in await wait_for(pilot, app, "2 already done")
 
 
 async def test_run_refuses_with_words_while_data_are_missing(make_app: Make, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from textual import getters, work
@@ -117,12 +118,23 @@ class DraftScreen(Screen[None]):
         """Judge a text, and look at what is done of its plan, outside the event loop: files are read for both."""
         judgement = judge(text, str(path), self.options.store)
         self.post_message(ProtocolJudged(judgement))
-        if judgement.protocol is not None and judgement.plan is not None:
-            try:
-                preview = preview_plan(judgement.protocol, judgement.plan, self.options.store)
-            except NondetError as error:
-                preview = ProtocolPreview(judgement.protocol.name, "", faults=tuple(str(error).splitlines()))
+        self._look_up(judgement)
+
+    def _look_up(self, judgement: Judgement, known: ProtocolPreview | None = None) -> None:
+        """Look up in files what is done of a plan, and post that where it is not known."""
+        if judgement.protocol is None or judgement.plan is None:
+            return
+        try:
+            preview = preview_plan(judgement.protocol, judgement.plan, self.options.store)
+        except NondetError as error:
+            preview = ProtocolPreview(judgement.protocol.name, "", faults=tuple(str(error).splitlines()))
+        if preview != known:
             self.post_message(Previewed(judgement.plan, preview))
+
+    def on_screen_resume(self) -> None:
+        """Look again at what is done after another screen: runs of this plan may have been trained meanwhile."""
+        if self.preview is not None:
+            self.run_worker(partial(self._look_up, self.judgement, self.preview), thread=True, group="look")
 
     def on_protocol_judged(self, event: ProtocolJudged) -> None:
         """Show the judgement, unless the text has changed meanwhile."""
