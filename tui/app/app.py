@@ -26,6 +26,7 @@ from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.ascii_filter import AsciiFilter
+from tui.app.asking import waiting
 from tui.app.clipboard import copy, encode_notice
 from tui.app.key_help import list_keys
 from tui.app.legible_filter import LegibleFilter
@@ -382,10 +383,10 @@ class NondetApp(App[None]):
         """Write the study and have it trained, as --batch does; then watch it."""
         try:
             protocol = load_protocol(path)
-            self.notify(f"{protocol.name}: trying out data and models …", markup=False)
-            decided = decide(protocol, store=str(self.options.store), timed=False)
-            with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
-                study.start()
+            with waiting(self, f"{protocol.name} begins: data and models are tried out …"):
+                decided = decide(protocol, store=str(self.options.store), timed=False)
+                with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
+                    study.start()
         except NondetError as error:
             self._complain(str(error))
             return
@@ -397,7 +398,8 @@ class NondetApp(App[None]):
     def start_training(self, paths: StudyPaths) -> None:
         """Train what a study lacks."""
         try:
-            start_supervisor(paths)
+            with waiting(self, f"{printable(paths.name)} begins again …"):
+                start_supervisor(paths)
         except NondetError as error:
             self._complain(str(error))
             return

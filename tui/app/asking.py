@@ -1,8 +1,9 @@
-"""Makes a request about a study, and tells the person how that went: a study may be another user's."""
+"""Makes a request about a study, and tells the person how that went or is going: a study may be another user's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 
 from textual.app import App
@@ -14,6 +15,24 @@ from engine.protocol.faults import printable
 from engine.study.control import Verb, request
 from engine.study.paths import StudyPaths
 from engine.study.view import StudyView
+
+WAITING_S = 3600.0
+"""Seconds that a notice of something stands which takes an unknown time: it goes when that is over."""
+
+
+@contextmanager
+def waiting(app: App[None], said: str) -> Generator[None]:
+    """Show what is going on until it has ended, from a thread; earlier notices go with this one.
+
+    Args:
+        app: The app that shows it.
+        said: What is going on.
+    """
+    app.notify(said, markup=False, timeout=WAITING_S)
+    try:
+        yield
+    finally:
+        app.call_later(app.clear_notifications)  # in the order of messages: what is told next stays
 
 
 def ask(

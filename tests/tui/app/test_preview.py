@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from engine.study.summary import summarise_study
 from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
+from tui.app.asking import WAITING_S
 from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
 from tui.app.screens.start_lines import SHOWN_ANSWERS, make_preview
 from tui.app.screens.start_pictures import LEAST_ROWS
@@ -179,6 +181,26 @@ async def test_study_that_lacks_nothing_goes_on_without_a_question(
         await pilot.press("r")
         await settle(pilot)
         assert started == [paths.folder]
+
+
+async def test_a_start_that_takes_its_time_is_told_until_it_is_over(
+    make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: may_end.wait(20))
+    write_study(store / "alpha", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        while not app._notifications:
+            await pilot.pause()
+        assert read_notices(app) == "alpha begins again …"
+        assert [notice.timeout for notice in app._notifications] == [WAITING_S]
+        may_end.set()
+        await settle(pilot)
+        assert "begins" not in read_notices(app)
+        assert "alpha goes on" in read_notices(app), "what is told then stays"
 
 
 def test_study_begins_with_the_question_of_its_protocol(tmp_path: Path) -> None:
