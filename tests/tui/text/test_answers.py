@@ -288,6 +288,18 @@ def test_what_was_decided_comes_first() -> None:
     assert not answer_decision(Found(arms[:1], decision=DECISION)), "an arm that is not there is not spoken of"
 
 
+def test_no_source_is_said_to_change_predictions_where_settings_are_what_tells_arms_apart() -> None:
+    other = replace(RECIPE, train=TrainRecipe(epochs=24, batch_size=50))
+    long, short = (arm(name, ["init"], value) for name, value in (("long", 2.0), ("short", 4.0)))
+    apart = say(long, short, recipes={"long": RECIPE, "short": other})
+    assert find(apart, "Two replicas of long disagree on 2")
+    assert find(apart, "Two replicas of short disagree on 4")
+    assert say(long, short)[0].text.startswith("Two replicas of long disagree on 2 % of predictions, two of short on 4")
+    assert say(long, arm("shuffle", ["shuffle"], 3.0))[0].text.startswith(
+        "long changes 2 % of predictions, shuffle 3 %"
+    )
+
+
 def test_no_ordinary_interval_is_said_of_arms_that_stopped_when_they_were_decided() -> None:
     recipes = {"one": RECIPE, "other": replace(RECIPE, train=TrainRecipe(epochs=24, batch_size=50))}
     arms = [arm(name, ["init"], accuracy_mean=mean, accuracy_mean_ci=[mean - 0.2, mean + 0.2]) for name, mean in

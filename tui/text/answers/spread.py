@@ -80,10 +80,15 @@ def _compare_two(found: Found, low: ArmMeasures, high: ArmMeasures, page: Page, 
 def _say_shares(
     found: Found, low: ArmMeasures, share: str, high: ArmMeasures | None = None, more: str = ""
 ) -> tuple[Part, ...]:
-    """Say that one source changes so many predictions; of arms that are no single source, that replicas disagree."""
+    """Say that one source changes so many predictions; where arms are no single source, that replicas disagree.
+
+    That holds of arms too that vary what another one does, with other settings: these change nothing by themselves.
+    """
     of = "words" if found.is_text else "predictions"
     named = [arm for arm in (low, high) if arm is not None]
-    if all(len(arm.vary) == 1 and arm.ensemble_size == 1 for arm in named):
+    beside = named if len(named) > 1 else found.arms
+    twins = sum((arm.vary, arm.onset) == (low.vary, low.onset) for arm in beside)
+    if twins == 1 and all(len(arm.vary) == 1 and arm.ensemble_size == 1 for arm in named):
         parts: tuple[Part, ...] = (name(low), f" changes {share} % of {of}")
         return parts if high is None else (*parts, ", ", name(high), f" {more} %")
     parts = ("Two replicas of ", name(low), f" disagree on {share} % of {of}")
