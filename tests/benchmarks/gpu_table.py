@@ -82,7 +82,7 @@ def _estimates(records: list[dict[str, Any]], card: dict[str, Any] | None) -> li
 def _claims(records: list[dict[str, Any]]) -> list[str]:
     """What was seen of bits: repeated, between designs, after a kill, and with free kernels."""
     lines = [
-        f"{record['design']}: an epoch repeated {record['repeats']} times: {record['different']} different ends"
+        f"{record['design']}: an epoch repeated {record['repeats']} times: {_count(record['different'], 'end')}"
         for record in _of_kind(records, "determinism")
     ]
     for record in _of_kind(records, "same bits"):
@@ -96,8 +96,13 @@ def _claims(records: list[dict[str, Any]]) -> list[str]:
     kernels = [record["digests"] for record in _of_kind(records, "kernels")]
     if kernels:
         different = len({digest for digests in kernels for digest in digests})
-        lines.append(f"free kernels in {len(kernels)} processes: {different} different gradients of one step")
+        lines.append(f"free kernels in {len(kernels)} processes: {_count(different, 'gradient')} of one step")
     return lines
+
+
+def _count(different: int, what: str) -> str:
+    """How many different ones there were, in words where they were all the same."""
+    return f"{different} different {what}s" if different > 1 else f"the same {what} each time"
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

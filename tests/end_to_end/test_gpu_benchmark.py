@@ -137,7 +137,9 @@ def test_table_has_hours_and_shares_of_what_the_card_can_do() -> None:
     }  # fmt: skip
     refused = {**design, "design": "4 side by side", "refused": True}
     full = {"kind": "design", "precision": "fp32", "design": "pack of 16", "problem": "does not fit into memory"}
-    records = [card, {"kind": "work", "precision": "fp32", **epoch}, design, refused, full]
+    seen = [{"kind": "determinism", "design": f"design {n}", "repeats": 100, "different": n} for n in (1, 7)]
+    kernels = [{"kind": "kernels", "digests": digests} for digests in (["a", "a"], ["a", "b"])]
+    records = [card, {"kind": "work", "precision": "fp32", **epoch}, design, refused, full, *seen, *kernels]
     text = load("gpu_table").write_table(
         {"rehearsal": False, "seconds": 500, "records": records, "left_out": {"x": "y"}}
     )
@@ -146,6 +148,9 @@ def test_table_has_hours_and_shares_of_what_the_card_can_do() -> None:
     assert "4 side by side (recording failed)" in text
     assert "does not fit into memory" in text
     assert "left out: x: y" in text
+    assert "design 1: an epoch repeated 100 times: the same end each time\n" in text
+    assert "design 7: an epoch repeated 100 times: 7 different ends\n" in text
+    assert "free kernels in 2 processes: 2 different gradients of one step\n" in text
     h100 = find_gpu(card["name"])
     assert h100 is not None
     row_s = estimate_s(Load(flops=8e12, moved=5e11, kernels=2e4), h100, "fp32").times(50_000 / 3600)
