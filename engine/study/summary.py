@@ -139,5 +139,5 @@ def _headline(paths: StudyPaths) -> tuple[str, float, float | None] | None:
     ]
     if not found:
         return None
-    _, name, spread, disagreement = max(found, key=lambda row: row[0])
+    _, name, spread, disagreement = max(found, key=lambda row: (row[0], row[3] or 0.0, row[2]))
     return name, spread, disagreement

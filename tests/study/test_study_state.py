@@ -9,6 +9,7 @@ import pytest
 
 from engine.study.control import request
 from engine.study.files import make_folder
+from engine.study.metrics_record import StudyMeasures, write_metrics
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, current_owner
 from engine.study.records import write_record
@@ -16,6 +17,7 @@ from engine.study.run_records import note_damage
 from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummaries, summarise_study
 from engine.study.view import StudyView
+from tests.helpers.measures import make_measures
 from tests.helpers.records import make_attempt, make_exit, make_result, make_supervisor
 
 
@@ -97,6 +99,19 @@ def test_list_and_view_agree(study: StudyPaths, name: str) -> None:
 def test_study_that_cannot_be_read_is_damaged(study: StudyPaths) -> None:
     study.plan.write_text("{")
     assert summarise_study(study).state == "damaged"
+
+
+def test_figures_are_of_the_arm_that_varies_most_and_of_equal_ones_of_that_which_disagrees_most(
+    study: StudyPaths,
+) -> None:
+    def head(*arms: tuple[str, list[str], float]) -> tuple[str, float, float | None] | None:
+        made = [make_measures(name=n, vary=v, accuracy_sd=d / 10, disagreement=d) for n, v, d in arms]
+        write_metrics(study.metrics, StudyMeasures(study="s", arms=tuple(made)))
+        return summarise_study(study).headline
+
+    one_ulp, tenth = ("1 ulp", ["bit"], 0.0), ("1e-1", ["bit"], 8.0)
+    assert head(one_ulp, tenth, ("1e-3", ["bit"], 2.0)) == ("1e-1", 0.8, 8.0)
+    assert head(tenth, ("all", ["init", "shuffle"], 4.0), one_ulp) == ("all", 0.4, 4.0)
 
 
 def test_results_are_read_once_and_damage_is_seen_later(study: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:

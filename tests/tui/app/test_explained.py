@@ -189,6 +189,17 @@ def test_every_measure_and_source_is_found_by_its_key(key: str) -> None:
     assert list_keys(Text("x", style_key(key))) == [key]
 
 
+async def test_figures_behind_a_study_are_said_to_be_of_one_arm(make_app: Make, store: Path) -> None:
+    write_study(store / "s", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "disagree  3.10 %" in screen_text(app)
+        await press(pilot, "e")
+        said = " ".join(screen_text(app).replace("│", " ").split())
+        assert "figures SD and disagreement are of [red]all[/]" in said
+
+
 def test_key_of_nothing_explains_nothing() -> None:
     assert find_explanation("measure:images:nothing") is None
     assert find_explanation("nothing") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -215,7 +215,10 @@ def _match(
 def explain_line(listing: Listing, key: str) -> Explanation | None:
     """Explain a line of the list: the state of a study, what a protocol is about and lacks, or what a group holds."""
     if (study := listing.studies.get(key)) is not None:
-        return find_explanation(f"state:{study.state}")
+        found = find_explanation(f"state:{study.state}")
+        of = None if study.headline is None else printable(study.headline[0])
+        shown = f"SD and disagreement are of {of}: of the arms that vary most sources, the one that disagrees most"
+        return found if of is None or found is None else replace(found, rows=(*found.rows, ("figures", shown)))
     if key in (FOLD + group for group in GROUPS):
         group = key.removeprefix(FOLD)
         return Explanation(GROUPS[group], GROUP_NOTES[group])
