@@ -26,10 +26,10 @@ STATES: dict[StudyState, str] = {
     "running": "The study is being trained, whether this window is open or not. Enter shows it as it goes on.",
     "paused": "Running epochs wait where they are, until somebody lets them go on: p in its monitor does.",
     "stopping": "Somebody asked for its end: what is being trained now ends. Finished runs are kept.",
-    "cancelled": "Somebody stopped it. Finished runs are kept, and r trains what is left.",
-    "failed": "Nothing trains it, and the last try of some runs failed. Enter, and Enter on an arm, show why; r tries "
+    "cancelled": "Somebody stopped it. Finished runs are kept, and C trains what is left.",
+    "failed": "Nothing trains it, and the last try of some runs failed. Enter, and Enter on an arm, show why; C tries "
     "them again.",
-    "incomplete": "Runs are left that nothing trains, and none of them failed: r trains them.",
+    "incomplete": "Runs are left that nothing trains, and none of them failed: C trains them.",
     "damaged": "Its plan cannot be read, so that nobody knows what belongs to it. The line says why.",
 }
 """State of a study → what it means, and what can be done."""

@@ -129,6 +129,20 @@ async def test_readout_has_the_figures_of_the_arm_whatever_its_name(
         assert re.search(r"● Data.*  mean \d+\.\d\d ±\S+ SD, least \d+\.\d\d, most \d+\.\d\d, 2 replicas$", readout)
 
 
+@pytest.mark.parametrize(("readonly", "failed"), [(False, 0), (False, 1), (True, 0)])
+async def test_a_study_that_nothing_trains_says_which_key_does(
+    make_app: Make, store: Path, *, readonly: bool, failed: int
+) -> None:
+    paths = write_study(store / "s", running=0, failed=failed)
+    write_record(paths.supervisor, make_supervisor(GONE))
+    app = make_app(opened=paths.folder, readonly=readonly)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        title = screen_text(app).splitlines()[0]
+        offered = "C tries again" if failed else "C trains the rest"
+        assert title.endswith(f"6 of 9 runs   {offered}" if not readonly else "6 of 9 runs")
+
+
 async def test_an_arm_of_fewer_epochs_than_others_is_read_where_it_ends(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", arms={"Short": [], "Long": ["init"]}, epochs=4, done=3, running=0)
     plan = read_plan(paths)

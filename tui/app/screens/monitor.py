@@ -130,7 +130,7 @@ class MonitorScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out heading, the two pictures, readout, arms beside what happens now, and keys."""
         cls = MonitorScreen
-        yield Heading(self.paths.name).data_bind(cls.picture, cls.fault, cls.held, cls.age_s, cls.symbols)
+        yield Heading(self.paths.name, self.options).data_bind(cls.picture, cls.fault, cls.held, cls.age_s, cls.symbols)
         with Horizontal(id="plots"):
             for plot, log in ((SpreadPlot, cls.log_spread), (ArmPlot, cls.log_arm)):
                 yield plot(self.options.glyphs, name_id=NAMES[plot], classes="box").data_bind(

@@ -9,9 +9,11 @@ from rich.text import Text
 from textual.reactive import var
 
 from engine.protocol.faults import printable
+from engine.study.study_state import StudyState
 from engine.study.view import StudySnapshot
 from tui.app.follow import Picture
 from tui.app.machine import Gauge
+from tui.app.options import Options
 from tui.app.schemes import arm_style
 from tui.app.screens.monitor_lines import arm_lines, describe_epoch, now_lines
 from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
@@ -25,6 +27,13 @@ from tui.text.verdict import make_verdicts
 
 STALE_S = 3
 """A picture that is older says so."""
+
+WAYS_ON: dict[StudyState, str] = {
+    "incomplete": "C trains the rest",
+    "cancelled": "C trains the rest",
+    "failed": "C tries again",
+}
+"""State of a study that nothing trains though runs are left → the key that trains them."""
 
 READOUT_NAME = 30
 """Columns of a name before figures at most."""
@@ -51,10 +60,10 @@ class Heading(TextPane):
     age_s: var[int] = var(0)
     symbols: var[Symbols] = var(UNICODE)
 
-    def __init__(self, study: str) -> None:
-        """Take the study's name, which is shown until it has been read."""
+    def __init__(self, study: str, options: Options) -> None:
+        """Take the study's name, which is shown until it has been read, and what the app was started with."""
         super().__init__(id="title", classes="title")
-        self.study = study
+        self.study, self.options = study, options
 
     def make_text(self) -> Text:
         """Make the line from the last picture."""
@@ -80,6 +89,8 @@ class Heading(TextPane):
             parts.append(f"about {format_seconds(snapshot.seconds_left)} left")
         if picture.measuring is not None:
             parts.append(f"measuring {picture.measuring}")
+        if (way_on := WAYS_ON.get(snapshot.state)) is not None and not self.options.readonly:
+            parts.append(way_on)
         if self.held:
             parts.append("view held")
         if self.age_s > STALE_S:
