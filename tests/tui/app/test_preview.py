@@ -183,6 +183,25 @@ async def test_study_that_lacks_nothing_goes_on_without_a_question(
         assert started == [paths.folder]
 
 
+async def test_keys_are_those_of_what_is_under_the_cursor(make_app: Make, store: Path) -> None:
+    write_study(store / "alpha", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        study = screen_text(app).splitlines()[-1]
+        assert all(key in study for key in ("r Run", "t Results", "c Is B better?", "x Cancel", "d Delete"))
+        await pilot.press("G", "t", "c", "x", "d", "N")
+        await settle(pilot)
+        assert len(app.screen_stack) == 2
+        assert not read_notices(app)
+        protocol = screen_text(app).splitlines()[-1]
+        assert all(key in protocol for key in ("r Run", "n New", "v Preview", "q Quit"))
+        assert not any(key in protocol for key in ("t Results", "c Is B better?", "x Cancel", "d Delete"))
+        await pilot.press("g")
+        await settle(pilot)
+        assert screen_text(app).splitlines()[-1] == study
+
+
 async def test_a_start_that_takes_its_time_is_told_until_it_is_over(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt
 from tui.app.screens.note_edit import edit_note
 from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing
-from tui.app.screens.start_panes import ChoiceList, Heading, PreviewPane
+from tui.app.screens.start_panes import STUDY_ACTIONS, ChoiceList, Heading, PreviewPane
 from tui.app.settings import read_recent
 from tui.app.templates import find_templates, list_beginnings
 from tui.app.widgets.lines import LinesView
@@ -89,6 +89,8 @@ class StartScreen(Screen[None]):
     """Key of the study that another one is to be compared with; empty for none."""
     preview: var[Preview | str | None] = var(None)
     """What is said of the line under the cursor; None while that is being read."""
+    on_study: var[bool] = var(False, bindings=True)
+    """Whether the line under the cursor is a study."""
     small: var[bool] = var(False, toggle_class="-small")
     """Whether there is room for one of the two panes alone."""
     previewing: var[bool] = var(False, toggle_class="-preview")
@@ -200,6 +202,7 @@ class StartScreen(Screen[None]):
 
     def look_into(self, key: str) -> None:
         """Start to read what is under the cursor, unless it is shown as it is now."""
+        self.on_study = key in self.studies
         if key.startswith((FOLD, DO)):
             note = BEGINNINGS[key.removeprefix(DO)][1] if key.startswith(DO) else GROUP_NOTES[key.removeprefix(FOLD)]
             self.shown, self.preview = (key, None), note
@@ -248,10 +251,8 @@ class StartScreen(Screen[None]):
 
     @property
     def chosen_study(self) -> StudyPaths | None:
-        """The study under the cursor; the person is told where there is none."""
+        """The study under the cursor."""
         found = self.studies.get(self.key)
-        if found is None:
-            self.notify("choose a study first", severity="warning")
         return None if found is None else found.paths
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
@@ -284,7 +285,9 @@ class StartScreen(Screen[None]):
         self.app.push_screen(Choose("New protocol", list_beginnings(templates, self.protocols)), chosen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let digits begin in a way where such stand in the list, and go to panes where these bear them."""
+        """Let digits begin in a way or go to panes, whichever bear them, and keys act on a study where there is one."""
+        if action in STUDY_ACTIONS:
+            return self.on_study
         begins = not self.studies and self.listing is not None and self.listing.start is not None
         return begins if action == "begin" else bool(self.studies) if action == "pane_at" else True
 
