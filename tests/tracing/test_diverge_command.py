@@ -65,7 +65,9 @@ def test_set_of_names_is_found_and_named(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'own'}{os.pathsep}{ROOT}")
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     assert main(["diverge", "--format", "json", "--", sys.executable, "train.py"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert f"operations, run 2: ended in step {found['step']}," in told.err
     assert (found["v"], found["differs"], found["what"], found["kind"]) == (1, True, "inputs", "input")
     assert found["step"] == found["steps_that_agree"] + 1, "the first name may be the same by chance"
     assert found["first"]["operation"] == "aten::addmm"

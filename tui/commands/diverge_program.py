@@ -273,7 +273,7 @@ class Search:
         line = Line(title)
         folder = self._folder / str(self._report.runs)
         outcome = self._execute(self._words, Wanted(str(folder), **wanted), look=line.show)
-        line.end(_count_steps(outcome.marks))
+        line.end(_describe_end(outcome.marks))
         name = " ".join(self._words)
         if outcome.status is None:
             raise ProgramError(f"nondet-tui diverge: it cannot be started: {outcome.fault}")
@@ -308,6 +308,14 @@ def _count_steps(marks: Sequence[Mark]) -> int:
     return sum(mark.kind == "step" for mark in marks)
 
 
+def _describe_end(marks: Sequence[Mark]) -> str:
+    """Return how far a run came, in words."""
+    steps = _count_steps(marks)
+    if marks and marks[-1].kind == "begin":  # what came later in that step was not wanted
+        return f"ended in step {steps + 1:,}"
+    return "1 step" if steps == 1 else f"{steps:,} steps"
+
+
 class Line:
     """Shows on stderr how far a run is: a line that is written over on a terminal, one line at its end elsewhere."""
 
@@ -319,14 +327,14 @@ class Line:
     def show(self, steps: int) -> None:
         """Show the steps so far."""
         if self._moves:
-            sys.stderr.write(f"\r\x1b[K{self._describe(steps)}")
+            sys.stderr.write(f"\r\x1b[K{self._describe(f'{steps:,} steps')}")
             sys.stderr.flush()
 
-    def end(self, steps: int) -> None:
-        """Show the whole run."""
-        sys.stderr.write(("\r\x1b[K" if self._moves else "") + self._describe(steps) + "\n")
+    def end(self, reached: str) -> None:
+        """Show how far it came."""
+        sys.stderr.write(("\r\x1b[K" if self._moves else "") + self._describe(reached) + "\n")
         sys.stderr.flush()
 
-    def _describe(self, steps: int) -> str:
+    def _describe(self, reached: str) -> str:
         seconds = time.monotonic() - self._started
-        return f"{self._title}: {steps:,} steps, {int(seconds) // 60}:{int(seconds) % 60:02d}"
+        return f"{self._title}: {reached}, {int(seconds) // 60}:{int(seconds) % 60:02d}"
