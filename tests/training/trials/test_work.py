@@ -14,7 +14,7 @@ from engine.catalog.work import GPUS, Load, Work, estimate_s, find_gpu
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.random.seeding import set_kernels
-from engine.training.trials.work import Traffic, count_work
+from engine.training.trials.work import Traffic, count_work, make_flop_counter
 from engine.training.trials.workbench import Workbench
 
 CPU = torch.device("cpu")
@@ -71,6 +71,21 @@ def test_arithmetic_is_that_of_the_layers(preset: str, bench: Workbench) -> None
     work = count(preset, bench)
     assert work.test_flops == sum(forward)
     assert work.train_flops == 3 * sum(forward) - forward[0]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_both_gradients_of_a_convolution_are_as_much_as_itself(
+    kind: type[nn.Conv2d | nn.ConvTranspose2d], groups: int
+) -> None:
+    """Each weight is multiplied once at each place of the output; of a transposed one, of the input."""
+    layer = kind(4, 6, 3, stride=2, groups=groups)
+    inputs = torch.zeros(5, 4, 8, 8, requires_grad=True)
+    output = layer(inputs)
+    places = (output if kind is nn.Conv2d else inputs)[0, 0].numel()
+    with make_flop_counter() as flops:
+        output.sum().backward()
+    assert flops.get_total_flops() == 2 * (2 * layer.weight.numel() * places * len(inputs))
 
 
 def test_bytes_of_an_operation_are_those_of_its_tensors() -> None:
