@@ -26,6 +26,7 @@ from tui.app.screens.builder_lines import (
     find_cell,
     find_empty,
     lay_out_arms,
+    meaning_of,
     setting_lines,
 )
 from tui.app.screens.builder_plan import describe_warnings, fault_lines, plan_lines
@@ -280,6 +281,13 @@ def test_text_and_own_code_are_named_before_they_are_timed(tmp_path: Path) -> No
     preview = preview_plan(judged.protocol, judged.plan, tmp_path)
     assert "! runs your code: nets:make" in describe_warnings(judged.plan, preview)
     assert parse_protocol(text, file=str(tmp_path / "own.toml")).arms[0].model.target == "nets:make"
+
+
+def test_filter_leaves_out_letters_that_are_scattered_where_a_setting_holds_the_word() -> None:
+    found = [line.key for line in read_settings(needle="lr") if line.key]
+    assert "train.lr" in found
+    assert "data.root" not in found, "l and r stand apart in what it does"
+    assert all("lr" in f"{key} {meaning_of(key)}".casefold() for key in found)
 
 
 @pytest.mark.parametrize(("needle", "best"), [("optim", "train.optimizer"), ("epochs", "train.epochs")])

@@ -273,25 +273,19 @@ def setting_lines(
     Args:
         document: The protocol as it is being written.
         faults: What is wrong with it.
-        needle: Letters that a setting must hold in this order; empty for all.
+        needle: What a setting must hold, or its letters in this order where none holds it; empty for all.
         everything: Whether settings at their default are listed that need not be set.
         width: Columns of a line.
         height: Rows at hand; long values go on in those that nothing else takes.
     """
     problems = {fault.key: fault for fault in faults}
-    matcher = Matcher(needle) if needle else None
-
-    def is_listed(key: str) -> bool:
-        if matcher is not None:
-            return matcher.match(f"{key} {meaning_of(key)}") > 0
-        return everything or is_said(key)
 
     def is_said(key: str) -> bool:
         decided = key in REQUIRED and acts_on(document, key)
         return document.get(key) is not None or key in problems or decided
 
     usable = [key for keys in GROUPS.values() for key in keys if is_said(key) or acts_on(document, key)]
-    listed = [key for key in usable if is_listed(key)]
+    listed = find_settings(usable, needle) if needle else [key for key in usable if everything or is_said(key)]
     columns = max((len(shorten_key(key)) for key in listed), default=0) + 3
     lines: list[Line] = []
     for title, keys in GROUPS.items():
@@ -300,9 +294,9 @@ def setting_lines(
         ]
         lines += [Line(Text(title, style="bold")), *rows] if rows else []
     hidden = sum(not is_said(key) for key in usable)
-    if matcher is not None and not lines:
+    if needle and not lines:
         lines.append(Line(Text(f"no setting holds the letters {printable(needle)} in this order", style="dim")))
-    elif matcher is None and hidden:
+    elif not needle and hidden:
         what = f"{hidden} settings at their defaults"
         lines.append(Line(Text(f"+ {'hide' if everything else 'show'} {what}", style="dim"), MORE))
     return _unfold(lines, document, problems, columns, width, spare=height - len(lines))
@@ -325,6 +319,14 @@ def _unfold(
         shown.append(Line(head.append(first.text.plain, "bold"), line.key))
         shown += [Line(Text(f"{'':{columns}}{other.text.plain}", BOLD, no_wrap=True)) for other in others]
     return shown
+
+
+def find_settings(keys: Sequence[str], needle: str) -> list[str]:
+    """Return the settings whose name or meaning holds a text; where none does, those that hold its letters in order."""
+    said = {key: f"{key} {meaning_of(key)}" for key in keys}
+    whole = [key for key, text in said.items() if needle.casefold() in text.casefold()]
+    matcher = Matcher(needle)
+    return whole or [key for key, text in said.items() if matcher.match(text) > 0]
 
 
 def find_best(keys: Sequence[str], needle: str) -> str | None:
