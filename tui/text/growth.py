@@ -12,7 +12,7 @@ from engine.study.estimate import Estimate
 from engine.study.growth_record import Growth, Response
 from engine.study.metrics_record import ArmMeasures
 from tui.text.format import UNICODE, Symbols, format_number, mark_arm, shorten_apart
-from tui.text.plot import GlyphSet, draw_plot, to_text
+from tui.text.plot import GlyphSet, Row, draw_plot, to_text
 from tui.text.scale import fit_scale
 from tui.text.series import Curve
 
@@ -134,19 +134,21 @@ def list_growth(arms: Iterable[ArmMeasures], symbols: Symbols, *, name_width: in
     """List how moved bits grew: a plot for each network, a line per arm, and sentences."""
     lines: list[str] = []
     for family in group_growth(arms):
-        lines += [*([""] if lines else []), f"{family.name}: {TITLE}", *draw_growth(family, symbols, name_width, width)]
+        drawn = to_text(draw_growth(family, symbols, name_width, width)).splitlines()
+        lines += [*([""] if lines else []), f"{family.name}: {TITLE}", *drawn]
         lines += tabulate_growth(family, symbols, name_width, width)
         lines += describe_growth(family)
     return lines
 
 
-def draw_growth(family: GrowthFamily, symbols: Symbols, name_width: int, width: int) -> list[str]:
-    """Draw the distances of a family's arms by step on a logarithmic axis."""
+def draw_growth(
+    family: GrowthFamily, symbols: Symbols, name_width: int, width: int, height: int = PLOT_ROWS
+) -> list[Row]:
+    """Draw the distances of a family's arms by step on a logarithmic axis, in so many rows."""
     curves, word = make_growth_curves(family, name_width, symbols)
     scale = fit_scale(curves, log=True)
     glyphs: GlyphSet = "braille" if symbols is UNICODE else "ascii"
-    rows = draw_plot(curves, scale, width, PLOT_ROWS, glyphs=glyphs, marks=True, step=word)
-    return to_text(rows).splitlines()
+    return draw_plot(curves, scale, width, height, glyphs=glyphs, marks=True, step=word)
 
 
 def tabulate_growth(family: GrowthFamily, symbols: Symbols, name_width: int, width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.geometry import Size
 from textual.reactive import var
 
 from engine.catalog.measure_declaration import Measure
@@ -13,7 +14,7 @@ from engine.study.decision_record import DecisionRecord
 from engine.study.notes import take_note
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.screens.results_panes import find_column, list_marks, paint_forest
-from tui.app.screens.results_time import list_evidence
+from tui.app.screens.results_time import find_families, list_evidence
 from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.blocks import BlocksPane
 from tui.app.widgets.lines import Line, wrap_lines
@@ -25,6 +26,7 @@ from tui.text.difference_forest import draw_decision, name_guides
 from tui.text.explanations import list_measures, name_measure, style_key
 from tui.text.forest import OVERHEAD, Arms, ForestLine, draw_forest
 from tui.text.format import Symbols, shorten
+from tui.text.growth import TITLE as GROWTH_TITLE
 from tui.text.tables import Column, arm_name, make_columns
 
 INDENT = "  "
@@ -123,8 +125,12 @@ class Evidence(LinesPane):
         column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
         set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
         if column is None:
-            rows = list_evidence(self.measured, answer.arms, self.symbols, width)
-            return self._put_together(lines, [Line(Text(row)) for row in rows])
+            for family in find_families(self.measured, answer.arms)[:1]:
+                set_border_title(self, f"Behind it: {printable(family.name)}: {GROWTH_TITLE}")
+            room = Size(width, self.size.height)
+            return self._put_together(
+                lines, list_evidence(self.measured, answer.arms, self.symbols, room, self.app.theme)
+            )
         height = self.size.height - len(lines) - 1
         drawn = self._draw_measure(self.measured, answer, column, width, height)
         if len(drawn) > height:

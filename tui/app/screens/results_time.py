@@ -7,12 +7,14 @@ from itertools import pairwise
 
 from rich.text import Text
 from textual import events
+from textual.geometry import Size
 from textual.reactive import var
 
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.instability import SpreadSeries, describe_diverged
 from engine.study.metrics_record import ArmMeasures, group_onsets
+from tui.app.plot_rows import paint_row
 from tui.app.schemes import arm_style
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.widgets.lines import Line, wrap_lines
@@ -20,8 +22,8 @@ from tui.app.widgets.panes import LinesPane, redraw_on_change
 from tui.app.widgets.plotview import PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import ASCII, UNICODE, Symbols, mark_arm, shorten_apart
-from tui.text.growth import TITLE as GROWTH_TITLE
 from tui.text.growth import (
+    PLOT_ROWS,
     GrowthFamily,
     describe_growth,
     draw_growth,
@@ -29,6 +31,7 @@ from tui.text.growth import (
     make_growth_curves,
     tabulate_growth,
 )
+from tui.text.growth import TITLE as GROWTH_TITLE
 from tui.text.plot import GlyphSet
 from tui.text.series import Curve, make_spread_curves
 from tui.text.tables import Column
@@ -38,6 +41,9 @@ LEGEND_SHARE = 4
 """Names have one part in so many of a plot's columns."""
 
 LONGEST_NAME = 40
+
+LEAST_PLOT = 6
+"""Rows that a curve is worth drawing in."""
 
 NONE_YET = "Figures over time need two finished replicas of an arm."
 
@@ -79,14 +85,29 @@ def find_growth(measured: ShownMeasures) -> int:
     return next((place for place, figure in enumerate(figures) if figure.startswith(GROWTH)), 0)
 
 
-def list_evidence(measured: ShownMeasures, arms: Sequence[str], symbols: Symbols, width: int) -> list[str]:
-    """List what stands behind a sentence about some arms that is on no measure of the table."""
+def list_evidence(measured: ShownMeasures, arms: Sequence[str], symbols: Symbols, size: Size, theme: str) -> list[Line]:
+    """List what stands behind a sentence about some arms that is on no measure of the table.
+
+    Args:
+        measured: The measures of all arms.
+        arms: Names of those that it is about.
+        symbols: What can be shown.
+        size: Columns and rows at hand; a picture takes what there is, and is whole.
+        theme: The framework's name of the theme.
+    """
+    width = size.width
     chosen = [arm for arm in measured.arms if arm.name in arms]
     shares = list_crossed(chosen, symbols, bar=max(8, width // 5))
-    families = [family for family in group_growth(measured.arms) if any(arm.name in arms for _, arm, _ in family.arms)]
+    families = find_families(measured, arms)
     room = min(LONGEST_NAME, max(12, width // LEGEND_SHARE))
-    grown = [row for family in families for row in draw_growth(family, symbols, room, width)]
-    return [*shares, *grown]
+    height = max(LEAST_PLOT, min(PLOT_ROWS, size.height // max(1, len(families))))
+    grown = [row for family in families for row in draw_growth(family, symbols, room, width, height)]
+    return [*(Line(Text(row)) for row in shares), *(paint_row(row, theme) for row in grown)]
+
+
+def find_families(measured: ShownMeasures, arms: Sequence[str]) -> list[GrowthFamily]:
+    """Return the growths that arms of these names are part of."""
+    return [family for family in group_growth(measured.arms) if any(arm.name in arms for _, arm, _ in family.arms)]
 
 
 def find_family(measured: ShownMeasures, figure: str) -> GrowthFamily:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from rich.text import Text
 
 from engine.catalog.measures import EPOCH_FIGURES
+from tui.app.plot_rows import paint_row
 from tui.app.preview import StudyPreview
-from tui.app.schemes import arm_style
 from tui.app.source_text import style_source
 from tui.app.widgets.lines import Line
 from tui.text.explanations import style_key
 from tui.text.format import ASCII, UNICODE
-from tui.text.plot import Cell, GlyphSet, Row, draw_plot
+from tui.text.plot import GlyphSet, draw_plot
 from tui.text.scale import fit_scale, spans_decades
 from tui.text.series import make_spread_curves
 from tui.text.tables import arm_name
@@ -49,19 +49,7 @@ def draw_spread(preview: StudyPreview, width: int, height: int, theme: str, glyp
     title = f"SD of {EPOCH_FIGURES[preview.figure]}, by epoch" + (" (log)" if log else "")
     head = Text(title, "bold", no_wrap=True)
     head.stylize(style_key("spread"))
-    return [Line(head), *(_paint(row, theme) for row in rows)]
-
-
-def _paint(row: Row, theme: str) -> Line:
-    text = Text(no_wrap=True)
-    for cell in row:
-        text.append(cell.char, _style(cell, theme))
-    text.rstrip()
-    return Line(text)
-
-
-def _style(cell: Cell, theme: str) -> str:
-    return "" if cell.colour is None else str(arm_style(cell.colour, theme, strong=cell.strong))
+    return [Line(head), *(paint_row(row, theme) for row in rows)]
 
 
 def show_file(text: str) -> list[Line]:
