@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +27,24 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:
     file = folder / "small.toml"
     file.write_text(protocol_text())
     study = Study(file, folder / "studies")
-    os.environ["NONDET_LEASES"] = str(folder / "leases")
-    done = study.run()
+    find_home(study).mkdir()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("HOME", str(find_home(study)))
+        done = study.run()
     assert done.returncode == 0, done.stderr
     return study
+
+
+def find_home(reference: Study) -> Path:
+    """The home of who trained the study: plans name data folders below it."""
+    return reference.file.parent / "home"
+
+
+@pytest.fixture
+def trained(reference: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """A copy of the trained study, which a test may change."""
+    monkeypatch.setenv("HOME", str(find_home(reference)))
+    made = Study(reference.file, tmp_path / "studies")
+    shutil.copytree(reference.store, made.store)
+    yield made
+    stop_everything(made)

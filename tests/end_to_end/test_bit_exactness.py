@@ -34,12 +34,6 @@ def test_run_has_the_same_bits_however_it_is_trained(reference: Study, tmp_path:
         assert study.digests().items() <= expected.items()
 
 
-def test_run_has_the_same_bits_a_second_time(reference: Study, tmp_path: Path) -> None:
-    again = make(tmp_path, "again")
-    assert again.run().returncode == 0
-    assert again.digests() == reference.digests()
-
-
 def test_run_that_is_killed_and_continued_has_the_same_bits(tmp_path: Path) -> None:
     long = HEAD.replace("epochs = 6", "epochs = 150").replace("slots_per_device = 2", "slots_per_device = 1")
     whole, broken = (make(tmp_path, name, "Bit", head=long) for name in ("whole", "broken"))

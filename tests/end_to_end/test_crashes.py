@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.crash_drill import KINDS, Tally, disturb, train_reference
-from tests.helpers.real_study import Study, finish, stop_everything, wait_for
+from tests.helpers.real_study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -62,25 +62,19 @@ def damage_metrics(study: Study) -> None:
 DAMAGES = [damage_plan, damage_spec, damage_result, damage_predictions, damage_metrics]
 
 
-def test_damaged_study_is_repaired_by_the_same_command(study: Study, reference: Study) -> None:
+def test_damaged_study_is_repaired_by_the_same_command(trained: Study, reference: Study) -> None:
     """Each damage to a finished study, one after the other: the same command ends with the same table."""
-    try:
-        assert study.run().returncode == 0
-        for damage in DAMAGES:
-            damage(study)
-            done = study.run()
-            assert done.returncode == 0, (damage.__name__, done.stderr)
-            assert study.metrics() == reference.metrics(), damage.__name__
-            assert study.digests() == reference.digests(), damage.__name__
-    finally:
-        stop_everything(study)
+    for damage in DAMAGES:
+        damage(trained)
+        done = trained.run()
+        assert done.returncode == 0, (damage.__name__, done.stderr)
+        assert trained.metrics() == reference.metrics(), damage.__name__
+        assert trained.digests() == reference.digests(), damage.__name__
 
 
-def test_torn_epochs_of_a_killed_attempt_are_no_obstacle(study: Study, reference: Study) -> None:
-    process = study.start()
-    wait_for(lambda: len(study.results()) >= 2)
-    finish(process)
-    for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl"):
+def test_torn_epochs_of_a_finished_attempt_are_no_obstacle(trained: Study, reference: Study) -> None:
+    damage_metrics(trained)
+    for path in trained.folder.glob("runs/*/attempts/01/epochs.jsonl"):
         path.write_bytes(path.read_bytes()[:-7])
-    assert study.run().returncode == 0
-    assert study.metrics() == reference.metrics()
+    assert trained.run().returncode == 0
+    assert trained.metrics() == reference.metrics()

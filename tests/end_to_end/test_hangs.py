@@ -79,8 +79,10 @@ def find_owner(pid: int) -> Owner:
     return replace(current_owner(), pid=pid, start_ticks=int(fields[19]))
 
 
-def hangs(study: Study) -> bool:
-    return any(b"\"user's code" in path.read_bytes() for path in study.folder.glob("runs/*/attempts/*/beat.json"))
+def hangs(study: Study, attempts: int = 1) -> bool:
+    """Tell whether so many attempts have hung, those that were ended since among them."""
+    beats = study.folder.glob("runs/*/attempts/*/beat.json")
+    return sum(b"\"user's code" in path.read_bytes() for path in beats) == attempts
 
 
 def test_hang_in_a_users_network_is_named_ended_and_tried_again(hanging: Study, start: Start, tmp_path: Path) -> None:
@@ -100,31 +102,28 @@ def test_hang_in_a_users_network_is_named_ended_and_tried_again(hanging: Study, 
     assert hanging.digests() == undisturbed.digests()
 
 
-def test_worker_that_hangs_without_a_supervisor_is_ended_by_cancel(hanging: Study, start: Start) -> None:
+def hang_without_supervisor(hanging: Study, start: Start, *, attempts: int = 1) -> None:
+    """Have a worker hang, after others that did, whose supervisor and viewer are gone."""
     process = start()
-    wait_for(lambda: hangs(hanging))
+    wait_for(lambda: hangs(hanging, attempts))
     process.kill()
     kill([hanging.supervisor()])
     process.communicate()
+
+
+def test_worker_that_hangs_without_a_supervisor_is_ended_by_cancel_and_by_the_next_one(
+    hanging: Study, start: Start
+) -> None:
+    hang_without_supervisor(hanging, start)
     done = hanging.run_command("cancel", str(hanging.folder))
     assert "stopped" in done.stderr
     assert "ended by force" in done.stderr
     assert hanging.workers() == []
-    release(hanging)
-    again = hanging.run()
-    assert again.returncode == 0, again.stderr
-
-
-def test_worker_that_hangs_without_a_supervisor_is_ended_by_the_next_one(hanging: Study, start: Start) -> None:
-    process = start()
-    wait_for(lambda: hangs(hanging))
-    process.kill()
-    kill([hanging.supervisor()])
-    process.communicate()
+    hang_without_supervisor(hanging, start, attempts=2)
     release(hanging)
     done = hanging.run()
     assert done.returncode == 0, done.stderr
-    assert sorted(hanging.attempts().values()) == [1, 1, 2]
+    assert sorted(hanging.attempts().values()) == [1, 2, 2], "the run that went on from its checkpoint does not hang"
 
 
 def test_halted_metrics_process_ends_no_study(study: Study, start: Start) -> None:
@@ -191,11 +190,10 @@ def test_cancel_waits_for_a_study_that_is_just_starting(study: Study, start: Sta
     assert study.workers() == []
 
 
-def test_supervisor_that_has_hung_is_replaced(study: Study) -> None:
-    assert study.run("--replicas", "1").returncode == 0
-    complete = set(study.results())
-    next(study.folder.glob("runs/*/result.json")).unlink()
-    paths = StudyPaths(study.folder)
+def test_supervisor_that_has_hung_is_replaced(trained: Study) -> None:
+    complete = set(trained.results())
+    next(trained.folder.glob("runs/*/result.json")).unlink()
+    paths = StudyPaths(trained.folder)
     hung = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
     owner = find_owner(hung.pid)
     write_record(paths.supervisor, make_supervisor(owner))
@@ -205,8 +203,8 @@ def test_supervisor_that_has_hung_is_replaced(study: Study) -> None:
     supervision = watch_supervisor(paths)
     assert supervision.hung
     assert "has given no sign for 12" in str(supervision.obstacle)
-    done = study.run("--replicas", "1")
+    done = trained.run()
     assert done.returncode == 0, done.stderr
     assert hung.wait(timeout=5) == -signal.SIGKILL
     assert is_alive(owner) is False
-    assert set(study.results()) == complete
+    assert set(trained.results()) == complete

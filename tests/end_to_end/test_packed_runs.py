@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.real_study import HEAD, Study, finish, kill, protocol_text, stop_everything, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PACKED = HEAD.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"').replace(
     "checkpoint_s = 0", "checkpoint_s = 0\npack = 4"
@@ -44,6 +44,10 @@ def test_packs_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     assert grown.run("--replicas", "6").returncode == 0
     assert grown.digests() == expected, "runs that came later were trained beside others"
     assert set(grown.attempts().values()) == {1}
+    alone = grown.run("--replicas", "2", "--set", "dispatch.pack=1")
+    assert alone.returncode == 0, alone.stderr
+    assert len(set(grown.digests()) - set(expected)) == 7, "runs in packs are other runs than those trained alone"
+    assert [arm["n"] for arm in grown.metrics()] == [2, 2, 2, 2]
 
 
 def test_pack_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -63,13 +67,3 @@ def test_pack_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 121))
     assert any("going on from the end of epoch" in log for log in logs(broken))
     assert broken.digests() == whole.digests()
-
-
-def test_runs_in_packs_are_other_runs_than_those_trained_alone(tmp_path: Path) -> None:
-    study = make(tmp_path, "both", "Init")
-    assert study.run().returncode == 0
-    packed = set(study.digests())
-    done = study.run("--set", "dispatch.pack=1")
-    assert done.returncode == 0
-    assert len(set(study.digests()) - packed) == 3
-    assert study.metrics()[0]["n"] == 3

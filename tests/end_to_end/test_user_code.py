@@ -49,25 +49,29 @@ def load(root):
 """
 
 
-def write(study: Study, target: str, *, data: bool = False) -> None:
+def write(study: Study, target: str, *arms: str, data: bool = False) -> None:
     folder = study.file.parent
     (folder / "nets.py").write_text(NETS)
     (folder / "helper.py").write_text("WIDTH = 8\n")
     (folder / "userdata.py").write_text(DATA)
-    text = protocol_text("Init", "Shuffle").replace('preset = "resnet6"\nwidth = 0.25', f'target = "nets:{target}"')
+    text = protocol_text(*(arms or ("Init", "Shuffle"))).replace(
+        'preset = "resnet6"\nwidth = 0.25', f'target = "nets:{target}"'
+    )
     if data:
         text = text.replace('preset = "digits"\ntrain_size = 200', 'target = "userdata:load"')
     study.file.write_text(text)
 
 
-@pytest.mark.parametrize(("target", "data"), [("cached", False), ("counting", True)])
-def test_order_of_runs_changes_no_bit(study: Study, target: str, data: bool, tmp_path: Path) -> None:
-    write(study, target, data=data)
+def test_order_of_runs_changes_no_bit(study: Study, tmp_path: Path) -> None:
+    """Of networks that are made once, or count how often they are made, on data that count, too."""
+    write(study, "cached", data=True)
+    arm = '[[arm]]\nname = "Counting"\nvary = ["init"]\nmodel = { target = "nets:counting" }\n'
+    study.file.write_text(study.file.read_text() + arm)
     alone = Study(study.file, tmp_path / "alone")
     assert study.run("--slots", "2").returncode == 0
     done = alone.run("--slots", "1")
     assert done.returncode == 0, done.stderr
-    assert len(study.digests()) == 5
+    assert len(study.digests()) == 8
     assert study.digests() == alone.digests()
     assert set(study.attempts().values()) == {1}
 
@@ -82,11 +86,11 @@ def test_default_type_of_one_arm_does_not_reach_another(study: Study) -> None:
 
 
 def test_changed_helper_makes_new_runs(study: Study) -> None:
-    write(study, "plain")
-    assert study.run("--replicas", "2").returncode == 0
+    write(study, "plain", "Init")
+    assert study.run("--slots", "1", "--replicas", "1").returncode == 0
     before = study.digests()
     (study.file.parent / "helper.py").write_text("WIDTH = 64\n")
-    done = study.run("--replicas", "2")
+    done = study.run("--slots", "1", "--replicas", "1")
     assert done.returncode == 0
     assert "0 of them already done" in done.stderr
     assert len(set(study.digests()) - set(before)) == len(before)
@@ -134,17 +138,27 @@ def test_copy_ends_with_its_worker_and_its_run_is_tried_again(study: Study) -> N
     assert study.workers() == []
 
 
-@pytest.mark.parametrize("end", ["os._exit(3)", "os._exit(73)", "raise SystemExit", "os.kill(os.getpid(), 11)"])
-def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study, end: str) -> None:
-    write(study, "plain")
-    arms = '[[arm]]\nname = "Ends"\nvary = ["init"]\nmodel = { target = "ends:build" }\n'
-    study.file.write_text(study.file.read_text() + arms)
-    build = f"    if torch.initial_seed() == 2: {end}\n    return plain(input_shape, classes)\n"
-    head = "import os\nimport torch\nfrom nets import plain\ndef build(input_shape, classes):\n"
-    (study.file.parent / "ends.py").write_text(head + build)
+ENDS = {
+    "exit": "os._exit(3)",
+    "status": "os._exit(73)",
+    "leave": "raise SystemExit",
+    "fault": "os.kill(os.getpid(), 11)",
+}
+
+
+def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study) -> None:
+    """Each way to end in an arm of its own."""
+    write(study, "plain", "Init")
+    text, code = study.file.read_text(), "import os\nimport torch\nfrom nets import plain\n"
+    for name, end in ENDS.items():
+        text += f'[[arm]]\nname = "{name}"\nvary = ["init"]\nmodel = {{ target = "ends:{name}" }}\n'
+        code += f"def {name}(input_shape, classes):\n    if torch.initial_seed() == 2: {end}\n"
+        code += "    return plain(input_shape, classes)\n"
+    study.file.write_text(text)
+    (study.file.parent / "ends.py").write_text(code)
     done = study.run("--slots", "1", "--replicas", "2")
     assert done.returncode == 1, done.stderr
-    assert [arm["n"] for arm in study.metrics()] == [2, 2, 1]
+    assert [arm["n"] for arm in study.metrics()] == [2, 1, 1, 1, 1]
     assert study.workers() == []
 
 
