@@ -54,25 +54,20 @@ from tests.helpers.pretended_gpu.rules import RefusedError
 
 
 def check_settings() -> None:
-    """Averaging, snapshots, noise, views, orders and free kernels train."""
-    plain = make_recipe("resnet6")
-    seeds = plain.seeds
+    """Averages over several epochs and cycles of several, and kernels that are free from the start, train."""
     recipes = [
         make_recipe("resnet6", epochs=4, averaging="swa"),
-        make_recipe("resnet6", epochs=4, averaging="aswa"),
         make_recipe("resnet6", epochs=4, schedule="snapshot", cycles=2),
-        replace(make_recipe("resnet6", weight_noise=0.1), seeds=replace(seeds, stochastic=1)),
-        replace(plain, lowlevel="order", seeds=replace(seeds, lowlevel=2)),
-        replace(plain, lowlevel="kernels"),
+        replace(make_recipe("resnet6"), lowlevel="kernels"),
     ]
     with pretend_cuda():
         for recipe in recipes:
-            train_runs([recipe], make_images(), device=CUDA)[0]
+            train_runs([recipe], make_images(11), device=CUDA)[0]
 
 
 def check_views() -> None:
     """Weights are evaluated on crops and flips."""
-    views = replace(make_recipe("resnet6"), evaluate=EvaluateRecipe(flip=True, crops=25))
+    views = replace(make_recipe("resnet6", epochs=1), evaluate=EvaluateRecipe(flip=True, crops=9))
     with pretend_cuda():
         outcome = train_runs([views], make_images(), device=CUDA)[0]
         found = evaluate_weights(views, make_images(), outcome.state, device=CUDA, search_path=())
@@ -101,11 +96,12 @@ def answer(question: Question, *, largest_bytes: float = float("inf")) -> Answer
 def check_probe() -> None:
     """Facts are found of runs alone and of both kinds of packs."""
     for pack in (None, PackRecipe(size=2, shared_batch=True), PackRecipe(size=2, shared_batch=False)):
-        found = answer(FactsQuestion(recipe=replace(make_recipe("linear"), pack=pack), timed=True))
+        timed = pack is None or pack.shared_batch
+        found = answer(FactsQuestion(recipe=replace(make_recipe("linear"), pack=pack), timed=timed))
         assert isinstance(found, Facts), found
         assert found.parameters == 30730, found
-        assert found.seconds_per_epoch is not None
-        assert found.seconds_per_epoch > 0
+        assert (found.seconds_per_epoch is not None) == timed
+        assert found.seconds_per_epoch is None or found.seconds_per_epoch > 0
 
 
 LINEAR_BYTES = 4 * 3072 * 10
@@ -272,7 +268,7 @@ def check_refused(wrong: Callable[[torch.Tensor], object], *, recording: bool) -
 
 
 REST: Checks = {
-    "averaging, snapshots, noise, order, kernels": check_settings,
+    "averages, snapshots, kernels": check_settings,
     "views": check_views,
     "similarity of layers": check_similarity,
     "probe": check_probe,
