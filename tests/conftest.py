@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +41,20 @@ vary = ["init"]
 """
 
 
+def pytest_collection_finish() -> None:
+    """Keep thousands of collected tests from the collector, which would look through them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def hermetic_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is made for many tests waits for no study of the developer's either."""
+    """What is made for many tests waits for no study of the developer's either, and processes hear of Ctrl-C.
+
+    What a shell starts in the background ignores it, and so would its children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("NONDET_LEASES", str(tmp_path_factory.mktemp("session") / "leases"))
         yield
