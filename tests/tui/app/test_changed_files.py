@@ -13,8 +13,11 @@ from tests.helpers.screens import Make, screen_text, settle
 
 KEPT = Path(__file__).parents[2] / "study" / "kept"
 SEED = 20_261_126
-LOOKS = 16
-"""Changed files that are shown, of the many hundred that there are."""
+SHOWN = (
+    "plan.json", "metrics.json", "curves.json", "cka.json", "supervisor.json", "protocol.toml", "result.json",
+    "epochs.jsonl",
+)  # fmt: skip
+"""Files whose content is on the screens; each is changed in some way. Their readers see every change elsewhere."""
 
 SCREENS = 12
 """Pictures that are drawn of each; each may take what a look of any reader may."""
@@ -25,12 +28,13 @@ SCREENS = 12
 async def test_changed_files_end_no_screen(tmp_path: Path, make_app: Make) -> None:
     bench = Bench(KEPT, tmp_path / "bench")
     bench.restore()
-    cases = [(kind, change) for kind in bench.kinds for change in CHANGES]
-    random.Random(SEED).shuffle(cases)
+    draw = random.Random(SEED)
+    cases = [(kind, draw.choice(list(CHANGES))) for kind in bench.kinds if Path(kind).name in SHOWN]
+    assert len(cases) == len(SHOWN)
     app = make_app(store=str(bench.paths.folder.parent))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        for number, (kind, change) in enumerate(cases[:LOOKS]):
+        for number, (kind, change) in enumerate(cases):
             bench.change(kind, change, random.Random(SEED + number))
             started = time.process_time()
             app.open_monitor(bench.paths)

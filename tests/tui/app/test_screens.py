@@ -347,20 +347,19 @@ async def test_no_size_raises_an_exception(make_app: Make, store: Path) -> None:
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        for number in range(500):
+        for number in range(250):
             # Without a wait in between: sizes come as fast as a window is dragged.
-            size = Size(rng.randint(1, 200), rng.randint(1, 60))
+            size = Size(rng.randint(1, 140), rng.randint(1, 45))
             app.post_message(events.Resize(size, size))
             if number % 5 == 0:
                 await pilot.pause()
             if number % 50 == 0:
                 await pilot.resize_terminal(120, 40)
-                opened = {50: app.open_results, 100: app.open_results}.get(number)
-                if opened is not None:
-                    opened(paths)
-                if number in (150, 200):
+                if number in (50, 100):
+                    app.open_results(paths)
+                if number == 150:
                     app.open_builder(Path("protocols/mine.toml"))
-                if number == 250:
+                if number == 200:
                     app.open_monitor(paths)
                 await pilot.pause()
         await pilot.resize_terminal(40, 10)
