@@ -63,6 +63,10 @@ class PackError(NondetError):
         self.remedy = remedy
 
 
+class CompileError(NondetError):
+    """A network whose kernels torch.compile cannot make, here or at all."""
+
+
 def read_text(error: BaseException) -> str:
     """Return the text of an error; an empty one where a user's error raises another when it is asked for it."""
     try:

@@ -74,6 +74,14 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     return Stacking(pack_key=pack_key, shared_batch=shared, pack=pack)
 
 
+def is_compiled(protocol: Protocol, recipe: Recipe, pack: PackRecipe | None) -> bool | None:
+    """Tell whether the kernels of runs that are trained alone are compiled; None where they are not.
+
+    Segments of a text have many lengths, and each would be compiled by itself.
+    """
+    return True if protocol.dispatch.compile and pack is None and recipe.train.bptt is None else None
+
+
 def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:
     """Return the first reason that rules packs out without a trial; None where there is no such reason."""
     text = recipe.data.preset in presets.LANGUAGE

@@ -42,7 +42,10 @@ class Dispatch:
         "Chooses how convolutions in packs lie in memory.",
     )
     compile: bool = key(
-        flag, False, "true has torch.compile make the kernels of packs", "Lets torch.compile make the kernels of packs."
+        flag,
+        False,
+        "true has torch.compile make the kernels, of images in single runs as well as of packs; their bits are others",
+        "Lets torch.compile make the kernels of packs, and of image networks that are trained alone.",
     )
     graphs: bool = key(
         flag,

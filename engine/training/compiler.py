@@ -13,11 +13,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 M = TypeVar("M", bound=type[TorchDispatchMode])
 
 COMPILER = "torch._dynamo"
+
+MOST_COMPILED = 64
+"""Versions of one function that may be compiled in a process."""
 
 SPARED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 """Methods of optimisers that load the compiler at their first call, unless what they are without it is noted."""
@@ -61,6 +65,23 @@ def load_compiler() -> None:
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a compiled function; where torch is told to be deterministic, its kernels are chosen without measuring."""
+    _choose_kernels()
+    return torch.compile(function)
+
+
+def compile_network(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return what computes a network by kernels that are compiled for each shape of its inputs, when it comes.
+
+    Kernels for any shape would take the place of those for one at the first batch of another size: what a step rounds
+    to would depend on what was computed before it, and a run that goes on from a checkpoint would end otherwise.
+    """
+    _choose_kernels()
+    config: Any = importlib.import_module(f"{COMPILER}.config")
+    # Each replica and each shape may be compiled; past the limit torch would go on without a word, uncompiled.
+    config.recompile_limit, config.fail_on_recompile_limit_hit = MOST_COMPILED, True
+    return torch.compile(model, dynamic=False).__call__  # a function: the module that torch returns has no truth value
+
+
+def _choose_kernels() -> None:
     config: Any = importlib.import_module("torch._inductor.config")
     config.deterministic = torch.are_deterministic_algorithms_enabled()
-    return torch.compile(function)

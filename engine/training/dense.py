@@ -30,8 +30,11 @@ def find_layers(model: nn.Module) -> tuple[str, ...] | None:
 
 
 def is_by_hand(recipe: Recipe, device: torch.device) -> bool:
-    """Tell whether a recipe's precision and device leave the operations of a step as they are written down here."""
-    return device.type == "cpu" and recipe.train.precision != "bf16"
+    """Tell whether a recipe's precision and device leave the operations of a step as they are written down here.
+
+    Compiled kernels are others.
+    """
+    return device.type == "cpu" and recipe.train.precision != "bf16" and not recipe.compiled
 
 
 def put_gradients(slope: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:

@@ -77,9 +77,16 @@ def predict(
     return torch.cat(parts)
 
 
-def evaluate(model: nn.Module, data: Dataset, recipe: Recipe, views: EvaluateRecipe | None = None) -> ImageEvaluation:
+def evaluate(
+    model: nn.Module,
+    data: Dataset,
+    recipe: Recipe,
+    views: EvaluateRecipe | None = None,
+    *,
+    classify: Callable[[Tensor], Tensor] | None = None,
+) -> ImageEvaluation:
     """Compute logits, accuracy in percent and cross-entropy in nats on the test set; see `predict`."""
-    return judge(predict(model, data, recipe, views), data)
+    return judge(predict(model, data, recipe, views, classify=classify), data)
 
 
 def make_views(inputs: Tensor, views: EvaluateRecipe) -> Iterator[Tensor]:

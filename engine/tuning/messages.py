@@ -16,7 +16,7 @@ from engine.decoding import convert
 from engine.plan.records import Leak, Packing
 from engine.recipe import PackRecipe, Recipe
 
-Part = Literal["device", "data", "model", "batch", "pack", "bit"]
+Part = Literal["device", "data", "model", "batch", "pack", "bit", "compile"]
 """What of a recipe, or of the machine, keeps it from being trained."""
 
 
@@ -79,7 +79,7 @@ class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
         """Return the recipe in a pack."""
         last = self.memory_format == "channels-last" if channels_last is None else channels_last
         pack = PackRecipe(size=size, shared_batch=self.shared_batch, channels_last=last, compiled=self.compiled)
-        return replace(self.recipe, pack=pack)
+        return replace(self.recipe, pack=pack, compiled=None)
 
 
 class KernelsQuestion(Message, frozen=True, kw_only=True, tag="kernels"):
@@ -120,6 +120,9 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     seconds_guess: float
     """An epoch's time after one untimed step: its order of magnitude."""
     seconds_load: float
+    seconds_compile: float | None = None
+    """What torch.compile took for steps of an epoch's sizes and a batch of the test set; None where nothing is
+    compiled."""
     memory_bytes: int
     kernel_digests: tuple[str, ...] | None = None
     """Of the different gradients that free kernels gave in one repeated step; None without such runs."""

@@ -197,7 +197,7 @@ def _group(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def _workload(recipe: Recipe) -> tuple[Any, ...]:
-    return (recipe.data, recipe.model, recipe.train, recipe.pack)
+    return (recipe.data, recipe.model, recipe.train, recipe.pack, recipe.compiled)
 
 
 def _representative(plan: Plan, runs: tuple[str, ...]) -> Recipe:
@@ -221,6 +221,8 @@ def _find_key(protocol: Protocol, recipe: Recipe, part: Part) -> tuple[str, str 
             return "train.batch_size", str(recipe.train.batch_size)
         case "pack":
             return "dispatch.pack", str(protocol.dispatch.pack)
+        case "compile":
+            return "dispatch.compile", "true"
         case "bit":
             return "bit.parameter", json.dumps("first" if recipe.bit is None else recipe.bit.parameter)
         case "data" | "model":

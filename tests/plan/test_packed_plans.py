@@ -145,6 +145,21 @@ def test_settings_of_packs_are_part_of_recipes() -> None:
     assert next(iter(plan(pack="3\ngraphs = false").recipes)) == ids[0], "graphs change no bits"
 
 
+def test_runs_that_are_trained_alone_are_compiled_too() -> None:
+    """But for texts, whose segments have many lengths."""
+    alone, packed = plan(pack="1\ncompile = true"), plan(pack="3\ncompile = true")
+    assert {recipe.compiled for recipe in alone.recipes.values()} == {True}
+    assert {recipe.compiled for recipe in packed.recipes.values() if recipe.pack is not None} == {None}
+    text = TEXT.format(pack="1\ncompile = true").replace("digits", "pydoc").replace("hidden-fc", "qrnn")
+    text = text.replace('vary = ["shuffle"]', 'vary = ["stochastic"]')
+    texts = make_plan(parse_protocol(text, file="x.toml"), device="cpu").recipes.values()
+    assert {recipe.compiled for recipe in texts} == {None}
+    plain = next(iter(plan(pack="1").recipes.values()))
+    assert plain.compiled is None
+    assert "compiled" not in plain.canonical_json()
+    assert plain.id != replace(plain, compiled=True).id
+
+
 def test_free_kernels_are_trained_alone() -> None:
     made = plan('[[arm]]\nname = "order"\nvary = ["lowlevel"]\n', device="cuda")
     assert all(recipe.pack is None for recipe in recipes(made, "order"))

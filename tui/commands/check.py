@@ -283,6 +283,16 @@ def note_kernels(facts: Sequence[ProbeFacts]) -> list[str]:
     ]
 
 
+def note_compiling(facts: Sequence[ProbeFacts]) -> list[str]:
+    """Say for which networks kernels are compiled, and what that took."""
+    return [
+        f"{printable(fact.model)}: torch.compile took {fact.seconds_compile:.0f} s; every process that trains takes "
+        "about as long before its first epoch ends, and less where the kernels were kept"
+        for fact in facts
+        if fact.seconds_compile is not None
+    ]
+
+
 def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
     """Return notes on sources that change nothing, on arms trained one by one, and on the trials of packs."""
     notes = [f"{printable(arm.name)}: {printable(reason)}" for arm in plan.arms for reason in arm.empty.values()]
@@ -306,4 +316,4 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
         arms = [arm for arm in plan.arms if arm.name in fact.arms]
         if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
             notes.append(f"{fact.model} draws nothing while it is trained: stochastic varies nothing in it")
-    return notes + note_kernels(facts)
+    return notes + note_compiling(facts) + note_kernels(facts)

@@ -41,7 +41,7 @@ CAUSES = {
     "argument": "a number that the program computes itself differs: a setting, a counter, a clock",
     "input": "something outside of torch made it: a clock, numpy without a seed, state that a module keeps",
     "memory": "a tensor is read before it is filled, or numpy or a kernel of one's own has filled it",
-    "untraced": "the step was traced without what is compiled or recorded: try it with packs off",
+    "untraced": "the step was traced without what is compiled or recorded: try it with packs and compile off",
 }
 """What usually stands behind what differs first."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from engine.catalog import presets
-from engine.errors import ModelError
+from engine.errors import CompileError, ModelError
 from engine.recipe import ModelRecipe
+from engine.training.compiler import compile_network
 from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.random.context import MaskContext
 from engine.training.random.draws import KeyedDraws, learn_places
@@ -30,6 +32,13 @@ class Network:
     """Layers whose masks are keyed by example."""
     keys_draws: bool = False
     """Whether the forward pass may hold other random operations, which are to be keyed too."""
+    compiled: Callable[[Tensor], Tensor] | None = None
+    """Computes what the model computes, by compiled kernels; None where nothing is compiled."""
+
+    @property
+    def classify(self) -> Callable[[Tensor], Tensor]:
+        """Return what maps a batch to its logits, in the mode that the model is in."""
+        return self.model if self.compiled is None else self.compiled
 
     @property
     def is_random(self) -> bool:
@@ -39,6 +48,17 @@ class Network:
     def keyed(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which a forward pass of training is computed."""
         return KeyedDraws(self.masks) if self.keys_draws else contextlib.nullcontext()
+
+
+def compile_forward(network: Network, name: str) -> Network:
+    """Return a network whose forward and backward passes torch.compile makes the kernels of.
+
+    Raises:
+        CompileError: If it draws by operations whose keys the compiler does not see.
+    """
+    if network.keys_draws:
+        raise CompileError(f"{name}: draws by operations of its own, which torch.compile cannot key by example")
+    return replace(network, compiled=compile_network(network.model))
 
 
 def build_network(

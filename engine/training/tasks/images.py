@@ -30,7 +30,7 @@ from engine.training.evaluation import (
     judge,
     predict,
 )
-from engine.training.models.build import Network, build_network
+from engine.training.models.build import Network, build_network, compile_forward
 from engine.training.optimiser import learning_rate, make_optimiser, place_rates, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
 from engine.training.random.seeding import mask_keys, operation_keys, seed_step, set_kernels, use_one_thread
@@ -192,7 +192,7 @@ class ImageTask:
         masks = self.network.masks
         masks.begin(batch.examples, draws)
         with self.network.keyed():
-            logits = self.model(batch.inputs)
+            logits = self.network.classify(batch.inputs)
         masks.end()
         return logits
 
@@ -212,7 +212,7 @@ class ImageTask:
         views = self._views(epoch)
         if self.device_steps is not None and views is None:
             return self.device_steps.predict()
-        classify = None if self.dense is None else self.dense.classify
+        classify = self.network.classify if self.dense is None else self.dense.classify
         return predict(self.model, self.data, self.recipe.at(epoch), views, classify=classify)
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
@@ -236,7 +236,7 @@ class ImageTask:
         if self.ensemble is not None and self.ensemble.complete:
             return self.ensemble.evaluate(self.data)
         if averaged or recipe.evaluate is not None:
-            return evaluate(self.model, self.data, recipe, recipe.evaluate)
+            return evaluate(self.model, self.data, recipe, recipe.evaluate, classify=self.network.classify)
         return evaluation
 
     def use_average(self) -> None:
@@ -304,14 +304,15 @@ class ImageTask:
     def evaluate_part(self) -> float:
         """Evaluate one batch, so that it can be timed, and return its share of the test set."""
         inputs, labels = self.data.test_inputs[:EVALUATION_BATCH], self.data.test_labels[:EVALUATION_BATCH]
-        evaluate(self.model, replace(self.data, test_inputs=inputs, test_labels=labels), self.recipe)
+        part = replace(self.data, test_inputs=inputs, test_labels=labels)
+        evaluate(self.model, part, self.recipe, classify=self.network.classify)
         return len(labels) / len(self.data.test_labels)
 
     def repeatable_loss(self) -> Tensor:
         """Return the loss of the first minibatch, a function of the weights alone."""
         self.model.eval()  # running statistics would make the second repetition another step
         batch = next(epoch_batches(self.recipe, self.data, 1))
-        return functional.cross_entropy(self.model(batch.inputs), batch.labels)
+        return functional.cross_entropy(self.network.classify(batch.inputs), batch.labels)
 
 
 def add_up(losses: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
@@ -348,6 +349,8 @@ def prepare(
         search_path=search_path,
         example=data.normalise(data.test_inputs[:2].expand(2, *data.input_shape).cpu()),
     )
+    if recipe.compiled:
+        network = compile_forward(network, recipe.model.name)
     bit = move_early_bit(network.model, recipe)
     network.model.to(device).train()
     optimiser = make_optimiser(network.model.named_parameters(), recipe.train)
@@ -381,4 +384,4 @@ def evaluate_weights(
     data = data.to(device)
     task = prepare(replace(recipe, bit=None), data, device=device, search_path=search_path)
     task.model.load_state_dict(weights)
-    return evaluate(task.model, data, recipe, recipe.evaluate)
+    return evaluate(task.model, data, recipe, recipe.evaluate, classify=task.network.classify)

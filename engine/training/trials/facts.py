@@ -15,7 +15,16 @@ import torch
 from msgspec.structs import asdict
 
 from engine.catalog.work import Work
-from engine.errors import BatchError, DataError, ModelError, NondetError, PackError, PerturbationError, summarise_error
+from engine.errors import (
+    BatchError,
+    CompileError,
+    DataError,
+    ModelError,
+    NondetError,
+    PackError,
+    PerturbationError,
+    summarise_error,
+)
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.device_count import find_fault
@@ -24,12 +33,13 @@ from engine.training.memory import breaks_context, release, try_in_memory
 from engine.training.models.builders import count_parameters
 from engine.training.random.bit_change import find_parameter
 from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import SingleTask, load
 from engine.training.trials.answering import answer_on_stdout
 from engine.training.trials.pack_sizes import choose_packing
 from engine.training.trials.pack_validity import PackReport, check_pack
 from engine.training.trials.source_isolation import find_leak
-from engine.training.trials.step_times import fill_memory, time_pack, time_task, train_steps
+from engine.training.trials.step_times import compile_last, fill_memory, time_pack, time_task, train_steps
 from engine.training.trials.work import count_work
 from engine.training.trials.workbench import Workbench
 from engine.training.user_functions import refuse_unseen, refuse_untrusted
@@ -65,6 +75,7 @@ REMEDIES: dict[type[NondetError], tuple[Part, str]] = {
     ModelError: ("model", "repair the function, or choose another model"),
     BatchError: ("batch", "use a smaller train.batch_size, a smaller model, or fewer dispatch.slots_per_device"),
     PackError: ("pack", ""),  # which names its own
+    CompileError: ("compile", "use compile = false"),
     PerturbationError: ("bit", 'use "first", or the full name of a parameter'),
 }
 """Errors that trying may end in: the part of the recipe that causes each, and what to do."""
@@ -166,20 +177,19 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
     if recipe.evaluate is not None and isinstance(data, Dataset):
         for _ in make_views(data.test_inputs[:1], recipe.evaluate):  # raises where the crops do not fit
             pass
-    started = time.perf_counter()
-    _try_step(task)
-    guess = (time.perf_counter() - started) * task.count_steps()
+    seconds_step, seconds_compile = _try_steps(task)
     _fill_memory(recipe, bench)
     report = _test_pack(recipe, bench)
     return Facts(
         **asdict(task.describe()),
         parameters=count_parameters(task.model),
         seconds_per_epoch=_time(recipe, bench, task) if question.timed else None,
-        seconds_guess=guess,
+        seconds_guess=seconds_step * task.count_steps(),
         slot_invariant=None if report is None else report.slot_invariant,
         size_invariant=None if report is None else report.size_invariant,
         leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
         seconds_load=bench.seconds_load,
+        seconds_compile=seconds_compile,
         work=_count(recipe, bench) if question.counted else None,
         memory_bytes=data.memory_bytes(),
         kernel_digests=(
@@ -274,6 +284,28 @@ def _test_pack(recipe: Recipe, bench: Workbench) -> PackReport | None:
     return report
 
 
+def _try_steps(task: SingleTask) -> tuple[float, float | None]:
+    """Take a first step, and return its seconds; of compiled kernels those of a later one, and what compiling took.
+
+    Raises:
+        CompileError: If they cannot be compiled.
+    """
+    started = time.perf_counter()
+    _try_step(task)
+    first = time.perf_counter() - started
+    if not task.recipe.compiled or not isinstance(task, ImageTask):
+        return first, None
+
+    def take_time(work: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        _in_room(task.recipe, lambda: [work()])
+        return time.perf_counter() - started
+
+    compiled = first + take_time(task.evaluate_part) + take_time(lambda: compile_last(task))
+    passed, step = take_time(task.evaluate_part), take_time(lambda: train_steps(task, 1))
+    return step, max(0.0, compiled - passed - step)
+
+
 def _try_step(task: SingleTask) -> None:
     """Take one training step, whose failure is the model's fault and not the machine's."""
     recipe = task.recipe
@@ -284,6 +316,8 @@ def _try_step(task: SingleTask) -> None:
     except Exception as cause:  # a user's model may raise anything in training mode
         if breaks_context(cause):
             raise
+        if recipe.compiled:
+            raise CompileError(f"{recipe.model.name}: torch.compile failed: {summarise_error(cause)}") from cause
         batch = f"a training step with batch_size = {recipe.train.batch_size}"
         raise ModelError(f"{recipe.model.name}: failed in {batch}: {type(cause).__name__}: {cause}") from cause
 

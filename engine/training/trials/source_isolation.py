@@ -108,7 +108,7 @@ def _simplify(recipe: Recipe) -> Recipe:
     """Return a recipe of the same network, without what an own optimiser and schedule would add to the test."""
     train = replace(recipe.train, precision="fp32", weight_noise=None, averaging=None, cycles=None, schedule="constant")
     seeds = replace(recipe.seeds, stochastic=recipe.seeds.stochastic or 0)
-    return replace(recipe, train=train, seeds=seeds, bit=None, onset=None, pack=None, evaluate=None)
+    return replace(recipe, train=train, seeds=seeds, bit=None, onset=None, pack=None, compiled=None, evaluate=None)
 
 
 @contextlib.contextmanager

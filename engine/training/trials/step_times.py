@@ -13,6 +13,7 @@ from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.recording.repeater import WARM_UP_STEPS
 from engine.training.stopping import Stopped
+from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import PackTask
 from engine.training.tasks.task import Task
 from engine.training.trials.timer import TIMED_S, time_epoch
@@ -57,16 +58,33 @@ def fill_memory(recipe: Recipe, bench: Workbench) -> None:
     data = bench.data
     if bench.device.type != "cuda" or not isinstance(data, Dataset):
         return
+    cut = cut_to_last(recipe, data)
+    if cut is None:
+        return
+    short = replace(bench, data=cut)
+    task: Task[Any] = short.prepare_single(recipe) if recipe.pack is None else prepare_replicas(recipe, short)
+    train_steps(task, 2 * (WARM_UP_STEPS + 2))
+
+
+def cut_to_last(recipe: Recipe, data: Dataset) -> Dataset | None:
+    """Return as many training examples as make a whole minibatch and an epoch's smaller last one; None without it."""
     held_out = recipe.data.validation_size or 0
     size = recipe.train.batch_size
     rest = (len(data.train_labels) - held_out) % size
     if rest == 0 or len(data.train_labels) - held_out < size:
-        return
+        return None
     kept = slice(0, size + rest + held_out)
-    cut = replace(data, train_inputs=data.train_inputs[kept], train_labels=data.train_labels[kept])
-    short = replace(bench, data=cut)
-    task: Task[Any] = short.prepare_single(recipe) if recipe.pack is None else prepare_replicas(recipe, short)
-    train_steps(task, 2 * (WARM_UP_STEPS + 2))
+    return replace(data, train_inputs=data.train_inputs[kept], train_labels=data.train_labels[kept])
+
+
+def compile_last(task: ImageTask) -> None:
+    """Train on an epoch's smaller last minibatch, so that its kernels are compiled; on a GPU its end does that."""
+    whole, cut = task.data, cut_to_last(task.recipe, task.data)
+    if cut is None or task.device.type == "cuda":
+        return
+    task.data = cut
+    train_steps(task, 2)
+    task.data = whole
 
 
 def time_pack(recipe: Recipe, bench: Workbench, *, timed_s: float = TIMED_S) -> float:

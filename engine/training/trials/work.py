@@ -144,7 +144,7 @@ def _prepare(recipe: Recipe, bench: Workbench, size: int) -> ImageTask | TextTas
 def _cut(recipe: Recipe, size: int) -> Recipe:
     """Return a recipe of minibatches of a size, without what comes at the end of a training alone."""
     train = replace(recipe.train, batch_size=size, averaging=None, cycles=None, schedule="constant")
-    return replace(recipe, train=train, pack=None, evaluate=None, bit=None, onset=None)
+    return replace(recipe, train=train, pack=None, compiled=None, evaluate=None, bit=None, onset=None)
 
 
 def _count(work: Callable[[], object], optimiser: torch.optim.Optimizer) -> Load:

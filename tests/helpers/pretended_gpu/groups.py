@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.helpers.pretended_gpu.benchmark import BENCHMARK
 from tests.helpers.pretended_gpu.cases import Checks
+from tests.helpers.pretended_gpu.compiled import COMPILED
 from tests.helpers.pretended_gpu.faults import FAULTS
 from tests.helpers.pretended_gpu.images import ALONE, OWN, PACKS, VARIANTS
 from tests.helpers.pretended_gpu.recording_faults import RECORDING_FAULTS
@@ -21,7 +22,7 @@ GROUPS: dict[str, Checks] = {
     "benchmark": BENCHMARK,
     "presets-side-by-side": PRESETS,
     "side-by-side": SIDE_BY_SIDE,
-    "text-side-by-side": TEXT_SIDE_BY_SIDE,
+    "text-and-compiled-side-by-side": {**TEXT_SIDE_BY_SIDE, **COMPILED},
     "planted-text-faults": TEXT_FAULTS,
     "planted-faults": FAULTS,
     "planted-recording-faults": RECORDING_FAULTS,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.protocol.load import parse_protocol
 from tests.tui.commands.test_cards import FACTS
-from tui.commands.check import describe_comparing, describe_facts, note_batches
+from tui.commands.check import describe_comparing, describe_facts, note_batches, note_compiling
 
 
 def say(batch_size: int, examples: int, shape: tuple[int, ...] = (8, 8)) -> list[str]:
@@ -27,6 +27,13 @@ def test_minibatch_larger_than_the_training_set_is_said_once() -> None:
 @pytest.mark.parametrize(("batch_size", "shape"), [(1000, (8, 8)), (50, (8, 8)), (5000, ())])
 def test_minibatch_that_fits_or_is_of_words_is_not(batch_size: int, shape: tuple[int, ...]) -> None:
     assert say(batch_size, 1000, shape) == []
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(None, False), (41.7, True)])
+def test_what_compiling_takes_is_said(seconds: float | None, said: bool) -> None:
+    fact: Any = SimpleNamespace(model="resnet6", seconds_compile=seconds)
+    assert bool(note_compiling([fact])) is said
+    assert all("resnet6: torch.compile took 42 s" in note for note in note_compiling([fact]))
 
 
 def test_comparison_that_ends_early_is_said_with_its_most(protocol_text: str) -> None:

@@ -31,8 +31,11 @@ LABEL_WIDTH = 9
 
 KEEPS_RUNS = ("protocol.description", "protocol.reference", "trust.modules", "data.root")
 """Settings that change no run."""
-PACKS = ("dispatch.pack", "dispatch.memory_format", "dispatch.compile")
+PACKS = ("dispatch.pack", "dispatch.memory_format")
 """Settings of [dispatch] that change the bits of runs trained together."""
+
+KERNELS = (*PACKS, "dispatch.compile")
+"""Settings of [dispatch] that change bits."""
 
 
 def say(label: str, text: str, width: int, style: str | Style = "") -> list[Line]:
@@ -201,7 +204,7 @@ def describe_choice(key: str, value: object) -> str:
 
 def describe_effect(document: Document, key: str, plan: Plan | None, done: int) -> str:
     """Say what another value of a setting does to the runs of a study."""
-    if key in KEEPS_RUNS or key.startswith("metrics.") or (key.startswith("dispatch.") and key not in PACKS):
+    if key in KEEPS_RUNS or key.startswith("metrics.") or (key.startswith("dispatch.") and key not in KERNELS):
         return "stay as they are, whatever stands here"
     if key == "protocol.name":
         return "another name is another study, in a folder of its own"
