@@ -6,7 +6,7 @@ from typing import Any
 
 import tomli
 
-from engine.protocol.faults import Fault, show_value, suggest
+from engine.protocol.faults import Fault, find_near, show_value
 from engine.protocol.sections import SECTIONS
 
 
@@ -45,7 +45,9 @@ def _fault(override: str, section: str, name: str, *, complete: bool) -> Fault |
         remedy = "write --set SECTION.KEY=VALUE, e.g. --set train.epochs=20"
         return Fault("--set", "is not SECTION.KEY=VALUE", remedy, show_value(override))
     if section not in SECTIONS or name not in SECTIONS[section]:
-        return Fault(f"--set {section}.{name}", "is not a known key", suggest(f"{section}.{name}", keys))
+        near = find_near(f"{section}.{name}", keys)
+        remedy = f"{'' if near is None else f'did you mean {near}? '}`nondet-tui keys` lists all"
+        return Fault(f"--set {section}.{name}", "is not a known key", remedy)
     if not _is_text(override):
         remedy = "write it in UTF-8, as the terminal's locale (LC_ALL) should be"
         return Fault(f"{section}.{name}", "is not UTF-8 text", remedy, show_value(override.partition("=")[2]))

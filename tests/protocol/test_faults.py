@@ -263,6 +263,13 @@ def test_override_that_names_no_key_is_refused(override: str) -> None:
         parse_protocol(document(), file="x.toml", overrides=(override,))
 
 
+def test_override_that_is_mistyped_names_the_nearest_key_and_where_all_are() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        parse_protocol(document(), file="x.toml", overrides=("train.epoch=3",))
+    (fault,) = caught.value.faults
+    assert fault.remedy == "did you mean train.epochs? `nondet-tui keys` lists all"
+
+
 @pytest.mark.parametrize("override", ["train.epochs=many", "train.lr=[1", "protocol.name=../x", "protocol.name=\udcff"])
 def test_override_value_is_judged_like_the_files(override: str) -> None:
     with pytest.raises(ProtocolError) as caught:
