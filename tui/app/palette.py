@@ -63,7 +63,7 @@ class Offers(Provider):
                 )
                 acts.setdefault(binding.description, self._run(binding.action, one.node))
         for what, act in acts.items():
-            yield Offer(what, f"key {' '.join(keys[what])}", act)
+            yield Offer(what, f"key {' '.join(dict.fromkeys(keys[what]))}", act)
 
     def _iterate_places(self) -> Iterator[Offer]:
         """Yield the studies and the protocols that the start screen lists."""

@@ -74,7 +74,7 @@ def test_setting_that_cannot_be_kept_says_which_file(tmp_path: Path) -> None:
     assert (tmp_path / "config.toml").read_text() == "theme = [\n"
 
 
-async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_once(make_app: Make) -> None:
+async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_once(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
@@ -84,6 +84,10 @@ async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_on
         assert texts.index("New") < texts.index("Down")
         assert len(texts) == len(set(texts))
         assert "key ↓ j" in {offer.help for offer in offers}
+        app.open_monitor(write_study(store / "s"))
+        await settle(pilot)
+        offers = {offer.text: offer.help for offer in Offers(app.screen).iterate_actions()}
+        assert offers["Epochs"] == "key + -", "two bindings with one display are one"
 
 
 async def test_enter_in_the_filter_of_home_goes_to_the_first_match(make_app: Make, store: Path) -> None:
