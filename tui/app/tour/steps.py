@@ -143,8 +143,8 @@ def tell_end(measured: StudyMeasures) -> str:
     """Say what to do next."""
     return (
         "That is the way: protocol, study, answer. q ends the tour. Then: `nondet-tui`, and r on quickstart "
-        "trains this very study; n begins one of your own; `nondet-tui --batch protocol.toml` does the same "
-        "without a screen, on a server."
+        "trains this study, with more replicas; n begins one of your own; `nondet-tui --batch protocol.toml` does "
+        "the same without a screen, on a server."
     )
 
 
