@@ -289,6 +289,13 @@ def test_refusals_name_their_key(said: str, key: str) -> None:
     assert not is_passing(said)
 
 
+def test_controller_that_is_away_refuses_nothing() -> None:
+    said = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+    found = explain_refusal(said)
+    assert found.startswith("slurm: Slurm takes no job now (Batch job submission failed: Unable to contact slurm")
+    assert "sinfo" in found
+
+
 @pytest.mark.parametrize(
     ("said", "refused"),
     [

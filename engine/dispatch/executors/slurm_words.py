@@ -90,7 +90,9 @@ def explain_refusal(said: str) -> str:
     for pattern, key, remedy in REFUSED:
         if re.search(pattern, said, re.IGNORECASE):
             return f"{key}: Slurm refuses the job ({shown}): {remedy}"
-    return f"slurm: Slurm refuses the job ({shown}): `nondet-tui check` shows what is submitted"
+    if is_passing(said):
+        return f"slurm: Slurm takes no job now ({shown}): try again once `sinfo` answers"
+    return f"slurm: Slurm refuses the job ({shown}): repair what it names; `man sbatch` explains it"
 
 
 def is_refusal(said: str) -> bool:
