@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.real_study import Study, protocol_text, stop_everything
+from tests.helpers.real_study import Study, make_once, protocol_text, stop_everything
 
 
 @pytest.fixture
@@ -22,17 +22,21 @@ def study(tmp_path: Path) -> Iterator[Study]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The small study, trained without disturbance once per test process."""
-    folder = tmp_path_factory.mktemp("reference")
-    file = folder / "small.toml"
-    file.write_text(protocol_text())
-    study = Study(file, folder / "studies")
+    """The small study, trained without disturbance once; each process of the tests has a copy."""
+    folder = make_once(tmp_path_factory, "reference", train_reference)
+    store = tmp_path_factory.mktemp("reference") / "studies"
+    shutil.copytree(folder / "studies", store)
+    return Study(folder / "small.toml", store)
+
+
+def train_reference(folder: Path) -> None:
+    study = Study(folder / "small.toml", folder / "studies")
+    study.file.write_text(protocol_text())
     find_home(study).mkdir()
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("HOME", str(find_home(study)))
         done = study.run()
     assert done.returncode == 0, done.stderr
-    return study
 
 
 def find_home(reference: Study) -> Path:

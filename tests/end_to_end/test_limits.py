@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.real_study import COMMAND, HEAD, Study, protocol_text, stop_everything
+from tests.helpers.real_study import COMMAND, HEAD, Study, make_once, protocol_text, stop_everything
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +38,7 @@ class Limit:
 FOLDERS = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 
 LIMITS = {
-    "few files": Limit("ulimit -n 64"),
-    "little address space": Limit("ulimit -v 2097152"),
+    "few files, little address space": Limit("ulimit -n 64\nulimit -v 2097152"),
     "small files": Limit(
         "ulimit -f 20",
         refusals={
@@ -49,11 +47,11 @@ LIMITS = {
         },
     ),
     "no files": Limit("ulimit -f 0", refusals=dict.fromkeys(("check", "export", "batch"), "ulimit -f unlimited")),
-    "no folder for temporary files": Limit(environment={"TMPDIR": NOWHERE}),
     "full folder for temporary files": Limit(environment={"TMPDIR": "/dev/full"}),
     "closed input and errors": Limit("exec <&- 2>&-"),
     "no folders, no locale, no room": Limit(
-        environment=dict.fromkeys(FOLDERS, NOWHERE) | {"LANG": "C", "LC_ALL": "C", "COLUMNS": "1", "LINES": "1"}
+        environment=dict.fromkeys((*FOLDERS, "TMPDIR"), NOWHERE)
+        | {"LANG": "C", "LC_ALL": "C", "COLUMNS": "1", "LINES": "1"}
     ),
 }
 
@@ -68,16 +66,17 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of two runs, trained once."""
-    folder = tmp_path_factory.mktemp("limits")
-    file = folder / "small.toml"
-    file.write_text(TINY)
-    study = Study(file, folder / "studies")
+    folder = make_once(tmp_path_factory, "limits", train_tiny)
+    return Study(folder / "small.toml", folder / "studies")
+
+
+def train_tiny(folder: Path) -> None:
+    study = Study(folder / "small.toml", folder / "studies")
+    study.file.write_text(TINY)
     done = study.run()
     assert done.returncode == 0, done.stderr
-    yield study
-    stop_everything(study)
 
 
 def run(limit: Limit, arguments: list[str], store: Path) -> subprocess.CompletedProcess[str]:

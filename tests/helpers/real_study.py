@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 PATIENCE_S = 300.0
 
@@ -125,6 +129,20 @@ class Study:
             for pid in all_pids()
             if "engine.training worker" in (line := command_line(pid)) and str(self.folder) in line
         ]
+
+
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder of what all processes of the tests share: the first that wants it makes it, others wait."""
+    tests = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    own = factory.getbasetemp()
+    folder = own / name if tests is None else own.parent / f"{name}-{tests}"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
 
 
 def all_pids() -> list[int]:
