@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start the program more than a thousand times; each time it would be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: quickstart quick quick-tests static test docs screens tour bench bench-gpu clean
 
 quickstart: .venv/.installed
@@ -21,8 +24,9 @@ static: .venv/.installed
 	$(BIN)/lint-imports
 
 # Tests of Slurm run where it is installed (Debian: slurmctld slurmd slurm-client munge) and are skipped elsewhere.
+# Three processes on two cores, as tests wait for other processes, or for a screen to come to rest, a third of the time.
 test: static
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 # The parts of docs/ that are made from declarations; a test says when they are stale.
 docs: .venv/.installed
