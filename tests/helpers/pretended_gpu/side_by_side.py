@@ -303,10 +303,10 @@ arm = [{name = "Init", vary = ["init"]}, {name = "Bit", vary = ["bit"]}]
 """
 
 
-def train_study(folder: Path, side_by_side: str) -> tuple[dict[str, bytes], list[int]]:
+def train_study(folder: Path, side_by_side: str, text: str = PROTOCOL) -> tuple[dict[str, bytes], list[int]]:
     """Train a study on the GPU as a worker does: what its runs predict, and how many were claimed at once."""
     settings = ("dispatch.devices=cuda", f"dispatch.side_by_side={side_by_side}")
-    protocol = parse_protocol(PROTOCOL, file=str(folder / "pretended.toml"), overrides=settings)
+    protocol = parse_protocol(text, file=str(folder / "pretended.toml"), overrides=settings)
     with patch.object(launch, "open_executor", lambda *_: SimpleNamespace(device="cuda", gpus=())):
         paths = prepare_study(protocol, plan_protocol(protocol), store=str(folder / "store"))
     plan, record = read_plan(paths), describe_attempt("now", "cuda:0/0")
@@ -323,7 +323,7 @@ def train_study(folder: Path, side_by_side: str) -> tuple[dict[str, bytes], list
     return {run: paths.run(run).predictions.read_bytes() for run in plan.order}, counts
 
 
-def check_worker() -> None:
+def check_worker(text: str = PROTOCOL) -> None:
     """A worker trains runs of all arms side by side, with the bits of runs alone."""
     found: list[dict[str, bytes]] = []
     for side_by_side, wanted in (("1", [1, 1, 1, 1]), ("3", [3, 1]), ('"auto"', [4])):
@@ -331,7 +331,7 @@ def check_worker() -> None:
             for name in ("memory_allocated", "max_memory_allocated", "reset_peak_memory_stats"):
                 stack.enter_context(patch.object(torch.cuda, name, lambda *_: 0))
             stack.enter_context(patch.object(torch.cuda, "mem_get_info", lambda *_: (10**9, 10**9)))
-            predictions, counts = train_study(Path(folder), side_by_side)
+            predictions, counts = train_study(Path(folder), side_by_side, text)
         assert counts == wanted, (side_by_side, counts)
         found.append(predictions)
     assert found[0] == found[1] == found[2]

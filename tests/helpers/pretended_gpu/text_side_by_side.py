@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 
 from engine.recipe import BitChange, Onset, Recipe
-from engine.training import room
+from engine.training import room, worker
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
 from engine.training.data.text import Corpus
 from engine.training.random.seeding import set_kernels
@@ -30,7 +30,7 @@ from engine.training.trials.workbench import Workbench
 from tests.helpers.pretended_gpu.cases import Checks
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CPU, CUDA, Counts
-from tests.helpers.pretended_gpu.side_by_side import train, train_on
+from tests.helpers.pretended_gpu.side_by_side import check_worker, train, train_on
 from tests.helpers.pretended_gpu.text import make_text_recipe
 
 VOCABULARY = 30
@@ -210,6 +210,21 @@ def check_room_and_rivals() -> None:
         assert task.replicas == 2
 
 
+PROTOCOL = """
+protocol = {name = "pretended", replicas = 2}
+data = {preset = "pydoc"}
+model = {preset = "qrnn", args = {embedding = 8, hidden = 6, layers = 2}}
+train = {epochs = 1, batch_size = 5, lr = 2.0, warmup_epochs = 0, bptt = 12}
+arm = [{name = "Init", vary = ["init"]}, {name = "Bit", vary = ["bit"]}]
+"""
+
+
+def check_study() -> None:
+    """A worker trains language models of all arms side by side, as it does networks of images."""
+    with patch.object(worker, "load_once", lambda *_: make_corpus(100, 33)):
+        check_worker(PROTOCOL)
+
+
 TEXT_SIDE_BY_SIDE: Checks = {
     "sgd": check_setting,
     "nt-asgd": partial(check_setting, epochs=3, optimizer="nt-asgd", select="best-validation"),
@@ -220,4 +235,5 @@ TEXT_SIDE_BY_SIDE: Checks = {
     "waits": check_waits,
     "launches": check_launches,
     "room and rivals": check_room_and_rivals,
+    "worker": check_study,
 }
