@@ -67,10 +67,12 @@ def run(arguments: list[str]) -> int:
         NondetError: For every fault that the user can repair.
     """
     if arguments and arguments[0] in RUNNERS:
-        options = make_command_parser(arguments[0], describe_commands()).parse_args(arguments[1:])
-        return RUNNERS[arguments[0]](options)
+        return run_command(arguments[0], arguments[1:])
     parser = make_main_parser()
     options, unknown = parser.parse_known_args(arguments)
+    if options.batch is None and options.path in RUNNERS:  # behind options, such as --store DIR
+        place = arguments.index(options.path)
+        return run_command(options.path, arguments[:place] + arguments[place + 1 :])
     mistyped = any(word.startswith("-") for word in unknown)
     if options.batch is None and options.path is not None and (not mistyped or find_near(options.path, RUNNERS)):
         refuse_unknown(options.path, options.store)
@@ -84,6 +86,15 @@ def run(arguments: list[str]) -> int:
 
     overrides = collect_overrides(options)
     return run_batch(Path(options.batch), store=options.store, overrides=overrides, as_json=options.json)
+
+
+def run_command(name: str, arguments: list[str]) -> int:
+    """Do what a command is asked for.
+
+    Raises:
+        NondetError: For every fault that the user can repair.
+    """
+    return RUNNERS[name](make_command_parser(name, describe_commands()).parse_args(arguments))
 
 
 def refuse_unknown(word: str, store: str | None) -> None:

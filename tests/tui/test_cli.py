@@ -66,6 +66,15 @@ WRONG = {
 }
 
 
+def test_options_may_stand_before_the_command(study: StudyPaths, capsys: Capture) -> None:
+    store = str(study.folder.parent)
+    for words in (["ls", "--store", store], ["status", study.name, "--store", store]):
+        assert cli.main(words) == 0
+        behind = capsys.readouterr()
+        assert cli.main([*words[-2:], *words[:-2]]) == 0
+        assert capsys.readouterr() == behind
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_usage_is_explained(name: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
