@@ -143,6 +143,17 @@ async def test_a_study_that_nothing_trains_says_which_key_does(
         assert title.endswith(f"6 of 9 runs   {offered}" if not readonly else "6 of 9 runs")
 
 
+@pytest.mark.parametrize("done", [0, 3])
+async def test_what_failed_is_told_with_its_reason(make_app: Make, store: Path, done: int) -> None:
+    paths = write_study(store / "s", arms={"Own": []}, replicas=done + 2, done=done, running=0, failed=2)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        told, below = screen_text(app).splitlines()[-3:-1]
+        assert told == f" ● Own: 2 of {done + 2} runs failed: ValueError: [bad] input"
+        assert below.strip() == ("● Own has no spread: its 3 replicas are alike to the last bit" if done else "")
+
+
 async def test_an_arm_of_fewer_epochs_than_others_is_read_where_it_ends(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", arms={"Short": [], "Long": ["init"]}, epochs=4, done=3, running=0)
     plan = read_plan(paths)

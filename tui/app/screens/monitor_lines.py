@@ -319,3 +319,13 @@ def describe_epoch(picture: Picture, name: str, measure: str, epoch: int, symbol
         f"mean {found.mean:.2f} {symbols.plus_minus}{found.sd:.2g} SD, least {found.low:.2f}, most {found.high:.2f}, "
         f"{count}"
     )
+
+
+def describe_failed(number: int, arm: ArmView, symbols: Symbols = UNICODE) -> str | None:
+    """Say how many runs of an arm failed, and why the first of them did; None where none failed."""
+    failed = [run.state for run in arm.runs if run.state.status == "failed"]
+    if not failed:
+        return None
+    reason = next((printable(state.reason) for state in failed if state.reason), "its log may say why")
+    count = f"{len(failed)} of {len(arm.runs)} run{'' if len(arm.runs) == 1 else 's'} failed"
+    return f"{mark_arm(number, symbols)} {printable(arm.name)}: {count}: {reason}"

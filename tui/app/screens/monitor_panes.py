@@ -15,13 +15,13 @@ from tui.app.follow import Picture
 from tui.app.machine import Gauge
 from tui.app.options import Options
 from tui.app.schemes import arm_style
-from tui.app.screens.monitor_lines import arm_lines, describe_epoch, now_lines
+from tui.app.screens.monitor_lines import arm_lines, describe_epoch, describe_failed, now_lines
 from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
 from tui.text.decisions import describe_comparison
-from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm
+from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm, shorten
 from tui.text.places import count_training
 from tui.text.verdict import make_verdicts
 
@@ -151,11 +151,17 @@ class Verdict(TextPane):
         compared = describe_comparison(self.picture.snapshot, self.symbols)
         if compared:
             return Text("\n".join(f" {line}" for line in compared[:VERDICT_ROWS]), no_wrap=True, overflow="ellipsis")
-        names = [arm.name for arm in self.picture.snapshot.arms]
+        names, width = [arm.name for arm in self.picture.snapshot.arms], max(20, self.size.width - 2)
         texts = make_verdicts(names, self.picture.metrics, place[0], self.symbols)
-        rows = [textwrap.wrap(text, max(20, self.size.width - 2), break_on_hyphens=False) for text in texts]
-        fitting = next((one for one in rows if len(one) <= VERDICT_ROWS), rows[-1])
-        return Text("\n".join(f" {row}" for row in fitting), no_wrap=True)
+        failed = describe_failed(*place, self.symbols)
+        measured = self.picture.metrics.get(place[1].name)
+        if failed is not None and (measured is None or measured.n == 0):
+            texts, failed = [failed], None  # why there is nothing to tell
+        first = [] if failed is None else [shorten(failed, width, self.symbols)]
+        rows = [textwrap.wrap(text, width, break_on_hyphens=False) for text in texts]
+        room = VERDICT_ROWS - len(first)
+        fitting = next((one for one in rows if len(one) <= room), rows[-1][:room])
+        return Text("\n".join(f" {row}" for row in (*first, *fitting)), no_wrap=True)
 
     def on_resize(self) -> None:
         """Find out how much can be said."""
