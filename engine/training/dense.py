@@ -16,7 +16,7 @@ from engine.recipe import Recipe
 from engine.training.cross_entropy import CrossEntropy
 from engine.training.models.builders import HiddenFullyConnected, Linear
 
-unrectify = torch.ops.aten.threshold_backward.default
+unrectify = torch.ops.aten.threshold_backward.grad_input
 
 
 def find_layers(model: nn.Module) -> tuple[str, ...] | None:
@@ -53,14 +53,29 @@ class Rooms:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._rooms: dict[tuple[int, int, torch.dtype], Tensor] = {}
+        self._rooms: dict[tuple[int, int, int], Tensor] = {}
 
     def multiply(self, layer: int, bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """Return x W' + b (B, O) of (B, F), (O, F) and (O,), until a layer's is wanted for as many examples again."""
-        key = layer, len(x), x.dtype
+        return torch.addmm(bias, x, weight.t(), out=self._find(layer, len(x), len(bias), like=x))
+
+    def multiply_back(self, layer: int, slope: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        """Return the gradient by what a ReLU was given, of the layer (O, F) that saw its values x (B, F).
+
+        Args:
+            layer: The layer's number.
+            slope: The gradient by the layer's values, (B, O).
+            weight: The layer's.
+            x: What it saw.
+        """
+        room = torch.mm(slope, weight, out=self._find(-layer, len(x), x.shape[1], like=x))
+        return unrectify(room, x, 0, grad_input=room)
+
+    def _find(self, number: int, rows: int, columns: int, *, like: Tensor) -> Tensor:
+        key = number, rows, columns
         if key not in self._rooms:
-            self._rooms[key] = x.new_empty(len(x), len(bias))
-        return torch.addmm(bias, x, weight.t(), out=self._rooms[key])
+            self._rooms[key] = like.new_empty(rows, columns)
+        return self._rooms[key]
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ class DenseNetwork:
         for number, (weight, bias) in reversed(list(enumerate(self.layers))):
             put_gradients(slope, values[number], weight, bias)
             if number:
-                slope = unrectify(slope.mm(weight), values[number], 0)
+                slope = self.rooms.multiply_back(number, slope, weight, values[number])
         return loss
 
     @torch.no_grad()

@@ -42,7 +42,8 @@ class DensePack:
         for number, (weight, bias) in reversed(list(enumerate(self.layers))):
             if number:
                 bias.grad, weight.grad = slope.sum(1), multiply_each(slope.mT, values[number]).contiguous()
-                slope = unrectify(multiply_each(slope, weight), values[number], 0).contiguous()
+                slope = multiply_each(slope, weight)
+                slope = unrectify(slope, values[number], 0, grad_input=slope).contiguous()
             elif self.shared:
                 _differentiate_wide(weight, bias, values[0], slope)
             else:
