@@ -26,6 +26,7 @@ import recurrence
 import scale
 import small_resnet
 import step_counts
+import step_floor
 import step_share
 import traced_step
 import worker_overhead
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "packs_hidden_fc": packs.measure_hidden_fc,
     "jax_peer": jax_peer.measure,
     "step_share": step_share.measure,
+    "step_floor": step_floor.measure,
 }
 
 

@@ -137,7 +137,7 @@ class Peer:
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         answer = json.loads(_read(self.process))
-        return Turn(answer["wall_s"], answer["used_s"])
+        return Turn(answer["wall_s"], answer["used_s"], answer["evaluation"])
 
 
 def _read(process: subprocess.Popen[str]) -> str:
@@ -208,7 +208,9 @@ class Comparison:
             return line
         peer = per_replica * statistics.median(turn.used_s for turn in self.peer)
         ratios = sorted(self.ratios)
-        return f"{line} {peer:8.2f} {statistics.median(ratios):7.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+        test = statistics.median(turn.evaluation for turn in self.peer)
+        line = f"{line} {peer:8.2f} {100 * test:5.0f} %"
+        return f"{line} {statistics.median(ratios):7.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
 
 
 def compare(case: Case, peer: Peer | None, folder: Path) -> Comparison:
@@ -241,7 +243,8 @@ def measure(presets: Sequence[str] = tuple(DATA)) -> Measurement:
         version = None if peer is None else peer.version
     head = f"ms of the processor per replica and epoch, one thread; torch {torch.__version__}"
     head += ", against JAX " + version if version else "; JAX was not found: set JAX_PYTHON to a Python that has it"
-    columns = f"{'preset':10} {'replicas':18} {'own':>8} {'(wall)':>8} {'test':>7} {'JAX':>8} {'ratio':>7} (of turns)"
+    columns = f"{'preset':10} {'replicas':18} {'own':>8} {'(wall)':>8} {'test':>7}"
+    columns += f" {'JAX':>8} {'test':>7} {'ratio':>7} (of turns)"
     lines = "".join(f"\n    {line}" for line in [columns, *(one.describe() for one in found)])
     budget = f"{', '.join(f'{name} {most:g}x JAX' for name, most in BUDGETS.items())}, evaluation {MOST_EVALUATION:.0%}"
     within = all(
