@@ -25,6 +25,8 @@ def describe_figure(
     found = arm.find(measure.key)
     if found.value is None:
         reason = arm.reasons.get(measure.key, "there is none")
+        if arm.n + arm.damaged + arm.diverged == 0:
+            reason = "no replica has finished"  # what else is missing follows from that
         return f"{arm_name(arm)}, {measure.title}: {printable(reason)}"
     value = format_with_error(found.value, found.error, measure.digits, symbols).split(f" {symbols.plus_minus} ")
     parts = [f"{arm_name(arm)}, {measure.title}: {value[0]} {measure.unit}"]

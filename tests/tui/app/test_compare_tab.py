@@ -51,6 +51,18 @@ async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(ma
         assert isinstance(app.screen, ResultsScreen), "Esc leaves the filter alone"
 
 
+async def test_a_study_without_a_finished_replica_begins_with_two_arms_of_another(make_app: Make, store: Path) -> None:
+    write_study(store / "other", done=3, running=0)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_results(write_study(store / "empty", done=0, running=0))
+        await settle(pilot)
+        await press(pilot, "c")
+        first, second = (app.screen.query_one(name, Picker) for name in ("#first", "#second"))
+        assert first.lines[first.row].text.plain.startswith("● Control  other")
+        assert second.lines[second.row].text.plain.startswith("▲ Parameter Initialization  other")
+
+
 async def test_lists_stay_while_letters_are_typed_on_a_large_screen(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(200, 60)) as pilot:

@@ -136,7 +136,9 @@ def test_arms_of_a_program_differ_by_their_arguments() -> None:
 
 
 def test_studies_without_a_spread_say_so() -> None:
-    assert [one.text for one in say()] == ["No replica has finished: nothing can be said of a spread yet"]
+    nothing = ["No replica has finished: nothing can be said of a spread yet"]
+    assert [one.text for one in say()] == nothing
+    assert [one.text for one in say(make_measures(name="a", planned=5, n=0))] == nothing, "no sentence is of any"
     alone = say(make_measures(name="a", planned=5, n=1, accuracy_mean=90.0))
     assert alone[0].text == "No arm has two finished replicas: nothing can be said of a spread yet"
     assert alone[1].text == "1 of 5 replicas have finished, and all sentences are of these"

@@ -24,6 +24,8 @@ def test_figure_without_a_value_has_its_reason() -> None:
     assert describe_figure(make_measures(name="One", n=1), SD) == f"One, {SD.title}: there is none"
     told = make_measures(name="One", n=1, reasons={"accuracy_sd": "one replica\x1b[31m"})
     assert describe_figure(told, SD) == f"One, {SD.title}: one replica\\x1b[31m"
+    none = make_measures(name="One", n=0, planned=2, reasons={"accuracy_sd": "labels.npy is missing"})
+    assert describe_figure(none, SD) == f"One, {SD.title}: no replica has finished"
     equal = make_measures(name="Control", n=3, accuracy_sd=0.0, accuracy_sd_ci=[0.0, 0.0])
     assert "95 % without width: replicas are alike" in describe_figure(equal, SD)
 

@@ -178,8 +178,8 @@ class ComparePage(Vertical):
         self.compare()
 
     def choose_first(self) -> None:
-        """Choose the arms that the protocol compares, or the first sentence is about, or one of each study."""
-        own = [one for one in self.candidates if one.paths.folder == self.paths.folder]
+        """Choose arms that the protocol compares, or the first sentence is about; without own ones, two of another."""
+        own = [one for one in self.candidates if one.paths.folder == self.paths.folder] or list(self.candidates)
         if not own or self.measured is None:
             return
         said = [name for answer in self.measured.answers[:1] for name in answer.arms]

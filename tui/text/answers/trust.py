@@ -107,7 +107,7 @@ def answer_losses(found: Found) -> list[Answer]:
         answers.append(Answer("warning", parts, because, "table", None, tuple(arm.name for arm in lost)))
     done, planned = sum(arm.n for arm in found.arms), sum(arm.planned for arm in found.arms)
     missing = planned - done - sum(arm.diverged + arm.damaged for arm in found.arms)
-    if done < planned and missing > 0:
+    if 0 < done < planned and missing > 0:
         parts = (f"{done} of {planned} replicas have finished, and all sentences are of these",)
         because = "Every figure may still move, farther than its interval where a source takes longer than others."
         answers.append(Answer("note", parts, because, "table"))
