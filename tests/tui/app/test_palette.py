@@ -91,7 +91,8 @@ async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_on
 
 
 async def test_enter_in_the_filter_of_home_goes_to_the_first_match(make_app: Make, store: Path) -> None:
-    write_study(store / "alpha")
+    for name in ("alpha", "alpine"):
+        write_study(store / name)
     app = make_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
@@ -100,3 +101,8 @@ async def test_enter_in_the_filter_of_home_goes_to_the_first_match(make_app: Mak
         choices = app.screen.query_one(ChoiceList)
         assert choices.has_focus
         assert (choices.key or "").endswith("mine.toml"), "and not to the heading above it"
+        await pilot.press("escape", "G", "slash", *"alp")
+        await settle(pilot)
+        listed = [line.key for line in choices.lines if line.key is not None]
+        assert len(listed) == 2
+        assert choices.key == listed[0], "while it is being typed, wherever the cursor was"

@@ -405,13 +405,14 @@ class StartScreen(Screen[None]):
         self.query_one(ChoiceList).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while it is being typed."""
+        """Filter while it is being typed, with the cursor on the first line whose words hold what is typed."""
         self.needle = event.value.strip()
+        choices = self.query_one(ChoiceList)
+        found = [line for line in choices.lines if line.key is not None and not line.key.startswith(FOLD)]
+        whole = [line for line in found if self.needle.casefold() in line.text.plain.casefold()]
+        for line in (whole or found)[: bool(self.needle)]:
+            choices.move_to(line.key or "")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go back to the list, which stays filtered, to the first line that matches."""
-        choices = self.query_one(ChoiceList)
-        choices.focus()
-        if (choices.key or "").startswith(FOLD):
-            found = (line.key for line in choices.lines if line.key is not None and not line.key.startswith(FOLD))
-            choices.move_to(next(found, choices.key or ""))
+        """Go back to the list, which stays filtered."""
+        self.query_one(ChoiceList).focus()
