@@ -102,6 +102,7 @@ def test_builds_of_torch_are_told_apart(lines: str, cuda: str | None, hip: str |
     assert (found.cuda, found.hip, found.has_gpus) == (cuda, hip, cuda is not None or hip is not None)
 
 
+@pytest.mark.slow
 def test_installed_torch_is_known_without_importing_it() -> None:
     script = (
         "import sys\nfrom engine.dispatch.torch_build import read_build\nbuild = read_build()\n"

@@ -88,6 +88,7 @@ def test_study_is_tried_out_trained_and_measured_by_another_executor(
         assert attempt["environment"]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_signals")
 def test_executor_that_refuses_for_good_ends_the_study_in_its_own_words(
     queued: QueuedExecutor, protocol_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

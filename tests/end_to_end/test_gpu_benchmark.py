@@ -107,6 +107,7 @@ def test_part_that_crashes_or_hangs_keeps_what_it_had_measured(gpu: ModuleType) 
     assert run_part(say("time.sleep(60)"), 0.2) == ([], "was ended after its 0 s")
 
 
+@pytest.mark.slow
 def test_time_is_shared_and_what_is_left_out_is_said(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = say("time.sleep(60 * (sys.argv[1] == 'hangs'))", RECORD)
     monkeypatch.setattr(gpu, "LEAST_S", 1.0)

@@ -99,6 +99,7 @@ def test_interval_within_classes_is_that_of_a_variance() -> None:
     assert measured.class_sd_ci == pytest.approx(np.sqrt(ends))
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.int64, st.tuples(st.integers(2, 6), st.integers(1, 12)), elements=st.integers(0, 3)))
 def test_calibration_of_votes_bounds_what_they_say_of_the_error(predictions: np.ndarray) -> None:
     """Jiang et al. (2022): |disagreement of two votes drawn with repetition − error| is no larger."""

@@ -25,6 +25,7 @@ LEAST, MOST = 91.0, 98.5
 """93 and 97 %, widened by the error of so many trials."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voters", [SURE, UNSURE, DRIFTING])
 def test_voters_disagree_as_they_say(voters: Voters) -> None:
     studies = list(voters.draw(np.random.default_rng(1), 300, 2))

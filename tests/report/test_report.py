@@ -161,6 +161,7 @@ PLAN = PowerPlan(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_plan_is_drawn_with_its_cost(tmp_path: Path) -> None:
     figure = draw_power(PLAN)
     below, above = figure.axes

@@ -67,6 +67,7 @@ def test_records_say_what_their_files_say(paths: StudyPaths, name: str) -> None:
         assert without_nulls(json.loads(encode_record(found))) == without_nulls(json.loads(file.read_text()))
 
 
+@pytest.mark.slow
 def test_measures_made_anew_are_those_that_were_written(paths: StudyPaths) -> None:
     written, curves, layers = find_metrics(paths.metrics), find_curves(paths.curves), find_similarity(paths.cka)
     assert written is not None

@@ -124,6 +124,7 @@ def test_torch_that_is_too_old_is_told(
     assert "it has torch 1.13.1+cu117: torch 2 or newer is needed" in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_search_leaves_nothing_behind(number: int, elsewhere: Path) -> None:
     program = "import os, time\nif os.fork() == 0: os.setsid()\nopen(f'pid-{os.getpid()}', 'w').close()\ntime.sleep(60)"

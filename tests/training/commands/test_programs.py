@@ -79,6 +79,7 @@ if mode == "half":
 SCRIPT = PROGRAM.replace("HELPER", repr(str(HELPER.parent)))
 
 
+@pytest.mark.slow
 def test_predictions_are_measured_as_the_arrays_that_the_program_wrote(tmp_path: Path) -> None:
     paths = prepare(
         tmp_path,
@@ -128,6 +129,7 @@ def test_user_reads_what_is_wrong_with_a_program(tmp_path: Path) -> None:
     assert list_processes_of(paths) == []
 
 
+@pytest.mark.slow
 def test_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     paths = prepare(tmp_path, SCRIPT, add_arm("hang"), settings="timeout_s = 3")
     run_worker(paths)
@@ -137,6 +139,7 @@ def test_program_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path:
     assert list_processes_of(paths) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "begun", "told"),
     [
@@ -152,6 +155,7 @@ def test_program_that_its_first_runs_refuse_is_not_run_again(tmp_path: Path, mod
     assert sum(log.exists() for log in logs) == begun
 
 
+@pytest.mark.slow
 def test_program_that_takes_the_time_as_seed_has_a_floor_under_every_row(tmp_path: Path) -> None:
     paths = prepare(tmp_path, SCRIPT, add_arm("clock", replicas=3))
     run_worker(paths)
@@ -205,6 +209,7 @@ def test_run_that_was_taken_away_is_ended_and_nothing_is_written_of_it(tmp_path:
     assert list_processes_of(paths) == []
 
 
+@pytest.mark.slow
 def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = prepare(tmp_path, SCRIPT, add_arm("good", replicas=3))
     command = ["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]
@@ -217,6 +222,7 @@ def test_check_runs_the_self_test_once_and_keeps_its_runs(tmp_path: Path, capsys
     assert [len(paths.run(run).list_attempts()) for run in read_plan(paths).order] == [1, 1, 1, 0]
 
 
+@pytest.mark.slow
 def test_self_test_waits_for_a_slot_and_holds_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = prepare(tmp_path, SCRIPT, add_arm("good"))
     protocol, selftest = load_protocol(tmp_path / "own.toml"), read_plan(paths).selftest
@@ -239,6 +245,7 @@ def test_self_test_waits_for_a_slot_and_holds_it(tmp_path: Path, caplog: pytest.
     assert {holder.study for holder in holders if holder is not None} == {"own"}
 
 
+@pytest.mark.slow
 def test_check_refuses_a_program_that_ignores_its_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(tmp_path, SCRIPT, add_arm("deaf", replicas=3))
     assert main(["check", str(tmp_path / "own.toml"), "--store", str(tmp_path / "store")]) == 2

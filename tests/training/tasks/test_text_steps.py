@@ -67,6 +67,7 @@ def test_masks_from_keys_are_a_recipe_of_their_own() -> None:
     assert one == again != drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{}, {"optimizer": "nt-asgd", "select": "best-validation", "epochs": 8, "lr": 40.0}],

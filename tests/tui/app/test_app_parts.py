@@ -197,6 +197,7 @@ def test_texts_are_cut_at_their_end_where_that_is_enough() -> None:
     assert shorten_apart(["a" * 9 + "x" + "b" * 9, "a" * 9 + "y" + "b" * 9], 7) == ["aaaaa…1", "aaaaa…2"]
 
 
+@pytest.mark.slow
 @given(st.text(max_size=3000))
 def test_copied_text_is_what_the_terminal_decodes(text: str) -> None:
     sequence = encode_osc52(text)

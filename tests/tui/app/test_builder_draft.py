@@ -47,6 +47,7 @@ async def wait_for(pilot: Any, app: Any, needle: str) -> str:
     return screen_text(app)
 
 
+@pytest.mark.slow
 async def test_time_is_estimated_unasked_and_stays_in_sight(make_app: Make, timed: list[bool]) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -59,6 +60,7 @@ async def test_time_is_estimated_unasked_and_stays_in_sight(make_app: Make, time
         assert timed == [False]
 
 
+@pytest.mark.slow
 async def test_nothing_is_timed_where_nothing_may_be_started(make_app: Make, timed: list[bool], store: Path) -> None:
     app = make_app(opened=FILE, readonly=True)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -70,6 +72,7 @@ async def test_nothing_is_timed_where_nothing_may_be_started(make_app: Make, tim
     assert timed == []
 
 
+@pytest.mark.slow
 async def test_own_code_is_timed_only_when_that_is_asked_for(make_app: Make, timed: list[bool], store: Path) -> None:
     (FILE.parent / "nets.py").write_text("raise SystemExit('nothing here may be imported')")
     FILE.write_text(FILE.read_text().replace('preset = "linear"', 'target = "nets:make"'))
@@ -131,6 +134,7 @@ async def test_the_foot_shows_what_matters_most_at_80_columns(make_app: Make) ->
         assert [key for key in keys if key not in footer(app)] == []
 
 
+@pytest.mark.slow
 async def test_save_names_the_folder_and_what_it_makes_or_replaces(make_app: Make, tmp_path: Path) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -151,6 +155,7 @@ async def test_save_names_the_folder_and_what_it_makes_or_replaces(make_app: Mak
         assert "new/other.toml" in screen_text(app).splitlines()[0]
 
 
+@pytest.mark.slow
 async def test_run_asks_with_runs_time_data_and_place(make_app: Make, timed: list[bool], store: Path) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -168,6 +173,7 @@ async def test_run_asks_with_runs_time_data_and_place(make_app: Make, timed: lis
         assert not store.exists()
 
 
+@pytest.mark.slow
 async def test_runs_are_counted_anew_after_another_screen(
     make_app: Make, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
@@ -188,6 +194,7 @@ async def test_runs_are_counted_anew_after_another_screen(
         assert "2 already done" in await wait_for(pilot, app, "2 already done")
 
 
+@pytest.mark.slow
 async def test_run_refuses_with_words_while_data_are_missing(make_app: Make, tmp_path: Path) -> None:
     text = FILE.read_text().replace('preset = "digits"', 'preset = "ptb"\nroot = "nowhere"')
     FILE.write_text(text.replace('preset = "linear"', 'preset = "qrnn"'))

@@ -59,6 +59,7 @@ def test_every_section_that_an_arm_may_override_has_a_key() -> None:
     assert {f"override('{section}')" for section in ARM_OVERRIDES} <= bound
 
 
+@pytest.mark.slow
 async def test_own_settings_are_picked_and_refused_like_those_of_the_protocol(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

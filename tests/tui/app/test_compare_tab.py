@@ -27,6 +27,7 @@ from tui.text.arms_compared import Pair
 from tui.text.format import ASCII
 
 
+@pytest.mark.slow
 async def test_two_arms_are_compared_with_one_key_and_others_found_by_letters(make_app: Make, store: Path) -> None:
     app = make_app()
     write_study(store / "other", done=3, running=0)
@@ -63,6 +64,7 @@ async def test_a_study_without_a_finished_replica_begins_with_two_arms_of_anothe
         assert second.lines[second.row].text.plain.startswith("▲ Parameter Initialization  other")
 
 
+@pytest.mark.slow
 async def test_lists_stay_while_letters_are_typed_on_a_large_screen(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(200, 60)) as pilot:
@@ -73,6 +75,7 @@ async def test_lists_stay_while_letters_are_typed_on_a_large_screen(make_app: Ma
         assert "Is A better than B?" in text
 
 
+@pytest.mark.slow
 async def test_arms_have_the_colours_of_another_theme_at_once(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -95,6 +98,7 @@ def test_nothing_is_wider_than_the_room(width: int) -> None:
     assert [line.text.plain for line in lines if line.text.cell_len > width or not line.text.plain.isascii()] == []
 
 
+@pytest.mark.slow
 async def test_whole_comparison_has_what_would_narrow_it_and_all_measures(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(200, 60)) as pilot:
@@ -112,6 +116,7 @@ async def test_whole_comparison_has_what_would_narrow_it_and_all_measures(make_a
             assert any(said in line for line in lines), said
 
 
+@pytest.mark.slow
 async def test_arms_that_the_protocol_compares_come_first(make_app: Make, store: Path) -> None:
     app = make_app()
     paths = write_study(store / "decided", done=3, running=0)
@@ -131,6 +136,7 @@ async def test_arms_that_the_protocol_compares_come_first(make_app: Make, store:
         assert "± 0.02, the margin" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_margin_and_measure_are_changed_by_keys(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -164,6 +170,7 @@ def test_margins_go_by_one_two_five(margin: float, next_one: float, *, up: bool)
     assert compare_data.step_margin(margin, up=up) == next_one
 
 
+@pytest.mark.slow
 async def test_one_comparison_is_made_at_a_time_and_kept(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +198,7 @@ async def test_one_comparison_is_made_at_a_time_and_kept(
         assert len(asked) == 2, "what was compared is kept"
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_compared_is_said(make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: Any, **named: Any) -> None:
         raise StudyError("a:x and b:y: were tested on other examples")
@@ -208,6 +216,7 @@ async def test_what_cannot_be_compared_is_said(make_app: Make, store: Path, monk
         assert "were tested on other examples" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_what_stands_in_a_comparison_is_explained(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -218,6 +227,7 @@ async def test_what_stands_in_a_comparison_is_explained(make_app: Make, store: P
             assert name in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_comparison_is_exported_as_page_and_markdown(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +242,7 @@ async def test_comparison_is_exported_as_page_and_markdown(
         assert (folder / "comparison.md").read_text().startswith("**Real and worth having")
 
 
+@pytest.mark.slow
 async def test_comparison_and_its_command_are_copied(make_app: Make, store: Path) -> None:
     app = make_app()
     copied: list[str] = []

@@ -47,6 +47,7 @@ async def test_digits_go_to_the_panes_of_home_that_bear_them(
         assert "─ 1 Studies and protocols ─" in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_digits_go_to_the_panes_of_the_builder_that_bear_them(make_app: Make, size: tuple[int, int]) -> None:
     app = make_app()
@@ -66,6 +67,7 @@ async def test_digits_go_to_the_panes_of_the_builder_that_bear_them(make_app: Ma
         assert 'vary = ["init", "shuffle"]' in after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_digits_go_to_the_panes_of_the_monitor_that_bear_them(
     make_app: Make, store: Path, size: tuple[int, int]

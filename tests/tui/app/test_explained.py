@@ -74,6 +74,7 @@ def read_card(app: NondetApp) -> str:
     return read(list(app.screen.parts))
 
 
+@pytest.mark.slow
 async def test_tooltip_of_each_column_of_the_results_says_what_e_says(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=ROOMY, tooltips=True) as pilot:
@@ -122,6 +123,7 @@ async def test_tooltip_of_each_source_in_each_arm_says_what_e_says(make_app: Mak
         assert read_card(app) == said
 
 
+@pytest.mark.slow
 async def test_marks_words_and_heads_are_explained_by_both(make_app: Make, store: Path) -> None:
     app = make_app()
     paths = write_study(store / "live", done=2, running=1, failed=1, replicas=4)
@@ -163,6 +165,7 @@ async def test_small_terminal_has_no_tooltips_and_e_explains(make_app: Make, sto
         assert "a study that is running" in screen_text(app), screen_text(app)
 
 
+@pytest.mark.slow
 async def test_resting_mouse_leaves_no_clock_behind(make_app: Make, store: Path) -> None:
     app = make_app()
     write_study(store / "live")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from engine.study.metrics_record import StudyMeasures, find_metrics, write_metrics
 from engine.study.paths import StudyPaths
 from tests.helpers.growth import make_arms
@@ -47,6 +49,7 @@ async def test_the_picture_behind_a_sentence_is_whole_and_in_the_colours_of_the_
         assert {str(arm_style(number, app.theme)) for number in (1, 2, 3)} <= colours
 
 
+@pytest.mark.slow
 async def test_a_sentence_about_growth_leads_to_its_picture(make_app: Make, store: Path) -> None:
     paths = write_grown(store)
     app = make_app()

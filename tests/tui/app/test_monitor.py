@@ -129,6 +129,7 @@ async def test_readout_has_the_figures_of_the_arm_whatever_its_name(
         assert re.search(r"● Data.*  mean \d+\.\d\d ±\S+ SD, least \d+\.\d\d, most \d+\.\d\d, 2 replicas$", readout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("readonly", "failed"), [(False, 0), (False, 1), (True, 0)])
 async def test_a_study_that_nothing_trains_says_which_key_does(
     make_app: Make, store: Path, *, readonly: bool, failed: int
@@ -154,6 +155,7 @@ async def test_what_failed_is_told_with_its_reason(make_app: Make, store: Path, 
         assert below.strip() == ("● Own has no spread: its 3 replicas are alike to the last bit" if done else "")
 
 
+@pytest.mark.slow
 async def test_an_arm_of_fewer_epochs_than_others_is_read_where_it_ends(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", arms={"Short": [], "Long": ["init"]}, epochs=4, done=3, running=0)
     plan = read_plan(paths)
@@ -222,6 +224,7 @@ async def test_finished_study_has_nothing_to_pause_or_cancel_and_says_so(make_ap
         ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_jobs_of_a_cluster_are_shown_with_their_machines_in_the_place_of_this_one(
     make_app: Make, store: Path
 ) -> None:
@@ -307,6 +310,7 @@ async def test_histories_of_the_machine_begin_in_one_column(
         assert len({row.index("▁") for row in rows}) == 1
 
 
+@pytest.mark.slow
 async def test_end_of_a_study_says_how_far_measuring_is(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", done=3, running=0)
     write_record(paths.measuring, MeasuringRecord(owner=current_owner(), done=1, total=3))
@@ -359,6 +363,7 @@ def test_pictures_are_those_that_there_is_room_for(columns: int, seen: set[str],
     assert choose_plots(front, columns, alone=alone, decides=decides) == seen
 
 
+@pytest.mark.slow
 async def test_study_that_trains_until_decided_shows_the_difference_first(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", arms={"A": ["init"], "B": ["init"]}, replicas=9, done=6, running=0)
     settings = CompareSettings(a="A", b="B", measure="accuracy", margin=0.1, until_decided=True)
@@ -387,6 +392,7 @@ async def test_digit_of_the_difference_says_why_there_is_none(make_app: Make, st
         assert "does not train until two arms are told apart" in read_notices(app)
 
 
+@pytest.mark.slow
 async def test_numbers_of_a_program_of_ones_own_are_chosen_like_measures(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", arms={"A": ["init"], "B": ["init"]}, replicas=3, done=2, running=1)
     own = CommandSettings(folder="/", python="python", epochs=8, timeout_s=0.0, kind="scores")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from engine.study.notes import NoteRecord, find_note, write_note
 from tests.helpers.screens import read_notices, screen_text, settle
 from tests.helpers.studies import write_study
@@ -14,6 +16,7 @@ from tui.app.screens.note_edit import NoteEdit
 Make = Callable[..., NondetApp]
 
 
+@pytest.mark.slow
 async def test_note_is_written_on_home_shown_and_found_by_its_tag(make_app: Make, store: Path) -> None:
     alpha = write_study(store / "alpha", done=3, running=0)
     write_study(store / "beta")
@@ -47,6 +50,7 @@ async def test_note_is_written_on_home_shown_and_found_by_its_tag(make_app: Make
         assert "none of 2 matches #pap zzz" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_nothing_is_changed_without_ctrl_s_or_in_a_view_that_only_reads(make_app: Make, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
     app = make_app()
@@ -68,6 +72,7 @@ async def test_nothing_is_changed_without_ctrl_s_or_in_a_view_that_only_reads(ma
         assert "read only" in read_notices(app)
 
 
+@pytest.mark.slow
 async def test_results_show_a_note_and_change_it(make_app: Make, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
     write_note(paths, NoteRecord(text="first [b]line\nsecond \x1b[31mline", tags=("old",)))
@@ -90,6 +95,7 @@ async def test_results_show_a_note_and_change_it(make_app: Make, store: Path) ->
     assert find_note(paths).tags == ("old", "new")
 
 
+@pytest.mark.slow
 async def test_damaged_note_is_named_and_can_be_replaced(make_app: Make, store: Path) -> None:
     paths = write_study(store / "alpha", done=3, running=0)
     paths.note.write_text("{")

@@ -36,6 +36,7 @@ async def choose(pilot: Any, text: str) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "screen"), [("studyalpha", MonitorScreen), ("rsltsalph", ResultsScreen), ("promine", BuilderScreen)]
 )
@@ -48,6 +49,7 @@ async def test_places_are_found_by_their_letters(make_app: Make, store: Path, te
         assert isinstance(app.screen, screen)
 
 
+@pytest.mark.slow
 async def test_theme_from_the_palette_is_kept(make_app: Make) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -90,6 +92,7 @@ async def test_palette_begins_with_the_keys_at_the_foot_and_names_each_action_on
         assert offers["Epochs"] == "key + -", "two bindings with one display are one"
 
 
+@pytest.mark.slow
 async def test_enter_in_the_filter_of_home_goes_to_the_first_match(make_app: Make, store: Path) -> None:
     for name in ("alpha", "alpine"):
         write_study(store / name)

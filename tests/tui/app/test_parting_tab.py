@@ -37,6 +37,7 @@ async def open_study(pilot: Pilot[None], app: NondetApp, paths: StudyPaths) -> N
     await settle(pilot)
 
 
+@pytest.mark.slow
 async def test_files_tell_when_replicas_part_and_kept_answers_where(make_app: Make, store: Path) -> None:
     app = make_app()
     paths = write_study(store / "live", done=3, running=0)
@@ -58,6 +59,7 @@ async def test_files_tell_when_replicas_part_and_kept_answers_where(make_app: Ma
         assert "D trains two replicas again" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_key_trains_two_again_and_shows_what_that_gives(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_settings_are_told_of_the_very_runs_of_an_answer(store: Path, monkeypatc
     assert [one.settings for one in read_known(paths).told] == [("told",), ()]
 
 
+@pytest.mark.slow
 async def test_cursor_stays_on_its_answer_whatever_answers_come_and_go(make_app: Make, store: Path) -> None:
     app = make_app()
     paths = write_study(store / "live", done=3, running=0)
@@ -129,6 +132,7 @@ async def test_cursor_stays_on_its_answer_whatever_answers_come_and_go(make_app:
         assert page.find_arm() is not None, "the cursor is on a line that is there"
 
 
+@pytest.mark.slow
 async def test_runs_that_cannot_be_trained_again_are_told(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +149,7 @@ async def test_runs_that_cannot_be_trained_again_are_told(
         assert app.screen.query_one(PartingPage).training == ""
 
 
+@pytest.mark.slow
 async def test_app_that_only_shows_starts_nothing(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

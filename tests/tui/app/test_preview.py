@@ -202,6 +202,7 @@ async def test_keys_are_those_of_what_is_under_the_cursor(make_app: Make, store:
         assert screen_text(app).splitlines()[-1] == study
 
 
+@pytest.mark.slow
 async def test_a_start_that_takes_its_time_is_told_until_it_is_over(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

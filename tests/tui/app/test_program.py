@@ -110,6 +110,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine.toml"
 
 
+@pytest.mark.slow
 async def test_program_of_ones_own_has_no_settings_of_networks_for_an_arm(
     mine: Path, make_app: Callable[..., NondetApp]
 ) -> None:
@@ -125,6 +126,7 @@ async def test_program_of_ones_own_has_no_settings_of_networks_for_an_arm(
             assert app.screen is builder, key
 
 
+@pytest.mark.slow
 async def test_seeds_are_found_in_what_is_typed_and_in_help(mine: Path, make_app: Callable[..., NondetApp]) -> None:
     app = make_app(store=str(mine.parent / "store"), opened=mine)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -25,6 +25,7 @@ from tui.app.screens.results_table import MeasureTable
 from tui.app.screens.start import StartScreen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_first_tab_says_what_was_found_and_opens_the_evidence(
     make_app: Make, store: Path, size: tuple[int, int]
@@ -48,6 +49,7 @@ async def test_first_tab_says_what_was_found_and_opens_the_evidence(
         assert isinstance(screen.focused, MeasureTable)
 
 
+@pytest.mark.slow
 async def test_digits_and_clicks_open_tabs(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -65,6 +67,7 @@ async def test_digits_and_clicks_open_tabs(make_app: Make, store: Path) -> None:
         assert len(row) <= 80
 
 
+@pytest.mark.slow
 async def test_table_is_sorted_by_the_column_under_the_cursor_and_by_a_click(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -88,6 +91,7 @@ async def test_table_is_sorted_by_the_column_under_the_cursor_and_by_a_click(mak
         assert screen.sort == "plan"
 
 
+@pytest.mark.slow
 async def test_figure_under_the_cursor_is_read_out_and_explained(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -104,6 +108,7 @@ async def test_figure_under_the_cursor_is_read_out_and_explained(make_app: Make,
         assert "mean over pairs of Pearson's correlation of the N·C logits" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_published_rows_come_and_go(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -114,6 +119,7 @@ async def test_published_rows_come_and_go(make_app: Make, store: Path) -> None:
         assert "◇ published" not in screen_text(app).replace("◇ published ─╯", "")
 
 
+@pytest.mark.slow
 async def test_diagnostics_take_the_place_of_the_measures(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -125,6 +131,7 @@ async def test_diagnostics_take_the_place_of_the_measures(make_app: Make, store:
         assert "7.25" not in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_cell_row_and_table_are_copied(make_app: Make, store: Path) -> None:
     app = make_app()
     copies: list[tuple[str, str]] = []
@@ -144,6 +151,7 @@ async def test_cell_row_and_table_are_copied(make_app: Make, store: Path) -> Non
     assert copies[3][0].startswith("| source | n |")
 
 
+@pytest.mark.slow
 async def test_earlier_measures_are_shown_while_new_ones_are_made(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +178,7 @@ async def test_earlier_measures_are_shown_while_new_ones_are_made(
         await settle(pilot)
 
 
+@pytest.mark.slow
 async def test_study_that_cannot_be_measured_says_why(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -184,6 +193,7 @@ async def test_study_that_cannot_be_measured_says_why(make_app: Make, store: Pat
         await press(pilot, *"23456789e")
 
 
+@pytest.mark.slow
 async def test_arms_are_told_apart_without_colour(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -195,6 +205,7 @@ async def test_arms_are_told_apart_without_colour(make_app: Make, store: Path) -
             assert marks[:2] == ["●", "▲"]
 
 
+@pytest.mark.slow
 async def test_origin_names_versions_and_devices(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -204,6 +215,7 @@ async def test_origin_names_versions_and_devices(make_app: Make, store: Path) ->
         assert "replicas with identical weights" in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tab", ["8", "9"])
 async def test_figures_are_not_written_out_when_a_tab_is_opened(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch, tab: str
@@ -218,6 +230,7 @@ async def test_figures_are_not_written_out_when_a_tab_is_opened(
         assert not written, "a worker describes itself by its arguments unless it is described"
 
 
+@pytest.mark.slow
 async def test_pairs_have_a_cursor_that_names_them(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +253,7 @@ async def test_pairs_have_a_cursor_that_names_them(
         assert len(asked) == 2, "what was compared is kept"
 
 
+@pytest.mark.slow
 async def test_picture_comes_before_the_reason_where_both_have_no_room(make_app: Make, store: Path) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -251,6 +265,7 @@ async def test_picture_comes_before_the_reason_where_both_have_no_room(make_app:
         assert rows[behind + 1].strip() == "disagreement, %"
 
 
+@pytest.mark.slow
 async def test_decision_has_its_interval_as_a_picture_and_opens_the_comparison(make_app: Make, store: Path) -> None:
     paths = write_study(store / "decided", done=3, running=0)
     plan = read_plan(paths)
@@ -281,6 +296,7 @@ async def test_decision_has_its_interval_as_a_picture_and_opens_the_comparison(m
         assert app.screen.page == "compare"
 
 
+@pytest.mark.slow
 async def test_large_screen_has_each_reason_and_the_other_measures(make_app: Make, store: Path) -> None:
     others = ("accuracy SD, %", "cross-entropy SD, nats", "correlation, Spearman", "ensemble Δ, % points")
     for size, shown in (((200, 60), True), ((80, 24), False)):

@@ -48,6 +48,7 @@ async def open_monitor(app: Any, pilot: Any) -> MonitorScreen:
     return screen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [86.0, 10.0])
 async def test_plot_sends_the_rows_that_differ(make_app: Make, store: Path, monkeypatch: Any, accuracy: float) -> None:
     paths = write_study(store / "s", done=2, running=1, epochs=8)

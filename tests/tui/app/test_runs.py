@@ -46,6 +46,7 @@ def test_difference_of_two_recipes_names_what_differs() -> None:
     assert list_differences(RECIPE, RECIPE) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_run_is_one_enter_away_with_curve_recipe_and_log(
     make_app: Make, store: Path, size: tuple[int, int]
@@ -108,6 +109,7 @@ async def test_finished_run_offers_nothing_that_cannot_be_done(make_app: Make, s
         assert "it was not tried yet" in read_notices(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["y", "n"])
 async def test_failed_run_is_tried_again_alone(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch, answer: str

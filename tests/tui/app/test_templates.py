@@ -48,6 +48,7 @@ def test_a_copy_leaves_out_what_was_said_of_its_model(tmp_path: Path) -> None:
     assert begin_text(FILES[0].read_text(), FILES[0]) == FILES[0].read_text()
 
 
+@pytest.mark.slow
 async def test_the_picker_filters_and_a_template_keeps_its_name(
     make_app: Make, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
@@ -74,6 +75,7 @@ async def test_the_picker_filters_and_a_template_keeps_its_name(
         assert "comment that stays" not in screen_of(app).document.text()
 
 
+@pytest.mark.slow
 async def test_esc_leaves_the_filter_before_it_leaves_the_picker(make_app: Make) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -27,6 +27,7 @@ async def test_figure_under_the_cursor_is_legible_in_sixteen_colours(make_app: M
         assert colours == ["default", "default"], "reversed, the terminal's own two are apart on every ground"
 
 
+@pytest.mark.slow
 async def test_line_under_the_cursor_is_one_bar_in_sixteen_colours(make_app: Make, store: Path) -> None:
     app = make_app(settings=Settings(theme="ansi"))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -22,6 +22,7 @@ from tui.app.screens.start import StartScreen
 from tui.app.widgets.lines import LinesView
 
 
+@pytest.mark.slow
 async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monkeypatch: Any) -> None:
     """Two that add up the same epochs would count them twice."""
     inside, most, looks = 0, 0, 0

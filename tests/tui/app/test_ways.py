@@ -28,6 +28,7 @@ async def walk(pilot: Pilot[None], keys: str) -> int:
     return len(keys.split())
 
 
+@pytest.mark.slow
 async def test_first_table_takes_six_keys_at_most(make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     protocols = store.parent / "protocols"
     monkeypatch.setattr("tui.app.listed_files.shipped_folder", lambda: protocols)
@@ -50,6 +51,7 @@ async def test_first_table_takes_six_keys_at_most(make_app: Make, store: Path, m
         assert "±" in shown, "figures with their errors"
 
 
+@pytest.mark.slow
 async def test_comparison_takes_four_keys_at_most(make_app: Make, store: Path) -> None:
     write_study(store / "alpha", done=3, running=0)
     app = make_app()
@@ -64,6 +66,7 @@ async def test_comparison_takes_four_keys_at_most(make_app: Make, store: Path) -
         assert "├" in shown, "as a picture"
 
 
+@pytest.mark.slow
 async def test_two_studies_are_compared_in_four_keys(make_app: Make, store: Path) -> None:
     for name in ("alpha", "beta"):
         write_study(store / name, done=3, running=0)

@@ -37,6 +37,7 @@ def compare(store: Path, *words: str) -> int:
     return main(["compare", *words, "--store", str(store)])
 
 
+@pytest.mark.slow
 def test_arms_that_are_apart_are_told_so(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(store, "compared:New", "compared:Baseline", "--margin", "1") == 0
     out, err = capsys.readouterr()
@@ -49,6 +50,7 @@ def test_arms_that_are_apart_are_told_so(store: Path, capsys: pytest.CaptureFixt
     assert max(map(len, lines)) < 100
 
 
+@pytest.mark.slow
 def test_arms_that_are_not_apart_give_another_exit_code(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(store, "compared:Baseline", "compared:Init alone", "--margin", "0.01") == 3
     out = " ".join(capsys.readouterr().out.split())
@@ -59,6 +61,7 @@ def test_arms_that_are_not_apart_give_another_exit_code(store: Path, capsys: pyt
     assert "no difference that matters" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_json_has_every_field(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(store, "compared:New", "compared:Control", "--json", "--measure", "cross-entropy") == 3
     found = json.loads(capsys.readouterr().out)
@@ -74,6 +77,7 @@ def test_json_has_every_field(store: Path, capsys: pytest.CaptureFixture[str]) -
     assert (one["a"], one["ci_test_set"], one["verdict"]) == ("compared: New", None, "undecided")
 
 
+@pytest.mark.slow
 def test_arms_of_one_name_in_two_studies_are_judged_at_once(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +88,7 @@ def test_arms_of_one_name_in_two_studies_are_judged_at_once(
     assert "corrected for 4 comparisons at once (Holm)" in lines[-1]
 
 
+@pytest.mark.slow
 def test_the_measure_and_the_margin_are_the_protocols_where_no_other_is_asked_for(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +113,7 @@ def test_the_measure_and_the_margin_are_the_protocols_where_no_other_is_asked_fo
     assert "the difference is below the margin of 30 nats" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_arms_that_stopped_when_decided_are_told_apart_by_the_interval_while_looking(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +134,7 @@ def test_arms_that_stopped_when_decided_are_told_apart_by_the_interval_while_loo
     assert one["sequential"]
 
 
+@pytest.mark.slow
 def test_all_measures_are_judged_at_once(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("compared:New", "compared:Baseline", "--measure", "all")
     assert compare(store, *words) == 0
@@ -147,6 +154,7 @@ def test_all_measures_are_judged_at_once(store: Path, capsys: pytest.CaptureFixt
     ]
 
 
+@pytest.mark.slow
 def test_what_would_narrow_it_and_what_seeds_can_do_is_said(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare(store, "compared:New", "compared:Baseline", "--json")
     found = json.loads(capsys.readouterr().out)["comparisons"][0]
@@ -167,6 +175,7 @@ def record_attempts(store: Path, arm: str, **changes: Any) -> None:
         write_record(attempt.attempt, make_attempt(**changes))
 
 
+@pytest.mark.slow
 def test_other_devices_and_versions_are_named(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     newer = Versions(python="3", torch="2.13", numpy="2")
     record_attempts(store, "Baseline", device="NVIDIA A100")
@@ -185,6 +194,7 @@ def test_other_devices_and_versions_are_named(store: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["comparisons"][0]["trained_with"] == []
 
 
+@pytest.mark.slow
 def test_several_settings_that_differ_are_said_to_be_several(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +208,7 @@ def test_several_settings_that_differ_are_said_to_be_several(
     assert "3 settings differ, so no one of them is shown to be the cause." in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -112,6 +112,7 @@ def test_status_breaks_no_number_at_any_width(store: Path, width: int, symbols: 
     assert "least, mean, most and SD" in " ".join(shown.split()), "what the figures are"
 
 
+@pytest.mark.slow
 def test_note_and_tags_are_said_by_every_command(store: Path, capsys: Capture) -> None:
     note = {"v": 1, "text": "<b>first</b>\nsecond \x1b[31mline", "tags": ["paper", "x"]}
     (store / "kept" / "note.json").write_text(json.dumps(note))

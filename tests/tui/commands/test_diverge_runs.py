@@ -120,6 +120,7 @@ def make_answer(runs: tuple[str, str], **changes: Any) -> Divergence:
     return structs.replace(found, **changes)
 
 
+@pytest.mark.slow
 def test_answer_is_kept_and_given_again(
     store: Path, one: Recipe, other: Recipe, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_answer_that_is_cut_off_is_told(
     assert f"the two runs could not be trained again: {said}" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_files_are_written(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diverge_runs, "train_again", lambda request, show: make_answer(request.runs))
     call = ["diverge", "s:both", "1", "2", "--store", str(store)]
@@ -190,6 +192,7 @@ def test_files_are_written(store: Path, capsys: pytest.CaptureFixture[str], monk
     assert capsys.readouterr().out == (store / "out" / "divergence.html").read_text()
 
 
+@pytest.mark.slow
 def test_runs_that_agree_have_another_exit_code(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def test_two_arms_are_planned_for_by_their_pairs(store: Path, capsys: pytest.Cap
     assert max(map(len, lines)) < 100
 
 
+@pytest.mark.slow
 def test_one_arm_stands_for_both(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(store, "compared:Baseline", "--margin", "0.1", "--measure", "cross-entropy", "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -51,6 +52,7 @@ def test_one_arm_stands_for_both(store: Path, capsys: pytest.CaptureFixture[str]
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -76,6 +78,7 @@ def test_margin_is_asked_for(store: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "--margin" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_published_row_stands_for_a_pilot(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--from", "table1:parameter initialization", "--margin", "0.1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -86,6 +89,7 @@ def test_published_row_stands_for_a_pilot(capsys: pytest.CaptureFixture[str]) ->
     assert "a true difference of 0.1 is found" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_number_or_ratio_needs_no_study(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--sd", "1", "--margin", "0.5"]) == 0
     out = capsys.readouterr().out

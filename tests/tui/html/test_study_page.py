@@ -296,6 +296,7 @@ def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:
     assert data.damage[1] not in said, "what a note says already"
 
 
+@pytest.mark.slow
 def test_large_study_has_all_figures_and_says_what_is_not_drawn() -> None:
     epochs = 300
     spread = make_spread([1 / (1 + epoch) for epoch in range(epochs)])

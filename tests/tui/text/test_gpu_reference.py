@@ -30,6 +30,7 @@ def test_row_of_table_1_is_worked_out_from_counts_and_data_sheet() -> None:
     assert read(list_rows(), "`resnet14`")["H100"] == "3.5–6.9"
 
 
+@pytest.mark.slow
 def test_table_1_takes_seven_rows() -> None:
     """Of 100 replicas each; replica 1 is shared, and the control trains four more."""
     planned = read(list_plans(), "`protocols/table1.toml`")
