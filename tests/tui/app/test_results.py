@@ -14,6 +14,7 @@ from engine.study.metrics_record import ArmMeasures
 from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.study_plan import read_plan
+from tests.helpers.measures import make_measures
 from tests.helpers.screens import SIZES, Make, open_results, press, screen_text, settle
 from tests.helpers.studies import HOSTILE, write_study
 from tui.app.screens import results_pairs
@@ -21,8 +22,9 @@ from tui.app.screens.results import ResultsScreen
 from tui.app.screens.results_answer import AnswerList
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.screens.results_panes import TabLine
-from tui.app.screens.results_table import MeasureTable
+from tui.app.screens.results_table import MeasureTable, choose_columns
 from tui.app.screens.start import StartScreen
+from tui.text.format import UNICODE
 
 
 @pytest.mark.slow
@@ -117,6 +119,15 @@ async def test_published_rows_come_and_go(make_app: Make, store: Path) -> None:
         assert "◇ published" in screen_text(app).replace("◇ published ─╯", "")
         await press(pilot, "p")
         assert "◇ published" not in screen_text(app).replace("◇ published ─╯", "")
+
+
+def test_a_panel_has_the_columns_in_which_an_arm_has_a_figure() -> None:
+    words = make_measures(text=True, n=3, disagreement=29.7)
+    assert [one.measure.key for one in choose_columns("disputes", UNICODE, [words])] == ["disagreement"]
+    both = [words, make_measures(n=3, disagreement=3.0, diagnostics={"correct_flips": 1.0})]
+    empty = make_measures(n=0)
+    assert len(choose_columns("disputes", UNICODE, [empty])) > len(choose_columns("disputes", UNICODE, both))
+    assert "disagreement" in [one.measure.key for one in choose_columns("disputes", UNICODE, both)]
 
 
 @pytest.mark.slow

@@ -243,7 +243,9 @@ class MeasureTable(DataTable[Text], Explained):  # pyright: ignore[reportIncompa
 
 
 def choose_columns(kind: Kind, symbols: Symbols, arms: Sequence[ArmMeasures]) -> tuple[Column, ...]:
-    """Return the columns of a table of some arms."""
+    """Return the columns of a table of some arms; of panels those in which any arm has a figure, or all where none."""
     if kind == "table":
         return pick_columns(arms, symbols)
-    return make_diagnostics_columns(symbols) if kind == "diagnostics" else make_disputes_columns(symbols)
+    columns = make_diagnostics_columns(symbols) if kind == "diagnostics" else make_disputes_columns(symbols)
+    known = (column for column in columns if any(arm.find(column.measure.key).value is not None for arm in arms))
+    return tuple(known) or columns
