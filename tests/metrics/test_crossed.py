@@ -86,6 +86,7 @@ def test_two_levels_have_no_interval_and_equal_runs_no_variance() -> None:
     assert interval.tolist() == [[0, 0]] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [800, 4000])
 def test_chance_in_the_test_set_is_no_interaction_of_quality(examples: int) -> None:
     """Two sources of one size and no interaction: only which examples are right is left to chance."""

@@ -110,6 +110,7 @@ def test_calibration_of_votes_bounds_what_they_say_of_the_error(predictions: np.
     assert abs(drawn - (100 - measured.accuracy_mean)) <= measured.vote_calibration_error + 1e-9
 
 
+@pytest.mark.slow
 def test_calibrated_votes_disagree_as_often_as_they_err() -> None:
     rng = np.random.default_rng(3)
     chance = rng.dirichlet([0.3, 0.3, 0.3], size=6000)

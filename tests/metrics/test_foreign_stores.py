@@ -74,6 +74,7 @@ def test_sign_of_measuring_is_there_meanwhile_alone(paths: StudyPaths, monkeypat
     assert not paths.measuring.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STALE)
 def test_measures_of_a_study_that_cannot_be_written_are_those_that_would_be(
     paths: StudyPaths, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch

@@ -80,6 +80,7 @@ def test_two_replicas_have_no_interval() -> None:
         pairs_interval(np.zeros((2, 2)))
 
 
+@pytest.mark.slow
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
     """1,000 studies of R = 20: predictions of a replica are right with a chance of its own quality.
 

@@ -242,6 +242,7 @@ def test_no_bootstrap_leaves_the_errors_out() -> None:
     assert "bootstrap" in measured.reasons["accuracy_sd_error"]
 
 
+@pytest.mark.slow
 def test_bootstrap_error_equals_a_plain_loop() -> None:
     logits, labels = draw(10, 100, 5)
     measured = diversity(logits, labels, bootstrap=20_000)
@@ -266,6 +267,7 @@ def values(measured: Diversity) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @given(small)
 def test_order_of_replicas_and_examples_does_not_matter(logits: np.ndarray) -> None:
     labels = np.arange(logits.shape[1]) % logits.shape[2]

@@ -111,6 +111,7 @@ def test_steps_without_some_gradients_are_left_to_torch() -> None:
     assert not torch.equal(used.detach(), torch.ones(3))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's compiler, while it is imported
 def test_compiled_functions_are_as_deterministic_as_torch_is_told() -> None:
     from torch._inductor import config  # noqa: PLC0415 - loads the compiler

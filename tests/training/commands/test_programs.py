@@ -182,6 +182,7 @@ def test_no_process_of_the_program_outlives_a_killed_worker(tmp_path: Path) -> N
     assert list_processes_of(paths) == []
 
 
+@pytest.mark.slow
 def test_cancelled_program_is_ended_and_counts_as_cancelled(tmp_path: Path) -> None:
     paths = prepare(tmp_path, SCRIPT, add_arm("hang"))
     worker = start_worker(paths)

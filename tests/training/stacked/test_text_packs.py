@@ -79,6 +79,7 @@ def test_stacked_language_models_compute_what_single_ones_compute(shared: bool, 
             torch.testing.assert_close(pack.pack.state_of(slot)[name], value, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
 def test_slot_and_company_leave_no_trace_in_text(shared: bool) -> None:
     recipe = make_recipe(shared=shared)

@@ -48,6 +48,7 @@ def late(recipes: Sequence[Recipe]) -> list[Recipe]:
     return [replace(recipe, onset=begun) for recipe in recipes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -70,6 +71,7 @@ def test_runs_side_by_side_have_the_bits_of_runs_alone(
     assert [digest(one) for one in together] == [digest(train(recipe)) for recipe in recipes]
 
 
+@pytest.mark.slow
 def test_onset_and_views_have_the_bits_of_runs_alone(base: Recipe, data: Dataset, train: Train) -> None:
     recipes = [replace(one, evaluate=EvaluateRecipe(flip=True, crops=9)) for one in late(replicas(base))]
     together = train_runs(recipes, data, device=CPU)

@@ -127,6 +127,7 @@ async def test_title_of_a_source_is_whole_beside_the_arms(make_app: Make) -> Non
         assert "─ 3 bit: Random Bit Change ─" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_names_have_their_room_after_a_change_on_the_other_page(make_app: Make) -> None:
     app = open_builder(make_app)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -183,6 +183,7 @@ async def test_study_that_lacks_nothing_goes_on_without_a_question(
         assert started == [paths.folder]
 
 
+@pytest.mark.slow
 async def test_keys_are_those_of_what_is_under_the_cursor(make_app: Make, store: Path) -> None:
     write_study(store / "alpha", done=3, running=0)
     app = make_app()
