@@ -243,7 +243,7 @@ def list_members(task: Task[Any]) -> list[ImageTask]:
     if isinstance(task, ImageTask):
         return [task]
     assert isinstance(task, SideBySideTask), "packs have no single runs"
-    return [member for member in task.members if member is not None]
+    return [member for member in task.members if isinstance(member, ImageTask)]
 
 
 def list_state(task: Task[Any]) -> list[Tensor]:
