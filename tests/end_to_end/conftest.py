@@ -22,7 +22,10 @@ def study(tmp_path: Path) -> Iterator[Study]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The small study, trained without disturbance once; each process of the tests has a copy."""
+    """The small study, trained without disturbance once; each process of the tests has a copy, which no test changes.
+
+    The command would plan it anew for the home of whoever gives it: that is what `trained` is for.
+    """
     folder = make_once(tmp_path_factory, "reference", train_reference)
     store = tmp_path_factory.mktemp("reference") / "studies"
     shutil.copytree(folder / "studies", store)

@@ -15,24 +15,24 @@ from tests.helpers.real_study import HEAD, Study, finish, protocol_text, wait_fo
 pytestmark = pytest.mark.slow
 
 
-def test_study_ends_with_a_true_table(reference: Study) -> None:
-    done = reference.run()
+def test_study_ends_with_a_true_table(trained: Study) -> None:
+    done = trained.run()
     assert done.returncode == 0
     assert "all 11 runs are already done" in done.stderr
     assert "Control: 3 replicas with identical weights" in done.stdout
     assert not any(ord(char) == 27 for char in done.stdout + done.stderr), "piped output has no colour"
-    control, init, shuffle, bit = reference.metrics()
+    control, init, shuffle, bit = trained.metrics()
     zeros = ("accuracy_sd", "cross_entropy_sd", "disagreement", "ensemble_delta", "ensemble_cross_entropy_delta")
     assert [control[name] for name in zeros] == [0.0] * 5
     assert control["correlation"] == 1.0
     assert control["identical_weights"] is True
     assert all(arm["identical_weights"] is False and arm["n"] == 3 for arm in (init, shuffle, bit))
-    assert set(reference.attempts().values()) == {1}
+    assert set(trained.attempts().values()) == {1}
 
 
-def test_json_is_metrics_json_and_nothing_else(reference: Study) -> None:
-    done = reference.run("--json")
-    assert json.loads(done.stdout) == reference.read("metrics.json")
+def test_json_is_metrics_json_and_nothing_else(trained: Study) -> None:
+    done = trained.run("--json")
+    assert json.loads(done.stdout) == trained.read("metrics.json")
 
 
 def test_raised_replicas_train_only_what_is_missing(trained: Study) -> None:
