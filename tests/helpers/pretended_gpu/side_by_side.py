@@ -251,16 +251,15 @@ def count_epoch(recipe: Recipe, runs: int, *, graphs: bool = True, size: int = 8
 def watch(task: SideBySideTask, counts: Callable[[], Counts]) -> list[int]:
     """Note for every step of every member how often it waits and copies."""
     found: list[int] = []
-    take = ImageTask.take_step
 
-    def note(member: ImageTask, epoch: int, step: int) -> None:
+    def note(take: Callable[[int, int], object], epoch: int, step: int) -> None:
         before = counts().waits.total() + counts().copies
-        take(member, epoch, step)
+        take(epoch, step)
         found.append(counts().waits.total() + counts().copies - before)
 
     for member in task.members:
-        assert isinstance(member, ImageTask)
-        member.take_step = partial(note, member)  # pyright: ignore[reportAttributeAccessIssue] - of this one alone
+        assert member is not None
+        member.take_step = partial(note, member.take_step)  # pyright: ignore[reportAttributeAccessIssue] - of this one alone
     return found
 
 

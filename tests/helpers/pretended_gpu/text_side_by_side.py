@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,14 @@ from engine.training.recording.lanes import MOST_LANES
 from engine.training.recording.recorder import CudaRecorder
 from engine.training.stopping import Stopped
 from engine.training.tasks import text, text_reading, text_steps
-from engine.training.tasks.side_by_side import SideBySideTask, prepare
+from engine.training.tasks.side_by_side import prepare
 from engine.training.tasks.text import TextTask
 from engine.training.trials.side_by_side import prepare_rival
 from engine.training.trials.workbench import Workbench
 from tests.helpers.pretended_gpu.cases import Checks
 from tests.helpers.pretended_gpu.cuda import pretend_cuda
 from tests.helpers.pretended_gpu.device import CPU, CUDA, Counts
-from tests.helpers.pretended_gpu.side_by_side import check_worker, train, train_on
+from tests.helpers.pretended_gpu.side_by_side import check_worker, train, train_on, watch
 from tests.helpers.pretended_gpu.text import make_text_recipe
 
 VOCABULARY = 30
@@ -151,22 +151,6 @@ def count_epoch(recipe: Recipe, runs: int, *, graphs: bool = True) -> tuple[int,
         assert not task.ended, task.ended
         assert not any(steps), "somebody waits, or copies, in a step"
         return len(steps), training, device.counts
-
-
-def watch(task: SideBySideTask, counts: Callable[[], Counts]) -> list[int]:
-    """Note for every step of every member how often it waits and copies."""
-    found: list[int] = []
-    take = TextTask.take_step
-
-    def note(member: TextTask, epoch: int, step: int) -> None:
-        before = counts().waits.total() + counts().copies
-        take(member, epoch, step)
-        found.append(counts().waits.total() + counts().copies - before)
-
-    for member in task.members:
-        assert isinstance(member, TextTask)
-        member.take_step = partial(note, member)  # pyright: ignore[reportAttributeAccessIssue] - of this one alone
-    return found
 
 
 def check_waits() -> None:
