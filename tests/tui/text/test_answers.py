@@ -85,6 +85,15 @@ def test_arms_are_told_apart_after_a_correction_alone() -> None:
     assert said.text.endswith("; 1 cannot")
 
 
+def test_arms_that_are_not_compared_yet_are_not_among_those_that_cannot_be_told_apart() -> None:
+    """While a study is trained, some arms have too few replicas for an interval."""
+    early = [arm(name, [name], disagreement_ci=None, accuracy_sd_ci=None, n=2) for name in ("bit", "augment")]
+    three = [arm(name, [name]) for name in ("init", "shuffle", "stochastic")]
+    for said in (find(say(*early, *three), f"By {title}") for title in ("disagreement", "accuracy SD")):
+        assert "no two of init, shuffle and stochastic can" in said.text
+        assert said.arms == ("init", "shuffle", "stochastic")
+
+
 def test_that_sds_are_not_told_apart_says_what_could_have_been() -> None:
     said = find(say(*(arm(name, [name]) for name in ("init", "shuffle", "bit"))), "By accuracy SD")
     assert "no two of" in said.text

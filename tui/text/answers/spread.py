@@ -118,6 +118,7 @@ def answer_separation(found: Found, key: str) -> list[Answer]:
         contrasts = contrast_all(arms, measure)
         if len(contrasts) < 2:  # a single comparison is said already
             continue
+        arms = [arm for arm in arms if any(arm in (one.one, one.other) for one in contrasts)]
         sure, compared = correct(contrasts), plural(len(contrasts), "comparison")
         rest = len(contrasts) - len(sure)
         limit = _say_limit(arms) if measure.statistic == "sd" else ""
