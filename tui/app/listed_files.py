@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+from rich.cells import cell_len
 from rich.text import Text
 
 import tui
@@ -20,7 +21,7 @@ from engine.protocol.data_section import Data
 from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.summary import StudySummary
-from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds
+from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds, shorten
 from tui.text.notes import format_tags
 from tui.text.text_figures import draw_bar
 
@@ -58,6 +59,9 @@ BAR_WIDTH, SHORT_BAR, ROOM_BEHIND = 16, 8, 18
 
 TOTAL_WIDTH, AGE_WIDTH = 3, 15
 """Columns of a number of runs, and of how long ago the last of them ended."""
+
+FIGURES_WIDTH, LEAST_NAME, GOOD_NAME = 28, 8, 14
+"""Columns of a study's result, of the name of its arm at least, and of one beside which there is room for the age."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,10 @@ def describe_study(
     symbols: Symbols = UNICODE,
     width: int | None = None,
 ) -> Text:
-    """Describe a study in one line: state, name, progress, age, tags, and its last result where that is seen whole."""
+    """Describe a study in one line: state, name, progress, age, tags, and its last result with the arm that it is of.
+
+    Where there is little room, the age gives way to a result, then the end of the arm's name does.
+    """
     row = Text(f"{symbols.states[summary.state]} {printable(summary.paths.name):{name_width}}  ")
     tags = f"  {format_tags(summary.tags)}" if summary.tags else ""
     if summary.fault is not None:
@@ -155,7 +162,12 @@ def describe_study(
         return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     if summary.state == "done":
-        row.append(f"{summary.total:>{TOTAL_WIDTH}} runs, {f'{age} ago':{AGE_WIDTH}}", "dim")
+        row.append(f"{summary.total:>{TOTAL_WIDTH}} runs", "dim")
+        told = f", {f'{age} ago':{AGE_WIDTH}}"
+        named = row.cell_len + cell_len(tags) + FIGURES_WIDTH + LEAST_NAME
+        good = named - LEAST_NAME + len(told) + GOOD_NAME  # the same for all names, so that figures are aligned
+        gives_way = summary.headline is not None and width is not None and named <= width < good
+        row.append("" if gives_way else told, "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
         row.append(f"{state}, {summary.done} of {summary.total} runs")
@@ -164,11 +176,12 @@ def describe_study(
     row.append(tags, "italic")
     if summary.headline is not None:
         name, spread, disagreement = summary.headline
-        told = f" SD {_align(format_number(spread, 2, symbols), 1)}"
+        told = f"  SD {_align(format_number(spread, 2, symbols), 1)}"
         told += "" if disagreement is None else f"  disagree {_align(format_number(disagreement, 2, symbols), 2)} %"
-        room = None if width is None else width - row.cell_len
-        shown = (text for text in (f"{told}  {printable(name)}", told) if room is None or len(text) <= room)
-        row.append(next(shown, ""), "dim")
+        called = printable(name)
+        room = len(called) if width is None else width - row.cell_len - len(told) - 2
+        if room >= min(len(called), LEAST_NAME):  # figures alone would not say what they are of
+            row.append(f"{told}  {shorten(called, room, symbols)}", "dim")
     row.rstrip()
     return row
 

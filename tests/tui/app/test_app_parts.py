@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -381,12 +382,17 @@ def test_list_knows_which_data_are_missing(tmp_path: Path, data: str, said: str 
     assert ("!" in describe_protocol(entry, 10).plain) is (said is not None)
 
 
-def test_result_of_a_study_is_listed_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_result_of_a_study_is_listed_with_its_arm_or_not_at_all(tmp_path: Path) -> None:
     summary = StudySummary(paths=StudyPaths(tmp_path / "s"), state="done", done=3, total=3, headline=("All", 0.5, 2.0))
     whole = describe_study(summary, 10, now=0.0).plain
     assert whole.endswith(" SD 0.50  disagree  2.00 %  All")
-    assert describe_study(summary, 10, now=0.0, width=len(whole)).plain == whole
-    assert "All" not in describe_study(summary, 10, now=0.0, width=len(whole) - 1).plain
+    assert describe_study(summary, 10, now=0.0, width=len(whole) + 11).plain == whole
+    short = describe_study(summary, 10, now=0.0, width=len(whole)).plain
+    assert short.endswith("3 runs  SD 0.50  disagree  2.00 %  All"), "the age gives way"
+    named = replace(summary, headline=("Parameter Initialization", 0.5, 2.0))
+    assert describe_study(named, 10, now=0.0, width=60).plain.endswith("SD 0.50  disagree  2.00 %  Paramete…")
+    for width in range(20, 57):
+        assert "SD" not in describe_study(named, 10, now=0.0, width=width).plain, "of which arm is not seen"
     other = StudySummary(paths=StudyPaths(tmp_path / "o"), state="done", done=120, total=120, headline=("B", 0.0, 12.1))
     below = describe_study(other, 10, now=90_000.0).plain
     assert [below.index(part) for part in (" runs", "SD", "disagree", "2.10")] == [

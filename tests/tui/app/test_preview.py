@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.study.curves_record import StudyCurves
+from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.study_plan import read_plan
-from engine.study.summary import summarise_study
+from engine.study.study_state import StudyState
+from engine.study.summary import StudySummary, summarise_study
 from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
@@ -290,3 +292,18 @@ def test_names_of_arms_are_whole_where_there_is_room(own: Path, tmp_path: Path) 
     found = preview_protocol(own, name="own", description="", store=tmp_path)
     assert any(long in row for row in read_rows(found, 90)[:8])
     assert not any(long in row for row in read_rows(found, 50)[:8])
+
+
+@pytest.mark.parametrize(
+    ("done", "state", "said"),
+    [
+        (0, "running", "nothing is measured yet: an arm needs a finished run"),
+        (1, "running", "nothing is measured yet: the run that has finished will be in a moment"),
+        (5, "cancelled", "nothing is measured yet of the 5 runs that have finished: R in the results (t) does it"),
+    ],
+)
+def test_what_has_finished_and_is_not_measured_is_not_called_missing(
+    tmp_path: Path, done: int, state: StudyState, said: str
+) -> None:
+    summary = StudySummary(paths=StudyPaths(tmp_path / "s"), state=state, done=done, total=9)
+    assert said in read_rows(StudyPreview(summary), width=90)

@@ -294,10 +294,20 @@ def _show_study(preview: StudyPreview, width: int, theme: str, *, most: int) -> 
         return [*lines, *wrap_lines(summary.fault, width)]
     lines.append(Line(Text("")))
     if all(arm.n == 0 for arm in preview.arms):
-        return [*lines, *wrap_lines("nothing is measured yet: an arm needs a finished run", width)]
+        return [*lines, *wrap_lines(_say_unmeasured(summary), width)]
     lines += _say_answers(preview, width, theme, most)
     columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
     return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
+
+
+def _say_unmeasured(summary: StudySummary) -> str:
+    """Say why a study has no figures yet."""
+    if summary.done == 0:
+        return "nothing is measured yet: an arm needs a finished run"
+    finished = "the run that has finished" if summary.done == 1 else f"the {summary.done} runs that have finished"
+    if summary.state in ("running", "paused", "stopping"):
+        return f"nothing is measured yet: {finished} will be in a moment"
+    return f"nothing is measured yet of {finished}: R in the results (t) does it"
 
 
 def _show_note(note: NoteRecord | Damage, width: int) -> list[Line]:
@@ -331,15 +341,15 @@ def _show(arm: ArmMeasures, column: Column) -> str:
 def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: int, theme: str) -> list[Line]:
     """Draw a row per arm: name, and of each measure the value and its interval on one axis for all arms."""
     longest = max(cell_len(printable(arm.name)) for arm in arms)
-    rooms = [width - COUNT_WIDTH - 3 - len(columns) * (CELL_WIDTH + least + 1) for least in (GOOD_BAR, FAIR_BAR)]
+    rooms = [width - COUNT_WIDTH - 4 - len(columns) * (CELL_WIDTH + least + 1) for least in (GOOD_BAR, FAIR_BAR)]
     name_width = longest if longest <= rooms[1] else max(LEAST_NAME, rooms[0])
     names = shorten_apart([printable(arm.name) for arm in arms], name_width)
-    left = name_width + COUNT_WIDTH + 3
+    left = name_width + COUNT_WIDTH + 4
     cell = (width - left) // len(columns)
     bar = cell - CELL_WIDTH - 1
     axes = [fit_axis(arm.find(column.measure.key) for arm in arms) for column in columns]
     values = [align_points([_show(arm, column) for arm in arms]) for column in columns]
-    head = Text(f"{'n':>{left - 1}} ", "bold", no_wrap=True)
+    head = Text(f"{'n':>{left - 2}}  ", "bold", no_wrap=True)
     for column in columns:
         title = shorten(f"{column.short}, {column.unit}", cell - 1)
         head.append(f"{title:{cell}}", style_key(name_measure(column.measure)))
@@ -349,7 +359,7 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
         row = (
             Text(no_wrap=True)
             .append(f"{find_mark(number).char} ", style)
-            .append(f"{name:{name_width}}{arm.n:>{COUNT_WIDTH}} ")
+            .append(f"{name:{name_width}}{arm.n:>{COUNT_WIDTH}}  ")
         )
         for column, axis, shown in zip(columns, axes, values, strict=True):
             found = arm.find(column.measure.key)
