@@ -85,13 +85,19 @@ def recall(protocol: Protocol, *, store: str | None) -> Chosen:
     plan = find_record(find_folder(protocol, store=store).plan, StudyPlan)
     known = NOTHING if plan is None else plan.dispatch.chosen
     dispatch = protocol.dispatch
-    devices = dispatch.devices if isinstance(dispatch.devices, str) else " ".join(dispatch.devices)
+    devices = name_devices(protocol)
     settings = (dispatch.pack, dispatch.memory_format, dispatch.compile)
     if known.settings != settings:
         known = msgspec.structs.replace(known, settings=settings, packings={})
     if dispatch.slots_per_device != "auto" or known.devices != devices:
         known = msgspec.structs.replace(known, devices=devices, slots_per_device=None, slot_trials=(), slot_limit=None)
     return shrink_packs(protocol, known, store=store)
+
+
+def name_devices(protocol: Protocol) -> str:
+    """Return the devices that a protocol names, in one line."""
+    devices = protocol.dispatch.devices
+    return devices if isinstance(devices, str) else " ".join(devices)
 
 
 def shrink_packs(protocol: Protocol, known: Chosen, *, store: str | None) -> Chosen:

@@ -15,7 +15,7 @@ from engine.errors import NondetError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
-from engine.tuning.choice import decide
+from engine.tuning.choice import decide, name_devices, open_chosen
 from engine.tuning.probe import ProbeFacts, probe_plan
 from tui.app.preview import ProtocolPreview
 from tui.commands.check import describe_choices, estimate_run_bytes, estimate_run_s
@@ -33,6 +33,8 @@ class Timing:
     """Why a workload could not be timed, in lines."""
     notes: tuple[str, ...] = ()
     """What was chosen where the protocol leaves it to the machine."""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """The devices that a protocol names → the slots on them that were chosen."""
 
     def lacks(self, plan: Plan) -> bool:
         """Tell whether a workload of a plan was neither timed nor tried."""
@@ -46,7 +48,13 @@ class Timing:
         """Return both together; what the other one says is the newer."""
         facts = {**self.facts, **other.facts}
         failures = {load: rows for load, rows in {**self.failures, **other.failures}.items() if load not in other.facts}
-        return Timing(MappingProxyType(facts), MappingProxyType(failures), other.notes)
+        places = MappingProxyType({**self.places, **other.places})
+        return Timing(MappingProxyType(facts), MappingProxyType(failures), other.notes, places)
+
+    def settle(self, preview: ProtocolPreview) -> ProtocolPreview:
+        """Return a preview with the slots that were chosen, where it leaves them open."""
+        places = self.places.get(preview.devices)
+        return preview if preview.counts is None or places is None else replace(preview, places=places, counts=None)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Estimate:
     """Bytes that they keep."""
     by_arm: Mapping[str, float]
     """Arm → seconds that all of its runs take, done or not, shared or not, on all slots."""
+    at_most: bool = False
+    """Whether that is the most that it takes: how many slots there are is still to be chosen."""
 
 
 def list_workloads(plan: Plan) -> list[Workload]:
@@ -95,10 +105,10 @@ def estimate(plan: Plan, preview: ProtocolPreview, timing: Timing) -> Estimate |
             return None
         seconds[run] = estimate_run_s(plan, fact, run)
         disk += 0 if run in preview.finished else estimate_run_bytes(plan, fact, run)
-    slots = max(1, min(len(preview.places), preview.left or preview.runs))
+    slots = preview.side_by_side
     left = sum(took for run, took in seconds.items() if run not in preview.finished)
     by_arm = {arm.name: sum(seconds[run] for run in arm.runs) / slots for arm in plan.arms if arm.group == 1}
-    return Estimate(left / slots, disk, MappingProxyType(by_arm))
+    return Estimate(left / slots, disk, MappingProxyType(by_arm), at_most=preview.counts is not None)
 
 
 def may_time_unasked(protocol: Protocol, preview: ProtocolPreview) -> bool:
@@ -126,7 +136,8 @@ def time_plan(protocol: Protocol, plan: Plan, store: Path, *, choose: bool) -> T
     found = dict(_keep(decided.plan, decided.facts).facts)
     # What was asked about knows nothing yet of the packs that were chosen only now.
     alone = {(*load[:PACK_PLACE], None, *load[PACK_PLACE + 1 :]): fact for load, fact in found.items()}
-    return Timing(MappingProxyType({**alone, **found}), notes=notes)
+    places = {name_devices(protocol): tuple(open_chosen(protocol, decided.chosen).places)}
+    return Timing(MappingProxyType({**alone, **found}), notes=notes, places=MappingProxyType(places))
 
 
 def _keep(plan: Plan, facts: tuple[ProbeFacts, ...]) -> Timing:

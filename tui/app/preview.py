@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.dispatch.executors.registry import open_executor
+from engine.dispatch.executors.base import Executor
 from engine.dispatch.launch import cut_plan, data_root, find_folder, settle_comparison
 from engine.errors import NondetError
 from engine.plan.data_presence import MissingData, find_missing
@@ -17,6 +17,7 @@ from engine.protocol.compare_section import Comparing
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError, printable
 from engine.protocol.load import load_protocol, read_text
+from engine.study.choices import Chosen
 from engine.study.curves_record import find_curves
 from engine.study.decision_record import read_decision
 from engine.study.instability import SpreadSeries, select_spreads
@@ -26,7 +27,7 @@ from engine.study.run_records import read_arm_recipes
 from engine.study.run_state import read_result
 from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummary
-from engine.tuning.choice import plan_known, recall
+from engine.tuning.choice import name_devices, open_chosen, plan_known, recall
 from tui.app.listed_files import read_head
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
@@ -63,10 +64,14 @@ class ProtocolPreview:
     finished: frozenset[str] = frozenset()
     """The runs that are done."""
     places: tuple[str, ...] = ()
+    counts: tuple[int, int] | None = None
+    """The fewest and the most places that there will be, where how many is tried out before the training."""
+    devices: str = ""
+    """The devices that the protocol names, which that is tried out on."""
     undecided: Comparing | None = None
     """The comparison that it trains pairs of replicas for until it is decided; None where all are trained, or it is."""
     seconds: float | None = None
-    """How long what is missing will take, at the pace of the runs that are done; None where none is."""
+    """How long what is missing will take at most, at the pace of the runs that are done; None where none is."""
     missing: tuple[MissingData, ...] = ()
     """Data that are not there."""
     own_data: bool = False
@@ -92,6 +97,11 @@ class ProtocolPreview:
     def left(self) -> int:
         """Return how many runs are to be trained."""
         return self.runs - self.done
+
+    @property
+    def side_by_side(self) -> int:
+        """Return how many runs are trained at once, at least."""
+        return max(1, min(len(self.places) if self.counts is None else self.counts[0], self.left or self.runs))
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,8 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
     Raises:
         NondetError: Where there is no device to train on.
     """
-    places = tuple(open_executor(protocol.dispatch).places)
+    chosen = recall(protocol, store=str(store))
+    executor = open_chosen(protocol, chosen)
     paths = find_folder(protocol, store=str(store))
     counted = cut_plan(paths, plan, settle_comparison(protocol)).recipes
     results = {run: result for run in counted if (result := read_result(paths.run(run))) is not None}
@@ -187,7 +198,7 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
     command = protocol.command
     epochs = [recipe.train.epochs if command is None else command.epochs for recipe in plan.recipes.values()]
     left = len(counted) - len(results)
-    return ProtocolPreview(
+    found = ProtocolPreview(
         protocol.name,
         protocol.description,
         arms=tuple(ArmPreview(arm.name, tuple(arm.vary), len(arm.runs), arm.group) for arm in plan.arms),
@@ -196,12 +207,23 @@ def preview_plan(protocol: Protocol, plan: Plan, store: Path) -> ProtocolPreview
         undecided=protocol.compare if protocol.compare and protocol.compare.until_decided and left else None,
         epochs=(min(epochs), max(epochs)),
         finished=frozenset(results),
-        places=places,
-        seconds=None if pace_s is None else pace_s * left / max(1, min(len(places), left)),
+        places=tuple(executor.places),
+        counts=_count_slots(protocol, chosen, executor),
+        devices=name_devices(protocol),
         missing=_find_missing(plan, protocol),
         own_data=command is not None or any(recipe.data.target is not None for recipe in plan.recipes.values()),
         code=_name_code(plan),
     )
+    return found if pace_s is None else replace(found, seconds=pace_s * left / found.side_by_side)
+
+
+def _count_slots(protocol: Protocol, chosen: Chosen, executor: Executor) -> tuple[int, int] | None:
+    """Return the fewest and the most slots that there will be; None where their number is settled."""
+    left_open = protocol.dispatch.slots_per_device == "auto" and protocol.command is None
+    if not left_open or chosen.slots_per_device is not None or executor.most_slots == 1:
+        return None
+    devices = 1 if executor.device == "cpu" else len(executor.places)
+    return devices, devices * executor.most_slots
 
 
 def _name_workload(plan: Plan) -> str:
@@ -248,9 +270,11 @@ def describe_work(preview: ProtocolPreview) -> list[str]:
     if preview.left == 0:
         rows.append("nothing is left to train")
     else:
-        where = f"on {count_places(preview.places)}"
+        where = f"on {count_places(preview.places, counts=preview.counts)}"
+        at_most = "" if preview.counts is None else "at most "
         pace = "for how long is known once a run is done; t in the builder times an epoch"
-        rows.append(f"{where}: " + (pace if preview.seconds is None else f"about {format_seconds(preview.seconds)}"))
+        took = pace if preview.seconds is None else f"{at_most}about {format_seconds(preview.seconds)}"
+        rows.append(f"{where}: {took}")
     if preview.code:
         rows.append(f"{UNICODE.lost} runs your code: {', '.join(map(printable, preview.code))}")
     rows += [f"{UNICODE.lost} {printable(one.text)}" for one in preview.missing]

@@ -22,8 +22,16 @@ def count_training(slots: Sequence[SlotRecord]) -> str:
     return f"{sum(slot.state == 'training' for slot in slots)} of {len(slots)} {what}"
 
 
-def count_places(names: Sequence[str], *, shown: int = 2) -> str:
-    """Say how many places an executor has, and the names of the first ones."""
+def count_places(names: Sequence[str], *, shown: int = 2, counts: tuple[int, int] | None = None) -> str:
+    """Say how many places an executor has, and the names of the first ones.
+
+    Args:
+        names: The names of all.
+        shown: How many are named.
+        counts: The fewest and the most that it may have, where their number is still to be chosen.
+    """
+    if counts is not None:
+        return f"{counts[0]} to {counts[1]} slots, as auto chooses"
     if are_jobs(names):
         return f"{len(names)} {'job' if len(names) == 1 else 'jobs'} of Slurm, waiting in its queue not counted"
     places = f"{len(names)} {'slot' if len(names) == 1 else 'slots'}"

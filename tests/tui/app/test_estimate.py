@@ -11,7 +11,8 @@ from engine.plan.plan import Plan
 from engine.tuning.probe import ProbeFacts
 from tests.helpers.studies import SMALL
 from tui.app.estimate import Timing, estimate, find_workload, list_workloads, may_time_unasked, time_plan
-from tui.app.preview import preview_plan
+from tui.app.preview import describe_work, preview_plan
+from tui.app.screens.builder_plan import describe_time
 from tui.app.screens.judgement import Judgement, judge
 
 TEXT = (
@@ -132,3 +133,27 @@ def test_why_nothing_could_be_timed_is_said(tmp_path: Path) -> None:
     timing = time_plan(judged.protocol, plan, tmp_path, choose=True)
     assert "no such layer" in " ".join(timing.explain_failure(plan))
     assert not timing.lacks(plan), "and it is not tried again by itself"
+
+
+AUTO = TEXT.replace("slots_per_device = 2\n", "")
+
+
+def test_slots_that_auto_has_still_to_choose_are_not_counted_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(4)))
+    judged, plan = read(AUTO, tmp_path)
+    assert judged.protocol is not None
+    preview, timing = preview_plan(judged.protocol, plan, tmp_path), time_both(plan, 0.5, 2.0)
+    assert preview.counts == (1, 4)
+    assert "on 1 to 4 slots, as auto chooses" in "\n".join(describe_work(preview))
+    found = estimate(plan, preview, timing)
+    assert found is not None
+    assert found.seconds == 4 * 6 * (0.5 + 2.0), "with one slot"
+    assert describe_time(found).startswith("at most about")
+    chosen = timing.extend(Timing(places={preview.devices: ("cpu:0", "cpu:1")})).settle(preview)
+    assert "on 2 slots (cpu:0, cpu:1)" in "\n".join(describe_work(chosen))
+    settled = estimate(plan, chosen, timing)
+    assert settled is not None
+    assert settled.seconds == found.seconds / 2
+    assert describe_time(settled).startswith("about")

@@ -11,6 +11,7 @@ FULL = "waiting: the partition is full"
 def test_places_are_counted_and_the_first_are_named() -> None:
     assert count_places(["cpu:0"]) == "1 slot (cpu:0)"
     assert count_places(["cpu:0", "cpu:1", "cpu:2"]) == "3 slots (cpu:0, cpu:1 …)"
+    assert count_places(["cpu:0", "cpu:1"], counts=(1, 2)) == "1 to 2 slots, as auto chooses"
     assert count_places(["slurm:0", "slurm:1"]) == "2 jobs of Slurm, waiting in its queue not counted"
 
 

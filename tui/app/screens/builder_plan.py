@@ -109,7 +109,7 @@ def plan_lines(
     for text in warnings:
         lines += style_lines(text, width, warning_style(theme), indent="    ")
     if preview is not None:
-        cost = [f"on {count_places(preview.places, shown=4)}"]
+        cost = [f"on {count_places(preview.places, shown=4, counts=preview.counts)}"]
         if estimate is not None and preview.left:
             cost.insert(0, f"{describe_time(estimate)}, {format_bytes(estimate.disk)} on disk")
         lines += style_lines(" · ".join((*cost, f"into {folder}")), width, "", indent="  ")
@@ -160,7 +160,7 @@ def describe_notes(
 
 def describe_time(estimate: Estimate) -> str:
     """Say how long it takes, in words."""
-    return f"about {format_seconds(estimate.seconds)}"
+    return f"{'at most ' if estimate.at_most else ''}about {format_seconds(estimate.seconds)}"
 
 
 def explain_empty(plan: Plan) -> list[str]:

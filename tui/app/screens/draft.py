@@ -147,7 +147,7 @@ class DraftScreen(Screen[None]):
     def on_previewed(self, event: Previewed) -> None:
         """Show what is done and what it costs, if that plan is still the one; time it in a while where that lacks."""
         if self.judgement.plan is event.plan:
-            self.preview = event.preview
+            self.preview = self.timing.settle(event.preview)
             self._estimate()
             if self._pause is not None:
                 self._pause.stop()
@@ -245,6 +245,7 @@ class DraftScreen(Screen[None]):
     def on_timed(self, event: Timed) -> None:
         """Show the estimate; time what has come meanwhile."""
         self.timed_now, self.timing = False, self.timing.extend(event.timing)
+        self.preview = None if self.preview is None else self.timing.settle(self.preview)
         self._estimate()
         self.time_unasked()
 
