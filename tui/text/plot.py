@@ -191,7 +191,7 @@ def _draw_lines(
 ) -> None:
     """Draw the middle lines of all curves over what the area shows already.
 
-    A mark stands in every MARK_COLUMNS-th column of a line, that of each arm in another one.
+    Marks stand at epochs, where a line has a value of its own: see `_place_marks`.
     """
     across, down = DOTS[glyphs]
     shares: dict[tuple[int, int], dict[int, set[Dot]]] = {}
@@ -199,20 +199,42 @@ def _draw_lines(
         for x, y in _trace(curve.middle, scale, len(area[0]) * across, len(area), down):
             share = shares.setdefault((y // down, x // across), {})
             share.setdefault(number, set()).add((y % down, x % across))
-    marked: set[tuple[int, int]] = set()
-    for (row, column), share in sorted(shares.items()):
-        due = [n for n in share if marks and column % MARK_COLUMNS == curves[n].colour * MARK_STEP % MARK_COLUMNS]
+    places = [_place_marks(curve, scale, len(area[0]), len(area), glyphs) if marks else {} for curve in curves]
+    for (row, column), share in shares.items():
+        due = {n: places[n][row, column] for n in sorted(share) if (row, column) in places[n]}
         in_front = [n for n in share if curves[n].colour == top]
-        number = (in_front or due)[-1] if in_front or due else sorted(share)[column // DASH % len(share)]
+        if in_front or not due:
+            number = in_front[-1] if in_front else sorted(share)[column // DASH % len(share)]
+        else:
+            number = list(due)[next(iter(due.values())) % len(due)]  # lines that are the same take turns
         arm = curves[number].colour
-        is_marked = number in due and (number, column) not in marked
-        if is_marked or glyphs == "ascii":
+        if number in due or glyphs == "ascii":
             char = mark_arm(arm, ASCII if glyphs == "ascii" else UNICODE)
-            marked.add((number, column))
         else:
             char = _make_glyph(share[number], glyphs)
         beneath = area[row][column].band
         area[row][column] = Cell(char, arm, strong=True, band=beneath, aside=top is not None and arm != top)
+
+
+def _place_marks(curve: Curve, scale: Scale, columns: int, rows: int, glyphs: GlyphSet) -> dict[tuple[int, int], int]:
+    """Return the cells, by row and column, in which a line has its mark, with the epoch that each stands at.
+
+    About one stands in every MARK_COLUMNS columns, that of each arm in others; one at least where a value is seen.
+    """
+    across, down = DOTS[glyphs]
+    per_epoch = (columns * across - 1) / (scale.last - scale.first)
+    wanted = range(curve.colour * MARK_STEP % MARK_COLUMNS, columns, MARK_COLUMNS)
+    epochs = [math.floor(scale.first + column * across / per_epoch + 0.5) for column in wanted]
+    last = min(math.floor(scale.last), len(curve.middle))
+    known = [epoch for epoch in range(math.ceil(scale.first), last + 1) if curve.middle[epoch - 1] is not None]
+    seen = set(known)
+    epochs = [epoch for epoch in dict.fromkeys(epochs) if epoch in seen] or known[-1:]
+    found: dict[tuple[int, int], int] = {}
+    for epoch, y in zip(epochs, scale.dots([curve.middle[epoch - 1] for epoch in epochs], rows, down), strict=True):
+        x = math.floor((epoch - scale.first) * per_epoch + 0.5)
+        if y is not None and 0 <= y < rows * down:
+            found[y // down, x // across] = epoch
+    return found
 
 
 def _make_glyph(dots: Collection[Dot], glyphs: GlyphSet) -> str:

@@ -167,11 +167,34 @@ def test_every_cell_shows_the_dots_of_its_owner_alone(
 @pytest.mark.parametrize("glyphs", GLYPHS)
 def test_marks_tell_lines_apart_without_colour(glyphs: GlyphSet) -> None:
     """Every line has its mark at least once in every so many columns, also where all lines are the same."""
-    curves = [Curve(str(n), n, [5.0, 5.0]) for n in range(8)]
-    rows = area(draw_plot(curves, Scale(1, 2, 0, 10), 80, 14, glyphs=glyphs, marks=True), curves)
+    curves = [Curve(str(n), n, [5.0] * 100) for n in range(8)]
+    rows = area(draw_plot(curves, Scale(1, 100, 0, 10), 80, 14, glyphs=glyphs, marks=True), curves)
     text = "".join(cell.char for row in rows for cell in row)
     symbols = ASCII if glyphs == "ascii" else UNICODE
     assert all(text.count(mark_arm(n, symbols)) >= len(rows[0]) // MARK_COLUMNS for n in range(8))
+
+
+@pytest.mark.parametrize("glyphs", ["braille", "block"])
+@pytest.mark.parametrize("epochs", [2, 3, 7])
+def test_marks_stand_where_an_epoch_ended(glyphs: GlyphSet, epochs: int) -> None:
+    """Between epochs nothing was measured: a line there only joins two values."""
+    zigzag = [0.0, 10.0, 0.0, 10.0, 0.0, 10.0, 0.0][:epochs]
+    curves = [Curve("zigzag", 1, zigzag), Curve("flat", 2, [5.0] * epochs), Curve("begun", 5, [7.0])]
+    rows = area(draw_plot(curves, Scale(1, epochs, 0, 10), 80, 13, glyphs=glyphs, marks=True), curves)
+    last = len(rows[0]) - 1
+    for curve, at in ((curves[0], {0, len(rows) - 1}), (curves[1], {5}), (curves[2], {3})):
+        char = mark_arm(curve.colour, UNICODE)
+        found = {(y, x) for y, row in enumerate(rows) for x, cell in enumerate(row) if cell.char == char}
+        assert found, "every line has one"
+        assert {y for y, _ in found} <= at
+        places = [epoch * last / (epochs - 1) for epoch in range(len(curve.middle))]
+        assert all(min(abs(x - place) for place in places) <= 1 for _, x in found)
+
+
+def test_lines_that_are_the_same_take_turns_in_having_their_mark() -> None:
+    curves = [Curve(str(n), n, [5.0, 5.0, 5.0]) for n in range(3)]
+    text = to_text(draw_plot(curves, Scale(1, 3, 0, 10), 80, 14, marks=True))
+    assert all(text.count(mark_arm(n, UNICODE)) == 1 for n in range(3))
 
 
 @given(
