@@ -124,18 +124,20 @@ def distribution_variance(right: np.ndarray) -> tuple[float, Interval | None]:
     if examples < 2:
         return value, (value, value)
     own = independent_variance(right)
-    low, high = (examples / (examples - 1) * (float(end) ** 2 - own) for end in sd_interval(hits / examples))
+    ends = sd_interval(hits.astype(float))  # of whole numbers: the share of equal replicas may have an SD of 1e-16
+    low, high = (examples / (examples - 1) * ((float(end) / examples) ** 2 - own) for end in ends)
     return value, (low, high)
 
 
 def _covariance(counts: np.ndarray, hits: np.ndarray, examples: int) -> float:
     """Apply theorem 2 to the number of right replicas per example, and of right examples per replica (`hits`)."""
     replicas = len(hits)
-    share = counts / replicas
-    of_examples = float(np.sum(share * (1.0 - share))) * replicas / (replicas - 1)
     if examples < 2:
         return 0.0
-    return examples / (examples - 1) * (float(np.var(hits / examples, ddof=1)) - of_examples / examples**2)
+    # both variances times R(R−1), in whole numbers: replicas that are right equally often have exactly no spread
+    of_accuracy = replicas * int(np.sum(hits**2)) - int(hits.sum()) ** 2
+    of_examples = int(np.sum(counts * (replicas - counts)))
+    return (of_accuracy - of_examples) / (replicas * (replicas - 1) * examples * (examples - 1))
 
 
 def _root(variance: float) -> float:

@@ -33,6 +33,15 @@ def test_distribution_variance_is_the_mean_covariance_of_different_examples(righ
     assert distribution_variance(right)[0] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(("replicas", "examples", "hits"), [(6, 500, 475), (3, 797, 761), (7, 1000, 913)])
+def test_equal_replicas_have_exactly_no_true_spread(replicas: int, examples: int, hits: int) -> None:
+    """The mean of six shares of 475/500 is not 475/500: their SD is 1e-16, which a table would print."""
+    right = np.tile(np.arange(examples) < hits, (replicas, 1))
+    value, interval = distribution_variance(right)
+    assert value == 0
+    assert interval == (0, 0)
+
+
 @given(outcomes)
 def test_interval_is_that_of_the_whole_variance_less_the_independent_part(right: np.ndarray) -> None:
     value, interval = distribution_variance(right)
