@@ -70,9 +70,9 @@ def predict(
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for inputs in data.test_inputs.split(EVALUATION_BATCH):
             if views is None:
-                parts.append(classify(data.normalise(inputs)).float())
+                parts.append(classify(data.feed(inputs)).float())
             else:
-                logits = [classify(data.normalise(view)).double() for view in make_views(inputs, views)]
+                logits = [classify(data.feed(view)).double() for view in make_views(inputs, views)]
                 parts.append(torch.stack(logits).mean(0).float())
     return torch.cat(parts)
 

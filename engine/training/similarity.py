@@ -151,7 +151,7 @@ def read_activations(
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for start in range(0, examples, EVALUATION_BATCH):
             move()
-            model(data.normalise(data.test_inputs[start : min(start + EVALUATION_BATCH, examples)]))
+            model(data.feed(data.test_inputs[start : min(start + EVALUATION_BATCH, examples)]))
     for hook in hooks:
         hook.remove()
     return [torch.cat(part) for part in parts]
@@ -243,7 +243,7 @@ def compare_arm(
     packed_bytes = 4 * examples * (examples + 1) // 2
     kept = runs[: max(2, GRAM_BYTES // packed_bytes)]
     task = prepare(recipes[0], data, device=device, search_path=search_path)
-    layers = find_layers(task.model.eval(), data.normalise(data.test_inputs[:2]))
+    layers = find_layers(task.model.eval(), data.feed(data.test_inputs[:2]))
     at_once = max(1, GRAM_BYTES // (packed_bytes * len(kept)))
     entries: list[LayerPairs] = []
     for first in range(0, len(layers), at_once):

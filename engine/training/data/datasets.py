@@ -72,6 +72,12 @@ class Dataset:
             values.sub_(mean.view(shape)).div_(std.view(shape))
         return values
 
+    def feed(self, inputs: Tensor) -> Tensor:
+        """Normalise stored values for a network, in memory of its own: networks may write into what they are given."""
+        values = self.normalise(inputs)
+        stored = values.untyped_storage().data_ptr() == inputs.untyped_storage().data_ptr()
+        return values.clone() if stored else values
+
     @cached_property
     def _scales(self) -> tuple[Tensor, Tensor]:
         """Keep mean and SD on the data's device, which would be waited for if they were copied to it at each batch."""

@@ -89,7 +89,7 @@ class DeviceSteps:
 
     def _classify(self, inputs: Tensor) -> Tensor:
         with torch.no_grad(), autocast(self.recipe, inputs.device):
-            return self.network.classify(self.data.normalise(inputs)).float()
+            return self.network.classify(self.data.feed(inputs)).float()
 
 
 def _draw_keys(recipe: Recipe, data: Dataset, network: Network, epoch: int) -> np.ndarray:

@@ -334,7 +334,7 @@ def prepare(
         classes=data.classes,
         init_seed=recipe.seeds.init,
         search_path=search_path,
-        example=data.normalise(data.test_inputs[:2].expand(2, *data.input_shape).cpu()),
+        example=data.feed(data.test_inputs[:2].expand(2, *data.input_shape).cpu()),
     )
     if recipe.compiled:
         network = compile_forward(network, recipe.model.name)

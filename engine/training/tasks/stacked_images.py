@@ -154,11 +154,10 @@ class StackedImageTask:
     @torch.no_grad()
     def predict(self, stored: Tensor) -> Tensor:
         """Return the logits (K, B, C) of some stored examples; not contiguous."""
-        inputs = self.data.normalise(stored)
         if self.dense is not None:
-            return self.dense.classify(inputs)
+            return self.dense.classify(self.data.normalise(stored))
         with autocast(self.recipe, self.device):
-            return self.pack(inputs)
+            return self.pack(self.data.feed(stored))
 
     def evaluate_part(self) -> float:
         """Evaluate some test examples, so that it can be timed, and return their share of the test set."""

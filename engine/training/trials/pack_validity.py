@@ -122,11 +122,11 @@ def _find_state(recipe: Recipe, bench: Workbench) -> str | None:
 
 def _compare_logits(task: StackedImageTask, data: Dataset) -> float:
     """Return the largest relative difference between stacked and single networks on some test examples."""
-    inputs = data.normalise(data.test_inputs[:8])
+    stored = data.test_inputs[:8]
     task.pack.eval()
     with torch.no_grad():
-        stacked = task.pack(inputs)
-        return max(_relative(stacked[slot], _single(task, slot)(inputs)) for slot in range(task.pack.size))
+        stacked = task.pack(data.feed(stored))
+        return max(_relative(stacked[slot], _single(task, slot)(data.feed(stored))) for slot in range(task.pack.size))
 
 
 def _single(task: StackedImageTask, slot: int) -> nn.Module:
