@@ -20,7 +20,7 @@ from engine.protocol.faults import printable
 from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
 from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
-from tui.text.parting import say_since
+from tui.text.repeats import judge_repeats
 
 OUTSIDE = "*"
 """The mark behind published figures that differ from the measured one by more than both errors explain."""
@@ -241,10 +241,8 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
     for arm in arms:
         reasons = arm.reasons
         said: list[str] = []
-        if not arm.vary and arm.ensemble_size == 1 and arm.identical_weights is not None:
-            said.append(_control_verdict(arm))
-        elif not arm.vary and arm.ensemble_size == 1 and arm.identical_predictions is not None:
-            said.append(_repetition_verdict(arm))
+        if arm.ensemble_size == 1:
+            said += judge_repeats(arm, set((empty or {}).get(arm.name, {})))
         counted = {"damaged", "diverged"}
         said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
@@ -267,21 +265,6 @@ def note_sharing(arms: Iterable[ArmMeasures], runs: int) -> list[str]:
     """
     replicas = sum(arm.planned for arm in arms)
     return [f"{replicas} replicas are {runs} runs: arms share those that are the same"] if replicas > runs else []
-
-
-def _control_verdict(arm: ArmMeasures) -> str:
-    if arm.identical_weights:
-        return f"{arm.n} replicas with identical weights: what does not vary is held"
-    since = "" if arm.parting is None else f", {say_since(arm.parting)}"
-    return (
-        f"{arm.n} replicas with DIFFERENT weights{since}: something varies that should not, so do not trust this study"
-    )
-
-
-def _repetition_verdict(arm: ArmMeasures) -> str:
-    if arm.identical_predictions:
-        return f"{arm.n} replicas with identical predictions: the program repeats itself to the bit"
-    return f"{arm.n} replicas with DIFFERENT predictions: the program does not repeat itself, and this is in every row"
 
 
 def stack(cell: str) -> str:

@@ -90,6 +90,27 @@ def test_control_that_differs_is_shouted() -> None:
     assert "DIFFERENT weights, replicas 1 and 3 differ from epoch 4 on: something" in note
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"identical_weights": True}, ["IDENTICAL weights: what varies changes nothing"]),
+        ({"identical_weights": None, "identical_predictions": True}, ["IDENTICAL predictions: what varies changes"]),
+        ({"identical_weights": False}, []),
+        ({"identical_weights": True, "ensemble_size": 2}, []),
+    ],
+)
+def test_source_that_changes_nothing_is_told(changes: dict[str, Any], said: list[str]) -> None:
+    """A model that seeds itself makes equal replicas, whose zeros would read as an effect of 0."""
+    notes = make_notes([control(name="Init", vary=["init"], **changes)])
+    assert len(notes) == len(said)
+    assert all(piece in note for piece, note in zip(said, notes, strict=True))
+
+
+def test_source_that_is_known_to_be_empty_is_told_once() -> None:
+    notes = make_notes([control(name="Init", vary=["augment"])], {"Init": {"augment": "digits has no augmentation"}})
+    assert notes == ["Init: digits has no augmentation"]
+
+
 def test_missing_values_are_dashes_with_their_reason() -> None:
     reasons = {"correlation": "undefined: all logits of replica 2 are equal"}
     one = entry(n=5, correlation=None, correlation_ci=None, reasons=reasons)
