@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from engine.metrics.spread import Ends, half_width
+from engine.metrics.spread import CONFIDENCE, Ends, half_width
 from engine.study.rounds import find_factor
 
 UPPER = 0.2
@@ -225,11 +225,15 @@ class Superiority:
 def measure_superiority(one: np.ndarray, other: np.ndarray) -> Superiority:
     """Return P(one > other) + P(one = other)/2 over all pairs of replicas, with an interval on the scale of log odds.
 
+    Where nearly all pairs go one way the logarithm says little, and the less the more pairs there are. So no end lies
+    beyond that of as many independent pairs as the smaller arm has replicas, of which the same share is won.
+
     Args:
         one: Figures, float (…, R), R of 2 or more, the larger the better.
         other: Likewise.
 
-    Source: Brunner & Munzel (2000) for the variance, with a floor of a quarter of one pair.
+    Source: Brunner & Munzel (2000) for the variance, with a floor of a quarter of one pair; Clopper & Pearson (1934)
+    for independent pairs.
     """
     pairs = one.shape[-1] * other.shape[-1]
     wins = (one[..., :, None] > other[..., None, :]) + 0.5 * (one[..., :, None] == other[..., None, :])
@@ -240,8 +244,17 @@ def measure_superiority(one: np.ndarray, other: np.ndarray) -> Superiority:
     inside = np.clip(chance, 0.5 / pairs, 1 - 0.5 / pairs)
     half = half_width(value, variance.freedom) / (inside * (1 - inside))
     odds = np.log(inside / (1 - inside))
-    low, high = special.expit(odds - half), special.expit(odds + half)
+    least, most = _count_interval(chance, min(one.shape[-1], other.shape[-1]))
+    low, high = np.maximum(special.expit(odds - half), least), np.minimum(special.expit(odds + half), most)
     return Superiority(chance, (np.minimum(low, chance), np.maximum(high, chance)))
+
+
+def _count_interval(share: np.ndarray, count: int) -> Ends:
+    """Return the exact 95 % interval of a probability of which a share of so many independent trials came true."""
+    hits, tail = share * count, (1 - CONFIDENCE) / 2
+    least = special.betaincinv(np.maximum(hits, 1e-9), count - hits + 1, tail)
+    most = special.betaincinv(hits + 1, np.maximum(count - hits, 1e-9), 1 - tail)
+    return np.where(hits <= 0, 0.0, least), np.where(hits >= count, 1.0, most)
 
 
 def expect_best(figures: np.ndarray, count: int) -> float:

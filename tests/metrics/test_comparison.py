@@ -187,6 +187,22 @@ def test_superiority_counts_ties_half() -> None:
     assert apart.ends[0] < 1.0 <= apart.ends[1]
 
 
+@pytest.mark.parametrize("replicas", [3, 6, 10, 30])
+def test_superiority_of_arms_that_lie_apart_is_surer_the_more_replicas_there_are(replicas: int) -> None:
+    """All of R independent pairs won: the exact lower end is the R-th root of 2.5 %."""
+    one, other = np.arange(replicas) + 100.0, np.arange(replicas) * 1.0
+    assert measure_superiority(one, other).ends == pytest.approx((0.025 ** (1 / replicas), 1.0))
+    assert measure_superiority(other, one).ends == pytest.approx((0.0, 1 - 0.025 ** (1 / replicas)))
+
+
+def test_superiority_with_one_lost_pair_is_that_of_independent_pairs_at_most() -> None:
+    one, other = np.arange(20) + 19.5, np.arange(20) * 1.0
+    one[0] = 18.5  # below one of the other's
+    found = measure_superiority(one, other)
+    assert found.chance == 1 - 1 / 400
+    assert found.ends[0] > stats.binomtest(19, 20).proportion_ci(0.95, "exact").low
+
+
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize(("sd", "margin"), [(1.0, 0.5), (0.4, 0.2), (3.0, 0.1), (0.0, 1.0)])
 def test_planned_replicas_are_the_fewest_that_keep_the_margin(sd: float, margin: float, *, paired: bool) -> None:
@@ -320,7 +336,7 @@ def test_intervals_of_differences_cover(*, paired: bool) -> None:
     assert cover_test_set(world, 800, paired=paired)[1] == pytest.approx(95.0, abs=TOLERANCE)
 
 
-@pytest.mark.parametrize(("chance", "replicas"), [(0.5, 10), (0.75, 10), (0.9, 20)])
+@pytest.mark.parametrize(("chance", "replicas"), [(0.5, 10), (0.75, 10), (0.9, 20), (0.99, 20)])
 def test_chances_are_covered(chance: float, replicas: int) -> None:
     assert 94.0 <= cover_superiority(chance, replicas, 1000)[1] <= 100.0
 
