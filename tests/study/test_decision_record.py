@@ -121,7 +121,7 @@ def test_decision_cuts_the_plan_for_every_reader(paths: StudyPaths) -> None:
     assert read_control(paths).cancelled_runs == left, "what is trained beyond the end is to end"
     assert not look(paths), "decided once"
     text = "\n".join(describe_comparison(StudyView(paths, measures=()).refresh(), ASCII))
-    assert "decided after 5 pairs: A and B differ in accuracy" in text
+    assert "decided after 5 pairs: A has a higher accuracy than B" in text
     assert "A less B, while looking: +2.20 [+1.60 +2.80] % points, margin +- 0.5" in text
 
 

@@ -70,7 +70,8 @@ def _tell_state(pairs: Pairs, latest: Round | None, settings: CompareSettings, *
     if latest is not None and decided:
         after = f"decided after {plural(latest.pairs, 'pair')}"
         if latest.find_end(settings.margin) == "a difference":
-            return f"{after}: {printable(settings.a)} and {printable(settings.b)} differ in {settings.measure}"
+            side = f"has a {say_side(latest.difference)} {settings.measure} than"
+            return f"{after}: {printable(settings.a)} {side} {printable(settings.b)}"
         return f"{after}: no difference in {settings.measure} that matters, all within the margin"
     if pairs.passed == pairs.planned:
         return f"undecided after all {plural(pairs.planned, 'pair')} of replicas"
@@ -89,6 +90,11 @@ def _tell_rest(latest: Round, pairs: Pairs, settings: CompareSettings, symbols: 
         return []
     beyond = f", more than the {pairs.planned} that the protocol allows" if needed > pairs.planned else ""
     return [f"at this scatter about {needed} pairs would decide it{beyond}"]
+
+
+def say_side(difference: float) -> str:
+    """Say on which side of the second arm the first one lies."""
+    return "higher" if difference > 0 else "lower"
 
 
 def name_difference(settings: CompareSettings) -> str:

@@ -291,8 +291,10 @@ def test_what_was_decided_comes_first() -> None:
     arms = [make_measures(name=name, vary=["init"], planned=10, finished=10, n=10) for name in ("one", "other")]
     said = list_answers(Found(arms, decision=DECISION))
     assert said[0].text == (
-        "one and other differ in accuracy after 9 pairs of replicas: +0.44 [+0.02 +0.86] % points, margin ± 0.2"
+        "one has a higher accuracy than other after 9 pairs of replicas: +0.44 [+0.02 +0.86] % points, margin ± 0.2"
     )
+    below = msgspec.structs.replace(DECISION, difference=-0.438, interval=(-0.86, -0.016))
+    assert list_answers(Found(arms, decision=below))[0].text.startswith("one has a lower accuracy than other")
     alike = msgspec.structs.replace(DECISION, difference=0.0, interval=(-0.1, 0.1), end="no difference that matters")
     text = list_answers(Found(arms, decision=alike))[0].text
     assert text.startswith("one and other show no difference that matters in accuracy after 9 pairs")

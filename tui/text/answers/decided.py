@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import Answer, Found, Part, name, plural
-from tui.text.decisions import show_difference
+from tui.text.decisions import say_side, show_difference
 
 RULE = (
     "Replicas were trained in pairs until this was decided; the interval may be looked at after every pair: in 95 of "
@@ -23,15 +22,10 @@ def answer_decision(found: Found) -> list[Answer]:
         return []
     shown = show_difference(decision.difference, decision.interval, settings, found.symbols)
     after = f" after {plural(decision.counted, 'pair')} of replicas"
-    parts = _tell(arms[settings.a], arms[settings.b], f"{settings.measure}{after}: {shown}", alike=_is_alike(found))
+    one, other = name(arms[settings.a]), name(arms[settings.b])
+    if decision.end == "no difference that matters":
+        parts: tuple[Part, ...] = (one, " and ", other, f" show {decision.end} in {settings.measure}{after}: {shown}")
+    else:
+        above = f" has a {say_side(decision.difference)} {settings.measure} than "
+        parts = (one, above, other, f"{after}: {shown}")
     return [Answer("finding", parts, RULE, "compare", None, (settings.a, settings.b))]
-
-
-def _is_alike(found: Found) -> bool:
-    return found.decision is not None and found.decision.end == "no difference that matters"
-
-
-def _tell(one: ArmMeasures, other: ArmMeasures, rest: str, *, alike: bool) -> tuple[Part, ...]:
-    if alike:
-        return (name(one), " and ", name(other), f" show no difference that matters in {rest}")
-    return (name(one), " and ", name(other), f" differ in {rest}")
