@@ -23,6 +23,9 @@ LEAST_COLUMN = 11
 GOOD_COLUMN = 28
 """Characters from which on more columns stand below each other only where there is room."""
 
+FINER = 6
+"""How many finer scales are tried where an axis would have a single number."""
+
 GAP = 2
 NARROW = 100
 """Columns below which names are cut to a quarter of the width; above it they may have a third."""
@@ -219,7 +222,11 @@ def draw_axis(axis: Axis | None, room: int, symbols: Symbols) -> tuple[str, str]
     if axis is None:
         return "", ""
     corner, tick, line = symbols.axis
-    marks = ticks(*axis, max(2, room // 9))
+    count = max(2, room // 9)
+    marks = ticks(*axis, count)
+    if len(marks) < 2:  # one alone is no scale
+        finer = (ticks(*axis, count + more) for more in range(1, FINER))
+        marks = next((found for found in finer if len(found) > 1 and _stand_apart(found, axis, room)), marks)
     while len(marks) > 2 and not _stand_apart(marks, axis, room):
         marks = marks[::2]
     cells, numbers = [line] * room, [" "] * (room + 6)

@@ -6,7 +6,7 @@ import pytest
 
 from engine.study.metrics_record import ArmMeasures
 from tests.helpers.measures import make_measures
-from tui.text.forest import ForestLine, draw_forest
+from tui.text.forest import ForestLine, draw_axis, draw_forest
 from tui.text.format import ASCII, UNICODE, Symbols
 from tui.text.tables import Column, make_columns
 
@@ -60,3 +60,14 @@ def test_columns_that_have_no_room_beside_each_other_stand_below() -> None:
     assert sum(line.arm == "Half" for line in wide) == 1
     assert sum(line.arm == "Half" for line in narrow) > 1
     assert all(len(line.text.rstrip()) <= 40 for line in narrow)
+
+
+@pytest.mark.parametrize("axis", [(0.0, 97.0), (0.0, 1.06), (92.7, 96.9), (0.61, 1.02), (-0.31, 1.9), (0.0, 7.2)])
+@pytest.mark.parametrize("room", [12, 14, 20, 28])
+def test_axis_has_two_numbers_at_least(axis: tuple[float, float], room: int) -> None:
+    """From one number alone nobody reads a scale."""
+    _, numbers = draw_axis(axis, room, UNICODE)
+    read = [float(number) for number in numbers.split()]
+    assert len(read) > 1
+    assert read == sorted(read)
+    assert axis[0] <= read[0] <= read[-1] <= axis[1]
