@@ -26,7 +26,7 @@ from engine.study.paths import StudyPaths, find_store, iterate_studies
 from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.ascii_filter import AsciiFilter
-from tui.app.asking import waiting
+from tui.app.asking import complain, waiting
 from tui.app.clipboard import copy, encode_notice
 from tui.app.key_help import list_keys
 from tui.app.legible_filter import LegibleFilter
@@ -226,7 +226,7 @@ class NondetApp(App[None]):
             text = read_text(path)
             document = Document(begin_text(text, path) if copy else text, file=str(path))
         except (OSError, NondetError) as error:
-            self._complain(str(error), timeout=15)
+            complain(self, str(error))
             return
         if copy:
             taken = {paths.name for paths in iterate_studies(self.options.store)}
@@ -242,9 +242,6 @@ class NondetApp(App[None]):
         from tui.app.screens.builder import BuilderScreen
 
         self.push_screen(BuilderScreen(event.document, event.path, self.options, copy=event.copy))
-
-    def _complain(self, message: str, timeout: float = 30) -> None:
-        self.notify(printable(message), severity="error", markup=False, timeout=timeout)
 
     # What screens ask for ------------------------------------------------------------------------------------------
 
@@ -342,7 +339,7 @@ class NondetApp(App[None]):
             self.locations.copies.mkdir(parents=True, exist_ok=True)
             saved = self.save_screenshot(path=str(self.locations.copies))
         except OSError as error:
-            self._complain(str(error), timeout=15)
+            complain(self, str(error))
             return
         self.notify(f"saved {saved}", markup=False)
 
@@ -354,7 +351,7 @@ class NondetApp(App[None]):
         found = preview_protocol(path, name=path.stem, description="", store=self.options.store)
         found = replace(found, seconds=seconds or found.seconds)
         if found.obstacles:
-            self._complain("\n".join((f"{path}: nothing was trained", *found.obstacles)))
+            complain(self, "\n".join((f"{path}: nothing was trained", *found.obstacles)))
             return
         if found.left == 0:  # only what is measured may be missing
             self.call_from_thread(self.run_protocol, path)
@@ -369,7 +366,7 @@ class NondetApp(App[None]):
         """Find out what a study lacks."""
         found = summarise_study(paths)
         if found.fault is not None:
-            self._complain(found.fault)
+            complain(self, found.fault)
             return
         left = found.total - found.done
         if left == 0:
@@ -388,7 +385,7 @@ class NondetApp(App[None]):
                 with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
                     study.start()
         except NondetError as error:
-            self._complain(str(error))
+            complain(self, str(error))
             return
         for note in decided.notes:
             self.notify(printable(note), severity="warning", markup=False, timeout=30)
@@ -401,7 +398,7 @@ class NondetApp(App[None]):
             with waiting(self, f"{printable(paths.name)} begins again …"):
                 start_supervisor(paths)
         except NondetError as error:
-            self._complain(str(error))
+            complain(self, str(error))
             return
         self.notify(f"{paths.name} goes on", markup=False)
         self.post_message(OpenMonitor(paths))

@@ -19,6 +19,9 @@ from engine.study.view import StudyView
 WAITING_S = 3600.0
 """Seconds that a notice of something stands which takes an unknown time: it goes when that is over."""
 
+PROBLEM_S = 20.0
+"""Seconds that a notice of something stands which went wrong."""
+
 
 @contextmanager
 def waiting(app: App[None], said: str) -> Generator[None]:
@@ -33,6 +36,17 @@ def waiting(app: App[None], said: str) -> Generator[None]:
         yield
     finally:
         app.call_later(app.clear_notifications)  # in the order of messages: what is told next stays
+
+
+def complain(asking: Widget | App[None], problem: str) -> None:
+    """Notify the person of what went wrong, as harmless text with its line breaks.
+
+    Args:
+        asking: The screen or app that tells it.
+        problem: What went wrong.
+    """
+    said = "\n".join(map(printable, problem.splitlines()))
+    asking.notify(said, severity="error", markup=False, timeout=PROBLEM_S)
 
 
 def ask(
@@ -50,7 +64,7 @@ def ask(
     try:
         request(paths, verb, runs=runs)
     except NondetError as error:
-        asking.notify(printable(str(error)), severity="error", markup=False, timeout=20)
+        complain(asking, str(error))
     else:
         asking.notify(said, markup=False)
 

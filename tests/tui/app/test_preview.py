@@ -165,8 +165,9 @@ async def test_protocol_that_cannot_be_trained_is_refused_before_any_question(
         await settle(pilot)
         await pilot.press("G", "r")
         await settle(pilot)
-        assert "nothing was trained" in read_notices(app)
-        assert "train.epochs" in read_notices(app)
+        first, *others = read_notices(app).splitlines()
+        assert first.endswith("mine.toml: nothing was trained")
+        assert "train.epochs" in others[0], "each fault on lines of its own"
         assert len(app.screen_stack) == 2
 
 

@@ -20,6 +20,7 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import printable
 from engine.study.files import write_bytes
 from engine.study.paths import enter_path
+from tui.app.asking import complain
 from tui.app.document import Document
 from tui.app.estimate import Estimate, Timing, estimate, may_time_unasked, time_plan
 from tui.app.history import History, Place
@@ -268,7 +269,7 @@ class DraftScreen(Screen[None]):
             return
         if self.preview is not None and self.preview.obstacles:
             said = "\n".join(("cannot be trained yet:", *self.preview.obstacles))
-            self.notify(printable_lines(said), severity="error", markup=False, timeout=20)
+            complain(self, said)
         elif self.fresh:
             self.ask_where(run=True)
         elif self.text != self.saved:
@@ -300,7 +301,7 @@ class DraftScreen(Screen[None]):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, self.text.encode())
         except (OSError, NondetError) as error:
-            self.notify(printable(str(error)), severity="error", markup=False, timeout=15)
+            complain(self, str(error))
             return
         self.path, self.saved, self.fresh = path, self.text, False
         self.check()
@@ -312,11 +313,6 @@ class DraftScreen(Screen[None]):
     def _ask_to_run(self) -> None:
         seconds = None if self.estimate is None else self.estimate.seconds
         self.post_message(RunProtocol(self.path, seconds))
-
-
-def printable_lines(text: str) -> str:
-    """Return a message as harmless text with its line breaks."""
-    return "\n".join(map(printable, text.splitlines()))
 
 
 def find_file_fault(text: str) -> str | None:

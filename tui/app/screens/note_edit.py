@@ -27,6 +27,7 @@ from engine.study.notes import (
 )
 from engine.study.paths import StudyPaths
 from engine.study.records import Damage
+from tui.app.asking import complain
 from tui.app.options import Options, may_change
 from tui.app.screens.dialogs import Confirm
 from tui.app.widgets.owner import app_class
@@ -139,7 +140,7 @@ def edit_note(app: App[None], paths: StudyPaths, options: Options, kept: Callabl
         try:
             write_note(paths, note)
         except NondetError as error:
-            app.notify(printable(str(error)), severity="error", markup=False, timeout=20)
+            complain(app, str(error))
         else:
             app.call_from_thread(kept, note)
 

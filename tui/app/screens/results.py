@@ -25,6 +25,7 @@ from engine.study.metrics_record import ArmMeasures
 from engine.study.notes import NoteRecord
 from engine.study.paths import StudyPaths, enter_path
 from engine.study.study_plan import StudyPlan, read_plan
+from tui.app.asking import complain
 from tui.app.messages import CopyText, OpenMonitor
 from tui.app.options import Options
 from tui.app.screens.choosing import Choose
@@ -391,7 +392,7 @@ class ResultsScreen(Screen[None]):
             else:
                 names = export_comparison(question, folder)
         except NondetError as error:
-            self.notify(printable(str(error)), severity="error", timeout=20, markup=False)
+            complain(self, str(error))
             return
         said = f"{time.strftime('%H:%M')}: {len(names)} files in {folder}"
         self.notify(said, title="exported", markup=False, timeout=10)

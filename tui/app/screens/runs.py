@@ -20,7 +20,7 @@ from engine.protocol.faults import printable
 from engine.study.control import Verb
 from engine.study.paths import StudyPaths
 from engine.study.view import ArmView, RunView
-from tui.app.asking import ask
+from tui.app.asking import ask, complain
 from tui.app.follow import Follower, Picture
 from tui.app.options import Options, may_change
 from tui.app.run_facts import RunFacts, read_facts
@@ -274,7 +274,7 @@ class RunsScreen(Screen[None]):
         try:
             retry_run(self.paths, run, seen=seen)
         except NondetError as error:
-            self.notify(printable(str(error)), severity="error", markup=False, timeout=20)
+            complain(self, str(error))
             return
         self.notify(f"replica {number} is tried again")
 
