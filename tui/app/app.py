@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,15 +18,12 @@ from textual.command import Provider
 from textual.filter import LineFilter
 from textual.message import Message
 
-from engine.dispatch.start import preparing, start_supervisor
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.protocol.load import load_protocol, read_text
+from engine.protocol.load import read_text
 from engine.study.paths import StudyPaths, find_store, iterate_studies
-from engine.study.summary import summarise_study
-from engine.tuning.choice import decide
 from tui.app.ascii_filter import AsciiFilter
-from tui.app.asking import complain, waiting
+from tui.app.asking import complain
 from tui.app.clipboard import copy, encode_notice
 from tui.app.key_help import list_keys
 from tui.app.legible_filter import LegibleFilter
@@ -44,9 +41,8 @@ from tui.app.messages import (
 )
 from tui.app.options import Options, may_change
 from tui.app.patches import end_on_hangup, end_without_terminal
-from tui.app.preview import describe_work, preview_protocol
 from tui.app.schemes import SCHEMES, choose_theme, name_theme, next_theme
-from tui.app.screens.dialogs import Card, Confirm, Help
+from tui.app.screens.dialogs import Card, Help
 from tui.app.screens.start import StartScreen
 from tui.app.screens.too_small import MIN_COLUMNS, MIN_ROWS, TooSmall
 from tui.app.settings import Locations, Settings, note_recent
@@ -54,6 +50,7 @@ from tui.app.settings import here as own_locations
 from tui.app.templates import begin_text, free_study_name, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
+from tui.app.trainings import Trainings
 from tui.app.upkeep import PERIOD_S, Upkeep
 
 if TYPE_CHECKING:
@@ -74,14 +71,6 @@ class DocumentRead(Message):
     path: Path
     copy: bool
     """Whether it is a new one, which has no file yet."""
-
-
-@dataclass
-class TrainingDescribed(Message):
-    """Brings what a training would take, before anything is started."""
-
-    question: str
-    begin: Callable[[], object]
 
 
 def load_offers() -> type[Provider]:
@@ -143,6 +132,7 @@ class NondetApp(App[None]):
             refresh_s=self.settings.refresh_s,
             recent=self.locations.recent,
         )
+        self.trainings = Trainings(self, self.options.store)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = choose_theme(self.settings.theme, few_colours=self.terminal.few_colours)
@@ -264,21 +254,12 @@ class NondetApp(App[None]):
     def on_run_protocol(self, event: RunProtocol) -> None:
         """Say what training a protocol would take, and ask; where that is allowed."""
         if may_change(self, self.options):
-            self.describe_training(event.path, event.seconds)
+            self.trainings.offer(event.path, event.seconds)
 
     def on_continue_study(self, event: ContinueStudy) -> None:
         """Say what a study lacks, and ask whether to train it; where that is allowed."""
         if may_change(self, self.options):
-            self.describe_rest(event.paths)
-
-    def on_training_described(self, event: TrainingDescribed) -> None:
-        """Ask whether to begin."""
-
-        def begin(yes: bool | None) -> None:
-            if yes:
-                event.begin()
-
-        self.push_screen(Confirm(event.question), begin)
+            self.trainings.offer_rest(event.paths)
 
     def on_copy_text(self, event: CopyText) -> None:
         """Copy a text."""
@@ -342,66 +323,6 @@ class NondetApp(App[None]):
             complain(self, str(error))
             return
         self.notify(f"saved {saved}", markup=False)
-
-    # Changing studies ----------------------------------------------------------------------------------------------
-
-    @work(thread=True, group="run")
-    def describe_training(self, path: Path, seconds: float | None) -> None:
-        """Find out what training a protocol would take; how long, where that was estimated before."""
-        found = preview_protocol(path, name=path.stem, description="", store=self.options.store)
-        found = replace(found, seconds=seconds or found.seconds)
-        if found.obstacles:
-            complain(self, "\n".join((f"{path}: nothing was trained", *found.obstacles)))
-            return
-        if found.left == 0:  # only what is measured may be missing
-            self.call_from_thread(self.run_protocol, path)
-            return
-        runs, *others = describe_work(found)
-        rows = [f"Train {printable(found.name)}?", f"{printable(found.workload)}: {runs}", *others]
-        rows.append(f"into {printable(str(self.options.store / found.name))}")
-        self.post_message(TrainingDescribed("\n".join(rows), lambda: self.run_protocol(path)))
-
-    @work(thread=True, group="run")
-    def describe_rest(self, paths: StudyPaths) -> None:
-        """Find out what a study lacks."""
-        found = summarise_study(paths)
-        if found.fault is not None:
-            complain(self, found.fault)
-            return
-        left = found.total - found.done
-        if left == 0:
-            self.call_from_thread(self.start_training, paths)
-            return
-        question = f"Train what {printable(paths.name)} lacks? {left} of {found.total} runs are left."
-        self.post_message(TrainingDescribed(question, lambda: self.start_training(paths)))
-
-    @work(thread=True, group="run")
-    def run_protocol(self, path: Path) -> None:
-        """Write the study and have it trained, as --batch does; then watch it."""
-        try:
-            protocol = load_protocol(path)
-            with waiting(self, f"{protocol.name} begins: data and models are tried out …"):
-                decided = decide(protocol, store=str(self.options.store), timed=False)
-                with preparing(protocol, decided.plan, store=str(self.options.store), chosen=decided.chosen) as study:
-                    study.start()
-        except NondetError as error:
-            complain(self, str(error))
-            return
-        for note in decided.notes:
-            self.notify(printable(note), severity="warning", markup=False, timeout=30)
-        self.post_message(OpenMonitor(study.paths))
-
-    @work(thread=True, group="run")
-    def start_training(self, paths: StudyPaths) -> None:
-        """Train what a study lacks."""
-        try:
-            with waiting(self, f"{printable(paths.name)} begins again …"):
-                start_supervisor(paths)
-        except NondetError as error:
-            complain(self, str(error))
-            return
-        self.notify(f"{paths.name} goes on", markup=False)
-        self.post_message(OpenMonitor(paths))
 
     # The terminal --------------------------------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ async def test_preview_follows_the_cursor_and_is_a_page_of_its_own_in_a_small_te
 async def test_protocol_that_cannot_be_trained_is_refused_before_any_question(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.app.app.decide", lambda *_, **__: pytest.fail("tried out"))
+    monkeypatch.setattr("tui.app.trainings.decide", lambda *_, **__: pytest.fail("tried out"))
     Path("protocols/mine.toml").write_text(OWN.replace("epochs = 4", "epochs = -4"))
     app = make_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -176,7 +176,7 @@ async def test_study_that_lacks_nothing_goes_on_without_a_question(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path] = []
-    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: started.append(paths.folder))
+    monkeypatch.setattr("tui.app.trainings.start_supervisor", lambda paths: started.append(paths.folder))
     paths = write_study(store / "alpha", done=3, running=0)
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -211,7 +211,7 @@ async def test_a_start_that_takes_its_time_is_told_until_it_is_over(
     make_app: Make, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end = threading.Event()
-    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: may_end.wait(20))
+    monkeypatch.setattr("tui.app.trainings.start_supervisor", lambda paths: may_end.wait(20))
     write_study(store / "alpha", done=3, running=0)
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

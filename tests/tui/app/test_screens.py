@@ -45,7 +45,7 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
     """Start, new protocol, toggle, save and run, watch, read, back again."""
     started: list[Path] = []
     monkeypatch.setattr(
-        "tui.app.app.decide",
+        "tui.app.trainings.decide",
         lambda protocol, store, timed: Decided(
             plan=plan_protocol(protocol), facts=(), chosen=NOTHING, notes=("the CPU is used: no driver",)
         ),
@@ -178,7 +178,7 @@ async def test_requests_are_confirmed_and_written(make_app: Make, store: Path) -
 
 async def test_readonly_changes_nothing(make_app: Make, store: Path, monkeypatch: Any) -> None:
     paths = write_study(store / "live")
-    monkeypatch.setattr("tui.app.app.start_supervisor", lambda paths: pytest.fail("started"))
+    monkeypatch.setattr("tui.app.trainings.start_supervisor", lambda paths: pytest.fail("started"))
     monkeypatch.setattr(PreparedStudy, "start", lambda study: pytest.fail("started"))
     app = make_app(readonly=True)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

@@ -36,7 +36,7 @@ async def test_first_table_takes_six_keys_at_most(make_app: Make, store: Path, m
     (protocols / "mine.toml").unlink()
     (protocols / "quickstart.toml").write_text(text.replace('name = "mine"', 'name = "quickstart"'))
     monkeypatch.setattr(
-        "tui.app.app.decide",
+        "tui.app.trainings.decide",
         lambda protocol, **_: Decided(plan=plan_protocol(protocol), facts=(), chosen=NOTHING, notes=()),
     )
     monkeypatch.setattr(PreparedStudy, "start", lambda study: write_study(study.paths.folder, done=3, running=0))
