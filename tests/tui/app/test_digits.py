@@ -35,7 +35,7 @@ async def test_digits_go_to_the_panes_of_home_that_bear_them(
         assert "1 Studies" not in screen_text(app)
         write_study(store / "alpha")
         await pilot.press("escape")
-        app.screen.read()  # pyright: ignore[reportAttributeAccessIssue]
+        app.screen.reading.ask()  # pyright: ignore[reportAttributeAccessIssue]
         await settle(pilot)
         await pilot.press("2")
         await settle(pilot)

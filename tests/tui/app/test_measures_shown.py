@@ -25,6 +25,6 @@ async def test_study_of_text_opens_on_perplexity_and_stays_where_it_is_put(make_
         assert isinstance(screen, MonitorScreen)
         assert screen.measure == "perplexity"
         screen.measure = "accuracy"
-        screen.look()
+        screen.reading.ask()
         await settle(pilot)
         assert screen.measure == "accuracy"

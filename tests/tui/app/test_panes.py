@@ -66,13 +66,13 @@ async def test_part_is_made_anew_only_when_what_it_shows_has_changed(
         assert isinstance(screen, MonitorScreen)
         made = count_redraws(monkeypatch)
         await pilot.press("s", "L", "left_square_bracket")
-        screen.look()
+        screen.reading.ask()
         await settle(pilot)
         assert made == [], "the list shows none of that, and the study is what it was"
         await pilot.press("a")
         assert len(made) == 1
         write_study(store / "s", done=3, running=0)
-        screen.look()
+        screen.reading.ask()
         await settle(pilot)
         assert 2 <= len(made) <= 3, "once more where the lists get another height"
         assert "9 of 9 runs" in screen_text(app)

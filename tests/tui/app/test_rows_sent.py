@@ -59,7 +59,7 @@ async def test_plot_sends_the_rows_that_differ(make_app: Make, store: Path, monk
         before = [plot.render_line(y).text for y in range(plot.size.height)]
         sent = note_rows(plot, monkeypatch)
         add_epoch(paths, 5, accuracy)
-        screen.look()
+        screen.reading.ask()
         await settle(pilot)
         after = [plot.render_line(y).text for y in range(plot.size.height)]
         differ = {y for y, (old, new) in enumerate(zip(before, after, strict=True)) if old != new}
@@ -79,7 +79,7 @@ async def test_lists_send_the_rows_that_differ(make_app: Make, store: Path, monk
         assert len(training) == 3
         sent = note_rows(runs, monkeypatch)
         add_epoch(paths, 5, 90.0)
-        screen.look()
+        screen.reading.ask()
         await settle(pilot)
         assert sent == training
 

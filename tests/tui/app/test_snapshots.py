@@ -41,7 +41,7 @@ async def start(pilot: Pilot[None], app: NondetApp, store: Path) -> None:
     write_study(store / "beta", done=3, running=0)
     make_folder(store / "torn")
     (store / "torn" / "plan.json").write_text("{")
-    app.screen.read()  # pyright: ignore[reportAttributeAccessIssue]
+    app.screen.reading.ask()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def builder(pilot: Pilot[None], app: NondetApp, store: Path) -> None:

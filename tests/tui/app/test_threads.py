@@ -46,7 +46,7 @@ async def test_study_is_read_by_one_at_a_time(make_app: Make, store: Path, monke
         screen = app.screen
         assert isinstance(screen, MonitorScreen)
         for _ in range(5):
-            screen.look()
+            screen.reading.ask()
             await pilot.pause(0.02)
         await settle(pilot)
     assert looks > 0

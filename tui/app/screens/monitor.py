@@ -23,6 +23,7 @@ from tui.app.follow import Follower, Picture
 from tui.app.machine import Gauge, Machine
 from tui.app.messages import ContinueStudy, OpenResults, StudyEnded
 from tui.app.options import Options, may_change
+from tui.app.reading import Reading
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.monitor_keys import GROUPS, KEYS, PANES
 from tui.app.screens.monitor_panes import ArmList, Heading, NowList, Readout, Verdict
@@ -121,7 +122,7 @@ class MonitorScreen(Screen[None]):
         super().__init__()
         self.paths, self.options = paths, options
         self.set_reactive(MonitorScreen.symbols, options.symbols)
-        self.reading, self.again = False, False
+        self.reading = Reading(lambda: self._read(self.top))
         self.read_at, self.was_finished = 0.0, True
         # What follows belongs to the thread that reads.
         self._follower: Follower | None = None
@@ -154,7 +155,7 @@ class MonitorScreen(Screen[None]):
         for name in ("first", "last", "cursor"):
             self.watch(plot, name, self.follow_epochs, init=False)
         self.watch_front()
-        self.look()
+        self.reading.ask()
         self.set_interval(self.options.refresh_s, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -187,7 +188,7 @@ class MonitorScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read the study at once where another screen was in front of it."""
-        self.look()
+        self.reading.ask()
 
     def watch_page(self, page: str) -> None:
         """Bring the other page to the front; which it is matters only where there is little room."""
@@ -222,15 +223,7 @@ class MonitorScreen(Screen[None]):
         if self.app.screen is self:
             self.age_s = int(time.monotonic() - self.read_at) if self.picture is not None else 0
             if not self.held:
-                self.look()
-
-    def look(self) -> None:
-        """Start to read the study, unless that is going on: two readers would count the same epochs twice."""
-        if self.reading:
-            self.again = True
-            return
-        self.reading, self.again = True, False
-        self._read(self.top)
+                self.reading.ask()
 
     @work(thread=True, group="look")
     def _read(self, focus: str | None) -> None:
@@ -246,12 +239,13 @@ class MonitorScreen(Screen[None]):
 
     def on_reading_failed(self, event: ReadingFailed) -> None:
         """Show why the study cannot be read."""
-        self.reading, self.again, self.fault = False, False, event.reason
+        self.fault = event.reason
+        self.reading.fail()
 
     def on_picture_taken(self, event: PictureTaken) -> None:
         """Show what was read, and tell the end of the study once."""
         picture, first = event.picture, self.picture is None
-        self.reading, self.fault = False, None
+        self.fault = None
         if picture != self.picture:  # where nothing happens, nothing is sent
             self.gauges = event.gauges
         self.read_at, self.age_s = time.monotonic(), 0
@@ -267,8 +261,7 @@ class MonitorScreen(Screen[None]):
             self.post_message(ended_as)
         if ended != self.was_finished:
             self.was_finished = ended
-        if self.again:  # somebody wanted to see another arm meanwhile
-            self.look()
+        self.reading.end()
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
@@ -287,7 +280,7 @@ class MonitorScreen(Screen[None]):
         event.stop()
         if event.view.id == "arms" and event.key != self.top:
             self.top = event.key
-            self.look()
+            self.reading.ask()
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
         """Open the runs of an arm."""
@@ -364,7 +357,7 @@ class MonitorScreen(Screen[None]):
         """Keep what is shown while the study goes on, or follow it again."""
         self.held = not self.held
         if not self.held:
-            self.look()
+            self.reading.ask()
 
     def action_page(self) -> None:
         """Bring the runs to the front, or the arms; where both are seen, only the focus moves."""
@@ -395,7 +388,7 @@ class MonitorScreen(Screen[None]):
         paused = self.picture.snapshot.control.paused
         said = "going on" if paused else "pausing: running epochs wait where they are"
         ask(self, self.paths, "resume" if paused else "pause", said)
-        self.look()
+        self.reading.ask()
 
     def action_cancel(self) -> None:
         """Stop the study; finished runs are kept."""

@@ -23,6 +23,7 @@ from engine.study.view import ArmView, RunView
 from tui.app.asking import ask, complain
 from tui.app.follow import Follower, Picture
 from tui.app.options import Options, may_change
+from tui.app.reading import Reading
 from tui.app.run_facts import RunFacts, read_facts
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Reader
@@ -93,7 +94,7 @@ class RunsScreen(Screen[None]):
         """
         super().__init__()
         self.paths, self.options, self.arm, self.follower = paths, options, arm, follower
-        self.reading, self.again = False, False
+        self.reading = Reading(lambda: self._read(self.run_id))
         self.set_reactive(RunsScreen.picture, picture)
 
     def compose(self) -> ComposeResult:
@@ -111,8 +112,8 @@ class RunsScreen(Screen[None]):
     def on_mount(self) -> None:
         """Read the run under the cursor, and look again whenever the clock strikes."""
         self.query_one("#list").focus()
-        self.look()
-        self.set_interval(self.options.refresh_s, lambda: self.look() if self.app.screen is self else None)
+        self.reading.ask()
+        self.set_interval(self.options.refresh_s, lambda: self.reading.ask() if self.app.screen is self else None)
 
     async def on_resize(self) -> None:
         """Let go first whatever waits: the screen has just been drawn in one go."""
@@ -120,7 +121,7 @@ class RunsScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read at once where another screen was in front of this one."""
-        self.look()
+        self.reading.ask()
 
     def find_arm(self) -> tuple[int, ArmView] | None:
         """Return the arm as it was last read, and its place in the protocol."""
@@ -134,14 +135,6 @@ class RunsScreen(Screen[None]):
 
     # Reading -------------------------------------------------------------------------------------------------------
 
-    def look(self) -> None:
-        """Start to read, unless that is going on; then once more."""
-        if self.reading:
-            self.again = True
-            return
-        self.reading, self.again = True, False
-        self._read(self.run_id)
-
     @work(thread=True, group="runs")
     def _read(self, run: str | None) -> None:
         """Read the study and one run outside the event loop."""
@@ -154,25 +147,25 @@ class RunsScreen(Screen[None]):
 
     def on_runs_read(self, event: RunsRead) -> None:
         """Show what was read."""
-        self.reading, self.fault = False, ""
+        self.fault = ""
         if self.measure not in event.picture.measures and event.picture.measures:
             self.measure = event.picture.measures[0]
         self.picture = event.picture
         if event.facts is not None:
             self.facts = event.facts
-        if self.again:
-            self.look()
+        self.reading.end()
 
     def on_runs_unreadable(self, event: RunsUnreadable) -> None:
         """Say why the study cannot be read."""
-        self.reading, self.again, self.fault = False, False, event.reason
+        self.fault = event.reason
+        self.reading.fail()
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Show another run."""
         event.stop()
         if event.view.id == "list" and event.key != self.run_id:
             self.run_id = event.key
-            self.look()
+            self.reading.ask()
             self.refresh_bindings()
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
@@ -244,7 +237,7 @@ class RunsScreen(Screen[None]):
         found = self.find_run()
         if found is not None and may_change(self, self.options):
             ask(self, self.paths, verb, f"replica {found[0]}: {said}", runs=[found[1].id])
-            self.look()
+            self.reading.ask()
 
     def action_pause(self) -> None:
         """Hold the training of the run, or let it go on."""

@@ -35,6 +35,7 @@ from tui.app.messages import (
 )
 from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
+from tui.app.reading import Reading
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt
 from tui.app.screens.note_edit import edit_note
@@ -128,7 +129,7 @@ class StartScreen(Screen[None]):
         """Keep the options of the app; nothing is read yet."""
         super().__init__()
         self.options = options
-        self.reading, self.again = False, False
+        self.reading = Reading(self._read)
         self.shown: tuple[str, StudySummary | None] | None = None
         """What the preview is of: the key of its line, and what was known of it then."""
         self._summaries = StudySummaries()
@@ -149,8 +150,10 @@ class StartScreen(Screen[None]):
         """Read now and every other second."""
         self.query_one("#filter", Input).display = False
         self.query_one(ChoiceList).focus()
-        self.read()
-        self.set_interval(PERIOD_S, lambda: self.read() if self.app.screen is self and not self.reading else None)
+        self.reading.ask()
+        self.set_interval(
+            PERIOD_S, lambda: self.reading.ask() if self.app.screen is self and not self.reading.going_on else None
+        )
 
     def on_resize(self, event: events.Resize) -> None:
         """Show both panes where there is room."""
@@ -158,15 +161,7 @@ class StartScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read at once after another screen: something may have changed."""
-        self.read()
-
-    def read(self) -> None:
-        """Start to read protocols and studies in the background; once more where that is going on already."""
-        if self.reading:
-            self.again = True
-            return
-        self.reading, self.again = True, False
-        self._read()
+        self.reading.ask()
 
     @work(thread=True, group="read")
     def _read(self) -> None:
@@ -185,14 +180,13 @@ class StartScreen(Screen[None]):
     def on_listing_read(self, event: ListingRead) -> None:
         """Show what was read."""
         first = self.listing is None
-        self.reading, self.listing = False, event.listing
+        self.listing = event.listing
         if self.studies:  # before, the digits stand for the ways to begin
             number_boxes(self, PANES)
         if first and event.listing.recommended is not None:
             self.query_one(ChoiceList).move_to(event.listing.recommended)
         self.look_into(self.key)
-        if self.again:  # something was changed meanwhile, which may not have been read
-            self.read()
+        self.reading.end()
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Look into what is under the cursor now."""
@@ -369,12 +363,12 @@ class StartScreen(Screen[None]):
         shutil.rmtree(paths.folder, ignore_errors=True)
         left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
         self.notify(f"{paths.name}: {left}", markup=False)
-        self.app.call_from_thread(self.read)
+        self.app.call_from_thread(self.reading.ask)
 
     def action_note(self) -> None:
         """Change tags and note of the study under the cursor."""
         if (paths := self.chosen_study) is not None:
-            edit_note(self.app, paths, self.options, lambda note: self.read())
+            edit_note(self.app, paths, self.options, lambda note: self.reading.ask())
 
     def action_copy_path(self) -> None:
         """Copy the path of what is under the cursor."""
