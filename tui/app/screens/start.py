@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar
 
 from textual import events, getters, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import var
@@ -18,7 +17,6 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from engine.protocol.faults import printable
-from engine.study.opening import is_there
 from engine.study.paths import StudyPaths, find_store_fault, iterate_studies
 from engine.study.summary import StudySummaries, StudySummary
 from tui.app.asking import ask_to_stop
@@ -37,20 +35,19 @@ from tui.app.options import Options, may_change
 from tui.app.preview import Preview, preview_protocol, preview_study
 from tui.app.reading import Reading
 from tui.app.screens.choosing import Choose
-from tui.app.screens.dialogs import Confirm, Prompt
+from tui.app.screens.deleting import ask_to_delete
+from tui.app.screens.dialogs import Confirm
 from tui.app.screens.note_edit import edit_note
+from tui.app.screens.start_keys import GROUPS, KEYS, PANES, STUDY_ACTIONS
 from tui.app.screens.start_lines import BEGINNINGS, DO, FOLD, Listing
-from tui.app.screens.start_panes import STUDY_ACTIONS, ChoiceList, Heading, PreviewPane
+from tui.app.screens.start_panes import ChoiceList, Heading, PreviewPane
 from tui.app.settings import read_recent
 from tui.app.templates import find_templates, list_beginnings
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
-from tui.app.widgets.titles import Keys, list_digits, number_boxes, set_border_title
+from tui.app.widgets.titles import Keys, number_boxes, set_border_title
 
 PERIOD_S = 2.0
-
-PANES = ("list", "preview")
-"""Ids of the boxes in the order of their digits."""
 
 WIDE = 100
 """Columns from which the list and what is said of a line stand side by side."""
@@ -97,32 +94,9 @@ class StartScreen(Screen[None]):
     previewing: var[bool] = var(False, toggle_class="-preview")
     """Whether that is the preview."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "new", "New"),
-        Binding("r", "run", "Run"),
-        Binding("t", "results", "Results"),
-        Binding("c", "compare", "Is B better?"),
-        Binding("space", "mark", "Mark for c", show=False),
-        Binding("C", "run", "Continue", show=False),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("x", "cancel", "Cancel"),
-        Binding("d", "delete", "Delete"),
-        Binding("escape", "clear", "Clear filter", show=False),
-        Binding("v", "preview", "Preview"),
-        *(
-            Binding(str(n), f"begin('{key}')", what, show=False)
-            for n, (key, (what, _)) in enumerate(BEGINNINGS.items(), 1)
-        ),
-        *list_digits(len(PANES)),
-        Binding("q", "app.quit", "Quit"),
-        Binding("N", "note", "Note, tags"),
-        Binding("y", "copy_path", "Copy path"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
-    KEY_GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "What is under the cursor": ("run", "results", "compare", "mark", "cancel", "delete", "note", "copy_path"),
-        "List and panes": ("new", "begin", "filter", "clear", "preview", "pane_at", "quit"),
-    }
+    KEY_GROUPS = GROUPS
     """How help lists the keys."""
 
     def __init__(self, options: Options) -> None:
@@ -336,34 +310,8 @@ class StartScreen(Screen[None]):
 
     def action_delete(self) -> None:
         """Delete the study under the cursor, for good; its name has to be typed."""
-        if not may_change(self, self.options) or (paths := self.chosen_study) is None:
-            return
-        summary = self.studies[self.key]
-        if summary.state in ("running", "paused", "stopping"):
-            self.notify("it is running: cancel it first (x)", severity="warning")
-            return
-
-        def delete(name: str | None) -> None:
-            if name == paths.name:
-                self.delete(paths)
-
-        title = f"Delete {printable(paths.name)} with its {summary.done} finished runs? Type its name"
-
-        def check(text: str) -> str | None:
-            return None if text == paths.name else f"type {paths.name} to delete it, Esc keeps it"
-
-        self.app.push_screen(Prompt(title, check=check, hint="this cannot be undone"), delete)
-
-    @work(thread=True, group="delete")
-    def delete(self, paths: StudyPaths) -> None:
-        """Delete a study outside the event loop: it may have thousands of files."""
-        if paths.folder.is_symlink():
-            self.notify(f"{paths.name}: is a link to a study elsewhere: delete that one, or the link", markup=False)
-            return
-        shutil.rmtree(paths.folder, ignore_errors=True)
-        left = "not all of it could be deleted" if is_there(paths.folder) else "deleted"
-        self.notify(f"{paths.name}: {left}", markup=False)
-        self.app.call_from_thread(self.reading.ask)
+        if may_change(self, self.options) and self.key in self.studies:
+            ask_to_delete(self.app, self.studies[self.key], self.reading.ask)
 
     def action_note(self) -> None:
         """Change tags and note of the study under the cursor."""

@@ -18,9 +18,6 @@ from tui.text.explanations import draw_apart
 from tui.text.format import UNICODE
 from tui.text.plot import GlyphSet
 
-STUDY_ACTIONS = frozenset({"results", "compare", "mark", "cancel", "delete", "note"})
-"""What a key does to the study under the cursor, and to nothing else."""
-
 
 class Heading(TextPane):
     """Says in one line how much there is."""
