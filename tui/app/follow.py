@@ -58,6 +58,11 @@ class Picture:
     measuring: str | None = None
     """How far measuring is, in words, while nothing else is left to do."""
 
+    def next_measure(self, measure: str) -> str:
+        """Return the measure after one, in a circle; the first where there is none of this name."""
+        place = self.measures.index(measure) + 1 if measure in self.measures else 0
+        return self.measures[place % len(self.measures)] if self.measures else measure
+
     def find_arm(self, name: str | None) -> tuple[int, ArmView] | None:
         """Return an arm and its place in the protocol; None where there is none of this name."""
         return next(((n, arm) for n, arm in enumerate(self.snapshot.arms) if arm.name == name), None)

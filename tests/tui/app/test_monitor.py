@@ -24,7 +24,8 @@ from tests.helpers.slurm_answers import answer_for_slurm
 from tests.helpers.studies import write_run, write_study
 from tui.app.machine import Gauge, Machine
 from tui.app.screens.monitor import MonitorScreen
-from tui.app.screens.monitor_plots import ArmPlot, RoundsPlot, SpreadPlot, choose_plots
+from tui.app.screens.monitor_layout import choose_plots
+from tui.app.screens.monitor_plots import ArmPlot, RoundsPlot, SpreadPlot
 from tui.app.terminal import Terminal
 from tui.app.widgets.lines import LinesView
 

@@ -19,7 +19,8 @@ from tui.app.follow import Follower
 from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
 from tui.app.schemes import GROUNDS, SCHEMES, arm_style, choose_theme, next_theme
 from tui.app.screens.choosing import Choose
-from tui.app.screens.monitor import NARROW_COLUMNS, MonitorScreen
+from tui.app.screens.monitor import MonitorScreen
+from tui.app.screens.monitor_layout import NARROW_COLUMNS
 from tui.app.screens.monitor_lines import arm_lines, now_lines
 from tui.app.screens.monitor_panes import ArmList, NowList
 from tui.app.screens.monitor_plots import SpreadPlot

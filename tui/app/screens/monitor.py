@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import events, getters, work
 from textual.app import ComposeResult
@@ -26,29 +26,20 @@ from tui.app.options import Options, may_change
 from tui.app.reading import Reading
 from tui.app.screens.dialogs import Confirm
 from tui.app.screens.monitor_keys import GROUPS, KEYS, PANES
+from tui.app.screens.monitor_layout import LOW_ROWS, NARROW_COLUMNS, Page, Plot, choose_plots, count_list_rows
 from tui.app.screens.monitor_panes import ArmList, Heading, NowList, Readout, Verdict
 from tui.app.screens.monitor_plots import (
     NAMES,
     ArmPlot,
     MonitorPlot,
-    Plot,
     RoundsPlot,
     SpreadPlot,
-    choose_plots,
 )
 from tui.app.screens.runs import RunsScreen
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys, number_boxes
 from tui.text.format import UNICODE, Symbols
-
-NARROW_COLUMNS, LOW_ROWS = 100, 30
-"""Below these, pictures share one place, and arms and runs do."""
-
-LEAST_GAUGES = 2
-"""Processors and memory, of which the first are known at the second look."""
-
-LEAST_ROWS, FRAME_ROWS = 6, 2  # of the lists at least, and of their frame
 
 
 @dataclass
@@ -109,7 +100,7 @@ class MonitorScreen(Screen[None]):
     """Arms and runs share one place."""
     symbols: var[Symbols] = var(UNICODE)
     """The characters that texts are made of."""
-    page: var[Literal["arms", "runs"]] = var("arms")
+    page: var[Page] = var[Page]("arms")
     """Which of both is seen there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
@@ -176,12 +167,8 @@ class MonitorScreen(Screen[None]):
         """Leave to the pictures the rows that the lists do not fill."""
         if self.picture is None:
             return
-        gauges = max(len(self.gauges), LEAST_GAUGES) if self.picture.snapshot.supervised else 0
-        arms = len(self.picture.snapshot.arms)
-        now = arms + gauges + len(self.picture.training) + 2 * self.picture.snapshot.supervised
-        seen = (arms + 1, now) if not self.small else (now,) if self.page == "runs" else (arms + 1,)
-        needed = FRAME_ROWS + max(seen)
-        rows = max(LEAST_ROWS - bool(self.covered), min(needed, self.size.height * 2 // 5 - self.covered))
+        page, height = self.page if self.small else None, self.size.height
+        rows = count_list_rows(self.picture, len(self.gauges), page=page, rows=height, covered=self.covered)
         below = self.query_one("#below")
         if below.styles.height is None or below.styles.height.value != rows:
             below.styles.height = rows
@@ -259,8 +246,7 @@ class MonitorScreen(Screen[None]):
             counts, total = picture.snapshot.counts, len(picture.snapshot.runs)
             ended_as = StudyEnded(picture.snapshot.study, counts.get("done", 0), total, counts.get("failed", 0))
             self.post_message(ended_as)
-        if ended != self.was_finished:
-            self.was_finished = ended
+        self.was_finished = ended
         self.reading.end()
 
     # What the parts tell -------------------------------------------------------------------------------------------
@@ -297,9 +283,8 @@ class MonitorScreen(Screen[None]):
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""
-        if self.picture is not None and self.picture.measures:
-            found = self.picture.measures
-            self.measure = found[(found.index(self.measure) + 1) % len(found) if self.measure in found else 0]
+        if self.picture is not None:
+            self.measure = self.picture.next_measure(self.measure)
 
     def action_other_picture(self) -> None:
         """Bring the other picture to the front: keys act on it, and where there is little room it is the one shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import events
 from textual.reactive import var
@@ -13,6 +13,7 @@ from engine.study.comparison_record import UNITS
 from engine.study.replica_curves import find_outliers
 from engine.study.series import ArmSeries
 from tui.app.follow import Picture
+from tui.app.screens.monitor_layout import Plot
 from tui.app.screens.monitor_lines import MARK_WIDTH, longest_name, name_arms
 from tui.app.widgets.panes import redraw_on_change
 from tui.app.widgets.plotview import PlotView
@@ -192,27 +193,5 @@ class RoundsPlot(MonitorPlot):
             self.curves = () if curve is None else (curve,)
 
 
-ALL_COLUMNS = 160
-"""From here on all three pictures stand beside each other."""
-
-Plot = Literal["spread", "arm", "rounds"]
 NAMES: dict[type[MonitorPlot], Plot] = {SpreadPlot: "spread", ArmPlot: "arm", RoundsPlot: "rounds"}
 """Picture → its name on the screen."""
-
-
-def choose_plots(front: Plot, columns: int, *, alone: bool, decides: bool) -> set[Plot]:
-    """Return the pictures that are seen.
-
-    Args:
-        front: The one that keys act on, which is among them.
-        columns: Of the screen.
-        alone: Whether there is room for one only.
-        decides: Whether the study trains pairs until the difference of two arms is decided.
-    """
-    if alone:
-        return {front}
-    if not decides:
-        return {"spread", "arm"}
-    if columns >= ALL_COLUMNS:
-        return {"spread", "arm", "rounds"}
-    return {"rounds", "arm" if front == "arm" else "spread"}

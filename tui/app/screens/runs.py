@@ -212,9 +212,8 @@ class RunsScreen(Screen[None]):
 
     def action_measure(self) -> None:
         """Put the next measure on the y-axis."""
-        found = () if self.picture is None else self.picture.measures
-        if found:
-            self.measure = found[(found.index(self.measure) + 1) % len(found) if self.measure in found else 0]
+        if self.picture is not None:
+            self.measure = self.picture.next_measure(self.measure)
 
     def action_cursor(self, epochs: int) -> None:
         """Move the cursor that reads values."""
