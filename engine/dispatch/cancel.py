@@ -15,7 +15,7 @@ from engine.dispatch.executors.registry import ENDERS
 from engine.errors import NondetError, StudyError
 from engine.study.control import request
 from engine.study.paths import StudyPaths
-from engine.study.processes import Owner, end_process, is_alive, is_stopped
+from engine.study.processes import Owner, end_process, is_stopped
 from engine.study.view import StudySnapshot
 
 START_PATIENCE_S = 120.0
@@ -97,13 +97,6 @@ def kill_left(snapshot: StudySnapshot) -> bool:
     spared = supervision.record.owner if supervision.record is not None and supervision.asked and not hung else None
     killed = [end_process(owner, at_once=True) for owner in list_processes(snapshot) if owner != spared]
     return any(killed)
-
-
-def wait_for_end(owners: list[Owner], *, timeout_s: float) -> None:
-    """Wait until processes that were killed are gone, for a while."""
-    deadline = time.monotonic() + timeout_s
-    while any(is_alive(owner) for owner in owners) and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def wait_while_starting(paths: StudyPaths) -> None:
