@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -190,6 +191,11 @@ class StudyPlan(Record, frozen=True, kw_only=True, tag=1):
         content: dict[str, object] = msgspec.to_builtins(self)
         lasting = {key: value for key, value in content.items() if key not in VOLATILE}
         return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def search_folders(self) -> tuple[Path, ...]:
+        """The folders in which the user's functions are looked for, as paths."""
+        return tuple(map(Path, self.search_path))
 
     def cut(self, decision: DecisionRecord | None) -> StudyPlan:
         """Return the plan with the replicas that count, and the runs that these need."""

@@ -141,7 +141,7 @@ def _train(
         recipes,
         data,
         device=_device_of(recipes[0]),
-        search_path=cohort[0].search_path,
+        search_path=cohort[0].plan.search_folders,
         on_epoch=on_epoch,
         starts=_find_starts(cohort, recipes),
         checkpoints=[
@@ -180,7 +180,7 @@ def _evaluate_twin(cohort: Sequence[Claimed], recipes: Sequence[Recipe], data: D
         recipes[0],
         data,
         device=_device_of(recipes[0]),
-        search_path=member.search_path,
+        search_path=member.plan.search_folders,
     )
 
 

@@ -48,7 +48,7 @@ def count_side_by_side(claimed: Claimed, recipe: Recipe, data: Dataset | Corpus,
     wanted = plan.dispatch.side_by_side
     if isinstance(wanted, str):
         if key not in rooms:
-            rooms[key] = find_room(recipe, data, claimed.search_path)
+            rooms[key] = find_room(recipe, data, claimed.plan.search_folders)
         wanted = rooms[key]
     return reduce_for_retry(min(wanted, share_out(claimed.study, plan)), claimed.count_retries(session))
 

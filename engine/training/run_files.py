@@ -51,10 +51,6 @@ class Claimed:
     def run(self) -> RunPaths:
         return self.study.run(self.run_id)
 
-    @property
-    def search_path(self) -> tuple[Path, ...]:
-        return tuple(Path(folder) for folder in self.plan.search_path)
-
     def count_retries(self, session: str) -> int:
         """Return how often a session had tried the run before it was claimed."""
         return count_tries(self.run.list_attempts(), session) - 1
@@ -91,7 +87,7 @@ def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset |
     if recipe.data not in datasets:
         datasets.clear()
         root = Path(claimed.plan.data_root)
-        datasets[recipe.data] = load(recipe.data, root=root, search_path=claimed.search_path)
+        datasets[recipe.data] = load(recipe.data, root=root, search_path=claimed.plan.search_folders)
     return datasets[recipe.data]
 
 

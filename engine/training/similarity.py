@@ -233,7 +233,7 @@ def compare_arm(
     """Compare the layers of one arm's runs; `move` is called whenever the work moves on."""
     recipes = [read_recipe(paths.run(run), run) for run in runs]
     device = torch.device("cuda:0" if recipes[0].device == "cuda" and torch.cuda.is_available() else "cpu")
-    search_path = tuple(Path(folder) for folder in plan.search_path)
+    search_path = plan.search_folders
     refuse_untrusted(recipes[0], search_path=search_path, trusted=plan.trusted)
     if recipes[0].data not in datasets:
         datasets.clear()
@@ -305,7 +305,7 @@ def measure_similarity(paths: StudyPaths) -> int:
     """
     plan = read_plan(paths)
     earlier = {arm.name: arm for arm in find_similarity(paths.cka)}
-    search_path = tuple(Path(folder) for folder in plan.search_path)
+    search_path = plan.search_folders
     use_one_thread()
     datasets: dict[DataRecipe, Dataset] = {}
     arms: list[ArmSimilarity] = []

@@ -189,7 +189,7 @@ def _train_guarded(claimed: Claimed, requests: Requests, kept: Kept, claim_more:
     """Train a claimed run with its companions; a store that is away is the caller's matter. See `_train_claimed`."""
     cohort, requests.attempt = [claimed], claimed.attempt
     log = BoundedLog(claimed.attempt.log)
-    with Pulse(lambda: [m.attempt.beat for m in cohort], claimed.search_path, also=log.bound) as requests.pulse:
+    with Pulse(lambda: [m.attempt.beat for m in cohort], claimed.plan.search_folders, also=log.bound) as requests.pulse:
         return _train_cohort(cohort, requests, kept, claim_more)
 
 
@@ -198,8 +198,8 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_m
     recipe: Recipe | None = None
     try:
         recipe = patiently(partial(read_recipe, claimed.run, claimed.run_id))
-        refuse_untrusted(recipe, search_path=claimed.search_path, trusted=claimed.plan.trusted)
-        check_unchanged(recipe, search_path=claimed.search_path)
+        refuse_untrusted(recipe, search_path=claimed.plan.search_folders, trusted=claimed.plan.trusted)
+        check_unchanged(recipe, search_path=claimed.plan.search_folders)
         data = load_once(recipe, claimed, kept.datasets)
         write_labels(claimed.study, data)
         count = count_side_by_side(claimed, recipe, data, session=kept.session, rooms=kept.rooms)

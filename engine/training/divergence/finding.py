@@ -60,11 +60,6 @@ class Side:
     digests: Digests
     """Of its files; none where they hold none."""
 
-    @property
-    def search_path(self) -> tuple[Path, ...]:
-        """Return where a user's model and data are looked for."""
-        return tuple(Path(folder) for folder in self.plan.search_path)
-
 
 def read_side(folder: str, run: str) -> Side:
     """Read a run's recipe and digests.
@@ -76,8 +71,8 @@ def read_side(folder: str, run: str) -> Side:
     plan, recipe = read_plan(paths), read_recipe(paths.run(run), run)
     require_device(recipe.device)
     side = Side(paths, plan, run, recipe, read_digests(paths.run(run)))
-    refuse_untrusted(recipe, search_path=side.search_path, trusted=plan.trusted)
-    check_unchanged(recipe, search_path=side.search_path)
+    refuse_untrusted(recipe, search_path=side.plan.search_folders, trusted=plan.trusted)
+    check_unchanged(recipe, search_path=side.plan.search_folders)
     return side
 
 
@@ -96,7 +91,7 @@ def find_parting(request: DivergenceRequest, tell: Listener = lambda progress: N
     one, other = sides
     recorded = find_first_difference(one.digests, other.digests) if one.digests and other.digests else None
     device = torch.device("cuda:0" if one.recipe.device == "cuda" else "cpu")
-    data = trim(load(one.recipe.data, root=Path(one.plan.data_root), search_path=one.search_path)).to(device)
+    data = trim(load(one.recipe.data, root=Path(one.plan.data_root), search_path=one.plan.search_folders)).to(device)
     set_kernels(one.recipe.lowlevel, one.recipe.train.precision)
     use_one_thread()
     pair, starts = open_pair((one, other), data, device, find_starts(one, other, recorded))
@@ -165,7 +160,7 @@ def open_pair(
 
     def prepare(starts: tuple[Checkpoint, ...]) -> Pair:
         recipes = (one.recipe, other.recipe)
-        return Pair.prepare(recipes, data, device=device, search_path=one.search_path, starts=starts)
+        return Pair.prepare(recipes, data, device=device, search_path=one.plan.search_folders, starts=starts)
 
     pair = prepare(starts)
     if not starts or not pair.parted:
@@ -183,7 +178,8 @@ def _find_cause(sides: list[Side], data: Dataset | Corpus, device: torch.device,
         return Cause("weights", tensors=found.tensors)
     starts = parted.start or (None, None)
     replays = [
-        Replay(side.recipe, data, device, side.search_path, start) for side, start in zip(sides, starts, strict=True)
+        Replay(side.recipe, data, device, side.plan.search_folders, start)
+        for side, start in zip(sides, starts, strict=True)
     ]
     return find_cause(replays, parted)
 
