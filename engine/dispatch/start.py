@@ -104,7 +104,7 @@ def retry_run(paths: StudyPaths, run_id: str, *, seen: int) -> None:
     with _hold(paths):
         snapshot = StudyView(paths, measures=()).refresh()
         run, attempts = snapshot.runs.get(run_id), paths.run(run_id).list_attempts()
-        if run is None or not attempts or run.state.status in ("done", "running", "queued"):
+        if run is None or not run.state.can_be_tried_again:
             state = "not in the plan" if run is None else run.state.status
             raise StudyError(f"run {run_id} is {state}: only a run whose attempts have failed is tried again")
         if len(attempts) != seen:

@@ -17,6 +17,9 @@ from engine.study.run_records import AttemptRecord, ExitRecord, LostRecord, Resu
 
 Status = Literal["queued", "running", "done", "failed", "lost", "cancelled", "stale"]
 
+WITHOUT_RESULT: tuple[Status, ...] = ("failed", "lost", "stale")
+"""States of a run whose last attempt ended without a result, or is taken to have."""
+
 STALE_AFTER_S = 600.0
 """Silence after which a process that gives no beats, and that cannot be asked, no longer counts as running."""
 
@@ -48,6 +51,16 @@ class RunState:
     """Whether that process could be asked for; otherwise its signs alone say that it lives."""
     silence: Silence | None = None
     """How long that process has given no sign; None where it is not running, or gives none."""
+
+    @property
+    def can_be_tried_again(self) -> bool:
+        """Whether it has attempts of which none ended well and none goes on, so that a person may ask for another."""
+        return self.attempts > 0 and self.status not in ("done", "running", "queued")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left of it to hold or to cancel."""
+        return self.status in ("done", "failed")
 
 
 @dataclass(frozen=True)

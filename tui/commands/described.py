@@ -15,7 +15,7 @@ import msgspec
 
 from engine.study.notes import NoteRecord, take_note
 from engine.study.records import Damage
-from engine.study.run_state import Status
+from engine.study.run_state import WITHOUT_RESULT, Status
 from engine.study.study_plan import StudyPlan
 from engine.study.study_state import StudyState
 from engine.study.summary import StudySummary
@@ -246,7 +246,7 @@ def _find_ended(snapshot: StudySnapshot, folder: Path) -> Iterable[EndedRun]:
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):
             state = run.state
-            if state.status in ("failed", "lost", "stale") and run.id not in told:
+            if state.status in WITHOUT_RESULT and run.id not in told:
                 told.add(run.id)
                 log = folder / "runs" / run.id / "attempts" / f"{state.attempts:02d}" / "log.txt"
                 yield EndedRun(

@@ -9,7 +9,7 @@ from rich.text import Text
 from engine.protocol.faults import printable
 from engine.study.beats import LOST_S
 from engine.study.processes import Owner, is_stopped
-from engine.study.run_state import STALE_AFTER_S
+from engine.study.run_state import STALE_AFTER_S, WITHOUT_RESULT
 from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
 from tui.text.decisions import describe_comparison
@@ -31,7 +31,7 @@ def count_done(arm: ArmView) -> int:
 
 def count_lost(arm: ArmView) -> int:
     """Count the replicas of an arm that ended without a result."""
-    return sum(arm.counts.get(status, 0) for status in ("failed", "lost", "stale"))
+    return sum(arm.counts.get(status, 0) for status in WITHOUT_RESULT)
 
 
 def format_spread(arm: ArmView, symbols: Symbols = UNICODE, *, tight: bool = False) -> str:
@@ -225,7 +225,7 @@ def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
     refused = False
     for name, replica, run in named:
         reason = printable(run.state.reason or "no reason recorded")
-        if run.state.status not in ("failed", "lost", "stale") or run.id in failures:
+        if run.state.status not in WITHOUT_RESULT or run.id in failures:
             continue
         if reason.startswith(REFUSED) and refused:  # one reason for all of them
             continue

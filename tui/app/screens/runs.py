@@ -27,7 +27,7 @@ from tui.app.reading import Reading
 from tui.app.run_facts import RunFacts, read_facts
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Reader
-from tui.app.screens.runs_lines import can_be_retried, describe_retry
+from tui.app.screens.runs_lines import describe_retry
 from tui.app.screens.runs_panes import RunDetails, RunList, RunPlot, RunsHeading
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
@@ -179,8 +179,8 @@ class RunsScreen(Screen[None]):
         """Offer to change a run only as long as something is left to change."""
         found = self.find_run()
         if action in ("pause", "cancel"):
-            return found is not None and found[1].state.status not in ("done", "failed")
-        return action != "retry" or (found is not None and can_be_retried(found[1]))
+            return found is not None and not found[1].state.has_ended
+        return action != "retry" or (found is not None and found[1].state.can_be_tried_again)
 
     def action_log(self) -> None:
         """Open the latest log of the run, at its end."""
@@ -273,7 +273,7 @@ class RunsScreen(Screen[None]):
     def action_arm(self) -> None:
         """Ask what to do with every run of the arm that has not ended."""
         place = self.find_arm()
-        left = [] if place is None else [run.id for run in place[1].runs if run.state.status not in ("done", "failed")]
+        left = [] if place is None else [run.id for run in place[1].runs if not run.state.has_ended]
         if not left:
             self.notify("every run of this arm has ended")
             return

@@ -85,11 +85,6 @@ def describe_resumption(resumption: Resumption) -> str:
     return f"went on from the checkpoint of attempt {resumption.attempt}, which changes no bit (self-test)"
 
 
-def can_be_retried(run: RunView) -> bool:
-    """Tell whether a run has attempts of which none ended well, and none goes on."""
-    return run.state.attempts > 0 and run.state.status not in ("done", "running", "queued")
-
-
 def describe_retry(number: int, run: RunView, snapshot: StudySnapshot) -> str:
     """Say what happens where a run is tried again, and ask for it.
 
