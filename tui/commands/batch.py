@@ -331,7 +331,7 @@ def judge(viewer: Viewer, snapshot: StudySnapshot) -> int | None:
 
 def tell_failures(viewer: Viewer, snapshot: StudySnapshot) -> None:
     """Say each failure once, when nothing more will be tried."""
-    for run_id, text in list_failures(snapshot, str(viewer.paths.folder)).items():
+    for run_id, text in list_failures(snapshot, viewer.paths).items():
         if run_id not in viewer.told and not snapshot.runs[run_id].state.retriable:
             viewer.told.add(run_id)
             viewer.tell(text)

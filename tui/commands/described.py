@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from engine.study.notes import NoteRecord, take_note
+from engine.study.paths import StudyPaths
 from engine.study.records import Damage
 from engine.study.run_state import WITHOUT_RESULT, Status
 from engine.study.study_plan import StudyPlan
@@ -167,12 +168,12 @@ def _list_study(summary: StudySummary) -> ListedStudy:
 
 
 def describe_study(
-    folder: Path, plan: StudyPlan, snapshot: StudySnapshot, notes: Iterable[str], note: NoteRecord | Damage
+    paths: StudyPaths, plan: StudyPlan, snapshot: StudySnapshot, notes: Iterable[str], note: NoteRecord | Damage
 ) -> ShownStudy:
     """Describe a study as it stands.
 
     Args:
-        folder: Its folder.
+        paths: The study.
         plan: Its plan.
         snapshot: How it stands.
         notes: What does not get on, and what is damaged.
@@ -181,7 +182,7 @@ def describe_study(
     total, done = len(snapshot.runs), snapshot.counts.get("done", 0)
     return ShownStudy(
         study=snapshot.study,
-        folder=str(folder),
+        folder=str(paths.folder),
         state=snapshot.state,
         total=total,
         done=done,
@@ -191,7 +192,7 @@ def describe_study(
         created=plan.created,
         arms=tuple(map(_show_arm, snapshot.arms)),
         running=tuple(_find_running(snapshot)),
-        ended=tuple(_find_ended(snapshot, folder)),
+        ended=tuple(_find_ended(snapshot, paths)),
         slots=snapshot.slots,
         notes=tuple(notes),
         note=None if isinstance(note, Damage) else note.text,
@@ -241,14 +242,14 @@ def _find_running(snapshot: StudySnapshot) -> Iterable[RunningRun]:
                 )
 
 
-def _find_ended(snapshot: StudySnapshot, folder: Path) -> Iterable[EndedRun]:
+def _find_ended(snapshot: StudySnapshot, paths: StudyPaths) -> Iterable[EndedRun]:
     told: set[str] = set()
     for arm in snapshot.arms:
         for replica, run in enumerate(arm.runs, start=1):
             state = run.state
             if state.status in WITHOUT_RESULT and run.id not in told:
                 told.add(run.id)
-                log = folder / "runs" / run.id / "attempts" / f"{state.attempts:02d}" / "log.txt"
+                log = paths.run(run.id).attempt(state.attempts).log
                 yield EndedRun(
                     run=run.id,
                     arm=arm.name,

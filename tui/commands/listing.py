@@ -105,11 +105,11 @@ def show_status(paths: StudyPaths, *, as_json: bool = False) -> int:
     """Print how a study stands, or the same as JSON; exit code 1 where runs have failed."""
     view = StudyView(paths)
     snapshot = view.refresh()
-    failures = list_failures(snapshot, str(paths.folder))
+    failures = list_failures(snapshot, paths)
     if as_json:
         notes = [*find_obstacles(snapshot), *_damage_lines(paths, snapshot)]
         notes += [] if snapshot.failure is None else [printable(snapshot.failure)]
-        print_json(describe_study(paths.folder, view.plan, snapshot, notes, read_note(paths)))
+        print_json(describe_study(paths, view.plan, snapshot, notes, read_note(paths)))
         return EXIT_RUNS_FAILED if failures else EXIT_OK
     console = results_console()
     symbols = choose_symbols(console.encoding)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from engine.protocol.faults import printable
 from engine.study.beats import LOST_S
+from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S, WITHOUT_RESULT
 from engine.study.selftest_record import REFUSED
@@ -216,7 +217,7 @@ def _name_figures(row: list[str]) -> list[str]:
     return [f"  {', '.join(named[:3])}", f"  {', '.join(named[3:])}"]
 
 
-def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
+def list_failures(snapshot: StudySnapshot, paths: StudyPaths) -> dict[str, str]:
     """Return run id → what happened and where the log is, for every run that ended without a result."""
     failures: dict[str, str] = {}
     named = [(printable(arm.name), n, run) for arm in snapshot.arms for n, run in enumerate(arm.runs, start=1)]
@@ -230,8 +231,7 @@ def list_failures(snapshot: StudySnapshot, folder: str) -> dict[str, str]:
         if reason.startswith(REFUSED) and refused:  # one reason for all of them
             continue
         refused = refused or reason.startswith(REFUSED)
-        attempt = f"{run.state.attempts:02d}"
-        log = f"{folder}/runs/{run.id}/attempts/{attempt}/log.txt" if run.state.attempts else "no attempt"
+        log = paths.run(run.id).attempt(run.state.attempts).log if run.state.attempts else "no attempt"
         head = f"{name}, replica {replica}: {run.state.status}"
         failures[run.id] = f"{head}: {reason} (attempt {run.state.attempts}; {log})"
     return failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from engine.study.control import Control
 from engine.study.epochs import EpochRecord
+from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
 from engine.study.supervisor_record import SlotRecord
 from engine.study.view import ArmView, RunView, Spread, StudySnapshot
@@ -162,7 +164,7 @@ def test_failures_say_what_happened_and_where_the_log_is() -> None:
     broken = arm(
         "a\x1bb", run("r", "failed", attempts=2, reason="ValueError: \x1b[31mno"), run("r", "failed", attempts=2)
     )
-    failures = list_failures(snapshot(broken), "/store/s")
+    failures = list_failures(snapshot(broken), StudyPaths(Path("/store/s")))
     assert list(failures) == ["r"]
     assert "/store/s/runs/r/attempts/02/log.txt" in failures["r"]
     assert "replica 1: failed: ValueError: \\x1b[31mno" in failures["r"]
