@@ -12,6 +12,10 @@ from engine.study.control import Control
 StudyState = Literal["done", "running", "paused", "stopping", "cancelled", "failed", "incomplete", "damaged"]
 
 
+ACTIVE: tuple[StudyState, ...] = ("running", "paused", "stopping")
+"""States of a study that somebody trains."""
+
+
 def derive_state(*, total: int, done: int, failed: int, running: int, supervised: bool, control: Control) -> StudyState:
     """Derive a study's state; "damaged", a study whose plan cannot be read, is found where that is read.
 

@@ -20,6 +20,7 @@ from engine.protocol.checks import is_table
 from engine.protocol.data_section import Data
 from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
+from engine.study.study_state import ACTIVE
 from engine.study.summary import StudySummary
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds, shorten
 from tui.text.notes import format_tags
@@ -155,7 +156,7 @@ def describe_study(
     tags = f"  {format_tags(summary.tags)}" if summary.tags else ""
     if summary.fault is not None:
         return row.append(f"{summary.state}: {printable(summary.fault)}")
-    if summary.state in ("running", "paused", "stopping"):
+    if summary.state in ACTIVE:
         share = summary.done / max(1, summary.total)
         bar = BAR_WIDTH if width is None or width >= row.cell_len + BAR_WIDTH + ROOM_BEHIND else SHORT_BAR
         row.append(draw_bar(share, symbols, bar)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")

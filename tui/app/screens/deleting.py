@@ -10,6 +10,7 @@ from textual.app import App
 from engine.protocol.faults import printable
 from engine.study.opening import is_there
 from engine.study.paths import StudyPaths
+from engine.study.study_state import ACTIVE
 from engine.study.summary import StudySummary
 from tui.app.screens.dialogs import Prompt
 
@@ -23,7 +24,7 @@ def ask_to_delete(app: App[None], study: StudySummary, deleted: Callable[[], obj
         deleted: Called after its files are gone.
     """
     paths = study.paths
-    if study.state in ("running", "paused", "stopping"):
+    if study.state in ACTIVE:
         app.notify("it is running: cancel it first (x)", severity="warning")
         return
 
