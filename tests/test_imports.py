@@ -20,6 +20,17 @@ SCREENS = ("tui.app.screens.monitor", "tui.app.screens.builder", "tui.app.screen
 RECORDS = ("engine.study", "engine.dispatch", "engine.plan", "engine.catalog", "msgspec")
 """What anything but a help text needs."""
 
+IMPORT_TORCH = """
+import gc
+from engine.training.__main__ import import_torch
+before = [one["collections"] for one in gc.get_stats()]
+import_torch()
+assert [one["collections"] for one in gc.get_stats()] == before, "garbage was looked for"
+assert gc.isenabled()
+assert gc.get_freeze_count() > 100_000, "what torch has made is never looked through"
+assert "torch" in sys.modules
+"""
+
 CASES = {
     "help": ("run(['--help'])", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
     "command line": ("import tui.cli", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
@@ -33,8 +44,8 @@ CASES = {
         (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich", "engine.dispatch.devices", "importlib.metadata"),
     ),
     "export": ("import engine.report.__main__", ("torch", "scipy", "textual", "rich", "sklearn", *PROTOCOL)),
-    "measures": ("import engine.metrics.renewal", ("torch", "textual", "rich", "sklearn", "scipy.stats", *PROTOCOL)),
-    "training": ("import engine.training.worker", ("textual", *PROTOCOL)),
+    "measures": ("import engine.metrics.renewal", ("torch", "textual", "rich", "sklearn", "scipy", *PROTOCOL)),
+    "training": (f"{IMPORT_TORCH}import engine.training.worker", ("textual", *PROTOCOL)),
 }
 """Name → what a process does, and the modules that it does not load, nor anything in them."""
 

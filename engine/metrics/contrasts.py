@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from engine.metrics import special
 from engine.metrics.spread import CONFIDENCE, Ends, half_width
 from engine.study.rounds import find_factor
 

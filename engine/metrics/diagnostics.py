@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
 
 from engine.catalog.measure_declaration import CONFIDENCE
 from engine.catalog.measures import MEASURES
+from engine.metrics import special
 from engine.metrics.outputs import DIAGNOSTIC_FORMULAS, Outcomes
 from engine.metrics.spread import FEWEST, sd_interval
 from engine.study.estimate import NOTHING, Estimate, Interval

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy import special
 
+from engine.metrics import special
 from engine.study.divergence_record import ROUNDING, Divergence, GrowthPoint, Quantity, Rate
 
 LEAST_FACTOR = 10.0

@@ -6,8 +6,8 @@ Pairs share replicas, which intervals have to know: treating pairs as independen
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
+from engine.metrics import special
 from engine.metrics.spread import FEWEST, Ends, half_width
 
 ROWS_VALUES = 2**20

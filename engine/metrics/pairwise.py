@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.linalg import blas
 
 from engine.metrics.formulas import UndefinedError
 from engine.metrics.logits import Logits
@@ -43,6 +42,8 @@ class Products:
         if len(block) <= ROWS_AT_ONCE:
             self._sum += block @ block.T  # lets other threads go on, which the other does not
         else:
+            from scipy.linalg import blas  # noqa: PLC0415 - takes as long to load as all else here
+
             # Only the upper triangle is formed, in place.
             self._sum = blas.dsyrk(1.0, block.T, beta=1.0, c=self._sum, trans=1, overwrite_c=1)
 

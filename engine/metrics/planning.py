@@ -6,8 +6,8 @@ Power is for the true SD that is assumed; with the upper end of a pilot's SD, fo
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
+from engine.metrics import special
 from engine.metrics.contrasts import Variance, count_replicas, find_fewest, replica_variance, upper_sd
 from engine.metrics.spread import TAIL
 from engine.study.comparison_record import PowerPlan, RatioPlan

@@ -7,9 +7,9 @@ How often these hold what they are intervals of is simulated in tests/helpers/co
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from engine.catalog.measure_declaration import CONFIDENCE
+from engine.metrics import special
 
 CHUNK_VALUES = 2**20
 """Resampled values that are held at once."""
