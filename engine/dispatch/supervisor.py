@@ -238,7 +238,9 @@ class Supervisor:
         """Refresh metrics.json when runs have finished since, not too often."""
         self.measuring.poll()
         finished = snapshot.counts.get("done", 0)
-        due = at_once or time.monotonic() >= self.measuring.next_start
+        # A study that has just begun has nothing to measure; measures of an earlier plan are brought up to date.
+        worth = finished > 0 or self.paths.metrics.exists()
+        due = at_once or (worth and time.monotonic() >= self.measuring.next_start)
         if due and self.measuring.job is None and finished != self.measuring.covered:
             self.measuring.start(self.paths, finished)
 

@@ -216,3 +216,16 @@ def test_log_of_a_supervisor_stays_within_bounds(supervised: Supervisor) -> None
     assert log.stat().st_size < LOG_BYTES
     assert log.read_bytes().startswith(b"first line\n")
     assert b"bytes were taken out here" in log.read_bytes()
+
+
+def test_study_that_has_just_begun_is_not_measured_before_a_run_has_finished(supervised: Supervisor) -> None:
+    begun = supervised.view.refresh()
+    supervised.measure(begun)
+    assert supervised.measuring.covered == -1
+    supervised.paths.metrics.write_text("{}")
+    supervised.measure(begun)
+    assert supervised.measuring.covered == 0, "measures of an earlier plan are not left as they were"
+    supervised.paths.metrics.unlink()
+    supervised.measuring.covered = -1
+    supervised.finish_measuring()
+    assert supervised.measuring.covered == 0, "one that ends without a finished run has measures that say so"
