@@ -23,6 +23,7 @@ import numpy as np
 import torch
 X, Y = np.zeros((8, 1, 4, 4), dtype=np.float32), np.arange(8) % 2
 GOOD = dict(train_inputs=X, train_labels=Y, test_inputs=X[:4], test_labels=Y[:4])
+PIXELS = dict(train_inputs=X.astype('uint8'), test_inputs=X[:4].astype('uint8'))
 """
 
 BAD_DATA = {
@@ -44,8 +45,11 @@ BAD_DATA = {
     "one class": ("return GOOD | {'train_labels': Y * 0, 'test_labels': Y[:4] * 0}", "2 or more"),
     "classes as text": ("return GOOD | {'classes': 'two'}", "classes = 'two'"),
     "other shapes": ("return GOOD | {'test_inputs': X[:4, :, :3]}", "different shapes"),
-    "mean of two": ("return GOOD | {'mean': (1.0, 2.0)}", "one per channel"),
-    "std of zero": ("return GOOD | {'std': (0.0,)}", "finite numbers"),
+    "mean of two": ("return GOOD | PIXELS | {'mean': (1.0, 2.0), 'std': (1.0,)}", "one per channel"),
+    "std of zero": ("return GOOD | PIXELS | {'mean': (0.0,), 'std': (0.0,)}", "finite numbers"),
+    "bytes and floats": ("return GOOD | {'test_inputs': X[:4].astype('uint8')}", "of one kind"),
+    "mean of floats": ("return GOOD | {'mean': (1.0,), 'std': (2.0,)}", "used as they are"),
+    "mean alone": ("return GOOD | PIXELS | {'mean': (1.0,)}", "mean and std belong together"),
     "raises": ("raise RuntimeError('disk on fire')", "RuntimeError: disk on fire"),
     "exits": ("raise ValueError('[red]x[/red]')", "[red]x[/red]"),
 }

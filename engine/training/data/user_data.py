@@ -54,9 +54,21 @@ def load_user_data(target: str, *, root: Path, search_path: tuple[Path, ...]) ->
     if train[0].shape[1:] != test[0].shape[1:]:
         shapes = f"{tuple(train[0].shape[1:])} and {tuple(test[0].shape[1:])}"
         raise DataError(f"{target}: train_inputs and test_inputs hold examples of different shapes: {shapes}")
+    kinds = [part[0].dtype for part in (train, test)]
+    if kinds[0] != kinds[1]:
+        raise DataError(
+            f"{target}: train_inputs is {kinds[0]} and test_inputs {kinds[1]}, they must be of one kind: bytes are "
+            "divided by 255, floats are used as they are"
+        )
     classes = _check_classes(target, returned.get("classes"), train[1], test[1])
     channels = train[0].shape[1]
     mean, std = (_check_statistic(target, name, returned.get(name), channels) for name in ("mean", "std"))
+    if (mean is None) != (std is None):
+        raise DataError(f"{target}: mean and std belong together; return both or none")
+    if mean is not None and kinds[0] != torch.uint8:
+        raise DataError(
+            f"{target}: mean and std are of bytes; floats are used as they are: scale them, and leave both out"
+        )
     return UserData(*train, *test, classes=classes, mean=mean, std=std)
 
 
