@@ -246,6 +246,11 @@ def make_notes(arms: Iterable[ArmMeasures], empty: Mapping[str, Mapping[str, str
         counted = {"damaged", "diverged"}
         said += [printable(reasons[key]) for key in sorted(counted & set(reasons))]
         said += sorted(printable(reason) for reason in {r for key, r in reasons.items() if key not in counted})
+        said += [
+            f"{printable(name)} is of {one.n} of the {arm.n} replicas: the others did not leave it"
+            for name, one in arm.scores.items()
+            if one.n < arm.n
+        ]
         if arm.unisolated is not None:
             said.append(f"{NOT_ISOLATED}: {printable(arm.unisolated)}")
         if len(arm.devices) > 1:

@@ -285,6 +285,13 @@ def test_shared_runs_are_explained_where_there_are_any() -> None:
     assert note_sharing(arms, 15) == []
 
 
+def test_number_that_some_replicas_left_out_is_told() -> None:
+    """A mean over four of six replicas stands in a row of six, beside one over all."""
+    score = {"n": 4, "mean": 0.5, "mean_ci": [0.4, 0.6], "sd": 0.05, "sd_error": 0.01, "sd_ci": [0.03, 0.2]}
+    arm = make_measures(name="a", n=6, kind="scores", scores={"f1": score, "auc": score | {"n": 6}})
+    assert make_notes([arm])[-1] == "a: f1 is of 4 of the 6 replicas: the others did not leave it"
+
+
 def test_scores_are_columns_and_stand_alone_where_nothing_else_is_known() -> None:
     score = {"n": 3, "mean": 0.5, "mean_ci": [0.4, 0.6], "sd": 0.05, "sd_error": 0.01, "sd_ci": [0.03, 0.2]}
     (row,) = make_rows([make_measures(name="a", n=3, kind="scores", scores={"f1": score})], wide=True)
