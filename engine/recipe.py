@@ -57,7 +57,7 @@ class DataRecipe:
     preset: str | None = None
     """Name in `catalog.DATA`; None where `target` is set."""
     target: str | None = None
-    """The user's "module:function"; see README for what it returns."""
+    """The user's "module:function"; see docs/protocol.md for what it returns."""
     target_sha256: str | None = None
     """Digest of the target's source file, so that an edited loader is another run."""
     train_size: int = 0

@@ -224,6 +224,10 @@ class StudyPaths:
         """int64 (N,)."""
         return self.folder / "labels.npy"
 
+    def data_digest(self, name: str) -> Path:
+        """Return where the digest lies of what a user's data function returned for the first run."""
+        return self.folder / "data" / f"{name}.sha256"
+
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.json"

@@ -36,6 +36,8 @@ from engine.study.run_records import AttemptRecord, Cause, is_fenced, read_recip
 from engine.study.run_records import Outcome as Ending
 from engine.study.study_plan import read_plan
 from engine.training.cohort import ClaimMore, gather, train_cohort
+from engine.training.data.datasets import Dataset
+from engine.training.data.repeatable import require_same_data
 from engine.training.full_store import patiently
 from engine.training.isolation import EXIT_NOTHING_LEFT, train_apart
 from engine.training.memory import breaks_context, explain_shortage, is_out_of_memory, release
@@ -201,6 +203,8 @@ def _train_cohort(cohort: list[Claimed], requests: Requests, kept: Kept, claim_m
         refuse_untrusted(recipe, search_path=claimed.plan.search_folders, trusted=claimed.plan.trusted)
         check_unchanged(recipe, search_path=claimed.plan.search_folders)
         data = load_once(recipe, claimed, kept.datasets)
+        if isinstance(data, Dataset):
+            require_same_data(claimed.study, recipe.data, data)
         write_labels(claimed.study, data)
         count = count_side_by_side(claimed, recipe, data, session=kept.session, rooms=kept.rooms)
         gather(cohort, recipe, claim_more, session=kept.session, side_by_side=count)
