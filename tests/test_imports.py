@@ -17,6 +17,8 @@ BINDINGS = ("pynvml",)
 """What asks the driver for GPUs, which takes longer to import than most of the program."""
 SCREENS = ("tui.app.screens.monitor", "tui.app.screens.builder", "tui.app.screens.results", "tomlkit")
 """What is not on the first screen."""
+WORK = ("engine.dispatch", "engine.tuning", "engine.protocol.load", "engine.plan.plan", "tui.app.preview")
+"""What looks into a protocol, and begins or stops a training; nobody can ask for that before the screen is drawn."""
 RECORDS = ("engine.study", "engine.dispatch", "engine.plan", "engine.catalog", "msgspec")
 """What anything but a help text needs."""
 
@@ -36,7 +38,7 @@ CASES = {
     "command line": ("import tui.cli", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, *RECORDS, "textual", "rich")),
     "batch": ("import tui.commands.batch", (*HEAVY, *BINDINGS, "textual", "tui.app")),
     "ls": ("run(['ls'])", (*HEAVY, *BINDINGS, "textual", "engine.tuning", "tui.app")),
-    "app": ("import tui.app.app", (*HEAVY, *BINDINGS, *SCREENS, "jinja2")),
+    "app": ("import tui.app.app", (*HEAVY, *BINDINGS, *SCREENS, *WORK, "jinja2")),
     "results": ("import tui.app.screens.results", (*HEAVY, *BINDINGS, "jinja2")),
     "supervisor": ("import engine.dispatch.__main__", (*HEAVY, *PROTOCOL, *FACTS, *BINDINGS, "textual", "rich")),
     "worker before it has its slot": (

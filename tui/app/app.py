@@ -20,7 +20,6 @@ from textual.message import Message
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
-from engine.protocol.load import read_text
 from engine.study.paths import StudyPaths, find_store, iterate_studies
 from tui.app.ascii_filter import AsciiFilter
 from tui.app.asking import complain
@@ -50,13 +49,13 @@ from tui.app.settings import here as own_locations
 from tui.app.templates import begin_text, free_study_name, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
-from tui.app.trainings import Trainings
 from tui.app.upkeep import PERIOD_S, Upkeep
 
 if TYPE_CHECKING:
     from tui.app.document import Document
     from tui.app.screens.monitor import MonitorScreen
     from tui.app.screens.results import ResultsScreen
+    from tui.app.trainings import Trainings
 
 HERE = Path(__file__).parent
 
@@ -132,7 +131,6 @@ class NondetApp(App[None]):
             refresh_s=self.settings.refresh_s,
             recent=self.locations.recent,
         )
-        self.trainings = Trainings(self, self.options.store)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = choose_theme(self.settings.theme, few_colours=self.terminal.few_colours)
@@ -210,6 +208,7 @@ class NondetApp(App[None]):
     @work(thread=True, group="open")
     def open_builder(self, path: Path, *, copy: bool = False) -> None:
         """Read a protocol, and open it to be changed; or a new one that begins as its copy."""
+        from engine.protocol.load import read_text
         from tui.app.document import Document
 
         try:
@@ -250,6 +249,13 @@ class NondetApp(App[None]):
     def on_open_builder(self, event: OpenBuilder) -> None:
         """Open a protocol to be changed."""
         self.open_builder(event.path, copy=event.copy)
+
+    @property
+    def trainings(self) -> Trainings:
+        """Return what begins trainings in the store."""
+        from tui.app.trainings import Trainings
+
+        return Trainings(self, self.options.store)
 
     def on_run_protocol(self, event: RunProtocol) -> None:
         """Say what training a protocol would take, and ask; where that is allowed."""

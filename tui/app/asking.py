@@ -9,12 +9,10 @@ from functools import partial
 from textual.app import App
 from textual.widget import Widget
 
-from engine.dispatch.cancel import end_queued, may_be_queued
 from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb, request
 from engine.study.paths import StudyPaths
-from engine.study.view import StudyView
 
 WAITING_S = 3600.0
 """Seconds that a notice of something stands which takes an unknown time: it goes when that is over."""
@@ -83,6 +81,9 @@ def ask_to_stop(asking: Widget | App[None], paths: StudyPaths, said: str) -> Non
 
 def _end_queued(asking: Widget | App[None], paths: StudyPaths) -> None:
     """End it outside of the event loop: a scheduler may take its time."""
+    from engine.dispatch.cancel import end_queued, may_be_queued
+    from engine.study.view import StudyView
+
     try:
         view = StudyView(paths, measures=())
         executor, snapshot = view.plan.dispatch.executor, view.refresh()

@@ -17,7 +17,7 @@ from engine.protocol.definition import Protocol
 from engine.recipe import Recipe
 from engine.tuning.choice import decide, name_devices, open_chosen
 from engine.tuning.probe import ProbeFacts, probe_plan
-from tui.app.preview import ProtocolPreview
+from tui.app.previewed import ProtocolPreview
 from tui.commands.check import describe_choices, estimate_run_bytes, estimate_run_s
 
 Workload = tuple[Any, ...]

@@ -5,7 +5,7 @@ It is read in a thread; nothing of a protocol is run for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.dispatch.executors.base import Executor
@@ -13,14 +13,13 @@ from engine.dispatch.launch import cut_plan, data_root, find_folder, settle_comp
 from engine.errors import NondetError
 from engine.plan.data_presence import MissingData, find_missing
 from engine.plan.plan import Plan
-from engine.protocol.compare_section import Comparing
 from engine.protocol.definition import Protocol
 from engine.protocol.faults import ProtocolError, printable
 from engine.protocol.load import load_protocol, read_text
 from engine.study.choices import Chosen
 from engine.study.curves_record import find_curves
 from engine.study.decision_record import read_decision
-from engine.study.instability import SpreadSeries, select_spreads
+from engine.study.instability import select_spreads
 from engine.study.metrics_record import ArmMeasures, find_metrics
 from engine.study.paths import StudyPaths
 from engine.study.run_records import read_arm_recipes
@@ -29,98 +28,12 @@ from engine.study.study_plan import read_plan
 from engine.study.summary import StudySummary
 from engine.tuning.choice import name_devices, open_chosen, plan_known, recall
 from tui.app.listed_files import read_head
+from tui.app.previewed import ArmPreview, ProtocolPreview, StudyPreview
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
-from tui.text.format import UNICODE, format_seconds
-from tui.text.places import count_places
 
 FIRST_FIGURES = ("accuracy", "perplexity")
 """The figures whose spread is drawn first, where a study has them."""
-
-
-@dataclass(frozen=True)
-class ArmPreview:
-    """Says what an arm would train."""
-
-    name: str
-    vary: tuple[str, ...]
-    runs: int
-    group: int
-    """Runs behind each replica of an ensemble; 1 for runs of its own."""
-
-
-@dataclass(frozen=True)
-class ProtocolPreview:
-    """Says what a protocol would train."""
-
-    name: str
-    description: str
-    arms: tuple[ArmPreview, ...] = ()
-    workload: str = ""
-    """Which networks are trained on which data."""
-    runs: int = 0
-    epochs: tuple[int, int] = (0, 0)
-    """The fewest and the most of a run."""
-    finished: frozenset[str] = frozenset()
-    """The runs that are done."""
-    places: tuple[str, ...] = ()
-    counts: tuple[int, int] | None = None
-    """The fewest and the most places that there will be, where how many is tried out before the training."""
-    devices: str = ""
-    """The devices that the protocol names, which that is tried out on."""
-    undecided: Comparing | None = None
-    """The comparison that it trains pairs of replicas for until it is decided; None where all are trained, or it is."""
-    seconds: float | None = None
-    """How long what is missing will take at most, at the pace of the runs that are done; None where none is."""
-    missing: tuple[MissingData, ...] = ()
-    """Data that are not there."""
-    own_data: bool = False
-    """Whether a function of the user's makes data, of which nobody knows beforehand whether they are there."""
-    code: tuple[str, ...] = ()
-    """Functions of the user's that training runs."""
-    faults: tuple[str, ...] = ()
-    """Why nothing could be trained."""
-    text: str = ""
-    """What its file says."""
-
-    @property
-    def obstacles(self) -> tuple[str, ...]:
-        """Return why it cannot be trained: its faults, and data that nobody fetches."""
-        return self.faults or tuple(one.text for one in self.missing if not one.fetched)
-
-    @property
-    def done(self) -> int:
-        """Return how many runs are done."""
-        return len(self.finished)
-
-    @property
-    def left(self) -> int:
-        """Return how many runs are to be trained."""
-        return self.runs - self.done
-
-    @property
-    def side_by_side(self) -> int:
-        """Return how many runs are trained at once, at least."""
-        return max(1, min(len(self.places) if self.counts is None else self.counts[0], self.left or self.runs))
-
-
-@dataclass(frozen=True)
-class StudyPreview:
-    """Says what a study has found so far."""
-
-    summary: StudySummary
-    arms: tuple[ArmMeasures, ...] = ()
-    question: str = ""
-    """The description of its protocol."""
-    answers: tuple[Answer, ...] = ()
-    """What it says, the most important first."""
-    spread: tuple[SpreadSeries, ...] = ()
-    """The SD over replicas of the first of its figures, by epoch."""
-    figure: str = ""
-    """The name of that figure, a key of EPOCH_FIGURES."""
-
-
-Preview = ProtocolPreview | StudyPreview
 
 
 def preview_study(summary: StudySummary) -> StudyPreview:
@@ -254,30 +167,3 @@ def _find_missing(plan: Plan, protocol: Protocol) -> tuple[MissingData, ...]:
     presets = dict.fromkeys(recipe.data.preset for recipe in plan.recipes.values() if recipe.data.preset is not None)
     found = (find_missing(preset, data_root(protocol)) for preset in presets)
     return tuple(one for one in found if one is not None)
-
-
-def describe_work(preview: ProtocolPreview) -> list[str]:
-    """Say how many runs a protocol has, where they would be trained, for how long, and what would hinder that."""
-    few, many = preview.epochs
-    epochs = f"{few}" if few == many else f"{few} to {many}"
-    most = "" if preview.undecided is None else "at most "
-    done = f", {preview.done} of them done" if preview.done else ""
-    rows = [f"{most}{preview.runs} runs of {epochs} epochs{done}"]
-    if preview.undecided is not None:
-        rows.append(
-            f"in pairs, until {printable(preview.undecided.a)} and {printable(preview.undecided.b)} are told apart"
-        )
-    if preview.left == 0:
-        rows.append("nothing is left to train")
-    else:
-        where = f"on {count_places(preview.places, counts=preview.counts)}"
-        at_most = "" if preview.counts is None else "at most "
-        pace = "for how long is known once a run is done; t in the builder times an epoch"
-        took = pace if preview.seconds is None else f"{at_most}about {format_seconds(preview.seconds)}"
-        rows.append(f"{where}: {took}")
-    if preview.code:
-        rows.append(f"{UNICODE.lost} runs your code: {', '.join(map(printable, preview.code))}")
-    rows += [f"{UNICODE.lost} {printable(one.text)}" for one in preview.missing]
-    if not preview.missing and not preview.own_data:
-        rows.append(f"{UNICODE.done} its data are there")
-    return rows

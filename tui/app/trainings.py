@@ -18,7 +18,8 @@ from engine.study.summary import summarise_study
 from engine.tuning.choice import decide
 from tui.app.asking import complain, waiting
 from tui.app.messages import OpenMonitor
-from tui.app.preview import describe_work, preview_protocol
+from tui.app.preview import preview_protocol
+from tui.app.previewed import describe_work
 from tui.app.screens.dialogs import Confirm
 
 

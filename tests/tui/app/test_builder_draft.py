@@ -16,7 +16,8 @@ from tests.helpers.studies import write_study
 from tests.tui.app.test_builder import FILE, footer, open_builder, press, screen_of
 from tests.tui.app.test_estimate import make_facts
 from tui.app.estimate import Timing, list_workloads
-from tui.app.preview import ProtocolPreview, preview_plan
+from tui.app.preview import preview_plan
+from tui.app.previewed import ProtocolPreview
 from tui.app.screens.builder_panes import ArmTable
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Confirm, Prompt

@@ -11,7 +11,8 @@ from engine.plan.plan import Plan
 from engine.tuning.probe import ProbeFacts
 from tests.helpers.studies import SMALL
 from tui.app.estimate import Timing, estimate, find_workload, list_workloads, may_time_unasked, time_plan
-from tui.app.preview import describe_work, preview_plan
+from tui.app.preview import preview_plan
+from tui.app.previewed import describe_work
 from tui.app.screens.builder_plan import describe_time
 from tui.app.screens.judgement import Judgement, judge
 

@@ -17,7 +17,8 @@ from tests.helpers.measures import make_curves, make_measures, make_spread
 from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.asking import WAITING_S
-from tui.app.preview import ProtocolPreview, StudyPreview, preview_protocol, preview_study
+from tui.app.preview import preview_protocol, preview_study
+from tui.app.previewed import ProtocolPreview, StudyPreview
 from tui.app.screens.start_lines import SHOWN_ANSWERS, make_preview
 from tui.app.screens.start_pictures import LEAST_ROWS
 from tui.text.plot import GlyphSet

@@ -72,7 +72,7 @@ async def test_whole_way_by_keyboard(make_app: Make, store: Path, size: tuple[in
         assert "Train mine-2? " in said, "nothing is started without a question"
         assert started == []
         assert "6 runs of 4 epochs" in said
-        assert re.search(r"on \d+ slots? \(cpu:0", said)
+        assert re.search(r"on (1 to \d+ slots, as auto chooses|1 slot \(cpu:0)", said)
         assert "its data are there" in said
         await pilot.press("y")
         await settle(pilot)

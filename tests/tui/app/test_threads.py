@@ -15,7 +15,8 @@ from engine.protocol.definition import Protocol
 from tests.helpers.screens import Make, screen_text, settle
 from tests.helpers.studies import write_study
 from tui.app.follow import Follower, Picture
-from tui.app.preview import ProtocolPreview, preview_plan
+from tui.app.preview import preview_plan
+from tui.app.previewed import ProtocolPreview
 from tui.app.screens.monitor import MonitorScreen
 from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
 from tui.app.screens.start import StartScreen

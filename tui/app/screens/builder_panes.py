@@ -19,7 +19,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol.faults import printable
 from tui.app.document import Document
 from tui.app.estimate import Estimate, Timing
-from tui.app.preview import ProtocolPreview
+from tui.app.previewed import ProtocolPreview
 from tui.app.screens.builder_explain import explain_setting, explain_source
 from tui.app.screens.builder_lines import (
     CELL,

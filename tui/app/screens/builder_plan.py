@@ -13,7 +13,7 @@ from engine.protocol.definition import Protocol
 from engine.protocol.faults import Fault, printable
 from tui.app.document import Document
 from tui.app.estimate import Estimate, Timing, may_time_unasked
-from tui.app.preview import ProtocolPreview
+from tui.app.previewed import ProtocolPreview
 from tui.app.screens.builder_lines import EMPTY, FAULT, warning_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.format import UNICODE, format_bytes, format_seconds

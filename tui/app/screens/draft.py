@@ -26,7 +26,8 @@ from tui.app.estimate import Estimate, Timing, estimate, may_time_unasked, time_
 from tui.app.history import History, Place
 from tui.app.messages import ProtocolSaved, RunProtocol
 from tui.app.options import Options, may_change
-from tui.app.preview import ProtocolPreview, preview_plan
+from tui.app.preview import preview_plan
+from tui.app.previewed import ProtocolPreview
 from tui.app.screens.builder_plan import first_fault
 from tui.app.screens.dialogs import Prompt
 from tui.app.screens.judgement import Judgement, ProtocolJudged, judge

@@ -32,7 +32,7 @@ from tui.app.messages import (
     RunProtocol,
 )
 from tui.app.options import Options, may_change
-from tui.app.preview import Preview, preview_protocol, preview_study
+from tui.app.previewed import Preview
 from tui.app.reading import Reading
 from tui.app.screens.choosing import Choose
 from tui.app.screens.deleting import ask_to_delete
@@ -187,6 +187,8 @@ class StartScreen(Screen[None]):
 
     @work(thread=True, group="preview", exclusive=True)
     def _look_into(self, key: str, study: StudySummary | None, protocol: ProtocolFile | None) -> None:
+        from tui.app.preview import preview_protocol, preview_study
+
         if study is not None:
             self.post_message(PreviewRead(key, preview_study(study)))
         elif protocol is not None:

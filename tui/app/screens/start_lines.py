@@ -20,7 +20,7 @@ from engine.study.notes import NoteRecord, describe_damage
 from engine.study.records import Damage
 from engine.study.summary import StudySummary
 from tui.app.listed_files import GROUP_NOTES, GROUPS, ProtocolFile, describe_protocol, describe_study
-from tui.app.preview import Preview, ProtocolPreview, StudyPreview, describe_work
+from tui.app.previewed import Preview, ProtocolPreview, StudyPreview, describe_work
 from tui.app.schemes import arm_style
 from tui.app.screens.start_pictures import draw_spread, show_file
 from tui.app.sentences import paint_sentence, wrap_sentence

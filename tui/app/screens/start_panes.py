@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.reactive import var
 
 from engine.protocol.faults import printable
-from tui.app.preview import Preview
+from tui.app.previewed import Preview
 from tui.app.screens.start_lines import LINE, Listing, explain_line, make_choices, make_preview
 from tui.app.widgets.lines import Line
 from tui.app.widgets.panes import LinesPane, TextPane

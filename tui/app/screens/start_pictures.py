@@ -6,7 +6,7 @@ from rich.text import Text
 
 from engine.catalog.measures import EPOCH_FIGURES
 from tui.app.plot_rows import paint_row
-from tui.app.preview import StudyPreview
+from tui.app.previewed import StudyPreview
 from tui.app.source_text import style_source
 from tui.app.widgets.lines import Line
 from tui.text.explanations import style_key
