@@ -1,11 +1,13 @@
-"""The keys of an [[arm]] table, and the sections that an arm may override."""
+"""The keys of an [[arm]] table, which of them an arm has to have, and the sections that it may override."""
 
 from __future__ import annotations
 
 from engine.protocol import checks
 from engine.protocol.checks import whole
+from engine.protocol.faults import Fault, show_value
 from engine.protocol.keys import Key
 from engine.protocol.sections import SECTIONS
+from engine.protocol.tables import Table
 
 ARM: dict[str, Key] = {
     "name": Key(checks.arm_name, None, "the row's title in the table", "Titles the row of the table."),
@@ -55,3 +57,22 @@ ARM_OVERRIDES: dict[str, tuple[str, ...]] = {
     "evaluate": tuple(SECTIONS["evaluate"]),
 }
 """What an arm may set for itself. Not the data set: all arms of a study are tested on the same examples."""
+
+
+def check_presence(prefix: str, table: Table, replaced: tuple[str, ...], faults: list[Fault]) -> None:
+    """Report what an arm that trains lacks, and what it sets beside crossed, which replaces it.
+
+    Args:
+        prefix: Of the arm's keys in faults.
+        table: The arm as it is written.
+        replaced: The keys that have no meaning beside crossed.
+        faults: Gets one for each such key.
+    """
+    crossed = "crossed" in table
+    for key in replaced if crossed else ():
+        if key in table:
+            remedy = "leave it out: crossed says what varies, and how often"
+            faults.append(Fault(f"{prefix}{key}", "has no meaning beside crossed", remedy, show_value(table[key])))
+    for key in ("name",) if crossed else ("name", "vary"):
+        if key not in table:
+            faults.append(Fault(f"{prefix}{key}", "is missing", ARM[key].remedy))

@@ -19,7 +19,7 @@ from engine.catalog.placeholders import (
     write_placeholder,
 )
 from engine.catalog.sources import SOURCES
-from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
+from engine.protocol.arm_keys import ARM, ARM_OVERRIDES, check_presence
 from engine.protocol.checks import MAX_REPLICAS, MAX_SEED, allow, differ, is_list, is_table, is_whole
 from engine.protocol.command_section import MAX_TITLE, SOURCE_NAME, Command
 from engine.protocol.definition import Arm
@@ -205,13 +205,7 @@ def build_command_arm(prefix: str, table: Table, terms: Terms, replicas: int, fa
     crossed: dict[str, int] = own["crossed"] or {}
     arguments: dict[str, Scalar] = own["arguments"] or {}
     grid = tuple(crossed.items())
-    for key in ("vary", "replicas") if "crossed" in table else ():
-        if key in table:
-            remedy = "leave it out: crossed says what varies, and how often"
-            faults.append(Fault(f"{prefix}{key}", "has no meaning beside crossed", remedy, show_value(table[key])))
-    for key in ("name",) if "crossed" in table else ("name", "vary"):
-        if key not in table:
-            faults.append(Fault(f"{prefix}{key}", "is missing", ARM[key].remedy))
+    check_presence(prefix, table, ("vary", "replicas"), faults)
     if grid and terms.command.kind not in ("logits", "probabilities"):
         problem = f"needs the outputs for every class, and command.kind is {terms.command.kind}"
         faults.append(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.catalog import presets
 from engine.protocol.compare_section import Comparing
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import Sections
+from engine.protocol.tables import Table
 
 OF_IMAGES, OF_TEXT = ("accuracy", "cross-entropy"), ("perplexity", "cross-entropy")
 
@@ -17,7 +16,7 @@ OF_COMMANDS = {"logits": OF_IMAGES, "probabilities": OF_IMAGES, "classes": ("acc
 
 
 def settle_comparison(
-    document: dict[str, Any], sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]
+    document: Table, sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]
 ) -> Comparing | None:
     """Return which arms are compared and in what; None where the file does not say that any are.
 
@@ -58,9 +57,7 @@ def _find_arms(a: str | None, b: str | None, arms: tuple[Arm, ...], faults: list
     return None if a is None or b is None else (a, b)
 
 
-def _find_measure(
-    document: dict[str, Any], sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]
-) -> str | None:
+def _find_measure(document: Table, sections: Sections, arms: tuple[Arm, ...], faults: list[Fault]) -> str | None:
     """Return what the arms are compared in; a user's own program may leave scores of any name."""
     measure = sections.compare.measure
     if "command" in document:

@@ -13,7 +13,7 @@ import tomli
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
-from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
+from engine.protocol.arm_keys import ARM, ARM_OVERRIDES, check_presence
 from engine.protocol.checks import MAX_ARMS, is_list, is_table
 from engine.protocol.command_arms import (
     Terms,
@@ -41,7 +41,7 @@ from engine.protocol.rules import (
     link_ensembles,
 )
 from engine.protocol.sections import SECTIONS, Bit, Evaluate, Model, Sections, Train, make_section
-from engine.protocol.tables import check_keys, find_unknown
+from engine.protocol.tables import Table, check_keys, find_unknown
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.recipe import EVALUATION_STREAMS, KEYED_DRAWS, DataRecipe, EvaluateRecipe, ModelRecipe, TrainRecipe
 
@@ -49,7 +49,6 @@ MAX_FILE_BYTES = 500_000
 MAX_DIGITS = sys.get_int_max_str_digits()
 """Python reads no whole number that has more."""
 ARM_KEY = re.compile(r"arm\[(\d+)\]")
-Table = dict[str, Any]
 
 
 def load_protocol(path: Path, *, overrides: tuple[str, ...] = ()) -> Protocol:
@@ -227,13 +226,7 @@ def _build_arm(
     own = check_keys(prefix, table, ARM, faults)
     crossed: dict[str, int] = own["crossed"] or {}
     grid = tuple(crossed.items())
-    for key in ("vary", "replicas", "onset") if "crossed" in table else ():
-        if key in table:
-            remedy = "leave it out: crossed says what varies, and how often"
-            faults.append(Fault(f"{prefix}{key}", "has no meaning beside crossed", remedy, show_value(table[key])))
-    for key in ("name",) if "crossed" in table else ("name", "vary"):
-        if key not in table:
-            faults.append(Fault(f"{prefix}{key}", "is missing", ARM[key].remedy))
+    check_presence(prefix, table, ("vary", "replicas", "onset"), faults)
     merged = _override(prefix, table, sections, faults)
     vary = tuple(name for name in SOURCES if name in (own["vary"] or dict(grid)))
     check_together(prefix, table, merged, vary, faults)

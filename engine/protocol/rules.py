@@ -13,9 +13,9 @@ from engine.protocol.checks import MAX_RUNS, is_number, is_table, is_whole
 from engine.protocol.definition import Arm
 from engine.protocol.faults import Fault, show_value, suggest
 from engine.protocol.sections import SECTIONS, Bit, Sections
+from engine.protocol.tables import Table
 from engine.recipe import EVALUATION_STREAMS
 
-Table = dict[str, Any]
 MAX_FAULTS = 100
 """Once there are so many, the arms that follow are not checked: the remedy is to repair what is known."""
 SPLIT = "split the study into several protocols, or lower replicas"
