@@ -50,8 +50,6 @@ class RunView:
     planned_epochs: int
     bad_lines: int = 0
     """Lines of epochs.jsonl that could not be read."""
-    training: bool = False
-    """Whether an attempt has begun: a run that waits for its first epoch counts too."""
 
     @property
     def diverged_epoch(self) -> int | None:
@@ -298,7 +296,6 @@ class StudyView:
             seconds=curve.seconds,
             planned_epochs=self.plan.epochs[run_id],
             bad_lines=curve.bad_lines,
-            training=state.attempts > 0,
         )
         if view == self._runs.get(run_id):
             return False
