@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -108,18 +108,24 @@ class StudySnapshot:
     counts: dict[Status, int]
     diverged: int
     control: Control
-    supervisor: SupervisorRecord | None
-    """What the latest supervisor said last; None where there was none."""
-    supervised: bool
-    """Whether the supervisor is alive, as far as its process and its signs of life can tell."""
+    supervision: Supervision
+    """Whether the study has a supervisor now, and what that one said last."""
     seconds_left: float | None
     """Estimate until the last run is done; None without a finished run or epoch to judge by."""
-    supervision: Supervision = field(default_factory=lambda: Supervision(None))
-    """How that was found out."""
     compare: CompareSettings | None = None
     """The two arms that the study compares; None where it compares none."""
     decision: DecisionRecord | None = None
     """What was decided of them, so that these arms hold only the replicas that count; None where nothing is yet."""
+
+    @property
+    def supervisor(self) -> SupervisorRecord | None:
+        """What the latest supervisor said last; None where there was none."""
+        return self.supervision.record
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the supervisor is alive, as far as its process and its signs of life can tell."""
+        return self.supervision.alive
 
     @property
     def slots(self) -> tuple[SlotRecord, ...]:
@@ -220,8 +226,6 @@ class StudyView:
             counts=totals.counts,
             diverged=totals.diverged,
             control=control,
-            supervisor=supervisor,
-            supervised=supervision.alive,
             supervision=supervision,
             compare=self.plan.compare,
             decision=self.followed.decision,

@@ -20,7 +20,7 @@ from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.run_state import RunState
-from engine.study.supervisor_record import SlotRecord
+from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord
 from engine.study.view import RunView, StudySnapshot
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_supervisor
@@ -29,7 +29,13 @@ from tui.commands.batch import MAX_RESTARTS, Viewer, judge, react_to_interrupts,
 from tui.text.format import UNICODE
 
 
-def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, **changes: Any) -> StudySnapshot:
+def snapshot(
+    *statuses: Any,
+    supervised: bool = False,
+    supervisor: SupervisorRecord | None = None,
+    retriable: bool = False,
+    control: Control | None = None,
+) -> StudySnapshot:
     runs = {
         str(i): RunView(
             id=str(i),
@@ -41,11 +47,10 @@ def snapshot(*statuses: Any, supervised: bool = False, retriable: bool = False, 
     counts: dict[Any, int] = {}
     for status in statuses:
         counts[status] = counts.get(status, 0) + 1
-    settings: dict[str, Any] = {
-        "study": "s", "arms": (), "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
-        "supervisor": None, "supervised": supervised, "seconds_left": None,
-    }  # fmt: skip
-    return StudySnapshot(**(settings | changes))
+    return StudySnapshot(
+        study="s", arms=(), runs=runs, counts=counts, diverged=0, control=control or Control(),
+        supervision=Supervision(supervisor, asked=supervised), seconds_left=None,
+    )  # fmt: skip
 
 
 @pytest.fixture

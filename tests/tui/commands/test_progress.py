@@ -13,7 +13,7 @@ from engine.study.control import Control
 from engine.study.epochs import EpochRecord
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
-from engine.study.supervisor_record import SlotRecord
+from engine.study.supervisor_record import SlotRecord, Supervision
 from engine.study.view import ArmView, RunView, Spread, StudySnapshot
 from tests.helpers.records import make_supervisor
 from tui.commands.progress import (
@@ -55,8 +55,7 @@ def snapshot(*arms: ArmView, **changes: Any) -> StudySnapshot:
         counts[one.state.status] = counts.get(one.state.status, 0) + 1
     settings: dict[str, Any] = {
         "study": "s", "arms": arms, "runs": runs, "counts": counts, "diverged": 0, "control": Control(),
-        "supervisor": make_supervisor(slots=SLOTS),
-        "supervised": True, "seconds_left": 83.0,
+        "supervision": Supervision(make_supervisor(slots=SLOTS), asked=True), "seconds_left": 83.0,
     }  # fmt: skip
     return StudySnapshot(**(settings | changes))
 
@@ -141,17 +140,23 @@ def test_plain_lines_hold_the_same() -> None:
     assert "SD 0.50" in text
 
 
+GONE = Supervision(None)
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
         ({}, "running"),
         ({"control": Control(paused=True)}, "paused"),
-        ({"control": Control(cancelled=True), "supervised": False, "counts": {"cancelled": 4}}, "cancelled"),
-        ({"supervised": False, "counts": {"failed": 1, "done": 3}}, "1 failed"),
-        ({"supervised": False, "counts": {"lost": 1, "done": 3}}, "incomplete"),
-        ({"supervised": False, "counts": {"done": 4}}, "done"),
+        (
+            {"control": Control(cancelled=True), "supervision": GONE, "counts": {"cancelled": 4}},
+            "cancelled",
+        ),
+        ({"supervision": GONE, "counts": {"failed": 1, "done": 3}}, "1 failed"),
+        ({"supervision": GONE, "counts": {"lost": 1, "done": 3}}, "incomplete"),
+        ({"supervision": GONE, "counts": {"done": 4}}, "done"),
         ({"control": Control(cancelled=True)}, "stopping"),
-        ({"supervised": False, "counts": {"running": 1, "done": 3}}, "running"),
+        ({"supervision": GONE, "counts": {"running": 1, "done": 3}}, "running"),
     ],
 )
 def test_state_of_a_study_in_a_word(changes: dict[str, Any], word: str) -> None:
