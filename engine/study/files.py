@@ -1,4 +1,4 @@
-"""Writing a study's files so that no reader ever sees half of one, and reading them without trust."""
+"""Writes a study's files so that no reader ever sees half of one; `opening` reads them without trust."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PASSING = {
     errno.EBUSY,
 }
 """What a disk or a network mount says that may be well again a moment later."""
-STORE, OUT = "--store", "folder for it"
-"""What a person can choose another of: the folder of all studies, or that of a report."""
 RETRY_S = 10.0
 """How long a write is tried again after one of those."""
+STORE, OUT = "--store", "folder for it"
+"""What a person can choose another of: the folder of all studies, or that of a report."""
 NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 ROOM_BYTES = 1_000_000
 """Less than this left on a file system is no room."""

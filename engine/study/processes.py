@@ -112,8 +112,7 @@ def list_children(pid: int) -> list[int]:
     try:
         return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
     except OSError:  # a kernel without that file
-        found = [int(name) for name in os.listdir(PROC) if name.isascii() and name.isdigit()]
-        return [child for child in found if (_read_stat(child) or ("", ""))[1] == str(pid)]
+        return [child for child in list_pids() if (_read_stat(child) or ("", ""))[1] == str(pid)]
 
 
 def list_pids() -> list[int]:
