@@ -37,7 +37,7 @@ class SupervisorClaim(Record, frozen=True, kw_only=True, tag=1):
 
 
 @dataclass(frozen=True)
-class Supervision:
+class HeldClaim:
     """Holds a number that was claimed."""
 
     paths: StudyPaths
@@ -52,7 +52,7 @@ class Supervision:
             return False
 
 
-def take_over(paths: StudyPaths, session: str) -> Supervision | None:
+def take_over(paths: StudyPaths, session: str) -> HeldClaim | None:
     """Claim a study for its supervisor, once no other one gives signs of life.
 
     Args:
@@ -71,7 +71,7 @@ def take_over(paths: StudyPaths, session: str) -> Supervision | None:
         if sign is None:
             if claim_number(paths.supervisors, latest + 1, CLAIM, record):
                 _remove_earlier(paths, latest)
-                return Supervision(paths, latest + 1)
+                return HeldClaim(paths, latest + 1)
             continue
         if first_sign is None:
             first_sign = sign

@@ -24,7 +24,7 @@ from engine.dispatch.jobs import EXIT_STORE_FULL, metrics_job, similarity_job
 from engine.dispatch.judging import Judge
 from engine.dispatch.leases import Lease, describe_holder
 from engine.dispatch.places import Place
-from engine.dispatch.singleton import Supervision, take_over
+from engine.dispatch.singleton import HeldClaim, take_over
 from engine.dispatch.stalls import Stalls
 from engine.dispatch.tidying import Tidying
 from engine.errors import NondetError, StudyError
@@ -95,7 +95,7 @@ class Supervisor:
     places: list[Place]
     measuring: Measuring
     session: str = field(default_factory=lambda: uuid.uuid4().hex)
-    held: Supervision | None = None
+    held: HeldClaim | None = None
     """The claim on the study; see `singleton`."""
     written: SupervisorRecord | None = None
     stop_asked: bool = False
