@@ -9,7 +9,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.dispatch.children import command
@@ -42,6 +42,8 @@ class Ended:
     asked: bool = False
     """Whether its end was asked for."""
     timed_out: bool = False
+    untold: bool = False
+    """Whether its keeper was killed, so that nobody knows how it ended."""
 
 
 @dataclass
@@ -102,10 +104,11 @@ class Program:
         self._wait()
         self._read_epochs()
         bounded.bound()
-        status, fault = _parse_end(self.said)
+        ended = _parse_end(self.said)
         if timed_out:
-            return Ended(status, f"it was ended after command.timeout_s = {timeout_s:g} s", timed_out=True)
-        return Ended(status, fault, asked=asked)
+            reason = f"it was ended after command.timeout_s = {timeout_s:g} s"
+            return replace(ended, reason=reason, timed_out=True, untold=False)
+        return replace(ended, asked=asked)
 
     def close(self) -> None:
         """Leave nothing of the program behind."""
@@ -201,15 +204,15 @@ def start_program(
     return Program(keeper, log, reports, on_epoch, move, look_s=look_s)
 
 
-def _parse_end(said: bytes) -> tuple[int | None, str]:
-    """Return the status that a keeper has told, and the fault."""
+def _parse_end(said: bytes) -> Ended:
+    """Return how a program ended as far as its keeper has told."""
     for line in said.decode(errors="replace").splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "exit":
-            return int(rest), ""
+            return Ended(int(rest))
         if kind == "fault":
-            return None, rest
-    return None, "its keeper was killed"
+            return Ended(None, rest)
+    return Ended(None, "its keeper was killed", untold=True)
 
 
 def _size_of(path: Path) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from engine.dispatch.endings import write_end
+from engine.dispatch.endings import name_signal, write_end
 from engine.dispatch.jobs import EXIT_FENCED, EXIT_STORE_FULL
 from engine.dispatch.one_model import claim_on_model
 from engine.dispatch.queue import NotTaken, RunQueue, Taken
@@ -200,7 +200,7 @@ class CommandWorker:
                 return str(error)
         elif ended.status is not None and ended.status < 0 and not ended.timed_out:
             write_end(job.attempt.run, job.attempt, explain_end(ended, job.attempt.log), ended.status)
-        elif ended.status is None and not ended.timed_out and ended.reason.endswith("killed"):
+        elif ended.untold:
             _end(job.attempt, "failed", "infrastructure", explain_end(ended, job.attempt.log))
         else:
             return explain_end(ended, job.attempt.log)
@@ -282,13 +282,9 @@ def explain_end(ended: Ended, log: Path) -> str:
     if ended.timed_out:
         return f"{ended.reason}{said}"
     if ended.status is None:
-        return (
-            f"the program could not be started ({ended.reason})"
-            if not ended.reason.endswith("killed")
-            else ended.reason
-        )
+        return ended.reason if ended.untold else f"the program could not be started ({ended.reason})"
     if ended.status < 0:
-        name = signal.Signals(-ended.status).name if -ended.status in set(signal.Signals) else str(-ended.status)
+        name = name_signal(-ended.status)
         hint = ", as the kernel does where memory runs out" if name == "SIGKILL" else ""
         return f"the program was ended by {name}{hint}{said}"
     return f"the program ended with status {ended.status}{said}"
