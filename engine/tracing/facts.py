@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils import data
 
-from .records import Loader
+from .records import Loader, Settings
 from .seeds import find_place
 
 MOST = 20
@@ -58,7 +58,7 @@ class LoaderWatch:
         data.DataLoader.__init__ = watched  # type: ignore[method-assign]
 
 
-def read_settings() -> dict[str, Any]:
+def read_settings() -> Settings:
     """Return settings of torch and of the process as they are now."""
     return {
         "threads": torch.get_num_threads(),

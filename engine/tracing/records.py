@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from .seeds import Seeding
+
+Settings = dict[str, Union[bool, int, str]]
+"""Settings of torch and of the process, by name."""
 
 GENERATOR = "generator"
 """Label of a random operation's generator among its inputs."""
@@ -77,8 +80,7 @@ class Facts(NamedTuple):
     """Why it ended: by itself, or what ended it."""
     unread: int = 0
     """Tensors that could not be read: of a mark with the most, without marks of all operations together."""
-    settings: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
-    """Settings of torch and of the process, by name."""
+    settings: Settings = {}  # noqa: RUF012 - nobody writes into it
     seeds: tuple[Seeding, ...] = ()
     loaders: tuple[Loader, ...] = ()
 

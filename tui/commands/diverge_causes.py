@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from engine.tracing import comparison
-from engine.tracing.records import Facts, Loader
+from engine.tracing.records import Facts, Loader, Settings
 from engine.tracing.seeds import Seeding
 
 EXPERIMENTS = {
@@ -134,7 +134,7 @@ def _compare_loaders(first: Sequence[Loader], second: Sequence[Loader]) -> list[
     return []
 
 
-def _compare_settings(first: Mapping[str, object], second: Mapping[str, object]) -> list[Cause]:
+def _compare_settings(first: Settings, second: Settings) -> list[Cause]:
     causes: list[Cause] = []
     for name, one in first.items():
         other = second.get(name, one)
