@@ -32,7 +32,7 @@ def ask_to_stop(paths: StudyPaths, snapshot: StudySnapshot) -> str | None:
     """Ask a study to stop; processes that a signal has halted are woken for that.
 
     Returns:
-        Why no request could be written, so that its processes were asked by signal; None where one was.
+        Why no request could be written, and that its processes were asked by signal instead; None where one was.
 
     Raises:
         StudyError: If neither was possible, as with somebody else's study.
@@ -43,7 +43,7 @@ def ask_to_stop(paths: StudyPaths, snapshot: StudySnapshot) -> str | None:
         asked = [end_process(owner) for owner in list_processes(snapshot)]
         if not any(asked):
             raise StudyError(str(error)) from error
-        return str(error)
+        return f"{error}; its processes are asked to end by signal instead"
     for owner in list_processes(snapshot):
         if is_stopped(owner):
             end_process(owner)

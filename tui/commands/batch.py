@@ -307,7 +307,7 @@ def react_to_interrupts(viewer: Viewer, snapshot: StudySnapshot) -> None:
         refusal = ask_to_stop(viewer.paths, snapshot)
         viewer.stop_sent, viewer.stop_sent_at = True, time.monotonic()
         if refusal is not None:
-            viewer.tell(f"{printable(refusal)}; its processes are asked to end by signal instead")
+            viewer.tell(printable(refusal))
         viewer.tell("stopping; Ctrl-C again leaves it running in the background instead")
     if viewer.interrupts >= 2 and not viewer.left_running:
         viewer.start(viewer.paths)

@@ -192,7 +192,7 @@ def cancel_study(paths: StudyPaths) -> int:
         return EXIT_OK
     refusal = ask_to_stop(paths, snapshot)
     if refusal is not None:
-        print_text(console, f"{printable(refusal)}; its processes are asked to end by signal instead")
+        print_text(console, printable(refusal))
     if not snapshot.supervised:
         _tell_queued(console, paths, executor, begun=False)
     killed = False
