@@ -12,6 +12,9 @@ from tui.text.forest import draw_axis
 from tui.text.format import UNICODE, Symbols
 from tui.text.whiskers import Axis, draw_interval, find_place
 
+MOST_ROOM = 90
+"""Columns of the picture of a difference at most."""
+
 LEAST_ROOM = 12
 """Columns that a picture needs."""
 

@@ -17,6 +17,7 @@ from tui.text.scale import fit_scale
 from tui.text.series import Curve
 
 PLOT_ROWS = 14
+"""Rows of the picture of a growth at most."""
 
 MOST_PLACES = 4000
 """Steps that a plot shows one by one; of more, each place stands for an epoch."""

@@ -10,6 +10,9 @@ from engine.study.instability import SpreadSeries
 from engine.study.series import ArmSeries, Sum
 from tui.text.format import MISSING, Symbols, mark_arm, shorten_apart
 
+SPREAD_DECADES = 4
+"""How far the axis of spreads reaches below the largest: the rest would leave no room for what matters."""
+
 
 @dataclass(frozen=True)
 class Curve:

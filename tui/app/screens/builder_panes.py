@@ -45,7 +45,7 @@ from tui.app.source_text import style_source
 from tui.app.widgets.explained import EXPLAIN
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
-from tui.app.widgets.titles import set_border_title
+from tui.app.widgets.titles import TITLE_FRAME, set_border_title
 from tui.text.explanations import explain_source as explain_bare
 
 CARD_WIDTH = 58
@@ -57,9 +57,6 @@ ABOUT_MORE = (
 
 BRIEF_ROWS = 8
 """Rows below which an explanation leaves out what stands elsewhere."""
-
-TITLE_FRAME = 8
-"""Columns of a frame beside a title: its corners and lines, and the digit of the pane."""
 
 PLAN_ROWS = (5, 12)
 """Rows of the plan, frame included, at least and at most."""

@@ -29,7 +29,7 @@ from tui.text.arms_compared import (
     show_ends,
     unit_of,
 )
-from tui.text.difference_forest import draw_difference, name_guides
+from tui.text.difference_forest import MOST_ROOM, draw_difference, name_guides
 from tui.text.format import Symbols, mark_arm, shorten
 from tui.text.strips import draw_strips
 from tui.text.tables import arm_name
@@ -40,9 +40,6 @@ NAME, ENDS = 20, 22
 
 SAID = 60
 """Columns of what an interval rests on, where it stands behind the picture."""
-
-MOST_PICTURE = 90
-"""Columns of a picture at most."""
 
 TITLE, VALUE, FIGURES, VERDICT = 22, 18, 28, 19
 """Columns of a measure's name, of a figure, of a difference with its interval, and of what is said of it."""
@@ -129,7 +126,7 @@ def _draw_intervals(found: Comparison, width: int, symbols: Symbols) -> list[Lin
     """Draw the difference with its intervals, each with what it promises."""
     rows, places = list_intervals(found), count_places(found)
     beside = width >= NAME + ENDS + SAID + 30
-    room = min(MOST_PICTURE, width - NAME - ENDS - (SAID if beside else 0))
+    room = min(MOST_ROOM, width - NAME - ENDS - (SAID if beside else 0))
     drawn = draw_difference(found, [row.ends for row in rows], room, symbols)
     value = f"{found.difference:+.{places}f}{unit_of(found)}"
     guides = name_guides(found.margin, symbols)
@@ -175,7 +172,7 @@ def _draw_disputes(
         return []
     names = ("A with B", "A with itself", "B with itself")
     values = (disputes.between, *disputes.within)
-    room = min(MOST_PICTURE, width - NAME - 8)
+    room = min(MOST_ROOM, width - NAME - 8)
     styles = (Style(), *(arm_style(one.number, theme) for one in sides))
     ends = "" if disputes.excess_ci is None else f" [{disputes.excess_ci[0]:+.2f} {disputes.excess_ci[1]:+.2f}]"
     lines = [Line(Text(f"Disagreement, % of examples: {disputes.excess:+.2f}{ends} beyond their own", BOLD))]
@@ -190,7 +187,7 @@ def _draw_replicas(
     found: Comparison, width: int, sides: tuple[Candidate, Candidate], theme: str, symbols: Symbols
 ) -> list[Line]:
     """Draw each replica of both on one axis."""
-    room = min(MOST_PICTURE + ENDS, width - 4)
+    room = min(MOST_ROOM + ENDS, width - 4)
     if not all(found.figures):
         return []
     marks = [mark_arm(one.number, symbols) for one in sides]

@@ -16,20 +16,14 @@ from tui.app.follow import Picture
 from tui.app.screens.monitor_layout import Plot
 from tui.app.screens.monitor_lines import MARK_WIDTH, longest_name, name_arms
 from tui.app.widgets.panes import redraw_on_change
-from tui.app.widgets.plotview import PlotView
-from tui.app.widgets.titles import set_border_title
+from tui.app.widgets.plotview import LEGEND_SHARE, PlotView
+from tui.app.widgets.titles import TITLE_FRAME, set_border_title
 from tui.text.decisions import list_levels, make_rounds_curve, name_difference
 from tui.text.figure_names import name_figure
 from tui.text.format import ASCII, MISSING, UNICODE, Symbols, mark_arm, shorten
 from tui.text.plot import NOTHING_YET, SHADES
 from tui.text.scale import spans_decades
-from tui.text.series import Curve, make_curve
-
-LEGEND_SHARE = 4
-"""The legend's names have one part in so many of the plot's columns."""
-
-DECADES = 4
-"""How far the axis of spreads reaches below the largest: the rest would leave no room for what matters."""
+from tui.text.series import SPREAD_DECADES, Curve, make_curve
 
 NO_SPREAD = "a spread needs two replicas at the same epoch"
 
@@ -37,10 +31,6 @@ NOT_READ = "nothing was read of this study yet"
 
 MOST_NAMED = 3
 """Outliers that are named."""
-
-
-TITLE_FRAME = 8
-"""Columns of a title's frame, digit and mark."""
 
 
 class MonitorPlot(PlotView):
@@ -99,7 +89,7 @@ class SpreadPlot(MonitorPlot):
         titles = (f"Spread between replicas: {what}", f"Spread: {what}", what)
         self.set_titles(next((title for title in titles if len(title) <= self.size.width - TITLE_FRAME), what), "")
         with self.prevent_draws():
-            self.decades, self.log_scale, self.from_zero = DECADES, log, True
+            self.decades, self.log_scale, self.from_zero = SPREAD_DECADES, log, True
             self.empty = NOT_READ if picture is None else NO_SPREAD if picture.measures else NOTHING_YET
             self.front = None if place is None else place[0]
             self.curves = curves

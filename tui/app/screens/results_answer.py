@@ -22,7 +22,7 @@ from tui.app.widgets.panes import LinesPane
 from tui.app.widgets.titles import set_border_title
 from tui.text.answers.sentences import Answer
 from tui.text.decisions import name_difference
-from tui.text.difference_forest import draw_decision, name_guides
+from tui.text.difference_forest import MOST_ROOM, draw_decision, name_guides
 from tui.text.explanations import list_measures, name_measure, style_key
 from tui.text.forest import OVERHEAD, Arms, ForestLine, draw_forest
 from tui.text.format import Symbols, shorten
@@ -32,9 +32,6 @@ from tui.text.tables import Column, arm_name, make_columns
 INDENT = "  "
 
 BULLETS = {"warning": "! ", "finding": "- ", "note": "  "}
-
-MOST_PICTURE = 90
-"""Columns of the picture of a difference at most."""
 
 
 class AnswerList(BlocksPane):
@@ -180,7 +177,7 @@ class Evidence(LinesPane):
         settings = decision.settings
         set_border_title(self, f"Behind it: {name_difference(settings)}")
         guides = Line(Text(name_guides(settings.margin, self.symbols), "dim"))
-        drawn = draw_decision(decision, min(width, MOST_PICTURE), self.symbols)
+        drawn = draw_decision(decision, min(width, MOST_ROOM), self.symbols)
         lines = [*reason, Line(Text("")), guides, *(Line(Text(row, no_wrap=True)) for row in drawn)]
         arms = [one for one in measured.number_arms() if one[1].name in (settings.a, settings.b)]
         columns = make_columns(self.symbols, text=measured.text)

@@ -45,13 +45,13 @@ from tui.text.divergence import (
     say_place,
 )
 from tui.text.format import ASCII, Symbols, mark_arm, shorten
+from tui.text.growth import PLOT_ROWS
 from tui.text.parting import describe_partings
 from tui.text.tables import arm_name
 
 MOST_KEPT = 40
 """Answers that are listed: those of the arms in the plan's order."""
 
-PLOT_ROWS = 14
 HINT = "D trains two replicas again and names the step and the operation in which they part"
 
 

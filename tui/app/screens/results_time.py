@@ -19,7 +19,7 @@ from tui.app.schemes import arm_style
 from tui.app.screens.results_data import ShownMeasures
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, redraw_on_change
-from tui.app.widgets.plotview import PlotView
+from tui.app.widgets.plotview import LEGEND_SHARE, PlotView
 from tui.app.widgets.titles import set_border_title
 from tui.text.format import ASCII, UNICODE, Symbols, mark_arm, shorten_apart
 from tui.text.growth import (
@@ -36,9 +36,6 @@ from tui.text.plot import GlyphSet
 from tui.text.series import Curve, make_spread_curves
 from tui.text.tables import Column
 from tui.text.text_figures import format_apart, list_crossed, list_first_epochs, list_onsets, make_onset_columns
-
-LEGEND_SHARE = 4
-"""Names have one part in so many of a plot's columns."""
 
 LONGEST_NAME = 40
 

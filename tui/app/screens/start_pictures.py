@@ -13,14 +13,12 @@ from tui.text.explanations import style_key
 from tui.text.format import ASCII, UNICODE
 from tui.text.plot import GlyphSet, draw_plot
 from tui.text.scale import fit_scale, spans_decades
-from tui.text.series import make_spread_curves
+from tui.text.series import SPREAD_DECADES, make_spread_curves
 from tui.text.tables import arm_name
 
 LEAST_ROWS, MOST_ROWS = 10, 24
 """Rows that a picture is worth drawing in, its title included, and those that it has at most."""
 
-DECADES = 4
-"""How far its axis reaches below the largest value: as that of the monitor."""
 
 NAME_SHARE, LONGEST_NAME = 4, 30
 """Names have one part in so many of the columns, and so many at most."""
@@ -42,7 +40,7 @@ def draw_spread(preview: StudyPreview, width: int, height: int, theme: str, glyp
     symbols = ASCII if glyphs == "ascii" else UNICODE
     curves = make_spread_curves(preview.spread, room, symbols, places=places)
     log = spans_decades(curves)
-    scale = fit_scale(curves, log=log, decades=DECADES, from_zero=True)
+    scale = fit_scale(curves, log=log, decades=SPREAD_DECADES, from_zero=True)
     if scale is None or height < LEAST_ROWS:
         return []
     rows = draw_plot(curves, scale, width, min(height, MOST_ROWS) - 1, glyphs=glyphs, marks=True)

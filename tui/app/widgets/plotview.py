@@ -26,6 +26,9 @@ BAND_SHARES = (0.0, 0.13, 0.27)
 FAINT_SHARE, ASIDE_SHARE = 0.62, 0.72
 """The same of lines among many, and of curves that others stand in front of."""
 
+LEGEND_SHARE = 4
+"""The legend's names have one part in so many of the plot's columns."""
+
 MAX_ZOOM = 1024.0
 
 

@@ -32,6 +32,9 @@ class TextLine(Static):
             self.update(text, layout=False)
 
 
+TITLE_FRAME = 8
+"""Columns of a frame beside a title: its corners and lines, the digit of the pane, and a mark."""
+
 KEY_FRAME = 3
 """Columns that a key at the foot takes beside its name and what it does."""
 
