@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.catalog.measure_declaration import Measure
-from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
 from engine.study.estimate import Interval
-from engine.study.metrics_record import ArmMeasures
+from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
 from tui.text.contrasts import count_more
 from tui.text.differences import Side, divide, find_side, unbias
+from tui.text.few_measures import pick_measures
 from tui.text.format import UNICODE, Symbols, mark_arm
 from tui.text.tables import MIXED, describe_devices
 
@@ -106,8 +106,7 @@ def make_verdicts(
 def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number: int, symbols: Symbols) -> list[str]:
     """Say whether an arm's spread can be told apart from the others'; see `make_verdicts`."""
     measured = [metrics.get(name) for name in names]
-    text = any(arm is not None and arm.text for arm in measured)
-    measure = next(one for one in list_columns("monitor", text=text) if one.statistic == "sd")
+    measure = pick_measures([arm for arm in measured if arm is not None])[0][0]
     arm, called = measured[number], _call(number, names[number], symbols)
     if arm is None or arm.n == 0:
         return [f"{called}: nothing is measured yet; what can be told takes {FEWEST} replicas"]
@@ -131,7 +130,8 @@ def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number
         return [f"{called} can be {told_all}", f"{called} can be told apart from every other arm"]
     nearest = close[0]
     first = f"{called} cannot be told apart from {_call(nearest.number, nearest.name, symbols)} yet"
-    ratio = f"ratio of SDs {_show(nearest)}"
+    of = f"{measure.title}s" if measure.key.startswith(SCORE_PREFIX) else "SDs"
+    ratio = f"ratio of {of} {_show(nearest)}"
     enough = nearest.more is None or nearest.more == 0
     more = "" if enough else f"; about {nearest.more} more replicas of each would tell {RATIO:g} apart"
     others = [_call(pair.number, pair.name, symbols) for pair in close[1:]]

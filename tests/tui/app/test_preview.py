@@ -296,6 +296,16 @@ def test_names_of_arms_are_whole_where_there_is_room(own: Path, tmp_path: Path) 
     assert not any(long in row for row in read_rows(found, 50)[:8])
 
 
+def test_study_of_a_program_of_ones_own_shows_its_numbers(tmp_path: Path) -> None:
+    summary = StudySummary(paths=StudyPaths(tmp_path / "s"), state="done", done=3, total=3)
+    score = {"n": 3, "mean": 90.0, "mean_ci": [89.0, 91.0], "sd": 0.25, "sd_error": 0.1, "sd_ci": [0.2, 0.6]}
+    arm = make_measures(name="Weights", n=3, kind="scores", scores={"bleu": score})
+    said = "\n".join(read_rows(StudyPreview(summary, (arm,)), width=90))
+    assert "bleu SD" in said
+    assert "0.250" in said
+    assert "disagree" not in said
+
+
 @pytest.mark.parametrize(
     ("done", "state", "said"),
     [

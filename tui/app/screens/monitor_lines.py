@@ -8,7 +8,6 @@ from itertools import groupby
 from rich.text import Text
 
 from engine.catalog.measure_declaration import Measure
-from engine.catalog.measures import list_columns
 from engine.protocol.faults import printable
 from engine.study.estimate import NOTHING, Estimate
 from engine.study.metrics_record import ArmMeasures
@@ -19,6 +18,7 @@ from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.commands.progress import count_lost, find_obstacles, format_bar
 from tui.text.explanations import name_measure, style_key
+from tui.text.few_measures import add_unit, pick_measures
 from tui.text.figure_names import name_figure
 from tui.text.format import UNICODE, Symbols, fit_name, format_number, mark_arm, shorten, shorten_apart
 from tui.text.places import are_jobs, list_places
@@ -97,7 +97,7 @@ def arm_lines(
     """
     arms = picture.snapshot.arms
     found = [picture.metrics.get(arm.name) for arm in arms]
-    drawn, extra = _choose_measures(picture)
+    drawn, extra = pick_measures(list(picture.metrics.values()))
     counts = [describe_counts(arm, symbols) for arm in arms]
     wide = max((len(one) for one in ("runs", *counts)), default=0)
     room, bar, whisker = _share_room(longest_name(picture), wide, drawn=len(drawn), extra=len(extra), width=width)
@@ -144,14 +144,6 @@ def _find(measures: ArmMeasures | None, measure: Measure) -> Estimate:
     return NOTHING if measures is None else measures.find(measure.key)
 
 
-def _choose_measures(picture: Picture) -> tuple[list[Measure], list[Measure]]:
-    """Return the measures that are drawn with their intervals, SD and disagreement, and those that are numbers."""
-    columns = list_columns("monitor", text=any(arm.text for arm in picture.metrics.values()))
-    sd = next(measure for measure in columns if measure.statistic == "sd")
-    drawn = [measure for measure in columns if measure is sd or measure.key == "disagreement"]
-    return drawn, [measure for measure in columns if measure not in drawn]
-
-
 def _share_room(longest: int, counts: int, *, drawn: int, extra: int, width: int) -> tuple[int, int, int]:
     """Return the columns of names, of bars of progress and of intervals.
 
@@ -176,7 +168,7 @@ def _share_room(longest: int, counts: int, *, drawn: int, extra: int, width: int
 
 def _head(measure: Measure, width: int) -> str:
     """Return the title of a measure with its unit, as long as there is room."""
-    full, short = f"{measure.title}, {measure.unit}", f"{measure.short}, {measure.unit}"
+    full, short = (add_unit(title, measure.unit) for title in (measure.title, measure.short))
     return next((head for head in (full, short) if len(head) <= width), shorten(measure.short, width))
 
 

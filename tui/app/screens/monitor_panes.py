@@ -16,7 +16,7 @@ from tui.app.machine import Gauge
 from tui.app.options import Options
 from tui.app.schemes import arm_style
 from tui.app.screens.monitor_lines import arm_lines, describe_epoch, describe_failed, now_lines
-from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot
+from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot, explain_empty
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
@@ -115,7 +115,7 @@ class Readout(TextPane):
             return Text()
         place = picture.find_arm(self.top)
         if not picture.measures or place is None:
-            return Text(" no epoch has ended yet")
+            return Text(f" {explain_empty(picture)}")
         number, arm = place
         head, figures = (
             f" epoch {self.epoch}   ",

@@ -27,6 +27,8 @@ from tui.text.series import SPREAD_DECADES, Curve, make_curve
 
 NO_SPREAD = "a spread needs two replicas at the same epoch"
 
+NO_EPOCHS = "no curves: the program notes no epochs"
+
 NOT_READ = "nothing was read of this study yet"
 
 MOST_NAMED = 3
@@ -90,7 +92,7 @@ class SpreadPlot(MonitorPlot):
         self.set_titles(next((title for title in titles if len(title) <= self.size.width - TITLE_FRAME), what), "")
         with self.prevent_draws():
             self.decades, self.log_scale, self.from_zero = SPREAD_DECADES, log, True
-            self.empty = NOT_READ if picture is None else NO_SPREAD if picture.measures else NOTHING_YET
+            self.empty = NOT_READ if picture is None else NO_SPREAD if picture.measures else explain_empty(picture)
             self.front = None if place is None else place[0]
             self.curves = curves
 
@@ -105,6 +107,12 @@ class SpreadPlot(MonitorPlot):
                 label = (one.label or MISSING).removeprefix("±")
                 curves.append(replace(one, label=f"{names[number]:{room}} {label}"))
         return curves
+
+
+def explain_empty(picture: Picture) -> str:
+    """Say why there is no curve: a program of one's own need not note its epochs."""
+    done = any(arm.counts.get("done", 0) for arm in picture.snapshot.arms)
+    return NO_EPOCHS if done and not picture.measures else NOTHING_YET
 
 
 class ArmPlot(MonitorPlot):
@@ -132,7 +140,7 @@ class ArmPlot(MonitorPlot):
             f"mean {self.symbols.bar_rest} bands {shades}{self.symbols.plus_minus}SD, least to most",
         )
         with self.prevent_draws():
-            self.log_scale, self.front, self.empty = log, None, NOTHING_YET
+            self.log_scale, self.front, self.empty = log, None, explain_empty(picture)
             self.curves = tuple(self._make_curves(picture, number, picture.series[arm.name], arm.diverged_epochs))
 
     def _make_curves(self, picture: Picture, number: int, series: ArmSeries, ends: dict[int, int]) -> list[Curve]:

@@ -27,6 +27,7 @@ from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.cells import align_points
 from tui.text.explanations import find_explanation, name_measure, style_key
+from tui.text.few_measures import add_unit, pick_measures
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
 from tui.text.notes import list_said
 from tui.text.plot import GlyphSet
@@ -86,9 +87,6 @@ RULE = Text("its file", style="bold")
 
 PLAIN = Console(width=80, file=io.StringIO(), legacy_windows=False)
 """What wraps texts asks for a console; nothing is printed on it."""
-
-SHOWN_MEASURES = ("accuracy_sd", "perplexity_sd", "disagreement")
-"""The measures that a preview draws, where they are declared for the networks."""
 
 NAME_WIDTH, LEAST_NAME = 28, 14
 """Columns of a name at most, and what it keeps where there is little room."""
@@ -296,7 +294,7 @@ def _show_study(preview: StudyPreview, width: int, theme: str, *, most: int) -> 
     if all(arm.n == 0 for arm in preview.arms):
         return [*lines, *wrap_lines(_say_unmeasured(summary), width)]
     lines += _say_answers(preview, width, theme, most)
-    columns = head_columns(measure for measure in preview.arms[0].measures if measure.key in SHOWN_MEASURES)
+    columns = head_columns(pick_measures(preview.arms)[0])
     return [*lines, *_draw_arms(preview.arms, columns, width, theme)]
 
 
@@ -351,7 +349,7 @@ def _draw_arms(arms: Sequence[ArmMeasures], columns: Sequence[Column], width: in
     values = [align_points([_show(arm, column) for arm in arms]) for column in columns]
     head = Text(f"{'n':>{left - 2}}  ", "bold", no_wrap=True)
     for column in columns:
-        title = shorten(f"{column.short}, {column.unit}", cell - 1)
+        title = shorten(add_unit(column.short, column.unit), cell - 1)
         head.append(f"{title:{cell}}", style_key(name_measure(column.measure)))
     lines = [Line(head)]
     for number, (arm, name) in enumerate(zip(arms, names, strict=True)):
