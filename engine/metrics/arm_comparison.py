@@ -131,6 +131,11 @@ def _refuse_misfits(arms: list[FinishedArm]) -> None:
     if arms[0].plan.text != arms[-1].plan.text:
         raise StudyError(f"{both}: a language model is not compared with a network for images")
     for name, arm in zip(names, arms, strict=True):
+        if arm.arm.crossed:
+            raise StudyError(
+                f"{name}: is a grid, whose runs share seeds and are no independent replicas: compare arms that vary "
+                "its sources instead"
+            )
         if not arm.replicas:
             raise StudyError(f"{name}: has no finished replica that can be compared: train it first")
     one, other = arms[0].labels, arms[-1].labels

@@ -5,7 +5,7 @@ Everything may be damaged; what is, is named in the arm's entry, and the rest is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +21,7 @@ from engine.metrics.diagnostics import diagnose
 from engine.metrics.disputes import describe_disputes
 from engine.metrics.estimates import Measured, keep_finite, measure_nothing
 from engine.metrics.foreign import find_remarks, measure_classes, measure_scored_arm, measure_scores
+from engine.metrics.grid_rows import leave_out_errors
 from engine.metrics.language import measure_text
 from engine.metrics.layers import summarise_cka
 from engine.metrics.measures import measure_images
@@ -74,7 +75,7 @@ def measure_study(
             msgspec.structs.replace(measure_scored_arm(paths, plan, arm), devices=count_devices(paths, arm.runs))
             for arm in plan.arms
         ]
-        return StudyMeasures(study=plan.study, arms=tuple(_remark(arm, remarks) for arm in scored))
+        return StudyMeasures(study=plan.study, arms=_finish(plan, [_remark(arm, remarks) for arm in scored]))
     labels = read_labels(paths.labels)
     earlier = {arm.name: arm for arm in previous.arms} if previous is not None else {}
     reader = ReplicaReader(paths, labels, {} if seen is None else seen)
@@ -108,7 +109,13 @@ def measure_study(
         )
         for entry, arm in zip(entries, plan.arms, strict=True)
     )
-    return StudyMeasures(study=plan.study, arms=add_responses(arms))
+    return StudyMeasures(study=plan.study, arms=_finish(plan, add_responses(arms)))
+
+
+def _finish(plan: StudyPlan, entries: Sequence[ArmMeasures]) -> tuple[ArmMeasures, ...]:
+    """Leave out what does not hold of grids."""
+    pairs = zip(plan.arms, entries, strict=True)
+    return tuple(leave_out_errors(entry) if arm.crossed else entry for arm, entry in pairs)
 
 
 def _find_growth(earlier: ArmMeasures | None) -> Growth | None:

@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace as replace_fields
 
 from engine.catalog.measures import MEASURES
+from engine.errors import StudyError
 from engine.metrics import __main__ as command
 from engine.metrics import diversity
+from engine.metrics.arm_comparison import compare_arms
 from engine.metrics.checked import Basis, Seen, look_at, read_basis, write_basis
 from engine.metrics.outputs import IMAGE_FORMULAS
 from engine.metrics.study import measure_study
@@ -158,6 +160,19 @@ def test_ensembles_are_measured_over_the_mean_logits_of_their_members(paths: Stu
     assert entry.find("accuracy_mean").value == expected.accuracy_mean
     assert (entry.n, entry.planned, entry.ensemble_size) == (2, 2, 2)
     assert entry.identical_weights is None
+
+
+def test_row_of_a_grid_has_figures_without_errors_and_is_not_compared(paths: StudyPaths) -> None:
+    grid = make_arm("Grid", ["r0", "r1", "r2", "r3"], crossed=(("init", 2), ("shuffle", 2)))
+    write_plan(paths, [*ARMS, grid], bootstrap=50)
+    first = measure(paths)
+    for content in (first, measure(paths, first)):
+        entry, expected = content.arms[2], diversity(LOGITS[:4], LABELS, bootstrap=50)
+        assert entry.find("accuracy_sd") == Estimate(expected.accuracy_sd)
+        assert entry.find("disagreement") == Estimate(expected.disagreement)
+        assert content.arms[1].find("disagreement").interval is not None
+    with pytest.raises(StudyError, match="Grid: is a grid, whose runs share seeds"):
+        compare_arms((paths, "Grid"), (paths, "Init"), None, None)
 
 
 @pytest.mark.parametrize("name", DAMAGES)

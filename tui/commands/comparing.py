@@ -168,7 +168,8 @@ def pair_names(first: Side, second: Side) -> list[tuple[str, str]]:
     if one is None or other is None:
         if alike:
             raise StudyError(f"{study}: a study is not compared with itself: name arms, STUDY:ARM")
-        return [(name, name) for name in arms[0] if name in arms[1]]
+        grids = {arm.name for plan in plans for arm in plan.arms if arm.crossed}  # their runs are no replicas
+        return [(name, name) for name in arms[0] if name in arms[1] and name not in grids]
     for name, known, plan in zip((one, other), arms, plans, strict=True):
         if name not in known:
             remedy = suggest(name, map(printable, known))
