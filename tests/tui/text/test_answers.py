@@ -272,6 +272,9 @@ def test_crossed_design_says_how_much_is_interaction() -> None:
         "In Grid, 60 % of the variance is the interaction of init and shuffle, 10 % init alone and 30 % shuffle alone"
     )
     assert said.text == wanted
+    bare = arm("Grid", ["init", "shuffle"], 9.0, n=16, crossed=grid, disagreement_ci=None)
+    two = find(say(CONTROL, arm("a", ["init"], 3.0, n=10), bare), "Two replicas of")
+    assert two.because == "Without an interval: the runs of a grid are no independent replicas."
     missing = {"sources": ["init", "shuffle"], "levels": [4, 4], "reason": "3 of 16 runs are missing"}
     assert not [one for one in say(CONTROL, arm("Grid", ["init"], crossed=missing)) if "interaction" in one.text]
 

@@ -65,7 +65,9 @@ def _compare_two(found: Found, low: ArmMeasures, high: ArmMeasures, page: Page, 
     ratio = contrast(low, high, found.find("disagreement"))
     if ratio is None:
         both = _differs(low) and _differs(high)
-        because = "Without an interval: it takes three replicas of each." if both else "Of 0 there is no ratio."
+        grid = any(arm.crossed is not None for arm in (low, high))
+        missing = "the runs of a grid are no independent replicas" if grid else "it takes three replicas of each"
+        because = f"Without an interval: {missing}." if both else "Of 0 there is no ratio."
         return Answer("finding", parts, because, page, "disagreement", arms)
     if chosen:
         said = f"They are the least and the most of {chosen} arms, chosen after looking, so this interval is too narrow"
