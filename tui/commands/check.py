@@ -247,8 +247,10 @@ def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
 
 
 def estimate_run_s(plan: Plan, fact: ProbeFacts, run: str) -> float:
-    """Estimate the seconds that one run takes: its epochs times the measured seconds of one."""
-    return plan.recipes[run].train.epochs * (fact.seconds_per_epoch or 0.0)
+    """Estimate the seconds that one run takes: its epochs, and where it has a process of its own, loading the data."""
+    recipe = plan.recipes[run]
+    load_s = fact.seconds_load / (fact.pack_size or 1) if recipe.runs_user_code else 0.0
+    return recipe.train.epochs * (fact.seconds_per_epoch or 0.0) + load_s
 
 
 def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.plan.plan import Plan
@@ -15,6 +16,7 @@ from tui.app.preview import preview_plan
 from tui.app.previewed import describe_work
 from tui.app.screens.builder_plan import describe_time
 from tui.app.screens.judgement import Judgement, judge
+from tui.commands.check import estimate_run_s
 
 TEXT = (
     SMALL
@@ -48,6 +50,17 @@ def make_facts(model: str, seconds: float) -> ProbeFacts:
 def time_both(plan: Plan, *seconds: float) -> Timing:
     facts = {load: make_facts("m", took) for load, took in zip(list_workloads(plan), seconds, strict=True)}
     return Timing(facts)
+
+
+@pytest.mark.parametrize("pack_size", [None, 4])
+def test_run_of_users_code_loads_the_data_in_its_own_process(tmp_path: Path, pack_size: int | None) -> None:
+    """Six epochs of 0.5 s, and a second of loading that runs of presets share."""
+    _, plan = read(TEXT, tmp_path)
+    fact = msgspec.structs.replace(make_facts("m", 0.5), pack_size=pack_size)
+    run, recipe = next(iter(plan.recipes.items()))
+    assert estimate_run_s(plan, fact, run) == 6 * 0.5
+    own = replace(recipe, model=replace(recipe.model, preset=None, target="nets:build"))
+    assert estimate_run_s(replace(plan, recipes={run: own}), fact, run) == 6 * 0.5 + 1 / (pack_size or 1)
 
 
 def test_time_is_what_the_runs_left_take_on_all_slots(tmp_path: Path) -> None:
