@@ -12,6 +12,7 @@ from engine.catalog.published import PublishedRow, find_rows
 from engine.study.estimate import Estimate
 from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import show_estimate
+from tui.text.few_measures import add_unit
 from tui.text.format import UNICODE, Symbols, shorten
 from tui.text.plot import format_tick, ticks
 from tui.text.tables import Column, arm_name
@@ -207,7 +208,7 @@ class _Frame:
 
 
 def _title(column: Column, room: int) -> str:
-    long, short = (f"{title}, {column.unit}" for title in (column.title, column.short))
+    long, short = (add_unit(title, column.unit) for title in (column.title, column.short))
     return next((text for text in (long, short, column.short) if len(text) <= room), column.short[:room])
 
 

@@ -324,3 +324,25 @@ def test_no_ordinary_interval_is_said_of_arms_that_stopped_when_they_were_decide
     assert any("has a higher accuracy than" in text for text in alone)
     stopped = [answer.text for answer in list_answers(Found(arms, recipes, compare=DECISION.settings))]
     assert not any("has a higher accuracy than" in text for text in stopped)
+
+
+def score_arm(name: str, sd: float, n: int = 8) -> ArmMeasures:
+    ends = None if n < 3 else [0.8 * sd, 1.3 * sd]
+    score: dict[str, Any] = {"n": n, "mean": 31.4, "mean_ci": [31.0, 31.8], "sd": sd, "sd_error": 0.1, "sd_ci": ends}
+    return make_measures(name=name, vary=["init"], kind="scores", n=n, planned=n, scores={"bleu": score})
+
+
+def test_study_of_a_programs_numbers_has_an_answer() -> None:
+    one = find(say(score_arm("a", 0.5)), "bleu")
+    assert one.text == "a has bleu 31.40 [31.00 31.80], and scatters in it by 0.50 [0.40 0.65]"
+    two = find(say(score_arm("a", 0.5), score_arm("b", 1.5)), "bleu")
+    assert two.text.startswith("b scatters in bleu by 1.50 [1.20 1.95], a by 0.50 [0.40 0.65]: ratio 3.00 [")
+    assert two.because.endswith("They are told apart.")
+    alike = find(say(score_arm("a", 0.5), score_arm("b", 0.6)), "bleu")
+    assert "holds 1: not told apart" in alike.because
+    early = find(say(score_arm("a", 0.5, 2), score_arm("b", 0.6, 2)), "bleu")
+    assert "ratio" not in early.text
+    many = say(score_arm("a", 0.5), score_arm("b", 0.6), score_arm("c", 5.0))
+    assert find(many, "scatters").because.endswith("chosen after looking.")
+    assert find(many, "By bleu SD, 2 of 3 pairs of arms can be told apart")
+    assert not [answer for answer in say(CONTROL, arm("init", ["init"])) if "scatters in" in answer.text]

@@ -13,7 +13,7 @@ from engine.protocol.faults import printable
 from engine.study.decision_record import DecisionRecord
 from engine.study.notes import take_note
 from tui.app.screens.results_data import ShownMeasures
-from tui.app.screens.results_panes import find_column, list_marks, paint_forest
+from tui.app.screens.results_panes import list_marks, paint_forest
 from tui.app.screens.results_time import find_families, list_evidence
 from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.blocks import BlocksPane
@@ -27,7 +27,7 @@ from tui.text.explanations import list_measures, name_measure, style_key
 from tui.text.forest import OVERHEAD, Arms, ForestLine, draw_forest
 from tui.text.format import Symbols, shorten
 from tui.text.growth import TITLE as GROWTH_TITLE
-from tui.text.tables import Column, arm_name, make_columns
+from tui.text.tables import Column, arm_name, make_columns, pick_columns
 
 INDENT = "  "
 
@@ -119,7 +119,8 @@ class Evidence(LinesPane):
         lines = wrap_lines(answer.because, width)
         if answer.page == "compare" and self.measured.decision is not None:
             return self._draw_decision(self.measured, self.measured.decision, lines, width)
-        column = find_column(answer.measure, text=self.measured.text, symbols=self.symbols)
+        columns = pick_columns(self.measured.arms, self.symbols)
+        column = next((one for one in columns if one.measure.key == answer.measure), None)
         set_border_title(self, "Behind it" if column is None else f"Behind it: {column.title}")
         if column is None:
             for family in find_families(self.measured, answer.arms)[:1]:
@@ -145,7 +146,7 @@ class Evidence(LinesPane):
         self, measured: ShownMeasures, answer: Answer, column: Column, width: int, height: int
     ) -> list[Line]:
         """Draw a measure of the arms; where there is room, all other measures below it."""
-        others = [one for one in make_columns(self.symbols, text=measured.text) if one.measure != column.measure]
+        others = [one for one in pick_columns(measured.arms, self.symbols) if one.measure != column.measure]
         arms = measured.number_arms()
         if len(arms) + OVERHEAD > height:  # those that the sentence is about come first where not all can be seen
             arms = [one for one in arms if one[1].name in answer.arms] or arms

@@ -26,7 +26,7 @@ from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
 from tui.text.readout import describe_arm, describe_figure
-from tui.text.tables import Column, arm_name, make_columns, pick_columns
+from tui.text.tables import arm_name, pick_columns
 from tui.text.text_figures import SIMILARITY_NOTES, draw_layer_heat, list_similarity
 
 FRAMED_COLUMNS = 100
@@ -139,11 +139,6 @@ class TabLine(TextPane):
             if start <= event.x < start + len(title):
                 self.post_message(TabWanted(tab.page))
             start += len(title) + gap
-
-
-def find_column(key: str | None, *, text: bool, symbols: Symbols) -> Column | None:
-    """Return a measure of the table as a column; None where it is none."""
-    return next((column for column in make_columns(symbols, text=text) if column.measure.key == key), None)
 
 
 def list_marks(measured: ShownMeasures, symbols: Symbols) -> list[str]:

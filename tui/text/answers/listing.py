@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.study.metrics_record import group_onsets
-from tui.text.answers import decided, growth, spread, trust
+from tui.text.answers import decided, growth, scores, spread, trust
 from tui.text.answers.sentences import Answer, Found
 
 MOST_ARMS = 100
@@ -16,7 +16,7 @@ def list_answers(found: Found) -> list[Answer]:
     """Return what a study says: what puts it into doubt, what was found, then what a reader has to know beside."""
     if len(found.arms) > MOST_ARMS:
         return [Answer("note", (TOO_MANY,), "The time that comparing takes grows with their square.", "table")]
-    sd = "perplexity_sd" if found.is_text else "accuracy_sd"
+    sd = found.find("perplexity_sd" if found.is_text else "accuracy_sd")
     groups = found.group()
     # Where every network has few arms the question is which network is better, not which source counts.
     by_settings = spread.answer_settings(found)
@@ -28,9 +28,10 @@ def list_answers(found: Found) -> list[Answer]:
         *growth.answer_growth(found),
         *(by_settings if compares else ()),
         *spread.answer_disagreement(found),
-        *spread.answer_separation(found, "disagreement"),
+        *spread.answer_separation(found, found.find("disagreement")),
         *spread.answer_onsets(found, families),
         *spread.answer_separation(found, sd),
+        *scores.answer_scores(found),
         *spread.answer_chance(found),
         *spread.answer_crossed(found),
         *spread.answer_ensembles(found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from engine.catalog.measure_declaration import Measure
 from engine.study.estimate import Estimate
 from engine.study.metrics_record import ArmMeasures
 from tui.text.answers.sentences import (
@@ -111,10 +112,10 @@ def _show_chance(chance: float) -> str:
     return "less than 0.0001" if chance < 1e-4 else f"{chance:.2g}"
 
 
-def answer_separation(found: Found, key: str) -> list[Answer]:
+def answer_separation(found: Found, measure: Measure) -> list[Answer]:
     """Say which arms of one network can be told apart by a measure, and what could not have been seen."""
     answers: list[Answer] = []
-    measure = found.find(key)
+    key = measure.key
     for group in found.group():
         arms = [arm for arm in _leave_out_twins(group) if (arm.find(key).value or 0.0) > 0]
         contrasts = contrast_all(arms, measure)
