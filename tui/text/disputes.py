@@ -19,6 +19,11 @@ NOT_OF_TEXT = (
     "vocabulary are not kept, only the likeliest word and the true one's probability."
 )
 TOO_FEW = "What replicas disagree about needs two finished replicas of an arm."
+NO_LOGITS = {
+    "classes": "What replicas disagree about is not measured where only predicted classes are known.",
+    "scores": "What replicas disagree about is not measured where only numbers by name are known.",
+}
+"""Kind of what runs left → why there is nothing to show."""
 
 NOTES = (
     "disagreement = one is right + both wrong: only the first makes accuracies scatter",
@@ -49,7 +54,10 @@ def explain_absence(arms: Sequence[ArmMeasures]) -> str | None:
     """Say why there is nothing to show of any arm; None where there is."""
     if are_text(arms):
         return NOT_OF_TEXT
-    return TOO_FEW if all(arm.find("disputed").value is None for arm in arms) else None
+    if any(arm.find("disputed").value is not None for arm in arms):
+        return None
+    kinds = {arm.kind for arm in arms}
+    return NO_LOGITS[kinds.pop()] if len(kinds) == 1 and kinds <= NO_LOGITS.keys() else TOO_FEW
 
 
 def make_disputes_panels(

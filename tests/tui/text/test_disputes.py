@@ -84,6 +84,8 @@ def test_columns_stand_in_two_tables_where_one_has_no_room(width: int, tables: i
 def test_reason_stands_where_there_is_nothing_to_show() -> None:
     assert show([make_measures(name="LM", text=True, n=6)], width=300).strip() == NOT_OF_TEXT
     assert show([make_measures(n=1)]).strip() == TOO_FEW
+    for kind, known in (("classes", "only predicted classes are known"), ("scores", "only numbers by name are known")):
+        assert known in (explain_absence([make_measures(n=3, kind=kind)]) or "")
     assert format_disputes_markdown([make_measures(n=1)]).strip() == TOO_FEW
     assert explain_absence([ENTRY]) is None
 
