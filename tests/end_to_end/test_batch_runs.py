@@ -45,7 +45,8 @@ def test_raised_replicas_train_only_what_is_missing(trained: Study) -> None:
     assert set(trained.attempts().values()) == {1}
 
 
-LONG = HEAD.replace("epochs = 6", "epochs = 120")
+LONG = HEAD.replace("epochs = 4", "epochs = 40")
+"""Seconds of training, of which the first epoch is waited for."""
 
 
 def test_interrupt_stops_and_the_same_command_continues(study: Study) -> None:
@@ -129,12 +130,12 @@ def test_run_that_fails_in_training_is_one_failed_run(study: Study) -> None:
     (study.file.parent / "faulty.py").write_text(module)
     text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "faulty:unlucky"')
     study.file.write_text(text)
-    done = study.run()
+    done = study.run("--slots", "1")
     assert done.returncode == 1
     assert "[red]unlucky[/red]" in done.stderr
     assert "2 of 3" in done.stdout
     assert sorted(study.attempts().values()) == [1, 1, 1], "a fault is not tried again"
-    assert study.run("--json").returncode == 1
+    assert study.run("--slots", "1", "--json").returncode == 1
 
 
 def test_two_studies_on_one_machine_take_turns(study: Study, tmp_path: Path) -> None:
@@ -193,11 +194,11 @@ def test_damaged_files_of_finished_runs_are_named_and_trained_again(trained: Stu
     assert f"run {one}: predictions.npy is damaged" in done.stdout
     assert "2 of 3" in done.stdout
     assert "failed" in trained.run_command("status", str(trained.folder)).stdout
-    again = trained.run()
+    again = trained.run("--slots", "1")
     assert (again.returncode, trained.digests()) == (0, before), again.stderr
     assert trained.attempts()[one] == 2
     flip_byte(trained.folder / "runs" / one / "predictions.npy")
-    again = trained.run()
+    again = trained.run("--slots", "1")
     assert "are trained again: Init, replica 3" in again.stderr
     assert f", run {one}" in again.stderr
     assert (again.returncode, trained.digests()) == (0, before), again.stderr

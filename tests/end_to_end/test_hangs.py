@@ -145,7 +145,7 @@ def test_halted_metrics_process_ends_no_study(study: Study, start: Start) -> Non
 
 
 def test_cancel_wakes_a_halted_supervisor_and_its_workers(study: Study, start: Start) -> None:
-    study.file.write_text(protocol_text("Init").replace("epochs = 6", "epochs = 5000"))
+    study.file.write_text(protocol_text("Init").replace("epochs = 4", "epochs = 5000"))
     process = start()
     wait_for(lambda: list(study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
     halted = [study.supervisor(), *study.workers()]
@@ -163,7 +163,7 @@ def test_cancel_wakes_a_halted_supervisor_and_its_workers(study: Study, start: S
 
 def test_cancel_stops_a_study_whose_control_folder_takes_no_request(study: Study, start: Start) -> None:
     """As on a full disk: the processes are asked by signal."""
-    study.file.write_text(protocol_text("Init").replace("epochs = 6", "epochs = 5000"))
+    study.file.write_text(protocol_text("Init").replace("epochs = 4", "epochs = 5000"))
     process = start()
     wait_for(lambda: list(study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
     process.kill()
@@ -179,7 +179,7 @@ def test_cancel_stops_a_study_whose_control_folder_takes_no_request(study: Study
 
 
 def test_cancel_waits_for_a_study_that_is_just_starting(study: Study, start: Start) -> None:
-    study.file.write_text(protocol_text("Init").replace("epochs = 6", "epochs = 5000"))
+    study.file.write_text(protocol_text("Init").replace("epochs = 4", "epochs = 5000"))
     process = start()
     wait_for((study.folder / "plan.json").exists)
     done = study.run_command("cancel", str(study.folder))

@@ -93,7 +93,7 @@ vary = ["stochastic"]
 
 def test_study_of_language_models_ends_with_perplexities(study: Study) -> None:
     study.file.write_text(TEXT)
-    done = study.run()
+    done = study.run("--slots", "1")
     assert done.returncode == 0, done.stderr
     control, stochastic = study.metrics()
     assert (control["disagreement"], control["ensemble_perplexity_delta"]) == (0.0, 0.0)

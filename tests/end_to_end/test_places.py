@@ -19,6 +19,9 @@ pytestmark = pytest.mark.slow
 STORES = {"default": ((), "studies"), "relative": (("--store", "./a/../some"), "some")}
 """Options on the command line, and the folder that they mean, seen from the working directory."""
 
+SETTINGS = {"default": "", "relative": '[dispatch]\ndevices = "cpu"\nslots_per_device = 1\npack = 1\n'}
+"""Nothing is tried out for the second study, which starts fewer processes."""
+
 
 @pytest.fixture(params=STORES)
 def place(request: pytest.FixtureRequest, tmp_path: Path, protocol_text: str) -> tuple[Path, Sequence[str], Path]:
@@ -26,7 +29,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, protocol_text: str) ->
     options, store = STORES[request.param]
     folder = tmp_path / "user"
     (folder / "a").mkdir(parents=True)
-    (folder / "tiny.toml").write_text(protocol_text)
+    (folder / "tiny.toml").write_text(protocol_text + SETTINGS[request.param])
     return folder, options, folder / store / "tiny"
 
 

@@ -34,7 +34,7 @@ time = "30"
 
 
 ONE_MACHINE = "slots_per_device = 2\n"
-LONG_HEAD = HEAD.replace(ONE_MACHINE, "").replace("epochs = 6", "epochs = 60")
+LONG_HEAD = HEAD.replace(ONE_MACHINE, "").replace("epochs = 4", "epochs = 30")
 
 
 @pytest.fixture(scope="module")

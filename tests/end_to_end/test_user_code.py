@@ -39,12 +39,11 @@ def double(input_shape, classes, wide=False):
 
 DATA = """
 import numpy as np
-from sklearn.datasets import load_digits
 CALLS = []
 def load(root):
     CALLS.append(1)
-    x, y = load_digits(return_X_y=True)
-    x = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8) * len(CALLS)
+    rng = np.random.default_rng(1)
+    x, y = rng.random((400, 1, 8, 8), dtype=np.float32) * len(CALLS), rng.integers(10, size=400)
     return dict(train_inputs=x[:200], train_labels=y[:200], test_inputs=x[200:400], test_labels=y[200:400])
 """
 
@@ -98,7 +97,7 @@ def test_changed_helper_makes_new_runs(study: Study) -> None:
 
 def test_code_that_changes_while_it_is_trained_is_named(study: Study) -> None:
     write(study, "plain")
-    study.file.write_text(study.file.read_text().replace("epochs = 6", "epochs = 300"))
+    study.file.write_text(study.file.read_text().replace("epochs = 4", "epochs = 300"))
     process = study.start("--slots", "1", "--replicas", "2")
     wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
     (study.file.parent / "helper.py").write_text("WIDTH = 9\n")

@@ -46,14 +46,16 @@ name = "Ensemble"
 ensemble = { of = "Init", size = 2 }
 """
 
+LONGER = HEAD.replace("epochs = 4", "epochs = 6")
+
 PACKED = (
-    HEAD.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"')
+    LONGER.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"')
     .replace("checkpoint_s = 0", "checkpoint_s = 0\npack = 4")
     .replace("replicas = 3", "replicas = 6")
 )
 
 KINDS = {
-    "mixed": protocol_text("Control", "Init", "Bit", head=HEAD.replace("replicas = 3", "replicas = 4")) + MIXED,
+    "mixed": protocol_text("Control", "Init", "Bit", head=LONGER.replace("replicas = 3", "replicas = 4")) + MIXED,
     "packs": protocol_text(head=PACKED),
 }
 """The protocols that are disturbed, by name: every kind of arm one by one, and replicas trained four at once."""

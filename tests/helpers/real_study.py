@@ -33,7 +33,7 @@ train_size = 200
 preset = "resnet6"
 width = 0.25
 [train]
-epochs = 6
+epochs = 4
 batch_size = 40
 lr = 0.5
 warmup_epochs = 1

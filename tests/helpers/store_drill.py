@@ -61,7 +61,7 @@ def drill_full(study: Study, reference: Study) -> None:
     assert kept
     study.digests()
     remount(study.store, f"size={LARGE}")
-    again = study.run()
+    again = study.run("--slots", "1")
     assert again.returncode == 0, again.stderr
     assert study.results().items() >= kept.items()
     check_same(study, reference)
@@ -90,7 +90,7 @@ def drill_read_only(study: Study, reference: Study) -> None:
     assert "cannot be written (Read-only file system)" in again.stderr
     assert study.results() == kept
     remount(study.store, "rw")
-    last = study.run()
+    last = study.run("--slots", "1")
     assert last.returncode == 0, last.stderr
     check_same(study, reference)
     print(f"read-only store: exit code 2, {len(kept)} results kept; writable again: exit code 0, same table")
