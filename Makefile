@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The tests start the program more than a thousand times; each time it would be compiled anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quickstart quick quick-tests static test docs screens tour bench bench-gpu clean
+.PHONY: quickstart quick quick-tests static lint types test all-tests docs screens tour bench bench-gpu clean
 
 quickstart: .venv/.installed
 	$(BIN)/nondet-tui --batch protocols/quickstart.toml
@@ -17,15 +17,23 @@ quick:
 quick-tests: .venv/.installed
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile quick
 
-static: .venv/.installed
+static: lint types
+
+lint: .venv/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+types: .venv/.installed
+	$(BIN)/pyright
 
 # Tests of Slurm run where it is installed (Debian: slurmctld slurmd slurm-client munge) and are skipped elsewhere.
 # Three processes on two cores, as tests wait for other processes, or for a screen to come to rest, a third of the time.
-test: static
+# Types, which take one core a minute or more, are checked beside them.
+test: lint
+	$(MAKE) --no-print-directory --jobs 2 types all-tests
+
+all-tests: .venv/.installed
 	$(BIN)/pytest -n 3 --dist worksteal
 
 # The parts of docs/ that are made from declarations; a test says when they are stale.

@@ -41,6 +41,20 @@ vary = ["init"]
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest: one that began last would leave the other processes with nothing to do.
+
+    Those that may take longest say so, then come those of whole studies, then the others that take seconds.
+    """
+
+    def rank(item: pytest.Item) -> tuple[float, bool, bool]:
+        limit = item.get_closest_marker("timeout")
+        allowed_s = 0.0 if limit is None else float(limit.args[0])
+        return -allowed_s, "end_to_end" not in item.path.parts, item.get_closest_marker("slow") is None
+
+    items.sort(key=rank)
+
+
 def pytest_collection_finish() -> None:
     """Keep thousands of collected tests from the collector, which would look through them again and again."""
     gc.collect()
