@@ -15,6 +15,9 @@ START = 0.75
 
 PREFIX = "average."
 
+COUNT, OTHER_COUNT = "count", ".count"
+"""The name of how many were averaged in a checkpoint, and where a parameter has that name: none begins with a dot."""
+
 
 def first_averaged_epoch(epochs: int) -> int:
     """Return the first epoch whose weights are in the mean, which is the last one at the latest."""
@@ -49,11 +52,12 @@ class WeightAverage:
         """Return what a checkpoint holds; inverse of `restore`."""
         if self.count == 0:
             return {}
-        return {f"{PREFIX}count": torch.tensor(self.count)} | {f"{PREFIX}{n}": t for n, t in self.mean.items()}
+        named = {OTHER_COUNT if COUNT in self.mean else COUNT: torch.tensor(self.count)} | self.mean
+        return {f"{PREFIX}{name}": tensor for name, tensor in named.items()}
 
     def restore(self, state: dict[str, Tensor], device: torch.device) -> None:
         """Restore the state of a checkpoint."""
         found = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
         if found:
-            self.count = int(found.pop("count"))
+            self.count = int(found.pop(OTHER_COUNT if OTHER_COUNT in found else COUNT))
             self.mean = {name: tensor.to(device) for name, tensor in found.items()}

@@ -48,6 +48,17 @@ def test_running_mean_is_the_mean() -> None:
     assert WeightAverage().state() == {}
 
 
+def test_running_mean_of_a_parameter_that_is_called_count() -> None:
+    model, average = nn.Module(), WeightAverage()
+    model.count = nn.Parameter(torch.tensor([1.0, 2.0]))
+    average.add(model)
+    average.add(model)
+    other = WeightAverage()
+    other.restore(average.state(), CPU)
+    assert other.count == 2
+    assert torch.equal(other.mean["count"], model.count)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("swa", 2), ("aswa", 6)])
 def test_averaged_run_ends_in_the_mean_of_its_weights(kind: str, count: int, base: Recipe, data: Dataset) -> None:
