@@ -314,6 +314,10 @@ class Recipe:
         """Return the recipe that holds in an epoch: up to the onset that of the common beginning, later this one."""
         return self.prefix if self.onset is not None and epoch <= self.onset.epoch else self
 
+    def is_first_after_onset(self, epoch: int) -> bool:
+        """Tell whether an epoch is the first one behind the common beginning: from here on other kernels may hold."""
+        return self.onset is not None and epoch == self.onset.epoch + 1
+
 
 def _drop_none(items: list[tuple[str, object]]) -> dict[str, object]:
     return {key: value for key, value in items if value is not None}

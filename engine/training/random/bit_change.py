@@ -56,7 +56,7 @@ def move_early_bit(model: nn.Module, recipe: Recipe) -> BitRecord | None:
 
 def move_late_bit(model: nn.Module, recipe: Recipe, epoch: int) -> BitRecord | None:
     """Move a recipe's bit where that is due at the beginning of an epoch: of the first one after the onset."""
-    late = recipe.onset is not None and epoch == recipe.onset.epoch + 1
+    late = recipe.is_first_after_onset(epoch)
     return move_bit(model, recipe.bit) if recipe.bit is not None and late else None
 
 

@@ -53,7 +53,7 @@ class DeviceSteps:
     def begin(self, epoch: int) -> None:
         """Copy what the steps of an epoch need to the device."""
         recipe = self.recipe.at(epoch)
-        if self.recipe.onset is not None and epoch == self.recipe.onset.epoch + 1:
+        if self.recipe.is_first_after_onset(epoch):
             self._step.forget()  # from here on other kernels may be allowed
             self._pass.forget()
         network = self.network

@@ -40,7 +40,7 @@ from engine.training.tasks.text_reading import (
     judge,
     score,
 )
-from engine.training.tasks.text_steps import make_masks, segment_sizes, stream_order
+from engine.training.tasks.text_steps import make_masks, segment_sizes, stream_order, usual_length
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class StackedTextTask:
             Mean cross-entropy of each replica over its words, nats, without the regularisers, (K,).
         """
         recipe, length = self.recipe, len(self.data.train) // self.recipe.train.batch_size
-        bptt, total = text.usual_length(recipe), torch.zeros(self.pack.size, device=self.device)
+        bptt, total = usual_length(recipe), torch.zeros(self.pack.size, device=self.device)
         self.pack.train()
         state = self.start(recipe.train.batch_size)
         averaged = torch.tensor(self.averages, device=self.device)
@@ -150,7 +150,7 @@ class StackedTextTask:
     def segments(self, epoch: int) -> Iterator[Segment]:
         """Yield the segments of an epoch in the order of the text."""
         recipe, model = self.recipe, self._model
-        streams, bptt = recipe.train.batch_size, text.usual_length(recipe)
+        streams, bptt = recipe.train.batch_size, usual_length(recipe)
         words, seed = make_streams(self.data.train, streams), recipe.seeds.stochastic or 0
         places = list(cut_segments(len(words), segment_sizes(seed, epoch, bptt)))
         drawn = make_masks(recipe, model, epoch, len(places))

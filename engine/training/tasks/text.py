@@ -28,7 +28,7 @@ from engine.training.random.seeding import initialised_under
 from engine.training.recording.recorder import Recorder
 from engine.training.stopping import Stopped, StopRequest, never
 from engine.training.tasks.text_reading import TIMED_WORDS, Reader, TextEvaluation, judge_seen
-from engine.training.tasks.text_steps import TextSteps
+from engine.training.tasks.text_steps import TextSteps, usual_length
 from engine.tuning.messages import TaskFacts
 
 MANY_STEPS = 1000
@@ -93,7 +93,7 @@ class TextTask:
         """Move the bit where that is due, get ready for the steps of an epoch, and return how many there are."""
         self.bits = [move_late_bit(self.model, self.recipe, epoch) or self.bits[0]]
         self.model.train()
-        if self.recipe.onset is not None and epoch == self.recipe.onset.epoch + 1:
+        if self.recipe.is_first_after_onset(epoch):
             self.reader.forget()
         self.steps.begin(epoch)
         return len(self.steps.segments.places)
@@ -259,12 +259,6 @@ def prepare(recipe: Recipe, corpus: Corpus, *, device: torch.device, recorder: R
     if device.type == "cuda":
         place_rates(optimiser, device)
     return TextTask(recipe, corpus, model, optimiser, [bit], recorder=recorder)
-
-
-def usual_length(recipe: Recipe) -> int:
-    """Return how many tokens a segment has that training reads; single ones vary around it."""
-    assert recipe.train.bptt is not None, "recipes of language models say it"
-    return recipe.train.bptt
 
 
 def estimate_steps(corpus: Corpus, recipe: Recipe) -> int:

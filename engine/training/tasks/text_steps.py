@@ -72,7 +72,7 @@ class TextSteps:
 
     def begin(self, epoch: int) -> None:
         """Copy what the steps of an epoch need to the device, and go back to the beginning of the text."""
-        if self.recipe.onset is not None and epoch == self.recipe.onset.epoch + 1:
+        if self.recipe.is_first_after_onset(epoch):
             self._step.forget()  # from here on other kernels may be allowed
         self._state = self._state or self.model.start(self.recipe.train.batch_size)
         for part in self._state:
@@ -112,14 +112,19 @@ class TextSteps:
 
 def send_segments(recipe: Recipe, words: Tensor, model: Qrnn, epoch: int) -> Segments:
     """Draw the segments of an epoch, their orders and the keys of their masks, and copy them to the words' device."""
-    assert recipe.train.bptt is not None, "recipes of language models say it"
     seed = recipe.seeds.stochastic or 0
-    places = list(cut_segments(len(words), segment_sizes(seed, epoch, recipe.train.bptt)))
+    places = list(cut_segments(len(words), segment_sizes(seed, epoch, usual_length(recipe))))
     orders = np.stack([stream_order(recipe, epoch, step) for step in range(len(places))])
     columns = [orders, np.argsort(orders, axis=1)]
     if recipe.model.masks is not None:
         columns.append(segment_keys(seed, epoch, len(places), model.count_masks()))
     return Segments(places, send(np.concatenate(columns, axis=1), words.device))
+
+
+def usual_length(recipe: Recipe) -> int:
+    """Return how many tokens a segment has that training reads; single ones vary around it."""
+    assert recipe.train.bptt is not None, "recipes of language models say it"
+    return recipe.train.bptt
 
 
 def segment_sizes(seed: int, epoch: int, bptt: int) -> Iterator[int]:
