@@ -58,6 +58,12 @@ class Measure:
     """A number that is raised when the formula changes, so that earlier values are computed again."""
 
     @property
+    def wants_zero(self) -> bool:
+        """Whether 0 belongs on its axis: of spreads, of what averaging gains, and of what begins at 0."""
+        begins_at_zero = self.bounds is not None and self.bounds[0] == 0
+        return self.statistic == "sd" or begins_at_zero or self.key.endswith("_delta")
+
+    @property
     def error_field(self) -> str | None:
         """The field of its error; None where it has none."""
         return f"{self.key}_error" if self.error != "none" else None

@@ -15,7 +15,7 @@ from tui.html.content import Fact, Figure, StudyData
 from tui.html.difference import draw_difference
 from tui.html.forest import draw_forest, list_rows
 from tui.html.page import list_contents, render_page
-from tui.html.sections import Drawn, draw_figure, list_facts, name_left_out, wants_zero
+from tui.html.sections import Drawn, draw_figure, list_facts, name_left_out
 from tui.html.sentences import Part, Sentence
 from tui.html.study_page import (
     cut_protocol,
@@ -287,7 +287,7 @@ def draw_forests(comparison: Comparison) -> Drawn:
     for column in make_columns(UNICODE, text=all(arm.text for _, arm in arms) and bool(arms)):
         rows = list_rows(arms, column, None)
         if rows:
-            zero, bounds = wants_zero(column.measure), column.measure.bounds
+            zero, bounds = column.measure.wants_zero, column.measure.bounds
             figures.append(Figure(draw_forest(rows, f"{column.title}, {column.unit}", zero=zero, bounds=bounds)))
     left = name_left_out(min(MOST_PAIRS, len(comparison.pairs)), len(comparison.pairs), "pairs of arms")
     return Drawn(tuple(figures), tuple(enumerate(comparison.labels)) if figures else (), left)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.catalog.measure_declaration import Measure
 from engine.catalog.measures import EPOCH_FIGURES
 from engine.protocol.faults import printable
 from engine.study.instability import SpreadSeries, describe_diverged, select_spreads
@@ -79,14 +78,9 @@ def draw_forests(data: StudyData) -> Drawn:
     for column in pick_columns(data.arms, UNICODE):
         rows = list_rows(arms, column, data.plan.reference)
         if rows:
-            zero, bounds = wants_zero(column.measure), column.measure.bounds
+            zero, bounds = column.measure.wants_zero, column.measure.bounds
             figures.append(Figure(draw_forest(rows, f"{column.title}, {column.unit}", zero=zero, bounds=bounds)))
     return Drawn(tuple(figures), notes=name_left_out(len(arms), len(data.arms), "arms"))
-
-
-def wants_zero(measure: Measure) -> bool:
-    """Tell whether 0 belongs on the axis of a measure: of spreads, gains and shares that differ."""
-    return measure.statistic == "sd" or measure.key.endswith("_delta") or measure.bounds == (0.0, 100.0)
 
 
 def draw_spreads(data: StudyData) -> Drawn:

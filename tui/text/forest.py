@@ -174,8 +174,7 @@ class _Frame:
         measure = column.measure
         found = [arm.find(measure.key) for _, arm in arms]
         found += [_read_published(row, column) for rows in self.published.values() for row in rows]
-        spread = measure.statistic == "sd" or (measure.bounds is not None and measure.bounds[0] == 0)
-        return fit_axis(found, zero=spread or measure.key.endswith("_delta"))
+        return fit_axis(found, zero=measure.wants_zero)
 
     def _draw(self, arm: ArmMeasures, column: Column, axis: Axis | None, mark: str) -> str:
         """Draw one estimate, its value as text behind it where there is room; published values in it if in one line."""
