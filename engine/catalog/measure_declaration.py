@@ -8,6 +8,9 @@ from typing import Literal
 CONFIDENCE = 0.95
 """The level of every interval."""
 
+POWER = 0.8
+"""The probability with which what is there is to be found, where nobody asks for another."""
+
 Group = Literal["images", "text", "diagnostics"]
 """Whose measures: of networks that classify, of language models, or what a spread of either is made of."""
 

@@ -9,14 +9,12 @@ import math
 
 import numpy as np
 
-from engine.catalog.measure_declaration import CONFIDENCE
+from engine.catalog.measure_declaration import CONFIDENCE, POWER
 from engine.catalog.measures import MEASURES
 from engine.metrics import special
 from engine.metrics.outputs import DIAGNOSTIC_FORMULAS, Outcomes
 from engine.metrics.spread import FEWEST, sd_interval
 from engine.study.estimate import NOTHING, Estimate, Interval
-
-POWER = 0.80
 
 
 def diagnose(predictions: np.ndarray, labels: np.ndarray, *, disagreement: float | None) -> dict[str, Estimate]:

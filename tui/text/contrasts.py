@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
 
-from engine.catalog.measure_declaration import CONFIDENCE, Measure
+from engine.catalog.measure_declaration import CONFIDENCE, POWER, Measure
 from engine.study.estimate import Interval
 from engine.study.metrics_record import ArmMeasures
 from tui.text.differences import Side, divide, find_side, student_quantile, subtract, unbias, welch_freedom
-
-POWER = 0.8
-"""The probability with which a difference as large as the one that was seen is to be found."""
 
 MOST_REPLICAS = 100_000
 """More replicas than this are not worth naming."""

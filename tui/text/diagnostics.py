@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 
+from engine.catalog.measure_declaration import POWER
 from engine.catalog.measures import DIAGNOSTICS_PANEL
 from engine.catalog.published import read_condition_numbers
 from engine.protocol.faults import printable
@@ -32,7 +33,8 @@ def make_diagnostics_notes(arms: Sequence[ArmMeasures], reference: str | None = 
         "independent SD: from each example's own variance; all SDs here have R - 1 in the denominator",
         "true SD: of accuracy on all data of this kind; its square is estimated without bias and may be negative, "
         "shown as 0: where it is small, the root is too large on average",
-        "detectable: the ratio of two arms' SDs that an F test tells apart (80 % power for many replicas, 5 % level)",
+        "detectable: the ratio of two arms' SDs that an F test tells apart "
+        f"({100 * POWER:g} % power for many replicas, 5 % level)",
     ]
     notes += make_condition_notes(arms)
     if reference is not None and any(arm.condition_number for arm in arms):

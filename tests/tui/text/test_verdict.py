@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine.catalog.measure_declaration import POWER
 from engine.metrics.spread import sd_interval
 from engine.study.metrics_record import ArmMeasures
 from tests.helpers.measures import make_measures
-from tui.text.contrasts import POWER
 from tui.text.differences import Side, divide, unbias
 from tui.text.verdict import RATIO, compare_spreads, count_replicas, make_verdicts
 
