@@ -8,8 +8,9 @@ import msgspec
 
 from engine.catalog.measure_declaration import CONFIDENCE
 from engine.errors import EXIT_OK, EXIT_UNDECIDED, StudyError
-from tui.commands.comparing import find_side, pair_names, read_margin, settle_question
+from tui.commands.comparing import find_side, pair_names, settle_question
 from tui.commands.two_arms import compare_pair
+from tui.commands.typed import read_margin
 from tui.text.arms_compared import Told, describe_pair, list_comparisons, list_pairs
 from tui.text.format import choose_symbols
 

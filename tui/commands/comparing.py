@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from rich.console import Console
 
-from engine.errors import EXIT_OK, NondetError, StudyError
-from engine.protocol.faults import cut, printable, suggest
+from engine.errors import EXIT_OK, StudyError
+from engine.protocol.faults import printable, suggest
 from engine.study.files import OUT, make_folder, write_bytes
 from engine.study.measured import read_measured
 from engine.study.paths import StudyPaths, enter_path
-from engine.study.study_plan import find_study, read_plan
+from engine.study.study_plan import StudyPlan, find_study, read_plan
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import print_page, print_text
 from tui.commands.page_data import gather_page
 from tui.commands.reporting import list_damaged
 from tui.commands.two_arms import compare_pair
+from tui.commands.typed import read_margin
 from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
 from tui.html.content import StudyData
 from tui.text.arms_compared import Pair, describe_pair, list_comparisons, list_pairs
@@ -171,12 +171,26 @@ def pair_names(first: Side, second: Side) -> list[tuple[str, str]]:
         grids = {arm.name for plan in plans for arm in plan.arms if arm.crossed}  # their runs are no replicas
         return [(name, name) for name in arms[0] if name in arms[1] and name not in grids]
     for name, known, plan in zip((one, other), arms, plans, strict=True):
-        if name not in known:
-            remedy = suggest(name, map(printable, known))
-            raise StudyError(f"{printable(plan.study)}: has no arm '{printable(name)}': {remedy}")
+        require_arm(plan, name, known)
     if alike and one == other:
         raise StudyError(f"{study}: {printable(one)}: an arm is not compared with itself: name another one")
     return [(one, other)]
+
+
+def require_arm(plan: StudyPlan, name: str, known: Collection[str]) -> None:
+    """Make sure that a study has an arm.
+
+    Args:
+        plan: The study's.
+        name: The arm that is asked for.
+        known: Those that may be.
+
+    Raises:
+        StudyError: If there is none of that name.
+    """
+    if name not in known:
+        remedy = suggest(name, map(printable, known))
+        raise StudyError(f"{printable(plan.study)}: has no arm '{printable(name)}': {remedy}")
 
 
 def settle_question(
@@ -223,22 +237,3 @@ def print_comparison(comparison: Comparison) -> None:
         sys.stdout.write("\n".join([*lines, "", *spreads, "", ""]))
     if len(list_comparisons(told)) > 1:
         sys.stdout.write("\n".join([*list_pairs(told), ""]))
-
-
-def read_margin(text: str | None) -> float | None:
-    """Return the margin that was typed.
-
-    Raises:
-        NondetError: If it is no number above 0.
-    """
-    if text is None:
-        return None
-    try:
-        margin = float(text)
-    except ValueError:
-        margin = math.nan
-    if not (math.isfinite(margin) and margin > 0):
-        raise NondetError(
-            f"--margin {cut(printable(text), 60)}: a number above 0 in the measure's unit, such as --margin 0.2"
-        )
-    return margin

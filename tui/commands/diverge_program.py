@@ -19,8 +19,8 @@ from engine.tracing.wanted import Mark, Wanted
 from tui.commands.diverge_causes import EXPERIMENTS, TRIED, Cause, find_evidence
 from tui.commands.diverge_process import Outcome, run_watched
 from tui.commands.diverge_report import Report, Tried
-from tui.commands.diverge_runs import read_number
 from tui.commands.diverge_words import describe_program, describe_report
+from tui.commands.typed import read_whole
 
 TRIES = 3
 """Pairs of runs that are traced until the difference shows again."""
@@ -96,7 +96,7 @@ def check_form(options: Mapping[str, Any]) -> None:
 
 def _read_count(option: str, text: str | None) -> int | None:
     """Return the number behind an option, from 1; None where the option is not given."""
-    return None if text is None else read_number(text, option, "a whole number from 1", least=1)
+    return None if text is None else read_whole(option, text, "a whole number from 1", least=1)
 
 
 class Run(Protocol):

@@ -21,7 +21,7 @@ from rich.console import Console
 from engine.dispatch.children import command
 from engine.errors import EXIT_OK, EXIT_UNDECIDED, StudyError
 from engine.plan.records import PlannedArm
-from engine.protocol.faults import cut, printable, suggest
+from engine.protocol.faults import printable
 from engine.recipe import Recipe
 from engine.study.circumstances import read_circumstances
 from engine.study.divergence_record import Divergence, DivergenceProgress, DivergenceRequest, find_divergence
@@ -33,9 +33,10 @@ from engine.study.records import decode_record, encode_record, write_record
 from engine.study.run_records import read_recipe
 from engine.study.run_state import read_result
 from engine.study.study_plan import StudyPlan, read_plan
-from tui.commands.comparing import find_side
+from tui.commands.comparing import find_side, require_arm
 from tui.commands.measuring import ask
 from tui.commands.output import print_page, print_text
+from tui.commands.typed import read_whole
 from tui.html.divergence_page import make_divergence_page
 from tui.text.circumstances import describe_circumstances
 from tui.text.divergence import Told, describe_divergence
@@ -88,7 +89,7 @@ def diverge_runs(
     """
     console = Console(stderr=True, highlight=False)
     sides = find_sides(words, store=store)
-    limit = None if epochs is None else read_number(epochs, "--epochs", "a number of epochs, from 0")
+    limit = None if epochs is None else read_whole("--epochs", epochs, "a number of epochs, from 0")
     recipes = check_sides(sides)
     found = None if again else find_kept(sides, limit)
     if found is None:
@@ -141,23 +142,12 @@ def _find_side(text: str, number: str, *, store: str | None) -> Side:
             raise StudyError(
                 f"{study}: {printable(side.arm)}: its replicas are ensembles: name the arm of their members"
             )
-        raise StudyError(f"{study}: has no arm '{printable(side.arm)}': {suggest(side.arm, map(printable, arms))}")
+        require_arm(plan, side.arm, arms)
     arm = arms[side.arm]
-    replica = read_number(number, "diverge", f"the number of a replica, 1 to {len(arm.runs)}")
+    replica = read_whole("diverge", number, f"the number of a replica, 1 to {len(arm.runs)}")
     if not 1 <= replica <= len(arm.runs):
         raise StudyError(f"{study}: {printable(arm.name)} has replicas 1 to {len(arm.runs)}, and no {replica}")
     return Side(side.paths, plan, arm, replica)
-
-
-def read_number(text: str, place: str, allowed: str, *, least: int = 0) -> int:
-    """Return a whole number that was typed.
-
-    Raises:
-        StudyError: If it is none, or too small a one, with what is allowed.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
-        raise StudyError(f"{place}: {cut(printable(text), 60)}: has to be {allowed}")
-    return int(text)
 
 
 def check_sides(sides: tuple[Side, Side]) -> tuple[Recipe, Recipe]:

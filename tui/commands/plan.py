@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Literal
 import msgspec
 
 from engine.errors import EXIT_OK, NondetError, StudyError
-from engine.protocol.faults import cut, printable, suggest
+from engine.protocol.faults import printable
 from engine.study.comparison_record import PowerPlan
 from engine.study.study_plan import read_plan
-from tui.commands.comparing import Side, find_side, pair_names, read_margin
+from tui.commands.comparing import Side, find_side, pair_names, require_arm
 from tui.commands.export import export_plan
 from tui.commands.measuring import ask
+from tui.commands.typed import read_margin, read_power
 from tui.text.format import choose_symbols
 from tui.text.replica_plans import describe_plan
 
@@ -129,22 +129,5 @@ def find_arm(side: Side) -> str:
         some = ", ".join(f"'{printable(name)}'" for name in known[:LISTED])
         rest = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
         raise StudyError(f"{printable(plan.study)}: name the arm that is the pilot, STUDY:ARM; it has {some}{rest}")
-    if side.arm not in known:
-        remedy = suggest(side.arm, map(printable, known))
-        raise StudyError(f"{printable(plan.study)}: has no arm '{printable(side.arm)}': {remedy}")
+    require_arm(plan, side.arm, known)
     return side.arm
-
-
-def read_power(text: str) -> float:
-    """Return the power that was typed.
-
-    Raises:
-        NondetError: If it is no number between 0.05 and 1.
-    """
-    try:
-        power = float(text)
-    except ValueError:
-        power = math.nan
-    if not 0.05 < power < 1:
-        raise NondetError(f"--power {cut(printable(text), 60)}: a number between 0.05 and 1, such as --power 0.8")
-    return power

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 
 import msgspec
@@ -11,9 +10,9 @@ from engine.catalog.published import PublishedRow, list_tables, read_replication
 from engine.errors import EXIT_OK, NondetError
 from engine.protocol.faults import cut, printable, suggest
 from engine.study.comparison_record import PowerPlan, RatioPlan
-from tui.commands.compare import read_margin
 from tui.commands.measuring import ask
-from tui.commands.plan import print_json, print_plan, read_power
+from tui.commands.plan import print_json, print_plan
+from tui.commands.typed import read_margin, read_number, read_power
 from tui.text.format import choose_symbols
 from tui.text.replica_plans import describe_ratio
 
@@ -49,7 +48,8 @@ def plan_spread(
         found = measure or "accuracy"
         if found not in SPREADS:
             raise NondetError(f"--measure {printable(found)}: one of {', '.join(SPREADS)}")
-        spread, replicas, names = read_number("--sd", sd or "", above=0.0), "", ["an SD that is taken for the true one"]
+        spread = read_number("--sd", sd or "", "a number above 0, such as --sd 1.5", lambda number: number > 0)
+        replicas, names = "", ["an SD that is taken for the true one"]
     plan = ask(PowerPlan, "spread", repr(spread), replicas, found, repr(limit), repr(wanted))
     print_plan(plan, names, as_json=as_json, out=out)
     return EXIT_OK
@@ -62,7 +62,9 @@ def plan_ratio(ratio: str, *, power: str, as_json: bool) -> int:
         NondetError: If a number is none.
     """
     wanted = read_power(power)
-    found = ask(RatioPlan, "ratio", repr(read_number("--ratio", ratio, above=1.0)), repr(wanted))
+    allowed = f"a number above 1 and at most {LARGEST_RATIO:g}, such as --ratio 1.5"
+    number = read_number("--ratio", ratio, allowed, lambda number: 1 < number <= LARGEST_RATIO)
+    found = ask(RatioPlan, "ratio", repr(number), repr(wanted))
     if as_json:
         print_json(msgspec.structs.asdict(found))
     else:
@@ -99,18 +101,3 @@ def choose_measure(row: PublishedRow, measure: str | None) -> str:
     if measure is not None and measure not in known:
         raise NondetError(f"--measure {printable(measure)}: of this row the SD is published of {', '.join(known)}")
     return measure or known[0]
-
-
-def read_number(option: str, text: str, *, above: float) -> float:
-    """Return the number that was typed.
-
-    Raises:
-        NondetError: If it is none that is finite and above a limit.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (above < number <= (LARGEST_RATIO if above else math.inf)) or math.isinf(number):
-        raise NondetError(f"{option} {cut(printable(text), 60)}: a number above {above:g}, such as {option} 1.5")
-    return number

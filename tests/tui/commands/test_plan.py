@@ -113,6 +113,7 @@ def test_number_or_ratio_needs_no_study(capsys: pytest.CaptureFixture[str]) -> N
         (["--sd", "nan", "--margin", "1"], "--sd nan: a number above 0"),
         (["--sd", "inf", "--margin", "1"], "--sd inf: a number above 0"),
         (["--ratio", "1"], "--ratio 1: a number above 1"),
+        (["--ratio", "1001"], "--ratio 1001: a number above 1 and at most 1000"),
         (["--sd", "1", "--margin", "1", "--measure", "f1"], "--measure f1: one of accuracy"),
         (["--from", "tabel1:x", "--margin", "1"], "did you mean table1?"),
         (["--from", "table1", "--margin", "1"], 'name a row, as --from "table1:Parameter Initialization"'),
