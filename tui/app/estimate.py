@@ -9,19 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from engine.errors import NondetError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
-from engine.recipe import Recipe
+from engine.recipe import DataRecipe, DeviceType, EvaluateRecipe, ModelRecipe, PackRecipe, Recipe, TrainRecipe
 from engine.tuning.choice import decide, name_devices, open_chosen
 from engine.tuning.probe import ProbeFacts, probe_plan
 from tui.app.previewed import ProtocolPreview
 from tui.commands.check import describe_choices, estimate_run_bytes, estimate_run_s
 
-Workload = tuple[Any, ...]
-"""What the time of an epoch depends on."""
+
+@dataclass(frozen=True)
+class Workload:
+    """Holds what the time of an epoch depends on."""
+
+    device: DeviceType
+    data: DataRecipe
+    model: ModelRecipe
+    train: TrainRecipe
+    """Without how many epochs there are, and the size of their steps."""
+    pack: PackRecipe | None
+    evaluate: EvaluateRecipe | None
+    streams: int | None
 
 
 @dataclass(frozen=True)
@@ -77,16 +87,12 @@ def list_workloads(plan: Plan) -> list[Workload]:
 
 
 def find_workload(recipe: Recipe) -> Workload:
-    """Return what the time of a recipe's epoch depends on: not how many there are, and not the size of its steps."""
+    """Return what the time of a recipe's epoch depends on."""
     train = replace(
         recipe.train, epochs=1, lr=1.0, momentum=0.0, weight_decay=0.0, bias_bn_lr_scale=1.0, warmup_epochs=0.0,
         schedule="constant", cycles=None,
     )  # fmt: skip
-    return (recipe.device, recipe.data, recipe.model, train, recipe.pack, recipe.evaluate, recipe.streams)
-
-
-PACK_PLACE = 4
-"""The place of the pack in it."""
+    return Workload(recipe.device, recipe.data, recipe.model, train, recipe.pack, recipe.evaluate, recipe.streams)
 
 
 def estimate(plan: Plan, preview: ProtocolPreview, timing: Timing) -> Estimate | None:
@@ -135,7 +141,7 @@ def time_plan(protocol: Protocol, plan: Plan, store: Path, *, choose: bool) -> T
     notes = (*describe_choices(decided.plan, decided.chosen), *(f"note: {note}" for note in decided.notes))
     found = dict(_keep(decided.plan, decided.facts).facts)
     # What was asked about knows nothing yet of the packs that were chosen only now.
-    alone = {(*load[:PACK_PLACE], None, *load[PACK_PLACE + 1 :]): fact for load, fact in found.items()}
+    alone = {replace(load, pack=None): fact for load, fact in found.items()}
     places = {name_devices(protocol): tuple(open_chosen(protocol, decided.chosen).places)}
     return Timing(MappingProxyType({**alone, **found}), notes=notes, places=MappingProxyType(places))
 
