@@ -22,7 +22,7 @@ from tui.commands.page_data import gather_page
 from tui.commands.reporting import list_damaged
 from tui.commands.two_arms import compare_pair
 from tui.commands.typed import read_margin
-from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
+from tui.html.comparison_page import ComparedPair, ComparisonData, make_comparison_page
 from tui.html.content import StudyData
 from tui.text.arms_compared import Pair, describe_pair, list_comparisons, list_pairs
 from tui.text.compare import compare_arms, format_differences
@@ -104,7 +104,7 @@ def report_comparison(
 
 def gather_comparison(
     first: StudyPaths, second: StudyPaths, names: Sequence[tuple[str, str]], measure: str | None, margin: float | None
-) -> Comparison:
+) -> ComparisonData:
     """Gather everything that is said of two sides, their measures up to date; why two arms cannot be judged is kept.
 
     Args:
@@ -121,7 +121,7 @@ def gather_comparison(
         ComparedPair(measured[0][a], measured[1][b], _judge((first, a), (second, b), measure, margin)) for a, b in names
     )
     settings = tuple(line for pair in pairs for line in compare_settings(pair, *sides))
-    return Comparison(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings)))
+    return ComparisonData(sides[0], sides[1], pairs, tuple(dict.fromkeys(settings)))
 
 
 def _judge(
@@ -133,7 +133,7 @@ def _judge(
         return str(error)
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> list[str]:
+def write_comparison(comparison: ComparisonData, folder: Path) -> list[str]:
     """Write a comparison as a page and as text into a folder; return the names of the files.
 
     Raises:
@@ -225,7 +225,7 @@ def compare_settings(pair: ComparedPair, first: StudyData, second: StudyData) ->
     return describe_differences(*recipes)
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: ComparisonData) -> None:
     """Print how the arms of every pair compare, then how much each scatters, as text."""
     symbols = choose_symbols(sys.stdout.encoding)
     told: list[Pair] = []

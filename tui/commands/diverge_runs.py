@@ -48,7 +48,7 @@ OF_PROGRAM = "a program of your own stands behind `--`, as in `nondet-tui diverg
 
 
 @dataclass(frozen=True)
-class Side:
+class NamedRun:
     """One of the two runs."""
 
     paths: StudyPaths
@@ -114,7 +114,7 @@ def diverge_runs(
     return EXIT_UNDECIDED if found.epoch is None else EXIT_OK
 
 
-def find_sides(words: Sequence[str], *, store: str | None) -> tuple[Side, Side]:
+def find_sides(words: Sequence[str], *, store: str | None) -> tuple[NamedRun, NamedRun]:
     """Find the two runs that some words name.
 
     Raises:
@@ -131,7 +131,7 @@ def find_sides(words: Sequence[str], *, store: str | None) -> tuple[Side, Side]:
     return one, other
 
 
-def _find_side(text: str, number: str, *, store: str | None) -> Side:
+def _find_side(text: str, number: str, *, store: str | None) -> NamedRun:
     side = find_side(text, store=store)
     plan = read_plan(side.paths)
     study, arms = printable(plan.study), {arm.name: arm for arm in plan.arms if arm.group == 1}
@@ -147,10 +147,10 @@ def _find_side(text: str, number: str, *, store: str | None) -> Side:
     replica = read_whole("diverge", number, f"the number of a replica, 1 to {len(arm.runs)}")
     if not 1 <= replica <= len(arm.runs):
         raise StudyError(f"{study}: {printable(arm.name)} has replicas 1 to {len(arm.runs)}, and no {replica}")
-    return Side(side.paths, plan, arm, replica)
+    return NamedRun(side.paths, plan, arm, replica)
 
 
-def check_sides(sides: tuple[Side, Side]) -> tuple[Recipe, Recipe]:
+def check_sides(sides: tuple[NamedRun, NamedRun]) -> tuple[Recipe, Recipe]:
     """Return the recipes of two runs that can be trained again side by side.
 
     Raises:
@@ -186,7 +186,7 @@ def check_sides(sides: tuple[Side, Side]) -> tuple[Recipe, Recipe]:
     return one, other
 
 
-def find_kept(sides: tuple[Side, Side], limit: int | None) -> Divergence | None:
+def find_kept(sides: tuple[NamedRun, NamedRun], limit: int | None) -> Divergence | None:
     """Return what was found out before, where it goes as far; None where both are to be trained again.
 
     Arms may share runs: the answer names them as they are named now.
@@ -204,7 +204,9 @@ def find_kept(sides: tuple[Side, Side], limit: int | None) -> Divergence | None:
 
 
 def find_out(
-    sides: tuple[Side, Side], limit: int | None, show: Callable[[DivergenceProgress], None] = lambda progress: None
+    sides: tuple[NamedRun, NamedRun],
+    limit: int | None,
+    show: Callable[[DivergenceProgress], None] = lambda progress: None,
 ) -> Divergence:
     """Ask for both to be trained again, and keep what that shows where the study can be written.
 
@@ -236,7 +238,7 @@ def _say_progress(progress: DivergenceProgress) -> str:
     return f"epoch {progress.epoch} of {progress.epochs} of both"
 
 
-def tell_plan(sides: tuple[Side, Side], console: Console) -> None:
+def tell_plan(sides: tuple[NamedRun, NamedRun], console: Console) -> None:
     """Say what the files know, and how long it takes to train both again."""
     digests = [read_digests(side.paths.run(side.run)) for side in sides]
     epoch = find_first_difference(*digests)
@@ -255,7 +257,7 @@ def tell_plan(sides: tuple[Side, Side], console: Console) -> None:
     print_text(console, f"both are trained again, which took {format_seconds(sum(seconds))} before")
 
 
-def _read_epochs(side: Side) -> Sequence[EpochRecord]:
+def _read_epochs(side: NamedRun) -> Sequence[EpochRecord]:
     run = side.paths.run(side.run)
     result = read_result(run)
     return () if result is None else read_epochs(run.attempt(result.attempt).epochs).records
@@ -290,7 +292,7 @@ def train_again(request: DivergenceRequest, show: Callable[[DivergenceProgress],
     return found
 
 
-def tell(found: Divergence, sides: tuple[Side, Side], recipes: tuple[Recipe, Recipe]) -> Told:
+def tell(found: Divergence, sides: tuple[NamedRun, NamedRun], recipes: tuple[Recipe, Recipe]) -> Told:
     """Put what was found out beside what else is known of the two runs."""
     trained = [read_circumstances(side.paths, [side.run]) for side in sides]
     return Told(

@@ -20,7 +20,7 @@ from engine.study.run_records import AttemptRecord, Versions, read_arm_recipes
 from engine.study.run_state import find_result
 from engine.study.similarity_record import find_similarity
 from engine.study.study_plan import StudyPlan, read_plan
-from tui.html.content import RunFacts, StudyData, TrainedWith
+from tui.html.content import RunsSummary, StudyData, TrainedWith
 from tui.text.notes import list_said
 
 
@@ -68,7 +68,7 @@ def find_description(protocol: str) -> str:
     return said if isinstance(said, str) else ""
 
 
-def read_runs(paths: StudyPaths, plan: StudyPlan) -> RunFacts:
+def read_runs(paths: StudyPaths, plan: StudyPlan) -> RunsSummary:
     """Read when, where and with what the finished runs of a study were trained."""
     counts = Counter[tuple[str, str]]()
     starts: list[str] = []
@@ -88,7 +88,7 @@ def read_runs(paths: StudyPaths, plan: StudyPlan) -> RunFacts:
             counts[(attempt.device, describe_versions(attempt.versions))] += 1
             starts.append(attempt.started)
     trained = tuple(TrainedWith(device, versions, count) for (device, versions), count in counts.most_common())
-    return RunFacts(len(ends), trained, min(starts, default=None), max(ends, default=None), seconds)
+    return RunsSummary(len(ends), trained, min(starts, default=None), max(ends, default=None), seconds)
 
 
 def describe_versions(versions: Versions) -> str:

@@ -61,7 +61,7 @@ class ComparedPair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonData:
     """Everything that a page about two sides is made of."""
 
     first: StudyData
@@ -145,7 +145,7 @@ class SideShown:
     loud: list[str]
 
 
-def make_comparison_page(comparison: Comparison) -> str:
+def make_comparison_page(comparison: ComparisonData) -> str:
     """Return the page about two sides as text; equal ones give equal pages."""
     found = [compare_arms(pair.one, pair.other, UNICODE) for pair in comparison.pairs]
     forests, spreads = draw_forests(comparison), draw_spreads(comparison)
@@ -209,7 +209,7 @@ LETTERS = re.compile(r"\b([AB])\b")
 """Where a headline names an arm."""
 
 
-def say_verdicts(comparison: Comparison) -> list[Sentence]:
+def say_verdicts(comparison: ComparisonData) -> list[Sentence]:
     """Say of every pair whether one is better, in the words of the verdict."""
     places = dict(zip("AB", enumerate(comparison.labels), strict=True))
     sentences: list[Sentence] = []
@@ -229,7 +229,7 @@ def say_verdicts(comparison: Comparison) -> list[Sentence]:
     return sentences
 
 
-def show_judged(comparison: Comparison) -> list[Judged]:
+def show_judged(comparison: ComparisonData) -> list[Judged]:
     """Show how the arms of every pair compare: a picture, facts, and all measures with p-values for all at once."""
     several = len(comparison.pairs) > 1
     pairs = [pair.judged for pair in comparison.pairs if isinstance(pair.judged, Pair)]
@@ -269,7 +269,7 @@ def _show_measure(told: Told) -> MeasureRow:
     )
 
 
-def _alternate(comparison: Comparison) -> list[tuple[int, ArmMeasures]]:
+def _alternate(comparison: ComparisonData) -> list[tuple[int, ArmMeasures]]:
     """Return the arms of the pairs in turn, numbered by their side, under names that tell them apart."""
     several, labels = len(comparison.pairs) > 1, comparison.labels
     arms: list[tuple[int, ArmMeasures]] = []
@@ -280,7 +280,7 @@ def _alternate(comparison: Comparison) -> list[tuple[int, ArmMeasures]]:
     return arms
 
 
-def draw_forests(comparison: Comparison) -> Drawn:
+def draw_forests(comparison: ComparisonData) -> Drawn:
     """Draw every measure of both sides on one axis."""
     arms = _alternate(comparison)
     figures: list[Figure] = []
@@ -293,7 +293,7 @@ def draw_forests(comparison: Comparison) -> Drawn:
     return Drawn(tuple(figures), tuple(enumerate(comparison.labels)) if figures else (), left)
 
 
-def draw_spreads(comparison: Comparison) -> Drawn:
+def draw_spreads(comparison: ComparisonData) -> Drawn:
     """Draw both sides over time, where one pair is compared."""
     if len(comparison.pairs) != 1:
         return Drawn()

@@ -29,7 +29,7 @@ class TrainedWith:
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunsSummary:
     """The facts that finished runs say of themselves."""
 
     done: int = 0
@@ -50,7 +50,7 @@ class StudyData:
     plan: StudyPlan
     measured: MeasuredStudy
     similarity: tuple[ArmSimilarity, ...] = ()
-    runs: RunFacts = field(default_factory=RunFacts)
+    runs: RunsSummary = field(default_factory=RunsSummary)
     protocol: str = ""
     """The text of the protocol; empty where it cannot be read."""
     question: str = ""

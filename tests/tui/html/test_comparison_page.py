@@ -18,7 +18,7 @@ from tests.helpers.pages import Element, read_page
 from tui import cli
 from tui.commands.comparing import compare_settings, find_side
 from tui.commands.page_data import gather_page
-from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
+from tui.html.comparison_page import ComparedPair, ComparisonData, make_comparison_page
 from tui.html.content import StudyData
 from tui.html.difference import draw_difference
 from tui.text.compare import compare_arms, format_difference
@@ -66,7 +66,7 @@ def list_rows(page: Element) -> list[list[str]]:
 
 def test_page_holds_every_difference_and_marks_those_that_are_seen(kept: StudyData) -> None:
     one, other = kept.arms[1], kept.arms[4]
-    page = read(make_comparison_page(Comparison(kept, kept, (pair_up(one, other),), ("train.lr 1 and 2",))))
+    page = read(make_comparison_page(ComparisonData(kept, kept, (pair_up(one, other),), ("train.lr 1 and 2",))))
     found = compare_arms(one, other)
     rows = list_rows(page)
     assert [(row[0], row[3]) for row in rows] == [(d.title, format_difference(d)) for d in found]
@@ -84,7 +84,7 @@ def test_arms_of_one_name_are_paired_and_counted(kept: StudyData) -> None:
     pairs = tuple(pair_up(arm, arm) for arm in kept.arms)
     other = msgspec.structs.replace(kept.plan, study="other")
     second = StudyData(plan=other, measured=kept.measured)
-    page = read(make_comparison_page(Comparison(kept, second, pairs)))
+    page = read(make_comparison_page(ComparisonData(kept, second, pairs)))
     heads = [row[0] for row in list_rows(page) if len(row) == 1]
     assert heads == [arm.name for arm in kept.arms]
     said = [
@@ -98,7 +98,7 @@ def test_arms_of_one_name_are_paired_and_counted(kept: StudyData) -> None:
 
 def test_one_arm_of_two_studies_is_named_in_the_heading(kept: StudyData) -> None:
     second = replace(kept, plan=msgspec.structs.replace(kept.plan, study="other"), question="Why?")
-    page = read(make_comparison_page(Comparison(kept, second, (pair_up(kept.arms[1], kept.arms[1]),))))
+    page = read(make_comparison_page(ComparisonData(kept, second, (pair_up(kept.arms[1], kept.arms[1]),))))
     assert next(page.find_all("h1")).text == "Init: ●kept beside ▲other"
     assert next(page.find_all("title")).text == "Init: kept beside other"
     assert [one.text for one in page.find_all("p", marked="question")] == ["Why?"]
@@ -106,7 +106,7 @@ def test_one_arm_of_two_studies_is_named_in_the_heading(kept: StudyData) -> None
 
 def test_verdict_intervals_and_all_measures_are_on_the_page(kept: StudyData) -> None:
     pair = pair_up(kept.arms[1], kept.arms[4])
-    page = read(make_comparison_page(Comparison(kept, kept, (pair,))))
+    page = read(make_comparison_page(ComparisonData(kept, kept, (pair,))))
     [figure] = page.find_all("figure", marked="difference")
     told = next(figure.find_all("desc")).text
     assert told == (
@@ -138,7 +138,7 @@ def test_picture_places_zero_the_margin_and_the_ends_on_one_axis() -> None:
 def test_arms_that_cannot_be_compared_say_why(kept: StudyData) -> None:
     one, other = kept.arms[1], kept.arms[4]
     reason = "a:x and b:y: were tested on other examples"
-    page = read(make_comparison_page(Comparison(kept, kept, (ComparedPair(one, other, reason),))))
+    page = read(make_comparison_page(ComparisonData(kept, kept, (ComparedPair(one, other, reason),))))
     assert f"not compared: {reason}" in page.text
     assert not list(page.find_all("table", marked="judged"))
     assert list_rows(page), "how much each scatters is there all the same"
@@ -150,7 +150,7 @@ def test_hostile_names_are_text_and_bytes_are_the_same(kept: StudyData) -> None:
     data = StudyData(
         plan=plan, measured=MeasuredStudy(StudyMeasures(study="s", arms=tuple(arms)), ()), question=HOSTILE
     )
-    comparison = Comparison(data, data, (pair_up(arms[1], arms[3]),), (HOSTILE,))
+    comparison = ComparisonData(data, data, (pair_up(arms[1], arms[3]),), (HOSTILE,))
     text = make_comparison_page(comparison)
     page = read(text)
     assert [one.text.count("alert") for one in page.find_all("script")] == [0]

@@ -27,7 +27,7 @@ from tests.helpers.pages import Element, read
 from tui import cli
 from tui.commands.output import print_page
 from tui.commands.page_data import gather_page
-from tui.html.comparison_page import ComparedPair, Comparison, make_comparison_page
+from tui.html.comparison_page import ComparedPair, ComparisonData, make_comparison_page
 from tui.html.content import StudyData
 from tui.html.curves import MOST_POINTS, thin
 from tui.html.layers import encode_heat
@@ -283,7 +283,7 @@ def test_forged_figures_end_no_page(tmp_path: Path, value: float) -> None:
     read(text)
     assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', text)
     pair = ComparedPair(data.arms[1], data.arms[2], "of another test set")
-    read(make_comparison_page(Comparison(data, data, (pair,))))
+    read(make_comparison_page(ComparisonData(data, data, (pair,))))
 
 
 def test_notes_are_those_of_the_text_report(kept: StudyData) -> None:
