@@ -28,7 +28,7 @@ def measure_pairs(paths: StudyPaths, name: str) -> ArmPairs:
     kept = arm.replicas[:MOST_REPLICAS]
     parts = arm.predictions[:MOST_REPLICAS]
     if len(parts) < 2 or arm.labels is None:
-        raise StudyError("pairs need two finished replicas of the arm")
+        raise StudyError("pairs need the predictions of two finished replicas of the arm")
     matrix = _compare(parts, arm.labels.values, text=arm.plan.text)
     return ArmPairs(
         replicas=arm.numbers[:MOST_REPLICAS],

@@ -20,6 +20,18 @@ def list_scores(arms: Sequence[ArmMeasures]) -> list[tuple[Measure, Measure]]:
     return [declare_score(name) for name in dict.fromkeys(name for arm in arms for name in arm.scores)]
 
 
+def explain_numbers(arms: Sequence[ArmMeasures], needed: str) -> str | None:
+    """Say that there is nothing to show of arms of which numbers alone are known; None of others.
+
+    Args:
+        arms: The arms.
+        needed: What it would take, as a plural.
+    """
+    if not list_scores(arms):
+        return None
+    return f"The program of this study leaves no {needed}, only numbers by name: the first three tabs show these."
+
+
 def pick_measures(arms: Sequence[ArmMeasures]) -> tuple[list[Measure], list[Measure]]:
     """Return the measures that are drawn with their intervals, and those that are numbers alone."""
     if scores := list_scores(arms):

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.study.metrics_record import ArmMeasures
 from tests.helpers.measures import make_measures
-from tui.text.few_measures import add_unit, pick_measures
+from tui.text.few_measures import add_unit, explain_numbers, pick_measures
 from tui.text.verdict import make_verdicts
 
 
@@ -39,6 +39,14 @@ def test_spreads_of_numbers_are_told_apart_as_those_of_accuracies_are() -> None:
     said = make_verdicts(list(metrics), metrics, 0)[0]
     assert "a cannot be told apart from ▲ b yet: ratio of bleu SDs 0.91 [" in said
     assert "told apart from ■ c" in said
+
+
+def test_what_numbers_cannot_show_is_not_promised_by_more_replicas() -> None:
+    arms = [make_arm("a", 1.0), make_arm("b", 2.0)]
+    said = explain_numbers(arms, "curves")
+    assert said is not None
+    assert "no curves" in said
+    assert explain_numbers([make_measures(name="a", n=2)], "curves") is None
 
 
 def test_unit_that_a_title_has_is_not_said_again() -> None:

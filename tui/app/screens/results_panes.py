@@ -22,6 +22,7 @@ from tui.app.widgets.panes import LinesPane, TextPane
 from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.explanations import name_measure, style_key
+from tui.text.few_measures import explain_numbers
 from tui.text.forest import ForestLine, draw_forest
 from tui.text.format import UNICODE, Symbols, mark_arm, shorten
 from tui.text.notes import format_tags
@@ -276,7 +277,7 @@ class Layers(LinesPane):
             return []
         numbered = [(number, arm) for number, arm in self.measured.number_arms(self.sort) if arm.cka]
         if not numbered:
-            return wrap_lines(NO_LAYERS, width)
+            return wrap_lines(explain_numbers(self.measured.arms, "weights") or NO_LAYERS, width)
         name = min(max(34, width // 4), max(len(arm_name(arm)) for _, arm in numbered) + 2)
         heat = draw_layer_heat([arm for _, arm in numbered], self.symbols, name_width=name, width=width - 2)
         lines = [Line(Text(f"  {heat[0]}", "bold"))]

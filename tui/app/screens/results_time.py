@@ -21,6 +21,7 @@ from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, redraw_on_change
 from tui.app.widgets.plotview import LEGEND_SHARE, PlotView
 from tui.app.widgets.titles import set_border_title
+from tui.text.few_measures import explain_numbers, list_scores
 from tui.text.format import ASCII, UNICODE, Symbols, mark_arm, shorten_apart
 from tui.text.growth import (
     PLOT_ROWS,
@@ -32,7 +33,7 @@ from tui.text.growth import (
     tabulate_growth,
 )
 from tui.text.growth import TITLE as GROWTH_TITLE
-from tui.text.plot import GlyphSet
+from tui.text.plot import NOTHING_YET, GlyphSet
 from tui.text.series import Curve, make_spread_curves
 from tui.text.tables import Column
 from tui.text.text_figures import format_apart, list_crossed, list_first_epochs, list_onsets, make_onset_columns
@@ -170,6 +171,7 @@ class FigurePlot(PlotView):
             return
         figures = list_figures(self.measured)
         if not figures:
+            self.empty = "no curves" if list_scores(self.measured.arms) else NOTHING_YET
             self.curves = ()
             return
         figure = figures[(self.figure + self.further) % len(figures)]
@@ -203,7 +205,7 @@ class FigureNotes(LinesPane):
             return []
         figures = list_figures(self.measured)
         if not figures:
-            return wrap_lines(NONE_YET, width)
+            return wrap_lines(explain_numbers(self.measured.arms, "curves") or NONE_YET, width)
         figure = figures[self.figure % len(figures)]
         places = {arm.name: number for number, arm in enumerate(self.measured.arms)}
         if figure.startswith(GROWTH):
