@@ -134,6 +134,8 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     """Whether a pack of one gives the same bits; None without packs."""
     leak: Leak | None = None
     """How sources leak into each other in its network; None where they do not, or that was not asked for."""
+    probabilities: bool = False
+    """Whether a user's network returns probabilities, where logits are expected."""
 
 
 class FoundPacking(Message, frozen=True, kw_only=True, tag="packing"):

@@ -318,4 +318,9 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
         arms = [arm for arm in plan.arms if arm.name in fact.arms]
         if not fact.stochastic and any("stochastic" in arm.vary and "stochastic" not in arm.empty for arm in arms):
             notes.append(f"{fact.model} draws nothing while it is trained: stochastic varies nothing in it")
+        if fact.probabilities:
+            notes.append(
+                f"{fact.model} returns probabilities, and logits are expected: the loss takes a softmax of its own, so "
+                "leave the last one out"
+            )
     return notes + note_compiling(facts) + note_kernels(facts)

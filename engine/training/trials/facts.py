@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from msgspec.structs import asdict
+from torch import nn
 
 from engine.catalog.work import Work
 from engine.errors import (
@@ -27,6 +28,7 @@ from engine.errors import (
 )
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
 from engine.training.device_count import find_fault
 from engine.training.evaluation import make_views
 from engine.training.memory import breaks_context, release, try_in_memory
@@ -188,6 +190,7 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
         slot_invariant=None if report is None else report.slot_invariant,
         size_invariant=None if report is None else report.size_invariant,
         leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
+        probabilities=recipe.model.target is not None and _returns_probabilities(task.model, data),
         seconds_load=bench.seconds_load,
         seconds_compile=seconds_compile,
         work=_count(recipe, bench) if question.counted else None,
@@ -196,6 +199,19 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
             _in_room(recipe, lambda: digest_kernels(recipe, task)) if recipe.lowlevel == "kernels" else None
         ),
     )
+
+
+def _returns_probabilities(model: nn.Module, data: Dataset | Corpus) -> bool:
+    """Tell whether a network ends in a softmax: the loss takes another one of what it returns."""
+    if not isinstance(data, Dataset):
+        return False
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs = model(data.feed(data.test_inputs[:8])).double()
+    model.train(training)
+    ones = torch.ones(len(outputs), dtype=outputs.dtype, device=outputs.device)
+    return bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), ones, atol=1e-4)
 
 
 def _prepare(recipe: Recipe, bench: Workbench) -> SingleTask:

@@ -40,6 +40,19 @@ def test_facts_of_a_preset(base: Recipe, tmp_path: Path) -> None:
     assert found.kernel_digests is None
 
 
+@pytest.mark.parametrize(
+    ("end", "probabilities"), [("nn.Softmax(1)", True), ("nn.ReLU()", False), ("nn.LogSoftmax(1)", False)]
+)
+def test_network_that_ends_in_a_softmax_is_told(base: Recipe, tmp_path: Path, end: str, *, probabilities: bool) -> None:
+    name = "ends" + end[3:6].lower()
+    (tmp_path / f"{name}.py").write_text(
+        "from torch import nn\n"
+        f"def build(input_shape, classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes), {end})\n"
+    )
+    recipe = replace(base, model=ModelRecipe(target=f"{name}:build"))
+    assert find_facts(recipe, tmp_path).probabilities is probabilities
+
+
 def test_each_fault_names_its_part(base: Recipe, tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(
         "from torch import nn\n"
