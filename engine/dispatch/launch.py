@@ -285,21 +285,16 @@ def _find_provenance(protocol: Protocol) -> Provenance:
 
 def _git_commit(folder: Path) -> str | None:
     """Return the commit of the code, with "+changes" where files differ from it; None outside a checkout."""
+    # `git describe --dirty` locks the repository, and leaves that behind where it is killed.
+    status = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch", "-uno"]
     try:
-        describe = [
-            "git",
-            "-C",
-            str(folder),
-            "describe",
-            "--always",
-            "--abbrev=40",
-            "--dirty=+changes",
-            "--exclude=*",
-        ]
-        done = subprocess.run(describe, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(status, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    changed = any(not line.startswith("#") for line in lines)
+    return None if commit == "(initial)" else commit + "+changes" * changed
 
 
 def done_runs(paths: StudyPaths, plan: Plan) -> set[str]:

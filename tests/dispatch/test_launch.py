@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from engine.dispatch import launch
 from engine.dispatch.launch import data_root, done_runs, plan_protocol, prepare_study
 from engine.errors import StudyError
 from engine.protocol.definition import Protocol
@@ -108,3 +110,24 @@ def test_store_is_the_option_then_the_variable(file: Path, tmp_path: Path) -> No
 def test_relative_data_root_is_seen_from_the_protocol(file: Path) -> None:
     assert data_root(load_protocol(file, overrides=("data.root=files",))) == file.parent.resolve() / "files"
     assert data_root(load_protocol(file)) == Path.home() / "datasets"
+
+
+def test_commit_is_read_without_a_lock_on_the_repository(tmp_path: Path) -> None:
+    """A killed process would leave the lock behind, and no commit could be made any more."""
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@b.c")
+    assert launch._git_commit(tmp_path) is None
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert launch._git_commit(tmp_path) is None
+    code = tmp_path / "code.py"
+    code.write_text("")
+    for words in (("add", "code.py"), ("commit", "-q", "-m", "code")):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    os.utime(code, (1, 1))  # what git keeps of the file is out of date, and would be written anew
+    before = (tmp_path / ".git" / "index").read_bytes()
+    assert launch._git_commit(tmp_path) == head
+    assert (tmp_path / ".git" / "index").read_bytes() == before
+    (tmp_path / "new.py").write_text("")
+    assert launch._git_commit(tmp_path) == head
+    code.write_text("changed")
+    assert launch._git_commit(tmp_path) == f"{head}+changes"
