@@ -20,7 +20,7 @@ DRAWN = {
     **dict(zip("–—−…·•", "---..*", strict=True)),
     **dict(zip("±×Δ√≤≥≈", "~xD^<>~", strict=True)),
     **dict(zip("←→↑↓⏎⌫▸▾◂▶◀", "<>^v<<>v<><", strict=True)),
-    **dict(zip("✓✗◌⏸", "+x.=", strict=True)),
+    **dict(zip("✓✗◌‖", "+x.=", strict=True)),
     **dict(zip("“”‘’", "\"\"''", strict=True)),
     **dict.fromkeys("⭘⭐", "o"),
     "🔎": "/",

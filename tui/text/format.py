@@ -40,7 +40,7 @@ class Symbols:
     diverged: str = "~"
     hidden: str = "·"
     """Behind the name of an arm that a plot leaves out."""
-    paused: str = "⏸"
+    paused: str = "‖"  # the button of players is a picture of two columns in some terminals, and in many fonts none
     bar: str = "━"
     bar_rest: str = "─"
     ellipsis: str = "…"

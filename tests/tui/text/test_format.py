@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tui.text.format import (
     ASCII,
@@ -165,3 +166,11 @@ def test_number_reads_as_0_or_1_only_where_it_is(value: float, decimals: int) ->
 def test_error_that_is_none_is_not_shown(error: float) -> None:
     """A file from others may hold an error below 0."""
     assert format_with_error(3.25, error, 2) == "3.25"
+
+
+def test_symbols_are_text_of_one_column_everywhere() -> None:
+    """Pictures, such as those of a player's buttons, have two columns in some terminals and no glyph in many fonts."""
+    for symbol in "".join(str(value) for value in vars(UNICODE).values() if isinstance(value, str)):
+        assert not 0x23E9 <= ord(symbol) <= 0x23FA
+        assert not ord(symbol) >= 0x1F000
+        assert cell_len(symbol) == 1
