@@ -241,9 +241,9 @@ class Recipe:
 
     pack: PackRecipe | None = None
     """None where the run is trained alone."""
-    compiled: bool | None = None
-    """True where torch.compile makes the kernels of a run that is trained alone, which round otherwise; None
-    elsewhere: a pack says so itself."""
+    compiled: bool | Literal["step"] | None = None
+    """Where kernels of a run that is trained alone are compiled, which round otherwise: True for those of the network,
+    step for whole steps as one program, whose figures are added up by class; None elsewhere: a pack says so itself."""
     command: CommandRecipe | None = None
     """The user's own program; None where this program trains: data, model, settings and seeds say nothing beside it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
@@ -74,12 +75,23 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     return Stacking(pack_key=pack_key, shared_batch=shared, pack=pack)
 
 
-def is_compiled(protocol: Protocol, recipe: Recipe, pack: PackRecipe | None) -> bool | None:
-    """Tell whether the kernels of runs that are trained alone are compiled; None where they are not.
+def choose_compiled(protocol: Protocol, recipe: Recipe, pack: PackRecipe | None) -> bool | Literal["step"] | None:
+    """Choose what is compiled of runs that are trained alone; None where nothing is.
 
     Segments of a text have many lengths, and each would be compiled by itself.
     """
-    return True if protocol.dispatch.compile and pack is None and recipe.train.bptt is None else None
+    if not protocol.dispatch.compile or pack is not None or recipe.train.bptt is not None:
+        return None
+    return "step" if _is_one_program(recipe) else True
+
+
+def _is_one_program(recipe: Recipe) -> bool:
+    """Tell whether whole steps can be compiled: those of fully connected presets on a CPU, with plain SGD in fp32."""
+    train = recipe.train
+    plain = train.optimizer == "sgd" and not train.clip_grad_norm and not train.weight_noise
+    plain = plain and train.averaging != "aswa"  # which looks at the weights after each step
+    known = recipe.model.preset in presets.MODELS and presets.MODELS[recipe.model.preset].flat
+    return recipe.device == "cpu" and known and plain and train.precision != "bf16"
 
 
 def _find_obstacle(arm: Arm, recipe: Recipe, varying: set[str]) -> str | None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from engine.catalog.sources import SOURCES, Circumstances
 from engine.plan.command_plan import CommandPlanner
-from engine.plan.packing import NOT_STACKED, Stacking, is_compiled, stack_arm
+from engine.plan.packing import NOT_STACKED, Stacking, choose_compiled, stack_arm
 from engine.plan.records import Packings, PlannedArm, SelfTest
 from engine.protocol.command_section import Command
 from engine.protocol.definition import Arm, Protocol
@@ -88,7 +88,7 @@ def make_plan(
         varying = set(arm.vary) - set(empty[arm.name])
         stacking = stack_arm(protocol, arm, recipes[arm.name][0], varying, packings)
         stackings[arm.name] = stacking
-        compiled = is_compiled(protocol, recipes[arm.name][0], stacking.pack)
+        compiled = choose_compiled(protocol, recipes[arm.name][0], stacking.pack)
         recipes[arm.name] = [replace(recipe, pack=stacking.pack, compiled=compiled) for recipe in recipes[arm.name]]
     return Plan(
         study=protocol.name,

@@ -76,10 +76,29 @@ def compile_network(model: nn.Module) -> Callable[[Tensor], Tensor]:
     to would depend on what was computed before it, and a run that goes on from a checkpoint would end otherwise.
     """
     _choose_kernels()
-    config: Any = importlib.import_module(f"{COMPILER}.config")
-    # Each replica and each shape may be compiled; past the limit torch would go on without a word, uncompiled.
-    config.recompile_limit, config.fail_on_recompile_limit_hit = MOST_COMPILED, True
+    _allow_versions()
     return torch.compile(model, dynamic=False).__call__  # a function: the module that torch returns has no truth value
+
+
+def compile_loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function with a loop over small kernels, which is compiled as a whole and calls them from C++."""
+    _choose_kernels()
+    _allow_versions()
+    return torch.compile(function, fullgraph=True, dynamic=False, options={"cpp_wrapper": True})
+
+
+def find_while_loop() -> Callable[..., Any]:
+    """Return torch's loop over tensors, which can be compiled; torch documents it, and has no public name for it yet.
+
+    Source: https://docs.pytorch.org/docs/stable/higher_order_ops/while_loop.html
+    """
+    return importlib.import_module("torch._higher_order_ops").while_loop
+
+
+def _allow_versions() -> None:
+    """Let each replica and each shape be compiled; past the limit torch would go on without a word, uncompiled."""
+    config: Any = importlib.import_module(f"{COMPILER}.config")
+    config.recompile_limit, config.fail_on_recompile_limit_hit = MOST_COMPILED, True
 
 
 def _choose_kernels() -> None:

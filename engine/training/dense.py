@@ -16,6 +16,9 @@ from engine.recipe import Recipe
 from engine.training.cross_entropy import CrossEntropy
 from engine.training.models.builders import HiddenFullyConnected, Linear
 
+Layers = tuple[tuple[Tensor, Tensor], ...]
+"""Weights (O, F) and biases (O,) of each layer, from the inputs on."""
+
 unrectify = torch.ops.aten.threshold_backward.grad_input
 
 
@@ -32,9 +35,9 @@ def find_layers(model: nn.Module) -> tuple[str, ...] | None:
 def is_by_hand(recipe: Recipe, device: torch.device) -> bool:
     """Tell whether a recipe's precision and device leave the operations of a step as they are written down here.
 
-    Compiled kernels are others.
+    The kernels of a network that is compiled by itself are others.
     """
-    return device.type == "cpu" and recipe.train.precision != "bf16" and not recipe.compiled
+    return device.type == "cpu" and recipe.train.precision != "bf16" and recipe.compiled is not True
 
 
 def put_gradients(slope: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
@@ -82,8 +85,7 @@ class Rooms:
 class DenseNetwork:
     """One network; its parameters are changed by others between two steps, in place."""
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
-    """Weights (O, F) and biases (O,), from the inputs on."""
+    layers: Layers
     rooms: Rooms = field(default_factory=Rooms)
     losses: CrossEntropy = field(default_factory=CrossEntropy)
 

@@ -55,10 +55,14 @@ class Case:
     preset: str
     replicas: int
     shared: bool
+    compiled: bool = False
+    """Whether whole steps are compiled, as `compile = true` does for fully connected networks trained alone."""
 
     @property
     def name(self) -> str:
-        return "alone" if self.replicas == 1 else f"pack of {self.replicas}, {'shared' if self.shared else 'own'}"
+        if self.replicas == 1:
+            return "alone, compiled" if self.compiled else "alone"
+        return f"pack of {self.replicas}, {'shared' if self.shared else 'own'}"
 
     def recipes(self) -> list[Recipe]:
         """Return replicas of other weights, and of another order where batches are not shared."""
@@ -70,6 +74,7 @@ class Case:
             seeds=Seeds(init=1, shuffle=1, lowlevel=1),
             lowlevel="order",
             device="cpu",
+            compiled="step" if self.compiled else None,
             pack=None if self.replicas == 1 else PackRecipe(size=self.replicas, shared_batch=self.shared),
         )
         return [
@@ -237,8 +242,10 @@ def measure(presets: Sequence[str] = tuple(DATA)) -> Measurement:
     found: list[Comparison] = []
     with tempfile.TemporaryDirectory() as folder, start_peer() as peer:
         for preset in presets:
-            for replicas, shared in ((1, True), (REPLICAS, True), (REPLICAS, False)):
-                found.append(compare(Case(preset, replicas, shared), peer, Path(folder)))
+            compiled = [Case(preset, 1, True, compiled=True)] if preset in BUDGETS else []
+            packs = Case(preset, REPLICAS, True), Case(preset, REPLICAS, False)
+            for case in (Case(preset, 1, True), *compiled, *packs):
+                found.append(compare(case, peer, Path(folder)))
                 print(found[-1].describe(), flush=True)
         version = None if peer is None else peer.version
     head = f"ms of the processor per replica and epoch, one thread; torch {torch.__version__}"

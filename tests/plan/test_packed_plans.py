@@ -148,7 +148,7 @@ def test_settings_of_packs_are_part_of_recipes() -> None:
 def test_runs_that_are_trained_alone_are_compiled_too() -> None:
     """But for texts, whose segments have many lengths."""
     alone, packed = plan(pack="1\ncompile = true"), plan(pack="3\ncompile = true")
-    assert {recipe.compiled for recipe in alone.recipes.values()} == {True}
+    assert {recipe.compiled for recipe in alone.recipes.values()} == {"step"}
     assert {recipe.compiled for recipe in packed.recipes.values() if recipe.pack is not None} == {None}
     text = TEXT.format(pack="1\ncompile = true").replace("digits", "pydoc").replace("hidden-fc", "qrnn")
     text = text.replace('vary = ["shuffle"]', 'vary = ["stochastic"]')
@@ -156,6 +156,7 @@ def test_runs_that_are_trained_alone_are_compiled_too() -> None:
     assert {recipe.compiled for recipe in texts} == {None}
     plain = next(iter(plan(pack="1").recipes.values()))
     assert plain.compiled is None
+    assert len({plain.id, replace(plain, compiled=True).id, replace(plain, compiled="step").id}) == 3
     assert "compiled" not in plain.canonical_json()
     assert plain.id != replace(plain, compiled=True).id
 
@@ -170,3 +171,22 @@ def test_free_kernels_are_trained_alone() -> None:
 def test_sizes_out_of_range_are_refused(pack: object) -> None:
     with pytest.raises(ProtocolError, match=r"dispatch\.pack"):
         plan(pack=pack)
+
+
+@pytest.mark.parametrize(
+    ("device", "change", "wanted"),
+    [
+        ("cpu", ("hidden-fc", "linear"), "step"),
+        ("cpu", ("hidden-fc", "resnet6"), True),
+        ("cuda", ("x", "x"), True),
+        ("cpu", ("epochs = 8", 'epochs = 8\noptimizer = "adam"'), True),
+        ("cpu", ("epochs = 8", "epochs = 8\nclip_grad_norm = 1.0"), True),
+        ("cpu", ("epochs = 8", "epochs = 8\nweight_noise = 0.1"), True),
+        ("cpu", ("epochs = 8", 'epochs = 8\naveraging = "swa"'), "step"),
+        ("cpu", ("epochs = 8", 'epochs = 8\naveraging = "aswa"'), True),
+    ],
+)
+def test_whole_steps_are_compiled_where_they_are_known(device: str, change: tuple[str, str], wanted: object) -> None:
+    text = TEXT.format(pack="1\ncompile = true").replace(*change)
+    made = make_plan(parse_protocol(text, file="x.toml"), device="cuda" if device == "cuda" else "cpu")
+    assert {recipe.compiled for recipe in made.recipes.values()} == {wanted}

@@ -36,12 +36,12 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
-def epoch_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
-    """Yield the minibatches of one epoch, in training order."""
+def epoch_batches(recipe: Recipe, data: Dataset, epoch: int, *, at_once: int = 1) -> Iterator[Batch]:
+    """Yield the minibatches of one epoch, in training order; on a CPU several of them at once, the last ones fewer."""
     if data.train_labels.device.type == "cuda":
         table = send_epoch(recipe, data, epoch)
         return (take_batch(data, table.columns_of(step)) for step in range(table.steps))
-    return _make_batches(recipe, data, epoch)
+    return _make_batches(recipe, data, epoch, at_once)
 
 
 def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Iterator[Batch]:
@@ -63,26 +63,26 @@ def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Itera
         yield Batch(inputs.unflatten(0, (replicas, -1)), labels, examples.view(replicas, -1))
 
 
-def _make_batches(recipe: Recipe, data: Dataset, epoch: int) -> Iterator[Batch]:
+def _make_batches(recipe: Recipe, data: Dataset, epoch: int, at_once: int) -> Iterator[Batch]:
     """Yield the same from the CPU's memory, cropping and flipping many examples together."""
     order = example_order(recipe, len(data.train_labels), epoch)
     draws = _draws(recipe, data, epoch, copies=1 + int(order.max()) // len(data.train_labels))
-    batch_size = recipe.train.batch_size
-    block_size = max(1, BLOCK_EXAMPLES // batch_size) * batch_size
+    size = at_once * recipe.train.batch_size
+    block_size = max(1, BLOCK_EXAMPLES // size) * size
     for start in range(0, len(order), block_size):
         # A function of its own makes a block, so that the memory of one block is free before the next is made.
-        yield from _block_batches(recipe, data, order[start : start + block_size], draws)
+        yield from _block_batches(recipe, data, order[start : start + block_size], draws, size)
 
 
 def _block_batches(
-    recipe: Recipe, data: Dataset, names: np.ndarray, draws: AugmentationDraws | None
+    recipe: Recipe, data: Dataset, names: np.ndarray, draws: AugmentationDraws | None, size: int
 ) -> Iterator[Batch]:
     inputs = _gather(recipe, data, names, draws)
     examples = torch.from_numpy(names).to(inputs.device)
     labels = data.train_labels.index_select(0, examples % len(data.train_labels))
-    for first in range(0, len(names), recipe.train.batch_size):
-        part = slice(first, first + recipe.train.batch_size)
-        yield Batch(data.normalise(inputs[part]), labels[part], examples[part])
+    parts = (tensor.split(size) for tensor in (inputs, labels, examples))
+    for own_inputs, own_labels, own_examples in zip(*parts, strict=True):
+        yield Batch(data.normalise(own_inputs), own_labels, own_examples)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from engine.training.divergence.distances import (
     read_parameters,
 )
 from engine.training.divergence.walker import Halt, Walker
+from engine.training.tasks.images import ImageTask
 from engine.training.tasks.preparation import prepare
 from engine.training.tasks.task import Evaluation
 
@@ -86,6 +87,8 @@ class Pair:
         for group in groups:
             chosen = [recipes[number] for number in group]
             task = prepare(chosen, data, device=device, search_path=search_path, graphs=False)
+            if isinstance(task, ImageTask):
+                task.steps_at_once = 1  # so that each of them can be looked at
             if starts:
                 task.restore([starts[number] for number in group])
             walkers.append(Walker(task, chosen[0], first=starts[0].epoch + 1 if starts else 1))

@@ -79,6 +79,8 @@ def trace_step(task: Task[object], epoch: int, step: int, *, watch: int | None =
     """
     if isinstance(task, ImageTask | StackedImageTask):
         task.dense = None  # autograd has the same bits, and its operations belong to modules that have names
+    if isinstance(task, ImageTask):
+        task.program = None  # what is compiled has no operations that could be watched
     tracer, asked = Tracer(find_network(task), watch=watch), -1
     with contextlib.ExitStack() as traced, contextlib.suppress(Stopped):
 

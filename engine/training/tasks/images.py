@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
+from engine.errors import CompileError
 from engine.recipe import EvaluateRecipe, Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
+from engine.training.compiled_steps import CompiledSteps
 from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
@@ -27,6 +29,7 @@ from engine.training.evaluation import (
     autocast,
     evaluate,
     judge,
+    judge_stacked,
     predict,
 )
 from engine.training.models.build import Network, build_network, compile_forward
@@ -58,6 +61,10 @@ class ImageTask:
     """None where batches are made in the CPU's memory."""
     dense: DenseNetwork | None = None
     """Differentiates the network by hand, to the same bits; None where autograd does it."""
+    program: CompiledSteps | None = None
+    """Takes whole steps; None where they are not compiled."""
+    steps_at_once: int = 1
+    """How many steps the program takes in one call: 1 where somebody looks at the weights between them."""
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Sum of the epoch's losses so far."""
 
@@ -79,7 +86,9 @@ class ImageTask:
     def train_epoch(self, epoch: int, should_stop: StopRequest = never) -> list[float]:
         """Train one pass over the training data; see `Task`."""
         self.begin_epoch(epoch)
-        if self.device_steps is None:
+        if self.program is not None and self.device_steps is None:
+            self._take_spans(self.program, epoch, should_stop)
+        elif self.device_steps is None:
             for step, batch in enumerate(epoch_batches(self.recipe.at(epoch), self.data, epoch)):
                 if should_stop():
                     raise Stopped
@@ -90,6 +99,25 @@ class ImageTask:
                     raise Stopped
                 self.take_step(epoch, step)
         return [self.end_epoch(epoch)]
+
+    def _take_spans(self, program: CompiledSteps, epoch: int, should_stop: StopRequest) -> None:
+        """Take the steps of an epoch, several in one call; those that were asked for are taken before it ends."""
+        first, size = 0, self.recipe.train.batch_size
+        for span in epoch_batches(self.recipe.at(epoch), self.data, epoch, at_once=self.steps_at_once):
+            rates: list[list[float]] = []
+            stops = False
+            for step in range(first, first + steps_per_epoch(len(span.labels), size)):
+                stops = should_stop()
+                if stops:
+                    break
+                self._prepare_step(epoch, step)
+                rates.append(program.list_rates())
+            end = len(rates) * size
+            if rates:
+                self.total += program.descend(span.inputs[:end], span.labels[:end], rates)
+            if stops:
+                raise Stopped
+            first += len(rates)
 
     def begin_epoch(self, epoch: int) -> int:
         """Move the bit where that is due, get ready for the steps of an epoch, and return how many there are."""
@@ -148,6 +176,9 @@ class ImageTask:
         Returns:
             The mean loss before the step, nats ().
         """
+        if self.program is not None:
+            rates = [self.program.list_rates()]
+            return self.program.descend(batch.inputs, batch.labels, rates) / len(batch.labels)
         train, model = self.recipe.train, self.model
         with contextlib.nullcontext() if noise is None else noisy_weights(model, train.weight_noise or 0.0, noise):
             loss = self._differentiate(batch, draws)
@@ -213,7 +244,7 @@ class ImageTask:
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
         """Compute the figures of logits of the test set."""
-        return judge(logits, self.data)
+        return judge(logits, self.data) if self.program is None else judge_stacked(logits[None], self.data)[0]
 
     def _views(self, epoch: int) -> EvaluateRecipe | None:
         is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
@@ -336,7 +367,7 @@ def prepare(
         search_path=search_path,
         example=data.feed(data.test_inputs[:2].expand(2, *data.input_shape).cpu()),
     )
-    if recipe.compiled:
+    if recipe.compiled is True:
         network = compile_forward(network, recipe.model.name)
     bit = move_early_bit(network.model, recipe)
     network.model.to(device).train()
@@ -344,10 +375,24 @@ def prepare(
     ensemble = None if recipe.train.cycles is None else SnapshotEnsemble(recipe)
     dense = open_network(network.model) if is_by_hand(recipe, device) else None
     task = ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble, dense=dense)
+    if recipe.compiled == "step":
+        task.program = _open_program(recipe, dense, optimiser)
+        task.steps_at_once = task.program.at_once
     if device.type == "cuda":
         place_rates(optimiser, device)
         gather_on_device(task, recorder)
     return task
+
+
+def _open_program(recipe: Recipe, dense: DenseNetwork | None, optimiser: torch.optim.Optimizer) -> CompiledSteps:
+    """Return what takes whole steps of a network.
+
+    Raises:
+        CompileError: If this is not a network and optimiser whose steps are known.
+    """
+    if dense is None or not isinstance(optimiser, torch.optim.SGD):
+        raise CompileError(f"{recipe.model.name}: whole steps are compiled of fully connected presets and SGD on a CPU")
+    return CompiledSteps(dense.layers, optimiser, recipe.train.batch_size)
 
 
 def gather_on_device(task: ImageTask, recorder: Recorder | None = None) -> None:
