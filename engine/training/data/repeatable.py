@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 
 from engine.errors import DataError
 from engine.recipe import DataRecipe
@@ -37,7 +38,7 @@ def require_same_data(paths: StudyPaths, recipe: DataRecipe, data: Dataset) -> N
     if patiently(lambda: create_file(record, digest.encode())):
         return
     deadline = time.monotonic() + WRITING_S
-    while len(known := read_regular(record, DIGITS).decode("ascii", "replace")) < DIGITS:
+    while len(known := _read_whole(record)) < DIGITS:
         if time.monotonic() > deadline:
             patiently(lambda: write_bytes(record, digest.encode()))
             return
@@ -48,6 +49,14 @@ def require_same_data(paths: StudyPaths, recipe: DataRecipe, data: Dataset) -> N
             f"instead of {known[:SHOWN]}…): it must return the same whenever it is called, so give every draw in it a "
             "seed; where the files that it reads were changed, take another protocol.name"
         )
+
+
+def _read_whole(record: Path) -> str:
+    """Return a record's digest, or less while another worker writes it, or has taken it back for want of room."""
+    try:
+        return read_regular(record, DIGITS).decode("ascii", "replace")
+    except OSError:
+        return ""
 
 
 def digest_data(data: Dataset) -> str:

@@ -62,6 +62,15 @@ def test_presets_leave_no_record(study: StudyPaths) -> None:
     assert list(study.folder.iterdir()) == []
 
 
+def test_record_that_another_worker_takes_back_is_written(study: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had made the file, and found no room to fill it."""
+    monkeypatch.setattr(repeatable, "WRITING_S", 0.01)
+    monkeypatch.setattr(repeatable, "create_file", lambda path, content: False)
+    require_same_data(study, MINE, make_data())
+    with pytest.raises(DataError):
+        require_same_data(study, MINE, make_data(2))
+
+
 def test_record_of_a_killed_worker_is_written_anew(study: StudyPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeatable, "WRITING_S", 0.01)
     require_same_data(study, MINE, make_data())
