@@ -6,20 +6,12 @@ are ended here. Only processes whose identity holds are signalled: host, boot, p
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import time
-
 from engine.dispatch.executors.registry import ENDERS
 from engine.errors import NondetError, StudyError
 from engine.study.control import request
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, end_process, is_stopped
 from engine.study.view import StudySnapshot
-
-START_PATIENCE_S = 120.0
-"""How long a study is waited for that another command starts; that one gives up after as long."""
 
 STOP_TIMEOUT_S = 20.0
 """How long a study that was asked to stop may take to end by itself; its supervisor kills workers earlier."""
@@ -97,29 +89,3 @@ def kill_left(snapshot: StudySnapshot) -> bool:
     spared = supervision.record.owner if supervision.record is not None and supervision.asked and not hung else None
     killed = [end_process(owner, at_once=True) for owner in list_processes(snapshot) if owner != spared]
     return any(killed)
-
-
-def wait_while_starting(paths: StudyPaths) -> None:
-    """Wait while another command starts this study: before that is over there is nothing that could be stopped.
-
-    Raises:
-        StudyError: If that takes longer than a start may take.
-    """
-    deadline = time.monotonic() + START_PATIENCE_S
-    while is_being_started(paths):
-        if time.monotonic() > deadline:
-            raise StudyError(f"{paths.folder}: another command is still starting this study: end that one")
-        time.sleep(0.05)
-
-
-def is_being_started(paths: StudyPaths) -> bool:
-    """Tell whether another command keeps this study in order to start it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(paths.start_lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-    return False

@@ -7,9 +7,6 @@ study's name apart: each would write its own plan, and one would be shown the ot
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import os
 import subprocess
 import time
 from collections.abc import Generator
@@ -17,13 +14,14 @@ from dataclasses import dataclass
 
 from engine.dispatch.children import command, start_detached
 from engine.dispatch.launch import done_runs, find_folder, prepare_study
+from engine.dispatch.start_lock import hold_start
 from engine.errors import StudyError
 from engine.plan.plan import Plan
 from engine.protocol.definition import Protocol
 from engine.study.beats import LOST_S, Clock
 from engine.study.choices import NOTHING, Chosen
 from engine.study.control import request, request_retry
-from engine.study.files import NO_ROOM, NOT_WRITABLE, explain_write_errors, make_folder
+from engine.study.files import explain_write_errors
 from engine.study.opening import read_tail
 from engine.study.paths import StudyPaths
 from engine.study.processes import end_process
@@ -34,8 +32,8 @@ from engine.study.view import StudyView
 START_TIMEOUT_S = 30.0
 """How long a supervisor may take to say that it is there."""
 
-LOCK_TIMEOUT_S = 4 * START_TIMEOUT_S
-"""How long another command may take to write and start the same study."""
+LOG_LINES = 5
+"""Lines at the end of a log that are shown."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def preparing(
     Raises:
         StudyError: If the store cannot be written, the study runs with another plan, or another command keeps it.
     """
-    with _hold(find_folder(protocol, store=store)):
+    with hold_start(find_folder(protocol, store=store)):
         paths = prepare_study(protocol, plan, store=store, chosen=chosen)
         yield PreparedStudy(paths, frozenset(done_runs(paths, plan)), read_whole_plan(paths).work)
 
@@ -82,7 +80,7 @@ def start_supervisor(paths: StudyPaths) -> None:
     """
     if read_plan(paths).origin is not None:
         raise StudyError(f"{paths.folder}: was imported: there is nothing in it that could be trained")
-    with _hold(paths):
+    with hold_start(paths):
         request(paths, "resume")
         _start(paths)
 
@@ -101,7 +99,7 @@ def retry_run(paths: StudyPaths, run_id: str, *, seen: int) -> None:
     Raises:
         StudyError: If the run is done, is being trained or was tried again meanwhile; or as in `start_supervisor`.
     """
-    with _hold(paths):
+    with hold_start(paths):
         snapshot = StudyView(paths, measures=()).refresh()
         run, attempts = snapshot.runs.get(run_id), paths.run(run_id).list_attempts()
         if run is None or not run.state.can_be_tried_again:
@@ -116,47 +114,6 @@ def retry_run(paths: StudyPaths, run_id: str, *, seen: int) -> None:
             request(paths, "cancel", runs=[one.id for one in others if one.state.status not in ("done", "running")])
         request_retry(paths, run_id, attempt=attempts[-1].number)
         _start(paths)
-
-
-@contextlib.contextmanager
-def _hold(paths: StudyPaths) -> Generator[None]:
-    """Hold the study's lock, which the kernel gives back however this process ends.
-
-    A folder that cannot be written needs none: nothing can be started there.
-    """
-    make_folder(paths.folder)
-    try:
-        descriptor = os.open(paths.start_lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE | NO_ROOM:
-            raise StudyError(f"{paths.start_lock}: cannot be opened ({error.strerror}): remove it") from error
-        yield
-        return
-    try:
-        _wait_for(descriptor, paths)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait_for(descriptor: int, paths: StudyPaths) -> None:
-    deadline = time.monotonic() + LOCK_TIMEOUT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-                return  # a file system without locks
-            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                raise
-        else:
-            return
-        if time.monotonic() > deadline:
-            raise StudyError(
-                f"{paths.folder}: another command has been starting this study for {LOCK_TIMEOUT_S:.0f} s: "
-                "wait for it or end it, then run this one again"
-            )
-        time.sleep(0.05)
 
 
 def _start(paths: StudyPaths) -> None:
@@ -196,9 +153,9 @@ def _start(paths: StudyPaths) -> None:
     )
 
 
-def _tail(paths: StudyPaths, lines: int = 5) -> str:
+def _tail(paths: StudyPaths) -> str:
     try:
         end, _ = read_tail(paths.supervisor_log)
-        return "\n".join(end.decode(errors="replace").splitlines()[-lines:])
+        return "\n".join(end.decode(errors="replace").splitlines()[-LOG_LINES:])
     except OSError:
         return "(no log)"

@@ -17,8 +17,8 @@ from engine.dispatch.cancel import (
     end_queued,
     kill_left,
     may_be_queued,
-    wait_while_starting,
 )
+from engine.dispatch.start_lock import wait_while_starting
 from engine.errors import EXIT_OK, EXIT_RUNS_FAILED, StudyError
 from engine.protocol.faults import printable, show_path
 from engine.study.metrics_record import read_metrics
