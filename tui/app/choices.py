@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.catalog import presets
 from engine.catalog.executors import EXECUTORS
 from engine.catalog.published import list_tables, read_replication, read_tables
-from tui.app.document import default_of, format_value, is_flag, names_of
+from tui.app.setting_values import default_of, format_value, is_flag, names_of
 
 MODEL_HEAD = f"{'':17}{'parameters':>12}  on CIFAR-10 (mnist-cnn on MNIST, qrnn with 10,000 words)"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.app.document import SETTINGS, allowed_of
+from tui.app.setting_values import SETTINGS, allowed_of
 
 
 @pytest.mark.parametrize("key", SETTINGS)

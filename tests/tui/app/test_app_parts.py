@@ -24,15 +24,7 @@ from engine.study.paths import StudyPaths
 from engine.study.summary import StudySummary
 from tests.helpers.measures import make_measures
 from tui.app.clipboard import encode_notice, encode_osc52
-from tui.app.document import (
-    SETTINGS,
-    Document,
-    check_value,
-    default_of,
-    format_value,
-    name_sources,
-    parse_value,
-)
+from tui.app.document import Document, name_sources
 from tui.app.listed_files import (
     GROUP_NOTES,
     GROUPS,
@@ -42,6 +34,7 @@ from tui.app.listed_files import (
     read_head,
     shipped_folder,
 )
+from tui.app.setting_values import SETTINGS, check_of, default_of, find_value_fault, format_value, parse_value
 from tui.app.settings import Settings, find_locations, note_recent, read_recent, read_settings
 from tui.app.terminal import describe_terminal, find_obstacle
 from tui.text.compare import compare_arms, format_differences
@@ -103,9 +96,10 @@ def test_typed_values_are_what_toml_says(text: str, value: Any) -> None:
 
 
 def test_settings_are_checked_while_they_are_typed() -> None:
-    assert all(check_value(key, format_value(default_of(key))) is None for key in SETTINGS if default_of(key))
-    assert "whole number" in (check_value("train.epochs", "many") or "")
-    assert check_value("train.epochs", "") is None
+    defaults = {key: format_value(default_of(key)) for key in SETTINGS if default_of(key)}
+    assert all(find_value_fault(check_of(key), typed) is None for key, typed in defaults.items())
+    assert "whole number" in (find_value_fault(check_of("train.epochs"), "many") or "")
+    assert find_value_fault(check_of("train.epochs"), "") is None
 
 
 def test_combinations_are_named_as_the_paper_names_them() -> None:

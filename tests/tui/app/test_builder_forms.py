@@ -10,11 +10,11 @@ from tests.helpers.screens import Make, read_notices, screen_text, settle
 from tests.tui.app.test_builder import FILE, open_builder, press, screen_of
 from tui.app.app import NondetApp
 from tui.app.choices import list_choices
-from tui.app.document import SETTINGS, check_of, check_value, names_of, read_value
 from tui.app.screens.builder import BuilderScreen
 from tui.app.screens.builder_keys import KEYS
 from tui.app.screens.choosing import Choose
 from tui.app.screens.dialogs import Prompt
+from tui.app.setting_values import SETTINGS, check_of, find_value_fault, names_of, read_value
 
 
 def test_every_word_of_a_list_is_offered_and_allowed() -> None:
@@ -24,7 +24,7 @@ def test_every_word_of_a_list_is_offered_and_allowed() -> None:
     assert not {"train.lr", "protocol.name", "dispatch.devices"} & set(chosen)
     for key in chosen:
         names = [name for name, _ in list_choices(key)]
-        assert all(check_value(key, name) is None for name in names)
+        assert all(find_value_fault(check_of(key), name) is None for name in names)
         if names_of(key) and key != "model.preset":
             assert set(names) == set(names_of(key))
 
@@ -44,13 +44,13 @@ def test_every_word_of_a_list_is_offered_and_allowed() -> None:
 )
 def test_what_is_typed_is_read_as_the_key_wants_it(key: str, typed: str, value: object) -> None:
     assert read_value(check_of(key), typed) == value
-    assert check_value(key, typed) is None
+    assert find_value_fault(check_of(key), typed) is None
 
 
 def test_what_no_key_allows_is_refused_with_what_is_allowed() -> None:
-    assert "whole number" in (check_value("train.epochs", "banana") or "")
-    assert "start with a letter or digit" in (check_value("protocol.name", "-x") or "")
-    assert check_value("train.lr", '"') is not None
+    assert "whole number" in (find_value_fault(check_of("train.epochs"), "banana") or "")
+    assert "start with a letter or digit" in (find_value_fault(check_of("protocol.name"), "-x") or "")
+    assert find_value_fault(check_of("train.lr"), '"') is not None
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from engine.catalog.sources import SOURCES
 from engine.protocol.faults import Fault
 from engine.protocol.load import parse_protocol
 from tests.helpers.studies import SMALL
-from tui.app.document import SETTINGS, Document
+from tui.app.document import Document
 from tui.app.estimate import Estimate
 from tui.app.preview import preview_plan
 from tui.app.screens.builder_explain import describe_effect, explain_setting, explain_source
@@ -32,6 +32,7 @@ from tui.app.screens.builder_lines import (
 from tui.app.screens.builder_plan import describe_warnings, fault_lines, plan_lines
 from tui.app.screens.judgement import Judgement, judge
 from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS
+from tui.app.setting_values import SETTINGS
 from tui.app.widgets.lines import Line
 from tui.text.format import shorten_apart
 

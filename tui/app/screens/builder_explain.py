@@ -12,17 +12,10 @@ from engine.catalog.sources import SOURCES
 from engine.plan.plan import Plan
 from engine.protocol.arm_keys import ARM_OVERRIDES
 from engine.protocol.faults import Fault
-from tui.app.document import (
-    Document,
-    allowed_of,
-    default_of,
-    format_value,
-    meaning_of,
-    names_of,
-    remedy_of,
-)
+from tui.app.document import Document
 from tui.app.estimate import Estimate
 from tui.app.screens.builder_lines import EMPTY, FAULT, OFF, ON, Emptiness, find_planned, list_sources, warning_style
+from tui.app.setting_values import allowed_of, default_of, format_value, meaning_of, names_of, remedy_of
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.explanations import explain_source as explain_bare
 from tui.text.format import UNICODE, format_seconds

@@ -17,8 +17,11 @@ from engine.protocol.arm_keys import ARM, ARM_OVERRIDES
 from engine.protocol.checks import MAX_REPLICAS, arm_name, is_table, whole
 from engine.protocol.faults import printable
 from tui.app.choices import MODEL_HEAD, list_choices
-from tui.app.document import (
-    Document,
+from tui.app.document import Document
+from tui.app.screens.choosing import Choose
+from tui.app.screens.dialogs import Prompt
+from tui.app.setting_groups import TEXT_KEYS
+from tui.app.setting_values import (
     allowed_of,
     check_of,
     default_of,
@@ -28,9 +31,6 @@ from tui.app.document import (
     read_value,
     remedy_of,
 )
-from tui.app.screens.choosing import Choose
-from tui.app.screens.dialogs import Prompt
-from tui.app.setting_groups import TEXT_KEYS
 from tui.text.format import UNICODE, shorten
 
 DEFAULT, TYPED, NONE = "the default", "typed by hand", "taken out"

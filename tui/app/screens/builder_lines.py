@@ -17,11 +17,12 @@ from engine.plan.plan import Plan
 from engine.plan.records import PlannedArm
 from engine.protocol.faults import Fault, printable
 from engine.recipe import DeviceType
-from tui.app.document import Document, default_of, format_value, meaning_of
+from tui.app.document import Document
 from tui.app.estimate import Estimate
 from tui.app.schemes import arm_style
 from tui.app.screens.judgement import Judgement
 from tui.app.setting_groups import COMMAND_KEYS, GROUPS, REQUIRED, TEXT_KEYS, TRAINING_KEYS, shorten_key
+from tui.app.setting_values import default_of, format_value, meaning_of
 from tui.app.themes import THEMES
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.explanations import style_key
