@@ -15,6 +15,9 @@ from tui.text.plot import format_tick, log_ticks, ticks
 CHARACTER = 6.3
 """Mean width of a character at the size of a picture's text."""
 
+LEFT_TICKS = 5
+"""Ticks of an axis at the left, about."""
+
 SHAPES = {
     "o": ((0.0, 1.0), (0.0, 0.0)),
     "^": ((-1.05, 0.85), (0.0, -1.1), (1.05, 0.85)),
@@ -147,10 +150,10 @@ def draw_bottom_axis(
     return parts
 
 
-def draw_left_axis(scale: Scale, left: float, right: float, *, count: int = 5) -> list[Markup]:
+def draw_left_axis(scale: Scale, left: float, right: float) -> list[Markup]:
     """Draw an axis at the left of a picture, with faint lines through it."""
     parts: list[Markup] = []
-    for value in scale.ticks(count):
+    for value in scale.ticks(LEFT_TICKS):
         y = scale.place(value)
         parts.append(tag("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", format_tick(value), x=left - 6, y=y + 3.5, class_="tick", text_anchor="end"))

@@ -18,6 +18,9 @@ from tui.text.growth import TITLE, GrowthFamily, describe_growth, group_growth
 from tui.text.tables import arm_name, pick_columns
 from tui.text.text_figures import SIMILARITY_NOTES, make_onset_columns
 
+LISTED = 3
+"""Names that a list has; of more it says how many."""
+
 MOST_DRAWN = 40
 """Arms that a picture has at most; tables have all of them."""
 
@@ -56,10 +59,10 @@ def list_facts(data: StudyData) -> list[Fact]:
     return [fact for fact in facts if fact is not None]
 
 
-def shorten_list(names: Sequence[str], most: int = 3) -> str:
+def shorten_list(names: Sequence[str]) -> str:
     """Return names as a list; of many the first, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return printable("; ".join(names[:most]) + more)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return printable("; ".join(names[:LISTED]) + more)
 
 
 def format_dates(first: str | None, last: str | None) -> str:

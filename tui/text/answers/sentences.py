@@ -135,6 +135,6 @@ def show_estimate(found: Estimate, measure: Measure, symbols: Symbols = UNICODE)
     return text if "[" in text else format_number(found.value, measure.digits, symbols)
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
+def plural(count: int, one: str) -> str:
     """Return a count with its noun."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    return f"{count} {one if count == 1 else f'{one}s'}"
