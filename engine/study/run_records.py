@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -171,6 +172,11 @@ class DamageRecord(Record, frozen=True, kw_only=True, tag=1):
 
     attempt: int
     reason: str
+
+
+def tell_time() -> str:
+    """Return this moment as records have it: time with zone, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def read_recipe(run: RunPaths, run_id: str) -> Recipe:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, AttemptPaths, RunPaths, StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import encode_record
-from engine.study.run_records import AttemptRecord, ResultRecord, Versions
+from engine.study.run_records import AttemptRecord, ResultRecord, Versions, tell_time
 from engine.study.run_state import count_tries
 from engine.study.study_plan import StudyPlan
 from engine.training.data.datasets import Dataset
@@ -63,7 +62,7 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         owner=current_owner(),
         session=session,
         slot=slot,
-        started=_now(),
+        started=tell_time(),
         device=torch.cuda.get_device_name(0) if cuda else name_processor(),
         versions=Versions(
             python=platform.python_version(),
@@ -76,10 +75,6 @@ def describe_attempt(session: str, slot: str) -> AttemptRecord:
         environment={name: os.environ.get(name) for name in NUMERIC_VARIABLES},
         job=name_job(),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def load_once(recipe: Recipe, claimed: Claimed, datasets: Datasets) -> Dataset | Corpus:
@@ -133,7 +128,7 @@ def write_result(claimed: Claimed, outcome: Outcome, data: Dataset | Corpus) -> 
         predictions_sha256=hashlib.sha256(predictions).hexdigest(),
         labels_sha256=hashlib.sha256(labels_bytes(data)).hexdigest(),
         seconds=outcome.seconds,
-        finished=_now(),
+        finished=tell_time(),
     )
     files[run.result] = encode_record(result)
     write_run(claimed.attempt, files)

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from engine.study.epochs import EpochRecord, format_epoch
 from engine.study.files import make_folder, write_bytes
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
-from engine.study.run_records import ResultRecord
+from engine.study.run_records import ResultRecord, tell_time
 from engine.study.study_plan import DispatchSettings, MeasuringSettings, ProtocolOrigin, Provenance, StudyPlan
 from engine.training.commands.arrays import LABELS, read_array
 from engine.training.commands.outcome import array_bytes
@@ -167,7 +166,7 @@ def _make_result(
         predictions_sha256="",
         labels_sha256=labels_sha256,
         seconds=0.0,
-        finished=_now(),
+        finished=tell_time(),
     )
 
 
@@ -192,7 +191,7 @@ def _make_plan(paths: StudyPaths, request: ImportRequest, arms: dict[str, list[I
         device="cpu",
         text=False,
         own_process=False,
-        created=_now(),
+        created=tell_time(),
         protocol=ProtocolOrigin(file=" ".join(request.arms.values()), overrides=()),
         data_root="",
         search_path=(),
@@ -230,7 +229,3 @@ def _make_plan(paths: StudyPaths, request: ImportRequest, arms: dict[str, list[I
         kind=request.kind,
         origin="import",
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from engine.study.files import create_file, write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import LABELS_MAX_BYTES, PREDICTIONS_MAX_BYTES, AttemptPaths, StudyPaths
 from engine.study.records import encode_record
-from engine.study.run_records import ResultRecord, Resumption
+from engine.study.run_records import ResultRecord, Resumption, tell_time
 from engine.study.run_state import read_result
 from engine.study.study_plan import StudyPlan
 from engine.training.commands.arrays import read_array
@@ -164,7 +163,7 @@ def _write(
         predictions_sha256=hashlib.sha256(predictions).hexdigest(),
         labels_sha256=labels_sha256,
         seconds=finished.seconds,
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=tell_time(),
         scores={name: value for name, value in scores.items() if math.isfinite(value)},
         resumption=finished.resumption,
     )

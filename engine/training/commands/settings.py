@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from engine.catalog.placeholders import CHECKPOINT, EVERYTHING, SEED_PREFIX, fil
 from engine.dispatch.devices import name_device
 from engine.recipe import CommandRecipe, Recipe
 from engine.study.processes import current_owner
-from engine.study.run_records import AttemptRecord, Versions
+from engine.study.run_records import AttemptRecord, Versions, tell_time
 from engine.study.study_plan import CommandSettings, StudyPlan
 from engine.training.scheduler import name_job
 
@@ -95,7 +94,7 @@ def describe_attempt(plan: StudyPlan, session: str, slot: str) -> AttemptRecord:
         owner=current_owner(),
         session=session,
         slot=slot,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started=tell_time(),
         device=name_device(plan.device),
         versions=Versions(
             python=found.get("python", platform.python_version()),
