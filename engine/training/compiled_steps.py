@@ -91,7 +91,7 @@ class CompiledSteps:
             shape = whole, self.batch_size
             total += self._take(values[:end].unflatten(0, shape), labels[:end].view(shape), table[:whole])
         if end < len(labels):
-            total += self._take(values[None, end:], labels[None, end:], table[whole:])
+            total += self._take(values[end:].unsqueeze(0), labels[end:].unsqueeze(0), table[whole:])
         return total
 
     def _take(self, inputs: Tensor, labels: Tensor, rates: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from engine.errors import CompileError
 from engine.recipe import KEYED_DRAWS, ModelRecipe, Recipe
 from engine.training.data.datasets import Dataset
 from engine.training.loop import Outcome, train_runs
+from engine.training.tasks.images import prepare
 from engine.training.trials import facts
+from engine.training.trials.step_times import time_task, warm_up
 from engine.training.weights import array_bytes, weights_bytes
 from engine.tuning.messages import Facts, FactsQuestion, Refusal, Surroundings
 
@@ -149,3 +151,12 @@ def test_what_cannot_be_compiled_is_refused(
         assert isinstance(refused, Refusal)
         assert (refused.part, refused.remedy) == ("compile", "use compile = false")
         assert reason in refused.error
+
+
+def test_no_compiling_is_timed(base: Recipe, data: Dataset, graphs: list[torch.fx.GraphModule]) -> None:
+    task = prepare(replace(base, model=ModelRecipe(preset="linear"), compiled=True), data, device=CPU)
+    warm_up(task, CPU)
+    assert len(graphs) == 3, "a minibatch, the smaller last one, and the test set"
+    time_task(task, CPU, timed_s=0.0)
+    task.train_epoch(1)
+    assert len(graphs) == 3

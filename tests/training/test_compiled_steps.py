@@ -17,7 +17,7 @@ from engine.errors import CompileError
 from engine.recipe import ModelRecipe, Recipe
 from engine.training import compiled_steps
 from engine.training.checkpoint import CheckpointPolicy, load_checkpoint
-from engine.training.compiled_steps import CompiledSteps, differentiate
+from engine.training.compiled_steps import CompiledSteps, Minibatches, differentiate
 from engine.training.data.datasets import Dataset
 from engine.training.dense import open_network
 from engine.training.divergence.lockstep import Pair
@@ -47,7 +47,10 @@ def uncompiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
     def leave(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            calls.append((int(arguments[1].steps), *arguments[1].labels.shape))
+            given: Minibatches = arguments[1]
+            calls.append((int(given.steps), *given.labels.shape))
+            for tensor in given:  # a stride of its own would be compiled by itself
+                assert tensor.stride() == torch.empty(tensor.shape).stride()
             return function(*arguments)
 
         return call

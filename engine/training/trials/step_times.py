@@ -114,6 +114,9 @@ def number_replicas(recipe: Recipe) -> list[Recipe]:
 def warm_up(task: Task[Any], device: torch.device) -> None:
     """Take the first steps, in which kernels are recorded, compiled or chosen, so that they are not timed."""
     train_steps(task, 1 if device.type == "cpu" else WARM_UP_STEPS + 2)
+    if isinstance(task, ImageTask) and task.recipe.compiled:
+        compile_last(task)
+        task.evaluate_part()
 
 
 def time_task(task: Task[Any], device: torch.device, timed_s: float = TIMED_S) -> float:
