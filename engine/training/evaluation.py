@@ -20,9 +20,6 @@ from engine.training.data.datasets import Dataset
 EVALUATION_BATCH = 1000
 """Examples per forward pass on the test set; fixed, as rounding depends on it."""
 
-JUDGED_TOGETHER = 1024
-"""Examples whose figures are computed together; no bit depends on it."""
-
 
 @dataclass(frozen=True)
 class ImageEvaluation:
@@ -139,43 +136,34 @@ def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
     """
     if logits.device.type != "cpu":
         return [judge(own, data) for own in logits]
-    columns, losses = Columns(data), torch.empty(len(data.test_labels), dtype=torch.float64)
-    return [make_evaluation(own, columns.count_correct(own, losses), float(losses.mean())) for own in logits]
+    columns = Columns(data)
+    return [make_evaluation(own, columns.count_correct(own), columns.average_cross_entropy()) for own in logits]
 
 
 class Columns:
-    """Judges logits class by class, some examples at a time: in memory that is kept, and stays in the cache."""
+    """Judges logits class by class, in memory that is kept: to ask the system for as much anew costs more."""
 
     def __init__(self, data: Dataset) -> None:
-        """Make room for the logits of some examples of a test set."""
-        self.labels = data.test_labels
-        shape = data.classes, min(JUDGED_TOGETHER, len(data.test_labels))
+        """Make room for the logits of a test set."""
+        self.labels, self.index = data.test_labels, data.test_labels[None]
+        shape = data.classes, len(data.test_labels)
         self.values, self.others = (torch.empty(shape, dtype=torch.float64) for _ in range(2))
 
-    def count_correct(self, logits: Tensor, losses: Tensor | None = None) -> int:
-        """Count the examples whose first largest logit is that of their class.
+    def count_correct(self, logits: Tensor) -> int:
+        """Take logits (N, C), and count the examples whose first largest logit is that of their class."""
+        top = self.values.copy_(logits.t()).amax(0)
+        # Numbers, 1 for true: they are compared and added up three times as fast as truth values.
+        largest = torch.eq(self.values, top, out=self.others)
+        self.values.sub_(top)
+        least, most = largest.sum(0).aminmax()
+        if least != 1 or most != 1:  # an example has two largest logits, or one is no number
+            return count_by_row(logits, self.labels)
+        return int(largest.gather(0, self.index).sum())
 
-        Args:
-            logits: float32 (N, C).
-            losses: Where the cross-entropy of each example is put, nats, float64 (N,); nowhere if None.
-        """
-        correct, is_clear = 0, True
-        for start in range(0, len(logits), JUDGED_TOGETHER):
-            part = slice(start, start + JUDGED_TOGETHER)
-            index = self.labels[None, part]
-            values, others = self.values[:, : index.shape[1]], self.others[:, : index.shape[1]]
-            top = values.copy_(logits[part].t()).amax(0)
-            # Numbers, 1 for true: they are compared and added up three times as fast as truth values.
-            largest = torch.eq(values, top, out=others)
-            least, most = largest.sum(0).aminmax()
-            is_clear = is_clear and bool(least == 1) and bool(most == 1)
-            correct += int(largest.gather(0, index).sum())
-            if losses is not None:
-                values.sub_(top)
-                total = torch.exp(values, out=others).sum(0).log_()
-                torch.sub(total, values.gather(0, index)[0], out=losses[part])
-        # Else an example has two largest logits, or one is no number.
-        return correct if is_clear else count_by_row(logits, self.labels)
+    def average_cross_entropy(self) -> float:
+        """Return the mean cross-entropy, nats, of the logits that were taken last."""
+        wanted = self.values.gather(0, self.index)[0]
+        return float((torch.exp(self.values, out=self.others).sum(0).log_() - wanted).mean())
 
 
 def count_by_row(logits: Tensor, labels: Tensor) -> int:
