@@ -13,11 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.errors import CompileError
+from engine.recipe import Recipe
 from engine.training.compiler import compile_loop, find_while_loop
-from engine.training.dense import Layers
+from engine.training.dense import DenseNetwork, Layers
 
 MOST_EXAMPLES, MOST_NUMBERS = 4096, 4_000_000
 """Of the minibatches of one call: enough that the call itself does not count, few enough for any memory."""
+
+
+def open_steps(recipe: Recipe, dense: DenseNetwork | None, optimiser: torch.optim.Optimizer) -> CompiledSteps:
+    """Return what takes whole steps of a network.
+
+    Raises:
+        CompileError: If this is not a network and optimiser whose steps are known.
+    """
+    if dense is None or not isinstance(optimiser, torch.optim.SGD):
+        raise CompileError(f"{recipe.model.name}: whole steps are compiled of fully connected presets and SGD on a CPU")
+    return CompiledSteps(dense.layers, optimiser, recipe.train.batch_size)
 
 
 class State(NamedTuple):
@@ -68,24 +81,24 @@ class CompiledSteps:
         """Return how many steps one call takes: a function of the sizes alone, as each number is compiled by itself."""
         return max(1, min(MOST_EXAMPLES // self.batch_size, MOST_NUMBERS // (self.batch_size * self.features)))
 
-    def list_rates(self) -> list[float]:
-        """Return the learning rate that each tensor has now."""
+    def scale_rates(self, rates: Sequence[float]) -> np.ndarray:
+        """Return the learning rate of each tensor in steps of some rates, (steps, tensors)."""
         groups = self.optimiser.param_groups
-        return [groups[number]["lr"] for number in self._groups]
+        return np.outer(rates, [groups[number]["scale"] for number in self._groups])
 
-    def descend(self, inputs: Tensor, labels: Tensor, rates: Sequence[Sequence[float]]) -> Tensor:
+    def descend(self, inputs: Tensor, labels: Tensor, rates: np.ndarray) -> Tensor:
         """Take the steps of some minibatches, of which the last one alone may be smaller.
 
         Args:
             inputs: float32 (n, …), contiguous.
             labels: 0…C−1, int64 (n,).
-            rates: Of each step the learning rates of all tensors; see `list_rates`.
+            rates: Of each step the learning rates of all tensors; see `scale_rates`.
 
         Returns:
             The sum of the examples' losses, each before its step, nats ().
         """
         whole, total = len(labels) // self.batch_size, torch.zeros(())
-        table, values = torch.from_numpy(np.array(rates, dtype=np.float32)), inputs.flatten(1)
+        table, values = torch.from_numpy(rates.astype(np.float32)), inputs.flatten(1)
         end = whole * self.batch_size
         if whole:
             shape = whole, self.batch_size

@@ -54,6 +54,7 @@ def predict(
     views: EvaluateRecipe | None = None,
     *,
     classify: Callable[[Tensor], Tensor] | None = None,
+    hand_out: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Compute the logits of the test set, float32 (N, C).
 
@@ -63,16 +64,17 @@ def predict(
         recipe: Gives the precision.
         views: What each test image is seen as; the mean of the views' logits counts. None for the image alone.
         classify: Computes what the model computes; None for the model itself.
+        hand_out: Makes inputs of stored examples; None for inputs that the network may write into.
     """
     model.eval()
-    classify = classify or model
+    classify, hand_out = classify or model, hand_out or data.feed
     parts: list[Tensor] = []
     with torch.no_grad(), autocast(recipe, data.test_inputs.device):
         for inputs in data.test_inputs.split(EVALUATION_BATCH):
             if views is None:
-                parts.append(classify(data.feed(inputs)).float())
+                parts.append(classify(hand_out(inputs)).float())
             else:
-                logits = [classify(data.feed(view)).double() for view in make_views(inputs, views)]
+                logits = [classify(hand_out(view)).double() for view in make_views(inputs, views)]
                 parts.append(torch.stack(logits).mean(0).float())
     return torch.cat(parts)
 
@@ -137,7 +139,12 @@ def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
     if logits.device.type != "cpu":
         return [judge(own, data) for own in logits]
     columns = Columns(data)
-    return [make_evaluation(own, columns.count_correct(own), columns.average_cross_entropy()) for own in logits]
+    return [judge_by_class(own, columns) for own in logits]
+
+
+def judge_by_class(logits: Tensor, columns: Columns) -> ImageEvaluation:
+    """Compute the figures of logits (N, C) on a CPU as `judge_stacked` does."""
+    return make_evaluation(logits, columns.count_correct(logits), columns.average_cross_entropy())
 
 
 class Columns:

@@ -115,11 +115,7 @@ def test_steps_are_those_of_sgd(build: type[nn.Module], base: Recipe, uncompiled
     assert dense is not None
     assert isinstance(other, torch.optim.SGD)
     steps = CompiledSteps(dense.layers, other, batch_size=4)
-    table: list[list[float]] = []
-    for rate in rates:
-        set_learning_rate(other, rate)
-        table.append(steps.list_rates())
-    total = steps.descend(inputs, labels, table)
+    total = steps.descend(inputs, labels, steps.scale_rates(rates))
     assert [call[0::2] for call in uncompiled] == [(2, 4), (1, 3)]
     torch.testing.assert_close(total, torch.stack(losses).sum())
     torch.testing.assert_close(list(twin.parameters()), list(model.parameters()))

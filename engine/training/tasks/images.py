@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -12,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
-from engine.errors import CompileError
 from engine.recipe import EvaluateRecipe, Recipe
 from engine.training.averaging import WeightAverage, first_averaged_epoch
 from engine.training.checkpoint import Checkpoint, capture, restore
-from engine.training.compiled_steps import CompiledSteps
+from engine.training.compiled_steps import CompiledSteps, open_steps
 from engine.training.data.batches import Batch, epoch_batches, steps_per_epoch
 from engine.training.data.datasets import Dataset
 from engine.training.data.sampling import count_trained
@@ -24,12 +24,13 @@ from engine.training.dense import DenseNetwork, is_by_hand, open_network
 from engine.training.digests import digest_model
 from engine.training.evaluation import (
     EVALUATION_BATCH,
+    Columns,
     ImageEvaluation,
     SnapshotEnsemble,
     autocast,
     evaluate,
     judge,
-    judge_stacked,
+    judge_by_class,
     predict,
 )
 from engine.training.models.build import Network, build_network, compile_forward
@@ -65,6 +66,10 @@ class ImageTask:
     """Takes whole steps; None where they are not compiled."""
     steps_at_once: int = 1
     """How many steps the program takes in one call: 1 where somebody looks at the weights between them."""
+    columns: Columns | None = None
+    """Judges the test set of a network whose steps are compiled, from the first time on."""
+    rate: float = 0.0
+    """The learning rate of the step that is taken."""
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Sum of the epoch's losses so far."""
 
@@ -102,22 +107,19 @@ class ImageTask:
 
     def _take_spans(self, program: CompiledSteps, epoch: int, should_stop: StopRequest) -> None:
         """Take the steps of an epoch, several in one call; those that were asked for are taken before it ends."""
-        first, size = 0, self.recipe.train.batch_size
+        first, size, count = 0, self.recipe.train.batch_size, self.count_steps()
+        before = (epoch - 1) * count
         for span in epoch_batches(self.recipe.at(epoch), self.data, epoch, at_once=self.steps_at_once):
-            rates: list[list[float]] = []
-            stops = False
-            for step in range(first, first + steps_per_epoch(len(span.labels), size)):
-                stops = should_stop()
-                if stops:
-                    break
-                self._prepare_step(epoch, step)
-                rates.append(program.list_rates())
-            end = len(rates) * size
-            if rates:
-                self.total += program.descend(span.inputs[:end], span.labels[:end], rates)
-            if stops:
+            steps = range(first, first + steps_per_epoch(len(span.labels), size))
+            taken = takewhile(lambda _: not should_stop(), steps)
+            asked = [learning_rate(before + step, count, self.recipe.train) for step in taken]
+            if asked:
+                end = len(asked) * size
+                self.total += program.descend(span.inputs[:end], span.labels[:end], program.scale_rates(asked))
+                set_learning_rate(self.optimiser, asked[-1])
+            if len(asked) < len(steps):
                 raise Stopped
-            first += len(rates)
+            first += len(asked)
 
     def begin_epoch(self, epoch: int) -> int:
         """Move the bit where that is due, get ready for the steps of an epoch, and return how many there are."""
@@ -163,7 +165,8 @@ class ImageTask:
         if recipe.seeds.stochastic is not None:
             seed_step(recipe.seeds.stochastic, epoch, step)
         steps = self.count_steps()
-        set_learning_rate(self.optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
+        self.rate = learning_rate((epoch - 1) * steps + step, steps, recipe.train)
+        set_learning_rate(self.optimiser, self.rate)
 
     def descend(self, batch: Batch, draws: Tensor | None, noise: list[Tensor] | None) -> Tensor:
         """Move the weights down the gradient of a batch's loss: only tensors decide, so that it can be recorded.
@@ -177,8 +180,8 @@ class ImageTask:
             The mean loss before the step, nats ().
         """
         if self.program is not None:
-            rates = [self.program.list_rates()]
-            return self.program.descend(batch.inputs, batch.labels, rates) / len(batch.labels)
+            total = self.program.descend(batch.inputs, batch.labels, self.program.scale_rates([self.rate]))
+            return total / len(batch.labels)
         train, model = self.recipe.train, self.model
         with contextlib.nullcontext() if noise is None else noisy_weights(model, train.weight_noise or 0.0, noise):
             loss = self._differentiate(batch, draws)
@@ -239,12 +242,17 @@ class ImageTask:
         views = self._views(epoch)
         if self.device_steps is not None and views is None:
             return self.device_steps.predict()
-        classify = self.network.classify if self.dense is None else self.dense.classify
-        return predict(self.model, self.data, self.recipe.at(epoch), views, classify=classify)
+        if self.dense is None:
+            return predict(self.model, self.data, self.recipe.at(epoch), views, classify=self.network.classify)
+        classify, hand_out = self.dense.classify, self.data.normalise  # it does not write into its inputs
+        return predict(self.model, self.data, self.recipe.at(epoch), views, classify=classify, hand_out=hand_out)
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
         """Compute the figures of logits of the test set."""
-        return judge(logits, self.data) if self.program is None else judge_stacked(logits[None], self.data)[0]
+        if self.program is None:
+            return judge(logits, self.data)
+        self.columns = self.columns or Columns(self.data)
+        return judge_by_class(logits, self.columns)
 
     def _views(self, epoch: int) -> EvaluateRecipe | None:
         is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)
@@ -376,23 +384,12 @@ def prepare(
     dense = open_network(network.model) if is_by_hand(recipe, device) else None
     task = ImageTask(recipe, data, network, optimiser, device, [bit], ensemble=ensemble, dense=dense)
     if recipe.compiled == "step":
-        task.program = _open_program(recipe, dense, optimiser)
+        task.program = open_steps(recipe, dense, optimiser)
         task.steps_at_once = task.program.at_once
     if device.type == "cuda":
         place_rates(optimiser, device)
         gather_on_device(task, recorder)
     return task
-
-
-def _open_program(recipe: Recipe, dense: DenseNetwork | None, optimiser: torch.optim.Optimizer) -> CompiledSteps:
-    """Return what takes whole steps of a network.
-
-    Raises:
-        CompileError: If this is not a network and optimiser whose steps are known.
-    """
-    if dense is None or not isinstance(optimiser, torch.optim.SGD):
-        raise CompileError(f"{recipe.model.name}: whole steps are compiled of fully connected presets and SGD on a CPU")
-    return CompiledSteps(dense.layers, optimiser, recipe.train.batch_size)
 
 
 def gather_on_device(task: ImageTask, recorder: Recorder | None = None) -> None:
