@@ -74,9 +74,9 @@ class Dataset:
 
     def feed(self, inputs: Tensor) -> Tensor:
         """Normalise stored values for a network, in memory of its own: networks may write into what they are given."""
-        values = self.normalise(inputs)
-        stored = values.untyped_storage().data_ptr() == inputs.untyped_storage().data_ptr()
-        return values.clone() if stored else values
+        if inputs.dtype == torch.uint8:
+            return self.normalise(inputs)
+        return inputs.clone(memory_format=torch.contiguous_format)
 
     @cached_property
     def _scales(self) -> tuple[Tensor, Tensor]:
