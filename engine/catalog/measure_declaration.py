@@ -62,7 +62,7 @@ class Measure:
 
     @property
     def wants_zero(self) -> bool:
-        """Whether 0 belongs on its axis: of spreads, of what averaging gains, and of what begins at 0."""
+        """Tell whether 0 belongs on its axis: of spreads, of what averaging gains, and of what begins at 0."""
         begins_at_zero = self.bounds is not None and self.bounds[0] == 0
         return self.statistic == "sd" or begins_at_zero or self.key.endswith("_delta")
 

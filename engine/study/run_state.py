@@ -54,12 +54,12 @@ class RunState:
 
     @property
     def can_be_tried_again(self) -> bool:
-        """Whether it has attempts of which none ended well and none goes on, so that a person may ask for another."""
+        """Tell whether it has attempts, none of which ended well or goes on, so that a person may ask for another."""
         return self.attempts > 0 and self.status not in ("done", "running", "queued")
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing is left of it to hold or to cancel."""
+        """Tell whether nothing is left of it to hold or to cancel."""
         return self.status in ("done", "failed")
 
 

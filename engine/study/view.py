@@ -119,12 +119,12 @@ class StudySnapshot:
 
     @property
     def supervisor(self) -> SupervisorRecord | None:
-        """What the latest supervisor said last; None where there was none."""
+        """Return what the latest supervisor said last; None where there was none."""
         return self.supervision.record
 
     @property
     def supervised(self) -> bool:
-        """Whether the supervisor is alive, as far as its process and its signs of life can tell."""
+        """Tell whether the supervisor is alive, as far as its process and its signs of life can tell."""
         return self.supervision.alive
 
     @property

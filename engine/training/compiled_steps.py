@@ -34,7 +34,7 @@ def open_steps(recipe: Recipe, dense: DenseNetwork | None, optimiser: torch.opti
 
 
 class State(NamedTuple):
-    """What steps move, in place."""
+    """Holds what steps move, in place."""
 
     weights: list[Tensor]
     """Of each layer its weights (O, F) and biases (O,); there is a ReLU between two layers."""
@@ -42,7 +42,7 @@ class State(NamedTuple):
 
 
 class Minibatches(NamedTuple):
-    """What steps are taken on."""
+    """Holds what steps are taken on."""
 
     inputs: Tensor
     """float32 (S, B, F)."""

@@ -1,4 +1,4 @@
-"""What the start screen shows of the thing under the cursor, once it has been read: see `preview`.
+"""Holds what the start screen shows of the thing under the cursor, once it has been read: see `preview`.
 
 Nothing that reads it is imported here: the first screen is drawn before.
 """

@@ -1,4 +1,4 @@
-"""What of the monitor is seen in a terminal's columns and rows: which pictures, and how many rows the lists have."""
+"""Says what of the monitor is seen in a terminal's columns and rows: which pictures, and how many rows of lists."""
 
 from __future__ import annotations
 
