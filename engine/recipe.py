@@ -48,6 +48,8 @@ HASHED_MASKS = 1
 Scalar = str | int | float | bool
 LowLevel = Literal["order", "kernels", "deterministic"]
 DeviceType = Literal["cpu", "cuda"]
+Compiled = bool | Literal["step"]
+"""What torch.compile makes the kernels of: True of a network, "step" of whole training steps as one program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,9 +243,9 @@ class Recipe:
 
     pack: PackRecipe | None = None
     """None where the run is trained alone."""
-    compiled: bool | Literal["step"] | None = None
-    """Where kernels of a run that is trained alone are compiled, which round otherwise: True for those of the network,
-    step for whole steps as one program, whose figures are added up by class; None elsewhere: a pack says so itself."""
+    compiled: Compiled | None = None
+    """What is compiled of a run that is trained alone, as compiled kernels round otherwise; with "step" figures of the
+    test set are added up by class, too. None where nothing is, and in a pack, which says so itself."""
     command: CommandRecipe | None = None
     """The user's own program; None where this program trains: data, model, settings and seeds say nothing beside it."""
 

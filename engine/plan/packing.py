@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from engine.catalog import presets
 from engine.catalog.sources import SOURCES
 from engine.plan.records import Packing, Packings
 from engine.protocol.definition import Arm, Protocol
-from engine.recipe import NO_SEEDS, PackRecipe, Recipe
+from engine.recipe import NO_SEEDS, Compiled, PackRecipe, Recipe
 
 
 def shows_rounding(vary: Collection[str]) -> bool:
@@ -75,7 +74,7 @@ def stack_arm(protocol: Protocol, arm: Arm, recipe: Recipe, varying: set[str], p
     return Stacking(pack_key=pack_key, shared_batch=shared, pack=pack)
 
 
-def choose_compiled(protocol: Protocol, recipe: Recipe, pack: PackRecipe | None) -> bool | Literal["step"] | None:
+def choose_compiled(protocol: Protocol, recipe: Recipe, pack: PackRecipe | None) -> Compiled | None:
     """Choose what is compiled of runs that are trained alone; None where nothing is.
 
     Segments of a text have many lengths, and each would be compiled by itself.

@@ -55,7 +55,7 @@ class Minibatches(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """Settings of the optimiser that stay."""
+    """Holds settings of the optimiser that stay."""
 
     momentum: float
     decay: float
@@ -85,6 +85,11 @@ class CompiledSteps:
         """Return the learning rate of each tensor in steps of some rates, (steps, tensors)."""
         groups = self.optimiser.param_groups
         return np.outer(rates, [groups[number]["scale"] for number in self._groups])
+
+    def read_rates(self) -> np.ndarray:
+        """Return the learning rates that the optimiser has now, as those of a single step, (1, tensors)."""
+        groups = self.optimiser.param_groups
+        return np.array([[groups[number]["lr"] for number in self._groups]])
 
     def descend(self, inputs: Tensor, labels: Tensor, rates: np.ndarray) -> Tensor:
         """Take the steps of some minibatches, of which the last one alone may be smaller.

@@ -139,12 +139,7 @@ def judge_stacked(logits: Tensor, data: Dataset) -> list[ImageEvaluation]:
     if logits.device.type != "cpu":
         return [judge(own, data) for own in logits]
     columns = Columns(data)
-    return [judge_by_class(own, columns) for own in logits]
-
-
-def judge_by_class(logits: Tensor, columns: Columns) -> ImageEvaluation:
-    """Compute the figures of logits (N, C) on a CPU as `judge_stacked` does."""
-    return make_evaluation(logits, columns.count_correct(logits), columns.average_cross_entropy())
+    return [make_evaluation(own, columns.count_correct(own), columns.average_cross_entropy()) for own in logits]
 
 
 class Columns:

@@ -30,6 +30,8 @@ class Workload:
     train: TrainRecipe
     """Without how many epochs there are, and the size of their steps."""
     pack: PackRecipe | None
+    compiled: bool
+    """Whether kernels are compiled, in a pack or alone."""
     evaluate: EvaluateRecipe | None
     streams: int | None
 
@@ -92,7 +94,10 @@ def find_workload(recipe: Recipe) -> Workload:
         recipe.train, epochs=1, lr=1.0, momentum=0.0, weight_decay=0.0, bias_bn_lr_scale=1.0, warmup_epochs=0.0,
         schedule="constant", cycles=None,
     )  # fmt: skip
-    return Workload(recipe.device, recipe.data, recipe.model, train, recipe.pack, recipe.evaluate, recipe.streams)
+    compiled = bool(recipe.compiled) if recipe.pack is None else recipe.pack.compiled
+    return Workload(
+        recipe.device, recipe.data, recipe.model, train, recipe.pack, compiled, recipe.evaluate, recipe.streams
+    )
 
 
 def estimate(plan: Plan, preview: ProtocolPreview, timing: Timing) -> Estimate | None:

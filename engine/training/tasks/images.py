@@ -24,13 +24,12 @@ from engine.training.dense import DenseNetwork, is_by_hand, open_network
 from engine.training.digests import digest_model
 from engine.training.evaluation import (
     EVALUATION_BATCH,
-    Columns,
     ImageEvaluation,
     SnapshotEnsemble,
     autocast,
     evaluate,
     judge,
-    judge_by_class,
+    judge_stacked,
     predict,
 )
 from engine.training.models.build import Network, build_network, compile_forward
@@ -66,10 +65,6 @@ class ImageTask:
     """Takes whole steps; None where they are not compiled."""
     steps_at_once: int = 1
     """How many steps the program takes in one call: 1 where somebody looks at the weights between them."""
-    columns: Columns | None = None
-    """Judges the test set of a network whose steps are compiled, from the first time on."""
-    rate: float = 0.0
-    """The learning rate of the step that is taken."""
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Sum of the epoch's losses so far."""
 
@@ -165,8 +160,7 @@ class ImageTask:
         if recipe.seeds.stochastic is not None:
             seed_step(recipe.seeds.stochastic, epoch, step)
         steps = self.count_steps()
-        self.rate = learning_rate((epoch - 1) * steps + step, steps, recipe.train)
-        set_learning_rate(self.optimiser, self.rate)
+        set_learning_rate(self.optimiser, learning_rate((epoch - 1) * steps + step, steps, recipe.train))
 
     def descend(self, batch: Batch, draws: Tensor | None, noise: list[Tensor] | None) -> Tensor:
         """Move the weights down the gradient of a batch's loss: only tensors decide, so that it can be recorded.
@@ -180,8 +174,7 @@ class ImageTask:
             The mean loss before the step, nats ().
         """
         if self.program is not None:
-            total = self.program.descend(batch.inputs, batch.labels, self.program.scale_rates([self.rate]))
-            return total / len(batch.labels)
+            return self.program.descend(batch.inputs, batch.labels, self.program.read_rates()) / len(batch.labels)
         train, model = self.recipe.train, self.model
         with contextlib.nullcontext() if noise is None else noisy_weights(model, train.weight_noise or 0.0, noise):
             loss = self._differentiate(batch, draws)
@@ -249,10 +242,7 @@ class ImageTask:
 
     def judge(self, logits: Tensor) -> ImageEvaluation:
         """Compute the figures of logits of the test set."""
-        if self.program is None:
-            return judge(logits, self.data)
-        self.columns = self.columns or Columns(self.data)
-        return judge_by_class(logits, self.columns)
+        return judge(logits, self.data) if self.program is None else judge_stacked(logits[None], self.data)[0]
 
     def _views(self, epoch: int) -> EvaluateRecipe | None:
         is_member = self.ensemble is not None and self.ensemble.ends_at(epoch)

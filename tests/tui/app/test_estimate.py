@@ -171,3 +171,14 @@ def test_slots_that_auto_has_still_to_choose_are_not_counted_on(
     assert settled is not None
     assert settled.seconds == found.seconds / 2
     assert describe_time(settled).startswith("about")
+
+
+@pytest.mark.parametrize("pack", ["1", "2"])
+def test_epoch_of_compiled_kernels_is_another_one(tmp_path: Path, pack: str) -> None:
+    plain, compiled = (
+        list_workloads(read(TEXT.replace("slots_per_device = 2", f"pack = {pack}\n{line}"), tmp_path)[1])
+        for line in ("", "compile = true\n")
+    )
+    assert not set(plain) & set(compiled)
+    assert {load.compiled for load in compiled} == {True}
+    assert {load.compiled for load in plain} == {False}
