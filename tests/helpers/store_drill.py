@@ -29,6 +29,19 @@ def remount(point: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(point)], check=True)
 
 
+def close(store: Path) -> None:
+    """Put a read-only view of the store in front of it, at once.
+
+    The view is made beside the store and then moved: a bound mount that a worker opens a file in for writing before
+    it is read-only would be refused as busy.
+    """
+    view = store.parent / "view"
+    view.mkdir()
+    subprocess.run(["mount", "--bind", str(store), str(view)], check=True)
+    remount(view, "bind,ro")
+    subprocess.run(["mount", "--move", str(view), str(store)], check=True)
+
+
 def check_same(study: Study, reference: Study) -> None:
     assert study.metrics() == reference.metrics(), "another table"
     assert study.digests() == reference.digests()
@@ -101,12 +114,11 @@ def drill_closed_for_a_while(study: Study, reference: Study) -> None:
     mount(study.store, f"size={LARGE}")
     process = study.start()
     wait_for(lambda: len(study.results()) >= 2)
-    subprocess.run(["mount", "--bind", str(study.store), str(study.store)], check=True)
-    remount(study.store, "bind,ro")
+    close(study.store)
     time.sleep(4.0)
     assert process.poll() is None, "workers wait for the permission to write"
     assert 2 <= len(study.results()) < 11
-    subprocess.run(["umount", str(study.store)], check=True)
+    subprocess.run(["umount", "--lazy", str(study.store)], check=True)
     code, _, err = finish(process)
     assert code == 0, err
     assert "cannot be written now: runs wait for it" in err, err
