@@ -25,15 +25,15 @@ LEFT, RIGHT = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
 HALF = np.uint32(16)
 
 
-def derive_keys(entropy: Sequence[int], last: np.ndarray) -> np.ndarray:
-    """Return the keys of Philox generators that are seeded by `SeedSequence([*entropy, one])`, uint64 (n, 2).
+def derive_keys(entropy: Sequence[int], *last: np.ndarray) -> np.ndarray:
+    """Return the keys of Philox generators that are seeded by `SeedSequence([*entropy, *those])`, uint64 (n, 2).
 
     Args:
         entropy: Whole numbers, not negative.
-        last: What tells the seeds apart, 32 bits each, (n,).
+        last: What tells the seeds apart, whole numbers of 32 bits: at least one array, (n,) each.
     """
     words = [np.array([word], dtype=np.uint32) for number in entropy for word in _split(number)]
-    words.append(last.astype(np.uint32))
+    words += [numbers.astype(np.uint32) for numbers in last]
     words += [np.zeros(1, dtype=np.uint32)] * (POOL - len(words))
     mangle = _Hash(HASH, HASH_STEP)
     pool = [mangle(word) for word in words[:POOL]]
@@ -44,7 +44,7 @@ def derive_keys(entropy: Sequence[int], last: np.ndarray) -> np.ndarray:
     for word in words[POOL:]:
         pool = [_mix(value, mangle(word)) for value in pool]
     mangle = _Hash(OUT, OUT_STEP)
-    key = np.empty((len(last), KEY_WORDS), dtype="<u4")
+    key = np.empty((len(last[0]), KEY_WORDS), dtype="<u4")
     for number in range(KEY_WORDS):
         key[:, number] = mangle(pool[number % POOL])
     return key.view("<u8")
