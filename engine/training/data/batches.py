@@ -57,7 +57,7 @@ def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Itera
     names = torch.from_numpy(np.stack([example_order(recipe, total, epoch) for recipe in recipes]))
     for part in names.split(first.train.batch_size, dim=1):
         examples = part.reshape(-1)
-        places = examples % total
+        places = find_examples(examples, total)
         inputs = data.normalise(data.train_inputs.index_select(0, places))
         labels = data.train_labels.index_select(0, places).view(replicas, -1)
         yield Batch(inputs.unflatten(0, (replicas, -1)), labels, examples.view(replicas, -1))
@@ -66,7 +66,7 @@ def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Itera
 def _make_batches(recipe: Recipe, data: Dataset, epoch: int, at_once: int) -> Iterator[Batch]:
     """Yield the same from the CPU's memory, cropping and flipping many examples together."""
     order = example_order(recipe, len(data.train_labels), epoch)
-    draws = _draws(recipe, data, epoch, copies=1 + int(order.max()) // len(data.train_labels))
+    draws = _draws(recipe, data, epoch, copies=count_copies(order, len(data.train_labels)))
     size = at_once * recipe.train.batch_size
     block_size = max(1, BLOCK_EXAMPLES // size) * size
     for start in range(0, len(order), block_size):
@@ -77,10 +77,11 @@ def _make_batches(recipe: Recipe, data: Dataset, epoch: int, at_once: int) -> It
 def _block_batches(
     recipe: Recipe, data: Dataset, names: np.ndarray, draws: AugmentationDraws | None, size: int
 ) -> Iterator[Batch]:
-    inputs = _gather(recipe, data, names, draws)
-    examples = torch.from_numpy(names).to(inputs.device)
-    labels = data.train_labels.index_select(0, examples % len(data.train_labels))
-    parts = (tensor.split(size) for tensor in (inputs, labels, examples))
+    given = torch.from_numpy(names).to(data.train_inputs.device)
+    examples = find_examples(given, len(data.train_labels))
+    inputs = _gather(recipe, data, examples, None if draws is None else draws.at(names))
+    labels = data.train_labels.index_select(0, examples)
+    parts = (tensor.split(size) for tensor in (inputs, labels, given))
     for own_inputs, own_labels, own_examples in zip(*parts, strict=True):
         yield Batch(data.normalise(own_inputs), own_labels, own_examples)
 
@@ -116,7 +117,7 @@ def send_epoch(recipe: Recipe, data: Dataset, epoch: int, keys: np.ndarray | Non
         keys: Of each step, int64 (steps, keys); none where not given.
     """
     names = example_order(recipe, len(data.train_labels), epoch)
-    moves = _draws(recipe, data, epoch, copies=1 + int(names.max()) // len(data.train_labels))
+    moves = _draws(recipe, data, epoch, copies=count_copies(names, len(data.train_labels)))
     rows = [names] if moves is None else [names, *_list_moves(recipe, data, moves.at(names))]
     steps = steps_per_epoch(len(names), recipe.train.batch_size)
     keys = np.empty((steps, 0), dtype=np.int64) if keys is None else keys
@@ -160,6 +161,16 @@ def example_order(recipe: Recipe, examples: int, epoch: int) -> np.ndarray:
     return order
 
 
+def count_copies(names: np.ndarray, examples: int) -> int:
+    """Return how many copies of the training examples are named; see `sampling`."""
+    return 1 + int(names.max()) // examples
+
+
+def find_examples(names: Tensor, examples: int) -> Tensor:
+    """Return the numbers of named examples; most data have no copies, and a division takes as long as gathering."""
+    return names % examples if int(names.max()) >= examples else names
+
+
 def _draws(recipe: Recipe, data: Dataset, epoch: int, *, copies: int) -> AugmentationDraws | None:
     """Draw the crop and flip of every example, and of each of its copies; None where nothing is augmented."""
     seed = recipe.seeds.augment
@@ -169,9 +180,8 @@ def _draws(recipe: Recipe, data: Dataset, epoch: int, *, copies: int) -> Augment
     return join_draws([draw_augmentation(seed, epoch, total, pad, copy) for copy in range(copies)])
 
 
-def _gather(recipe: Recipe, data: Dataset, names: np.ndarray, draws: AugmentationDraws | None) -> Tensor:
-    examples = names % len(data.train_labels)
+def _gather(recipe: Recipe, data: Dataset, examples: Tensor, draws: AugmentationDraws | None) -> Tensor:
     if draws is None:
-        return data.train_inputs.index_select(0, torch.from_numpy(examples).to(data.train_inputs.device))
+        return data.train_inputs.index_select(0, examples)
     pad = crop_padding(data.input_shape[-1])
-    return augment(data.train_inputs, examples, draws.at(names), pad=pad, mode=recipe.data.augment)
+    return augment(data.train_inputs, examples.cpu().numpy(), draws, pad=pad, mode=recipe.data.augment)
