@@ -21,6 +21,9 @@ from engine.training.dense import DenseNetwork, Layers
 MOST_EXAMPLES, MOST_NUMBERS = 4096, 4_000_000
 """Of the minibatches of one call: enough that the call itself does not count, few enough for any memory."""
 
+CACHED_NUMBERS = 400_000
+"""What a layer sees or makes of the examples that are classified together: it stays in a processor's cache."""
+
 
 def open_steps(recipe: Recipe, dense: DenseNetwork | None, optimiser: torch.optim.Optimizer) -> CompiledSteps:
     """Return what takes whole steps of a network.
@@ -111,6 +114,24 @@ class CompiledSteps:
         if end < len(labels):
             total += self._take(values[end:].unsqueeze(0), labels[end:].unsqueeze(0), table[whole:])
         return total
+
+    @torch.no_grad()
+    def classify(self, stored: Tensor, normalise: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the logits of examples, float32 (N, C), whose classes lie outermost in memory, as judging wants them.
+
+        Args:
+            stored: The examples (N, …), as many together as a cache holds: rounding depends on it.
+            normalise: Makes inputs of them; nobody writes into these.
+        """
+        *hidden, (last, bias) = zip(self._weights[::2], self._weights[1::2], strict=True)
+        logits, widest = last.new_empty(len(last), len(stored)), max(self.features, *(len(w) for w, _ in hidden), 1)
+        size = max(1, CACHED_NUMBERS // widest)
+        for inputs, room in zip(stored.split(size), logits.split(size, dim=1), strict=True):
+            values = normalise(inputs).flatten(1)
+            for weights, biases in hidden:
+                values = torch.relu_(torch.addmm(biases, values, weights.t()))
+            torch.mm(last, values.t(), out=room)
+        return logits.add_(bias[:, None]).t()
 
     def _take(self, inputs: Tensor, labels: Tensor, rates: Tensor) -> Tensor:
         """Take the steps of minibatches of one size, (S, B, F), (S, B) and (S, tensors), and return what they lose."""

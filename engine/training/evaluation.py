@@ -43,8 +43,8 @@ class ImageEvaluation:
         return math.isfinite(self.cross_entropy) or bool(torch.isfinite(self.logits.amax(1)).all())
 
     def to_array(self) -> np.ndarray:
-        """Return the logits, float32 (N, C)."""
-        return self.logits.float().cpu().numpy()
+        """Return the logits, float32 (N, C), row by row in memory."""
+        return np.ascontiguousarray(self.logits.float().cpu().numpy())
 
 
 def predict(

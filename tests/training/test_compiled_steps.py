@@ -196,6 +196,23 @@ def test_figures_are_those_of_runs_alone_but_for_the_last_digits(recipe: Recipe,
     assert found.cross_entropy == pytest.approx(wanted.cross_entropy, rel=1e-12)
 
 
+@pytest.mark.parametrize("build", [Linear, HiddenFullyConnected])
+@pytest.mark.parametrize("numbers", [1, 512 * 3, 400_000])
+def test_logits_are_those_of_the_network(
+    build: type[nn.Module], numbers: int, base: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Examples are classified one by one, three together or all at once; the last part may be smaller."""
+    monkeypatch.setattr(compiled_steps, "CACHED_NUMBERS", numbers)
+    model = build_drawn(build)
+    dense, optimiser = open_network(model), make_optimiser(model.named_parameters(), base.train)
+    assert dense is not None
+    assert isinstance(optimiser, torch.optim.SGD)
+    stored = torch.randn(7, 1, 3, 3)
+    found = CompiledSteps(dense.layers, optimiser, batch_size=4).classify(stored, lambda inputs: 2 * inputs)
+    torch.testing.assert_close(found, model(2 * stored).detach())
+    assert found.t().is_contiguous()
+
+
 def sizes(numbers: Sequence[int]) -> int:
     batch_size, features = numbers
     model = nn.Linear(features, 10)
