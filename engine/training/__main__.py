@@ -38,6 +38,7 @@ from engine.study.paths import StudyPaths
 from engine.study.processes import end_with_parent
 from engine.study.run_state import read_state
 from engine.study.study_plan import read_plan
+from engine.training.allocator import keep_freed_memory
 from engine.training.time_left import TimeLeft
 
 COMPUTE_ENVIRONMENT = {
@@ -63,6 +64,7 @@ def main() -> int:  # noqa: PLR0911 - a return for each of the processes
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     # This is set here, before torch is imported, so that no executor has to remember it.
     os.environ.update(COMPUTE_ENVIRONMENT)
+    keep_freed_memory()
     try:
         require_temporary_folder()
         if arguments.command == "worker":

@@ -10,6 +10,7 @@ import torch
 
 from engine.errors import read_text
 from engine.recipe import Recipe
+from engine.training.allocator import give_freed_memory_back
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ def release() -> None:
     """Give memory back that nothing refers to."""
     gc.collect()
     torch.cuda.empty_cache()
+    give_freed_memory_back()
 
 
 def explain_shortage(

@@ -32,7 +32,9 @@ from pathlib import Path
 import torch
 from engine.recipe import DataRecipe, ModelRecipe, Recipe, Seeds, TrainRecipe
 from engine.training.data.datasets import load_data
+from engine.training.allocator import keep_freed_memory
 from engine.training.loop import train_runs
+keep_freed_memory()
 recipe = Recipe(
     data=DataRecipe(preset="synthetic", augment="crop-flip"),
     model=ModelRecipe(preset="resnet14", width=0.25),
