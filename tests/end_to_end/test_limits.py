@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,3 +118,17 @@ def test_command_works_or_says_why_not(tmp_path: Path, finished: Study, name: st
         assert done.returncode in (1, 2), said
         assert refusal in said
         assert len(done.stderr.strip().splitlines()) <= 8, said
+
+
+def test_compiled_modules_are_not_kept_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps what a limit on the size of files leaves of one, and would fail at it ever after."""
+    kept, store = tmp_path / "compiled", tmp_path / "studies"
+    store.mkdir()
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(kept))
+    subprocess.run([sys.executable, "-c", ""], check=True)  # what Python itself starts with is there already
+    for limit in (LIMITS["small files"], Limit()):
+        assert not list(kept.rglob("listing.*.pyc"))
+        done = run(limit, ["ls"], store)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert list(kept.rglob("listing.*.pyc")), "without the limit they are kept"
