@@ -399,16 +399,19 @@ def estimate_slot_seconds(arms: Iterable[ArmView]) -> float | None:
 
 
 def _pace_s(runs: Iterable[RunView]) -> float | None:
-    """Return the mean duration of the runs' latest epochs in seconds; None before the first epoch."""
-    count, total_s = 0, 0.0
+    """Return the mean duration of the runs' latest epochs in seconds; None before the first epoch.
+
+    A user's program may report fewer epochs than are planned, or none: what it took is then that of all planned ones.
+    """
+    spans: list[float] = []
     for run in runs:
-        if run.seconds:
-            count += len(run.seconds)
-            total_s += sum(run.seconds)
-        elif run.state.result is not None and run.state.result.epochs > 0:
-            count += 1
-            total_s += run.state.result.seconds / run.state.result.epochs
-    return total_s / count if count else None
+        result = run.state.result
+        epochs = 0 if result is None else result.epochs if result.diverged else run.planned_epochs
+        if run.seconds and (result is None or result.epochs == epochs):
+            spans.extend(run.seconds)
+        elif result is not None and epochs > 0:
+            spans.append(result.seconds / epochs)
+    return sum(spans) / len(spans) if spans else None
 
 
 def _epochs_left(run: RunView) -> int:

@@ -109,6 +109,22 @@ def test_time_left_counts_shared_runs_once_and_divides_by_slots(study: StudyPath
     assert StudyView(study).refresh().seconds_left == pytest.approx((4 * 2 - 1) * 2.0 / 2)
 
 
+@pytest.mark.parametrize("reported", [0, 1])
+def test_time_left_takes_a_program_that_reports_too_few_epochs_for_what_it_took(
+    study: StudyPaths, plan: Plan, reported: int
+) -> None:
+    run = plan.arms[1].runs[0]
+    begin(study, run, *[10.0] * reported)
+    finish(study, run, epochs=1, seconds=8.0)  # a program that reports no epoch is noted with one
+    assert StudyView(study).refresh().seconds_left == pytest.approx(3 * 8.0)
+
+
+def test_time_left_takes_the_epochs_of_a_run_that_diverged(study: StudyPaths, plan: Plan) -> None:
+    run = plan.arms[1].runs[0]
+    finish(study, run, epochs=1, seconds=8.0, diverged=True, diverged_epoch=1)
+    assert StudyView(study).refresh().seconds_left == pytest.approx(3 * 2 * 8.0)
+
+
 def test_finished_study(study: StudyPaths, plan: Plan) -> None:
     view = StudyView(study)
     for run in plan.recipes:
