@@ -189,8 +189,10 @@ def _correlate(one: np.ndarray, other: np.ndarray) -> float | None:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def plan_replicas(one: np.ndarray, other: np.ndarray, margin: float, *, paired: bool) -> int:
+def plan_replicas(one: np.ndarray, other: np.ndarray, margin: float, *, paired: bool) -> int | None:
     """Return how many replicas of each arm keep the margin, from the upper end of what a pilot shows of their SD.
+
+    None is returned where no number that anybody trains does.
 
     Args:
         one: Figures (R,), R of 2 or more.

@@ -14,14 +14,12 @@ import numpy as np
 
 from engine.metrics import special
 from engine.metrics.spread import CONFIDENCE, Ends, half_width
+from engine.study.comparison_record import MOST_REPLICAS
 from engine.study.rounds import find_factor
 
 UPPER = 0.2
 """An SD is planned with at the upper end of its one-sided interval of 1 − UPPER: pilots show too small ones half the
 time."""
-
-LARGEST = 10**7
-"""More replicas than anybody trains."""
 
 
 @dataclass(frozen=True)
@@ -278,8 +276,10 @@ def upper_sd(variance: Variance) -> float:
     return float(np.sqrt(variance.value * variance.freedom / special.chdtri(variance.freedom, 1 - UPPER)))
 
 
-def count_replicas(sd: float, margin: float, *, paired: bool) -> int:
+def count_replicas(sd: float, margin: float, *, paired: bool) -> int | None:
     """Return the replicas of each arm with which the half width of the difference's interval is at most the margin.
+
+    None is returned where no number that anybody trains is enough.
 
     Args:
         sd: Of the difference of one replica of each arm.
@@ -291,16 +291,16 @@ def count_replicas(sd: float, margin: float, *, paired: bool) -> int:
         freedom = replicas - 1 if paired else 2 * (replicas - 1)
         return float(half_width(np.asarray(sd**2 / replicas), freedom)) <= margin
 
-    return find_fewest(is_enough) or LARGEST
+    return find_fewest(is_enough)
 
 
 def find_fewest(is_enough: Callable[[int], bool]) -> int | None:
-    """Return the fewest replicas that are enough, 2 or more; None where no number that anybody trains is."""
+    """Return the fewest replicas that are enough, from 2 to the most that are looked for; None where no number is."""
     high = 2
     while not is_enough(high):
-        high *= 2
-        if high > LARGEST:
+        if high == MOST_REPLICAS:
             return None
+        high = min(2 * high, MOST_REPLICAS)
     low = max(2, high // 2)
     while low < high:
         middle = (low + high) // 2

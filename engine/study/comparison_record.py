@@ -10,6 +10,9 @@ from engine.study.records import Record
 UNITS: dict[str, str] = {"accuracy": "% points", "cross-entropy": "nats", "perplexity": ""}
 """Of a difference, by measure; scores have none that is known."""
 
+MOST_REPLICAS = 10**7
+"""Plans look for no more replicas than these, which is more than anybody trains."""
+
 Verdict = Literal[
     "real and worth having",
     "real, smaller than the margin",
@@ -139,7 +142,7 @@ class PowerPlan(Record, frozen=True, kw_only=True, tag=1):
     """Of each arm, so that a true difference of the margin is found with the power; None where no number is enough."""
     replicas_equal: int | None
     """So that equal arms are found to differ by no more than the margin."""
-    replicas_width: int
+    replicas_width: int | None
     """So that the half width of the interval is the margin."""
     curve: tuple[tuple[int, float], ...]
     """Replicas of each arm, and the power with them."""

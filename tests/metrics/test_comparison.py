@@ -207,6 +207,7 @@ def test_superiority_with_one_lost_pair_is_that_of_independent_pairs_at_most() -
 @pytest.mark.parametrize(("sd", "margin"), [(1.0, 0.5), (0.4, 0.2), (3.0, 0.1), (0.0, 1.0)])
 def test_planned_replicas_are_the_fewest_that_keep_the_margin(sd: float, margin: float, *, paired: bool) -> None:
     planned = count_replicas(sd, margin, paired=paired)
+    assert planned is not None
 
     def half(replicas: int) -> float:
         freedom = replicas - 1 if paired else 2 * (replicas - 1)
@@ -214,6 +215,16 @@ def test_planned_replicas_are_the_fewest_that_keep_the_margin(sd: float, margin:
 
     assert half(planned) <= margin * (1 + 1e-9)
     assert planned == 2 or half(planned - 1) > margin
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_replicas_are_planned_up_to_the_most_that_are_looked_for(*, paired: bool) -> None:
+    normal = stats.norm.ppf(0.975)  # what t is at millions of degrees of freedom, to seven digits
+    near = normal / math.sqrt(9_900_000)
+    planned = count_replicas(1.0, near, paired=paired)
+    assert planned is not None
+    assert abs(planned - 9_900_000) < 10
+    assert count_replicas(1.0, normal / math.sqrt(10_100_000), paired=paired) is None
 
 
 def test_one_replica_gives_means_and_no_interval() -> None:

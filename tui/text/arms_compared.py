@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.protocol.faults import printable
-from engine.study.comparison_record import ArmsCompared, Comparison, Verdict
+from engine.study.comparison_record import MOST_REPLICAS, ArmsCompared, Comparison, Verdict
 from engine.study.estimate import Interval
 from tui.text.answers.sentences import plural
 from tui.text.contrasts import adjust
@@ -159,11 +159,8 @@ def list_narrowing(found: Comparison, symbols: Symbols = UNICODE) -> list[tuple[
     """Say how many replicas the margin takes, and what more replicas and examples would make of the intervals."""
     said: list[tuple[str, str]] = []
     places, wide = count_places(found), symbols.plus_minus
-    if found.margin is not None and found.replicas_needed is not None:
-        more = max(0, found.replicas_needed - min(found.n))
-        have = f"{more} more than there are" if more else "which there are"
-        needed = f"{plural(found.replicas_needed, 'replica')} of each arm"
-        said.append((f"for {wide} {found.margin:g}{unit_of(found)}", f"{needed}, {have}"))
+    if found.margin is not None and found.ci_test_set is not None:
+        said.append((f"for {wide} {found.margin:g}{unit_of(found)}", _say_needed(found)))
     narrowed = found.narrowed
     if narrowed is None or found.ci_test_set is None:
         return said
@@ -176,6 +173,15 @@ def list_narrowing(found: Comparison, symbols: Symbols = UNICODE) -> list[tuple[
         ("twice the replicas", f"{own}; on new examples {wide} {narrowed.replicas:.{places}f}, {now}"),
         ("twice the examples", f"on new examples {wide} {narrowed.examples:.{places}f}, {now}"),
     ]
+
+
+def _say_needed(found: Comparison) -> str:
+    """Say how many replicas keep the margin, of two arms that have more than one each."""
+    if found.replicas_needed is None:
+        return f"more than {MOST_REPLICAS:,} replicas of each arm"
+    more = max(0, found.replicas_needed - min(found.n))
+    have = f"{more} more than there are" if more else "which there are"
+    return f"{plural(found.replicas_needed, 'replica')} of each arm, {have}"
 
 
 def _halve(ends: Interval) -> float:
@@ -212,10 +218,12 @@ def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
         said = ["The replicas were trained until this was decided.", *said]
     if found.verdict == "undecided" and found.margin is None:
         said = [f"The interval {where} holds 0. {ask} says what difference would matter."]
-    if found.verdict == "undecided" and found.replicas_needed is not None and not found.sequential:
-        more = max(0, found.replicas_needed - min(found.n))
+    if found.verdict == "undecided" and found.margin is not None and not found.sequential:
         unit = f"{found.margin:g}{unit_of(found)}"
-        said += [f"{plural(more, 'more replica')} of each arm would tell {unit} apart."] if more else []
+        if found.replicas_needed is None:
+            said.append(f"More than {MOST_REPLICAS:,} replicas of each arm would be needed to tell {unit} apart.")
+        elif (more := found.replicas_needed - min(found.n)) > 0:
+            said.append(f"{plural(more, 'more replica')} of each arm would tell {unit} apart.")
     if found.is_told_apart and found.ci_new_examples is not None and _holds(found.ci_new_examples, 0.0):
         said.append("It is not shown for new examples of the same kind.")
     return said

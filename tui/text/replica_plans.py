@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.protocol.faults import printable
-from engine.study.comparison_record import UNITS, PowerPlan, RatioPlan
+from engine.study.comparison_record import MOST_REPLICAS, UNITS, PowerPlan, RatioPlan
 from tui.text.answers.sentences import plural
 from tui.text.format import UNICODE, Symbols, format_number, format_seconds
 
 WIDTH, BAR = 30, 40
+PILOT = 100
+"""Replicas of each arm that a plan without an answer says the use of."""
 
 
 def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNICODE) -> list[str]:
@@ -43,13 +45,15 @@ def describe_plan(plan: PowerPlan, names: Sequence[str], symbols: Symbols = UNIC
 
 def describe_ratio(plan: RatioPlan, symbols: Symbols = UNICODE) -> list[str]:
     """Return the lines that tell how many replicas tell two SDs apart."""
-    count = "none" if plan.replicas is None else str(plan.replicas)
+    apart = f"SDs of 1 and {plan.ratio:.15g}"
+    left = "a larger ratio is needed: with a ratio of 1.5 some fifty replicas of each arm are enough"
     return [
         "replicas of each arm",
-        f"{f'  to tell SDs of 1 and {plan.ratio:g} apart':{WIDTH}}{count:>6}  in {100 * plan.power:g} % of studies",
+        f"{_put_count(f'  to tell {apart} apart', plan.replicas)}  in {100 * plan.power:g} % of studies",
         f"{'':{WIDTH}}{'':6}  F test of 5 %, for figures that scatter normally",
+        *([left] if plan.replicas is None else []),
         "",
-        f"power: how often SDs of 1 and {plan.ratio:g} are told apart",
+        f"power: how often {apart} are told apart",
         *_draw(plan, symbols),
     ]
 
@@ -67,7 +71,17 @@ def _list_answers(plan: PowerPlan, unit: str, symbols: Symbols) -> list[str]:
         ("  to show that it is less", plan.replicas_equal, f"in {100 * plan.power:g} % of studies, if there is none"),
     ]
     more = max(0, (plan.replicas or 0) - min(plan.n)) if plan.n else 0
-    lines = [f"{name:{WIDTH}}{'none' if count is None else count:>6}  {said}" for name, count, said in answers]
+    lines = [f"{_put_count(name, count)}  {said}" for name, count, said in answers]
+    if any(count is None for _, count, _ in answers):
+        # Half the width of the 95 % interval is close to two standard errors of the difference.
+        known = f"{symbols.plus_minus} {2 * plan.sd_upper / PILOT**0.5:.3g}{unit}"
+        lines.append(f"a larger margin is needed: {PILOT} replicas of each arm know it to about {known}")
     if more:
         lines.append(f"{'':{WIDTH}}{'':6}  {plural(more, 'more replica')} of each than the pilot has")
     return lines
+
+
+def _put_count(name: str, count: int | None) -> str:
+    """Return a name and its count, in columns as far as they fit, and always apart."""
+    shown = f"more than {MOST_REPLICAS:,}" if count is None else str(count)
+    return name + " " * max(2, WIDTH + 6 - len(name) - len(shown)) + shown

@@ -96,7 +96,7 @@ def test_number_or_ratio_needs_no_study(capsys: pytest.CaptureFixture[str]) -> N
     assert "an SD that is taken for the true one" in out
     assert "to find 0.5 % points            64" in out
     assert main(["plan", "--ratio", "1.5"]) == 0
-    assert "to tell SDs of 1 and 1.5 apart    50" in capsys.readouterr().out
+    assert "to tell SDs of 1 and 1.5 apart  50" in capsys.readouterr().out
     assert main(["plan", "--ratio", "1.5", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {"v", "ratio", "power", "replicas", "curve"}
 
@@ -134,3 +134,26 @@ def test_plan_is_drawn_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "file").touch()
     assert main(["plan", "--sd", "1", "--margin", "0.5", "--out", str(tmp_path / "file")]) == 2
     assert "file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_more_replicas_than_anybody_trains_are_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "--sd", "1e9", "--margin", "1e-9"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    answers = [line for line in lines if line.startswith("  to ")]
+    assert len(answers) == 3
+    assert all("  more than 10,000,000  " in line for line in answers)
+    [remedy] = [line for line in lines if line.startswith("a larger margin is needed")]
+    assert remedy == "a larger margin is needed: 100 replicas of each arm know it to about ± 2.83e+08 % points"
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["replicas"], found["replicas_equal"], found["replicas_width"]) == (None, None, None)
+
+
+@pytest.mark.slow
+def test_ratio_that_nobody_can_tell_from_1_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--ratio", "1.0000001"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  to tell SDs of 1 and 1.0000001 apart  more than 10,000,000  in 80 % of studies" in lines
+    assert "a larger ratio is needed: with a ratio of 1.5 some fifty replicas of each arm are enough" in lines

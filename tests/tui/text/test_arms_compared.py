@@ -51,6 +51,12 @@ def test_undecided_says_what_takes_a_margin() -> None:
     assert explain(undecided, "w")[-1] == "The interval on this test set holds 0. w says what difference would matter."
     wanted = structs.replace(undecided, margin=0.1, replicas_needed=9)
     assert explain(wanted)[-1] == "4 more replicas of each arm would tell 0.1 % points apart."
+    hopeless = structs.replace(undecided, margin=1e-9, replicas_needed=None)
+    assert (
+        explain(hopeless)[-1]
+        == "More than 10,000,000 replicas of each arm would be needed to tell 1e-09 % points apart."
+    )
+    assert list_narrowing(hopeless)[0] == ("for ± 1e-09 % points", "more than 10,000,000 replicas of each arm")
 
 
 def test_interval_that_decided_comes_first() -> None:
