@@ -43,9 +43,8 @@ def describe_origin(origin: Origin, arms: Iterable[ArmMeasures]) -> dict[str, li
         "Data and networks": _describe_data(origin),
         "Measures": _describe_measures(arms),
     }
-    return {
-        head: [(name, printable(said)) for name, said in pairs if said] for head, pairs in groups.items() if any(pairs)
-    }
+    told = {head: [(name, printable(said)) for name, said in pairs if said] for head, pairs in groups.items()}
+    return {head: pairs for head, pairs in told.items() if pairs}
 
 
 def _describe_study(origin: Origin) -> list[tuple[str, str]]:

@@ -36,3 +36,9 @@ def test_study_without_runs_and_control_says_so() -> None:
     found = describe_origin(Origin("/s", make_study([make_arm("a", ["r1"])])), [make_measures(name="a", n=0)])
     assert found["Training"] == [("runs", "none has finished")]
     assert found["Control"] == [("control", "there is none")]
+
+
+def test_heading_without_facts_is_left_out() -> None:
+    results = {"r1": make_result(run="r1", labels_sha256="")}  # numbers by name alone: no labels, data or network
+    origin = Origin("/s", make_study([make_arm("a", ["r1"])]), {"r1": make_attempt()}, results)
+    assert list(describe_origin(origin, [make_measures(name="a", n=1)])) == ["Study", "Training", "Control", "Measures"]
