@@ -13,6 +13,7 @@ import app_speed
 import cka
 import comparison
 import cost
+import freed_memory
 import input_pipeline
 import jax_peer
 import language_baselines
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], Measurement]] = {
     "traced_step": traced_step.measure,
     "step_counts": step_counts.measure,
     "memory": memory.measure,
+    "freed_memory": freed_memory.measure,
     "recurrence": recurrence.measure,
     "cka": cka.measure,
     "language_baselines": language_baselines.measure,

@@ -31,6 +31,7 @@ import torch
 from measurement import Measurement
 
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
+from engine.training.allocator import keep_freed_memory
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.random.seeding import set_kernels, use_one_thread
 from engine.training.tasks.preparation import prepare
@@ -239,6 +240,7 @@ def measure(presets: Sequence[str] = tuple(DATA)) -> Measurement:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     set_kernels("order", "fp32")
     use_one_thread()
+    keep_freed_memory()
     found: list[Comparison] = []
     with tempfile.TemporaryDirectory() as folder, start_peer() as peer:
         for preset in presets:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from engine.recipe import ModelRecipe, PackRecipe, Recipe
+from engine.training.allocator import keep_freed_memory
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.builders import BUILDERS, ModelShape
 from engine.training.random.seeding import set_kernels, use_one_thread
@@ -78,6 +79,7 @@ def time_slot(preset: str, first_seed: int) -> float:
     recipe = replace(RECIPE, model=ModelRecipe(preset=preset), pack=PackRecipe(size=size, shared_batch=True))
     set_kernels("order", "fp32")
     use_one_thread()
+    keep_freed_memory()
     training = prepare_pack(
         [_vary(recipe, first_seed + k) for k in range(size)], make_data(), device=torch.device("cpu")
     )

@@ -18,6 +18,7 @@ from jax_peer import BATCH_SIZE, Case
 from measurement import Measurement, best_s
 from torch.nn import functional
 
+from engine.training.allocator import keep_freed_memory
 from engine.training.cross_entropy import is_equal_by_column
 from engine.training.data.batches import epoch_batches
 from engine.training.data.datasets import Dataset, load_data
@@ -72,6 +73,7 @@ def measure() -> Measurement:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     set_kernels("order", "fp32")
     use_one_thread()
+    keep_freed_memory()
     recipes = Case("linear", 1, True).recipes()
     data = load_data(recipes[0].data, root=Path("/nonexistent"), search_path=())
     bare, task = Bare(data), prepare(recipes[0], data, device=torch.device("cpu"))

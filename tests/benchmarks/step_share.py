@@ -21,6 +21,7 @@ from torch.utils.flop_counter import flop_registry
 
 from engine.catalog.work import Load
 from engine.recipe import DataRecipe, ModelRecipe, PackRecipe, Recipe, Seeds, TrainRecipe
+from engine.training.allocator import keep_freed_memory
 from engine.training.data.datasets import Dataset, load_data
 from engine.training.models.builders import BUILDERS
 from engine.training.random.seeding import set_kernels, use_one_thread
@@ -113,6 +114,7 @@ def measure(presets: Sequence[str] = tuple(BUILDERS)) -> Measurement:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     set_kernels("order", "fp32")
     use_one_thread()
+    keep_freed_memory()
     rates = measure_rates()
     lines = [f"{'preset':16} {'replicas':8} {'operations':>10} {'MFLOP':>9} {'MB':>8} {'ms':>9} {'else':>7}"]
     for preset in presets:
