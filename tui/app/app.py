@@ -50,6 +50,7 @@ from tui.app.templates import begin_text, free_study_name, is_template
 from tui.app.terminal import Terminal, describe_terminal
 from tui.app.themes import THEMES
 from tui.app.upkeep import PERIOD_S, Upkeep
+from tui.text.counts import be, plural
 
 if TYPE_CHECKING:
     from tui.app.document import Document
@@ -282,7 +283,7 @@ class NondetApp(App[None]):
     def on_study_ended(self, event: StudyEnded) -> None:
         """Tell the end of a study: toast, bell, desktop notice."""
         failed = f", {event.failed} failed" if event.failed else ""
-        text = f"{printable(event.study)}: {event.done} of {event.total} runs are done{failed}"
+        text = f"{printable(event.study)}: {event.done} of {plural(event.total, 'run')} {be(event.done)} done{failed}"
         self.notify(text, title="study ended", markup=False, timeout=15)
         if self.settings.notices:
             self.bell()

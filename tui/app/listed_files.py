@@ -22,6 +22,7 @@ from engine.protocol.faults import printable
 from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.study_state import ACTIVE
 from engine.study.summary import StudySummary
+from tui.text.counts import plural
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds, shorten
 from tui.text.notes import format_tags
 from tui.text.text_figures import draw_bar
@@ -163,7 +164,7 @@ def describe_study(
         return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
     if summary.state == "done":
-        row.append(f"{summary.total:>{TOTAL_WIDTH}} runs", "dim")
+        row.append(f"{summary.total:>{TOTAL_WIDTH}} {'run ' if summary.total == 1 else 'runs'}", "dim")
         told = f", {f'{age} ago':{AGE_WIDTH}}"
         named = row.cell_len + cell_len(tags) + FIGURES_WIDTH + LEAST_NAME
         good = named - LEAST_NAME + len(told) + GOOD_NAME  # the same for all names, so that figures are aligned
@@ -171,7 +172,7 @@ def describe_study(
         row.append("" if gives_way else told, "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
-        row.append(f"{state}, {summary.done} of {summary.total} runs")
+        row.append(f"{state}, {summary.done} of {plural(summary.total, 'run')}")
         told = f", {age} ago"
         row.append(told if width is None or row.cell_len + len(told) <= width else "", "dim")
     row.append(tags, "italic")

@@ -13,6 +13,7 @@ from engine.protocol.faults import printable
 from tui.app.messages import OpenBuilder, OpenMonitor, OpenResults
 from tui.app.schemes import SCHEMES
 from tui.app.screens.start import StartScreen
+from tui.text.counts import plural
 from tui.text.format import describe_state
 
 
@@ -72,7 +73,7 @@ class Offers(Provider):
             return
         for study in start.studies.values():
             name = printable(study.paths.name)
-            state = f"{describe_state(study.state, study.failed)}, {study.done} of {study.total} runs"
+            state = f"{describe_state(study.state, study.failed)}, {study.done} of {plural(study.total, 'run')}"
             yield Offer(f"Study {name}", state, self._post(OpenMonitor(study.paths)))
             yield Offer(f"Results of {name}", state, self._post(OpenResults(study.paths)), first=False)
         for protocol in start.protocols.values():

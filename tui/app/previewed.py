@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.protocol.faults import printable
 from engine.study.summary import StudySummary
+from tui.text.counts import plural
 from tui.text.format import UNICODE, format_seconds
 from tui.text.places import count_places
 
@@ -112,7 +113,7 @@ def describe_work(preview: ProtocolPreview) -> list[str]:
     epochs = f"{few}" if few == many else f"{few} to {many}"
     most = "" if preview.undecided is None else "at most "
     done = f", {preview.done} of them done" if preview.done else ""
-    rows = [f"{most}{preview.runs} runs of {epochs} epochs{done}"]
+    rows = [f"{most}{plural(preview.runs, 'run')} of {epochs} {'epoch' if epochs == '1' else 'epochs'}{done}"]
     if preview.undecided is not None:
         rows.append(
             f"in pairs, until {printable(preview.undecided.a)} and {printable(preview.undecided.b)} are told apart"

@@ -21,6 +21,7 @@ from tui.app.messages import OpenMonitor
 from tui.app.preview import preview_protocol
 from tui.app.previewed import describe_work
 from tui.app.screens.dialogs import Confirm
+from tui.text.counts import be, plural
 
 
 class Trainings:
@@ -69,7 +70,8 @@ class Trainings:
         elif left == 0:
             self.app.call_later(begin)
         else:
-            question = f"Train what {printable(paths.name)} lacks? {left} of {found.total} runs are left."
+            missing = f"{left} of {plural(found.total, 'run')} {be(left)} left"
+            question = f"Train what {printable(paths.name)} lacks? {missing}."
             self.app.call_later(self._ask, question, begin)
 
     def _ask(self, question: str, begin: Callable[[], None]) -> None:

@@ -41,6 +41,7 @@ from tui.commands.check import describe_choices, describe_code, note_batches, no
 from tui.commands.measuring import refresh_metrics
 from tui.commands.output import name_runs, print_results, print_text
 from tui.commands.progress import describe_plainly, list_failures, render
+from tui.text.counts import all_of, be, plural
 from tui.text.format import Symbols, choose_symbols, format_bytes
 from tui.text.places import list_reasons
 
@@ -153,10 +154,10 @@ def train(protocol: Protocol, console: Console, *, store: str | None) -> Trained
         paths, order = study.paths, read_plan(study.paths).order
         done, total = len(study.done.intersection(order)), len(order)
         if done == total and (paths.cka.exists() or not protocol.metrics.cka):
-            print_text(console, f"{paths.folder}: all {total} runs are already done")
+            print_text(console, f"{paths.folder}: {all_of(total, 'run')} {be(total)} already done")
             code = EXIT_OK
         else:
-            print_text(console, f"{paths.folder}: {total} runs, {done} of them already done")
+            print_text(console, f"{paths.folder}: {plural(total, 'run')}, {done} of them already done")
             code = follow(study, console, symbols, begun=held.close)
         held.close()
     tell_selftest(console, paths, plan)

@@ -31,6 +31,7 @@ from engine.tuning.probe import KERNEL_PROCESSES, ProbeFacts
 from engine.tuning.selftest import run_selftest
 from tui.commands.cards import describe_card, require_gpu
 from tui.commands.output import print_text, results_console
+from tui.text.counts import plural
 from tui.text.format import format_bytes, format_seconds
 
 BYTES_PER_EPOCH = 200
@@ -81,7 +82,8 @@ def check_protocol(path: Path, *, store: str | None, overrides: tuple[str, ...],
         print_text(console, line)
     submitted = open_executor(protocol.dispatch).describe_submission(paths)
     if submitted is not None:
-        print_text(console, f"submitted for each of the {slots} workers, with sbatch:\n{submitted}")
+        workers = "the only worker" if slots == 1 else f"each of the {slots} workers"
+        print_text(console, f"submitted for {workers}, with sbatch:\n{submitted}")
     for line in (*map(printable, decided.notes), *describe_notes(plan, facts)):
         print_text(console, f"note: {line}")
     return EXIT_OK
@@ -99,7 +101,7 @@ def check_program(
     told = Console(stderr=True, highlight=False)
     missing = [run for run in selftest.runs if read_result(paths.run(run)) is None]
     if missing and not is_supervised(paths):
-        print_text(told, f"self-test: {len(missing)} runs of the program, which are kept in {paths.folder}")
+        print_text(told, f"self-test: {plural(len(missing), 'run')} of the program, kept in {paths.folder}")
     if not is_supervised(paths):
         with preparing(protocol, plan, store=store):
             pass  # the study's folder is there now
@@ -111,8 +113,8 @@ def check_program(
     seconds = sum(result.seconds for result in results) / max(1, len(results)) * (len(plan.recipes) - len(done)) / slots
     for line in (*describe_comparing(protocol), *count_runs(plan, done)):
         print_text(console, line)
-    print_text(console, f"about {format_seconds(seconds)} on {slots} {plan.device} {'slot' if slots == 1 else 'slots'}")
-    for line in note_program(protocol):
+    print_text(console, f"about {format_seconds(seconds)} on {plural(slots, f'{plan.device} slot')}")
+    for line in (*note_single_replicas(plan), *note_program(protocol)):
         print_text(console, f"note: {line}")
     if test.refusal is not None:
         raise StudyError(f"{paths.folder}: the self-test refuses the program: {test.refusal}")
@@ -210,7 +212,7 @@ def describe_cost(plan: Plan, facts: Sequence[ProbeFacts], done: set[str], *, sl
     disk = sum(estimate_run_bytes(plan, fact, run) for fact in facts for run in fact.runs if run in left)
     return [
         *count_runs(plan, done),
-        f"about {format_seconds(seconds / slots)} on {slots} {kind} {'slot' if slots == 1 else 'slots'}, "
+        f"about {format_seconds(seconds / slots)} on {plural(slots, f'{kind} slot')}, "
         f"about {format_bytes(disk)} on disk",
     ]
 
@@ -220,7 +222,7 @@ def count_runs(plan: Plan, done: set[str]) -> list[str]:
     total, shared = len(plan.recipes), plan.shared
     missing = sum(run not in done for run in plan.recipes)
     sharing = f", {len(shared)} shared by up to {max(shared.values())} arms" if shared else ""
-    return [f"{total} runs: {missing} to train, {len(done)} already done{sharing}"]
+    return [f"{plural(total, 'run')}: {missing} to train, {len(done)} already done{sharing}"]
 
 
 def describe_choices(plan: Plan, chosen: Chosen) -> list[str]:
@@ -258,6 +260,19 @@ def estimate_run_bytes(plan: Plan, fact: ProbeFacts, run: str) -> int:
     # Of text, a word's number and a log-probability are kept, not a logit per word.
     values = fact.parameters + fact.test_examples * (fact.classes if fact.input_shape else 2)
     return 4 * values + BYTES_PER_EPOCH * plan.recipes[run].train.epochs + BYTES_PER_RUN
+
+
+def note_single_replicas(plan: Plan) -> list[str]:
+    """Say which arms have only one replica, of which no spread can be measured."""
+    single = [printable(arm.name) for arm in plan.arms if len(arm.runs) == 1]
+    if not single:
+        return []
+    rest = f" and {len(single) - NAMED} more" if len(single) > NAMED else ""
+    have = "has one replica" if len(single) == 1 else "have one replica each"
+    return [
+        f"{', '.join(single[:NAMED])}{rest}: {have}, and a spread or a disagreement takes two: nothing but its figures "
+        "can be shown; give protocol.replicas, or the arm's own replicas, 2 or more"
+    ]
 
 
 def note_batches(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
@@ -303,7 +318,7 @@ def describe_notes(plan: Plan, facts: Sequence[ProbeFacts]) -> list[str]:
         for arm in plan.arms
         if arm.unisolated is not None
     ]
-    notes += note_batches(plan, facts)
+    notes += [*note_single_replicas(plan), *note_batches(plan, facts)]
     alone = [(name, stacking.alone) for name, stacking in plan.stackings.items() if stacking.alone]
     notes += [f"{printable(name)}: trained one by one: {printable(reason)}" for name, reason in alone]
     for fact in facts:

@@ -27,6 +27,7 @@ from tui.html.content import StudyData
 from tui.text.arms_compared import Pair, describe_pair, list_comparisons, list_pairs
 from tui.text.compare import compare_arms, format_differences
 from tui.text.comparison_markdown import format_comparison_markdown
+from tui.text.counts import plural
 from tui.text.format import choose_symbols
 from tui.text.recipes import describe_differences
 
@@ -92,7 +93,8 @@ def report_comparison(
     comparison = gather_comparison(first.paths, second.paths, names, *asked)
     if out is not None:
         written = write_comparison(comparison, enter_path(out))
-        print_text(Console(stderr=True, highlight=False), f"{len(written)} files in {out}: {', '.join(written)}")
+        files = f"{plural(len(written), 'file')} in {out}: {', '.join(written)}"
+        print_text(Console(stderr=True, highlight=False), files)
     elif kind == "html":
         print_page(make_comparison_page(comparison))
     elif kind == "markdown":

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.tracing import comparison
 from engine.tracing.records import Facts, Loader, Settings
 from engine.tracing.seeds import Seeding
+from tui.text.counts import plural
 
 EXPERIMENTS = {
     "hash": "PYTHONHASHSEED=0",
@@ -129,7 +130,7 @@ def _look_like_time(*values: str) -> bool:
 def _compare_loaders(first: Sequence[Loader], second: Sequence[Loader]) -> list[Cause]:
     for one, other in zip(first, second, strict=False):
         if one.workers != other.workers:
-            counts = f"{one.workers} workers in one run and {other.workers} in the other"
+            counts = f"{plural(one.workers, 'worker')} in one run and {other.workers} in the other"
             return [Cause("workers", f"the DataLoader at {shorten(one.place)} has {counts}")]
     return []
 

@@ -39,6 +39,7 @@ from tui.commands.output import print_page, print_text
 from tui.commands.typed import read_whole
 from tui.html.divergence_page import make_divergence_page
 from tui.text.circumstances import describe_circumstances
+from tui.text.counts import plural
 from tui.text.divergence import Told, describe_divergence
 from tui.text.format import choose_symbols, format_seconds
 from tui.text.recipes import describe_differences
@@ -102,7 +103,7 @@ def diverge_runs(
     if out is not None:
         folder = enter_path(out)
         names = write_files(told, folder)
-        print_text(console, f"{len(names)} files in {folder}: {', '.join(names)}")
+        print_text(console, f"{plural(len(names), 'file')} in {folder}: {', '.join(names)}")
     elif kind == "json":
         sys.stdout.write(encode_record(found).decode())
     elif kind == "html":

@@ -31,6 +31,7 @@ from engine.study.view import RunView, StudySnapshot, StudyView
 from tui.commands.described import describe_store, describe_study, print_json
 from tui.commands.output import describe_repair, name_runs, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures
+from tui.text.counts import be, plural
 from tui.text.decisions import describe_comparison
 from tui.text.format import Symbols, choose_symbols, describe_state, format_number, format_seconds
 from tui.text.notes import format_tags, list_said
@@ -161,7 +162,8 @@ def _damage_lines(paths: StudyPaths, snapshot: StudySnapshot) -> list[str]:
     for run in snapshot.runs.values():
         if run.bad_lines:
             name = names.get(run.id, f"run {run.id}")
-            lines.append(f"{name}: {run.bad_lines} lines of epochs.jsonl cannot be read and are skipped")
+            skipped = f"cannot be read and {be(run.bad_lines)} skipped"
+            lines.append(f"{name}: {plural(run.bad_lines, 'line')} of epochs.jsonl {skipped}")
     found = {
         "run or report": read_metrics(paths.metrics),
         "run": read_record(paths.supervisor, SupervisorRecord),
@@ -204,15 +206,15 @@ def cancel_study(paths: StudyPaths) -> int:
             if killed:
                 _tell_queued(console, paths, executor, begun=True)
             done, forced = snapshot.counts.get("done", 0), "; what did not end was ended by force" if killed else ""
-            print_text(
-                console, f"{paths.folder}: stopped; {done} of {len(snapshot.runs)} runs are done and kept{forced}"
-            )
+            runs = f"{done} of {plural(len(snapshot.runs), 'run')} {be(done)} done and kept"
+            print_text(console, f"{paths.folder}: stopped; {runs}{forced}")
             return EXIT_OK
         killed = kill_left(snapshot) or killed
         if not snapshot.supervised:
             _tell_queued(console, paths, executor, begun=True)
     running = snapshot.counts.get("running", 0)
-    rest = f"{running} runs still end" if running else "what is done is still being measured"
+    ending = f"{plural(running, 'run')} still {'ends' if running == 1 else 'end'}"
+    rest = ending if running else "what is done is still being measured"
     for line in find_obstacles(snapshot):
         print_text(console, line)
     shown = f"`nondet-tui status {paths.folder}` shows when"

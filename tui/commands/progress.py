@@ -13,6 +13,7 @@ from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S, WITHOUT_RESULT
 from engine.study.selftest_record import REFUSED
 from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
+from tui.text.counts import plural
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten
 from tui.text.parting import describe_broken_control
@@ -94,7 +95,7 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE, *, named
     done, total = snapshot.counts.get("done", 0), len(snapshot.runs)
     state = describe_state(snapshot.state, snapshot.counts.get("failed", 0), symbols)
     parts = [printable(snapshot.study)] if named else []
-    parts += [state, f"{done} of {total} runs"]
+    parts += [state, f"{done} of {plural(total, 'run')}"]
     if snapshot.supervised and snapshot.slots:
         parts.append(count_training(snapshot.slots))
     if done < total and snapshot.seconds_left is not None:

@@ -16,6 +16,7 @@ from tui.commands.measuring import refresh_metrics
 from tui.commands.output import describe_repair, print_page, print_results, print_text
 from tui.commands.page_data import gather_page
 from tui.html.study_page import make_study_page
+from tui.text.counts import plural
 from tui.text.report import FORMATS, format_disputes_markdown
 
 
@@ -35,7 +36,7 @@ def report_study(paths: StudyPaths, *, kind: str, out: str | None) -> int:
     if out is not None:
         folder = enter_path(out)
         names = export_study(paths, folder, measured, tuple(list_damaged(measured)))
-        print_text(console, f"{len(names)} files in {folder}: {', '.join(names)}")
+        print_text(console, f"{plural(len(names), 'file')} in {folder}: {', '.join(names)}")
     elif kind == "table":
         print_results(paths, measured, as_json=False)
     elif kind == "html":

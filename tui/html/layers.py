@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from engine.study.similarity_record import ArmSimilarity, LayerPairs
 from tui.html.drawing import tag
+from tui.text.counts import plural
 
 MOST_ARMS, MOST_LAYERS, MOST_REPLICAS = 12, 8, 64
 """What is drawn of heat maps at most."""
@@ -36,7 +37,8 @@ def draw_heat(arm: ArmSimilarity, layer: LayerPairs) -> Markup | None:
         return None
     square = [row[:size] for row in layer.cka[:size]]
     pairs = [square[i][j] for i in range(size) for j in range(i)]
-    told = f"{arm.name}, {layer.name}: CKA of {len(pairs)} pairs of replicas, {min(pairs):.3f} to {max(pairs):.3f}"
+    ends = f"{min(pairs):.3f} to {max(pairs):.3f}"
+    told = f"{arm.name}, {layer.name}: CKA of {plural(len(pairs), 'pair')} of replicas, {ends}"
     picture = tag("img", src=encode_heat(square), alt=told, title=told, width=size, height=size)
     # An image has no end tag.
     picture = Markup(str(picture).removesuffix("</img>"))

@@ -13,6 +13,7 @@ from tui.html.content import Fact, Figure, StudyData
 from tui.html.curves import MOST_BANDS, draw_lines, list_growth_lines, list_means, list_onsets, list_spreads
 from tui.html.forest import draw_forest, list_rows
 from tui.html.layers import MOST_ARMS, MOST_LAYERS, MOST_REPLICAS, draw_heat, list_shown_layers
+from tui.text.counts import plural
 from tui.text.format import UNICODE, format_interval, format_number, format_seconds
 from tui.text.growth import TITLE, GrowthFamily, describe_growth, group_growth
 from tui.text.tables import arm_name, pick_columns
@@ -49,7 +50,7 @@ def list_facts(data: StudyData) -> list[Fact]:
     epochs = sorted(set(plan.epochs.values()))
     facts = [
         Fact("runs", f"{runs.done:,} of {len(plan.order):,} done"),
-        Fact("replicas", f"{sum(arm.n for arm in data.arms):,} of {replicas:,} in {len(data.arms):,} arms"),
+        Fact("replicas", f"{sum(arm.n for arm in data.arms):,} of {replicas:,} in {plural(len(data.arms), 'arm')}"),
         Fact("epochs", f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}") if epochs else None,
         Fact("trained on", shorten_list(devices)) if devices else None,
         Fact("with", shorten_list(versions)) if versions else None,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from engine.protocol.faults import printable
 from engine.study.comparison_record import MOST_REPLICAS, ArmsCompared, Comparison, Verdict
 from engine.study.estimate import Interval
-from tui.text.answers.sentences import plural
 from tui.text.contrasts import adjust
+from tui.text.counts import plural
 from tui.text.format import UNICODE, Symbols, digits_for
 
 WIDTH = 22

@@ -12,8 +12,8 @@ from engine.recipe import Recipe
 from engine.study.metrics_record import ArmMeasures
 from engine.study.run_records import AttemptRecord, ResultRecord
 from engine.study.study_plan import StudyPlan
-from tui.text.answers.sentences import plural
 from tui.text.answers.trust import is_control
+from tui.text.counts import plural
 from tui.text.format import format_seconds
 from tui.text.tables import arm_name
 

@@ -6,6 +6,7 @@ from engine.catalog.measure_declaration import Measure
 from engine.catalog.published import find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
+from tui.text.counts import plural
 from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_number, format_with_error
 from tui.text.tables import arm_name, make_notes
@@ -36,7 +37,7 @@ def describe_figure(
         parts.append(f"95 % {format_ends(found.value, found.interval) or 'without width: replicas are alike'}")
     elif (reason := arm.reasons.get(measure.interval_field or "")) is not None:
         parts.append(f"no interval: {printable(reason)}")
-    parts.append(f"{arm.n} replica{'' if arm.n == 1 else 's'}")
+    parts.append(plural(arm.n, "replica"))
     parts += _list_published(arm, measure, symbols, reference)
     return "; ".join(parts)
 
@@ -66,7 +67,7 @@ def describe_arm(arm: ArmMeasures, symbols: Symbols = UNICODE) -> list[str]:
     vary = ", ".join(arm.vary) or "nothing"
     group = f", ensembles of {arm.ensemble_size}" if arm.ensemble_size > 1 else ""
     onset = "" if not arm.onset else f" from epoch {arm.onset} on"
-    counts = f"{arm.n} of {arm.planned} replicas" if arm.n < arm.planned else f"{arm.n} replicas"
+    counts = f"{arm.n} of {arm.planned} replicas" if arm.n < arm.planned else plural(arm.n, "replica")
     said = f"{arm_name(arm)}: {vary} varies{onset}{group}; {counts}"
     found = arm.find("accuracy_mean")
     if found.value is not None:

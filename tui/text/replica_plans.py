@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.protocol.faults import printable
 from engine.study.comparison_record import MOST_REPLICAS, UNITS, PowerPlan, RatioPlan
-from tui.text.answers.sentences import plural
+from tui.text.counts import plural
 from tui.text.format import UNICODE, Symbols, format_number, format_seconds
 
 WIDTH, BAR = 30, 40

@@ -18,6 +18,7 @@ from engine.catalog.measures import list_columns
 from engine.catalog.published import PublishedRow, find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
+from tui.text.counts import plural
 from tui.text.differences import differs_from_published, find_side
 from tui.text.format import UNICODE, Symbols, format_ends, format_interval, format_title, format_with_error
 from tui.text.repeats import judge_repeats
@@ -269,7 +270,8 @@ def note_sharing(arms: Iterable[ArmMeasures], runs: int) -> list[str]:
         runs: How many runs are planned.
     """
     replicas = sum(arm.planned for arm in arms)
-    return [f"{replicas} replicas are {runs} runs: arms share those that are the same"] if replicas > runs else []
+    shared = f"{replicas} replicas are {plural(runs, 'run')}: arms share those that are the same"
+    return [shared] if replicas > runs else []
 
 
 def stack(cell: str) -> str:

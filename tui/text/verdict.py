@@ -11,6 +11,7 @@ from engine.protocol.faults import printable
 from engine.study.estimate import Interval
 from engine.study.metrics_record import SCORE_PREFIX, ArmMeasures
 from tui.text.contrasts import count_more
+from tui.text.counts import be
 from tui.text.differences import Side, divide, find_side, unbias
 from tui.text.few_measures import pick_measures
 from tui.text.format import UNICODE, Symbols, mark_arm
@@ -113,7 +114,7 @@ def _tell_apart(names: Sequence[str], metrics: Mapping[str, ArmMeasures], number
     sd = arm.find(measure.key).value
     if arm.n < FEWEST and (arm.n == 1 or sd != 0):
         have = f"only {arm.n}" if arm.n >= arm.planned else f"{arm.n} of {arm.planned}"
-        return [f"{called}: {have} {_be(arm.n)} measured; what can be told takes {FEWEST} replicas"]
+        return [f"{called}: {have} {be(arm.n)} measured; what can be told takes {FEWEST} replicas"]
     if sd == 0:
         alike = "alike to the last bit" if arm.identical_weights else f"of one {measure.title.removesuffix(' SD')}"
         return [f"{called} has no spread: its {arm.n} replicas are {alike}"]
@@ -151,7 +152,3 @@ def _show(pair: Pair) -> str:
 
 def _join(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
-def _be(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from engine.catalog.measure_declaration import CONFIDENCE
 from engine.study.estimate import Estimate
 from engine.study.metrics_record import ArmMeasures
-from tui.text.answers.sentences import plural
 from tui.text.compare import Difference, compare_arms, format_difference, pick_compared
 from tui.text.contrasts import contrast
+from tui.text.counts import plural
 from tui.text.format import UNICODE, Symbols
 from tui.text.tables import Column
 from tui.text.whiskers import draw_interval, find_place

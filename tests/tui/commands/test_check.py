@@ -10,7 +10,14 @@ from msgspec.structs import replace
 
 from engine.protocol.load import parse_protocol
 from tests.tui.commands.test_cards import FACTS
-from tui.commands.check import describe_comparing, describe_facts, note_batches, note_compiling
+from tui.commands.check import (
+    count_runs,
+    describe_comparing,
+    describe_facts,
+    note_batches,
+    note_compiling,
+    note_single_replicas,
+)
 
 
 def say(batch_size: int, examples: int, shape: tuple[int, ...] = (8, 8)) -> list[str]:
@@ -53,3 +60,21 @@ def test_workloads_that_read_alike_name_their_arms() -> None:
     assert heads == [
         "linear on synthetic (init)", r"linear on synthetic (A, B, C\x1b[2J and 2 more)", "resnet6 on synthetic",
     ]  # fmt: skip
+
+
+def plan_of(**replicas: int) -> Any:
+    arms = [SimpleNamespace(name=name, runs=[f"{name}{r}" for r in range(count)]) for name, count in replicas.items()]
+    return SimpleNamespace(arms=arms, recipes=dict.fromkeys(run for arm in arms for run in arm.runs), shared={})
+
+
+def test_arm_of_one_replica_is_told_to_measure_nothing() -> None:
+    assert note_single_replicas(plan_of(init=2, shuffle=3)) == []
+    [note] = note_single_replicas(plan_of(init=1, shuffle=3))
+    assert note.startswith("init: has one replica, and a spread or a disagreement takes two")
+    [note] = note_single_replicas(plan_of(a=1, b=1, c=1, d=1, e=1))
+    assert note.startswith("a, b, c and 2 more: have one replica each")
+
+
+def test_one_run_is_not_told_as_several() -> None:
+    assert count_runs(plan_of(init=1), set()) == ["1 run: 1 to train, 0 already done"]
+    assert count_runs(plan_of(init=2), {"init0"}) == ["2 runs: 1 to train, 1 already done"]

@@ -17,6 +17,7 @@ from tui.app.estimate import Estimate
 from tui.app.screens.builder_lines import EMPTY, FAULT, OFF, ON, Emptiness, find_planned, list_sources, warning_style
 from tui.app.setting_values import allowed_of, default_of, format_value, meaning_of, names_of, remedy_of
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.counts import plural
 from tui.text.explanations import explain_source as explain_bare
 from tui.text.format import UNICODE, format_seconds
 
@@ -107,7 +108,7 @@ def _explain_arm(
         shared = sum(run in plan.shared for run in set(runs))
         told = document.get("command.epochs") or 1 if document.runs_command else None
         epochs = sorted({told or plan.recipes[run].train.epochs for run in runs})
-        said = f"{len(runs)} runs of {' or '.join(map(str, epochs))} epochs"
+        said = f"{plural(len(runs), 'run')} of {' or '.join(map(str, epochs))} {'epoch' if epochs == [1] else 'epochs'}"
         said += f", {shared} shared with other arms" if shared else ""
         seconds = sum(estimate.by_arm.get(one.name, 0.0) for one in planned) if estimate is not None else 0.0
         lines += say("trains", said + (f", about {format_seconds(seconds)}" if seconds else ""), width)

@@ -16,6 +16,7 @@ from tui.app.estimate import Estimate, Timing, may_time_unasked
 from tui.app.previewed import ProtocolPreview
 from tui.app.screens.builder_lines import EMPTY, FAULT, warning_style
 from tui.app.widgets.lines import Line, wrap_lines
+from tui.text.counts import plural
 from tui.text.format import UNICODE, format_bytes, format_seconds
 from tui.text.places import count_places
 
@@ -51,7 +52,7 @@ def describe_state(plan: Plan | None, faults: Sequence[Fault], time: str, obstac
     """
     if plan is None:
         return first_fault(faults), FAULT if faults else "dim"
-    said = f"valid, {len(plan.recipes)} runs" + (f", {time}" if time else "")
+    said = f"valid, {plural(len(plan.recipes), 'run')}" + (f", {time}" if time else "")
     return (f"{said}, but its data are missing", FAULT) if obstacles else (said, "bold")
 
 
@@ -100,8 +101,7 @@ def plan_lines(
         width: Columns of a line.
         theme: The framework's name of the theme.
     """
-    arms = f"{len(plan.arms)} {'arm' if len(plan.arms) == 1 else 'arms'}"
-    parts = [f"{len(plan.recipes)} runs in {arms}"]
+    parts = [f"{plural(len(plan.recipes), 'run')} in {plural(len(plan.arms), 'arm')}"]
     parts.append(count_left(len(plan.recipes), None if preview is None else preview.done))
     if plan.shared:
         parts.append(f"{len(plan.shared)} shared between arms")

@@ -27,6 +27,7 @@ from tui.app.widgets.lines import Line, LinesView, render_lines
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import Keys
+from tui.text.counts import plural
 
 Check = Callable[[str], str | None]
 Remark = Callable[[str], str]
@@ -265,7 +266,7 @@ class Reader(Screen[None]):
         before = [p for p in places if p < self.place][::-1] or places[::-1]
         self.place = after[0] if direction > 0 else before[0]
         view.scroll_to(y=self.place, animate=False, force=True)
-        self.found = f"{places.index(self.place) + 1} of {len(places)} lines with {self.needle}"
+        self.found = f"{places.index(self.place) + 1} of {plural(len(places), 'line')} with {self.needle}"
 
     def action_pager(self) -> None:
         """Hand the file to $PAGER, and come back when it ends."""

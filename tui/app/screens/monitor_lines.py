@@ -17,6 +17,7 @@ from tui.app.machine import Gauge
 from tui.app.schemes import arm_style
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.commands.progress import count_lost, find_obstacles, format_bar
+from tui.text.counts import plural
 from tui.text.explanations import name_measure, style_key
 from tui.text.few_measures import add_unit, pick_measures
 from tui.text.figure_names import name_figure
@@ -304,7 +305,7 @@ def describe_epoch(picture: Picture, name: str, measure: str, epoch: int, symbol
     if found is None or place is None:
         return "no replica is there yet"
     ended = place[1].diverged_epochs.get(epoch, 0) if measure == "accuracy" else 0
-    count = f"{found.n} replica{'' if found.n == 1 else 's'}" + (f", {ended} diverged" if ended else "")
+    count = plural(found.n, "replica") + (f", {ended} diverged" if ended else "")
     if not has_spread(found, ended):
         return f"{found.mean:.2f} of {count}"
     return (
@@ -319,5 +320,5 @@ def describe_failed(number: int, arm: ArmView, symbols: Symbols = UNICODE) -> st
     if not failed:
         return None
     reason = next((printable(state.reason) for state in failed if state.reason), "its log may say why")
-    count = f"{len(failed)} of {len(arm.runs)} run{'' if len(arm.runs) == 1 else 's'} failed"
+    count = f"{len(failed)} of {plural(len(arm.runs), 'run')} failed"
     return f"{mark_arm(number, symbols)} {printable(arm.name)}: {count}: {reason}"

@@ -20,6 +20,7 @@ from tui.app.screens.monitor_plots import ArmPlot, SpreadPlot, explain_empty
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
 from tui.app.widgets.titles import set_border_title
+from tui.text.counts import plural
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, fit_name, format_seconds, mark_arm, shorten
 from tui.text.places import count_training
@@ -81,7 +82,7 @@ class Heading(TextPane):
         parts = [
             printable(snapshot.study),
             state if waiting is None else f"{self.symbols.queued} {waiting}",
-            f"{done} of {total} runs",
+            f"{done} of {plural(total, 'run')}",
         ]
         if snapshot.supervised and waiting is None:
             parts.append(count_training(snapshot.slots))

@@ -18,6 +18,7 @@ from tui.app.screens.monitor_lines import MARK_WIDTH, longest_name, name_arms
 from tui.app.widgets.panes import redraw_on_change
 from tui.app.widgets.plotview import LEGEND_SHARE, PlotView
 from tui.app.widgets.titles import TITLE_FRAME, set_border_title
+from tui.text.counts import plural
 from tui.text.decisions import list_levels, make_rounds_curve, name_difference
 from tui.text.figure_names import name_figure
 from tui.text.format import ASCII, MISSING, UNICODE, Symbols, mark_arm, shorten
@@ -132,7 +133,7 @@ class ArmPlot(MonitorPlot):
         name = f"{mark_arm(number, self.symbols)} {printable(arm.name)}"
         log = bool(self.log_axis)
         what = name_figure(self.measure) + (" (log)" if log else "")
-        titles = (f"{name}: {what} of {len(arm.runs)} replicas", f"{name}: {what}", name)
+        titles = (f"{name}: {what} of {plural(len(arm.runs), 'replica')}", f"{name}: {what}", name)
         light, dark = SHADES[self.glyphs]
         shades = "" if self.tinted else f"{dark} {light} "
         self.set_titles(

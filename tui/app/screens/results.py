@@ -67,6 +67,7 @@ from tui.app.widgets.titles import Keys
 from tui.commands.export import SUFFIXES, export_study
 from tui.commands.measuring import refresh_metrics
 from tui.text.answers.sentences import Page
+from tui.text.counts import plural
 from tui.text.explanations import explain_comparison, make_explanations
 from tui.text.report import FORMATS
 
@@ -394,7 +395,7 @@ class ResultsScreen(Screen[None]):
         except NondetError as error:
             complain(self, str(error))
             return
-        said = f"{time.strftime('%H:%M')}: {len(names)} files in {folder}"
+        said = f"{time.strftime('%H:%M')}: {plural(len(names), 'file')} in {folder}"
         self.notify(said, title="exported", markup=False, timeout=10)
 
     def action_monitor(self) -> None:

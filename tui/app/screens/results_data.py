@@ -21,6 +21,7 @@ from engine.study.similarity_record import ArmSimilarity, find_similarity
 from engine.study.study_plan import StudyPlan
 from tui.text.answers.listing import list_answers
 from tui.text.answers.sentences import Answer, Found
+from tui.text.counts import all_of, plural
 from tui.text.tables import arm_name
 
 PLAN_ORDER, NAME_ORDER = "plan", "name"
@@ -129,7 +130,7 @@ def gather(paths: StudyPaths, plan: StudyPlan, found: MeasuredStudy) -> ShownMea
 
 def describe_waiting(done: int, total: int) -> str:
     """Say what is being measured, where nothing of it can be shown yet."""
-    many = f"{done} finished runs of {total}" if done < total else f"all {total} runs"
+    many = f"{plural(done, 'finished run')} of {total}" if done < total else all_of(total, "run")
     return (
         f"Measuring {many}: every two replicas of an arm are compared on every test example, then errors "
         "and intervals are computed. With hundreds of runs this takes minutes the first time; what is measured is kept."

@@ -19,6 +19,7 @@ from tui.app.schemes import arm_style
 from tui.app.screens.results_data import PLAN_ORDER, ShownMeasures
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.app.widgets.panes import LinesPane, TextPane
+from tui.text.counts import plural
 from tui.text.diagnostics import make_condition_notes
 from tui.text.disputes import explain_absence, list_disputes
 from tui.text.explanations import name_measure, style_key
@@ -92,11 +93,11 @@ class Heading(TextPane):
             return going_on
         arms = self.measured.arms
         done, planned = sum(arm.n for arm in arms), sum(arm.planned for arm in arms)
-        shared = "" if self.measured.runs >= planned else f" from {self.measured.runs} runs"
+        shared = "" if self.measured.runs >= planned else f" from {plural(self.measured.runs, 'run')}"
         order = "" if self.sort == PLAN_ORDER else f"   by {self.sort.replace('_', ' ')}"
         tags = format_tags(take_note(self.measured.note).tags)
         shown = f"   {tags}" if tags else ""
-        return f"   {done} of {planned} replicas{shared}{order}{shown}{going_on if self.measuring else ''}"
+        return f"   {done} of {plural(planned, 'replica')}{shared}{order}{shown}{going_on if self.measuring else ''}"
 
 
 @dataclass

@@ -32,6 +32,7 @@ from tui.app.screens.runs_panes import RunDetails, RunList, RunPlot, RunsHeading
 from tui.app.widgets.lines import LinesView
 from tui.app.widgets.owner import app_class
 from tui.app.widgets.titles import Keys
+from tui.text.counts import plural
 
 ARM_VERBS: dict[Verb, str] = {"pause": "pause", "resume": "let go on", "cancel": "cancel"}
 
@@ -279,10 +280,11 @@ class RunsScreen(Screen[None]):
             return
         if not may_change(self, self.options):
             return
-        rows = [(verb, f"{said} {len(left)} runs that have not ended") for verb, said in ARM_VERBS.items()]
+        runs, not_ended = plural(len(left), "run"), f"that {'has' if len(left) == 1 else 'have'} not ended"
+        rows = [(verb, f"{said} {runs} {not_ended}") for verb, said in ARM_VERBS.items()]
 
         def chosen(key: str | None) -> None:
             if key in ARM_VERBS:
-                ask(self, self.paths, key, f"asked {len(left)} runs of {printable(self.arm)} to {key}", runs=left)
+                ask(self, self.paths, key, f"asked {runs} of {printable(self.arm)} to {key}", runs=left)
 
         self.app.push_screen(Choose(f"{printable(self.arm)}: every run", rows), chosen)

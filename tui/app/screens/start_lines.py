@@ -26,6 +26,7 @@ from tui.app.screens.start_pictures import draw_spread, show_file
 from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.cells import align_points
+from tui.text.counts import plural
 from tui.text.explanations import find_explanation, name_measure, style_key
 from tui.text.few_measures import add_unit, pick_measures
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
@@ -284,7 +285,7 @@ def _show_protocol(preview: ProtocolPreview, width: int, theme: str) -> list[Lin
 def _show_study(preview: StudyPreview, width: int, theme: str, *, most: int) -> list[Line]:
     summary = preview.summary
     state = describe_state(summary.state, summary.failed)
-    state += f", {summary.done} of {summary.total} runs" if summary.fault is None else ""
+    state += f", {summary.done} of {plural(summary.total, 'run')}" if summary.fault is None else ""
     stated = Line(Text(state, style_key(f"state:{summary.state}") + BOLD))
     lines = [*(wrap_lines(preview.question, width) if preview.question else ()), stated]
     lines += _show_note(summary.note, width)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tui.text.answers.sentences import Answer, Found, Part, name, plural
+from tui.text.answers.sentences import Answer, Found, Part, name
+from tui.text.counts import plural
 from tui.text.decisions import say_side, show_difference
 
 RULE = (

@@ -133,8 +133,3 @@ def show_estimate(found: Estimate, measure: Measure, symbols: Symbols = UNICODE)
     text = format_interval(found.value, found.interval, measure.digits, symbols)
     # Where both ends are rounded to the value, more of it is shown than of them.
     return text if "[" in text else format_number(found.value, measure.digits, symbols)
-
-
-def plural(count: int, one: str) -> str:
-    """Return a count with its noun."""
-    return f"{count} {one if count == 1 else f'{one}s'}"

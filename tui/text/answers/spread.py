@@ -17,11 +17,11 @@ from tui.text.answers.sentences import (
     brief,
     join,
     name,
-    plural,
     show_estimate,
     show_ratio,
 )
 from tui.text.contrasts import Contrast, contrast, contrast_all, correct
+from tui.text.counts import plural
 
 MOST_PAIRS = 3
 """Pairs of arms that a sentence names."""

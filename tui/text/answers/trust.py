@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.catalog.published import find_rows
 from engine.protocol.faults import printable
 from engine.study.metrics_record import ArmMeasures
-from tui.text.answers.sentences import Answer, Found, Part, join, plural
+from tui.text.answers.sentences import Answer, Found, Part, join
+from tui.text.counts import plural
 from tui.text.parting import say_since
 from tui.text.tables import MIXED, OUTSIDE, arm_name, describe_devices, format_published, make_columns
 
