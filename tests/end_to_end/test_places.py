@@ -83,7 +83,7 @@ def _walk_through_the_app(folder: Path, store: Sequence[str], study: Path) -> No
         app.wait_for(lambda: b"Studies" in app.output)
         app.read(0.5)
         app.send(b"r")
-        app.wait_for(b"1 of 4 runs are left")
+        app.wait_for(b"1 of 4 runs is left")
         app.send(b"y")
         app.wait_for(lambda: len(list(study.glob("runs/*/result.json"))) == 4, timeout_s=60.0)
         shown = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", app.output)

@@ -185,7 +185,7 @@ def test_status_names_damaged_files(study: StudyPaths, capsys: Capture) -> None:
     assert cli.main(["status", "tiny"]) == 1
     out = capsys.readouterr().out
     assert "result.json is damaged: Input data was truncated" in out
-    assert f", run {run.folder.name}: 1 lines of epochs.jsonl cannot be read" in out
+    assert f", run {run.folder.name}: 1 line of epochs.jsonl cannot be read and is skipped" in out
     assert ", replica " in out, "as the screens name it"
     assert "metrics.json: is empty; it is written anew by the next run or report" in out
     assert "supervisor.json: is damaged" in out
