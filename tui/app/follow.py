@@ -6,7 +6,7 @@ where the last look stopped. The curves of single replicas are read of one arm, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -99,7 +99,7 @@ class Follower:
         """Read what is new.
 
         Args:
-            focus: The arm whose replicas are read; the first where there is none of this name.
+            focus: The arm whose replicas are read; where there is none of this name, the first that varies something.
 
         Raises:
             StudyError: If the plan has gone or is damaged.
@@ -114,7 +114,7 @@ class Follower:
         shared = [name for name in EPOCH_FIGURES if not (numbers and name == "reported")]
         found = tuple(m for m in (*shared, *numbers) if any(s.sums.get(m) for s in series.values()))
         training = self._list_training(snapshot)
-        arm = next((arm for arm in snapshot.arms if arm.name == focus), snapshot.arms[0] if snapshot.arms else None)
+        arm = next((arm for arm in snapshot.arms if arm.name == focus), _choose_arm(snapshot.arms))
         replicas = {} if arm is None else self.replicas.read(arm.runs)
         name = None if arm is None else arm.name
         ending = snapshot.finished and snapshot.supervised
@@ -159,3 +159,9 @@ class Follower:
             if found is not None:
                 self._metrics, self._stamp = {arm.name: arm for arm in found.arms}, stamp
         return self._metrics
+
+
+def _choose_arm(arms: Sequence[ArmView]) -> ArmView | None:
+    """Return the first arm in which a source has something to vary; the first of all where there is none."""
+    varying = (arm for arm in arms if any(source not in arm.empty for source in arm.vary))
+    return next(varying, arms[0] if arms else None)

@@ -54,6 +54,8 @@ async def test_arm_under_the_cursor_is_shown_alone_with_its_replicas_and_the_one
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
+        await pilot.press("k")
+        await settle(pilot)
         spread, arm = app.screen.query_one(SpreadPlot), app.screen.query_one(ArmPlot)
         assert len(spread.curves) == 3
         assert "SD of test accuracy, %, by epoch" in screen_text(app)
@@ -158,7 +160,7 @@ async def test_what_failed_is_told_with_its_reason(make_app: Make, store: Path, 
 
 @pytest.mark.slow
 async def test_an_arm_of_fewer_epochs_than_others_is_read_where_it_ends(make_app: Make, store: Path) -> None:
-    paths = write_study(store / "s", arms={"Short": [], "Long": ["init"]}, epochs=4, done=3, running=0)
+    paths = write_study(store / "s", arms={"Short": ["bit"], "Long": ["init"]}, epochs=4, done=3, running=0)
     plan = read_plan(paths)
     longer = plan.arms[1].runs
     for run in longer:
@@ -326,6 +328,8 @@ async def test_sentence_below_says_what_can_be_told(make_app: Make, store: Path)
     paths = write_study(store / "s", done=3, running=0)
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("k")
         await settle(pilot)
         assert "● Control has no spread: its 3 replicas are alike to the last bit" in screen_text(app)
         await pilot.press("j")

@@ -240,6 +240,8 @@ class MonitorScreen(Screen[None]):
             self.measure = "perplexity"
         elif picture.measures and self.measure not in picture.measures:
             self.measure = picture.measures[0]
+        if first and picture.focus is not None:
+            self._begin_at(picture.focus)
         self.picture = picture
         ended = picture.snapshot.finished and not picture.snapshot.supervised
         if ended and not self.was_finished:
@@ -248,6 +250,12 @@ class MonitorScreen(Screen[None]):
             self.post_message(ended_as)
         self.was_finished = ended
         self.reading.end()
+
+    def _begin_at(self, arm: str) -> None:
+        """Put the cursor on an arm before there are lines, so that no other arm is drawn first."""
+        self.top, arms = arm, self.query_one(ArmList)
+        arms.set_reactive(ArmList.key, arm)
+        self.call_after_refresh(arms.move_to, arm)
 
     # What the parts tell -------------------------------------------------------------------------------------------
 
