@@ -221,9 +221,9 @@ def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
     if found.verdict == "undecided" and found.margin is not None and not found.sequential:
         unit = f"{found.margin:g}{unit_of(found)}"
         if found.replicas_needed is None:
-            said.append(f"More than {MOST_REPLICAS:,} replicas of each arm would be needed to tell {unit} apart.")
+            said.append(f"More than {MOST_REPLICAS:,} replicas of each arm would narrow it to {unit} to each side.")
         elif (more := found.replicas_needed - min(found.n)) > 0:
-            said.append(f"{plural(more, 'more replica')} of each arm would tell {unit} apart.")
+            said.append(f"{plural(more, 'more replica')} of each arm would narrow it to {unit} to each side.")
     if found.is_told_apart and found.ci_new_examples is not None and _holds(found.ci_new_examples, 0.0):
         said.append("It is not shown for new examples of the same kind.")
     return said

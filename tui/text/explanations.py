@@ -37,7 +37,7 @@ COMPARISON = {
     "all looks together, is wider, and says nothing before the fifth pair.",
     "P(A better than B)": "How often a replica of A beats one of B; equal ones count half.",
     "margin": "The smallest difference that would matter to you. With it the verdict can say that a difference is too "
-    "small, or that there is none that matters, and how many replicas would tell.",
+    "small, or that there is none that matters, and how many replicas would narrow the interval to it.",
     "best of R seeds": "What the best of R trainings is expected to be: above the mean by choice alone, and no promise "
     "for the next training (Picard, 2021).",
     "twice the replicas": "Half the widths of the intervals with twice as many replicas, and twice as many test "

@@ -56,7 +56,7 @@ def test_arms_that_are_not_apart_give_another_exit_code(store: Path, capsys: pyt
     out = " ".join(capsys.readouterr().out.split())
     assert "verdict undecided" in out
     assert "1 run is a replica of both arms" in out
-    assert "more replicas of each arm would tell 0.01 % points apart" in out
+    assert "more replicas of each arm would narrow it to 0.01 % points to each side" in out
     assert compare(store, "compared:Baseline", "compared:Init alone", "--margin", "40") == 3
     assert "no difference that matters" in capsys.readouterr().out
 

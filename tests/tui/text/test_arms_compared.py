@@ -50,11 +50,11 @@ def test_undecided_says_what_takes_a_margin() -> None:
     undecided = structs.replace(FOUND, verdict="undecided", ci_test_set=(-0.2, 1.0), margin=None)
     assert explain(undecided, "w")[-1] == "The interval on this test set holds 0. w says what difference would matter."
     wanted = structs.replace(undecided, margin=0.1, replicas_needed=9)
-    assert explain(wanted)[-1] == "4 more replicas of each arm would tell 0.1 % points apart."
+    assert explain(wanted)[-1] == "4 more replicas of each arm would narrow it to 0.1 % points to each side."
     hopeless = structs.replace(undecided, margin=1e-9, replicas_needed=None)
     assert (
         explain(hopeless)[-1]
-        == "More than 10,000,000 replicas of each arm would be needed to tell 1e-09 % points apart."
+        == "More than 10,000,000 replicas of each arm would narrow it to 1e-09 % points to each side."
     )
     assert list_narrowing(hopeless)[0] == ("for ± 1e-09 % points", "more than 10,000,000 replicas of each arm")
 
