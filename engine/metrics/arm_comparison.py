@@ -10,9 +10,10 @@ from msgspec import structs
 from engine.errors import StudyError
 from engine.metrics.arm_disputes import measure_disputes
 from engine.metrics.arm_scores import ArmScores
-from engine.metrics.comparison import compare_scores
+from engine.metrics.comparison import ENOUGH_EQUAL, compare_scores, show_spread
 from engine.metrics.finished import FinishedArm, read_finished
 from engine.metrics.planning import plan_pilot
+from engine.protocol.faults import printable
 from engine.recipe import Recipe
 from engine.study.comparison_record import ArmsCompared, PowerPlan
 from engine.study.paths import StudyPaths
@@ -102,7 +103,14 @@ def plan_arms(
             )
     scores = ArmScores([arms[0], arms[-1]])
     wanted = scores.choose(measure)
-    one, other = scores.score(wanted).figures
+    scored = scores.score(wanted)
+    one, other = scored.figures
+    if not show_spread(scored, paired=paired):
+        said = f"{arms[0].title}: shows" if len(arms) == 1 else f"{arms[0].title} and {arms[1].title}: show"
+        raise StudyError(
+            f"{said} no spread in {printable(wanted)}: figures of so few replicas may be equal by chance: "
+            f"train {ENOUGH_EQUAL} or more of each"
+        )
     found = plan_pilot(one, other if len(arms) > 1 else None, paired=paired, margin=margin, power=power, measure=wanted)
     return structs.replace(found, seconds=tuple(_average_seconds(arm) for arm in arms))
 

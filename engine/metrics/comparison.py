@@ -37,6 +37,12 @@ from engine.study.estimate import Interval
 
 ImageMeasure = Literal["accuracy", "cross-entropy"]
 
+ENOUGH_EQUAL = 5
+"""Replicas with equal figures that show that there is no spread."""
+
+EQUAL = 1e-12
+"""Figures are equal that differ by no more than this share of the largest, as differences of percentages do."""
+
 WORTH = 0.75
 """Without a margin, a difference is worth having where P(A > B) may be above this; Bouthillier et al. (2021)."""
 
@@ -134,20 +140,21 @@ def compare_scores(
     sign = -1 if scores.larger_is_better is False else 1
     better = measure_superiority(sign * one, sign * other)
     pairs = min(found.n)
+    found = replace(found, p_better=float(better.chance), p_better_ci=_pack(better.ends))
+    if scores.larger_is_better is not None:
+        best = [sign * expect_best(sign * figures, pairs) for figures in (one, other)]
+        found = replace(found, best=(best[0], best[1]))
+    if not show_spread(scores, paired=paired):
+        return found
     found = replace(
         found,
         ci_test_set=_pack(difference_interval(one, other, paired=paired)),
         ci_looking=_pack(looking_interval(one[:pairs] - other[:pairs])),
         p_value=find_p_value(one, other, paired=paired),
-        p_better=float(better.chance),
-        p_better_ci=_pack(better.ends),
         correlation=_correlate(one, other) if paired else None,
         replicas_needed=None if margin is None else plan_replicas(one, other, margin, paired=paired),
         narrowed=Narrowed(test_set=_halve(one, other, paired=paired)),
     )
-    if scores.larger_is_better is not None:
-        best = [sign * expect_best(sign * figures, pairs) for figures in (one, other)]
-        found = replace(found, best=(best[0], best[1]))
     if found.examples >= 2:
         crossed = cross(scores.one, scores.other, paired=paired)
         variance = crossed.add_up()
@@ -165,6 +172,25 @@ def compare_scores(
             ),
         )
     return replace(found, verdict=judge(found))
+
+
+def show_spread(scores: Scores, *, paired: bool) -> bool:
+    """Tell whether replicas, two or more of each arm, show how far they scatter.
+
+    Accuracies are multiples of 100/N and numbers by name are rounded, so that two or three replicas are often equal by
+    chance, and a variance of 0 says nothing. It does where ENOUGH_EQUAL are equal, or each example is scored alike.
+    """
+    (one, other), tables = scores.figures, (scores.one, scores.other)
+    if min(len(one), len(other)) >= ENOUGH_EQUAL:
+        return True
+    rounding = EQUAL * max(float(np.abs(figures).max()) for figures in (one, other))
+    parts = [(one - other, tables[0] - tables[1])] if paired else [(one, tables[0]), (other, tables[1])]
+    return all(
+        len(figures) >= ENOUGH_EQUAL
+        or float(np.ptp(figures)) > rounding
+        or (table.shape[1] > 0 and bool((table == table[0]).all()))
+        for figures, table in parts
+    )
 
 
 def _halve(one: np.ndarray, other: np.ndarray, *, paired: bool) -> float:

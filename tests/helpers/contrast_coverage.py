@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special, stats
 
 from engine.metrics.arm_disputes import measure_disputes
+from engine.metrics.comparison import Scores, show_spread
 from engine.metrics.contrasts import (
     Variance,
     count_replicas,
@@ -68,22 +69,28 @@ def cover_examples(world: Rivals, trials: int, *, paired: bool = False) -> Rates
     """Cover the difference on new examples: with the interval of this test set, and with the one for new examples."""
     hits = np.zeros(2)
     for (one, other), _ in world.draw(np.random.default_rng(SEED), trials):
-        low, high = difference_interval(one.mean(axis=1), other.mean(axis=1), paired=paired)
+        figures = one.mean(axis=1), other.mean(axis=1)
+        seen = show_spread(Scores(one, other, figures, larger_is_better=True), paired=paired)
+        low, high = difference_interval(*figures, paired=paired)
         variance = crossed_variance(one, other, paired=paired)
         half = float(half_width(np.asarray(variance.value), variance.freedom))
         centre = float(one.mean() - other.mean())
-        hits += np.array([low <= 0 <= high, abs(centre) <= half])
+        hits += np.array([low <= 0 <= high, not seen or abs(centre) <= half])
     return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
 
 
 def cover_test_set(world: Rivals, trials: int, *, paired: bool = False) -> Rates:
-    """Cover the difference on this test set: with 1.96 standard errors, and with t of pairs or Welch's."""
+    """Cover the difference on this test set: with 1.96 standard errors, and with t of pairs or Welch's.
+
+    Where replicas show no spread there is no interval, which misses nothing.
+    """
     hits = np.zeros(2)
     for (one, other), truth in world.draw(np.random.default_rng(SEED), trials):
         figures = one.mean(axis=1), other.mean(axis=1)
+        seen = show_spread(Scores(one, other, figures, larger_is_better=True), paired=paired)
         low, high = difference_interval(*figures, paired=paired)
         half = 1.96 * np.sqrt(difference_variance(*figures, paired=paired).value)
-        hits += np.array([abs(mean_difference(*figures) - truth) <= half, low <= truth <= high])
+        hits += np.array([abs(mean_difference(*figures) - truth) <= half, not seen or low <= truth <= high])
     return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
 
 
@@ -163,11 +170,13 @@ def reach_margin(pilot: int, trials: int) -> Rates:
     """
     rng, margin = np.random.default_rng(SEED), 0.4
     needed = count_replicas(1.0, margin, paired=True)
+    assert needed is not None
     kept = np.zeros(2)
     for values in rng.normal(size=(trials, pilot)):
         variance = float(np.var(values, ddof=1))
         for number, sd in enumerate((variance**0.5, upper_sd(Variance(variance, pilot - 1.0)))):
-            kept[number] += count_replicas(sd, margin, paired=True) >= needed
+            planned = count_replicas(sd, margin, paired=True)
+            kept[number] += planned is None or planned >= needed
     return 100.0 * kept[0] / trials, 100.0 * kept[1] / trials
 
 
@@ -194,11 +203,11 @@ def _each_world(cover_one: Callable[..., Rates]) -> dict[str, Case]:
 
 TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
     "difference on this test set (1.96 standard errors → Welch's or paired t)": (
-        (3, 5, 10, 20),
+        (2, 3, 5, 10, 20),
         _each_world(cover_test_set),
     ),
     "difference on new examples (the interval of this test set → replicas × examples)": (
-        (3, 5, 10, 20),
+        (2, 3, 5, 10, 20),
         _each_world(cover_examples),
     ),
     "disagreement beyond equal arms' own (pairs as independent → jackknife)": (

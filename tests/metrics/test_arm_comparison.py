@@ -10,7 +10,7 @@ from msgspec import structs
 
 from engine.errors import StudyError
 from engine.metrics import compare_replicas
-from engine.metrics.arm_comparison import compare_arms
+from engine.metrics.arm_comparison import compare_arms, plan_arms
 from engine.metrics.arm_disputes import measure_disputes
 from engine.metrics.comparison import Scores, compare_scores
 from engine.study.comparison_record import ArmsCompared
@@ -133,6 +133,18 @@ def test_numbers_beside_predictions_are_compared_too(paths: StudyPaths) -> None:
     found = compare_arms((paths, "Baseline"), (paths, "New"), None, None, every=True)
     assert [one.measure for one in found.others] == ["cross-entropy", "f1"]
     assert found.others[1].examples == 0
+
+
+def test_pilot_of_few_equal_figures_plans_nothing(tmp_path: Path) -> None:
+    labels = np.arange(8) % 4
+    logits = np.stack([np.stack([np.eye(4, dtype=np.float32)[labels]] * 2)] * 4)
+    for replica in range(2):  # each is wrong about another example
+        logits[:, replica, replica] = np.eye(4)[(labels[replica] + 1) % 4]
+    paths = write_compared_study(tmp_path / "equal", logits, labels)
+    with pytest.raises(StudyError, match=r"compared:Init alone: shows no spread in accuracy: .* train 5 or more"):
+        plan_arms((paths, "Init alone"), None, None, 0.5, 0.8)
+    found = compare_arms((paths, "Baseline"), (paths, "Init alone"), None, 0.5)
+    assert found.comparison.ci_test_set is None
 
 
 def test_other_test_examples_are_refused(paths: StudyPaths, tmp_path: Path) -> None:

@@ -257,6 +257,49 @@ def test_arms_without_spread_have_intervals_without_width() -> None:
     assert found.examples_share == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([88.7, 88.7], [88.2, 88.2]),  # by chance: each is a multiple of 100/N
+        ([88.7, 89.2], [88.2, 88.7]),  # equal in pairs only, up to rounding
+        ([88.7] * 4, [88.7] * 4),
+    ],
+)
+def test_few_equal_figures_show_no_spread(one: list[float], other: list[float], *, paired: bool) -> None:
+    figures, count = (np.array(one), np.array(other)), len(one)
+    tables = np.random.default_rng(1).normal(size=(2, count, 7))
+    for rows in (tables, np.empty((2, count, 0))):  # scores of examples, and a number by name
+        scores = Scores(rows[0], rows[1], figures, larger_is_better=True)
+        found = compare_scores(scores, paired=paired, margin=0.6, measure="accuracy")
+        if not paired and np.ptp(one) > 0:
+            assert found.ci_test_set is not None
+            continue
+        assert (found.ci_test_set, found.ci_new_examples, found.p_value) == (None, None, None)
+        assert (found.replicas_needed, found.narrowed, found.verdict) == (None, None, "undecided")
+        assert found.p_better_ci is not None
+
+
+def test_five_equal_figures_show_that_there_is_no_spread() -> None:
+    figures = np.full(5, 88.7), np.full(5, 88.2)
+    scores = Scores(np.empty((5, 0)), np.empty((5, 0)), figures, larger_is_better=True)
+    found = compare_scores(scores, paired=False, margin=0.1, measure="accuracy")
+    assert found.ci_test_set == pytest.approx((0.5, 0.5))
+    assert found.verdict == "real and worth having"
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("replicas", [2, 3])
+def test_coarse_accuracies_of_equal_arms_raise_as_few_alarms_as_they_say(replicas: int, *, paired: bool) -> None:
+    rng, studies, alarms = np.random.default_rng(8), 2000, 0
+    for _ in range(studies):
+        figures = [100 * rng.binomial(200, 0.995, size=replicas) / 200 for _ in range(2)]
+        scores = Scores(np.empty((replicas, 0)), np.empty((replicas, 0)), (figures[0], figures[1]), True)
+        found = compare_scores(scores, paired=paired, margin=0.01, measure="accuracy")
+        alarms += found.verdict != "undecided"
+    assert alarms <= 0.06 * studies
+
+
 @pytest.mark.parametrize(
     ("one", "other", "margin", "verdict"),
     [

@@ -22,6 +22,11 @@ MOSTLY = 0.8
 FOLDED = 58
 """Columns of what is said behind them."""
 
+FEWEST = 2
+"""Replicas of each arm of which an interval is made."""
+
+BY_CHANCE = "Equal figures of so few replicas show no spread: they may be equal by chance. Five or more would show it."
+
 SENTENCES: dict[Verdict, str] = {
     "real and worth having": "The interval {where} leaves 0 out, and {size}",
     "real, smaller than the margin": "The interval {where} leaves 0 out, and {size}",
@@ -103,7 +108,7 @@ def list_intervals(found: Comparison) -> list[IntervalRow]:
 def show_ends(ends: Interval | None, places: int) -> str:
     """Return an interval with a mark where it leaves 0 out; what it takes where there is none."""
     if ends is None:
-        return "needs two replicas of each arm"
+        return "too few replicas to show a spread"
     mark = "" if ends[0] <= 0.0 <= ends[1] else " *"
     return f"[{ends[0]:+.{places}f} {ends[1]:+.{places}f}]{mark}"
 
@@ -211,7 +216,7 @@ def say_headline(found: Comparison, symbols: Symbols = UNICODE) -> str:
 def explain(found: Comparison, ask: str = "--margin X") -> list[str]:
     """Return sentences that say why the verdict is what it is; `ask` is what takes a margin."""
     if found.ci_test_set is None:
-        return ["One replica shows no spread."]
+        return ["One replica shows no spread." if min(found.n) < FEWEST else BY_CHANCE]
     where = "while looking" if found.sequential else "on this test set"
     said = [f"{SENTENCES[found.verdict].format(where=where, size=_say_size(found, ask))}."]
     if found.sequential:

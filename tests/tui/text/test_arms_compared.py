@@ -59,6 +59,13 @@ def test_undecided_says_what_takes_a_margin() -> None:
     assert list_narrowing(hopeless)[0] == ("for ± 1e-09 % points", "more than 10,000,000 replicas of each arm")
 
 
+def test_missing_interval_says_what_it_takes() -> None:
+    unknown = structs.replace(FOUND, verdict="undecided", ci_test_set=None)
+    assert explain(structs.replace(unknown, n=(1, 5))) == ["One replica shows no spread."]
+    [said] = explain(structs.replace(unknown, n=(2, 5)))
+    assert said.startswith("Equal figures of so few replicas show no spread")
+
+
 def test_interval_that_decided_comes_first() -> None:
     looked = structs.replace(FOUND, ci_looking=(0.1, 1.1))
     names = [row.name for row in list_intervals(looked)]
