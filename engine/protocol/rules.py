@@ -292,7 +292,8 @@ def link_ensembles(arms: tuple[Arm, ...], names: list[Any], faults: list[Fault])
             faults.append(Fault(f"{key}.of", problem, remedy, show_value(members.name)))
         groups = members.replicas // arm.ensemble.size
         if groups == 0:
-            problem = f"is more than the replicas of {show_value(members.name)}, {members.replicas}"
+            replicas = "1 replica" if members.replicas == 1 else f"{members.replicas} replicas"
+            problem = f"is more than the {replicas} of {show_value(members.name)}"
             remedy = "choose smaller ensembles or train more replicas"
             faults.append(Fault(f"{key}.size", problem, remedy, str(arm.ensemble.size)))
         linked.append(replace(arm, replicas=groups, data=members.data, model=members.model, train=members.train))
