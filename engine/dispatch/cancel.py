@@ -11,7 +11,7 @@ from engine.errors import NondetError, StudyError
 from engine.study.control import request
 from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, end_process, is_stopped
-from engine.study.view import StudySnapshot
+from engine.study.snapshot import StudySnapshot
 
 STOP_TIMEOUT_S = 20.0
 """How long a study that was asked to stop may take to end by itself; its supervisor kills workers earlier."""

@@ -12,8 +12,9 @@ from engine.study.paired import Pairs, count_pairs
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.rounds import find_first_end, find_rounds
+from engine.study.snapshot import StudySnapshot
 from engine.study.study_plan import StudyPlan
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import StudyView
 
 LOG = logging.getLogger(__name__)
 

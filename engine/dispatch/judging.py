@@ -16,7 +16,8 @@ from engine.study.beats import BEAT_S, LOST_S, BeatRecord, Clock
 from engine.study.paths import AttemptPaths
 from engine.study.records import find_record
 from engine.study.run_records import AttemptRecord, declare_lost
-from engine.study.view import StudySnapshot, StudyView, describe_silence
+from engine.study.snapshot import StudySnapshot
+from engine.study.view import StudyView, describe_silence
 
 LOG = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from engine.study.paths import AttemptPaths, StudyPaths
 from engine.study.processes import Owner, end_process, is_alive
 from engine.study.run_records import write_exit
 from engine.study.run_state import read_result
-from engine.study.view import StudySnapshot, StudyView, describe_silence
+from engine.study.snapshot import StudySnapshot
+from engine.study.view import StudyView, describe_silence
 
 LOG = logging.getLogger(__name__)
 

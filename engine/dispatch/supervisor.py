@@ -37,8 +37,9 @@ from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import AttemptRecord
+from engine.study.snapshot import StudySnapshot
 from engine.study.supervisor_record import SupervisorRecord, SupervisorState
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import StudyView
 
 LOG = logging.getLogger(__name__)
 

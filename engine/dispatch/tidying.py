@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.dispatch.claims import list_stray_claims
 from engine.study.control import find_obeyed
 from engine.study.paths import StudyPaths
-from engine.study.view import StudySnapshot
+from engine.study.snapshot import StudySnapshot
 
 LOG = logging.getLogger(__name__)
 

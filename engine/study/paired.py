@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.study.decision_record import CompareSettings
 from engine.study.run_records import ResultRecord
-from engine.study.view import ArmView, RunView
+from engine.study.snapshot import ArmView, RunView
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from engine.study.curves_record import FIELDS
 from engine.study.epochs import EpochRecord, read_epochs
 from engine.study.figures import list_names, read_figure
 from engine.study.paths import StudyPaths
-from engine.study.view import RunView
+from engine.study.snapshot import RunView
 
 Line = tuple[float | None, ...]
 """A figure by epoch from 1; None where there is none that is finite."""

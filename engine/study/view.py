@@ -9,150 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from engine.plan.records import PlannedArm
 from engine.study.control import Control, ControlReader
 from engine.study.curves_record import ArmCurves
-from engine.study.decision_record import CompareSettings, DecisionRecord
-from engine.study.epochs import EpochRecord
 from engine.study.followed import Curves
 from engine.study.followed_plan import FollowedPlan
 from engine.study.looks import Look, Pace, begin_look, end_look
-from engine.study.parting import Partings
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState, Status, read_state
 from engine.study.series import ArmSeries
+from engine.study.snapshot import ArmView, RunView, Spread, StudySnapshot
 from engine.study.study_plan import StudyPlan
-from engine.study.study_state import StudyState, derive_state
-from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord, watch_supervisor
+from engine.study.supervisor_record import watch_supervisor
+from engine.study.time_left import Overheads, estimate_slot_seconds
 
 SETTLED = frozenset({"queued", "failed", "lost", "cancelled"})
 """States that last until an attempt begins or its end is recorded; every other one may change without a new file."""
 
 SPREAD_MEASURES = ("accuracy", "perplexity", "reported")
 """What a spread may be of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunView:
-    """One run: its state, and how far its curve has come."""
-
-    id: str
-    state: RunState
-    trained: int = 0
-    """Epochs of the latest attempt that have ended; 0 where nobody asked for epochs."""
-    latest: EpochRecord | None = None
-    """The last of them, where it was read."""
-    seconds: tuple[float, ...] = ()
-    """Durations of the latest ones."""
-    planned_epochs: int
-    bad_lines: int = 0
-    """Lines of epochs.jsonl that could not be read."""
-
-    @property
-    def diverged_epoch(self) -> int | None:
-        """Epoch in which the run diverged, its last one; None where it did not."""
-        return None if self.state.result is None else self.state.result.diverged_epoch
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Test accuracy, or another figure, of an arm's replicas at one epoch."""
-
-    epoch: int
-    n: int
-    minimum: float
-    mean: float
-    maximum: float
-    sd: float
-    """ddof 0, as in the paper."""
-    measure: str = "accuracy %"
-    """What is spread: accuracy %, perplexity, or the name of a number that a user's own program reports."""
-    diverged: int = 0
-    """How many of the `n` diverged, at this epoch or later."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmView:
-    """One arm: how many of its replicas are in which state, and how far they lie apart by now."""
-
-    name: str
-    vary: tuple[str, ...]
-    empty: dict[str, str]
-    runs: tuple[RunView, ...]
-    counts: dict[Status, int]
-    diverged: int
-    spread: Spread | None
-    """At the last epoch that at least two replicas have reached, or one where there is only one."""
-    series: ArmSeries | None = None
-    """The spread by epoch; it grows in place. None where nobody asked for epochs."""
-    partings: Partings | None = None
-    """When its replicas part; None where something varies, so that they may."""
-
-    @cached_property
-    def diverged_epochs(self) -> dict[int, int]:
-        """Epoch → how many replicas diverged in it."""
-        return dict(Counter(run.diverged_epoch for run in self.runs if run.diverged_epoch is not None))
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySnapshot:
-    """A whole study at one moment."""
-
-    study: str
-    arms: tuple[ArmView, ...]
-    runs: dict[str, RunView]
-    """The runs by id, each once, in training order."""
-    counts: dict[Status, int]
-    diverged: int
-    control: Control
-    supervision: Supervision
-    """Whether the study has a supervisor now, and what that one said last."""
-    seconds_left: float | None
-    """Estimate until the last run is done; None without a finished run or epoch to judge by."""
-    compare: CompareSettings | None = None
-    """The two arms that the study compares; None where it compares none."""
-    decision: DecisionRecord | None = None
-    """What was decided of them, so that these arms hold only the replicas that count; None where nothing is yet."""
-
-    @property
-    def supervisor(self) -> SupervisorRecord | None:
-        """Return what the latest supervisor said last; None where there was none."""
-        return self.supervision.record
-
-    @property
-    def supervised(self) -> bool:
-        """Tell whether the supervisor is alive, as far as its process and its signs of life can tell."""
-        return self.supervision.alive
-
-    @property
-    def slots(self) -> tuple[SlotRecord, ...]:
-        """The slots as the supervisor described them; empty where there was no supervisor."""
-        return () if self.supervisor is None else self.supervisor.slots
-
-    @property
-    def failure(self) -> str | None:
-        """The reason why the supervisor gave up; None where it did not."""
-        return None if self.supervisor is None else self.supervisor.failure
-
-    @property
-    def state(self) -> StudyState:
-        """The study's state in a word."""
-        return derive_state(
-            total=len(self.runs),
-            done=self.counts.get("done", 0),
-            failed=self.counts.get("failed", 0),
-            running=self.counts.get("running", 0),
-            supervised=self.supervised,
-            control=self.control,
-        )
-
-    @property
-    def finished(self) -> bool:
-        """Tell whether no run is being trained and none is left that would be tried or retried."""
-        return not any(run.state.status == "running" or run.state.retriable for run in self.runs.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +64,7 @@ class StudyView:
         """
         self.paths, self.deciding = paths, deciding
         self.pace = Pace()
+        self._overheads = Overheads(paths)
         self.followed = FollowedPlan(paths)
         self._read_control = ControlReader(paths)
         self._curves = Curves(paths, measures, known or {})
@@ -241,7 +119,7 @@ class StudyView:
             runs=dict(self._runs),
             counts=_count(self._runs.values()),
             diverged=sum(run.state.diverged for run in self._runs.values()),
-            slot_seconds=estimate_slot_seconds(arms) if self._curves.measures else None,
+            slot_seconds=estimate_slot_seconds(arms, self._overheads) if self._curves.measures else None,
         )
 
     def _read_runs(self, control: Control, session: str | None) -> bool:
@@ -380,41 +258,3 @@ def _counts_at(run: RunView, epoch: int, *, text: bool) -> bool:
     if run.trained != epoch or not text:
         return run.trained >= epoch
     return run.latest is not None and run.latest.test_perplexity is not None
-
-
-def estimate_slot_seconds(arms: Iterable[ArmView]) -> float | None:
-    """Return the seconds that one slot alone needs for the remaining epochs, at the pace of each arm's so far."""
-    arms = list(arms)
-    overall = _pace_s(run for arm in arms for run in arm.runs)
-    if overall is None:
-        return None
-    left_s = 0.0
-    counted: set[str] = set()
-    for arm in arms:
-        own = [run for run in arm.runs if run.id not in counted]
-        counted.update(run.id for run in own)
-        pace_s = _pace_s(arm.runs)
-        left_s += sum(_epochs_left(run) for run in own) * (overall if pace_s is None else pace_s)
-    return left_s
-
-
-def _pace_s(runs: Iterable[RunView]) -> float | None:
-    """Return the mean duration of the runs' latest epochs in seconds; None before the first epoch.
-
-    A user's program may report fewer epochs than are planned, or none: what it took is then that of all planned ones.
-    """
-    spans: list[float] = []
-    for run in runs:
-        result = run.state.result
-        epochs = 0 if result is None else result.epochs if result.diverged else run.planned_epochs
-        if run.seconds and (result is None or result.epochs == epochs):
-            spans.extend(run.seconds)
-        elif result is not None and epochs > 0:
-            spans.append(result.seconds / epochs)
-    return sum(spans) / len(spans) if spans else None
-
-
-def _epochs_left(run: RunView) -> int:
-    if run.state.status == "running":
-        return max(0, run.planned_epochs - run.trained)
-    return run.planned_epochs if run.state.retriable else 0

@@ -15,8 +15,9 @@ from engine.study.files import make_folder
 from engine.study.parting import Parting, Partings
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
+from engine.study.snapshot import ArmView
 from engine.study.study_plan import read_plan
-from engine.study.view import ArmView, StudyView
+from engine.study.view import StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study
 from tests.helpers.records import make_arm, make_attempt, make_epoch, make_result, make_study
 from tests.helpers.studies import write_digests, write_study

@@ -14,8 +14,9 @@ from engine.study.epochs import append_epoch
 from engine.study.looks import Pace
 from engine.study.paths import StudyPaths
 from engine.study.records import write_record
+from engine.study.snapshot import StudySnapshot
 from engine.study.summary import StudySummaries
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import StudyView
 from tests.helpers.large_store import Size, name_run, write_large_study
 from tests.helpers.operations import Operations, count_operations
 from tests.helpers.records import make_attempt, make_epoch, make_exit, make_result, make_supervisor

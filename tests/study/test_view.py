@@ -19,9 +19,10 @@ from engine.study.paths import RunPaths, StudyPaths
 from engine.study.records import write_record
 from engine.study.run_state import RunState
 from engine.study.series import ArmSeries
+from engine.study.snapshot import RunView, Spread
 from engine.study.study_plan import find_study, read_plan
 from engine.study.supervisor_record import SlotRecord
-from engine.study.view import RunView, Spread, StudyView, measure_spread
+from engine.study.view import StudyView, measure_spread
 from tests.helpers.records import make_attempt, make_result, make_supervisor
 
 

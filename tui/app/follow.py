@@ -21,8 +21,9 @@ from engine.study.records import find_record
 from engine.study.replica_curves import Line, ReplicaCurves
 from engine.study.run_records import AttemptRecord
 from engine.study.series import ArmSeries
+from engine.study.snapshot import ArmView, RunView, StudySnapshot
 from engine.study.study_plan import read_plan
-from engine.study.view import ArmView, RunView, StudySnapshot, StudyView
+from engine.study.view import StudyView
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.records import find_record
 from engine.study.selftest_record import SelfTestRecord, describe_selftest
+from engine.study.snapshot import StudySnapshot
 from engine.study.study_plan import read_plan
-from engine.study.view import StudySnapshot, StudyView
+from engine.study.view import StudyView
 from engine.tuning.choice import Decided, decide, plan_known, recall
 from tui.commands.check import describe_choices, describe_code, note_batches, note_kernels
 from tui.commands.measuring import refresh_metrics

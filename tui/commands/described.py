@@ -17,11 +17,11 @@ from engine.study.notes import NoteRecord, take_note
 from engine.study.paths import StudyPaths
 from engine.study.records import Damage
 from engine.study.run_state import WITHOUT_RESULT, Status
+from engine.study.snapshot import ArmView, Spread, StudySnapshot
 from engine.study.study_plan import StudyPlan
 from engine.study.study_state import StudyState
 from engine.study.summary import StudySummary
 from engine.study.supervisor_record import SlotRecord
-from engine.study.view import ArmView, Spread, StudySnapshot
 
 
 class Headline(msgspec.Struct, frozen=True, kw_only=True):

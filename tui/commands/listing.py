@@ -25,9 +25,10 @@ from engine.study.metrics_record import read_metrics
 from engine.study.notes import describe_damage, find_note, read_note
 from engine.study.paths import StudyPaths, find_store, find_store_fault, is_named, iterate_studies
 from engine.study.records import Damage, read_record
+from engine.study.snapshot import RunView, StudySnapshot
 from engine.study.summary import summarise_study
 from engine.study.supervisor_record import SupervisorRecord
-from engine.study.view import RunView, StudySnapshot, StudyView
+from engine.study.view import StudyView
 from tui.commands.described import describe_store, describe_study, print_json
 from tui.commands.output import describe_repair, name_runs, print_text, results_console
 from tui.commands.progress import draw_arms, find_obstacles, format_summary, list_failures

@@ -12,7 +12,8 @@ from engine.study.paths import StudyPaths
 from engine.study.processes import Owner, is_stopped
 from engine.study.run_state import STALE_AFTER_S, WITHOUT_RESULT
 from engine.study.selftest_record import REFUSED
-from engine.study.view import ArmView, Spread, StudySnapshot, describe_silence
+from engine.study.snapshot import ArmView, Spread, StudySnapshot
+from engine.study.view import describe_silence
 from tui.text.counts import plural
 from tui.text.decisions import describe_comparison
 from tui.text.format import UNICODE, Symbols, describe_state, format_seconds, shorten

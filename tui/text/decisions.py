@@ -9,7 +9,7 @@ from engine.study.comparison_record import UNITS
 from engine.study.decision_record import CompareSettings
 from engine.study.paired import Pairs, count_pairs
 from engine.study.rounds import Round, find_first_end, find_pairs_needed, find_rounds
-from engine.study.view import StudySnapshot
+from engine.study.snapshot import StudySnapshot
 from tui.text.counts import plural
 from tui.text.format import UNICODE, Symbols, digits_for
 from tui.text.series import Curve

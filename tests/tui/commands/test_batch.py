@@ -20,8 +20,8 @@ from engine.study.metrics_record import StudyMeasures
 from engine.study.paths import StudyPaths
 from engine.study.processes import current_owner
 from engine.study.run_state import RunState
+from engine.study.snapshot import RunView, StudySnapshot
 from engine.study.supervisor_record import SlotRecord, Supervision, SupervisorRecord
-from engine.study.view import RunView, StudySnapshot
 from tests.helpers.measures import make_measures
 from tests.helpers.records import make_supervisor
 from tui.commands import batch

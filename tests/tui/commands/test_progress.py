@@ -13,8 +13,8 @@ from engine.study.control import Control
 from engine.study.epochs import EpochRecord
 from engine.study.paths import StudyPaths
 from engine.study.run_state import RunState
+from engine.study.snapshot import ArmView, RunView, Spread, StudySnapshot
 from engine.study.supervisor_record import SlotRecord, Supervision
-from engine.study.view import ArmView, RunView, Spread, StudySnapshot
 from tests.helpers.records import make_supervisor
 from tui.commands.progress import (
     describe_line,

@@ -11,7 +11,7 @@ from engine.catalog.measure_declaration import Measure
 from engine.protocol.faults import printable
 from engine.study.estimate import NOTHING, Estimate
 from engine.study.metrics_record import ArmMeasures
-from engine.study.view import ArmView
+from engine.study.snapshot import ArmView
 from tui.app.follow import Picture, Training
 from tui.app.machine import Gauge
 from tui.app.schemes import arm_style

@@ -9,8 +9,8 @@ from rich.text import Text
 from textual.reactive import var
 
 from engine.protocol.faults import printable
+from engine.study.snapshot import StudySnapshot
 from engine.study.study_state import StudyState
-from engine.study.view import StudySnapshot
 from tui.app.follow import Picture
 from tui.app.machine import Gauge
 from tui.app.options import Options

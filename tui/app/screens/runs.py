@@ -19,7 +19,7 @@ from engine.errors import NondetError
 from engine.protocol.faults import printable
 from engine.study.control import Verb
 from engine.study.paths import StudyPaths
-from engine.study.view import ArmView, RunView
+from engine.study.snapshot import ArmView, RunView
 from tui.app.asking import ask, complain
 from tui.app.follow import Follower, Picture
 from tui.app.options import Options, may_change

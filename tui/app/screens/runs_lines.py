@@ -8,7 +8,7 @@ from rich.text import Text
 
 from engine.protocol.faults import printable
 from engine.study.run_records import Resumption
-from engine.study.view import RunView, StudySnapshot
+from engine.study.snapshot import RunView, StudySnapshot
 from tui.app.run_facts import RunFacts
 from tui.app.screens.monitor_lines import run_glyph
 from tui.app.widgets.lines import Line, wrap_lines

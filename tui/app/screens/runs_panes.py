@@ -11,7 +11,7 @@ from textual import events
 from textual.reactive import var
 
 from engine.protocol.faults import printable
-from engine.study.view import RunView
+from engine.study.snapshot import RunView
 from tui.app.follow import Picture
 from tui.app.run_facts import RunFacts
 from tui.app.schemes import arm_style
