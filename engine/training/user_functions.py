@@ -33,11 +33,10 @@ def import_target(target: str, *, search_path: tuple[Path, ...], error: type[Non
     places = ", ".join(map(str, search_path))
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as cause:  # a user's module may raise anything while it is imported
-        reason = f"{type(cause).__name__}: {cause}"
+    except (Exception, SystemExit) as cause:  # a user's module may raise anything while it is imported
         raise error(
-            f"{target}: the module {module_name} does not import ({reason}): it is looked for among the installed "
-            f"packages and in {places}"
+            f"{target}: the module {module_name} does not import ({_say_reason(cause)}): it is looked for among the "
+            f"installed packages and in {places}"
         ) from cause
     for attribute in attributes.split("."):
         if not hasattr(found, attribute):
@@ -121,7 +120,14 @@ def call_target(function: Callable[..., Any], target: str, error: type[NondetErr
         return function(**arguments)
     except NondetError:
         raise
-    except Exception as cause:  # a user's function may raise anything
+    except (Exception, SystemExit) as cause:  # a user's function may raise anything
         call = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        reason = f"{type(cause).__name__}: {cause}"
-        raise error(f"{target}: called as {target.partition(':')[2]}({call}) it raised {reason}") from cause
+        said = _say_reason(cause) if isinstance(cause, SystemExit) else f"it raised {_say_reason(cause)}"
+        raise error(f"{target}: called as {target.partition(':')[2]}({call}) {said}") from cause
+
+
+def _say_reason(cause: BaseException) -> str:
+    """Say what a user's code raised, or that it wanted to end the program."""
+    if isinstance(cause, SystemExit):
+        return f"it called sys.exit({'' if cause.code is None else repr(cause.code)})"
+    return f"{type(cause).__name__}: {cause}"

@@ -51,7 +51,10 @@ BAD_DATA = {
     "mean of floats": ("return GOOD | {'mean': (1.0,), 'std': (2.0,)}", "used as they are"),
     "mean alone": ("return GOOD | PIXELS | {'mean': (1.0,)}", "mean and std belong together"),
     "raises": ("raise RuntimeError('disk on fire')", "RuntimeError: disk on fire"),
-    "exits": ("raise ValueError('[red]x[/red]')", "[red]x[/red]"),
+    "raises markup": ("raise ValueError('[red]x[/red]')", "[red]x[/red]"),
+    "exits": ("raise SystemExit(3)", "it called sys.exit(3)"),
+    "exits in words": ("import sys; sys.exit('no data here')", "it called sys.exit('no data here')"),
+    "exits well": ("import sys; sys.exit()", "it called sys.exit()"),
 }
 
 MODEL_HEAD = "import torch\nfrom torch import nn\n"
@@ -109,6 +112,7 @@ IMPORT_FAULTS = {
     "absent module": (None, "nowhere_at_all:load", "does not import"),
     "syntax": ("def load(:", "{}:load", "SyntaxError"),
     "fails on import": ("raise KeyError('x')", "{}:load", "KeyError"),
+    "exits on import": ("import sys; sys.exit(2)", "{}:load", r"does not import \(it called sys.exit\(2\)\)"),
     "absent function": ("def other(root): ...", "{}:load", "it has other"),
     "not a function": ("load = 3", "{}:load", "is a int"),
     "absent attribute": ("class A: ...", "{}:A.load", "has no load"),
