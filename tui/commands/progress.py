@@ -99,7 +99,7 @@ def format_summary(snapshot: StudySnapshot, symbols: Symbols = UNICODE, *, named
     parts += [state, f"{done} of {plural(total, 'run')}"]
     if snapshot.supervised and snapshot.slots:
         parts.append(count_training(snapshot.slots))
-    if done < total and snapshot.seconds_left is not None:
+    if done < total and snapshot.supervised and snapshot.seconds_left:
         parts.append(f"about {format_seconds(snapshot.seconds_left, symbols)} left")
     return "  ".join(parts)
 

@@ -213,6 +213,25 @@ async def test_all_slots_held_by_another_study_is_a_state(make_app: Make, store:
 
 
 @pytest.mark.slow
+async def test_workers_of_a_killed_supervisor_are_nothing_to_wait_for(make_app: Make, store: Path) -> None:
+    paths = write_study(store / "s", done=1, running=0)
+    held = [SlotRecord(f"cpu:{n}", "waiting", f"the slot is held by study s (process {33 + n})") for n in range(2)]
+    set_slots(paths, *held)
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        heading = screen_text(app).splitlines()[0]
+        assert "waiting: the slot is held by study s (process 33), and 1 more" in heading
+    write_run(paths, f"{0:08x}{2:08x}", 5, random.Random(1), state="running")
+    app = make_app(opened=paths.folder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        heading = screen_text(app).splitlines()[0]
+        assert "● running" in heading
+        assert "waiting" not in heading
+
+
+@pytest.mark.slow
 async def test_finished_study_has_nothing_to_pause_or_cancel_and_says_so(make_app: Make, store: Path) -> None:
     paths = write_study(store / "s", done=3, running=0)
     paths.supervisor.unlink()

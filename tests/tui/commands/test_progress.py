@@ -165,6 +165,13 @@ def test_state_of_a_study_in_a_word(changes: dict[str, Any], word: str) -> None:
     assert word in format_summary(seen), "the line of --batch says the same"
 
 
+def test_time_left_is_said_of_what_is_being_trained() -> None:
+    assert "about 1 min 23 s left" in format_summary(snapshot(ARM))
+    ended = Supervision(make_supervisor(slots=SLOTS), asked=False)
+    assert "left" not in format_summary(snapshot(ARM, supervision=ended)), "nobody trains what is missing"
+    assert "left" not in format_summary(snapshot(ARM, seconds_left=0.0)), "what failed is not tried again"
+
+
 def test_failures_say_what_happened_and_where_the_log_is() -> None:
     broken = arm(
         "a\x1bb", run("r", "failed", attempts=2, reason="ValueError: \x1b[31mno"), run("r", "failed", attempts=2)

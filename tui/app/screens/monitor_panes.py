@@ -41,14 +41,19 @@ READOUT_NAME = 30
 
 
 def describe_waiting(snapshot: StudySnapshot) -> str | None:
-    """Say what a study waits for whose slots are all held by others; None where it does not wait."""
+    """Say what a study waits for whose slots are all held by others; None where it does not wait.
+
+    Workers of a supervisor that was killed train on, and hold the slots of the next one.
+    """
     slots = snapshot.slots
     waiting = [slot for slot in slots if slot.state == "waiting"]
-    if not snapshot.supervised or not waiting or any(slot.state == "training" for slot in slots):
+    is_trained = bool(snapshot.counts.get("running")) or any(slot.state == "training" for slot in slots)
+    if not snapshot.supervised or not waiting or is_trained:
         return None
     reasons = dict.fromkeys(printable(slot.message) for slot in waiting if slot.message)
     told = [reason.removeprefix("waiting: ") for reason in reasons]
-    return f"waiting: {'; '.join(told)}" if told else "waiting for a slot"
+    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    return f"waiting: {told[0]}{more}" if told else "waiting for a slot"
 
 
 class Heading(TextPane):
