@@ -130,12 +130,12 @@ def test_run_that_fails_in_training_is_one_failed_run(study: Study) -> None:
     (study.file.parent / "faulty.py").write_text(module)
     text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "faulty:unlucky"')
     study.file.write_text(text)
-    done = study.run("--slots", "1")
+    done = study.run()
     assert done.returncode == 1
     assert "[red]unlucky[/red]" in done.stderr
     assert "2 of 3" in done.stdout
     assert sorted(study.attempts().values()) == [1, 1, 1], "a fault is not tried again"
-    assert study.run("--slots", "1", "--json").returncode == 1
+    assert study.run("--json").returncode == 1
 
 
 def test_two_studies_on_one_machine_take_turns(study: Study, tmp_path: Path) -> None:
@@ -170,7 +170,8 @@ def test_two_protocols_of_one_name_at_once_never_show_each_others_results(study:
     study.file.write_text(protocol_text("Init"))
     for epochs in ((2, 3), (4, 5)):
         started = [
-            study.start("--json", "--set", f"train.epochs={e}", "--set", "train.warmup_epochs=0") for e in epochs
+            study.start("--json", "--replicas", "1", "--set", f"train.epochs={e}", "--set", "train.warmup_epochs=0")
+            for e in epochs
         ]
         ended = [finish(process) for process in started]
         assert 0 in [code for code, _, _ in ended], ended
@@ -182,7 +183,7 @@ def test_two_protocols_of_one_name_at_once_never_show_each_others_results(study:
             else:
                 runs = json.loads(out)["arms"][0]["runs_used"]
                 specs = [json.loads((study.folder / "runs" / run / "spec.json").read_text()) for run in runs]
-                assert [spec["recipe"]["train"]["epochs"] for spec in specs] == [wanted] * 3
+                assert [spec["recipe"]["train"]["epochs"] for spec in specs] == [wanted]
 
 
 def test_damaged_files_of_finished_runs_are_named_and_trained_again(trained: Study) -> None:
@@ -194,11 +195,11 @@ def test_damaged_files_of_finished_runs_are_named_and_trained_again(trained: Stu
     assert f"run {one}: predictions.npy is damaged" in done.stdout
     assert "2 of 3" in done.stdout
     assert "failed" in trained.run_command("status", str(trained.folder)).stdout
-    again = trained.run("--slots", "1")
+    again = trained.run()
     assert (again.returncode, trained.digests()) == (0, before), again.stderr
     assert trained.attempts()[one] == 2
     flip_byte(trained.folder / "runs" / one / "predictions.npy")
-    again = trained.run("--slots", "1")
+    again = trained.run()
     assert "are trained again: Init, replica 3" in again.stderr
     assert f", run {one}" in again.stderr
     assert (again.returncode, trained.digests()) == (0, before), again.stderr

@@ -23,8 +23,8 @@ def test_run_has_the_same_bits_however_it_is_trained(reference: Study, tmp_path:
     expected = reference.digests()
     first, last = make(tmp_path, "first", "Bit", "Shuffle", "Init", "Control"), make(tmp_path, "last")
     alone = make(tmp_path, "alone", "Bit")
-    assert first.run("--slots", "1").returncode == 0
-    assert last.run("--slots", "1", "--replicas", "1").returncode == 0
+    assert first.run("--slots", "2").returncode == 0
+    assert last.run("--replicas", "1").returncode == 0
     assert alone.run("--replicas", "1").returncode == 0
     (run,) = alone.digests()
     orders = [study.read("plan.json")["order"] for study in (first, last, alone)]
@@ -35,7 +35,7 @@ def test_run_has_the_same_bits_however_it_is_trained(reference: Study, tmp_path:
 
 
 def test_run_that_is_killed_and_continued_has_the_same_bits(tmp_path: Path) -> None:
-    long = HEAD.replace("epochs = 4", "epochs = 50").replace("slots_per_device = 2", "slots_per_device = 1")
+    long = HEAD.replace("epochs = 4", "epochs = 50")
     whole, broken = (make(tmp_path, name, "Bit", head=long) for name in ("whole", "broken"))
     assert whole.run("--replicas", "1").returncode == 0
     process = broken.start("--replicas", "1")

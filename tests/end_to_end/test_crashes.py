@@ -66,7 +66,7 @@ def test_damaged_study_is_repaired_by_the_same_command(trained: Study, reference
     """Each damage to a finished study, one after the other: the same command ends with the same table."""
     for damage in DAMAGES:
         damage(trained)
-        done = trained.run("--slots", "1")
+        done = trained.run()
         assert done.returncode == 0, (damage.__name__, done.stderr)
         assert trained.metrics() == reference.metrics(), damage.__name__
         assert trained.digests() == reference.digests(), damage.__name__

@@ -23,7 +23,7 @@ def test_runs_of_a_study_part_where_they_were_made_to(tmp_path: Path) -> None:
     )
     study = Study(tmp_path / "small.toml", tmp_path / "store")
     study.file.write_text(protocol_text("Control", "Shuffle", head=head.replace("width = 0.25\n", "")))
-    assert study.run("--slots", "1").returncode == 0
+    assert study.run().returncode == 0
     words = ("--store", str(study.store), "--format", "json")
     apart = study.run_command("diverge", "small:Shuffle", "1", "2", *words)
     found = json.loads(apart.stdout)

@@ -64,7 +64,7 @@ def test_each_end_is_one_line_and_costs_its_own_run_alone(study: Study) -> None:
     (folder / "nets.py").write_text(NETS.replace("{what}", repr(what)))
     text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "nets:build"')
     study.file.write_text(text)
-    done = study.run("--slots", "1", "--replicas", str(len(what)))
+    done = study.run("--replicas", str(len(what)))
     assert done.returncode == 1, done.stderr
     (arm,) = study.read("plan.json")["arms"]
     for replica, run in enumerate(arm["runs"], start=1):

@@ -66,7 +66,7 @@ def hanging(study: Study) -> Study:
     (folder / "nets.py").write_text(NETS)
     (folder / "hang").touch()
     text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "nets:build"')
-    study.file.write_text(text.replace("slots_per_device = 2", "slots_per_device = 1\nstall_s = 9"))
+    study.file.write_text(text.replace("checkpoint_s = 0", "checkpoint_s = 0\nstall_s = 9"))
     return study
 
 

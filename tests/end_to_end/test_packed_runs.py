@@ -30,7 +30,7 @@ def logs(study: Study) -> list[str]:
 
 def test_packs_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     whole, one_slot, grown = (make(tmp_path, name) for name in ("whole", "one-slot", "grown"))
-    assert whole.run("--replicas", "6").returncode == 0
+    assert whole.run("--replicas", "6", "--slots", "2").returncode == 0
     arms = {arm["name"]: arm for arm in whole.metrics()}
     assert arms["Control"]["n"] == 6
     assert arms["Control"]["disagreement"] == arms["Control"]["cross_entropy_sd"] == 0
@@ -38,20 +38,20 @@ def test_packs_have_the_same_bits_in_any_company(tmp_path: Path) -> None:
     assert any("4 runs in a pack of 4" in log for log in logs(whole))
     assert any("trained in a pack with run" in log for log in logs(whole))
     expected = whole.digests()
-    assert one_slot.run("--replicas", "6", "--slots", "1").returncode == 0
+    assert one_slot.run("--replicas", "6").returncode == 0
     assert one_slot.digests() == expected
-    assert grown.run("--replicas", "2", "--slots", "1").returncode == 0
+    assert grown.run("--replicas", "2").returncode == 0
     assert grown.run("--replicas", "6").returncode == 0
     assert grown.digests() == expected, "runs that came later were trained beside others"
     assert set(grown.attempts().values()) == {1}
-    alone = grown.run("--replicas", "2", "--slots", "1", "--set", "dispatch.pack=1")
+    alone = grown.run("--replicas", "2", "--set", "dispatch.pack=1")
     assert alone.returncode == 0, alone.stderr
     assert len(set(grown.digests()) - set(expected)) == 7, "runs in packs are other runs than those trained alone"
     assert [arm["n"] for arm in grown.metrics()] == [2, 2, 2, 2]
 
 
 def test_pack_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
-    long = PACKED.replace("epochs = 4", "epochs = 40").replace("slots_per_device = 2", "slots_per_device = 1")
+    long = PACKED.replace("epochs = 4", "epochs = 40")
     whole, broken = (make(tmp_path, name, "Bit", head=long) for name in ("whole", "broken"))
     assert whole.run().returncode == 0
     process = broken.start()

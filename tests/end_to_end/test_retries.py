@@ -52,7 +52,7 @@ def test_one_run_is_tried_again_and_nothing_is_lost_or_doubled(study: Study) -> 
     folder, paths = study.file.parent, StudyPaths(study.folder)
     (folder / "nets.py").write_text(NETS)
     text = protocol_text("Init").replace('preset = "resnet6"\nwidth = 0.25', 'target = "nets:build"')
-    study.file.write_text(text.replace("slots_per_device = 2", "slots_per_device = 1"))
+    study.file.write_text(text)
     (folder / "fail").touch()
     assert study.run().returncode == 1
     assert set(study.attempts().values()) == {1}

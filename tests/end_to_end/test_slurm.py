@@ -33,7 +33,7 @@ time = "30"
 """A job fills a node: three jobs are on three machines."""
 
 
-ONE_MACHINE = "slots_per_device = 2\n"
+ONE_MACHINE = "slots_per_device = 1\n"
 LONG_HEAD = HEAD.replace(ONE_MACHINE, "").replace("epochs = 4", "epochs = 30")
 
 

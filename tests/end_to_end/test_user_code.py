@@ -68,7 +68,7 @@ def test_order_of_runs_changes_no_bit(study: Study, tmp_path: Path) -> None:
     study.file.write_text(study.file.read_text() + arm)
     alone = Study(study.file, tmp_path / "alone")
     assert study.run("--slots", "2").returncode == 0
-    done = alone.run("--slots", "1")
+    done = alone.run()
     assert done.returncode == 0, done.stderr
     assert len(study.digests()) == 8
     assert study.digests() == alone.digests()
@@ -79,17 +79,17 @@ def test_default_type_of_one_arm_does_not_reach_another(study: Study) -> None:
     write(study, "double")
     arms = '[[arm]]\nname = "Wide"\nvary = ["init"]\nmodel = { args = { wide = true } }\n'
     study.file.write_text(study.file.read_text() + arms)
-    done = study.run("--slots", "1", "--replicas", "2")
+    done = study.run("--replicas", "2")
     assert done.returncode == 0, done.stderr
     assert [arm["n"] for arm in study.metrics()] == [2, 2, 2]
 
 
 def test_changed_helper_makes_new_runs(study: Study) -> None:
     write(study, "plain", "Init")
-    assert study.run("--slots", "1", "--replicas", "1").returncode == 0
+    assert study.run("--replicas", "1").returncode == 0
     before = study.digests()
     (study.file.parent / "helper.py").write_text("WIDTH = 64\n")
-    done = study.run("--slots", "1", "--replicas", "1")
+    done = study.run("--replicas", "1")
     assert done.returncode == 0
     assert "0 of them already done" in done.stderr
     assert len(set(study.digests()) - set(before)) == len(before)
@@ -98,7 +98,7 @@ def test_changed_helper_makes_new_runs(study: Study) -> None:
 def test_code_that_changes_while_it_is_trained_is_named(study: Study) -> None:
     write(study, "plain")
     study.file.write_text(study.file.read_text().replace("epochs = 4", "epochs = 300"))
-    process = study.start("--slots", "1", "--replicas", "2")
+    process = study.start("--replicas", "2")
     wait_for(lambda: any(path.stat().st_size for path in study.folder.glob("runs/*/attempts/01/epochs.jsonl")))
     (study.file.parent / "helper.py").write_text("WIDTH = 9\n")
     _, err = process.communicate(timeout=100)
@@ -124,7 +124,7 @@ def test_copy_ends_with_its_worker_and_its_run_is_tried_again(study: Study) -> N
     nets = (study.file.parent / "nets.py").read_text()
     hang = "\nimport os, time\nif os.path.exists(os.path.dirname(__file__) + '/hang'): time.sleep(1000)\n"
     (study.file.parent / "nets.py").write_text(nets + hang)
-    process = study.start("--slots", "1", "--replicas", "2")
+    process = study.start("--replicas", "2")
     wait_for((study.folder / "supervisor.json").exists)
     (study.file.parent / "hang").touch()
     wait_for(lambda: len(study.workers()) == 2)
@@ -155,7 +155,7 @@ def test_code_that_ends_its_process_costs_its_own_runs_alone(study: Study) -> No
         code += "    return plain(input_shape, classes)\n"
     study.file.write_text(text)
     (study.file.parent / "ends.py").write_text(code)
-    done = study.run("--slots", "1", "--replicas", "2")
+    done = study.run("--replicas", "2")
     assert done.returncode == 1, done.stderr
     assert [arm["n"] for arm in study.metrics()] == [2, 1, 1, 1, 1]
     assert study.workers() == []

@@ -74,7 +74,7 @@ class Drill:
 
     def write(self) -> None:
         self.folder.mkdir(parents=True)
-        head = HEAD.replace("slots_per_device = 2\n", "").replace("epochs = 4", f"epochs = {EPOCHS}")
+        head = HEAD.replace("slots_per_device = 1\n", "").replace("epochs = 4", f"epochs = {EPOCHS}")
         self.study.file.write_text(protocol_text("Control", "Init", head=head + SETTINGS))
 
     def start(self, *, host: str | None = None, shifted: bool = False) -> None:

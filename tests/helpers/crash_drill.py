@@ -46,7 +46,7 @@ name = "Ensemble"
 ensemble = { of = "Init", size = 2 }
 """
 
-LONGER = HEAD.replace("epochs = 4", "epochs = 6")
+LONGER = HEAD.replace("epochs = 4", "epochs = 6").replace("slots_per_device = 1", "slots_per_device = 2")
 
 PACKED = (
     LONGER.replace('preset = "resnet6"\nwidth = 0.25', 'preset = "hidden-fc"')

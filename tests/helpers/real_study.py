@@ -41,9 +41,10 @@ warmup_epochs = 1
 bootstrap = 200
 [dispatch]
 devices = "cpu"
-slots_per_device = 2
+slots_per_device = 1
 checkpoint_s = 0
 """
+"""Of one worker, as each takes seconds to import torch: tests of several ask for them."""
 
 ARMS = {
     "Control": "[]",

@@ -1,8 +1,8 @@
 """A store without room, and one that cannot be written: run inside a mount namespace of its own (see the test).
 
-    unshare --mount --map-root-user python -m tests.helpers.store_drill MOUNT_POINT PROTOCOL REFERENCE_STORE
+    unshare --mount --map-root-user python -m tests.helpers.store_drill DRILL MOUNT_POINT PROTOCOL REFERENCE_STORE
 
-Mounts a small tmpfs as the store, trains until it is full, makes room, finishes; then the same read-only.
+Mounts a small tmpfs as the store, has it full or read-only while a study is trained or reported there, and compares.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ def drill_full(study: Study, reference: Study) -> None:
     assert kept
     study.digests()
     remount(study.store, f"size={LARGE}")
-    again = study.run("--slots", "1")
+    again = study.run()
     assert again.returncode == 0, again.stderr
     assert study.results().items() >= kept.items()
     check_same(study, reference)
     print(f"full store: exit code 1, {len(kept)} of 11 results kept; with room: exit code 0, same table")
 
 
-def drill_full_from_the_start(study: Study) -> None:
+def drill_full_from_the_start(study: Study, _: Study) -> None:
     mount(study.store, "size=8k")
     done = study.run()
     assert done.returncode == 1, (done.returncode, done.stderr)
@@ -103,7 +103,7 @@ def drill_read_only(study: Study, reference: Study) -> None:
     assert "cannot be written (Read-only file system)" in again.stderr
     assert study.results() == kept
     remount(study.store, "rw")
-    last = study.run("--slots", "1")
+    last = study.run()
     assert last.returncode == 0, last.stderr
     check_same(study, reference)
     print(f"read-only store: exit code 2, {len(kept)} results kept; writable again: exit code 0, same table")
@@ -150,13 +150,19 @@ def drill_report_of_read_only(study: Study, reference: Study) -> None:
     print("read-only study without measures: reported, same table")
 
 
+DRILLS = {
+    "room in time": drill_room_in_time,
+    "full": drill_full,
+    "full from the start": drill_full_from_the_start,
+    "read-only": drill_read_only,
+    "closed for a while": drill_closed_for_a_while,
+    "report of read-only": drill_report_of_read_only,
+}
+
+
 def main() -> None:
-    point, file, reference_store = map(Path, sys.argv[1:4])
-    study, reference = Study(file, point), Study(file, reference_store)
-    for drill in (drill_room_in_time, drill_full, drill_read_only, drill_closed_for_a_while, drill_report_of_read_only):
-        drill(study, reference)
-        subprocess.run(["umount", str(point)], check=True)
-    drill_full_from_the_start(study)
+    point, file, reference_store = map(Path, sys.argv[2:5])
+    DRILLS[sys.argv[1]](Study(file, point), Study(file, reference_store))
 
 
 if __name__ == "__main__":
