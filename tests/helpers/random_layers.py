@@ -22,6 +22,7 @@ from engine.training.stacked.network import Pack
 from engine.training.stacked.step import Stepper
 from engine.training.tasks import images, stacked_images
 from engine.training.tasks.images import ImageTask
+from engine.training.vision import models
 
 CPU = torch.device("cpu")
 
@@ -118,6 +119,24 @@ NETWORKS = ("squeezenet1_1", "mobilenet_v3_small", "efficientnet_b0", "convnext_
 """Of torchvision."""
 
 
+def build_narrow_efficientnet(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Build every kind of layer of efficientnet_b0 with a few channels: a user's function."""
+    block = models.efficientnet.MBConvConfig
+    blocks = [block(1, 3, 1, 8, 8, 1), block(6, 3, 2, 8, 12, 2), block(6, 5, 2, 12, 16, 2)]
+    return models.EfficientNet(blocks, dropout=0.2, num_classes=classes, last_channel=32)
+
+
+def build_narrow_convnext(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Build every kind of layer of convnext_tiny with a few channels: a user's function."""
+    block = models.convnext.CNBlockConfig
+    blocks = [block(12, 24, 2), block(24, 48, 3), block(48, None, 2)]
+    return models.ConvNeXt(blocks, stochastic_depth_prob=0.1, num_classes=classes)
+
+
+NARROW = {"narrow efficientnet": build_narrow_efficientnet, "narrow convnext": build_narrow_convnext}
+"""The last two of them, which take gigabytes, with fewer channels."""
+
+
 def build(input_shape: tuple[int, ...], classes: int, layer: str) -> nn.Module:
     """Build a network around a layer: a user's function."""
     return Middle(3 * 32 * 32, LAYERS[layer](), classes)
@@ -135,6 +154,8 @@ def make_recipe(name: str) -> Recipe:
     if name in LAYERS:
         target = f"{build.__module__}:build"
         model = ModelRecipe(target=target, args=(("layer", name),), draws=KEYED_DRAWS)
+    elif name in NARROW:
+        model = ModelRecipe(target=f"{build.__module__}:{NARROW[name].__name__}", draws=KEYED_DRAWS)
     else:
         model = ModelRecipe(preset=f"torchvision:{name}", draws=KEYED_DRAWS)
     size = 16 if name in LAYERS else 6

@@ -14,6 +14,7 @@ from tests.helpers.random_layers import (
     ALONE,
     CPU,
     LAYERS,
+    NARROW,
     NETWORKS,
     draw_by_example,
     make_data,
@@ -25,9 +26,12 @@ from tests.helpers.random_layers import (
 
 CLOSE = 1e-9
 
+SMALL = (*NETWORKS[:2], *NARROW)
+"""Networks of torchvision that take little memory, and the layers of the others."""
+
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's own, on operations it stacks one by one
-@pytest.mark.parametrize("name", [*LAYERS, *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS)])
+@pytest.mark.parametrize("name", [*LAYERS, *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL)])
 def test_order_is_rounding_alone_and_in_packs(name: str) -> None:
     data = make_data() if name in LAYERS else make_data(12)
     found = measure(name, data)
