@@ -7,12 +7,13 @@ Every operation is looked at on its way to the kernels: see `rules` for what is 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 
 from engine.training.compiler import spare_mode
@@ -128,7 +129,7 @@ class Device:
             RefusedError: If CUDA would refuse it.
             OutOfMemoryError: If its result is larger than there is room for.
         """
-        tensors = [t for t in pytree.arg_tree_leaves(*args, **kwargs) if isinstance(t, Tensor)]
+        tensors = find_tensors((args, kwargs))
         here = tuple(t for t in tensors if isinstance(t, PretendedTensor))
         call = Call(func, args, kwargs, here, tuple(t for t in tensors if not isinstance(t, PretendedTensor)))
         if not here and not call.makes:
@@ -142,7 +143,7 @@ class Device:
         if self.recording is not None:
             self._keep(func, inner_args, inner_kwargs)
         result = func(*inner_args, **inner_kwargs)
-        note = _note(func, inner_args, inner_kwargs, result, call.others)
+        note = note_step(func, inner_args, inner_kwargs, result, call.others)
         if self.recording is not None:
             self.recording.append(note)
         else:
@@ -155,7 +156,7 @@ class Device:
         if call.packet is aten.copy_ and not isinstance(args[0], PretendedTensor):
             return args[0]
         self._find_room(result)
-        wrapped = pytree.tree_map_only(Tensor, PretendedTensor, result)
+        wrapped = replace_tensors(result, Tensor, PretendedTensor)
         return return_and_correct_aliasing(func, args, kwargs, wrapped) if here else wrapped
 
     def count(self, step: Step) -> None:
@@ -172,8 +173,8 @@ class Device:
         self.counts.waits[what] += 1
 
     def _find_room(self, result: Any) -> None:
-        for tensor in pytree.tree_leaves(result):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage().nbytes() > self.largest_bytes:
+        for tensor in find_tensors(result):
+            if tensor.untyped_storage().nbytes() > self.largest_bytes:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
     def _keep(self, func: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -185,28 +186,45 @@ class Device:
                 self.kept[storage.data_ptr()] = (whole, whole.clone())
 
 
+def find_tensors(value: Any) -> list[Tensor]:
+    """The tensors in what an operation takes or gives, in order: torch's own trees know more kinds, and are slow."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return []
+    return [tensor for one in value for tensor in find_tensors(one)]
+
+
+def replace_tensors(value: Any, kind: type[Tensor], change: Callable[[Any], Tensor]) -> Any:
+    """What an operation takes or gives, with tensors of a kind changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: replace_tensors(one, kind, change) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(replace_tensors(one, kind, change) for one in value)
+    return value
+
+
 def _put_on_cpu(call: Call) -> tuple[Any, dict[str, Any]]:
     """The arguments of an operation as the CPU is to see them."""
-    args, kwargs = pytree.tree_map_only(PretendedTensor, lambda t: t.elem, (call.args, dict(call.kwargs)))
+    args, kwargs = replace_tensors((call.args, dict(call.kwargs)), PretendedTensor, lambda t: t.elem)
     if call.makes:
         kwargs["device"] = CPU
     return _widen_batch_norm(call.packet, args), kwargs
 
 
-def _note(func: Any, args: Any, kwargs: dict[str, Any], result: Any, others: tuple[Tensor, ...]) -> Step:
-    inputs = {t.untyped_storage().data_ptr() for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor)}
-    results = [t for t in pytree.tree_leaves(result) if isinstance(t, Tensor)]
-    made = tuple(
-        isinstance(t, Tensor) and t.untyped_storage().data_ptr() not in inputs for t in pytree.tree_leaves(result)
-    )
-    moved = 0
-    if any(made) or func._schema.is_mutable:
-        moved = sum(t.nbytes for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor))
-        moved += sum(t.nbytes for t in results)
+def note_step(func: Any, args: Any, kwargs: dict[str, Any], result: Any, others: tuple[Tensor, ...]) -> Step:
+    """What is to be known of an operation that is done; `others` are its tensors on the CPU."""
+    taken, results = find_tensors((args, kwargs)), find_tensors(result)
+    inputs = {t.untyped_storage().data_ptr() for t in taken}
+    made = tuple(t.untyped_storage().data_ptr() not in inputs for t in results)
+    moved = sum(t.nbytes for t in (*taken, *results)) if any(made) or func._schema.is_mutable else 0
     written = tuple(t for t in _find_written(func, args, kwargs) if not _is_in(t, others))
-    on_gpu = (t for t in pytree.arg_tree_leaves(args, kwargs) if isinstance(t, Tensor) and not _is_in(t, others))
-    read = tuple(on_gpu) if moved else ()
-    fresh = tuple(t for t, own in zip(pytree.tree_leaves(result), made, strict=True) if own)
+    read = tuple(t for t in taken if not _is_in(t, others)) if moved else ()
+    fresh = tuple(t for t, own in zip(results, made, strict=True) if own)
     return Step(func, args, kwargs, result, made, moved, read, written, fresh)
 
 
@@ -220,11 +238,16 @@ def _find_written(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     packet = func.overloadpacket
     if packet is aten._batch_norm_with_update or (packet is aten.native_batch_norm and args[5]):
         found += [t for t in args[3:5] if t is not None]  # its schema does not say that it writes the statistics
-    for number, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[number] if number < len(args) else kwargs.get(argument.name)
-            found += [t for t in pytree.arg_tree_leaves(value) if isinstance(t, Tensor)]
+    for number, name in _list_written(func):
+        found += find_tensors(args[number] if number < len(args) else kwargs.get(name))
     return found
+
+
+@cache
+def _list_written(func: Any) -> tuple[tuple[int, str], ...]:
+    """Numbers and names of the arguments that an operation writes into."""
+    arguments = enumerate(func._schema.arguments)
+    return tuple((n, one.name) for n, one in arguments if one.alias_info is not None and one.alias_info.is_write)
 
 
 def _widen_batch_norm(packet: Any, args: Any) -> Any:

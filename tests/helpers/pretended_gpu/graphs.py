@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
-from tests.helpers.pretended_gpu.device import DEVICE, Step
+from tests.helpers.pretended_gpu.device import DEVICE, Step, find_tensors
 from tests.helpers.pretended_gpu.races import CURRENT
 from tests.helpers.pretended_gpu.rules import RefusedError
 
@@ -83,9 +82,7 @@ class Graph:
             for step in self.steps:
                 DEVICE.count(step)
                 again = step.func(*step.args, **step.kwargs)
-                for old, new, made in zip(
-                    pytree.tree_leaves(step.result), pytree.tree_leaves(again), step.made, strict=True
-                ):
+                for old, new, made in zip(find_tensors(step.result), find_tensors(again), step.made, strict=True):
                     if made:
                         old.copy_(new)
 
@@ -111,6 +108,6 @@ class Capture:
         self.context.__exit__()
         self.graph.steps = steps
         for step in steps or []:
-            for tensor, made in zip(pytree.tree_leaves(step.result), step.made, strict=True):
+            for tensor, made in zip(find_tensors(step.result), step.made, strict=True):
                 if made and tensor.is_floating_point():
                     tensor.fill_(torch.nan)  # nobody may look before the first replay
