@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.errors import StudyError
 from engine.study.control import request
@@ -13,6 +13,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from engine.study.rounds import find_first_end, find_rounds
 from engine.study.snapshot import StudySnapshot
+from engine.study.store_trouble import StoreTrouble
 from engine.study.study_plan import StudyPlan
 from engine.study.view import StudyView
 
@@ -24,6 +25,7 @@ class PairWatch:
     """Remembers how many pairs were looked at; see `look`."""
 
     seen: int = 0
+    trouble: StoreTrouble = field(default_factory=lambda: StoreTrouble(LOG))
 
     def look(self, paths: StudyPaths, view: StudyView, snapshot: StudySnapshot) -> bool:
         """Write decision.json when the pairs that are through are enough, and have the others end.
@@ -48,9 +50,10 @@ class PairWatch:
                 request(paths, "cancel", runs=left)
             write_record(paths.decision, decision)
         except StudyError as error:
-            LOG.warning("%s", error)
+            self.trouble.note(error)
             self.seen = 0
             return False
+        self.trouble.end()
         return True
 
 

@@ -38,6 +38,7 @@ from engine.study.processes import current_owner
 from engine.study.records import write_record
 from engine.study.run_records import AttemptRecord
 from engine.study.snapshot import StudySnapshot
+from engine.study.store_trouble import StoreTrouble
 from engine.study.supervisor_record import SupervisorRecord, SupervisorState
 from engine.study.view import StudyView
 
@@ -99,6 +100,7 @@ class Supervisor:
     held: HeldClaim | None = None
     """The claim on the study; see `singleton`."""
     written: SupervisorRecord | None = None
+    trouble: StoreTrouble = field(default_factory=lambda: StoreTrouble(LOG))
     stop_asked: bool = False
     overtaken: bool = False
     """Whether another machine's supervisor has the study now."""
@@ -148,7 +150,9 @@ class Supervisor:
             write_record(self.paths.supervisor, record)
             self.written = record
         except StudyError as error:
-            LOG.warning("%s", error)
+            self.trouble.note(error)
+        else:
+            self.trouble.end()
 
     def _find_note(self) -> str | None:
         jobs = {"measuring": self.measuring.job, "comparing layers": self.other_job}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from engine.errors import StoreUnavailableError
 from engine.study.files import write_bytes
 from engine.study.paths import CHECKPOINT_MAX_BYTES
+from engine.study.store_trouble import StoreTrouble
 from engine.study.tensor_files import open_tensors
 from engine.training.weights import separate
 
@@ -47,7 +48,7 @@ class CheckpointPolicy:
     def __init__(self, *, path: Path, every_s: float, recipe_id: str) -> None:
         """Start counting the time now."""
         self.path, self.every_s, self.recipe_id = path, every_s, recipe_id
-        self._last = time.monotonic()
+        self._last, self._trouble = time.monotonic(), StoreTrouble(LOG)
 
     def is_due(self) -> bool:
         """Tell whether enough time has passed since the last checkpoint."""
@@ -63,7 +64,11 @@ class CheckpointPolicy:
         try:
             write_bytes(self.path, save(separate(tensors), metadata=metadata))
         except StoreUnavailableError as error:
-            LOG.warning("no checkpoint at the end of epoch %d: %s", epoch, error)
+            self._trouble.note(
+                error, f"no checkpoint at the end of epoch {epoch}, nor until it can be written: {error}"
+            )
+        else:
+            self._trouble.end()
         self._last = time.monotonic()
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engine.errors import StoreUnavailableError
+from engine.study.store_trouble import StoreTrouble
 
-LOG = logging.getLogger(__name__)
+TROUBLE = StoreTrouble(logging.getLogger(__name__))
+"""Of this process, whatever it writes."""
 
 STORE_PATIENCE_S = 30.0
 """How long a finished computation waits for a store that is full, closed or away before its worker gives up."""
@@ -26,9 +28,12 @@ def patiently(write: Callable[[], T]) -> T:
     deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
         try:
-            return write()
+            written = write()
         except StoreUnavailableError as error:
             if time.monotonic() > deadline:
                 raise
-            LOG.warning("%s; waiting for it", error)
+            TROUBLE.note(error, f"{error}; waiting for it")
             time.sleep(1.0)
+        else:
+            TROUBLE.end()
+            return written
