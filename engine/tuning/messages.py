@@ -53,6 +53,8 @@ class FactsQuestion(Message, frozen=True, kw_only=True, tag="facts"):
     """Whether to test that sources stay apart in its network."""
     counted: bool = False
     """Whether to count what its network does with an image."""
+    digested: bool = False
+    """Whether to take the digest of its data, which another process is to load alike."""
 
 
 class PackQuestion(Message, frozen=True, kw_only=True, tag="pack"):
@@ -89,7 +91,13 @@ class KernelsQuestion(Message, frozen=True, kw_only=True, tag="kernels"):
     """With free kernels."""
 
 
-Question = FactsQuestion | PackQuestion | KernelsQuestion
+class DataQuestion(Message, frozen=True, kw_only=True, tag="data"):
+    """Asks which data a process loads."""
+
+    recipe: Recipe
+
+
+Question = FactsQuestion | PackQuestion | KernelsQuestion | DataQuestion
 
 
 class ProbeRequest(Message, frozen=True, kw_only=True):
@@ -136,6 +144,8 @@ class Facts(TaskFacts, frozen=True, kw_only=True, tag="facts"):
     """How sources leak into each other in its network; None where they do not, or that was not asked for."""
     probabilities: bool = False
     """Whether a user's network returns probabilities, where logits are expected."""
+    data_sha256: str | None = None
+    """The digest of its data; None where that was not asked for."""
 
 
 class FoundPacking(Message, frozen=True, kw_only=True, tag="packing"):
@@ -151,6 +161,12 @@ class KernelDigests(Message, frozen=True, kw_only=True, tag="digests"):
     """Of the different gradients, sorted."""
 
 
+class DataDigest(Message, frozen=True, kw_only=True, tag="data-digest"):
+    """Answers a `DataQuestion`."""
+
+    data_sha256: str
+
+
 class Refusal(Message, frozen=True, kw_only=True, tag="refusal"):
     """Answers a question about a recipe that cannot be trained."""
 
@@ -159,9 +175,9 @@ class Refusal(Message, frozen=True, kw_only=True, tag="refusal"):
     remedy: str
 
 
-Answer = Facts | FoundPacking | KernelDigests | Refusal
+Answer = Facts | FoundPacking | KernelDigests | DataDigest | Refusal
 
-A = TypeVar("A", bound=Facts | FoundPacking | KernelDigests)
+A = TypeVar("A", bound=Facts | FoundPacking | KernelDigests | DataDigest)
 
 
 class ProbeAnswers(Message, Generic[A], frozen=True, kw_only=True):

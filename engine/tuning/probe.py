@@ -25,6 +25,8 @@ from engine.recipe import Recipe
 from engine.tuning.asking import ask_job, describe_surroundings
 from engine.tuning.messages import (
     A,
+    DataDigest,
+    DataQuestion,
     Facts,
     FactsQuestion,
     KernelDigests,
@@ -71,11 +73,19 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool, counted: bool = F
     workloads = _group(plan)
     recipes = [_representative(plan, runs) for runs in workloads]
     networks = [network_key(recipe) for recipe in recipes]
+    loaded = find_first_loads(recipes) if timed else frozenset[int]()
     questions = [
-        FactsQuestion(recipe=recipe, timed=timed, isolation=key not in networks[:number], counted=counted)
+        FactsQuestion(
+            recipe=recipe,
+            timed=timed,
+            isolation=key not in networks[:number],
+            counted=counted,
+            digested=number in loaded,
+        )
         for number, (recipe, key) in enumerate(zip(recipes, networks, strict=True))
     ]
     answers = ask(protocol, questions, ProbeAnswers[Facts])
+    _require_same_data(protocol, {recipes[number]: answers[number].data_sha256 for number in loaded})
     facts = tuple(
         _name_facts(plan, runs, answer, lowlevel_empty=_judge_kernels(protocol, recipe, answer))
         for runs, recipe, answer in zip(workloads, recipes, answers, strict=True)
@@ -85,6 +95,35 @@ def probe_plan(protocol: Protocol, plan: Plan, *, timed: bool, counted: bool = F
     if faults:
         raise ProtocolError(protocol.file, faults)
     return facts
+
+
+def find_first_loads(recipes: Sequence[Recipe]) -> frozenset[int]:
+    """Return the first of those recipes, by their numbers, that load each data set of a user's function.
+
+    Each is what its process loads first: what a function returns when it is called again there does not matter: every
+    run of a training has a process of its own.
+    """
+    found: dict[tuple[Any, ...], int] = {}
+    for number, recipe in enumerate(recipes):
+        data = recipe.data
+        if data.target is not None:
+            found.setdefault((data.target, data.target_sha256, data.train_size), number)
+    return frozenset(found.values())
+
+
+def _require_same_data(protocol: Protocol, digests: Mapping[Recipe, str | None]) -> None:
+    """Let another process load each data set of a user's function once more, and compare.
+
+    Raises:
+        ProtocolError: If a function returned other examples there.
+    """
+    for recipe, first in digests.items():
+        (again,) = ask(protocol, [DataQuestion(recipe=recipe)], ProbeAnswers[DataDigest])
+        if again.data_sha256 != first:
+            key, value = _find_key(protocol, recipe, "data")
+            problem = "returns other examples from process to process, and every run is one: its runs would fail"
+            remedy = "give every draw in it a seed, and put what it reads from a folder or a set in order"
+            raise ProtocolError(protocol.file, [Fault(key, problem, remedy, value)])
 
 
 def _judge_kernels(protocol: Protocol, recipe: Recipe, facts: Facts) -> bool | None:

@@ -12,6 +12,7 @@ from engine.study.files import create_file, make_folder, write_bytes
 from engine.study.opening import read_regular
 from engine.study.paths import StudyPaths
 from engine.training.data.datasets import Dataset
+from engine.training.data.text import Corpus
 from engine.training.full_store import patiently
 
 DIGITS = 64
@@ -57,6 +58,23 @@ def _read_whole(record: Path) -> str:
         return read_regular(record, DIGITS).decode("ascii", "replace")
     except OSError:
         return ""
+
+
+def require_data_of_study(paths: StudyPaths, recipe: DataRecipe, data: Dataset | Corpus) -> None:
+    """Compare what a user's function returned with what the study was trained on, where that is on record.
+
+    Raises:
+        DataError: If it returned other examples.
+    """
+    if recipe.target is None or isinstance(data, Corpus):
+        return
+    digest, known = digest_data(data), _read_whole(paths.data_digest(_name(recipe)))
+    if len(known) == DIGITS and known != digest:
+        raise DataError(
+            f"{recipe.target}: returned other examples than those that the study was trained on (SHA-256 "
+            f"{digest[:SHOWN]}… instead of {known[:SHOWN]}…), so its runs cannot be trained again: bring back the "
+            "files that it reads, and the seeds of what it draws"
+        )
 
 
 def digest_data(data: Dataset) -> str:

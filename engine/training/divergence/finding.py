@@ -22,6 +22,7 @@ from engine.study.run_records import read_recipe
 from engine.study.study_plan import StudyPlan, read_plan
 from engine.training.checkpoint import Checkpoint
 from engine.training.data.datasets import Dataset
+from engine.training.data.repeatable import require_data_of_study
 from engine.training.data.text import Corpus
 from engine.training.divergence.lockstep import Found, Pair, trim, walk
 from engine.training.divergence.replay import Cause, Replay, find_cause
@@ -91,7 +92,11 @@ def find_parting(request: DivergenceRequest, tell: Listener = lambda progress: N
     one, other = sides
     recorded = find_first_difference(one.digests, other.digests) if one.digests and other.digests else None
     device = torch.device("cuda:0" if one.recipe.device == "cuda" else "cpu")
-    data = trim(load(one.recipe.data, root=Path(one.plan.data_root), search_path=one.plan.search_folders)).to(device)
+    loaded = load(one.recipe.data, root=Path(one.plan.data_root), search_path=one.plan.search_folders)
+    for side in sides:
+        if side.recipe.data == one.recipe.data:
+            require_data_of_study(side.paths, side.recipe.data, loaded)
+    data = trim(loaded).to(device)
     set_kernels(one.recipe.lowlevel, one.recipe.train.precision)
     use_one_thread()
     pair, starts = open_pair((one, other), data, device, find_starts(one, other, recorded))

@@ -28,6 +28,7 @@ from engine.errors import (
 )
 from engine.recipe import Recipe
 from engine.training.data.datasets import Dataset
+from engine.training.data.repeatable import digest_data
 from engine.training.data.text import Corpus
 from engine.training.device_count import find_fault
 from engine.training.evaluation import make_views
@@ -47,6 +48,8 @@ from engine.training.trials.workbench import Workbench
 from engine.training.user_functions import refuse_unseen, refuse_untrusted
 from engine.tuning.messages import (
     Answer,
+    DataDigest,
+    DataQuestion,
     Facts,
     FactsQuestion,
     FoundPacking,
@@ -130,6 +133,9 @@ def _find(question: Question, bench: Workbench) -> Answer:
             return find_packing(question, bench)
         case KernelsQuestion():
             return find_digests(question, bench)
+        case DataQuestion():
+            assert isinstance(bench.data, Dataset), "a user's data are examples"
+            return DataDigest(data_sha256=digest_data(bench.data))
 
 
 def set_up(recipe: Recipe, surroundings: Surroundings) -> Workbench:
@@ -191,6 +197,7 @@ def find_facts(question: FactsQuestion, bench: Workbench) -> Facts:
         size_invariant=None if report is None else report.size_invariant,
         leak=_in_room(recipe, lambda: [find_leak(recipe, bench)])[0] if question.isolation else None,
         probabilities=recipe.model.target is not None and _returns_probabilities(task.model, data),
+        data_sha256=digest_data(data) if question.digested and isinstance(data, Dataset) else None,
         seconds_load=bench.seconds_load,
         seconds_compile=seconds_compile,
         work=_count(recipe, bench) if question.counted else None,

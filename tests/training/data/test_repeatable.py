@@ -13,7 +13,7 @@ from engine.recipe import DataRecipe
 from engine.study.paths import StudyPaths
 from engine.training.data import repeatable
 from engine.training.data.datasets import Dataset
-from engine.training.data.repeatable import require_same_data
+from engine.training.data.repeatable import require_data_of_study, require_same_data
 
 MINE = DataRecipe(target="mine:load", target_sha256="ab")
 
@@ -79,3 +79,12 @@ def test_record_of_a_killed_worker_is_written_anew(study: StudyPaths, monkeypatc
     require_same_data(study, MINE, make_data(2))
     with pytest.raises(DataError):
         require_same_data(study, MINE, make_data(1))
+
+
+def test_runs_are_trained_again_on_the_data_of_their_study_alone(study: StudyPaths) -> None:
+    require_data_of_study(study, MINE, make_data(1))  # of a study that kept no record nobody knows
+    assert not study.data_digest("x").parent.exists(), "nothing is written"
+    require_same_data(study, MINE, make_data(1))
+    require_data_of_study(study, MINE, make_data(1))
+    with pytest.raises(DataError, match=r"^mine:load: .* than those that the study was trained on"):
+        require_data_of_study(study, MINE, make_data(2))
