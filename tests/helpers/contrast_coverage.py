@@ -108,16 +108,29 @@ def cover_excess(world: Rivals, trials: int, *, paired: bool = False) -> Rates:
     return 100.0 * hits[0] / trials, 100.0 * hits[1] / trials
 
 
-def cover_superiority(chance: float, replicas: int, trials: int) -> Rates:
-    """Cover P(A > B) of normal figures: with a bootstrap of pairs of replicas, and on the scale of log odds."""
+def cover_superiority(
+    chance: float, replicas: int, trials: int, *, beside: int | None = None, step: float = 0.0
+) -> Rates:
+    """Cover P(A > B) of normal figures: with a bootstrap of pairs of replicas, and on the scale of log odds.
+
+    Args:
+        chance: The truth; 0.5 where figures are rounded.
+        replicas: Of the first arm.
+        trials: Simulated studies.
+        beside: Replicas of the second arm; as many where it is left out.
+        step: What figures, whose SD is 1, are rounded to; 0 leaves them as they are.
+    """
     rng = np.random.default_rng(SEED)
     shift = np.sqrt(2.0) * stats.norm.ppf(chance)
-    one, other = rng.normal(shift, size=(trials, replicas)), rng.normal(size=(trials, replicas))
+    one, other = rng.normal(shift, size=(trials, replicas)), rng.normal(size=(trials, beside or replicas))
+    if step:
+        one, other = np.round(one / step) * step, np.round(other / step) * step
     low, high = measure_superiority(one, other).ends
     few, hits = min(trials, max(200, trials // 10)), 0
     for a, b in zip(one[:few], other[:few], strict=True):
         drawn = rng.integers(replicas, size=(500, replicas))
-        ends = np.percentile((a[drawn] > b[drawn]).mean(axis=1), [2.5, 97.5])
+        wins = (a[drawn] > b[drawn]) + 0.5 * (a[drawn] == b[drawn])
+        ends = np.percentile(wins.mean(axis=1), [2.5, 97.5])
         hits += ends[0] <= chance <= ends[1]
     return 100.0 * hits / few, cover((low, high), chance)
 
@@ -220,10 +233,18 @@ TABLES: dict[str, tuple[Sequence[int], dict[str, Case]]] = {
         },
     ),
     "P(A > B) (bootstrap of pairs → log odds)": (
-        (3, 5, 10, 20, 29, 50),
+        (2, 3, 5, 10, 20, 29, 50),
         {
             f"true P {chance}": lambda replicas, trials, chance=chance: cover_superiority(chance, replicas, trials)
             for chance in (0.5, 0.75, 0.9, 0.99)
+        }
+        | {
+            "true P 0.5, beside 50 replicas": lambda replicas, trials: cover_superiority(
+                0.5, replicas, trials, beside=50
+            ),
+            "the same, rounded to an SD": lambda replicas, trials: cover_superiority(
+                0.5, replicas, trials, beside=50, step=1.0
+            ),
         },
     ),
     "false alarms while looking after every pair, % (plain t → interval for looking)": (

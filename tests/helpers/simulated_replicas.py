@@ -112,6 +112,9 @@ WORLDS: dict[str, Callable[[np.random.Generator, int, int], Figures]] = {
     ),
     "skewed": lambda rng, studies, replicas: Figures(rng.gamma(4, size=(studies, replicas)), 4.0, 2.0),
     "hierarchical": USUAL.draw_accuracies,
+    "SD of one example": lambda rng, studies, replicas: Figures(
+        100.0 * rng.binomial(1000, 0.999, size=(studies, replicas)) / 1000, 99.9, 100.0 * (0.999 * 0.001 / 1000) ** 0.5
+    ),
     "exponential": lambda rng, studies, replicas: Figures(rng.exponential(size=(studies, replicas)), 1.0, 1.0),
     "rare outliers": lambda rng, studies, replicas: Figures(
         rng.normal(size=(studies, replicas)) * np.where(rng.random((studies, replicas)) < 0.03, 10.0, 1.0),
@@ -120,8 +123,8 @@ WORLDS: dict[str, Callable[[np.random.Generator, int, int], Figures]] = {
     ),
 }
 """Distributions of a figure. Heavy tails are Student's t with 5 degrees of freedom, skewed is gamma with shape 4,
-hierarchical are accuracies of USUAL replicas. For the last two no interval over few replicas can hold: of rare
-outliers 3 in 100 replicas have 10 times the others' SD."""
+hierarchical are accuracies of USUAL replicas; that of one example is of accuracies on 1,000 that miss one. For the last
+two no interval over few replicas can hold: of rare outliers 3 in 100 replicas have 10 times the others' SD."""
 
 HELD = ("normal", "heavy tails", "skewed", "hierarchical")
 """Those in which a nominal 95 % has to cover 93 to 97 %."""
