@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.errors import StudyError
 from engine.study.control import Control, read_control
+from engine.study.decision_record import CompareSettings, DecisionRecord, read_decision
 from engine.study.looks import Look, begin_look, end_look
 from engine.study.metrics_record import find_metrics
 from engine.study.notes import NOTHING, NoteRecord, read_note, take_note
@@ -37,6 +38,10 @@ class StudySummary:
     """Why it cannot be read."""
     headline: tuple[str, float, float | None] | None = None
     """Name, accuracy SD or perplexity SD, and disagreement of the arm that varies most sources."""
+    compare: CompareSettings | None = None
+    """The two arms whose pairs it trains until they are told apart; None of other studies."""
+    decision: DecisionRecord | None = None
+    """What was decided of them; None where nothing is yet."""
     note: NoteRecord | Damage = NOTHING
     """What a person says of it."""
 
@@ -99,9 +104,12 @@ class StudySummaries:
             supervised=supervised,
             control=control,
         )
+        compare = plan.compare if plan.compare is not None and plan.compare.until_decided else None
         return StudySummary(
             paths=paths,
             state=state,
+            compare=compare,
+            decision=read_decision(paths, plan.arms, compare),
             done=len(done),
             total=len(plan.order),
             failed=counts["failed"],

@@ -23,6 +23,7 @@ from engine.protocol.text_file import UnreadableError, read_text_file
 from engine.study.study_state import ACTIVE
 from engine.study.summary import StudySummary
 from tui.text.counts import plural
+from tui.text.decisions import list_verdicts
 from tui.text.format import UNICODE, Symbols, describe_state, format_number, format_seconds, shorten
 from tui.text.notes import format_tags
 from tui.text.text_figures import draw_bar
@@ -64,6 +65,9 @@ TOTAL_WIDTH, AGE_WIDTH = 3, 15
 
 FIGURES_WIDTH, LEAST_NAME, GOOD_NAME = 28, 8, 14
 """Columns of a study's result, of the name of its arm at least, and of one beside which there is room for the age."""
+
+LEAST_VERDICT = 48
+"""Columns of a verdict that says in what two arms differ: for the age there is only what it leaves."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +167,18 @@ def describe_study(
         row.append(draw_bar(share, symbols, bar)).append(f" {100 * share:3.0f} %  {summary.done}/{summary.total}")
         return row.append("" if summary.state == "running" else f"  {summary.state}").append(tags, "italic")
     age = format_seconds(max(0.0, (time.time() if now is None else now) - summary.changed))
+    verdicts: tuple[str, ...] = ()
     if summary.state == "done":
+        if summary.compare is not None:
+            verdicts = list_verdicts(summary.compare, summary.decision, symbols)
         row.append(f"{summary.total:>{TOTAL_WIDTH}} {'run ' if summary.total == 1 else 'runs'}", "dim")
         told = f", {f'{age} ago':{AGE_WIDTH}}"
         named = row.cell_len + cell_len(tags) + FIGURES_WIDTH + LEAST_NAME
         good = named - LEAST_NAME + len(told) + GOOD_NAME  # the same for all names, so that figures are aligned
         gives_way = summary.headline is not None and width is not None and named <= width < good
+        if verdicts and width is not None:
+            room = width - row.cell_len - cell_len(tags) - len("  ")
+            gives_way = len(verdicts[-1]) <= room < len(told) + min(len(verdicts[0]), LEAST_VERDICT)
         row.append("" if gives_way else told, "dim")
     else:
         state = describe_state(summary.state, summary.failed, symbols).partition(" ")[2]
@@ -176,7 +186,11 @@ def describe_study(
         told = f", {age} ago"
         row.append(told if width is None or row.cell_len + len(told) <= width else "", "dim")
     row.append(tags, "italic")
-    if summary.headline is not None:
+    if verdicts:
+        room = None if width is None else width - row.cell_len - len("  ")
+        said = next((text for text in verdicts if room is None or cell_len(text) <= room), None)
+        row.append("" if said is None else f"  {said}")
+    elif summary.headline is not None:
         name, spread, disagreement = summary.headline
         told = f"  SD {_align(format_number(spread, 2, symbols), 1)}"
         told += "" if disagreement is None else f"  disagree {_align(format_number(disagreement, 2, symbols), 2)} %"

@@ -6,12 +6,12 @@ import math
 
 from engine.protocol.faults import printable
 from engine.study.comparison_record import UNITS
-from engine.study.decision_record import CompareSettings
+from engine.study.decision_record import CompareSettings, DecisionRecord
 from engine.study.paired import Pairs, count_pairs
 from engine.study.rounds import Round, find_first_end, find_pairs_needed, find_rounds
 from engine.study.snapshot import StudySnapshot
 from tui.text.counts import plural
-from tui.text.format import UNICODE, Symbols, digits_for
+from tui.text.format import UNICODE, Symbols, digits_for, shorten
 from tui.text.series import Curve
 
 
@@ -90,6 +90,38 @@ def _tell_rest(latest: Round, pairs: Pairs, settings: CompareSettings, symbols: 
         return []
     beyond = f", more than the {pairs.planned} that the protocol allows" if needed > pairs.planned else ""
     return [f"at this scatter about {needed} pairs would decide it{beyond}"]
+
+
+def list_verdicts(
+    settings: CompareSettings, decision: DecisionRecord | None, symbols: Symbols = UNICODE
+) -> tuple[str, ...]:
+    """Return the verdict on a study's two arms in ever fewer words, after its training; the last takes least room.
+
+    Args:
+        settings: What is compared.
+        decision: What was decided; None where all pairs there may be did not tell the arms apart.
+        symbols: Characters that the terminal can show.
+    """
+    if decision is None:
+        return (f"undecided in {settings.measure} after all pairs", "undecided after all pairs", "undecided")
+    after = f"after {plural(decision.counted, 'pair')}"
+    if decision.end == "no difference that matters":
+        return (f"{decision.end} in {settings.measure} {after}", decision.end, "no difference")
+    above, below = map(printable, (settings.a, settings.b) if decision.difference > 0 else (settings.b, settings.a))
+    places = max(2, min(digits_for((decision.interval[1] - decision.interval[0]) / 2 or abs(decision.difference)), 6))
+    by = f"{abs(decision.difference):.{places}f}"
+    unit = f" {UNITS.get(settings.measure, '')}".rstrip()
+    return (
+        f"{above} has a higher {settings.measure} than {below}, by {by}{unit} {after}",
+        f"{above} has a higher {settings.measure} than {below}, by {by}",
+        f"{above} above {below} by {by}",
+        f"{shorten(above, SHORT_NAME, symbols)} is above",
+        "a difference",
+    )
+
+
+SHORT_NAME = 14
+"""Columns of an arm's name where a verdict has little room."""
 
 
 def say_side(difference: float) -> str:

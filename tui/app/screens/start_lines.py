@@ -27,6 +27,7 @@ from tui.app.sentences import paint_sentence, wrap_sentence
 from tui.app.widgets.lines import Line, wrap_lines
 from tui.text.cells import align_points
 from tui.text.counts import plural
+from tui.text.decisions import list_verdicts
 from tui.text.explanations import find_explanation, name_measure, style_key
 from tui.text.few_measures import add_unit, pick_measures
 from tui.text.format import UNICODE, describe_state, fit_name, shorten, shorten_apart
@@ -215,6 +216,9 @@ def explain_line(listing: Listing, key: str) -> Explanation | None:
     """Explain a line of the list: the state of a study, what a protocol is about and lacks, or what a group holds."""
     if (study := listing.studies.get(key)) is not None:
         found = find_explanation(f"state:{study.state}")
+        if study.compare is not None and study.state == "done" and found is not None:
+            verdict = list_verdicts(study.compare, study.decision)[0]
+            return replace(found, rows=(*found.rows, ("verdict", verdict)))
         of = None if study.headline is None else printable(study.headline[0])
         shown = f"SD and disagreement are of {of}: of the arms that vary most sources, the one that disagrees most"
         return found if of is None or found is None else replace(found, rows=(*found.rows, ("figures", shown)))
