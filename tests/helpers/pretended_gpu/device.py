@@ -131,7 +131,10 @@ class Device:
         """
         tensors = find_tensors((args, kwargs))
         here = tuple(t for t in tensors if isinstance(t, PretendedTensor))
-        call = Call(func, args, kwargs, here, tuple(t for t in tensors if not isinstance(t, PretendedTensor)))
+        if not here and "device" not in kwargs:
+            return func(*args, **kwargs)
+        others = () if len(here) == len(tensors) else tuple(t for t in tensors if not isinstance(t, PretendedTensor))
+        call = Call(func, args, kwargs, here, others)
         if not here and not call.makes:
             return func(*args, **kwargs)
         refuse(call)

@@ -14,16 +14,20 @@ from tests.helpers.pretended_gpu.text import TEXT
 from tests.helpers.pretended_gpu.text_faults import TEXT_FAULTS
 from tests.helpers.pretended_gpu.text_side_by_side import TEXT_SIDE_BY_SIDE
 
+
+def name_checks(part: str, checks: Checks) -> Checks:
+    """Put a word in front of the names of checks, so that they stand beside others."""
+    return {f"{part} {name}": check for name, check in checks.items()}
+
+
 GROUPS: dict[str, Checks] = {
-    "images-alone": ALONE,
-    "images-in-packs": PACKS,
+    "images": {**name_checks("alone", ALONE), **PACKS},
     "packs-otherwise": {**VARIANTS, **OWN},
-    "rest": {**TEXT, **REST},
-    "benchmark": BENCHMARK,
+    "rest": {**TEXT, **REST, **name_checks("benchmark", BENCHMARK)},
     "presets-side-by-side": PRESETS,
     "side-by-side": SIDE_BY_SIDE,
     "text-and-compiled-side-by-side": {**TEXT_SIDE_BY_SIDE, **COMPILED},
-    "planted-text-faults": TEXT_FAULTS,
-    "planted-faults": FAULTS,
+    "planted-faults": {**TEXT_FAULTS, **FAULTS},
     "planted-recording-faults": RECORDING_FAULTS,
 }
+"""Few, as each process takes seconds to import torch, and of about the same length."""
