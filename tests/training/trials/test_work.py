@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -142,12 +143,16 @@ def test_epoch_adds_up_steps_and_images() -> None:
     assert work.epoch(10, 2, 4) == Load(flops=3 * 10 + 11 * 2, moved=5 * 10 + 7 * 3 + 13 * 2, kernels=17 * 3 + 0.5 * 2)
 
 
+@cache
+def load_synthetic() -> Dataset:
+    return load_data(DataRecipe(preset="synthetic", train_size=64), root=Path(), search_path=())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("preset", ["hidden-fc", "resnet14"])
 def test_catalog_states_what_is_counted(preset: str, precision: str) -> None:
-    data = load_data(DataRecipe(preset="synthetic", train_size=64), root=Path(), search_path=())
-    recipe = make_recipe(preset)
+    recipe, data = make_recipe(preset), load_synthetic()
     set_kernels("deterministic", precision)
     work = count_work(replace(recipe, train=replace(recipe.train, precision=precision)), Workbench(data, CPU))
     assert work is not None
