@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
 from textual.app import App
+from textual.await_remove import AwaitRemove
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.message import Message
+from textual.widget import Widget
 
 from engine.errors import NondetError
 from engine.protocol.faults import printable
@@ -171,6 +174,14 @@ class NondetApp(App[None]):
         if isinstance(event, events.InputEvent):
             self.upkeep.touch()
         await super().on_event(event)
+
+    def _prune(self, *nodes: Widget, parent: DOMNode | None = None) -> AwaitRemove:
+        """Remove nodes; below a screen that is removed nothing is laid out anew.
+
+        Textual 8.2.8 paints the screen below when it comes to the front, and all of it once more when the one that was
+        above it is gone.
+        """
+        return super()._prune(*nodes, parent=None if parent is self else parent)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show a notice while the terminal is too small; nothing that runs is stopped by that."""
