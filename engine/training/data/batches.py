@@ -167,8 +167,8 @@ def count_copies(names: np.ndarray, examples: int) -> int:
 
 
 def find_examples(names: Tensor, examples: int) -> Tensor:
-    """Return the numbers of named examples; most data have no copies, and a division takes as long as gathering."""
-    return names % examples if int(names.max()) >= examples else names
+    """Return the numbers of named examples; most data have no copies, and dividing takes as long as gathering."""
+    return names % examples if count_copies(names.numpy(), examples) > 1 else names
 
 
 def _draws(recipe: Recipe, data: Dataset, epoch: int, *, copies: int) -> AugmentationDraws | None:
