@@ -7,7 +7,6 @@ picture is an SVG that asks nothing of the network: the viewer's own monospaced 
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from pathlib import Path
 
 from tests.helpers.screens import settle
 from tui.app.app import NondetApp
+from tui.app.pictures import draw_picture
 from tui.app.settings import Locations, Settings
 from tui.app.terminal import Terminal
 from tui.app.tour.packing import unpack_study
 
 SHOWN = Path(__file__).parent / "screens"
 FOLDER = Path(__file__).parents[1] / "build" / "screens"
-FONT = re.compile(r"@font-face \{[^}]*\}\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ async def take(picture: Picture, store: Path, own: Path) -> str:
             await settle(pilot)
         await asyncio.sleep(2.0)  # measures come from a process
         await settle(pilot)
-        drawn = FONT.sub("", app.export_screenshot()).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
-        return drawn.replace("<text ", '<text xml:space="preserve" ')
+        return draw_picture(app)
 
 
 def main(arguments: list[str]) -> int:

@@ -334,9 +334,10 @@ class NondetApp(App[None]):
 
     def action_picture(self) -> None:
         """Save the screen as SVG."""
+        from tui.app.pictures import save_picture
+
         try:
-            self.locations.copies.mkdir(parents=True, exist_ok=True)
-            saved = self.save_screenshot(path=str(self.locations.copies))
+            saved = save_picture(self, self.locations.copies)
         except OSError as error:
             complain(self, str(error))
             return

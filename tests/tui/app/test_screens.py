@@ -379,5 +379,12 @@ async def test_screen_is_saved_as_a_picture(make_app: Make, store: Path) -> None
         await pilot.press("f12")
         await settle(pilot)
         (picture,) = app.locations.copies.glob("*.svg")
-        assert "alpha" in picture.read_text()
+        drawn = picture.read_text(encoding="utf-8")
+        assert "alpha" in drawn
+        assert set(re.findall(r"https?://[^\s\"'<]+", drawn)) <= {
+            "http://www.w3.org/2000/svg",
+            "https://www.textualize.io",
+        }
+        assert "url(http" not in drawn.replace('"', "")
+        assert drawn.count("<text ") == drawn.count('<text xml:space="preserve" '), "or blanks at an edge are lost"
         assert "saved" in screen_text(app)
