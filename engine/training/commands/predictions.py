@@ -69,6 +69,11 @@ def take_predictions(values: np.ndarray, labels: np.ndarray, kind: str, name: st
     logits = np.ascontiguousarray(values, dtype=np.float32)
     if kind == "probabilities":
         logits = _take_logarithms(logits, name)
+    elif _are_probabilities(logits):
+        raise NondetError(
+            f"{name}: holds probabilities, which are 0 or more and add up to 1 in every example, and no logits, of "
+            f'which the cross-entropy would be another: say kind = "probabilities" (--kind probabilities of import)'
+        )
     # A class may be masked by −inf where an example has another.
     finite = bool(np.isfinite(logits.max(axis=1)).all()) and not np.isnan(logits).any()
     if not finite:
@@ -84,10 +89,17 @@ def _percent(right: np.ndarray) -> float:
     return 100.0 * float(np.count_nonzero(right)) / len(right)
 
 
+def _are_probabilities(values: np.ndarray) -> bool:
+    """Tell whether all numbers are 0 or more, and those of every example add up to 1."""
+    if not np.isfinite(values).all() or values.min() < 0:
+        return False
+    return bool(np.abs(values.sum(axis=1, dtype=np.float64) - 1).max() <= SUM_TOLERANCE)
+
+
 def _take_logarithms(values: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(values).all():
         return np.full_like(values, np.nan)
-    if values.min() < 0 or np.abs(values.sum(axis=1, dtype=np.float64) - 1).max() > SUM_TOLERANCE:
+    if not _are_probabilities(values):
         raise NondetError(
             f'{name}: holds no probabilities, which are 0 or more and add up to 1: is kind = "logits" meant?'
         )

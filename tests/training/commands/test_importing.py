@@ -93,6 +93,8 @@ def test_probabilities_keep_their_predictions_and_cross_entropy(tmp_path: Path) 
     values /= values.sum(axis=-1, keepdims=True)
     np.save(tmp_path / "p.npy", values)
     np.save(tmp_path / "labels.npy", LABELS)
+    with pytest.raises(NondetError, match=r'p.npy, replica 1: holds probabilities.* say kind = "probabilities"'):
+        take(tmp_path, {"P": tmp_path / "p.npy"})
     (arm,) = measure(take(tmp_path, {"P": tmp_path / "p.npy"}, kind="probabilities"))
     losses = -np.log(values[:, np.arange(N), LABELS]).mean(axis=1)
     assert arm.find("cross_entropy_mean").value == pytest.approx(losses.mean(), rel=1e-6)
