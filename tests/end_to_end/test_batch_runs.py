@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -165,25 +166,49 @@ def test_second_command_follows_the_same_supervisor(study: Study) -> None:
     assert set(study.attempts().values()) == {1}
 
 
-def test_two_protocols_of_one_name_at_once_never_show_each_others_results(study: Study) -> None:
-    """As in `for e in 2 3; do ... --set train.epochs=$e & done`: what is shown is what was asked for, or refused."""
+def start_with_epochs(study: Study, epochs: int) -> subprocess.Popen[str]:
+    """Start a command that asks for a study of the same name, trained for so many epochs."""
+    return study.start("--json", "--replicas", "1", "--set", f"train.epochs={epochs}", "--set", "train.warmup_epochs=0")
+
+
+def require_results_of(study: Study, out: str, epochs: int) -> None:
+    """Require that what a command printed is of runs of so many epochs, which both plans name alike otherwise."""
+    (run,) = json.loads(out)["arms"][0]["runs_used"]
+    spec = json.loads((study.folder / "runs" / run / "spec.json").read_text())
+    assert spec["recipe"]["train"]["epochs"] == epochs
+
+
+def test_protocol_of_the_same_name_is_refused_while_another_is_trained(study: Study) -> None:
+    """As in `for e in 400 3; do ... --set train.epochs=$e & done`."""
     study.file.write_text(protocol_text("Init"))
-    for epochs in ((2, 3), (4, 5)):
-        started = [
-            study.start("--json", "--replicas", "1", "--set", f"train.epochs={e}", "--set", "train.warmup_epochs=0")
-            for e in epochs
-        ]
-        ended = [finish(process) for process in started]
-        assert 0 in [code for code, _, _ in ended], ended
-        for wanted, (code, out, err) in zip(epochs, ended, strict=True):
-            assert code in (0, 2), err
-            if code == 2:
-                assert "another plan" in err
-                assert out == ""
-            else:
-                runs = json.loads(out)["arms"][0]["runs_used"]
-                specs = [json.loads((study.folder / "runs" / run / "spec.json").read_text()) for run in runs]
-                assert [spec["recipe"]["train"]["epochs"] for spec in specs] == [wanted]
+    first = start_with_epochs(study, 400)
+    wait_for(study.supervisor)
+    code, out, err = finish(start_with_epochs(study, 3))
+    assert first.poll() is None, "it was trained all the while"
+    assert (code, out) == (2, "")
+    assert "is being trained with another plan right now" in err
+    code, out, err = finish(first)
+    assert code == 0, err
+    require_results_of(study, out, 400)
+
+
+def test_command_that_was_held_shows_no_results_of_the_plan_that_replaced_its_own(study: Study) -> None:
+    """Its study is trained and measured while it stands still, and then replaced by one of the same name."""
+    study.file.write_text(protocol_text("Init"))
+    held = start_with_epochs(study, 300)
+    wait_for(lambda: any(study.folder.glob("runs/*/attempts/*/epochs.jsonl")))  # the command only watches by now
+    held.send_signal(signal.SIGSTOP)
+    try:
+        wait_for(lambda: not study.supervisor())
+        assert len(study.results()) == 1
+        code, out, err = finish(start_with_epochs(study, 3))
+        assert code == 0, err
+        require_results_of(study, out, 3)
+    finally:
+        held.send_signal(signal.SIGCONT)
+    code, out, err = finish(held)
+    assert (code, out) == (2, "")
+    assert "has given this study another plan meanwhile" in err
 
 
 def test_damaged_files_of_finished_runs_are_named_and_trained_again(trained: Study) -> None:
