@@ -43,6 +43,7 @@ def compare_arms(
     arms = [read_finished(*side) for side in (first, second)]
     planned = [len(arm.arm.runs) // arm.arm.group for arm in arms]
     _refuse_misfits(arms)
+    arms, without_number = _keep_having(arms, measure)
     paired = are_paired(arms, [first[0], second[0]])
     arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
     scores = ArmScores(arms)
@@ -67,6 +68,7 @@ def compare_arms(
         others=tuple(found[1:]),
         disputes=disputes,
         left_out=(left_out[0], left_out[1]),
+        without_number=(without_number[0], without_number[1]),
         shared=shared,
     )
 
@@ -93,6 +95,7 @@ def plan_arms(
     sides = [first] if second is None else [first, second]
     arms = [read_finished(*side) for side in sides]
     _refuse_misfits(arms)
+    arms, _ = _keep_having(arms, measure)
     paired = len(arms) > 1 and are_paired(arms, [side[0] for side in sides])
     arms = _keep_partners(arms) if paired else [_keep_different(arm) for arm in arms]
     for arm in arms:
@@ -156,6 +159,28 @@ def _refuse_misfits(arms: list[FinishedArm]) -> None:
     shapes = {part.shape for arm in arms for part in arm.predictions if len(part.shape) > 1}
     if len(shapes) > 1:
         raise StudyError(f"{both}: tell apart other numbers of classes, and cannot be compared")
+
+
+def _keep_having(arms: list[FinishedArm], measure: str | None) -> tuple[list[FinishedArm], list[int]]:
+    """Keep the replicas that left a number, where one is asked for that only some of each arm left.
+
+    Returns:
+        The arms, and how many replicas of each left no such number; as they are where an arm would have none.
+    """
+    nothing = [0] * len(arms)
+    if measure is None or measure in ArmScores([arms[0], arms[-1]]).list_known():
+        return arms, nothing
+    kept: list[FinishedArm] = []
+    for arm in arms:
+        having = [
+            (replica, number)
+            for replica, number in zip(arm.replicas, arm.numbers, strict=True)
+            if replica.result is not None and measure in replica.result.scores
+        ]
+        if not having:
+            return arms, nothing
+        kept.append(replace(arm, replicas=tuple(r for r, _ in having), numbers=tuple(n for _, n in having)))
+    return kept, [len(arm.replicas) - len(part.replicas) for arm, part in zip(arms, kept, strict=True)]
 
 
 def are_paired(arms: list[FinishedArm], studies: list[StudyPaths]) -> bool:

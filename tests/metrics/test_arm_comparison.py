@@ -135,6 +135,22 @@ def test_numbers_beside_predictions_are_compared_too(paths: StudyPaths) -> None:
     assert found.others[1].examples == 0
 
 
+def test_number_that_only_some_replicas_left_is_compared_of_these_and_the_others_are_counted(paths: StudyPaths) -> None:
+    plan = read_plan(paths)
+    without = {plan.arms[0].runs[1], plan.arms[1].runs[1], plan.arms[1].runs[3]}
+    for number, run in enumerate(plan.order):
+        if paths.run(run).predictions.exists():
+            scores = {} if run in without else {"f1": float(number)}
+            put(paths, run, np.load(paths.run(run).predictions), scores=scores)
+    found = compare_arms((paths, "Baseline"), (paths, "New"), "f1", None)
+    assert found.without_number == (1, 2)
+    assert found.left_out == (2, 2), "replica 4 of A has no partner any more"
+    assert found.comparison.n == (3, 3)
+    assert compare_arms((paths, "Baseline"), (paths, "New"), "accuracy", None).without_number == (0, 0)
+    with pytest.raises(StudyError, match="--measure f2: these arms are compared in one of"):
+        compare_arms((paths, "Baseline"), (paths, "New"), "f2", None)
+
+
 def test_pilot_of_few_equal_figures_plans_nothing(tmp_path: Path) -> None:
     labels = np.arange(8) % 4
     logits = np.stack([np.stack([np.eye(4, dtype=np.float32)[labels]] * 2)] * 4)

@@ -265,9 +265,14 @@ def list_remarks(pair: Pair) -> list[tuple[str, list[str]]]:
         is_one = found.shared == 1
         said = f"{plural(found.shared, 'run')} {'is a replica' if is_one else 'are replicas'} of both arms"
         notes.append(("shared", [f"{said}, which the intervals do not know"]))
-    if any(found.left_out):
+    if any(found.without_number):
+        one, other = found.without_number
+        without = f"{one} of A, {other} of B left no {printable(pair.found.comparison.measure)}, or none that is finite"
+        notes.append(("left out", [f"{without}: where that has to do with how they went, the rest is no fair sample"]))
+    others = [one - number for one, number in zip(found.left_out, found.without_number, strict=True)]
+    if any(others):
         said = (
-            f"{found.left_out[0]} of A, {found.left_out[1]} of B: missing, damaged, diverged, without a partner of "
+            f"{others[0]} of A, {others[1]} of B: missing, damaged, diverged, without a partner of "
             "the same seeds, or the same network once more"
         )
         notes.append(("left out", [said]))

@@ -87,3 +87,13 @@ def test_p_values_hold_for_all_comparisons_at_once() -> None:
     first, second = (structs.replace(FOUND, p_value=chance) for chance in (0.02, 0.03))
     pairs = [Pair(("a", "b"), ArmsCompared(comparison=first, others=(second,)))] * 2
     assert [one.chance for one in list_comparisons(pairs)] == pytest.approx([0.08, 0.08, 0.08, 0.08])
+
+
+def test_replicas_without_the_number_are_told_apart_from_those_left_out_otherwise() -> None:
+    number = structs.replace(FOUND, examples=0, measure="f1")
+    pair = Pair(("a", "b"), ArmsCompared(comparison=number, left_out=(2, 2), without_number=(1, 2)))
+    told = "\n".join(describe_pair(pair))
+    assert "1 of A, 2 of B left no f1" in told
+    assert "1 of A, 0 of B: missing, damaged" in told
+    only = Pair(("a", "b"), ArmsCompared(comparison=number, left_out=(1, 2), without_number=(1, 2)))
+    assert "missing, damaged" not in "\n".join(describe_pair(only))
