@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 import shutil
 import sys
@@ -117,12 +118,15 @@ def _import_scores(paths: StudyPaths, request: ImportRequest) -> dict[str, list[
     arms: dict[str, list[Imported]] = {name: [] for name in request.arms}
     for name, place in request.arms.items():
         for run_name, steps in read_scalars(Path(place)).items():
-            scores = find_last(steps)
-            if not scores:
+            last = find_last(steps)
+            if not last:
                 raise NondetError(f"{place}: run {run_name} holds no numbers")
-            values = np.array([scores[key] for key in sorted(scores)], dtype=np.float64)
+            values = np.array([last[key] for key in sorted(last)], dtype=np.float64)
+            scores = {name: value for name, value in last.items() if math.isfinite(value)}
             lines = list(_make_epochs(steps))
             result = msgspec.structs.replace(_make_result(), scores=scores, epochs=max(1, len(lines)))
+            if len(scores) < len(last):
+                result = msgspec.structs.replace(result, diverged=True, diverged_epoch=result.epochs)
             run = _write_run(paths, f"{name} {len(arms[name])}", array_bytes(values), result)
             if len(lines) > 1:
                 make_folder(paths.run(run).attempt(1).folder)
@@ -134,7 +138,7 @@ def _import_scores(paths: StudyPaths, request: ImportRequest) -> dict[str, list[
 def _make_epochs(steps: Steps) -> Iterator[bytes]:
     """Yield a line of epochs.jsonl for each step that was logged, in order; of very many, the first."""
     for number, step in enumerate(sorted(steps)[:MAX_EPOCHS], start=1):
-        figures = steps[step]
+        figures = {name: value for name, value in steps[step].items() if math.isfinite(value)}
         known = {KNOWN[name]: value for name, value in figures.items() if name in KNOWN}
         others = {name: value for name, value in figures.items() if name not in KNOWN}
         yield format_epoch(

@@ -6,7 +6,6 @@ Either a column holds the names of metrics and another their values, or each met
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def read_scalars(path: Path) -> dict[str, Steps]:
 
 
 def find_last(steps: Steps) -> dict[str, float]:
-    """Return the last value of each metric."""
+    """Return the last value of each metric, which is no finite number where a run diverged."""
     last: dict[str, float] = {}
     for step in sorted(steps):
         last |= steps[step]
@@ -72,12 +71,11 @@ def _find(head: Sequence[str], names: Sequence[str]) -> int | None:
 
 
 def _read(cell: str) -> float | None:
-    """Return the number of a cell; None where it is empty, a text or not finite."""
+    """Return the number of a cell, which may be nan or infinite; None where it is empty or a text."""
     try:
-        value = float(cell)
+        return float(cell)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
 
 
 def _read_step(cell: str) -> int | None:

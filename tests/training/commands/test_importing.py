@@ -131,6 +131,16 @@ def test_scalars_count_with_their_last_step(tmp_path: Path, table: str) -> None:
     assert (view.spread.epoch, view.spread.maximum) == (2, 66.0)
 
 
+@pytest.mark.parametrize("ending", ["nan", "inf"])
+def test_run_that_ends_in_no_number_has_diverged(tmp_path: Path, ending: str) -> None:
+    lines = ["run,step,f1,loss", "a,1,0.5,1.0", f"a,2,0.7,{ending}", "b,1,0.5,1.0", "b,2,,0.9", "c,1,0.6,0.8"]
+    (tmp_path / "export.csv").write_text("\n".join(lines))
+    (arm,) = measure(take(tmp_path, {"A": tmp_path / "export.csv"}, kind="scores"))
+    assert (arm.n, arm.diverged) == (2, 1)
+    assert arm.scores["loss"].mean == pytest.approx(0.85), "no earlier number takes the place of the last"
+    assert arm.scores["f1"].n == 2, "a run counts as a whole; an empty cell is none that was logged"
+
+
 def test_number_of_any_name_is_followed_where_there_is_no_accuracy(tmp_path: Path) -> None:
     (tmp_path / "export.csv").write_text("run,step,loss,mrr\na,1,3,0.1\na,2,2,0.4\nb,1,3,0.1\nb,2,2,0.2\n")
     (arm,) = StudyView(take(tmp_path, {"A": tmp_path / "export.csv"}, kind="scores")).refresh().arms
