@@ -221,7 +221,7 @@ def _measure(usable: list[Replica], labels: Labels | str, bootstrap: int, *, tex
     parts = [replica.predictions for replica in usable if replica.predictions is not None]
     if isinstance(labels, str) or not parts:
         none = "no replica has predictions that can be measured" if finished else "no replica has finished"
-        reason = labels if isinstance(labels, str) else none
+        reason = labels if isinstance(labels, str) and finished else none  # the first run to finish writes labels
         return _Found(measure_nothing(group, 0, reason))
     if len({(part.shape, part.dtype) for part in parts}) > 1:
         return _Found(measure_nothing(group, len(parts), "replicas with different numbers of classes"))

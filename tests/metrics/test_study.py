@@ -196,6 +196,8 @@ def test_no_finished_run_is_said(paths: StudyPaths) -> None:
     init = measure(paths).arms[1]
     assert init.n == 0
     assert init.reasons["accuracy_mean"] == "no replica has finished"
+    paths.labels.unlink()  # the first run to finish writes them
+    assert measure(paths).arms[1].reasons["accuracy_mean"] == "no replica has finished"
 
 
 def test_replicas_that_all_diverged_have_finished(paths: StudyPaths) -> None:
