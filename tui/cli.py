@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, NondetError
 from engine.protocol.faults import find_near, show_path, suggest
@@ -122,7 +121,8 @@ def open_app(options: argparse.Namespace) -> int:
         if getattr(options, name)
     ]
     if meant:
-        raise NondetError(f"nondet-tui: {', '.join(meant)}: go with --batch PROTOCOL.toml; the app has the builder")
+        go = "goes" if len(meant) == 1 else "go"
+        raise NondetError(f"nondet-tui: {', '.join(meant)}: {go} with --batch PROTOCOL.toml; the app has the builder")
     from tui.app.start_up import run_app
 
     return run_app(store=options.store, path=options.path, readonly=options.readonly, mouse=not options.no_mouse)
@@ -183,11 +183,11 @@ def run_cancel(options: argparse.Namespace) -> int:
     return cancel_study(find_study(options.study, store=options.store))
 
 
-def run_worker(options: argparse.Namespace) -> NoReturn:
+def run_worker(options: argparse.Namespace) -> int:
     """Train runs of a study here, beside those that others train, until none is left."""
     from tui.commands.working import start_worker
 
-    start_worker(options.study, store=options.store, time_left=options.time_left)
+    return start_worker(options.study, store=options.store, time_left=options.time_left)
 
 
 def run_report(options: argparse.Namespace) -> int:

@@ -46,6 +46,9 @@ def _find_arms(a: str | None, b: str | None, arms: tuple[Arm, ...], faults: list
         a = a or next((name for name in varying if name != b), None)
         b = b or next((name for name in varying if name != a), None)
     names = [arm.name for arm in arms]
+    if len(names) < 2:
+        faults.append(Fault("compare", "takes two arms, and there is only one", "add an [[arm]] to compare it with"))
+        return None
     for key, name in (("compare.a", a), ("compare.b", b)):
         if name is None:
             remedy = f"name one of the arms: {', '.join(show_value(one) for one in names[:20])}"

@@ -279,6 +279,11 @@ def find_study(name: str, *, store: str | None) -> StudyPaths:
         if is_there(paths.plan):
             return StudyPaths(paths.folder.resolve())
         refuse_unwritten(paths)
+    if name.endswith(".toml") and given.folder.is_file():
+        raise StudyError(
+            f"{show_path(name)}: is a protocol file: name its study, which is what protocol.name says; "
+            "`nondet-tui ls` lists the studies"
+        )
     raise StudyError(
         f"'{show_path(name)}': no study of this name in {show_path(root)} and no study folder at this path: "
         f"`nondet-tui ls --store DIR` lists a store's studies"

@@ -81,6 +81,13 @@ def test_more_than_two_arms_have_to_be_named() -> None:
     assert '"Old", "New", "Third"' in faults
 
 
+def test_comparison_of_one_arm_asks_for_another() -> None:
+    faults = find_faults(DECIDING, '[[arm]]\nname = "Old"\nvary = ["init"]\n')
+    assert "compare: takes two arms, and there is only one" in faults
+    assert "add an [[arm]]" in faults
+    assert "name one of the arms" not in faults
+
+
 @pytest.mark.parametrize(
     ("arms", "said"),
     [

@@ -66,6 +66,13 @@ WRONG = {
 }
 
 
+def test_protocol_where_a_study_is_asked_for_is_told_apart(file: Path, capsys: Capture) -> None:
+    for words in (["status"], ["report"], ["cancel"], ["compare", "x:A"]):
+        assert cli.main([*words, str(file)]) == 2
+    assert cli.main(["status", str(file)]) == 2
+    assert "is a protocol file: name its study, which is what protocol.name says" in capsys.readouterr().err
+
+
 def test_options_may_stand_before_the_command(study: StudyPaths, capsys: Capture) -> None:
     store = str(study.folder.parent)
     for words in (["ls", "--store", store], ["status", study.name, "--store", store]):

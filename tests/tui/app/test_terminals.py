@@ -44,7 +44,7 @@ def test_pipe_instead_of_a_terminal_gets_a_hint(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "needs a terminal" in done.stderr
     done = subprocess.run([*COMMAND, "--json"], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert "--json: go with --batch" in done.stderr
+    assert "--json: goes with --batch" in done.stderr
     done = subprocess.run([*COMMAND, "locate"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "config" in done.stdout
 

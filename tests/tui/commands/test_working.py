@@ -12,6 +12,7 @@ from engine.study.paths import StudyPaths
 from engine.study.records import write_record
 from tests.helpers.large_store import Size, write_large_study
 from tests.helpers.records import make_supervisor
+from tests.helpers.studies import write_study
 from tui import cli
 
 
@@ -38,6 +39,19 @@ def test_worker_belongs_to_the_supervisor_that_is_there(paths: StudyPaths) -> No
     assert command[command.index("--session") + 1] == "theirs"
     assert command[-2:] == ["--time-left", "08:00:00"]
     assert "--lease" not in command, "its place is its own"
+
+
+def test_worker_says_what_is_left_and_starts_nothing_where_that_is_none(
+    tmp_path: Path, paths: StudyPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Started):
+        cli.run(["worker", str(paths.folder)])
+    said = capsys.readouterr().err
+    assert said == f"{paths.folder}: 1 run is left: trains here until none is; Ctrl-C ends it\n"
+    done = write_study(tmp_path / "done", done=3, running=0)
+    assert cli.run(["worker", str(done.folder)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{done.folder}: nothing is left to train, all 9 runs are done\n")
 
 
 def test_worker_needs_no_supervisor(paths: StudyPaths) -> None:
