@@ -69,6 +69,7 @@ def compare_arms(
         disputes=disputes,
         left_out=(left_out[0], left_out[1]),
         without_number=(without_number[0], without_number[1]),
+        diverged=(arms[0].diverged, arms[1].diverged),
         shared=shared,
     )
 

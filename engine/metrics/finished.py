@@ -33,6 +33,8 @@ class FinishedArm:
     replicas: tuple[Replica, ...]
     numbers: tuple[int, ...]
     """The number of each in the plan, from 1."""
+    diverged: int
+    """Replicas that diverged to what is no number, and are not among them."""
 
     @property
     def title(self) -> str:
@@ -69,7 +71,8 @@ def read_finished(paths: StudyPaths, name: str) -> FinishedArm:
     places = {run: number for number, run in enumerate(arm.runs)}
     firsts = [one.run.split("+")[0] for one in usable]
     numbers = tuple(places.get(run, number * arm.group) // arm.group + 1 for number, run in enumerate(firsts))
-    return FinishedArm(plan, arm, labels, tuple(usable), numbers)
+    diverged = sum(one.fault is None and not one.finite for one in replicas)
+    return FinishedArm(plan, arm, labels, tuple(usable), numbers, diverged)
 
 
 def _read_numbers(paths: StudyPaths, plan: StudyPlan, arm: PlannedArm) -> FinishedArm:
@@ -77,4 +80,5 @@ def _read_numbers(paths: StudyPaths, plan: StudyPlan, arm: PlannedArm) -> Finish
     results = {number: find_result(paths.run(run)).result for number, run in enumerate(arm.runs, start=1)}
     usable = {number: one for number, one in results.items() if one is not None and not one.diverged}
     replicas = tuple(Replica(one.run, result=one) for one in usable.values())
-    return FinishedArm(plan, arm, None, replicas, tuple(usable))
+    diverged = sum(one is not None and one.diverged for one in results.values())
+    return FinishedArm(plan, arm, None, replicas, tuple(usable), diverged)

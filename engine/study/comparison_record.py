@@ -120,6 +120,8 @@ class ArmsCompared(Record, frozen=True, kw_only=True, tag=1):
     """Replicas of A and of B that are damaged, missing, without a partner of the same seeds, or the same network."""
     without_number: tuple[int, int] = (0, 0)
     """Of these, those that left no number of the name that is compared."""
+    diverged: tuple[int, int] = (0, 0)
+    """Of these, those that diverged to what is no number."""
     shared: int = 0
     """Runs that are replicas of both arms, which are then not independent."""
 

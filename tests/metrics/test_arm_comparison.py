@@ -57,6 +57,14 @@ def test_replica_without_its_partner_is_left_out(paths: StudyPaths) -> None:
     assert found.left_out == (1, 1)
 
 
+def test_replicas_that_diverged_are_counted_by_themselves(paths: StudyPaths) -> None:
+    plan = read_plan(paths)
+    for run in plan.arms[1].runs[2:4]:
+        put(paths, run, np.full_like(LOGITS[1, 0], np.nan), diverged=True, diverged_epoch=1)
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, None)
+    assert (found.comparison.n, found.left_out, found.diverged) == ((3, 3), (2, 2), (0, 2))
+
+
 def test_replicas_of_an_arm_in_which_nothing_varies_are_one(paths: StudyPaths) -> None:
     found = compare_arms((paths, "Control"), (paths, "Baseline"), None, None)
     assert found.comparison.n == (1, 5)
@@ -123,7 +131,8 @@ def test_numbers_by_name_are_compared_without_predictions(paths: StudyPaths) -> 
         compare_arms((paths, "Baseline"), (paths, "New"), None, None)
     diverged = make_result(run=plan.arms[1].runs[0], scores={"f1": 0.5}, diverged=True)
     write_record(paths.run(plan.arms[1].runs[0]).result, diverged)
-    assert compare_arms((paths, "Baseline"), (paths, "New"), None, None).left_out == (1, 1)
+    found = compare_arms((paths, "Baseline"), (paths, "New"), None, None)
+    assert (found.left_out, found.diverged) == ((1, 1), (0, 1))
 
 
 def test_numbers_beside_predictions_are_compared_too(paths: StudyPaths) -> None:

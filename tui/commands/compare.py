@@ -75,6 +75,7 @@ def _describe(told: Told) -> dict[str, object]:
         "disagreement": None if found.disputes is None else msgspec.structs.asdict(found.disputes),
         "left_out": found.left_out,
         "without_number": found.without_number,
+        "diverged": found.diverged,
         "shared": found.shared,
         "settings": pair.settings,
         "trained_with": pair.trained,

@@ -269,10 +269,14 @@ def list_remarks(pair: Pair) -> list[tuple[str, list[str]]]:
         one, other = found.without_number
         without = f"{one} of A, {other} of B left no {printable(pair.found.comparison.measure)}, or none that is finite"
         notes.append(("left out", [f"{without}: where that has to do with how they went, the rest is no fair sample"]))
-    others = [one - number for one, number in zip(found.left_out, found.without_number, strict=True)]
+    if any(found.diverged):
+        said = f"{found.diverged[0]} of A, {found.diverged[1]} of B diverged: the verdict is about those that did not"
+        notes.append(("left out", [said]))
+    told = zip(found.left_out, found.without_number, found.diverged, strict=True)
+    others = [every - number - diverged for every, number, diverged in told]
     if any(others):
         said = (
-            f"{others[0]} of A, {others[1]} of B: missing, damaged, diverged, without a partner of "
+            f"{others[0]} of A, {others[1]} of B: missing, damaged, without a partner of "
             "the same seeds, or the same network once more"
         )
         notes.append(("left out", [said]))

@@ -71,7 +71,7 @@ def test_json_has_every_field(store: Path, capsys: pytest.CaptureFixture[str]) -
         "a", "b", "measure", "n", "examples", "means", "paired", "margin", "difference", "ci_test_set",
         "ci_new_examples", "ci_looking", "p_value", "p_better", "p_better_ci", "correlation", "replicas_needed",
         "examples_share", "sequential", "verdict", "narrowed", "best", "figures", "p_holm", "unit", "disagreement",
-        "left_out", "without_number", "shared", "settings", "trained_with",
+        "left_out", "without_number", "diverged", "shared", "settings", "trained_with",
     }  # fmt: skip
     assert set(one) == fields
     assert (one["a"], one["ci_test_set"], one["verdict"]) == ("compared: New", None, "undecided")

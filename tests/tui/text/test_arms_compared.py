@@ -15,6 +15,7 @@ from tui.text.arms_compared import (
     list_comparisons,
     list_intervals,
     list_narrowing,
+    list_remarks,
     say_headline,
 )
 from tui.text.format import ASCII
@@ -87,6 +88,16 @@ def test_p_values_hold_for_all_comparisons_at_once() -> None:
     first, second = (structs.replace(FOUND, p_value=chance) for chance in (0.02, 0.03))
     pairs = [Pair(("a", "b"), ArmsCompared(comparison=first, others=(second,)))] * 2
     assert [one.chance for one in list_comparisons(pairs)] == pytest.approx([0.08, 0.08, 0.08, 0.08])
+
+
+def test_replicas_that_diverged_are_told_apart_from_those_left_out_otherwise() -> None:
+    pair = Pair(("a", "b"), ArmsCompared(comparison=FOUND, left_out=(2, 3), diverged=(0, 3)))
+    assert list_remarks(pair) == [
+        ("left out", ["0 of A, 3 of B diverged: the verdict is about those that did not"]),
+        ("left out", [
+            "2 of A, 0 of B: missing, damaged, without a partner of the same seeds, or the same network once more"
+        ]),
+    ]  # fmt: skip
 
 
 def test_replicas_without_the_number_are_told_apart_from_those_left_out_otherwise() -> None:
