@@ -17,6 +17,9 @@ PREDICTIONS = ("logits", "predictions", "probabilities")
 LABELS = ("labels", "targets", "y_test", "y_true")
 """Names that arrays, and files of them, usually have."""
 
+UNTRUSTED = ("allow_pickle", "Weights only load failed")
+"""Words in which readers advise to load the objects of a file, which would run what it says."""
+
 
 def read_array(path: Path, names: Sequence[str] = PREDICTIONS) -> np.ndarray:
     """Read the array of a file; a .npy file is mapped, not read.
@@ -38,6 +41,9 @@ def read_array(path: Path, names: Sequence[str] = PREDICTIONS) -> np.ndarray:
         raise
     except Exception as error:  # what the readers raise for damaged files has no common class
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        if any(word in reason for word in UNTRUSTED):
+            reason = "it is no array file, or holds Python objects, which are never loaded"
+            raise NondetError(f"{path}: cannot be read as an array ({reason}): write numbers alone") from error
         raise NondetError(f"{path}: cannot be read as an array ({reason}): write it again as a whole") from error
     if array.dtype.kind not in "fiub":
         raise NondetError(f"{path}: holds {array.dtype}, not numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,8 @@ def test_study_of_an_import_is_done_and_trains_nothing(tmp_path: Path) -> None:
     ("name", "content", "kind", "told"),
     [
         ("x.npy", b"\x93NUMPY\x01\x00", "logits", "cannot be read as an array"),
+        ("x.npy", b"0.5 0.5", "logits", "cannot be read as an array (it is no array file, or holds Python objects"),
+        ("x.npy", pickle.dumps([1]), "logits", "or holds Python objects, which are never loaded): write numbers alone"),
         ("x.pkl", b"", "logits", "is no file of arrays"),
         ("x.csv", b"1,2,3\n4,5\n", "logits", "different numbers of columns"),
         ("x.csv", b"1,2,3\n4,5,6\n", "logits", "not logits (30, C) for 30 labels"),
@@ -189,5 +192,5 @@ def test_pickled_program_is_not_run(tmp_path: Path) -> None:
 
     torch.save(Evil(), tmp_path / "x.pt")
     np.save(tmp_path / "labels.npy", LABELS)
-    with pytest.raises(NondetError, match="cannot be read as an array"):
+    with pytest.raises(NondetError, match="holds Python objects, which are never loaded"):
         take(tmp_path, {"A": tmp_path / "x.pt"})
