@@ -87,6 +87,11 @@ class Document:
         value = table.get(name) if is_table(table) else None
         return value.unwrap() if isinstance(value, Item) else value
 
+    def list_settings(self) -> frozenset[str]:
+        """Return the keys of all settings that are written."""
+        sections = cast("dict[str, Any]", self._content).items()
+        return frozenset(f"{section}.{name}" for section, table in sections if is_table(table) for name in table)
+
     def set(self, key: str, value: Any) -> None:
         """Write a setting; None takes it out."""
         section, _, name = key.partition(".")

@@ -280,10 +280,11 @@ def setting_lines(
         height: Rows at hand; long values go on in those that nothing else takes.
     """
     problems = {fault.key: fault for fault in faults}
+    # Found out once: to look a key up in a parsed file takes longer than all else that is done for it here.
+    said = document.list_settings() | problems.keys() | {key for key in REQUIRED if acts_on(document, key)}
 
     def is_said(key: str) -> bool:
-        decided = key in REQUIRED and acts_on(document, key)
-        return document.get(key) is not None or key in problems or decided
+        return key in said
 
     usable = [key for keys in GROUPS.values() for key in keys if is_said(key) or acts_on(document, key)]
     listed = find_settings(usable, needle) if needle else [key for key in usable if everything or is_said(key)]
