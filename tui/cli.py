@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, NondetError
+from engine.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUNS_FAILED, EXIT_USAGE, NondetError
 from engine.protocol.faults import find_near, show_path, suggest
 from tui.commands.arguments import make_command_parser, make_main_parser
 from tui.commands.streams import forget_output, prepare_streams
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is not None:  # a file's, not the output's
             raise
+        if not stands_somewhere():
+            report("nondet-tui: the folder in which it was started is no longer there: change to another one")
+            return EXIT_USAGE
         forget_output()
         report(f"nondet-tui: the output cannot be written ({error.strerror}): what was trained and measured is kept")
         return EXIT_RUNS_FAILED
@@ -47,6 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Another Ctrl-C must not change the exit code while the interpreter ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
+
+
+def stands_somewhere() -> bool:
+    """Tell whether the folder in which the program was started is still there."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def report(message: str) -> None:

@@ -115,3 +115,13 @@ def test_configuration_that_is_no_file_of_settings_is_refused(kind: str, tmp_pat
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr) < 1000
+
+
+@pytest.mark.parametrize("command", ["check ../x.toml", "--batch ../x.toml", "status one --store studies"])
+def test_folder_that_was_removed_is_named(tmp_path: Path, command: str) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "x.toml").write_text((ROOT / "protocols" / "quickstart.toml").read_text())
+    done = run(f"cd {tmp_path / 'gone'} && rmdir ../gone && $B {command}")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "nondet-tui: the folder in which it was started is no longer there: change to another one\n"
