@@ -150,9 +150,13 @@ def list_spread(
 
 
 def format_apart(low: float, high: float) -> tuple[str, str]:
-    """Format the ends of a range with three digits, or as many as tell them apart."""
+    """Format the ends of a range with three digits, or as many as tell them apart, and as many decimals."""
     texts = ((f"{low:.{digits}g}", f"{high:.{digits}g}") for digits in range(3, MAX_DIGITS + 1))
-    return next((pair for pair in texts if pair[0] != pair[1] or low == high), (repr(low), repr(high)))
+    pair = next((pair for pair in texts if pair[0] != pair[1] or low == high), (repr(low), repr(high)))
+    if any("e" in text for text in pair) or low == high:
+        return pair
+    places = max(len(text.partition(".")[2]) for text in pair)
+    return f"{low:.{places}f}", f"{high:.{places}f}"
 
 
 def list_first_epochs(arms: Iterable[ArmCurves], symbols: Symbols) -> list[str]:

@@ -19,6 +19,7 @@ from tui.text.text_figures import (
     CROSSED_NOTES,
     draw_bar,
     draw_layer_heat,
+    format_apart,
     list_crossed,
     list_instability,
     list_onsets,
@@ -224,3 +225,18 @@ def test_diagnostics_tell_the_spreads_apart() -> None:
     assert make_diagnostics_panel("s", [make_measures(name="x")]) is None
     assert r"0.12 [0.00 0.30] &" in format_diagnostics_latex("s", [entry])
     assert "| 0.460 |" in format_diagnostics_markdown([entry])
+
+
+@pytest.mark.parametrize(
+    ("ends", "texts"),
+    [
+        ((0.08, 0.12234), ("0.080", "0.122")),
+        ((0.0754, 0.13), ("0.0754", "0.1300")),
+        ((98.5, 100.0), ("98.5", "100.0")),
+        ((0.1632456, 0.1632457), ("0.1632456", "0.1632457")),
+        ((0.0, 0.0), ("0", "0")),
+        ((1e-9, 2.5e-9), ("1e-09", "2.5e-09")),
+    ],
+)
+def test_ends_of_a_range_have_as_many_decimals(ends: tuple[float, float], texts: tuple[str, str]) -> None:
+    assert format_apart(*ends) == texts
