@@ -16,6 +16,8 @@ from tests.helpers.real_study import COMMAND
 
 KEPT = Path(__file__).parents[1] / "study" / "kept"
 SEED = 20_261_125
+PARTS = 3
+"""Tests that share the changes, which processes of the tests go through side by side."""
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_each_change_of_each_file_ends_no_viewer(bench: Bench) -> None:
-    mutate(bench, range(len(bench.kinds) * len(CHANGES)), SEED)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_change_of_each_file_ends_no_viewer(bench: Bench, part: int) -> None:
+    mutate(bench, range(part, len(bench.kinds) * len(CHANGES), PARTS), SEED)
 
 
 @pytest.mark.slow

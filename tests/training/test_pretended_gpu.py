@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(torch.version.cuda is not None, reason="pretends a GPU to CPU builds of torch alone"),
 ]
 
