@@ -26,7 +26,7 @@ def require_gpu(name: str) -> GpuModel:
 
 
 def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str], gpu: GpuModel) -> list[str]:
-    """Return the line that says what some runs would take on one card, and that this is an estimate; none for no run.
+    """Return the line that says what some runs would take on one card, as an estimate; or that none is left.
 
     Args:
         plan: Has the recipes.
@@ -35,7 +35,7 @@ def describe_card(plan: Plan, facts: Sequence[ProbeFacts], runs: Collection[str]
         gpu: The card.
     """
     if not runs:
-        return []
+        return [f"on one {gpu.name}: nothing is left to train"]
     precisions = {plan.recipes[run].train.precision for run in runs}
     lacking = [precision for precision in precisions if not gpu.computes(precision)]
     if lacking:

@@ -66,7 +66,7 @@ def test_what_cannot_be_estimated_is_said() -> None:
 
 
 def test_no_time_is_said_where_nothing_is_left_to_train() -> None:
-    assert describe(left=0) == []
+    assert describe(left=0) == ["on one H100: nothing is left to train"]
     assert len(describe(left=1)) == 1
 
 
