@@ -40,7 +40,7 @@ def epoch_batches(recipe: Recipe, data: Dataset, epoch: int, *, at_once: int = 1
     """Yield the minibatches of one epoch, in training order; on a CPU several of them at once, the last ones fewer."""
     if data.train_labels.device.type == "cuda":
         table = send_epoch(recipe, data, epoch)
-        return (take_batch(data, table.columns_of(step)) for step in range(table.steps))
+        return (take_batch(recipe, data, table.columns_of(step)) for step in range(table.steps))
     return _make_batches(recipe, data, epoch, at_once)
 
 
@@ -57,7 +57,7 @@ def stack_batches(recipes: Sequence[Recipe], data: Dataset, epoch: int) -> Itera
     names = torch.from_numpy(np.stack([example_order(recipe, total, epoch) for recipe in recipes]))
     for part in names.split(first.train.batch_size, dim=1):
         examples = part.reshape(-1)
-        places = find_examples(examples, total)
+        places = find_examples(first, examples, total)
         inputs = data.normalise(data.train_inputs.index_select(0, places))
         labels = data.train_labels.index_select(0, places).view(replicas, -1)
         yield Batch(inputs.unflatten(0, (replicas, -1)), labels, examples.view(replicas, -1))
@@ -78,7 +78,7 @@ def _block_batches(
     recipe: Recipe, data: Dataset, names: np.ndarray, draws: AugmentationDraws | None, size: int
 ) -> Iterator[Batch]:
     given = torch.from_numpy(names).to(data.train_inputs.device)
-    examples = find_examples(given, len(data.train_labels))
+    examples = find_examples(recipe, given, len(data.train_labels))
     inputs = _gather(recipe, data, examples, None if draws is None else draws.at(names))
     labels = data.train_labels.index_select(0, examples)
     parts = (tensor.split(size) for tensor in (inputs, labels, given))
@@ -139,10 +139,10 @@ def send(numbers: np.ndarray, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def take_batch(data: Dataset, columns: Tensor) -> Batch:
+def take_batch(recipe: Recipe, data: Dataset, columns: Tensor) -> Batch:
     """Gather a minibatch on its device; see `EpochTable.columns_of`."""
     names, moves = columns[0], columns[1:]
-    examples = names % len(data.train_labels)
+    examples = find_examples(recipe, names, len(data.train_labels))
     if len(moves) == 0:
         inputs = data.train_inputs.index_select(0, examples)
     else:
@@ -166,9 +166,9 @@ def count_copies(names: np.ndarray, examples: int) -> int:
     return 1 + int(names.max()) // examples
 
 
-def find_examples(names: Tensor, examples: int) -> Tensor:
-    """Return the numbers of named examples; most data have no copies, and dividing takes as long as gathering."""
-    return names % examples if count_copies(names.numpy(), examples) > 1 else names
+def find_examples(recipe: Recipe, names: Tensor, examples: int) -> Tensor:
+    """Return the numbers of named examples, which are their names where there are no copies: no kernel divides them."""
+    return names % examples if recipe.data.sample == "bootstrap" else names
 
 
 def _draws(recipe: Recipe, data: Dataset, epoch: int, *, copies: int) -> AugmentationDraws | None:

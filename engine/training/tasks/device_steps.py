@@ -73,7 +73,7 @@ class DeviceSteps:
         self._step(*tensors)
 
     def _take(self, columns: Tensor, keys: Tensor, noise: Tensor | None = None) -> None:
-        batch, network = take_batch(self.data, columns), self.network
+        batch, network = take_batch(self.recipe, self.data, columns), self.network
         network.masks.keys = keys[: network.dropout_layers]
         draws = keys[network.dropout_layers :] if network.keys_draws else None
         loss = self.descend(batch, draws, None if noise is None else cut_noise(noise, network.model))

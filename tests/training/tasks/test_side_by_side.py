@@ -90,7 +90,7 @@ def test_batches_from_a_table_are_those_made_in_memory(
     made = list(epoch_batches(recipe, data, 2))
     assert table.steps == len(made) == 3
     for step, wanted in enumerate(made):
-        batch = take_batch(data, table.columns_of(step))
+        batch = take_batch(recipe, data, table.columns_of(step))
         assert torch.equal(batch.inputs, wanted.inputs)
         assert torch.equal(batch.labels, wanted.labels)
         assert torch.equal(batch.examples, wanted.examples)
