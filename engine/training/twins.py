@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from engine.errors import StudyError
 from engine.recipe import Recipe
@@ -15,9 +17,11 @@ from engine.study.paths import AttemptPaths, RunPaths
 from engine.study.records import find_record
 from engine.study.run_records import ResultRecord
 from engine.training.data.datasets import Dataset
+from engine.training.evaluation import ImageEvaluation, evaluate
 from engine.training.full_store import patiently
 from engine.training.loop import Outcome
-from engine.training.tasks.images import evaluate_weights
+from engine.training.random.seeding import set_kernels, use_one_thread
+from engine.training.tasks.images import prepare
 from engine.training.weights import read_weights
 
 LOG = logging.getLogger(__name__)
@@ -71,3 +75,15 @@ def evaluate_twin(
         bit=result.bit,
         seconds=result.seconds,
     )
+
+
+def evaluate_weights(
+    recipe: Recipe, data: Dataset, weights: dict[str, Tensor], *, device: torch.device, search_path: tuple[Path, ...]
+) -> ImageEvaluation:
+    """Judge the test set under a recipe's views with weights that were trained under its twin without them."""
+    set_kernels(recipe.lowlevel, recipe.train.precision)
+    use_one_thread()
+    data = data.to(device)
+    task = prepare(replace(recipe, bit=None), data, device=device, search_path=search_path)
+    task.model.load_state_dict(weights)
+    return evaluate(task.model, data, recipe, recipe.evaluate, classify=task.network.classify)

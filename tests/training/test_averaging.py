@@ -18,7 +18,8 @@ from engine.training.data.datasets import Dataset
 from engine.training.evaluation import evaluate, make_views
 from engine.training.loop import Outcome
 from engine.training.random.weight_noise import draw_noise, noisy_weights
-from engine.training.tasks.images import ImageTask, evaluate_weights, prepare
+from engine.training.tasks.images import ImageTask, prepare
+from engine.training.twins import evaluate_weights
 from engine.training.weights import array_bytes, weights_bytes
 
 Train = Callable[..., Outcome]

@@ -35,7 +35,7 @@ from engine.training.evaluation import (
 from engine.training.models.build import Network, build_network, compile_forward
 from engine.training.optimiser import learning_rate, make_optimiser, place_rates, set_learning_rate
 from engine.training.random.bit_change import BitRecord, move_early_bit, move_late_bit
-from engine.training.random.seeding import mask_keys, operation_keys, seed_step, set_kernels, use_one_thread
+from engine.training.random.seeding import mask_keys, operation_keys, seed_step
 from engine.training.random.weight_noise import draw_noise, noisy_weights
 from engine.training.recording.recorder import Recorder
 from engine.training.stopping import Stopped, StopRequest, never
@@ -394,15 +394,3 @@ def gather_on_device(task: ImageTask, recorder: Recorder | None = None) -> None:
         recorder,
         lambda: task.optimiser.zero_grad(set_to_none=True),
     )
-
-
-def evaluate_weights(
-    recipe: Recipe, data: Dataset, weights: dict[str, Tensor], *, device: torch.device, search_path: tuple[Path, ...]
-) -> ImageEvaluation:
-    """Judge the test set under a recipe's views with weights that were trained under its twin without them."""
-    set_kernels(recipe.lowlevel, recipe.train.precision)
-    use_one_thread()
-    data = data.to(device)
-    task = prepare(replace(recipe, bit=None), data, device=device, search_path=search_path)
-    task.model.load_state_dict(weights)
-    return evaluate(task.model, data, recipe, recipe.evaluate, classify=task.network.classify)

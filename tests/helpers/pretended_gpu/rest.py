@@ -30,9 +30,9 @@ from engine.training.random.seeding import set_kernels
 from engine.training.recording.recorder import make_recorder
 from engine.training.run_files import describe_attempt
 from engine.training.tasks import images, stacked_images
-from engine.training.tasks.images import evaluate_weights
 from engine.training.tasks.preparation import prepare
 from engine.training.trials import facts
+from engine.training.twins import evaluate_weights
 from engine.tuning.messages import (
     Answer,
     Facts,
