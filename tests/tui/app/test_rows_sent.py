@@ -92,7 +92,7 @@ async def test_cursor_is_on_one_line_wherever_it_moves(make_app: Make, store: Pa
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_monitor(app, pilot)
         arms = screen.query_one("#arms")
-        for row, keys in ((1, ()), (2, ("j",)), (1, ("k",))):
+        for row, keys in ((2, ()), (1, ("k",)), (2, ("j",))):
             await pilot.press(*keys)
             await settle(pilot)
             shown = [arms.render_lines(Region(0, y, 40, 1))[0] for y in range(5)]

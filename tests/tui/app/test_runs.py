@@ -56,7 +56,7 @@ async def test_run_is_one_enter_away_with_curve_recipe_and_log(
     app = make_app(opened=paths.folder)
     async with app.run_test(size=size, notifications=True) as pilot:
         await settle(pilot)
-        await pilot.press("j", "enter")
+        await pilot.press("enter")
         await settle(pilot)
         assert isinstance(app.screen, RunsScreen)
         text = screen_text(app)
@@ -94,7 +94,7 @@ async def test_finished_run_offers_nothing_that_cannot_be_done(make_app: Make, s
     app = make_app(opened=write_study(store / "s", replicas=4, done=2, running=1).folder)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        await pilot.press("enter")
+        await pilot.press("k", "enter")
         await settle(pilot)
 
         def offered() -> set[str]:
@@ -121,7 +121,7 @@ async def test_failed_run_is_tried_again_alone(
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
-        await pilot.press("enter")
+        await pilot.press("k", "enter")
         await settle(pilot)
         await pilot.press("R")
         assert isinstance(app.screen, RunsScreen), "a finished run is not trained again"
@@ -148,7 +148,7 @@ async def test_lines_of_a_log_are_wrapped(make_app: Make, store: Path) -> None:
     app = make_app(opened=paths.folder)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("enter")
+        await pilot.press("k", "enter")
         await settle(pilot)
         await pilot.press("enter")
         await settle(pilot)

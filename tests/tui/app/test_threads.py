@@ -90,11 +90,11 @@ async def test_arm_under_the_cursor_is_drawn_on_top_at_once(make_app: Make, stor
         await settle(pilot)
         arms, plot = app.screen.query_one("#arms", LinesView), app.screen.query_one(ArmPlot)
         spread = app.screen.query_one(SpreadPlot)
-        assert (spread.front, plot.curves[-1].name) == (0, arms.key)
-        await pilot.press("j")
-        await pilot.pause()
-        assert arms.key == "Parameter Initialization"
         assert (spread.front, plot.curves[-1].name) == (1, arms.key)
+        await pilot.press("k")
+        await pilot.pause()
+        assert arms.key == "Control"
+        assert (spread.front, plot.curves[-1].name) == (0, arms.key)
 
 
 @pytest.mark.slow
