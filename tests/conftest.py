@@ -81,7 +81,9 @@ def hermetic_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True)
-def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The program's own end by Ctrl-C, tried in this process, leaves it deaf to another one: later tests are not."""
+    interrupted = signal.getsignal(signal.SIGINT)
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -89,6 +91,8 @@ def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NONDET_LEASES", str(tmp_path / "leases"))
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    signal.signal(signal.SIGINT, interrupted)
 
 
 @pytest.fixture
