@@ -1,7 +1,7 @@
 """The C library's memory: what a training gives back is kept, as the same is asked for at the next step.
 
 By default the library hands freed memory of some hundred kilobytes back to the system, which has to clear every page of
-it again: 5,000 of them in an epoch of a small convolutional network, a tenth of its time.
+it again: of small convolutional networks thousands in an epoch, which `python tests/benchmarks freed_memory` counts.
 """
 
 from __future__ import annotations
